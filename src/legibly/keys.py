@@ -1,0 +1,116 @@
+"""Where everything lies in the object store: the one place that knows the key scheme.
+
+Ids are UUIDv7: they sort by time, and an image's date stands in its id. A picture that somebody else put under
+`images/` gets an id made from its key and the time of its last change, so that every door gives it the same one.
+"""
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime
+from uuid import UUID
+
+IMAGES = "images/"
+UPLOADS = "records/uploads/"
+READINGS = "records/readings/"
+FAILURES = "records/failures/"
+LABELS = "records/labels/"
+PAIRS = "records/pairs/"
+DELETIONS = "records/deletions/"
+REPORTS = "reports/"
+
+EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+    "image/tiff": "tif",
+    "image/heic": "heic",
+    "image/heif": "heif",
+    "image/avif": "avif",
+}
+MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.items()} | {
+    "jpeg": "image/jpeg",
+    "tiff": "image/tiff",
+}
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_OWN = re.compile(rf"images/\d{{4}}-\d\d-\d\d/({_ID.pattern})\.[a-z]+")
+
+
+def _uuid7(milliseconds: int, tail: int) -> str:
+    """A UUIDv7 (RFC 9562) of a Unix time and 74 further bits."""
+    high, low = (tail >> 62) & 0xFFF, tail & ((1 << 62) - 1)
+    return str(UUID(int=(milliseconds << 80) | (7 << 76) | (high << 64) | (2 << 62) | low))
+
+
+def new_id(at: datetime) -> str:
+    """A fresh id that sorts by `at`."""
+    return _uuid7(int(at.timestamp() * 1000), secrets.randbits(74))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is an id as `new_id` writes it."""
+    return _ID.fullmatch(text) is not None
+
+
+def received_at(image: str) -> datetime:
+    """The moment that stands in an id."""
+    return datetime.fromtimestamp((UUID(image).int >> 80) / 1000, UTC)
+
+
+def date(image: str) -> str:
+    """The UTC date that stands in an id, as `2026-11-22`."""
+    return received_at(image).strftime("%Y-%m-%d")
+
+
+def image(image: str, media_type: str) -> str:
+    """Where a picture that we received lies."""
+    return f"{IMAGES}{date(image)}/{image}.{EXTENSIONS[media_type]}"
+
+
+def image_id(key: str, modified_at: datetime) -> str:
+    """The id of the picture at `key`: its own, or one made from the key and the time of its last change.
+
+    The time is taken in whole seconds, since that is all that some doors are told.
+    """
+    own = _OWN.fullmatch(key)
+    if own:
+        return own[1]
+    digest = int.from_bytes(hashlib.sha256(key.encode()).digest()[:10], "big")
+    return _uuid7(int(modified_at.timestamp()) * 1000, digest & ((1 << 74) - 1))
+
+
+def media_type(key: str) -> str:
+    """The media type that a key's extension claims, `application/octet-stream` where it claims none."""
+    return MEDIA_TYPES.get(key.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def upload(image: str) -> str:
+    """Where the facts of an upload lie."""
+    return f"{UPLOADS}date={date(image)}/{image}.json"
+
+
+def reading(image: str, version: str) -> str:
+    """Where the reading of one image by one model version lies."""
+    return f"{READINGS}date={date(image)}/{image}.{version}.jsonl"
+
+
+def failure(image: str, version: str) -> str:
+    """Where the reason lies why one model version could not read an image."""
+    return f"{FAILURES}date={date(image)}/{image}.{version}.json"
+
+
+def label(image: str, at: datetime) -> str:
+    """Where one label of an image lies: a fresh key each, so that none overwrites another."""
+    return f"{LABELS}date={at:%Y-%m-%d}/{new_id(at)}.{image}.json"
+
+
+def pair(image: str, at: datetime, version: str) -> str:
+    """Where the pair of one label and one model's reading lies; `at` is when the label was given."""
+    return f"{PAIRS}date={at:%Y-%m-%d}/{image}.{int(at.timestamp() * 1000):x}.{version}.jsonl"
+
+
+def deletion(image: str) -> str:
+    """Where it is written that an image was deleted, so that no older record brings it back."""
+    return f"{DELETIONS}date={date(image)}/{image}.json"

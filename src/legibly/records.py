@@ -1,0 +1,300 @@
+"""What travels and what is stored: frozen records with to and from JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+Verdict = Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
+State = Literal["pending", "read", "failed"]
+LabelSource = Literal["asked", "volunteered", "at_upload"]
+Box = tuple[int, int, int, int]
+"""`(left, top, width, height)` in pixels of the upright picture."""
+
+Json = dict[str, Any]
+
+
+def stamp(moment: datetime) -> str:
+    """Write a moment as ISO 8601 UTC with milliseconds, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def moment(text: str) -> datetime:
+    """Read what `stamp` wrote, or any ISO 8601 moment with an offset. Raises ValueError."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def now() -> datetime:
+    """The present moment in UTC, in the whole milliseconds that `stamp` keeps."""
+    present = datetime.now(UTC)
+    return present.replace(microsecond=present.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which classifier: its name and its version, the first twelve hex digits of its content's hash."""
+
+    name: str
+    version: str
+
+    def to_json(self) -> Json:
+        return {"name": self.name, "version": self.version}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(name=data["name"], version=data["version"])
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing found in a picture.
+
+    Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not measured,
+    `confused_with` is the runner-up, None where there is only one class.
+    """
+
+    box: Box
+    label: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    legibility: float | None = None
+    confused_with: str | None = None
+
+    def to_json(self) -> Json:
+        return {
+            "box": list(self.box),
+            "label": self.label,
+            "confidence": self.confidence,
+            "probabilities": dict(self.probabilities),
+            "legibility": self.legibility,
+            "confused_with": self.confused_with,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        left, top, width, height = data["box"]
+        return cls(
+            box=(left, top, width, height),
+            label=data["label"],
+            confidence=data["confidence"],
+            probabilities=data["probabilities"],
+            legibility=data.get("legibility"),
+            confused_with=data.get("confused_with"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one model says of one picture; `text` is empty unless something was found."""
+
+    verdict: Verdict
+    text: str
+    confidence: float
+    model: Model
+    at: datetime
+    items: tuple[Item, ...] = ()
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        return {
+            "verdict": self.verdict,
+            "text": self.text,
+            "confidence": self.confidence,
+            "model": self.model.to_json(),
+            "at": stamp(self.at),
+            "items": [item.to_json() for item in self.items],
+            "milliseconds": dict(self.milliseconds),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            verdict=data["verdict"],
+            text=data["text"],
+            confidence=data["confidence"],
+            model=Model.from_json(data["model"]),
+            at=moment(data["at"]),
+            items=tuple(Item.from_json(item) for item in data["items"]),
+            milliseconds=data.get("milliseconds", {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The true text of a picture, given by a person; a text of None takes an earlier label back."""
+
+    text: str | None
+    at: datetime
+    source: LabelSource = "volunteered"
+    by: str | None = None
+
+    def to_json(self) -> Json:
+        return {"text": self.text, "at": stamp(self.at), "source": self.source, "by": self.by}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(text=data["text"], at=moment(data["at"]), source=data["source"], by=data.get("by"))
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture and what is known of it; `bytes` counts the stored file, sizes are None until it was decoded.
+
+    `name` is what the sender called the file: shown to people, never part of a key.
+    """
+
+    id: str
+    key: str
+    received_at: datetime
+    media_type: str
+    bytes: int
+    state: State = "pending"
+    width: int | None = None
+    height: int | None = None
+    name: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+    label: Label | None = None
+    reading: Reading | None = None
+    error: str | None = None
+
+    def with_reading(self, record: "ReadingRecord") -> Self:
+        """The same image, read."""
+        size = {"width": record.width, "height": record.height}
+        return replace(self, state="read", reading=record.reading, error=None, **size)
+
+    def to_json(self) -> Json:
+        """The image of the HTTP contract: what anybody who may see it may know."""
+        label = self.label if self.label and self.label.text is not None else None
+        return {
+            "id": self.id,
+            "state": self.state,
+            "received_at": stamp(self.received_at),
+            "media_type": self.media_type,
+            "bytes": self.bytes,
+            "width": self.width,
+            "height": self.height,
+            "name": self.name,
+            "writer": self.writer,
+            "label": {"text": label.text, "at": stamp(label.at), "source": label.source} if label else None,
+            "error": self.error,
+            "reading": self.reading.to_json() if self.reading else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    """What a picture does not tell of itself, as it was when the picture came: `records/uploads/…`."""
+
+    image: str
+    key: str
+    media_type: str
+    bytes: int
+    name: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+
+    def to_json(self) -> Json:
+        return {
+            "image": self.image,
+            "key": self.key,
+            "media_type": self.media_type,
+            "bytes": self.bytes,
+            "name": self.name,
+            "writer": self.writer,
+            "owner": self.owner,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{name: data.get(name) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRecord:
+    """One line of `records/readings/…`: the reading of one image, with the facts of its picture."""
+
+    image: str
+    key: str
+    media_type: str
+    bytes: int
+    width: int
+    height: int
+    reading: Reading
+
+    def to_json(self) -> Json:
+        facts = {"media_type": self.media_type, "bytes": self.bytes, "width": self.width, "height": self.height}
+        return {"image": self.image, "key": self.key, **facts, **self.reading.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        facts = {name: data[name] for name in ("image", "key", "media_type", "bytes", "width", "height")}
+        return cls(**facts, reading=Reading.from_json(data))
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """One line of `records/failures/…`: why a picture could not be read, after the last try."""
+
+    image: str
+    key: str
+    bytes: int
+    error: str
+    at: datetime
+
+    def to_json(self) -> Json:
+        names = {"image": self.image, "key": self.key, "bytes": self.bytes}
+        return {**names, "error": self.error, "at": stamp(self.at)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(data["image"], data["key"], data["bytes"], data["error"], moment(data["at"]))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """One line of `records/labels/…`: a label of one image."""
+
+    image: str
+    label: Label
+
+    def to_json(self) -> Json:
+        return {"image": self.image, **self.label.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(image=data["image"], label=Label.from_json(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One (reading, label) record, the unit of the accuracy job: one line of `records/pairs/…`.
+
+    `model` is `NAME@VERSION`; an `actual` of None says that the label was taken back.
+    """
+
+    image: str
+    predicted: str
+    actual: str | None
+    confidence: float
+    model: str
+    writer: str | None
+    source: LabelSource
+    labelled_at: datetime
+
+    def to_json(self) -> Json:
+        return {
+            "image": self.image,
+            "predicted": self.predicted,
+            "actual": self.actual,
+            "confidence": self.confidence,
+            "model": self.model,
+            "writer": self.writer,
+            "source": self.source,
+            "labelled_at": stamp(self.labelled_at),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        values = {name: data[name] for name in cls.__slots__ if name != "labelled_at"}
+        return cls(**values, labelled_at=moment(data["labelled_at"]))
