@@ -1,0 +1,1 @@
+"""Model packs: a classifier, its card, and where packs are found."""
