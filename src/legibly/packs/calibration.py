@@ -38,7 +38,7 @@ def confidences(probabilities: Floats, digitness: Floats) -> Floats:
 
 
 def decide(card: cards.Card, probabilities: Floats, digitness: Floats) -> list[records.Verdict]:
-    """One verdict an item: the card's reject below its digitness threshold, `read` above its confidence, else `unsure`."""
+    """One verdict an item: the reject below its digitness threshold, `read` from its confidence on, else `unsure`."""
     limits = card.thresholds
     verdicts: list[records.Verdict] = []
     for confidence, digit in zip(confidences(probabilities, digitness), digitness, strict=True):
