@@ -1,0 +1,1 @@
+"""What brings pictures to the service: uploads, looks at the store, messages of queues."""
