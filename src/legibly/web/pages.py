@@ -1,0 +1,201 @@
+"""The HTML pages: rendered on the server, alive through a little JavaScript over the same API that everybody has."""
+
+import gzip
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import jinja2
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from legibly import keys
+from legibly.errors import NotFound
+from legibly.records import Image
+from legibly.web import api, assets, figures, formats, i18n, models_page, thumbnails, words
+from legibly.web.state import state_of
+
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; style-src-attr 'unsafe-inline';"
+    " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Encoding, Accept-Language, Cookie",
+}
+VERDICTS = ("read", "unsure", "blank", "not_a_digit")
+_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_LEAST_WORTH_PACKING = 1000
+
+
+class Pages:
+    """Renders templates: the environment, the assets and the catalogues, built once an application."""
+
+    def __init__(self) -> None:
+        self.assets = assets.Assets()
+        loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+        self._environment = jinja2.Environment(
+            loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        )
+        self._environment.filters.update(
+            percent=formats.percent, number=formats.number, share=formats.share, range=formats.interval
+        )
+        self._environment.globals.update(asset=self.assets.url)
+
+    def render(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page in the caller's language, compressed where the caller takes that."""
+        catalogue = i18n.catalogue_for(request)
+        gettext = catalogue.gettext
+        text = self._environment.get_template(template).render(
+            _=_filling(gettext),
+            language=catalogue.language,
+            languages=i18n.LANGUAGES,
+            here=request.url.path,
+            pages=_navigation(gettext),
+            words=words.table(gettext),
+            words_of=lambda share, pairs: formats.in_words(share, pairs, gettext),
+            **values,
+        )
+        return compressed(request, text.encode(), "text/html; charset=utf-8", status=status, headers=HEADERS)
+
+    def error(self, request: Request, status: int, title: str, detail: str) -> Response:
+        """The page that says what happened and what to do."""
+        return self.render(request, "error.html", status=status, title=title, detail=detail)
+
+
+def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
+    """gettext as templates call it: `%(name)s` is filled from keywords, `%%` is a per cent sign."""
+    return lambda text, **values: gettext(text) % values
+
+
+def _navigation(gettext: Callable[[str], str]) -> list[tuple[str, str]]:
+    return [
+        ("/", gettext("Classify")),
+        ("/history", gettext("History")),
+        ("/handwriting", gettext("My handwriting")),
+        ("/accuracy", gettext("Accuracy")),
+        ("/models", gettext("Models")),
+    ]
+
+
+def compressed(
+    request: Request, data: bytes, media_type: str, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """A response, gzipped where it is worth it and the caller takes it."""
+    headers = dict(headers or {})
+    if len(data) >= _LEAST_WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+        data, headers["Content-Encoding"] = gzip.compress(data, 6, mtime=0), "gzip"
+    return Response(data, status, headers=headers, media_type=media_type)
+
+
+def router() -> APIRouter:
+    """The routes of all pages; their collaborators are those of `state_of(request)`."""
+    pages = Pages()
+    routes = APIRouter(include_in_schema=False)
+    _add_static(routes, pages)
+    _add_pages(routes, pages)
+    _add_pictures(routes, pages)
+    return routes
+
+
+def _add_static(routes: APIRouter, pages: Pages) -> None:
+    @routes.get("/static/{version}/{name}")
+    async def static(request: Request, version: str, name: str) -> Response:
+        asset = pages.assets.get(name)
+        if asset is None:
+            raise NotFound("there is no such file.", where=name)
+        headers = dict(_FOREVER) if version == pages.assets.version else {"Cache-Control": "no-cache"}
+        headers["Vary"] = "Accept-Encoding"
+        data = asset.data
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            data, headers["Content-Encoding"] = asset.compressed, "gzip"
+        return Response(data, headers=headers, media_type=asset.media_type)
+
+    @routes.get("/favicon.ico")
+    async def favicon() -> Response:
+        return RedirectResponse(pages.assets.url("icon.svg"), 308)
+
+
+def _add_pages(routes: APIRouter, pages: Pages) -> None:
+    @routes.get("/")
+    def classify(request: Request) -> Response:
+        """Write, drop, paste, choose, photograph; answers stream in."""
+        return pages.render(request, "classify.html", classes=classes_of(request), **_report(request))
+
+    @routes.get("/history")
+    def history(request: Request) -> Response:
+        """The gallery."""
+        return pages.render(request, "history.html", verdicts=VERDICTS)
+
+    @routes.get("/accuracy")
+    def accuracy(request: Request) -> Response:
+        """The figures in plain words first."""
+        values = _report(request)
+        return pages.render(request, "accuracy.html", **values, **figures.sections(values["report"]))
+
+    @routes.get("/accuracy/panel")
+    def panel(request: Request) -> Response:
+        """The part of the accuracy that stands beside the answers, as a fragment."""
+        return pages.render(request, "_accuracy_panel.html", **_report(request))
+
+    @routes.get("/models")
+    def models(request: Request) -> Response:
+        """The packs there are and the one in use."""
+        return pages.render(request, "models.html", packs=models_page.packs(state_of(request).views))
+
+
+def _add_pictures(routes: APIRouter, pages: Pages) -> None:
+    shelf = thumbnails.Shelf()
+
+    @routes.get("/images/{image_id}")
+    def image(request: Request, image_id: str) -> Response:
+        """One picture with all that is known of it."""
+        found = _find(request, image_id)
+        values = {"image": found.to_json(), "facts": _facts(found), "classes": classes_of(request)}
+        return pages.render(request, "image.html", **values)
+
+    @routes.get("/images/{image_id}/picture")
+    def picture(request: Request, image_id: str, size: Annotated[int, Query()] = 640) -> Response:
+        """The picture, upright and small."""
+        found = _find(request, image_id)
+        side = next((known for known in thumbnails.SIZES if known >= size), thumbnails.SIZES[-1])
+        data = shelf.get(image_id, side)
+        if data is None:
+            state = state_of(request)
+            data = thumbnails.shrink(state.store.read(found.key), side=side, max_pixels=state.settings.max_pixels)
+            shelf.put(image_id, side, data)
+        headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+        return Response(data, headers=headers, media_type="image/webp")
+
+
+def _find(request: Request, image_id: str) -> Image:
+    if not keys.is_id(image_id):
+        raise NotFound("there is no such picture.", where=image_id[:80])
+    return state_of(request).index.get(image_id)
+
+
+def _report(request: Request) -> dict[str, Any]:
+    report = api.current_report(state_of(request)).to_json()
+    small, others = formats.heat_table(report["confusion"])
+    return {"report": report, "small": small, "others": others}
+
+
+def classes_of(request: Request) -> list[str]:
+    """What the model can answer, as far as keys and buttons can offer it."""
+    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    return list(card.classes) if card is not None else [str(digit) for digit in range(10)]
+
+
+def _facts(image: Image) -> list[tuple[str, str]]:
+    size = f"{image.width} × {image.height}" if image.width else "–"
+    kind = (mimetypes.guess_extension(image.media_type) or image.media_type).strip(".").upper()
+    facts = [("name", image.name or "–"), ("received", f"{image.received_at:%Y-%m-%d %H:%M:%S} UTC")]
+    facts += [("picture", f"{kind}, {size}, {formats.number(image.bytes)} bytes"), ("writer", image.writer or "–")]
+    if image.reading:
+        times = ", ".join(f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items())
+        facts += [("model", f"{image.reading.model.name} {image.reading.model.version}"), ("took", times or "–")]
+    return [*facts, ("id", image.id)]

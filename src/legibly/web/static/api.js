@@ -1,0 +1,70 @@
+// The HTTP contract, with the patience that a page needs: what the server asks us to try again is tried again.
+import { say } from "./dom.js";
+
+export class Problem extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const sleep = (seconds, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+
+async function problem(response) {
+  let text = "";
+  try {
+    const body = await response.json();
+    text = body.detail || body.title || "";
+  } catch {
+    /* a proxy's page, not ours */
+  }
+  return new Problem(response.status, text || say("error_status", { status: response.status }));
+}
+
+/** Ask the server; `tries` counts attempts where it is busy (429, 503) or the network is away. Throws Problem. */
+export async function ask(path, { tries = 4, signal, ...options } = {}) {
+  for (let attempt = 1; ; attempt++) {
+    let response;
+    try {
+      response = await fetch(path, { credentials: "same-origin", signal, ...options });
+    } catch (error) {
+      if (signal?.aborted || attempt >= tries) throw signal?.aborted ? error : new Problem(0, say("error_offline"));
+      await sleep(Math.min(0.5 * 2 ** attempt, 8) * (0.75 + Math.random() / 2), signal);
+      continue;
+    }
+    if (response.ok) return response;
+    if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    if (![429, 502, 503, 504].includes(response.status) || attempt >= tries) throw await problem(response);
+    const asked = Number(response.headers.get("Retry-After"));
+    await sleep(asked > 0 ? Math.min(asked, 30) : Math.min(0.5 * 2 ** attempt, 8), signal);
+  }
+}
+
+const json = async (path, options) => (await ask(path, options)).json();
+const sending = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+export const image = (id) => json(`/api/images/${id}`);
+export const images = (query = {}, signal) => {
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return json(`/api/images?${new URLSearchParams(given)}`, { signal });
+};
+export const label = (id, text) =>
+  json(`/api/images/${id}/label`, sending("PUT", { text }));
+export const remove = (id) => ask(`/api/images/${id}`, { method: "DELETE" });
+
+/** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. */
+export function send(blob, { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal } = {}) {
+  const form = new FormData();
+  if (truth) form.set("label", truth);
+  if (writer) form.set("writer", writer);
+  form.set("file", blob, name);
+  return json(`/api/images${wait ? `?wait=${wait}` : ""}`, { method: "POST", body: form, tries, signal });
+}
+
+export const picture = (id, size) => `/images/${id}/picture?size=${size}`;
+export const input = (id, item) => `/api/images/${id}/items/${item}/input.png`;
+export const explanation = (id, item) => `/api/images/${id}/items/${item}/explanation.png`;

@@ -1,0 +1,66 @@
+// What every page needs of the document: finding, making and naming things, and saying what happened.
+export const $ = (selector, root = document) => root.querySelector(selector);
+export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const words = JSON.parse($("#words").textContent);
+
+/** The words of the page's language; `{name}` is filled from values. */
+export function say(key, values = {}) {
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/** An element. Text goes in as text, so that no name of a file can become markup. */
+export function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "use", "rect"].includes(tag);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** The shape of a verdict: a tick, a question mark, an empty circle, a cross. */
+export function mark(kind) {
+  return make("svg", { class: "mark", viewBox: "0 0 24 24", "aria-hidden": "true" }, make("use", { href: `#mark-${kind}` }));
+}
+
+const language = document.documentElement.lang || "en";
+const one = new Intl.NumberFormat(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const whole = new Intl.NumberFormat(language);
+export const number = (value) => whole.format(value);
+/** A share as per cent, rounded down, so that nothing short of certain reads 100. */
+export const percent = (share) => one.format(Math.floor(share * 1000) / 10) + " %";
+
+const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+export const when = (text) => moments.format(new Date(text));
+
+/** A message that goes by itself; with an action it stays longer. */
+export function toast(text, { action, run, seconds = action ? 12 : 6 } = {}) {
+  const box = make("div", { class: "toast" }, make("span", {}, text));
+  const close = () => box.remove();
+  if (action) box.append(make("button", { type: "button", onclick: () => (close(), run()) }, action));
+  $(".toasts").append(box);
+  setTimeout(close, seconds * 1000);
+  return close;
+}
+
+export const keysWanted = () => localStorage.getItem("legibly-keys") !== "off";
+
+/** One handler for the page's single keys; silent in fields and where somebody switched keys off. */
+export function onKey(handle) {
+  document.addEventListener("keydown", (event) => {
+    const inField = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
+    if (event.defaultPrevented || event.isComposing || event.altKey || inField || $("dialog[open]")) return;
+    const command = event.ctrlKey || event.metaKey;
+    if (!command && !keysWanted()) return;
+    if (event.key === "Enter" && event.target.closest("button, a, summary, label, input")) return;
+    if (handle(event, command)) event.preventDefault();
+  });
+}
+
+export const debounce = (run, milliseconds) => {
+  let timer;
+  return (...given) => (clearTimeout(timer), (timer = setTimeout(() => run(...given), milliseconds)));
+};

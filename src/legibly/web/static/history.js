@@ -1,0 +1,179 @@
+// The gallery: pages of pictures by cursor, filters in the address, and what is done to many at once.
+import * as api from "./api.js";
+import { shot } from "./card.js";
+import { $, $$, debounce, make, number, onKey, say, toast } from "./dom.js";
+import { follow } from "./live.js";
+
+const PAGE = 60;
+const gallery = $("#gallery"), filters = $("#filters"), more = $("#more");
+const known = new Map(), chosen = new Set();
+let next = null, loading = null, done = false, last = null;
+
+const query = () => Object.fromEntries([...new FormData(filters)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
+
+function tile(image) {
+  const box = make("input", { type: "checkbox", "aria-label": say("select", { name: image.reading?.text || image.name || image.id }) });
+  box.checked = chosen.has(image.id);
+  box.addEventListener("click", (event) => choose(image.id, box.checked, event.shiftKey));
+  return make("li", { "data-id": image.id }, shot(image), box);
+}
+
+function choose(id, on, range) {
+  const ids = [...known.keys()];
+  const [from, to] = range && last ? [ids.indexOf(last), ids.indexOf(id)].sort((a, b) => a - b) : [ids.indexOf(id), ids.indexOf(id)];
+  for (const each of ids.slice(from, to + 1)) on ? chosen.add(each) : chosen.delete(each);
+  last = id;
+  selection();
+}
+
+function selection() {
+  for (const item of $$("li", gallery)) $("input", item).checked = chosen.has(item.dataset.id);
+  $("#selected").hidden = chosen.size === 0;
+  $("#selected-count").textContent = say("selected", { count: number(chosen.size) });
+}
+
+function count() {
+  $("#count").textContent = say(done ? "shown_all" : "shown", { count: number(known.size) });
+  $("#empty").hidden = !(done && known.size === 0);
+  more.hidden = done;
+}
+
+async function load() {
+  if (loading || done) return;
+  loading = new AbortController();
+  const mine = loading;
+  try {
+    const page = await api.images({ ...query(), limit: PAGE, after: next }, mine.signal);
+    gallery.append(...page.images.filter((image) => !known.has(image.id)).map((image) => (known.set(image.id, image), tile(image))));
+    next = page.next;
+    done = next === null;
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    toast(error.message, { action: say("try_again"), run: load });
+  }
+  if (loading === mine) loading = null;
+  count();
+  if (!done && more.getBoundingClientRect().top < innerHeight + 600) load();
+}
+
+function start({ push = true } = {}) {
+  loading?.abort();
+  loading = null;
+  next = null;
+  done = false;
+  known.clear();
+  chosen.clear();
+  gallery.replaceChildren();
+  selection();
+  if (push) history.replaceState(null, "", `${location.pathname}?${new URLSearchParams(query())}`.replace(/\?$/, ""));
+  load();
+}
+
+function fromAddress() {
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    const field = filters.elements[name];
+    if (field?.type === "checkbox") field.checked = value === "true";
+    else if (field) field.value = value;
+  }
+}
+
+filters.addEventListener("input", debounce(start, 250));
+filters.addEventListener("submit", (event) => (event.preventDefault(), start()));
+filters.addEventListener("reset", () => setTimeout(start));
+$("button", more).addEventListener("click", load);
+new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && load(), { rootMargin: "600px" }).observe(more);
+
+// What is done to many
+const replace = (image) => {
+  known.set(image.id, image);
+  $(`li[data-id="${image.id}"]`, gallery)?.replaceWith(tile(image));
+};
+
+/** Do one thing to each, four at a time; says how many could not be done, and why. */
+async function each(ids, run) {
+  const todo = [...ids], failures = [];
+  const worker = async () => {
+    for (let id = todo.shift(); id !== undefined; id = todo.shift()) await run(id).catch((error) => failures.push(error.message));
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+  if (failures.length) toast(say("some_failed", { count: failures.length, why: failures[0] }));
+  return ids.length - failures.length;
+}
+
+async function labelAll(textOf) {
+  const ids = [...chosen].filter((id) => textOf(known.get(id)));
+  const before = new Map(ids.map((id) => [id, known.get(id).label?.text ?? null]));
+  const put = async (id, text) => replace(await api.label(id, text));
+  const count = await each(ids, (id) => put(id, textOf(known.get(id))));
+  toast(say("labelled", { count: number(count) }), { action: say("undo"), run: () => each(ids, (id) => put(id, before.get(id))) });
+}
+$("#bulk").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("#bulk-text").value.trim();
+  if (text) labelAll(() => text);
+});
+$("#as-read").addEventListener("click", () => labelAll((image) => image.reading?.text));
+
+/** Deleting waits a while, so that it can be undone; leaving the page does it at once. */
+let doomed = null;
+function remove() {
+  if (!chosen.size) return false;
+  doomed?.go();
+  const ids = [...chosen];
+  const tiles = ids.map((id) => $(`li[data-id="${id}"]`, gallery));
+  for (const item of tiles) if (item) item.hidden = true;
+  chosen.clear();
+  selection();
+  const state = { gone: false };
+  state.go = () => {
+    if (state.gone) return;
+    state.gone = true;
+    clearTimeout(state.timer);
+    doomed = null;
+    ids.forEach((id, at) => (known.delete(id), tiles[at]?.remove()));
+    count();
+    return each(ids, (id) => api.remove(id));
+  };
+  const undo = () => {
+    state.gone = true;
+    clearTimeout(state.timer);
+    doomed = null;
+    for (const item of tiles) if (item) item.hidden = false;
+  };
+  state.timer = setTimeout(state.go, 10000);
+  doomed = { ...state, ids };
+  toast(say("deleted", { count: number(ids.length) }), { action: say("undo"), run: undo, seconds: 10 });
+  return true;
+}
+addEventListener("pagehide", () => doomed?.ids.forEach((id) => fetch(`/api/images/${id}`, { method: "DELETE", keepalive: true })));
+$("#delete").addEventListener("click", remove);
+$("#none").addEventListener("click", () => (chosen.clear(), selection()));
+$("#download").addEventListener("click", () => {
+  const form = make("form", { method: "post", action: `/history/download.${$("#format").value}` });
+  form.append(make("input", { type: "hidden", name: "ids", value: [...chosen].join(" ") }));
+  document.body.append(form);
+  form.submit();
+  form.remove();
+});
+
+onKey((event, command) => {
+  if (command) return false;
+  if (event.key === "/") return filters.elements.text.focus(), true;
+  if (event.key === "Escape") return chosen.clear(), selection(), true;
+  if (event.key.toLowerCase() === "a") return [...known.keys()].forEach((id) => chosen.add(id)), selection(), true;
+  if (event.key === "Delete") return remove();
+  return false;
+});
+
+const matches = () => Object.keys(query()).length === 0;
+follow((image) => {
+  if (known.has(image.id)) return replace(image);
+  if (!matches() || image.id < [...known.keys()][0]) return;
+  const all = [[image.id, image], ...known];
+  known.clear();
+  for (const [id, each] of all) known.set(id, each);
+  gallery.prepend(tile(image));
+  count();
+});
+fromAddress();
+start({ push: false });

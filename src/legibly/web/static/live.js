@@ -1,0 +1,31 @@
+// New readings and labels as they come: one EventSource, opened again whenever it is torn, and a word when we are alone.
+import { $, say } from "./dom.js";
+
+/** `onImage(image)` for each change; `onReturn()` after a gap, when the page should ask what it missed. */
+export function follow(onImage, onReturn) {
+  let delay = 1, source, gone = false;
+  const state = $("#live");
+  const show = (text) => state && (state.textContent = text, state.hidden = !text);
+  const open = () => {
+    source = new EventSource("/api/live");
+    source.addEventListener("image", (event) => onImage(JSON.parse(event.data)));
+    source.onopen = () => {
+      delay = 1;
+      document.documentElement.dataset.live = "on";
+      show("");
+      if (gone) onReturn?.();
+      gone = false;
+    };
+    source.onerror = () => {
+      gone = true;
+      document.documentElement.dataset.live = "off";
+      show(say("reconnecting"));
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(open, delay * 1000);
+      delay = Math.min(delay * 2, 15);
+    };
+  };
+  open();
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => event.persisted && (gone = true, open()));
+}

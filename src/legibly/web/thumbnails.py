@@ -1,0 +1,48 @@
+"""Small upright copies of pictures for pages, so that galleries stay quick and HEIC shows everywhere."""
+
+import io
+from collections import OrderedDict
+from threading import Lock
+
+import numpy as np
+import PIL.Image
+
+from legibly.vision import decode
+
+SIZES = (96, 192, 640, 1600)
+
+
+def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
+    """A WebP of at most `side` pixels a side. Raises NotAnImage and Unusable."""
+    pixels = np.asarray(decode.decode(data, max_pixels=max_pixels).pixels)  # (H, W) or (H, W, 3) uint8, upright
+    picture = PIL.Image.fromarray(pixels)
+    if max(picture.size) > side:
+        picture.thumbnail((side, side), PIL.Image.Resampling.LANCZOS, reducing_gap=2)
+    out = io.BytesIO()
+    lossless = max(picture.size) <= 300
+    picture.save(out, "WEBP", quality=82, method=2, lossless=lossless)
+    return out.getvalue()
+
+
+class Shelf:
+    """The thumbnails asked for last, up to a number of bytes; safe for threads."""
+
+    def __init__(self, *, max_bytes: int = 16_000_000) -> None:
+        self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._bytes, self._max_bytes, self._lock = 0, max_bytes, Lock()
+
+    def get(self, image: str, side: int) -> bytes | None:
+        """A thumbnail that is held, None where it is not."""
+        with self._lock:
+            data = self._held.get((image, side))
+            if data is not None:
+                self._held.move_to_end((image, side))
+            return data
+
+    def put(self, image: str, side: int, data: bytes) -> None:
+        """Hold a thumbnail; the ones used longest ago make room."""
+        with self._lock:
+            self._bytes += len(data) - len(self._held.pop((image, side), b""))
+            self._held[image, side] = data
+            while self._bytes > self._max_bytes and self._held:
+                self._bytes -= len(self._held.popitem(last=False)[1])

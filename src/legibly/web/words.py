@@ -1,0 +1,88 @@
+"""The words that the pages' JavaScript says: one table, in the language of the page."""
+
+from collections.abc import Callable, Mapping
+
+Translate = Callable[[str], str]
+
+
+def table(_: Translate) -> Mapping[str, str]:
+    """Every sentence by its key; `{name}` is filled by the browser."""
+    return {**_answers(_), **_labels(_), **_doing(_), **_lists(_)}
+
+
+def _answers(_: Translate) -> dict[str, str]:
+    return {
+        "verdict_read": _("sure"),
+        "verdict_unsure": _("please check"),
+        "verdict_blank": _("nothing there"),
+        "verdict_not_a_digit": _("not a digit"),
+        "verdict_unknown": _("not known"),
+        "verdict_failed": _("could not be read"),
+        "verdict_pending": _("reading …"),
+        "about_blank": _("No ink was found in this picture."),
+        "about_not_a_digit": _("Something is there, but it looks like no digit."),
+        "about_unknown": _("Something is there, but it looks like nothing that this model knows."),
+        "sureness": _("{percent}: of {base} such answers about {count} are wrong"),
+        "sureness_one": _("{percent}: of {base} such answers about one is wrong"),
+        "picture_of": _("The picture: {name}"),
+        "a_picture": _("a picture"),
+        "items": _("What was found, in reading order"),
+        "saw": _("what the model saw"),
+        "saw_alt": _("The ink as the model saw it, 28 by 28 points"),
+        "why": _("Why?"),
+        "why_alt": _("Which ink spoke for {label}, and which against it"),
+        "why_for": _("this ink spoke for {label}"),
+        "why_against": _("this ink spoke for {rival} instead"),
+        "why_missing": _("There is no explanation for this picture."),
+        "legibility": _("legibility {percent}"),
+        "all_probabilities": _("All probabilities"),
+        "fewer": _("Only the first three"),
+        "answer": _("Answer"),
+    }
+
+
+def _labels(_: Translate) -> dict[str, str]:
+    return {
+        "is_it_right": _("Is this right? If not, what was it?"),
+        "what_is_it": _("What is it really?"),
+        "right": _("Right"),
+        "it_was": _("It was a …"),
+        "it_was_a": _("It was a {text}"),
+        "several": _("Several digits"),
+        "true_text": _("True text"),
+        "save": _("Save"),
+        "undo": _("Undo"),
+        "nothing": _("nothing"),
+        "was_right": _("Right: {text}. Thank you."),
+        "was_wrong": _("Noted: it was {text}. Thank you."),
+        "said_true": _("truly {text}"),
+        "noted": _("Noted: {text}"),
+        "taken_back": _("Label taken back"),
+    }
+
+
+def _doing(_: Translate) -> dict[str, str]:
+    return {
+        "reading": _("Reading …"),
+        "drawing": _("drawing.png"),
+        "try_again": _("Try again"),
+        "reconnecting": _("Connection lost: trying again …"),
+        "error_offline": _("The server cannot be reached. Your picture is still here; try again in a moment."),
+        "error_status": _("The server answered with status {status}."),
+        "queue": _("{sent} of {total} sent, {read} read"),
+        "queue_done": _("All done: {sent} of {total} sent, {read} read"),
+        "no_pictures": _("No pictures were found there."),
+    }
+
+
+def _lists(_: Translate) -> dict[str, str]:
+    return {
+        "shown": _("{count} shown"),
+        "shown_all": _("{count} in all"),
+        "selected": _("{count} selected"),
+        "select": _("Select {name}"),
+        "deleted": _("{count} deleted"),
+        "labelled": _("{count} labelled"),
+        "loading": _("Loading …"),
+        "some_failed": _("{count} could not be changed: {why}"),
+    }
