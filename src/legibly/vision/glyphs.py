@@ -1,0 +1,92 @@
+"""Pieces of ink: what may be a digit or a fragment of one, and the grey crop that belongs to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly.vision import components, paper
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some ink: `box` (left, top, right, bottom), half open, in pixels of the ink plane, and its mask in that box."""
+
+    box: Box
+    mask: Mask
+
+    @property
+    def width(self) -> int:
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> int:
+        return self.box[3] - self.box[1]
+
+    @property
+    def area(self) -> int:
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The middle of the box, x and y."""
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+
+def merge(pieces: Sequence[Piece]) -> Piece:
+    """Several pieces as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    left, top = min(piece.box[0] for piece in pieces), min(piece.box[1] for piece in pieces)
+    right, bottom = max(piece.box[2] for piece in pieces), max(piece.box[3] for piece in pieces)
+    mask = np.zeros((bottom - top, right - left), np.bool_)
+    for piece in pieces:
+        x, y = piece.box[0] - left, piece.box[1] - top
+        mask[y : y + piece.height, x : x + piece.width] |= piece.mask
+    return Piece((left, top, right, bottom), mask)
+
+
+def pieces(found: components.Components, chosen: Mask) -> list[Piece]:
+    """The chosen components as pieces."""
+    result = []
+    for index in np.flatnonzero(chosen):
+        box = (int(found.left[index]), int(found.top[index]), int(found.right[index]), int(found.bottom[index]))
+        result.append(Piece(box, found.cut(np.array([index]), box)))
+    return result
+
+
+def crop(ink: paper.Ink, piece: Piece) -> Floats:
+    """The grey ink of one piece, (h, w) float32 in 0 … 1, its soft edges included and its neighbours left out."""
+    reach = max(1, round(0.05 * max(piece.width, piece.height)))
+    left, top, right, bottom = piece.box
+    height, width = ink.values.shape
+    outer = (max(0, left - reach), max(0, top - reach), min(width, right + reach), min(height, bottom + reach))
+    values = ink.values[outer[1] : outer[3], outer[0] : outer[2]]
+    mask = np.zeros(values.shape, np.bool_)
+    x, y = left - outer[0], top - outer[1]
+    mask[y : y + piece.height, x : x + piece.width] = piece.mask
+    near = spread(mask, reach)
+    # What is inked nearby and is not of this piece belongs to a neighbour.
+    strange = spread(ink.mask[outer[1] : outer[3], outer[0] : outer[2]] & ~mask, max(1, reach // 2))
+    own = near & (~strange | mask)
+    high = float(np.quantile(values[mask], 0.8)) if mask.any() else 1.0
+    low = min(2.5 * ink.noise + 0.01, 0.5 * high)
+    return np.where(own, np.clip((values - low) / max(high - low, 1e-3), 0.0, 1.0), 0.0).astype(np.float32)
+
+
+def spread(mask: Mask, reach: int) -> Mask:
+    """A mask grown by `reach` pixels, by a square and a diamond in turns."""
+    grown = mask
+    for step in range(reach):
+        padded = np.pad(grown, 1)
+        across = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+        if step % 2:
+            grown = across[:-2] | across[1:-1] | across[2:]
+        else:
+            grown = across[1:-1] | padded[:-2, 1:-1] | padded[2:, 1:-1]
+    return grown

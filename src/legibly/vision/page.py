@@ -1,0 +1,146 @@
+"""A picture's digits: found, cut, ordered, each with the network's input and opinion."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly.vision import find, glyphs, lattice, normalise, paper, rows
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+Judge = Callable[[Floats], tuple[Floats, Floats]]
+"""Crops (N, 28, 28) float32 to probabilities (N, classes) and digitness (N,)."""
+
+POLARITY_DOUBT = 0.5
+"""From this doubt on, both polarities are read and the more convincing one is taken."""
+TURN_FROM = 3
+"""A page is turned by quarters only if it holds at least so many digits: a 6 alone may be a 9 alone."""
+SURE = 0.6
+"""The mean log confidence, negated, from which other ways to see a page are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One digit: `box` (left, top, right, bottom) in pixels of the picture, what the network saw and what it said."""
+
+    box: glyphs.Box
+    crop: Floats  # (28, 28) float32, 0 paper … 1 ink
+    probabilities: Floats  # (classes,)
+    digitness: float
+
+    @property
+    def confidence(self) -> float:
+        return float(self.probabilities.max()) * self.digitness
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything found, row by row; `certainty` is the probability that it was cut right; `height` is a digit's."""
+
+    rows: tuple[tuple[Found, ...], ...]
+    certainty: float
+    height: float
+
+    @property
+    def found(self) -> list[Found]:
+        return [one for row in self.rows for one in row]
+
+    @property
+    def merit(self) -> float:
+        """How convincing this way to see the picture is: the mean log confidence of its digits; −10 for none."""
+        confidences = [max(one.confidence, 1e-4) for one in self.found]
+        return float(np.mean(np.log(confidences))) if confidences else -10.0
+
+
+def see(pixels: Pixels, judge: Judge) -> Page:
+    """Find and judge everything in a picture (H, W) or (H, W, 3) uint8."""
+    ink = paper.find_ink(pixels)
+    page = _page(ink, judge)
+    if ink.doubt > POLARITY_DOUBT or not page.rows:
+        other = _page(paper.find_ink(pixels, light=not ink.light), judge)
+        # The first guess keeps a small advantage: a blank page has noise of either sign.
+        if other.rows and other.merit > page.merit + 0.3:
+            page, ink = other, replace(ink, light=not ink.light)
+    if len(page.found) >= TURN_FROM and page.merit < -SURE:
+        page = _turned(pixels, ink.light, page, judge)
+    return page
+
+
+def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
+    """The page as it reads best among the four quarter turns; upright unless another is far more convincing."""
+    height, width = pixels.shape[:2]
+    for quarters in (1, 2, 3):
+        other = _page(paper.find_ink(np.ascontiguousarray(np.rot90(pixels, quarters)), light=light), judge)
+        if len(other.found) >= TURN_FROM and other.merit > page.merit + 0.7:
+            back = [
+                tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
+                for row in other.rows
+            ]
+            page = Page(tuple(back), other.certainty * 0.9, other.height)
+    return page
+
+
+def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyphs.Box:
+    """A box of the picture turned by so many quarters against the clock, in the picture as it was."""
+    left, top, right, bottom = box
+    if quarters == 1:
+        return width - bottom, left, width - top, right
+    if quarters == 2:
+        return width - right, height - bottom, width - left, height - top
+    return top, height - right, bottom, height - left
+
+
+def _page(ink: paper.Ink, judge: Judge) -> Page:
+    pieces = find.find(ink)
+    if not pieces:
+        return Page((), 1.0, 0.0)
+    if max(ink.values.shape) <= find.TINY:
+        return _single(ink, pieces, judge)
+    height = rows.typical_height(pieces)
+    lines = [lattice.prepare(row, _row_height(row, height)) for row in rows.rows(pieces, height)]
+    hypotheses = [hypothesis for line in lines for hypothesis in line.hypotheses]
+    crops = _crops(ink, [hypothesis.piece for hypothesis in hypotheses])
+    probabilities, digitness = judge(crops)
+    confidence = probabilities.max(axis=1) * digitness
+    for hypothesis, value in zip(hypotheses, confidence, strict=True):
+        hypothesis.score = float(np.log(max(value, 1e-4))) + hypothesis.prior
+    at = {id(hypothesis): index for index, hypothesis in enumerate(hypotheses)}
+    area = float(np.median([piece.area for piece in pieces]))
+    result, certainty = [], 1.0
+    for line in lines:
+        path = lattice.best(line, area)
+        certainty *= path.probability
+        found = [
+            Found(one.piece.box, crops[at[id(one)]], probabilities[at[id(one)]], float(digitness[at[id(one)]]))
+            for one in path.chosen
+        ]
+        if found:
+            result.append(tuple(found))
+    return Page(tuple(result), certainty, height)
+
+
+def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
+    """A digit's height in this row: the row's own where it has full digits."""
+    full = [piece.height for piece in row if piece.height > 0.6 * height]
+    return float(np.clip(np.median(full), 0.7 * height, 1.5 * height)) if full else height
+
+
+def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], judge: Judge) -> Page:
+    """A picture too small for more than one digit: all its ink, or its largest pieces, whichever reads better."""
+    pieces = sorted(pieces, key=lambda piece: -piece.area)
+    choices = [glyphs.merge(pieces[:count]) for count in range(len(pieces), 0, -1)][:4]
+    crops = _crops(ink, choices)
+    probabilities, digitness = judge(crops)
+    # All ink is the likelier truth: leaving some out has to convince.
+    merit = np.log(np.maximum(probabilities.max(axis=1) * digitness, 1e-4)) - 0.3 * np.arange(len(choices))
+    at = int(merit.argmax())
+    found = Found(choices[at].box, crops[at], probabilities[at], float(digitness[at]))
+    return Page(((found,),), 1.0, float(choices[at].height))
+
+
+def _crops(ink: paper.Ink, pieces: Sequence[glyphs.Piece]) -> Floats:
+    """The network's inputs, (N, 28, 28) float32."""
+    crops = [normalise.normalise(glyphs.crop(ink, piece)) for piece in pieces]
+    return np.stack(crops) if crops else np.zeros((0, normalise.SIDE, normalise.SIDE), np.float32)

@@ -1,0 +1,227 @@
+"""Paper and ink: from pixels to how much ink lies where, whatever the light, the paper's colour and the pen's.
+
+The paper's brightness is estimated as if nothing were written on it, and the picture is divided by it: shadows and
+vignettes multiply what the camera sees, so dividing takes them out. What remains is ink, 0 paper … 1 black.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+THUMB_SIDE = 200
+"""Paper is estimated on a picture of about this many pixels along its longer side."""
+WINDOW = 0.2
+"""No stroke is thicker than this share of the longer side."""
+FAINTEST = 0.07
+"""Ink that darkens its paper by less than this is not seen."""
+EDGE = 0.42
+"""A stroke ends where the ink falls to this share of its full strength."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """How much ink lies on each pixel, and where strokes are.
+
+    `values` (H, W) float32, 0 paper … 1 full contrast, below 0 where noise is brighter than paper; `mask` (H, W) says
+    where strokes are; `noise` is the paper's standard deviation in the unit of `values`; `light` says that the
+    ink is lighter than its paper; `doubt` in 0 … 1 is how nearly that was decided the other way.
+    """
+
+    values: Floats
+    mask: Mask
+    noise: float
+    light: bool
+    doubt: float
+
+
+def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
+    """Tell ink from paper. `pixels` (H, W) or (H, W, 3) uint8; `light` decides what `None` leaves to the picture."""
+    thumb = _thumb(pixels)
+    if light is None:
+        light, doubt = _polarity(thumb)
+    else:
+        doubt = 0.0
+    weights = _weights(thumb, light)
+    grey = _grey(pixels, weights)
+    small = thumb if thumb.ndim == 2 else np.asarray(thumb @ weights, np.float32)
+    if light:
+        grey, small = 255 - grey, 255.0 - small
+    paper = _paper(small)
+    values = _divide(grey, paper)
+    mask, noise = _strokes(values)
+    return Ink(values, mask, noise, light, doubt)
+
+
+def _thumb(pixels: Pixels) -> Floats:
+    """A small copy, (h, w) or (h, w, 3) float32 in 0 … 255, averaged by area."""
+    factor = max(1, round(max(pixels.shape[:2]) / THUMB_SIDE))
+    if factor == 1:
+        return pixels.astype(np.float32)
+    return np.asarray(Image.fromarray(pixels).reduce(factor), np.float32)
+
+
+def _window(shape: tuple[int, ...]) -> int:
+    height, width = shape[:2]
+    return max(3, min(round(WINDOW * max(height, width)), int(0.9 * min(height, width))) | 1)
+
+
+def _dilate(plane: Floats, size: int) -> Floats:
+    """The largest value in a square window of odd `size`, cut off at the borders."""
+    for axis in (0, 1):
+        plane = _slide(plane, size, axis)
+    return plane
+
+
+def _slide(plane: Floats, size: int, axis: int) -> Floats:
+    """A running maximum along one axis, by doubling."""
+    half = size // 2
+    pad = [(0, 0), (0, 0)]
+    pad[axis] = (half, half)
+    wide = np.pad(plane, pad, constant_values=-np.inf)
+    length, covered = plane.shape[axis], 1
+    while covered < size:
+        step = min(covered, size - covered)
+        count = wide.shape[axis] - step
+        ahead = wide[step:] if axis == 0 else wide[:, step:]
+        here = wide[:count] if axis == 0 else wide[:, :count]
+        wide = np.maximum(here, ahead)
+        covered += step
+    return wide[:length] if axis == 0 else wide[:, :length]
+
+
+def _close(plane: Floats, size: int) -> Floats:
+    """Fill dark features narrower than `size` with the brightness around them."""
+    return -_dilate(-_dilate(plane, size), size)
+
+
+def _polarity(thumb: Floats) -> tuple[bool, float]:
+    """Whether the ink is lighter than its paper, and how doubtful that is (0 certain … 1 a coin's toss)."""
+    plane = thumb if thumb.ndim == 2 else thumb.mean(axis=2)
+    size = _window(plane.shape)
+    dark = _close(plane, size) - plane
+    bright = plane + _close(-plane, size)
+    contrast = max(float(dark.max()), float(bright.max()), 1.0)
+    # Ink is what stands out in few places; loops and gaps between strokes stand out the other way, but more weakly.
+    dark_share = float(np.mean(np.clip(dark / contrast - 0.25, 0.0, 0.5)))
+    bright_share = float(np.mean(np.clip(bright / contrast - 0.25, 0.0, 0.5)))
+    stand_out = (dark_share - bright_share) / max(dark_share + bright_share, 1e-6)
+    level = _otsu(plane)
+    ring = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+    bright_paper = 0.5 * float(np.mean(plane > level)) + 0.5 * float(np.mean(ring > level))
+    vote = 0.5 * stand_out + (2.0 * bright_paper - 1.0)
+    return vote < 0.0, float(np.clip(1.0 - abs(vote) / 0.6, 0.0, 1.0))
+
+
+def _otsu(plane: Floats) -> float:
+    """The level that best parts dark from bright (Otsu 1979)."""
+    low, high = float(plane.min()), float(plane.max())
+    if high - low < 1e-3:
+        return low
+    counts, edges = np.histogram(plane, bins=64, range=(low, high))
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    below = np.cumsum(counts).astype(np.float64)
+    mass = np.cumsum(counts * middle)
+    above = below[-1] - below
+    gap = mass / np.maximum(below, 1) - (mass[-1] - mass) / np.maximum(above, 1)
+    return float(edges[int(np.argmax(below * above * gap**2)) + 1])
+
+
+def _weights(thumb: Floats, light: bool) -> Floats:
+    """How much each colour channel shows the ink, summing to 1: red and blue pens hide in one channel or two."""
+    if thumb.ndim == 2:
+        return np.ones(1, np.float32)
+    size = _window(thumb.shape)
+    seen = np.zeros(3, np.float32)
+    for channel in range(3):
+        plane = 255.0 - thumb[:, :, channel] if light else thumb[:, :, channel]
+        paper = _close(plane, size)
+        contrast = np.clip((paper - plane) / np.maximum(paper, 16.0), 0.0, 1.0)
+        seen[channel] = np.partition(contrast.ravel(), -max(1, contrast.size // 100))[-max(1, contrast.size // 100)]
+    power = seen**2 + 0.02 * float(seen.max()) ** 2 + 1e-6
+    return np.asarray(power / power.sum(), np.float32)
+
+
+def _grey(pixels: Pixels, weights: Floats) -> Pixels:
+    if pixels.ndim == 2:
+        return pixels
+    red, green, blue = (float(weight) for weight in weights)
+    mixed = Image.fromarray(pixels).convert("L", (red, green, blue, 0.5))
+    return np.asarray(mixed)
+
+
+def _paper(small: Floats) -> Floats:
+    """The paper's brightness under the ink, (h, w) like `small`."""
+    size = _window(small.shape)
+    paper = np.maximum(_close(small, size), 8.0)
+    ratio = small / paper
+    blank = ratio > max(0.8, float(np.quantile(ratio, 0.3)))
+    # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts that right.
+    weight = _box(blank.astype(np.float32), size // 2 | 1)
+    mean = _box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(weight, 1e-3)
+    return paper * np.where(weight > 0.05, mean, 1.0).astype(np.float32)
+
+
+def _box(plane: Floats, size: int) -> Floats:
+    """The mean over a square window of odd `size`, edges repeated."""
+    half = size // 2
+    for axis in (0, 1):
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (half + 1, half)
+        total = np.cumsum(np.pad(plane, pad, mode="edge"), axis=axis, dtype=np.float64)
+        high = total[size:] if axis == 0 else total[:, size:]
+        low = total[:-size] if axis == 0 else total[:, :-size]
+        plane = ((high - low) / size).astype(np.float32)
+    return plane
+
+
+def _divide(grey: Pixels, paper: Floats) -> Floats:
+    """1 − grey / paper at full size, (H, W) float32."""
+    height, width = grey.shape
+    if paper.shape != grey.shape:
+        full = Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR)
+        paper = np.asarray(full)
+    values = np.divide(grey, paper, dtype=np.float32)
+    return np.subtract(np.float32(1.0), values, out=values)
+
+
+def _strokes(values: Floats) -> tuple[Mask, float]:
+    """Where strokes are, (H, W), and the noise of the paper between them."""
+    sample = values[:: max(1, values.shape[0] // 256), :: max(1, values.shape[1] // 256)]
+    noise = _noise(sample)
+    strength = _strength(values)
+    inked = strength[strength > max(5.0 * noise, FAINTEST)]
+    typical = float(np.quantile(inked, 0.75)) if inked.size else 0.0
+    floor = max(4.0 * noise, FAINTEST, 0.22 * typical)
+    level = np.maximum(EDGE * strength, floor)
+    block = _block(values.shape)
+    height, width = values.shape
+    local = Image.fromarray(level).resize((level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR)
+    return values > np.asarray(local)[:height, :width], noise
+
+
+def _noise(sample: Floats) -> float:
+    """The standard deviation of blank paper, from the values below its median: ink lies above only."""
+    middle = float(np.median(sample))
+    below = sample[sample <= middle]
+    return 1.4826 * float(np.median(middle - below)) if below.size else 0.0
+
+
+def _block(shape: tuple[int, int]) -> int:
+    return max(4, round(max(shape) / 64))
+
+
+def _strength(values: Floats) -> Floats:
+    """The full strength of the ink near each block of the picture, (h, w) float32."""
+    block = _block(values.shape)
+    height, width = values.shape
+    rows, columns = -(-height // block), -(-width // block)
+    padded = np.full((rows * block, columns * block), -1.0, np.float32)
+    padded[:height, :width] = values
+    peaks = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
+    return _dilate(peaks, 5)

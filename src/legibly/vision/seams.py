@@ -1,0 +1,97 @@
+"""Where a piece of ink may be cut into two digits that touch: the paths from top to bottom through least ink."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from legibly.vision import glyphs
+
+Floats = NDArray[np.float32]
+ROWS = 40
+"""Paths are sought on a copy of this many rows."""
+MOST_CUTS = 7
+
+
+def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
+    """The piece in slices from left to right, cut wherever two digits may touch; the piece itself if nowhere."""
+    paths = _paths(piece, height)
+    if not len(paths):
+        return [piece]
+    columns = np.arange(piece.width)[None, :]
+    left = np.zeros(piece.height, np.intp)[:, None]
+    slices = []
+    for path in [*paths, np.full(piece.height, piece.width)]:
+        part = piece.mask & (columns >= left) & (columns < path[:, None])
+        left = path[:, None]
+        trimmed = _trim(piece, part)
+        if trimmed is not None:
+            slices.append(trimmed)
+    return slices or [piece]
+
+
+def _trim(piece: glyphs.Piece, part: glyphs.Mask) -> glyphs.Piece | None:
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    if not len(rows):
+        return None
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    x, y = piece.box[0], piece.box[1]
+    return glyphs.Piece((x + left, y + top, x + right, y + bottom), part[top:bottom, left:right])
+
+
+def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
+    """Cuts from left to right: for each row of the piece the first column right of the cut."""
+    scale = ROWS / piece.height
+    size = (max(4, round(piece.width * scale)), ROWS)
+    small = np.asarray(Image.fromarray(piece.mask.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float32)
+    cost = small + np.float32(0.02)
+    total, back = _accumulate(cost)
+    least = 0.18 * height * scale
+    starts = _minima(total[-1], max(2, round(least)))
+    paths = [_follow(back, start) for start in starts]
+    inner = [path for path in paths if least < path.mean() < size[0] - least]
+    inner = sorted(inner, key=lambda path: float(cost[np.arange(ROWS), path].sum()))[:MOST_CUTS]
+    inner = _ordered(inner)
+    rows = np.minimum((np.arange(piece.height) * scale).astype(np.intp), ROWS - 1)
+    return [np.round((path[rows] + 0.5) / size[0] * piece.width).astype(np.intp) for path in inner]
+
+
+def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
+    """The cost of the cheapest path from the top row to each pixel, and the step it came by (−1, 0 or 1)."""
+    rows, columns = cost.shape
+    total = np.empty_like(cost)
+    back = np.zeros((rows, columns), np.int8)
+    total[0] = cost[0]
+    for row in range(1, rows):
+        before = np.pad(total[row - 1], 1, constant_values=np.inf)
+        # A diagonal step is longer, so it costs more.
+        options = np.stack([before[1:-1], before[:-2] + 0.41 * cost[row] + 0.01, before[2:] + 0.41 * cost[row] + 0.01])
+        choice = options.argmin(axis=0)
+        total[row] = np.take_along_axis(options, choice[None], axis=0)[0] + cost[row]
+        back[row] = np.array([0, -1, 1], np.int8)[choice]
+    return total, back
+
+
+def _minima(values: Floats, distance: int) -> list[int]:
+    """The columns of local minima, no two nearer than `distance`, the lowest first."""
+    chosen: list[int] = []
+    for column in np.argsort(values, kind="stable"):
+        if all(abs(int(column) - other) >= distance for other in chosen):
+            chosen.append(int(column))
+    return chosen
+
+
+def _follow(back: NDArray[np.int8], column: int) -> NDArray[np.intp]:
+    path = np.empty(len(back), np.intp)
+    for row in range(len(back) - 1, -1, -1):
+        path[row] = column
+        column += int(back[row, column])
+    return path
+
+
+def _ordered(paths: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+    """The paths from left to right, those left out that would cross or meet one before."""
+    result: list[NDArray[np.intp]] = []
+    for path in sorted(paths, key=lambda one: float(one.mean())):
+        if not result or (bool((path >= result[-1]).all()) and float((path - result[-1]).mean()) >= 2):
+            result.append(path)
+    return result

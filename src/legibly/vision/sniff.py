@@ -1,0 +1,112 @@
+"""Which kind of file some bytes are, from their first few: no decoder sees a kind that we do not read."""
+
+from legibly import errors
+
+FORMATS = {
+    "image/png": ("PNG",),
+    "image/jpeg": ("JPEG", "MPO"),
+    "image/webp": ("WEBP",),
+    "image/gif": ("GIF",),
+    "image/bmp": ("BMP",),
+    "image/tiff": ("TIFF",),
+    "image/avif": ("AVIF",),
+    "image/heic": (),
+    "image/heif": (),
+}
+"""Media types that we read, with the names that Pillow has for their decoders."""
+
+READABLE = "PNG, JPEG, WebP, HEIC, AVIF, TIFF, BMP or GIF"
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"II+\x00", "image/tiff"),
+    (b"MM\x00+", "image/tiff"),
+)
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
+_OTHERS = (
+    (b"%PDF", "a PDF document", "Save the page as PNG or take a picture of it."),
+    (b"PK\x03\x04", "a ZIP archive (or an office document)", "Unpack it and send the pictures inside."),
+    (b"PK\x05\x06", "an empty ZIP archive", "Send the pictures themselves."),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it and send the pictures inside."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it and send the pictures inside."),
+    (b"Rar!", "a RAR archive", "Unpack it and send the pictures inside."),
+    (b"8BPS", "a Photoshop document", "Export it as PNG."),
+    (b"\xff\x0a", "a JPEG XL picture", "Save it as PNG or JPEG."),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture", "Save it as PNG or JPEG."),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture", "Save it as PNG or JPEG."),
+    (b"\x00\x00\x01\x00", "an icon file", "Save it as PNG."),
+    (b"\x1aE\xdf\xa3", "a video", "Send a single frame as PNG or JPEG."),
+    (b"\x7fELF", "a program", "Send a picture."),
+    (b"MZ", "a program", "Send a picture."),
+)
+
+
+def media_type(data: bytes) -> str:
+    """The media type of a picture that we read, told by its first bytes, whatever its name claims.
+
+    Raises NotAnImage, saying what the bytes seem to be and what to do.
+    """
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            return kind
+    # BMP has a magic of two letters only, so its header's size is looked at too.
+    if data[:2] == b"BM" and len(data) >= 26 and data[14:18] in _BMP_HEADERS:
+        return "image/bmp"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp":
+        found = _by_brand(data)
+        if found:
+            return found
+    what, remedy = _describe(data)
+    raise errors.NotAnImage(f"this is {what}, not a picture that can be read.", remedy=remedy)
+
+
+_BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
+
+
+def _by_brand(data: bytes) -> str | None:
+    """The kind of an ISO base media file (HEIC, AVIF, video …) by its brands."""
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, size, 4))]
+    if any(brand in (b"avif", b"avis") for brand in brands):
+        return "image/avif"
+    if brands[0] in _HEIC_BRANDS:
+        return "image/heic"
+    if any(brand in (b"mif1", b"msf1") or brand in _HEIC_BRANDS for brand in brands):
+        return "image/heif"
+    return None
+
+
+def _describe(data: bytes) -> tuple[str, str]:
+    """What other bytes are, in a person's words, and what that person can do."""
+    send = f"Send {READABLE}."
+    if not data:
+        return "an empty file", send
+    for magic, what, remedy in _OTHERS:
+        if data.startswith(magic):
+            return what, remedy
+    if data[4:8] == b"ftyp":
+        return "a video", "Send a single frame as PNG or JPEG."
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in head:
+        return "an SVG drawing", "Export it as PNG."
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "a web page", "Save the picture itself and send that."
+    if _is_text(data[:1024]):
+        return "text", send
+    return "an unknown kind of file", send
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(character.isprintable() or character in "\r\n\t" for character in text)
