@@ -87,6 +87,11 @@ def image_id(key: str, modified_at: datetime) -> str:
     return _uuid7(int(modified_at.timestamp()) * 1000, digest & ((1 << 74) - 1))
 
 
+def is_own(key: str) -> bool:
+    """Whether `key` is one that `image` makes."""
+    return _OWN.fullmatch(key) is not None
+
+
 def media_type(key: str) -> str:
     """The media type that a key's extension claims, `application/octet-stream` where it claims none."""
     return MEDIA_TYPES.get(key.rpartition(".")[2].lower(), "application/octet-stream")
@@ -147,3 +152,8 @@ def day(folder: str, image: str) -> str:
 def deletion(image: str) -> str:
     """Where it is written that an image was deleted, so that no older record brings it back."""
     return f"{DELETIONS}date={date(image)}/{image}.json"
+
+
+def last(key: str) -> str:
+    """The name at the end of a key."""
+    return key.rpartition("/")[2]

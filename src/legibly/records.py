@@ -160,8 +160,7 @@ class Image:
 
     def with_reading(self, record: "ReadingRecord") -> Self:
         """The same image, read."""
-        size = {"width": record.width, "height": record.height}
-        return replace(self, state="read", reading=record.reading, error=None, **size)
+        return replace(self, state="read", reading=record.reading, error=None, width=record.width, height=record.height)
 
     def to_json(self) -> Json:
         """The image of the HTTP contract: what anybody who may see it may know."""
@@ -207,7 +206,8 @@ class UploadRecord:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{name: data.get(name) for name in cls.__slots__})
+        facts = {name: data[name] for name in ("image", "key", "media_type", "bytes")}
+        return cls(**facts, name=data.get("name"), writer=data.get("writer"), owner=data.get("owner"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,16 +239,19 @@ class FailureRecord:
     image: str
     key: str
     bytes: int
+    width: int | None
+    height: int | None
     error: str
     at: datetime
 
     def to_json(self) -> Json:
-        names = {"image": self.image, "key": self.key, "bytes": self.bytes}
-        return {**names, "error": self.error, "at": stamp(self.at)}
+        facts = {"bytes": self.bytes, "width": self.width, "height": self.height}
+        return {"image": self.image, "key": self.key, **facts, "error": self.error, "at": stamp(self.at)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(data["image"], data["key"], data["bytes"], data["error"], moment(data["at"]))
+        facts = {name: data[name] for name in ("image", "key", "bytes", "width", "height", "error")}
+        return cls(**facts, at=moment(data["at"]))
 
 
 @dataclass(frozen=True, slots=True)

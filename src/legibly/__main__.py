@@ -1,0 +1,5 @@
+"""`python -m legibly`."""
+
+from legibly.cli.main import main
+
+main()

@@ -1,0 +1,17 @@
+"""The door of ASGI servers: `uvicorn --factory legibly.asgi:create`."""
+
+import json
+import os
+
+from fastapi import FastAPI
+
+from legibly import wiring
+from legibly.settings import Settings
+
+FLAGS = "_LEGIBLY_FLAGS"
+"""The variable in which `serve` hands its flags on to its processes."""
+
+
+def create() -> FastAPI:
+    """The application with the settings of the environment, the settings file and `serve`'s flags."""
+    return wiring.app(Settings.load(environ=os.environ, **json.loads(os.environ.get(FLAGS, "{}"))))

@@ -1,0 +1,82 @@
+"""`legibly doctor`: what works here, what is missing, how to mend it."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+
+import click
+
+from legibly import __version__, wiring
+from legibly.cli import options
+from legibly.errors import LegiblyError
+from legibly.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked; `needed` ones make the doctor fail."""
+
+    what: str
+    fine: bool
+    detail: str
+    needed: bool = True
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(*, as_json: bool) -> None:
+    """Check the installation; exits with 1 where something needed is missing."""
+    settings = options.settings()
+    findings = [*_needed(settings), *_extras()]
+    if as_json:
+        document = {"version": __version__, "settings": settings.masked(), "findings": [asdict(f) for f in findings]}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        _print(settings, findings)
+    sys.exit(int(any(not finding.fine and finding.needed for finding in findings)))
+
+
+def _needed(settings: Settings) -> list[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return [
+        Finding("Python", sys.version_info >= (3, 11), python),
+        _try("object store", lambda: _look(settings)),
+        _try("database", lambda: f"answers; {sum(wiring.index(settings).counts().values())} images"),
+        _try("model", lambda: "{0.name} {0.version}".format(wiring.reader(settings).model)),
+    ]
+
+
+def _look(settings: Settings) -> str:
+    store = wiring.store(settings)
+    next(store.list("images/"), None)
+    return f"{settings.masked()['store']} answers"
+
+
+def _try(what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, fine=True, detail=check())
+    except LegiblyError as error:
+        return Finding(what, fine=False, detail=str(error))
+
+
+def _extras() -> list[Finding]:
+    modules = {"aws": "boto3", "postgres": "psycopg", "spark": "pyspark", "train": "torch"}
+    found = [
+        Finding(f"extra {extra}", find_spec(module) is not None, f"pip install 'legibly[{extra}]'", needed=False)
+        for extra, module in modules.items()
+    ]
+    java = shutil.which("java")
+    return [*found, Finding("Java (for Spark)", java is not None, java or "install a Java 17 runtime", needed=False)]
+
+
+def _print(settings: Settings, findings: list[Finding]) -> None:
+    click.echo(f"Legibly {__version__}\n\nSettings")
+    for name, value in settings.masked().items():
+        click.echo(f"  {name:<15} {value if value != '' else '–'}")
+    click.echo("\nChecks")
+    for finding in findings:
+        sign = "ok     " if finding.fine else "MISSING" if finding.needed else "absent "
+        click.echo(f"  {sign}  {finding.what}: {finding.detail}")

@@ -1,0 +1,97 @@
+"""`legibly`: finds the command, turns errors into one line."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import Any
+
+import click
+
+from legibly import __version__
+from legibly.errors import LegiblyError
+
+# Command → its one-line help. Each lives in the module of its name as `command`, and is imported when it is called:
+# `legibly --help` shall not wait for a network runtime.
+_COMMANDS = {
+    "serve": "Run the whole system on this machine.",
+    "classify": "Read pictures: files, folders, globs, stdin, s3:// URLs.",
+    "evaluate": "Score a model on labelled pictures.",
+    "accuracy": "Turn pairs of predicted and true labels into accuracy.",
+    "train": "Train a classifier and write a model pack.",
+    "models": "List, show and manage model packs.",
+    "worker": "Run the event worker alone.",
+    "users": "Manage accounts.",
+    "tokens": "Manage API tokens.",
+    "reindex": "Rebuild the database from the object store.",
+    "compact": "Turn small record files into partitioned Parquet.",
+    "cloud": "Deploy and look after the system on AWS.",
+    "doctor": "Check the installation and say what is missing.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_available())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _available():
+            return None
+        command = importlib.import_module(f"legibly.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"legibly.cli.{cmd_name}.command is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_available().items()))
+
+
+def _available() -> dict[str, str]:
+    return {name: text for name, text in _COMMANDS.items() if importlib.util.find_spec(f"legibly.cli.{name}")}
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="legibly")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--config", type=click.Path(dir_okay=False), help="Settings file instead of ./legibly.toml.")
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool, config: str | None) -> None:
+    """Handwritten digits and other small pictures: answers with a confidence that holds."""
+    ctx.obj = {"debug": debug, "config": config}
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        sys.exit(cli.main(args=words, prog_name="legibly", standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except LegiblyError as error:
+        _end(str(error), words)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`legibly … | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _end(f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and report it.", words)
+
+
+def _end(message: str, words: list[str]) -> None:
+    if "--debug" in words:
+        raise
+    click.echo(f"legibly: {message}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

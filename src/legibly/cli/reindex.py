@@ -1,0 +1,28 @@
+"""`legibly reindex`: rebuilds the database from the object store."""
+
+import json
+
+import click
+
+from legibly import wiring
+from legibly.cli import options
+from legibly.reindex import reindex
+
+
+@click.command("reindex")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
+@click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
+@click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
+def command(*, as_json: bool, **flags: str | None) -> None:
+    """Empty the database and fill it again from the object store, which holds everything."""
+    settings = options.settings(**flags)
+    counts: dict[str, int] = {}
+
+    def progress(what: str, count: int) -> None:
+        counts[what] = count
+        if not as_json:
+            click.echo(f"{count:>9,} {what}", err=True)
+
+    reindex(wiring.store(settings), wiring.index(settings), progress=progress)
+    if as_json:
+        click.echo(json.dumps(counts))

@@ -1,0 +1,58 @@
+"""`legibly serve`: the whole system on one machine."""
+
+import json
+import os
+import socket
+
+import click
+import uvicorn
+
+from legibly import wiring
+from legibly.asgi import FLAGS
+from legibly.cli import options
+from legibly.errors import Conflict
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
+@click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
+@click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
+@click.option("--log-level", default="warning", show_default=True, help="debug, info, warning or error.")
+def command(host: str, port: int, workers: int, log_level: str, **flags: str | None) -> None:
+    """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
+    settings = options.settings(**flags)
+    wiring.check_workers(settings, workers)
+    port = _free(host, port)
+    wiring.begin(settings)
+    os.environ[FLAGS] = json.dumps({name: value for name, value in flags.items() if value is not None})
+    click.echo(f"Legibly is at http://{'localhost' if host in ('127.0.0.1', '::1') else host}:{port}", err=True)
+    uvicorn.run(
+        "legibly.asgi:create",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_level=log_level,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _free(host: str, port: int) -> int:
+    """The port if it is free. Raises Conflict, before anything heavy is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            remedy = f"Choose another: legibly serve --port {port + 1}."
+            raise Conflict(
+                f"this cannot be listened on: {error.strerror}.", where=f"{host}:{port}", remedy=remedy
+            ) from error
+        return int(probe.getsockname()[1])

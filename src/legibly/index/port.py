@@ -1,0 +1,93 @@
+"""What the service asks of an index, in the fewest verbs; importing this brings no SQL."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from legibly.records import Image, Label, Pair, ReadingRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both included."""
+
+    verdict: str | None = None
+    text: str | None = None
+    label: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+    state: str | None = None
+    wrong: bool = False
+    labelled: bool | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A pending image that this process may work on until its lease ends; `attempt` counts from 1."""
+
+    image: Image
+    attempt: int
+
+
+class Index(Protocol):
+    """Images and pairs by query. Every method may raise Unavailable."""
+
+    def add(self, images: Sequence[Image], *, lease_seconds: float = 0) -> int:
+        """Take in images that are not known yet, under their own state; returns how many were new.
+
+        With a lease, no `claim` gives them away before it ends: the caller works on them itself.
+        """
+
+    def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
+        """Take in readings; returns the images as they are now, those only that are known and not deleted."""
+
+    def fail(self, image: str, error: str) -> Image:
+        """Mark an image as failed. Raises NotFound."""
+
+    def label(self, image: str, label: Label) -> Image:
+        """Take in a label unless a newer one is known. Raises NotFound."""
+
+    def remove(self, image: str) -> None:
+        """Forget an image and its pairs, and never take it in again."""
+
+    def get(self, image: str) -> Image:
+        """One image. Raises NotFound."""
+
+    def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> list[Image]:
+        """Images newest first, past the id `after`."""
+
+    def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
+        """Pending images whose lease has ended, oldest first, leased to the caller."""
+
+    def defer(self, image: str, *, seconds: float) -> None:
+        """End a try that did not succeed: nobody claims the image for so long."""
+
+    def release(self) -> None:
+        """End every lease: for the start of the only process there is."""
+
+    def known(self, ids: Collection[str]) -> set[str]:
+        """Which of these ids the index knows, deleted ones included."""
+
+    def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
+        """Images that changed past the sequence number `after`, in order."""
+
+    def sequence(self) -> int:
+        """The newest sequence number, 0 at first."""
+
+    def add_pairs(self, pairs: Sequence[Pair]) -> None:
+        """Take in pairs; those already known are passed over."""
+
+    def pairs(self, image_ids: Collection[str] | None = None) -> Iterator[Pair]:
+        """Every pair of images that are not deleted, or of these images alone."""
+
+    def counts(self) -> dict[str, int]:
+        """How many images there are by state."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def moment(self) -> datetime:
+        """When the newest image was received; the epoch where there is none."""

@@ -1,0 +1,138 @@
+"""The tables: one row an image with its newest label and reading, one row a pair, one counter for followers."""
+
+import json
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+from legibly.records import Image, Label, Pair, Reading, moment, stamp
+
+VERSION = 1
+METADATA = MetaData()
+
+images = Table(
+    "images",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("received_at", String(24), nullable=False),
+    Column("media_type", String(40), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("name", Text),
+    Column("writer", Text),
+    Column("owner", Text),
+    Column("label_text", Text),
+    Column("label_at", String(24)),
+    Column("label_source", String(12)),
+    Column("label_by", Text),
+    Column("verdict", String(12)),
+    Column("text", Text),
+    Column("confidence", Float),
+    Column("read_at", String(24)),
+    Column("reading", Text),
+    Column("error", Text),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("leased_until", Float, nullable=False, default=0.0),
+    Column("sequence", BigInteger, nullable=False, index=True),
+    Index("images_by_verdict", "verdict", "id"),
+    Index("images_by_text", "text", "id"),
+    Index("images_by_label", "label_text", "id"),
+    Index("images_by_writer", "writer", "id"),
+    Index("images_by_owner", "owner", "id"),
+    Index("images_by_state", "state", "id"),
+)
+
+pairs = Table(
+    "pairs",
+    METADATA,
+    Column("image", String(36), primary_key=True),
+    Column("model", String(80), primary_key=True),
+    Column("labelled_at", String(24), primary_key=True),
+    Column("predicted", Text, nullable=False),
+    Column("actual", Text),
+    Column("confidence", Float, nullable=False),
+    Column("writer", Text),
+    Column("source", String(12), nullable=False),
+)
+
+deletions = Table("deletions", METADATA, Column("image", String(36), primary_key=True))
+
+# One row each: the sequence number, and the version of this schema.
+counters = Table("counters", METADATA, Column("name", String(20), primary_key=True), Column("value", BigInteger))
+
+
+def image_row(image: Image) -> dict[str, Any]:
+    """The columns of an image, less its sequence number and lease."""
+    return {
+        "id": image.id,
+        "key": image.key,
+        "received_at": stamp(image.received_at),
+        "media_type": image.media_type,
+        "bytes": image.bytes,
+        "state": image.state,
+        "width": image.width,
+        "height": image.height,
+        "name": image.name,
+        "writer": image.writer,
+        "owner": image.owner,
+        "error": image.error,
+        **label_columns(image.label),
+        **reading_columns(image.reading),
+    }
+
+
+def label_columns(label: Label | None) -> dict[str, Any]:
+    """The columns of an image's newest label; one that was taken back keeps its time, so that older ones stay out."""
+    return {
+        "label_text": label.text if label else None,
+        "label_at": stamp(label.at) if label else None,
+        "label_source": label.source if label else None,
+        "label_by": label.by if label else None,
+    }
+
+
+def reading_columns(reading: Reading | None) -> dict[str, Any]:
+    """The columns of an image's reading."""
+    return {
+        "verdict": reading.verdict if reading else None,
+        "text": reading.text if reading else None,
+        "confidence": reading.confidence if reading else None,
+        "read_at": stamp(reading.at) if reading else None,
+        "reading": json.dumps(reading.to_json(), separators=(",", ":")) if reading else None,
+    }
+
+
+def image_of(row: Any) -> Image:
+    """The image of a row of `images`."""
+    label = None
+    if row.label_at is not None:
+        label = Label(row.label_text, moment(row.label_at), source=row.label_source, by=row.label_by)
+    return Image(
+        id=row.id,
+        key=row.key,
+        received_at=moment(row.received_at),
+        media_type=row.media_type,
+        bytes=row.bytes,
+        state=row.state,
+        width=row.width,
+        height=row.height,
+        name=row.name,
+        writer=row.writer,
+        owner=row.owner,
+        label=label,
+        reading=Reading.from_json(json.loads(row.reading)) if row.reading else None,
+        error=row.error,
+    )
+
+
+def pair_row(pair: Pair) -> dict[str, Any]:
+    """The columns of a pair."""
+    return pair.to_json()
+
+
+def pair_of(row: Any) -> Pair:
+    """The pair of a row of `pairs`."""
+    return Pair.from_json({column.name: getattr(row, column.name) for column in pairs.columns})

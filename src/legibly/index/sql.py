@@ -1,0 +1,327 @@
+"""The index on SQLite or PostgreSQL, one query text for both."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from legibly.errors import Invalid, NotFound, Unavailable
+from legibly.index import schema
+from legibly.index.port import Claim, Filter
+from legibly.index.schema import counters, deletions, images, pairs
+from legibly.records import Image, Label, Pair, ReadingRecord, moment
+
+_BATCH = 500
+T = TypeVar("T")
+
+
+class SqlIndex:
+    """Implements `index.port.Index`. Thread-safe; several processes may share one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # Writers of one process queue here: waiting on a lock is quicker than SQLite's own polling.
+        self._writing = threading.Lock()
+
+    # Writing
+
+    def add(self, images_: Sequence[Image], *, lease_seconds: float = 0) -> int:
+        lease = {"attempts": 1, "leased_until": time.time() + lease_seconds} if lease_seconds else {}
+        with self._write() as connection:
+            fresh = self._fresh(connection, images_)
+            if not fresh:
+                return 0
+            sequence = _advance(connection, len(fresh))
+            rows = [
+                {**schema.image_row(image), **lease, "sequence": number} for number, image in enumerate(fresh, sequence)
+            ]
+            connection.execute(images.insert(), rows)
+            return len(fresh)
+
+    def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
+        if not records:
+            return []
+        with self._write() as connection:
+            first = _advance(connection, len(records))
+            rows = [_settle(connection, record, sequence) for sequence, record in enumerate(records, first)]
+        return [schema.image_of(row) for row in rows if row is not None]
+
+    def fail(self, image: str, error: str) -> Image:
+        return self._change(image, {"state": "failed", "error": error})
+
+    def label(self, image: str, label: Label) -> Image:
+        current = self.get(image)
+        if current.label and current.label.at > label.at:
+            return current
+        return self._change(image, schema.label_columns(label))
+
+    def remove(self, image: str) -> None:
+        with self._write() as connection:
+            _insert_new(connection, deletions, [{"image": image}])
+            connection.execute(images.delete().where(images.c.id == image))
+            connection.execute(pairs.delete().where(pairs.c.image == image))
+
+    def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
+        now = time.time()
+        due = (images.c.state == "pending") & (images.c.leased_until <= now)
+        chosen = sa.select(images.c.id).where(due).order_by(images.c.id).limit(limit)
+        with self._read() as connection:  # most looks find nothing, and then nobody has to wait for a writer
+            if connection.execute(chosen.limit(1)).first() is None:
+                return []
+        with self._write() as connection:
+            rows = connection.execute(
+                images.update()
+                .where(images.c.id.in_(chosen), due)
+                .values(leased_until=now + lease_seconds, attempts=images.c.attempts + 1)
+                .returning(images)
+            ).all()
+        return [Claim(schema.image_of(row), row.attempts) for row in sorted(rows, key=lambda row: row.id)]
+
+    def defer(self, image: str, *, seconds: float) -> None:
+        with self._write() as connection:
+            connection.execute(images.update().where(images.c.id == image).values(leased_until=time.time() + seconds))
+
+    def release(self) -> None:
+        with self._write() as connection:
+            connection.execute(images.update().where(images.c.state == "pending").values(leased_until=0.0))
+
+    def add_pairs(self, pairs_: Sequence[Pair]) -> None:
+        with self._write() as connection:
+            for batch in _batches(pairs_):
+                gone = self._deleted(connection, [pair.image for pair in batch])
+                rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
+                _insert_new(connection, pairs, rows)
+
+    def clear(self) -> None:
+        with self._write() as connection:
+            for table in (images, pairs, deletions):
+                connection.execute(table.delete())
+
+    # Reading
+
+    def get(self, image: str) -> Image:
+        with self._read() as connection:
+            row = connection.execute(_GET, {"image": image}).one_or_none()
+        if row is None:
+            raise NotFound("there is no such image.", where=image)
+        return schema.image_of(row)
+
+    def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> list[Image]:
+        query = sa.select(images).where(*_conditions(wanted)).order_by(images.c.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(images.c.id < after)
+        with self._read() as connection:
+            return [schema.image_of(row) for row in connection.execute(query)]
+
+    def known(self, ids: Collection[str]) -> set[str]:
+        found: set[str] = set()
+        with self._read() as connection:
+            for batch in _batches(ids):
+                found |= {row.id for row in connection.execute(sa.select(images.c.id).where(images.c.id.in_(batch)))}
+                found |= self._deleted(connection, batch)
+        return found
+
+    def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
+        query = sa.select(images).where(images.c.sequence > after).order_by(images.c.sequence).limit(limit)
+        with self._read() as connection:
+            return [(row.sequence, schema.image_of(row)) for row in connection.execute(query)]
+
+    def sequence(self) -> int:
+        with self._read() as connection:
+            return int(connection.execute(_SEQUENCE).scalar_one())
+
+    def pairs(self, image_ids: Collection[str] | None = None) -> Iterator[Pair]:
+        query = sa.select(pairs).order_by(pairs.c.image, pairs.c.model, pairs.c.labelled_at)
+        some = [query] if image_ids is None else [query.where(pairs.c.image.in_(b)) for b in _batches(image_ids)]
+        with self._read() as connection:
+            for part in some:
+                for row in connection.execution_options(yield_per=1000).execute(part):
+                    yield schema.pair_of(row)
+
+    def counts(self) -> dict[str, int]:
+        query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)
+        with self._read() as connection:
+            return {row.state: row.number for row in connection.execute(query)}
+
+    def moment(self) -> datetime:
+        with self._read() as connection:
+            newest = connection.execute(sa.select(sa.func.max(images.c.received_at))).scalar_one()
+        return moment(newest) if newest else datetime.fromtimestamp(0, UTC)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    # Within
+
+    def _change(self, image: str, values: dict[str, Any]) -> Image:
+        with self._write() as connection:
+            sequence = _advance(connection, 1)
+            row = connection.execute(_UPDATE.values(sequence=sequence, **values), {"image": image}).one_or_none()
+        if row is None:
+            raise NotFound("there is no such image.", where=image)
+        return schema.image_of(row)
+
+    def _fresh(self, connection: Connection, candidates: Sequence[Image]) -> list[Image]:
+        fresh = {image.id: image for image in candidates}
+        for batch in _batches(list(fresh)):
+            known = {row.id for row in connection.execute(sa.select(images.c.id).where(images.c.id.in_(batch)))}
+            for image in known | self._deleted(connection, batch):
+                del fresh[image]
+        return list(fresh.values())
+
+    def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+        query = sa.select(deletions.c.image).where(deletions.c.image.in_(ids))
+        return {row.image for row in connection.execute(query)}
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with _errors(self._engine), self._writing, self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with _errors(self._engine), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+_GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
+_UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
+_SEQUENCE = sa.select(counters.c.value).where(counters.c.name == "sequence")
+
+
+def _advance(connection: Connection, count: int) -> int:
+    """Take the next `count` sequence numbers, the first of which is returned.
+
+    The counter's row stays locked until the transaction ends, so that numbers become visible in their order and a
+    follower that asks for what is newer than n never misses one.
+    """
+    query = counters.update().where(counters.c.name == "sequence").values(value=counters.c.value + count)
+    return int(connection.execute(query.returning(counters.c.value)).scalar_one()) - count + 1
+
+
+def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any:
+    """Put a reading into its image's row, unless a newer reading stands there; returns the row where there is one."""
+    values = schema.reading_columns(record.reading)
+    newer = images.c.read_at > values["read_at"]
+    values |= {"state": "read", "error": None, "sequence": sequence}
+    values |= {"media_type": record.media_type, "width": record.width, "height": record.height}
+    update = _UPDATE.where(sa.or_(images.c.read_at.is_(None), sa.not_(newer))).values(**values)
+    return connection.execute(update, {"image": record.image}).one_or_none()
+
+
+def _insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows whose primary key is not there yet."""
+    if rows:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    exact = {"verdict": "verdict", "text": "text", "label": "label_text", "writer": "writer", "owner": "owner"}
+    conditions = [
+        images.c[column] == getattr(wanted, name)
+        for name, column in {**exact, "state": "state"}.items()
+        if getattr(wanted, name) is not None
+    ]
+    if wanted.wrong:
+        conditions.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
+    if wanted.labelled is not None:
+        conditions.append(images.c.label_text.is_not(None) == wanted.labelled)
+    if wanted.since is not None:
+        conditions.append(images.c.received_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(images.c.received_at < wanted.until + "T24")
+    return conditions
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    """Cut into pieces that fit the parameters of one statement."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+@contextlib.contextmanager
+def _errors(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        where = engine.url.render_as_string(hide_password=True)
+        raise Unavailable(f"the database does not answer: {cause}.", where=where) from error
+
+
+def open_index(url: str) -> SqlIndex:
+    """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are missing.
+
+    Raises Invalid for other URLs, a missing driver and the tables of another version; Unavailable where nobody answers.
+    """
+    engine = _engine(url)
+    where = engine.url.render_as_string(hide_password=True)
+    index = SqlIndex(engine)
+    with _errors(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7302)"))  # two servers may start at once
+        schema.METADATA.create_all(connection)
+        _insert_new(
+            connection, counters, [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}]
+        )
+        version = connection.execute(sa.select(counters.c.value).where(counters.c.name == "schema")).scalar_one()
+    if version != schema.VERSION:
+        remedy = "Give an empty database and run `legibly reindex`: everything in it comes from the object store."
+        raise Invalid(f"its tables are of version {version}, not {schema.VERSION}.", where=where, remedy=remedy)
+    return index
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise Invalid("this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS) from None
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        try:
+            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True)
+        except (ImportError, NoSuchModuleError):
+            remedy = "Install it: pip install 'legibly[postgres]'."
+            raise Invalid("the PostgreSQL driver is missing.", where="LEGIBLY_DATABASE", remedy=remedy) from None
+    raise Invalid(f"there is no index for {parsed.get_backend_name()}.", where="LEGIBLY_DATABASE", remedy=_URLS)
+
+
+_URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
+
+
+def _sqlite(url: sa.URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"this folder cannot be made: {error.strerror}.", where=str(url.database)) from error
+        engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
+    else:
+        engine = sa.create_engine(url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool)
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver shall begin nothing by itself
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a reader that turns writer could not wait for its turn
+
+    return engine

@@ -1,0 +1,273 @@
+"""What the service does: receive a picture, classify it, label it, remove it.
+
+`read_object` and `write_reading` need the object store alone: they are all that the Lambda function uses. `Service`
+keeps an index beside it. Classifying the same image with the same model version ends in the same record, whoever does
+it and however often, so that every door may retry as it likes.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from legibly import keys
+from legibly.errors import Invalid, NotFound, TooLarge
+from legibly.index.port import Index
+from legibly.records import (
+    FailureRecord,
+    Image,
+    Label,
+    LabelRecord,
+    LabelSource,
+    Model,
+    Pair,
+    ReadingRecord,
+    UploadRecord,
+    now,
+)
+from legibly.store import Stat, Store
+from legibly.vision import decode, privacy
+from legibly.vision.reading import Result
+
+MAX_TEXT = 200
+LEASE_SECONDS = 30.0
+
+
+class Reader(Protocol):
+    """Whatever reads pictures: the vision of this machine or a remote model."""
+
+    model: Model
+
+    def read(self, data: bytes) -> Result:
+        """Read one picture. Raises NotAnImage, Unusable and Unavailable."""
+
+
+def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> ReadingRecord:
+    """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage, Unusable."""
+    stat = store.head(key)
+    if stat.size > max_bytes:
+        raise TooLarge(f"this picture has {stat.size} bytes; {max_bytes} are allowed.", where=key)
+    stat, data = store.fetch(key)
+    return _record(reader.read(data), image=keys.image_id(key, stat.modified_at), key=key, size=stat.size)
+
+
+def _record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
+    facts = result.facts
+    return ReadingRecord(
+        image=image,
+        key=key,
+        media_type=facts.media_type,
+        bytes=size,
+        width=facts.width,
+        height=facts.height,
+        reading=result.reading,
+    )
+
+
+def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
+    """Write a reading once; where this image and model version have one already, that one is returned."""
+    key = keys.reading(record.image, record.reading.model.version)
+    if store.create(key, line(record.to_json())):
+        return record
+    return ReadingRecord.from_json(json.loads(store.read(key)))
+
+
+def line(data: Mapping[str, Any]) -> bytes:
+    """One record as a JSON line."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+class Service:
+    """The verbs of the product over a store, an index and a reader."""
+
+    def __init__(self, *, store: Store, index: Index, reader: Reader, max_bytes: int, max_pixels: int) -> None:
+        self.store, self.index, self.reader = store, index, reader
+        self._max_bytes, self._max_pixels = max_bytes, max_pixels
+
+    def receive(
+        self,
+        data: bytes,
+        *,
+        name: str | None = None,
+        writer: str | None = None,
+        owner: str | None = None,
+        label: str | None = None,
+    ) -> Image:
+        """Check and store a new picture; it is pending, and leased to the caller, when this returns.
+
+        Raises Invalid (no bytes, a label that cannot be one), TooLarge, NotAnImage and Unusable.
+        """
+        if not data:
+            raise Invalid("the picture is empty.", remedy="Send the bytes of a picture.")
+        if len(data) > self._max_bytes:
+            raise TooLarge(f"the picture has {len(data)} bytes; {self._max_bytes} are allowed.")
+        truth = Label(text_of(label), now(), source="at_upload") if label is not None else None
+        facts = decode.probe(data, max_pixels=self._max_pixels)
+        at = now()
+        image_id = keys.new_id(at)
+        image = Image(
+            id=image_id,
+            key=keys.image(image_id, facts.media_type),
+            received_at=at,
+            media_type=facts.media_type,
+            bytes=len(data),
+            width=facts.width,
+            height=facts.height,
+            name=name or None,
+            writer=writer or None,
+            owner=owner,
+            label=truth,
+        )
+        self._keep(image, privacy.strip(data, facts.media_type))
+        return image
+
+    def _keep(self, image: Image, data: bytes) -> None:
+        # The picture comes last: a sweep that sees it finds everything else in its place.
+        if image.name or image.writer or image.owner:
+            record = UploadRecord(
+                image.id, image.key, image.media_type, image.bytes, image.name, image.writer, image.owner
+            )
+            self.store.create(keys.upload(image.id), line(record.to_json()))
+        if image.label:
+            self._write_label(image.id, image.label)
+        self.store.create(image.key, data, media_type=image.media_type)
+        self.index.add([image], lease_seconds=LEASE_SECONDS)
+
+    def read(self, image: Image, data: bytes | None = None) -> ReadingRecord:
+        """Read an image and write its reading record; `data` spares fetching what the caller has at hand."""
+        if data is None:
+            record = read_object(self.store, self.reader, image.key, max_bytes=self._max_bytes)
+            record = replace(record, image=image.id)
+        else:
+            record = _record(self.reader.read(data), image=image.id, key=image.key, size=image.bytes)
+        return write_reading(self.store, record)
+
+    def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
+        """Take readings into the index, and pair them with labels that came earlier."""
+        images = self.index.settle(records)
+        self._pair([image for image in images if image.label])
+        return images
+
+    def classify(self, image: Image, data: bytes | None = None) -> Image:
+        """Read and settle one image. Raises NotFound where it was deleted meanwhile."""
+        settled = self.settle([self.read(image, data)])
+        return settled[0] if settled else self.index.get(image.id)
+
+    def fail(self, image: Image, error: str) -> Image:
+        """Write down that an image cannot be read, and why."""
+        record = FailureRecord(image.id, image.key, image.bytes, image.width, image.height, error, now())
+        self.store.create(keys.failure(image.id, self.reader.model.version), line(record.to_json()))
+        return self.index.fail(image.id, error)
+
+    def label(
+        self, image_id: str, text: str | None, *, source: LabelSource = "volunteered", by: str | None = None
+    ) -> Image:
+        """Give an image its true text, or take it back with None; again to correct it. Raises NotFound, Invalid."""
+        image = self.index.get(image_id)
+        at = now()
+        if image.label and image.label.at >= at:
+            at = image.label.at + timedelta(milliseconds=1)  # each label has a moment of its own
+        label = Label(None if text is None else text_of(text), at, source=source, by=by)
+        self._write_label(image_id, label)
+        image = self.index.label(image_id, label)
+        self._pair([image])
+        return image
+
+    def remove(self, image_ids: Collection[str]) -> None:
+        """Delete images and every record of them; unknown ones are passed over.
+
+        A tombstone stays, so that records in files shared with other images count no more; compaction drops those.
+        """
+        doomed: list[str] = []
+        pair_keys = [pair_key(pair) for pair in self.index.pairs(image_ids)]
+        by_day: dict[str, set[str]] = defaultdict(set)
+        for image_id in image_ids:
+            try:
+                doomed.append(self.index.get(image_id).key)
+            except NotFound:
+                continue
+            self.store.create(keys.deletion(image_id), line({"image": image_id}))
+            self.index.remove(image_id)
+            for folder in (keys.UPLOADS, keys.READINGS, keys.FAILURES, keys.LABELS):
+                by_day[keys.day(folder, image_id)].add(image_id)
+        for folder, ids in by_day.items():
+            names = (stat.key for stat in self.store.list(folder))
+            doomed += [key for key in names if key.removeprefix(folder).partition(".")[0] in ids]
+        self.store.remove([*doomed, *pair_keys])
+
+    def adopt(self, stats: Sequence[Stat]) -> int:
+        """Take in pictures that came without an upload; returns how many were new."""
+        pictures = {keys.image_id(stat.key, stat.modified_at): stat for stat in stats if is_picture(stat)}
+        unknown = set(pictures) - self.index.known(pictures)
+        return self.index.add([found(pictures[image_id], self._upload(image_id)) for image_id in sorted(unknown)])
+
+    def _upload(self, image_id: str) -> UploadRecord | None:
+        try:
+            return UploadRecord.from_json(json.loads(self.store.read(keys.upload(image_id))))
+        except NotFound:
+            return None
+
+    def _write_label(self, image_id: str, label: Label) -> None:
+        self.store.create(keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json()))
+
+    def _pair(self, images: Sequence[Image]) -> None:
+        pairs = [pair for image in images if (pair := pair_of(image)) is not None]
+        for pair in pairs:
+            self.store.create(pair_key(pair), line(pair.to_json()))
+        if pairs:
+            self.index.add_pairs(pairs)
+
+
+def is_picture(stat: Stat) -> bool:
+    """Whether an object is a picture to classify, and not the marker of a folder."""
+    return stat.key.startswith(keys.IMAGES) and not stat.key.endswith("/")
+
+
+def found(stat: Stat, upload: UploadRecord | None) -> Image:
+    """The pending image of an object in the store, with what was said when it was uploaded."""
+    image_id = keys.image_id(stat.key, stat.modified_at)
+    own = keys.is_own(stat.key)
+    return Image(
+        id=image_id,
+        key=stat.key,
+        received_at=keys.received_at(image_id),
+        media_type=keys.media_type(stat.key),
+        bytes=stat.size,
+        name=upload.name if upload else None if own else keys.last(stat.key),
+        writer=upload.writer if upload else None,
+        owner=upload.owner if upload else None,
+    )
+
+
+def text_of(label: str) -> str:
+    """A label as people type it, made comparable: outer and repeated spaces dropped. Raises Invalid."""
+    text = " ".join(label.split())
+    if not text:
+        raise Invalid("the label is empty.", remedy="Give the text that stands in the picture.")
+    if len(text) > MAX_TEXT:
+        raise Invalid(f"the label has {len(text)} characters; {MAX_TEXT} are allowed.")
+    return text
+
+
+def pair_of(image: Image) -> Pair | None:
+    """The pair of an image's newest label and its reading; None while one of them is missing."""
+    if image.label is None or image.reading is None:
+        return None
+    reading, label = image.reading, image.label
+    return Pair(
+        image=image.id,
+        predicted=reading.text,
+        actual=label.text,
+        confidence=reading.confidence,
+        model=f"{reading.model.name}@{reading.model.version}",
+        writer=image.writer,
+        source=label.source,
+        labelled_at=label.at,
+    )
+
+
+def pair_key(pair: Pair) -> str:
+    """Where a pair lies."""
+    return keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2])

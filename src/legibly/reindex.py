@@ -1,0 +1,100 @@
+"""Rebuilds the index out of the object store, which holds everything that the index knows."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from legibly import keys
+from legibly.errors import NotFound
+from legibly.index.port import Index
+from legibly.pipeline import found, is_picture
+from legibly.records import FailureRecord, Image, LabelRecord, Pair, ReadingRecord, UploadRecord
+from legibly.store import Store
+
+_AT_ONCE = 16
+_BATCH = 1000
+
+
+def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] = lambda _what, _count: None) -> int:
+    """Empty the index and fill it again; returns the number of images. `progress` is told of each kind and its count."""
+    deleted = {keys.last(stat.key).partition(".")[0] for stat in store.list(keys.DELETIONS)}
+    images = _images(store, deleted)
+    progress("images", len(images))
+    for line in _lines(store, keys.READINGS):
+        _take_reading(images, ReadingRecord.from_json(line))
+    progress("readings", sum(image.reading is not None for image in images.values()))
+    for line in _lines(store, keys.FAILURES):
+        _take_failure(images, FailureRecord.from_json(line))
+    for line in _lines(store, keys.LABELS):
+        _take_label(images, LabelRecord.from_json(line))
+    progress("labels", sum(image.label is not None for image in images.values()))
+    index.clear()
+    for batch in _batches(images[image_id] for image_id in sorted(images)):
+        index.add(batch)
+    for image_id in deleted:
+        index.remove(image_id)
+    pairs = [Pair.from_json(line) for line in _lines(store, keys.PAIRS)]
+    for start in range(0, len(pairs), _BATCH):
+        index.add_pairs(pairs[start : start + _BATCH])
+    progress("pairs", len(pairs))
+    return len(images)
+
+
+def _images(store: Store, deleted: set[str]) -> dict[str, Image]:
+    uploads = {record["image"]: UploadRecord.from_json(record) for record in _lines(store, keys.UPLOADS)}
+    images = {}
+    for stat in store.list(keys.IMAGES):
+        if is_picture(stat):
+            image_id = keys.image_id(stat.key, stat.modified_at)
+            if image_id not in deleted:
+                images[image_id] = found(stat, uploads.get(image_id))
+    return images
+
+
+def _take_reading(images: dict[str, Image], record: ReadingRecord) -> None:
+    image = images.get(record.image)
+    if image and (image.reading is None or image.reading.at <= record.reading.at):
+        images[record.image] = image.with_reading(record)
+
+
+def _take_failure(images: dict[str, Image], record: FailureRecord) -> None:
+    image = images.get(record.image)
+    if image and image.reading is None:
+        images[record.image] = replace(
+            image, state="failed", error=record.error, width=record.width, height=record.height
+        )
+
+
+def _take_label(images: dict[str, Image], record: LabelRecord) -> None:
+    image = images.get(record.image)
+    if image and (image.label is None or image.label.at <= record.label.at):
+        images[record.image] = replace(image, label=record.label)
+
+
+def _lines(store: Store, prefix: str) -> Iterator[dict[str, Any]]:
+    """Every JSON line of every object under `prefix`."""
+    listed = [stat.key for stat in store.list(prefix) if stat.key.endswith((".json", ".jsonl"))]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for start in range(0, len(listed), _BATCH):
+            for content in pool.map(lambda key: _content(store, key), listed[start : start + _BATCH]):
+                yield from (json.loads(line) for line in content.splitlines() if line.strip())
+
+
+def _content(store: Store, key: str) -> bytes:
+    try:
+        return store.read(key)
+    except NotFound:  # deleted since it was listed
+        return b""
+
+
+def _batches(images: Iterable[Image]) -> Iterator[list[Image]]:
+    batch: list[Image] = []
+    for image in images:
+        batch.append(image)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,107 @@
+"""The settings: one frozen object, built from the environment, a `legibly.toml` and flags; the later wins."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from legibly.errors import Invalid
+
+PREFIX = "LEGIBLY_"
+FILE = "legibly.toml"
+# Read by the test suite and the Makefile, not by the program; they share the prefix so that they are easy to find.
+_NOT_SETTINGS = {"LEGIBLY_REQUIRE_SERVICES"}
+
+
+def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set; each field is `LEGIBLY_FIELD` in the environment and `field` in the file."""
+
+    store: str = _setting("file://./legibly-data/objects", "object store: file://, s3://bucket/prefix or memory://")
+    database: str = _setting("sqlite:///./legibly-data/index.db", "index: sqlite:///PATH or postgresql://…")
+    model: str = _setting("digits", "model pack: a name, a folder, or http(s)://…/v2/models/NAME of a remote one")
+    queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
+    max_bytes: int = _setting(20_000_000, "bytes that one image may have")
+    max_pixels: int = _setting(50_000_000, "pixels that one image may have")
+    attempts: int = _setting(5, "tries to read an image before it is marked as failed")
+    sweep_seconds: float = _setting(2.0, "seconds between two looks for pictures that came without an upload; 0: never")
+    ask_rate: float = _setting(0.1, "share of images whose writers are asked for the true label, 0 … 1")
+    threads: int = _setting(0, "threads that classify; 0: one a core, four at most")
+
+    def __post_init__(self) -> None:
+        for name in ("max_bytes", "max_pixels", "attempts"):
+            if getattr(self, name) < 1:
+                raise Invalid(f"{name} must be at least 1.", where="settings")
+        if not 0 <= self.ask_rate <= 1:
+            raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
+
+    @classmethod
+    def load(cls, *, environ: Mapping[str, str], file: Path | None = None, **flags: Any) -> Self:
+        """Build the settings. Flags of None count as not given. Raises Invalid for unknown keys and bad values."""
+        path = file or Path(FILE)
+        values = _from_environment(environ, known={f.name for f in fields(cls)})
+        if path.is_file():
+            values |= _from_file(path, known={f.name for f in fields(cls)})
+        elif file is not None:
+            raise Invalid("this settings file does not exist.", where=str(path))
+        values |= {name: (value, f"--{name}") for name, value in flags.items() if value is not None}
+        kinds = {f.name: type(f.default) for f in fields(cls)}
+        return cls(**{name: _cast(value, kinds[name], where) for name, (value, where) in values.items()})
+
+    def masked(self) -> dict[str, Any]:
+        """All settings as they are, passwords in URLs and secrets hidden."""
+        return {f.name: _mask(getattr(self, f.name), secret=f.metadata["secret"]) for f in fields(self)}
+
+
+def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[str, tuple[Any, str]]:
+    found = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in known:
+            raise Invalid("there is no such setting.", where=variable, remedy=_known(known))
+        found[name] = (value, variable)
+    return found
+
+
+def _from_file(path: Path, *, known: set[str]) -> dict[str, tuple[Any, str]]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"this is not TOML: {error}.", where=str(path)) from error
+    for name in table:
+        if name not in known:
+            raise Invalid(f"there is no setting called {name!r}.", where=str(path), remedy=_known(known))
+    return {name: (value, f"{path}: {name}") for name, value in table.items()}
+
+
+def _known(known: set[str]) -> str:
+    return f"Settings are: {', '.join(sorted(known))}."
+
+
+def _cast(value: Any, kind: type, where: str) -> Any:
+    if isinstance(value, bool):
+        raise Invalid(f"{value!r} is no {kind.__name__}.", where=where)
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise Invalid(f"{value!r} is no {kind.__name__}.", where=where) from None
+
+
+def _mask(value: Any, *, secret: bool) -> Any:
+    if secret:
+        return "***" if value else ""
+    if not isinstance(value, str) or "@" not in value:
+        return value
+    parts = urlsplit(value)
+    if parts.password is None:
+        return value
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))

@@ -1,0 +1,165 @@
+"""The object store: folders, S3 and memory, through obstore. Nothing but reports is ever overwritten."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    NotSupportedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
+
+from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What the store knows of an object."""
+
+    key: str
+    size: int
+    modified_at: datetime
+    etag: str | None
+
+
+class Store:
+    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for a key that cannot be one."""
+
+    def __init__(self, backend: ObjectStore, *, url: str) -> None:
+        self._backend = backend
+        self.url = url
+
+    @property
+    def is_local(self) -> bool:
+        """Whether objects are files or memory of this machine, where looking costs nothing."""
+        return not isinstance(self._backend, S3Store)
+
+    def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
+        """Write a new object; False, and nothing changed, where the key exists already."""
+        try:
+            self._put(key, data, mode="create", media_type=media_type)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def replace(self, key: str, data: bytes, *, media_type: str | None = None) -> None:
+        """Write an object whether or not it exists: for reports alone."""
+        self._put(key, data, mode="overwrite", media_type=media_type)
+
+    def read(self, key: str) -> bytes:
+        """The bytes of an object. Raises NotFound."""
+        with self._errors(key):
+            return obstore.get(self._backend, key).bytes().to_bytes()
+
+    def fetch(self, key: str) -> tuple[Stat, bytes]:
+        """An object's facts and bytes in one request. Raises NotFound."""
+        with self._errors(key):
+            result = obstore.get(self._backend, key)
+            return _stat(result.meta), result.bytes().to_bytes()
+
+    def head(self, key: str) -> Stat:
+        """An object's facts. Raises NotFound."""
+        with self._errors(key):
+            return _stat(obstore.head(self._backend, key))
+
+    def list(self, prefix: str, *, after: str | None = None) -> Iterator[Stat]:
+        """Every object under `prefix` (a folder, ending in `/`), past the key `after`; S3 lists in key order."""
+        with self._errors(prefix):
+            for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=1000):
+                for meta in chunk:
+                    yield _stat(meta)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Delete objects; keys that are not there are passed over."""
+        for key in keys:
+            with contextlib.suppress(NotFound), self._errors(key):
+                obstore.delete(self._backend, key)
+
+    def sign(self, method: Literal["GET", "PUT"], key: str, *, seconds: int) -> str:
+        """A URL with which anybody gets or puts this object for a while. Raises Invalid unless the store is S3."""
+        if not isinstance(self._backend, S3Store):
+            raise Invalid("only an s3:// store can be uploaded to directly.", where=self.url)
+        with self._errors(key):
+            return obstore.sign(self._backend, method, key, timedelta(seconds=seconds))
+
+    def _put(self, key: str, data: bytes, *, mode: Literal["create", "overwrite"], media_type: str | None) -> None:
+        # Folders know no content types: there the key's extension tells.
+        typed = media_type and not isinstance(self._backend, LocalStore)
+        attributes = {"Content-Type": media_type} if typed and media_type else None
+        with self._errors(key):
+            obstore.put(self._backend, key, data, mode=mode, attributes=attributes, use_multipart=False)
+
+    @contextlib.contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        where = f"{self.url.rstrip('/')}/{key}"
+        try:
+            yield
+        except AlreadyExistsError:
+            raise
+        except FileNotFoundError:
+            raise NotFound("there is no such object.", where=where) from None
+        except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
+            remedy = "Check the credentials and the rights on this store (`legibly doctor`)."
+            raise Forbidden(f"the store refuses: {_brief(error)}.", where=where, remedy=remedy) from error
+        except (ValueError, NotSupportedError) as error:
+            raise Invalid(f"this cannot be a key: {_brief(error)}.", where=where) from error
+        except (GenericError, BaseError, OSError) as error:
+            raise Unavailable(f"the store does not answer: {_brief(error)}.", where=where) from error
+
+
+def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
+    """Open `file://`, `s3://bucket/prefix` or `memory://`; S3-compatible servers by `AWS_ENDPOINT_URL`.
+
+    Raises Invalid for any other URL and Unavailable where a folder cannot be made.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "memory":
+        return Store(MemoryStore(), url=url)
+    if parts.scheme == "s3" and parts.netloc:
+        return Store(_s3(parts.netloc, parts.path.strip("/"), environ), url=url)
+    if parts.scheme == "file":
+        folder = folder_of(url)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"this folder cannot be made: {error.strerror}.", where=str(folder)) from error
+        return Store(LocalStore(prefix=folder), url=url)
+    raise Invalid("this is no store.", where=url, remedy="Use file://FOLDER, s3://BUCKET/PREFIX or memory://.")
+
+
+def folder_of(url: str) -> Path:
+    """The folder of a `file://` URL; `file://./x` and `file://x` are relative to the working folder."""
+    return Path(unquote(url.removeprefix("file://"))).absolute()
+
+
+def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    options: dict[str, Any] = {"region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    if endpoint:
+        # Other servers rarely have a wildcard name, so the bucket goes into the path.
+        options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+        options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+    if environ.get("AWS_PROFILE") and "AWS_ACCESS_KEY_ID" not in environ:
+        from obstore.auth.boto3 import Boto3CredentialProvider  # profiles are read by boto3 alone
+
+        options["credential_provider"] = Boto3CredentialProvider()
+    return S3Store(bucket, prefix=prefix or None, **options)
+
+
+def _stat(meta: Any) -> Stat:
+    return Stat(key=meta["path"], size=meta["size"], modified_at=meta["last_modified"], etag=meta["e_tag"])
+
+
+def _brief(error: BaseException) -> str:
+    """The first line of an error: obstore appends its internals, which help nobody and may hold addresses."""
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

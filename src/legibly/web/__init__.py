@@ -1,0 +1,1 @@
+"""The web side: HTTP in, calls of the service, HTTP out."""

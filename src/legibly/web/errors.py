@@ -1,0 +1,76 @@
+"""Errors at the web's edge: the one table of status codes, and RFC 9457 problem documents."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from legibly import errors
+
+_log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.LegiblyError], tuple[int, str]] = {
+    errors.Invalid: (400, "Malformed request"),
+    errors.Forbidden: (403, "Not allowed"),
+    errors.NotFound: (404, "Not found"),
+    errors.Conflict: (409, "Conflict"),
+    errors.TooLarge: (413, "Too many bytes"),
+    errors.NotAnImage: (415, "Not a picture that we read"),
+    errors.Unusable: (422, "A picture that cannot be used"),
+    errors.Unavailable: (503, "Not available for the moment"),
+}
+
+
+def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem document."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def problem_of(error: errors.LegiblyError) -> JSONResponse:
+    """The problem document of one of our errors."""
+    status, title = STATUS[type(error)]
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.Forbidden) and not error.authenticated:
+        status, title, headers = 401, "Who are you?", {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return problem(status, title, _for_people(error), headers=headers)
+
+
+def _for_people(error: errors.LegiblyError) -> str:
+    """The error without its place: where a server keeps things is nobody's business but its keeper's."""
+    if isinstance(error, errors.Unavailable | errors.Forbidden) and error.where:
+        _log.warning("%s", error)
+    parts = [error.what[:1].upper() + error.what[1:], error.remedy]
+    return " ".join(part for part in parts if part)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the application leave as a problem document."""
+
+    async def ours(_request: Request, error: Exception) -> Response:
+        return problem_of(error) if isinstance(error, errors.LegiblyError) else await unexpected(_request, error)
+
+    async def invalid(_request: Request, error: Exception) -> Response:
+        details: list[Any] = list(error.errors()) if isinstance(error, RequestValidationError) else []
+        told = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in details)
+        return problem(400, "Malformed request", told or "The request is malformed.")
+
+    async def http(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return await unexpected(_request, error)
+        headers = dict(error.headers) if error.headers else None
+        return problem(error.status_code, str(error.detail), str(error.detail), headers=headers)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+        return problem(500, "A fault of ours", "Something went wrong on the server; it has been logged.")
+
+    app.add_exception_handler(errors.LegiblyError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)

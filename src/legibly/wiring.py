@@ -1,0 +1,100 @@
+"""Settings to objects: the only module that chooses implementations."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from legibly.errors import Invalid
+from legibly.events.sweep import Sweeper
+from legibly.events.worker import Worker
+from legibly.index.sql import SqlIndex, open_index
+from legibly.packs import registry
+from legibly.packs.pack import open_pack
+from legibly.pipeline import Service
+from legibly.settings import Settings
+from legibly.store import Store, folder_of, open_store
+from legibly.vision.reading import Reader
+from legibly.web.app import create_app
+from legibly.web.live import Hub
+from legibly.web.state import State
+
+
+def store(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Store:
+    """The object store."""
+    return open_store(settings.store, environ=environ)
+
+
+def index(settings: Settings) -> SqlIndex:
+    """The index."""
+    return open_index(settings.database)
+
+
+def reader(settings: Settings) -> Reader:
+    """The reader with the model pack of the settings."""
+    return Reader(
+        open_pack(registry.find(settings.model, added=packs_folder(settings))), max_pixels=settings.max_pixels
+    )
+
+
+def packs_folder(settings: Settings) -> Path | None:
+    """Where packs lie that were added by `legibly models add`: beside the objects of a folder store."""
+    return folder_of(settings.store).parent / "packs" if settings.store.startswith("file://") else None
+
+
+def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
+    """Store, index and reader behind the verbs of the product."""
+    return Service(
+        store=store(settings, environ=environ),
+        index=index(settings),
+        reader=reader(settings),
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+    )
+
+
+def threads(settings: Settings) -> int:
+    """How many threads classify."""
+    return settings.threads or min(4, os.cpu_count() or 1)
+
+
+def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastAPI:
+    """The web application with its worker."""
+    read = reader(settings)
+    core = Service(
+        store=store(settings, environ=environ),
+        index=index(settings),
+        reader=read,
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
+    )
+    hub = Hub(core.index)
+    worker = Worker(
+        core,
+        threads=threads(settings),
+        attempts=settings.attempts,
+        sweeper=Sweeper(core, seconds=settings.sweep_seconds),
+        on_change=hub.tell,
+    )
+    return create_app(
+        State(settings=settings, store=core.store, index=core.index, service=core, views=read, worker=worker, hub=hub)
+    )
+
+
+def begin(settings: Settings) -> None:
+    """What has to happen once before any process serves: open everything, and end leases that a crash left."""
+    opened = index(settings)
+    if settings.database.startswith("sqlite"):
+        opened.release()  # SQLite serves one machine, and this is its only start
+    opened.close()
+    reader(settings)
+
+
+def check_workers(settings: Settings, workers: int) -> None:
+    """Refuse several processes over what only one can see. Raises Invalid."""
+    alone = [name for name in ("store", "database") if ":memory:" in getattr(settings, name)]
+    if settings.store.startswith("memory:"):
+        alone.append("store")
+    if workers > 1 and alone:
+        raise Invalid(f"{workers} processes cannot share a {alone[0]} in memory.", remedy="Serve with --workers 1.")
