@@ -1,0 +1,69 @@
+"""Pairs of any age and file type in the columns of pairs.sql: the SQL around the SQL.
+
+Records were written by several versions: a column may be missing, a time may be text or a timestamp, a number text.
+`reference.row_of_json` says the same in Python.
+"""
+
+import re
+from collections.abc import Mapping
+
+from legibly.accuracy import cells
+
+COLUMNS = ("image", "predicted", "actual", "confidence", "model", "source", "labelled_at")
+MOMENT_PATTERN = (
+    "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    "([.][0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?$"
+)
+NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
+MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
+MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros({})"}
+TEXT = dict.fromkeys(COLUMNS, "text")
+
+
+def select(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
+    """A query for `relation` in the columns of pairs.sql.
+
+    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
+    the columns is a line that is no JSON object.
+    """
+    there = [name for name in COLUMNS if name in kinds]
+    empty = " AND ".join(f"{name} IS NULL" for name in there) or "TRUE"
+    image, predicted = _text("image", kinds), _text("predicted", kinds)
+    return f"""SELECT {image} AS image,
+      coalesce(nullif({_text("model", kinds)}, ''), 'unknown') AS model,
+      coalesce(nullif({_text("source", kinds)}, ''), 'unknown') AS source,
+      {predicted} AS predicted,
+      {_text("actual", kinds)} AS actual,
+      {_millionths(kinds)} AS millionths,
+      {_us(kinds, MICROSECONDS[dialect])} AS us,
+      CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
+        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw
+    FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
+
+
+def _text(name: str, kinds: Mapping[str, str]) -> str:
+    if name not in kinds:
+        return "CAST(NULL AS VARCHAR(65535))"
+    return name if kinds[name] == "text" else f"CAST({name} AS VARCHAR(65535))"
+
+
+def _millionths(kinds: Mapping[str, str]) -> str:
+    if "confidence" not in kinds:
+        return "CAST(-1 AS BIGINT)"
+    number = "CAST(confidence AS DOUBLE)"
+    if kinds["confidence"] == "text":
+        number = f"regexp_extract(confidence, '{NUMBER_PATTERN}', 0)"
+        number = f"CASE WHEN {number} <> '' THEN TRY_CAST(confidence AS DOUBLE) END"
+    within = f"({number}) >= 0 AND ({number}) <= 1"
+    return f"CASE WHEN {within} THEN CAST(floor(({number}) * 1000000 + 0.5) AS BIGINT) ELSE CAST(-1 AS BIGINT) END"
+
+
+def _us(kinds: Mapping[str, str], microseconds: str) -> str:
+    undated = f"CAST({cells.UNDATED_US} AS BIGINT)"
+    if "labelled_at" not in kinds:
+        return undated
+    us = microseconds.format("labelled_at")
+    if kinds["labelled_at"] == "text":
+        us = microseconds.format("TRY_CAST(labelled_at AS TIMESTAMP)")
+        us = f"CASE WHEN regexp_extract(labelled_at, '{MOMENT_PATTERN}', 0) <> '' THEN {us} END"
+    return f"CASE WHEN ({us}) >= 0 THEN ({us}) ELSE {undated} END"

@@ -1,0 +1,139 @@
+"""The report in plain Python: what the engines are checked against, and what serves the web app's own pairs.
+
+`report(pairs, deleted=…, reads=…)` takes `records.Pair`s, as many an image as there are; some 100,000 a second.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from legibly import records
+from legibly.accuracy import canonical, cells
+from legibly.accuracy import report as reports
+
+
+class Row(NamedTuple):
+    """A pair in the columns of pairs.sql; an `actual` of None: label taken back; `flaw`: why it cannot be used."""
+
+    image: str
+    model: str
+    source: str
+    predicted: str
+    actual: str | None
+    millionths: int
+    us: int
+    flaw: str = ""
+
+
+def report(
+    pairs: Iterable[records.Pair], *, deleted: Iterable[str] = (), reads: Iterable[cells.Read] = ()
+) -> reports.Report:
+    """The accuracy report of `pairs`; those of `deleted` images do not count."""
+    return reports.build(table(map(row_of_pair, pairs), deleted=deleted, reads=reads))
+
+
+def read_of(reading: records.Reading, n: int = 1) -> cells.Read:
+    """`n` readings like this one, for the population that labels are a sample of."""
+    lower = cells.bin_of(cells.in_millionths(reading.confidence))
+    return cells.Read(f"{reading.at:%Y-%m-%d}", spell(reading.model), reading.verdict, reading.text, lower, n)
+
+
+def spell(model: records.Model) -> str:
+    """`NAME@VERSION`, as pairs name a model."""
+    return f"{model.name}@{model.version}"
+
+
+def table(rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[cells.Read] = ()) -> cells.Table:
+    """What pairs.sql does: the newest row of each image and model, counted."""
+    newest: dict[tuple[str, str], Row] = {}
+    flawed: Counter[str] = Counter()
+    for row in rows:
+        if row.flaw:
+            flawed[row.flaw] += 1
+            continue
+        known = newest.setdefault((row.image, row.model), row)
+        if known is not row and _order(row) > _order(known):
+            newest[row.image, row.model] = row
+    gone = set(deleted)
+    counts = Counter(_counted(row) for row in newest.values() if row.image not in gone)
+    found = [counted._replace(n=n, millionths=n * counted.millionths) for counted, n in counts.items()]
+    skipped = [cells.Counted(cells.UNDATED_US, "", "", "", None, flaw, 0, n, 0) for flaw, n in flawed.items()]
+    return cells.collect([*found, *skipped], reads)
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return (row.us, row.actual is not None, row.actual or "", row.predicted, row.millionths, row.source)
+
+
+def _counted(row: Row) -> cells.Counted:
+    day_us = row.us - row.us % cells.DAY_US
+    sums = max(0, row.millionths)
+    lower = cells.bin_of(row.millionths)
+    return cells.Counted(day_us, row.model, row.source, row.predicted, row.actual, "", lower, 1, sums)
+
+
+def row_of_pair(pair: records.Pair) -> Row:
+    """A record as a row. Never flawed."""
+    us = _microseconds(pair.labelled_at)
+    millionths = cells.in_millionths(pair.confidence)
+    return Row(pair.image, pair.model, pair.source, pair.predicted, pair.actual, millionths, us)
+
+
+def rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
+    """JSON lines of any age as rows; blank lines are none."""
+    for line in lines:
+        if line.strip():
+            try:
+                found = json.loads(line)
+            except ValueError:
+                found = None
+            yield row_of_json(found)
+
+
+def row_of_json(found: object) -> Row:
+    """A record of any age as a row, with its flaw. As `canonical.py` says it in SQL."""
+    if not isinstance(found, dict) or all(found.get(name) is None for name in canonical.COLUMNS):
+        return _flawed("malformed")
+    image, predicted = _text(found.get("image")), _text(found.get("predicted"))
+    if not image:
+        return _flawed("no_image")
+    if predicted is None:
+        return _flawed("no_prediction")
+    model, source = _text(found.get("model")) or "unknown", _text(found.get("source")) or "unknown"
+    millionths, us = cells.in_millionths(_number(found.get("confidence"))), _us_of_text(_text(found.get("labelled_at")))
+    return Row(image, model, source, predicted, _text(found.get("actual")), millionths, us)
+
+
+def _flawed(flaw: str) -> Row:
+    return Row("", "", "", "", None, -1, cells.UNDATED_US, flaw)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        return float(value) if canonical.NUMBER.match(value) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _us_of_text(text: str | None) -> int:
+    if text is None or not canonical.MOMENT.match(text):
+        return cells.UNDATED_US
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return cells.UNDATED_US
+    return _microseconds(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def _microseconds(moment: datetime) -> int:
+    """Whole microseconds of Unix time; moments before 1970 count as undated."""
+    past = moment - cells.EPOCH
+    us = (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
+    return us if us >= 0 else cells.UNDATED_US

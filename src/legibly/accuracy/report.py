@@ -1,0 +1,171 @@
+"""Cells → the accuracy report of the contract, as plain JSON data.
+
+Fields beyond the contract's: `estimate` (leads: see estimate.py), `enough` (false: too few pairs to say), intervals in
+calibration bins, `confused` (what is taken for what most often), `drift`, `taken_back`, `skipped`.
+Rows of the confusion matrix are the true labels, columns the predicted ones.
+"""
+
+import json
+from collections import Counter, defaultdict
+from typing import Any
+
+from legibly.accuracy import cells, drift, estimate, metrics
+
+MOST_LABELS = 200
+"""A larger confusion matrix holds the labels with most places only: 10,000 classes would be 200 MB of zeros."""
+MOST_CONFUSED = 50
+THRESHOLDS = (0, 500_000, 600_000, 700_000, 800_000, 900_000, 950_000, 980_000, 990_000, 995_000, 999_000)
+
+Report = dict[str, Any]
+Right = dict[str, tuple[int, int]]
+
+
+class _Tally:
+    """Right and all, a name."""
+
+    def __init__(self) -> None:
+        self.right: Counter[Any] = Counter()
+        self.all: Counter[Any] = Counter()
+
+    def add(self, name: Any, n: int, right: bool) -> None:
+        self.all[name] += n
+        if right:
+            self.right[name] += n
+
+    def rows(self, title: str) -> list[dict[str, Any]]:
+        return [{title: name, **_accuracy(self.right[name], self.all[name])} for name in sorted(self.all)]
+
+
+def build(table: cells.Table) -> Report:
+    """The whole report; every list is sorted, every number comes from integers in a fixed order."""
+    days, models, sources, bins = _Tally(), _Tally(), _Tally(), _Tally()
+    confidence: Counter[int] = Counter()
+    placed: Counter[tuple[str, str]] = Counter()
+    texts: Counter[tuple[str, str]] = Counter()
+    calibration: dict[str, _Tally] = defaultdict(_Tally)
+    model_confidence: dict[str, Counter[int]] = defaultdict(Counter)
+    for day, model, source, predicted, actual, lower, n, millionths in table.cells:
+        right = predicted == actual
+        if day:
+            days.add(day, n, right)
+        models.add(model, n, right)
+        sources.add(source, n, right)
+        bins.add(lower, n, right)
+        confidence[lower] += millionths
+        calibration[model].add(lower, n, right)
+        model_confidence[model][lower] += millionths
+        texts[predicted, actual] += n
+    unplaced = 0
+    for (predicted, actual), n in texts.items():
+        found = cells.places(predicted, actual)
+        unplaced += n if found is None else 0
+        for place in found or ():
+            placed[place] += n
+    by_source = {name: (sources.right[name], sources.all[name]) for name in sorted(sources.all)}
+    by_model = models.rows("model")
+    for row in by_model:
+        row["ece"] = _calibration(calibration[row["model"]], model_confidence[row["model"]])["ece"]
+    pairs = sum(models.all.values())
+    return {
+        "pairs": pairs,
+        "accuracy": metrics.as_json(metrics.share(sum(models.right.values()), pairs)),
+        "estimate": estimate.build(table, by_source),
+        "classes": _classes(placed),
+        "confusion": _confusion(placed, unplaced),
+        "confused": _confused(placed),
+        "calibration": _calibration(bins, confidence),
+        "selective": _selective(bins),
+        "by_day": days.rows("day"),
+        "by_model": by_model,
+        "by_source": sources.rows("source"),
+        "drift": drift.build(table.reads),
+        "taken_back": table.taken_back,
+        "skipped": table.skipped,
+    }
+
+
+def encode(report: Report) -> bytes:
+    """The report's one spelling: compact UTF-8 JSON and a line feed."""
+    return (json.dumps(report, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode()
+
+
+def _accuracy(right: int, n: int) -> dict[str, Any]:
+    return {"pairs": n, "accuracy": metrics.as_json(metrics.share(right, n)), "enough": n >= estimate.ENOUGH}
+
+
+def _in_order(label: str) -> tuple[bool, str]:
+    """Labels sort by their text, "nothing" last."""
+    return (label == "", label)
+
+
+def _classes(placed: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    said, true, hits = Counter[str](), Counter[str](), Counter[str]()
+    for (predicted, actual), n in placed.items():
+        said[predicted] += n
+        true[actual] += n
+        if predicted == actual:
+            hits[actual] += n
+    return [
+        {
+            "label": label,
+            "support": true[label],
+            "precision": metrics.as_json(metrics.share(hits[label], said[label])),
+            "recall": metrics.as_json(metrics.share(hits[label], true[label])),
+            "f1": metrics.f1(hits[label], said[label], true[label]),
+            "enough": true[label] >= estimate.ENOUGH,
+        }
+        for label in sorted({*said, *true}, key=_in_order)
+    ]
+
+
+def _confusion(placed: Counter[tuple[str, str]], unplaced: int) -> dict[str, Any]:
+    weight = Counter[str]()
+    for (predicted, actual), n in placed.items():
+        weight[predicted] += n
+        weight[actual] += n
+    heaviest = sorted(weight, key=lambda label: (-weight[label], label))[:MOST_LABELS]
+    labels = sorted(heaviest, key=_in_order)
+    counts = [[placed[predicted, actual] for predicted in labels] for actual in labels]
+    shown = sum(map(sum, counts))
+    left_out = {"labels": len(weight) - len(labels), "places": sum(placed.values()) - shown, "texts": unplaced}
+    return {"labels": labels, "counts": counts, "left_out": left_out}
+
+
+def _confused(placed: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    wrong = sorted((-n, actual, predicted) for (predicted, actual), n in placed.items() if predicted != actual)
+    return [{"actual": actual, "predicted": predicted, "n": -n} for n, actual, predicted in wrong[:MOST_CONFUSED]]
+
+
+def _calibration(bins: _Tally, confidence: Counter[int]) -> dict[str, Any]:
+    """Twenty equal bins; `ece` is the expected calibration error over them, None where nothing has a confidence."""
+    n, right, sums = Counter[int](), Counter[int](), Counter[int]()
+    for lower in bins.all:
+        if lower != cells.NO_CONFIDENCE:
+            wide = lower - lower % cells.BIN
+            n[wide] += bins.all[lower]
+            right[wide] += bins.right[lower]
+            sums[wide] += confidence[lower]
+    total = sum(n.values())
+    rows, error = [], 0.0
+    for lower in sorted(n):
+        accuracy = metrics.share(right[lower], n[lower])
+        mean = sums[lower] / n[lower] / 1_000_000
+        if accuracy:
+            error += n[lower] / total * abs(accuracy.value - mean)
+            ends = {"from": lower / 1_000_000, "to": (lower + cells.BIN) / 1_000_000}
+            interval = {"accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
+            rows.append({**ends, "n": n[lower], "confidence": mean, **interval})
+    return {"ece": error if total else None, "bins": rows}
+
+
+def _selective(bins: _Tally) -> list[dict[str, Any]]:
+    """What is left, and how good it is, where only answers from a confidence on are kept."""
+    known = sum(n for lower, n in bins.all.items() if lower != cells.NO_CONFIDENCE)
+    out = []
+    for threshold in THRESHOLDS if known else ():
+        kept = sum(n for lower, n in bins.all.items() if lower >= threshold)
+        right = sum(n for lower, n in bins.right.items() if lower >= threshold)
+        found = metrics.as_json(metrics.share(right, kept))
+        row = {"threshold": threshold / 1_000_000, "coverage": kept / known, "accuracy": found["value"]}
+        out.append({**row, "low": found["low"], "high": found["high"], "pairs": kept})
+    return out
