@@ -1,0 +1,67 @@
+"""`legibly models`: list, show, check, add, use, remove."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from legibly import errors
+from legibly.cli import models
+from legibly.packs import registry
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory and store of one's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LEGIBLY_STORE", "LEGIBLY_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(models.command, list(words), standalone_mode=False, catch_exceptions=False)
+
+
+def answer(*words: str) -> Any:
+    return json.loads(run(*words, "--json").stdout)
+
+
+def test_the_shipped_pack_is_listed_as_used() -> None:
+    """Out of the box `digits` is there, shipped and in use, its version in the list and in `show`."""
+    (row,) = answer("list")
+    assert (row["name"], row["place"], row["used"]) == ("digits", "shipped", True)
+    assert answer("show", "digits")["version"] == row["version"]
+    assert "* digits" in run("list").stdout
+    assert "mnist_test_crops" in run("show", "digits").stdout
+
+
+def test_a_pack_is_added_used_and_removed(tmp_path: Path) -> None:
+    """An added pack can be named and chosen; while in use it stays; then it goes."""
+    folder = str(registry.find("digits"))
+    assert answer("add", folder, "--name", "mine")["name"] == "mine"
+    assert [row["name"] for row in answer("list")] == ["digits", "mine"]
+    Path("legibly.toml").write_text('# kept\nmodel = "digits"\nattempts = 3\n')
+    assert answer("use", "mine")["model"] == "mine"
+    assert Path("legibly.toml").read_text() == 'model = "mine"\n# kept\nattempts = 3\n'
+    assert [row["used"] for row in answer("list")] == [False, True]
+    with pytest.raises(errors.Conflict, match="in use"):
+        run("remove", "mine")
+    run("use", "digits")
+    assert answer("remove", "mine") == {"removed": "mine"}
+    assert len(answer("list")) == 1
+    assert (tmp_path / "legibly-data" / "packs").is_dir()
+
+
+def test_an_unsound_pack_is_told(tmp_path: Path) -> None:
+    """`check` says what is wrong, as an error or as JSON with exit 1; an unsound pack is not added."""
+    broken = Path(shutil.copytree(registry.find("digits"), tmp_path / "broken"))
+    (broken / "model.onnx").write_bytes(b"")
+    with pytest.raises(errors.Invalid, match="SHA-256"):
+        run("check", str(broken))
+    with pytest.raises(errors.Invalid, match="SHA-256"):
+        run("add", str(broken))
+    assert answer("check", str(broken))["sound"] is False
+    assert answer("check", "digits")["sound"] is True
