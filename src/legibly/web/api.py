@@ -59,7 +59,7 @@ async def post_image(
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
-    upload = await uploaded(request, max_bytes=state.settings.max_bytes)
+    upload = await uploaded(request)
     image = await to_thread.run_sync(
         lambda: state.service.receive(upload.data, name=upload.name, writer=upload.writer, label=upload.label)
     )

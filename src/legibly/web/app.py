@@ -2,14 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import resources
-from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from legibly import __version__
-from legibly.web import api, errors, health, pages
+from legibly.web import api, errors, health, pages, uploads
 from legibly.web.state import State
 
 _DESCRIPTION = "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
@@ -28,11 +25,16 @@ def create_app(state: State) -> FastAPI:
             await state.hub.stop()
             state.worker.stop()
 
-    app = FastAPI(title="Legibly", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Legibly",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        max_body_size=state.settings.max_bytes + uploads.ALLOWANCE_BYTES,
+    )
     app.state.legibly = state
     errors.install(app)
     app.include_router(health.router)
     app.include_router(api.router)
-    app.include_router(pages.router())
-    app.mount("/static", StaticFiles(directory=Path(str(resources.files("legibly.web") / "static"))), name="static")
+    pages.install(app)
     return app

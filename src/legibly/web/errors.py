@@ -1,5 +1,6 @@
 """Errors at the web's edge: the one table of status codes, and RFC 9457 problem documents."""
 
+import json
 import logging
 from typing import Any
 
@@ -21,6 +22,12 @@ STATUS: dict[type[errors.LegiblyError], tuple[int, str]] = {
     errors.NotAnImage: (415, "Not a picture that we read"),
     errors.Unusable: (422, "A picture that cannot be used"),
     errors.Unavailable: (503, "Not available for the moment"),
+}
+
+
+_PLAIN = {
+    404: "There is nothing at this address. It may have been deleted, or the link may be mistyped.",
+    405: "This address does not take that method.",
 }
 
 
@@ -49,26 +56,42 @@ def _for_people(error: errors.LegiblyError) -> str:
     return " ".join(part for part in parts if part)
 
 
+def shown(request: Request, document: JSONResponse) -> Response:
+    """A problem document, or the page of the same status where a browser asked for a page."""
+    page = getattr(request.app.state, "error_page", None)
+    path, accepted = request.url.path, request.headers.get("accept", "")
+    if page is None or path.startswith(("/api/", "/v2/")) or "text/html" not in accepted:
+        return document
+    told = json.loads(bytes(document.body))
+    response: Response = page(request, document.status_code, told["title"], told["detail"])
+    return response
+
+
 def install(app: FastAPI) -> None:
-    """Let every error of the application leave as a problem document."""
+    """Let every error of the application leave as a problem document, or as a page where a person's browser asked."""
 
-    async def ours(_request: Request, error: Exception) -> Response:
-        return problem_of(error) if isinstance(error, errors.LegiblyError) else await unexpected(_request, error)
+    async def ours(request: Request, error: Exception) -> Response:
+        if not isinstance(error, errors.LegiblyError):
+            return await unexpected(request, error)
+        return shown(request, problem_of(error))
 
-    async def invalid(_request: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         details: list[Any] = list(error.errors()) if isinstance(error, RequestValidationError) else []
         told = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in details)
-        return problem(400, "Malformed request", told or "The request is malformed.")
+        return shown(request, problem(400, "Malformed request", told or "The request is malformed."))
 
-    async def http(_request: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
-            return await unexpected(_request, error)
+            return await unexpected(request, error)
         headers = dict(error.headers) if error.headers else None
-        return problem(error.status_code, str(error.detail), str(error.detail), headers=headers)
+        detail = _PLAIN.get(error.status_code, str(error.detail))
+        return shown(request, problem(error.status_code, str(error.detail), detail, headers=headers))
 
     async def unexpected(request: Request, error: Exception) -> Response:
         _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-        return problem(500, "A fault of ours", "Something went wrong on the server; it has been logged.")
+        return shown(
+            request, problem(500, "A fault of ours", "Something went wrong on the server; it has been logged.")
+        )
 
     app.add_exception_handler(errors.LegiblyError, ours)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -22,12 +22,18 @@ def packs(reader: Any) -> list[dict[str, Any]]:
 
 
 def _facts(card: cards.Card) -> list[tuple[str, str]]:
-    facts = [("answers", " ".join(card.classes)), ("sure from", formats.percent(card.thresholds.read))]
+    facts = [("answers", " ".join(card.classes)), ("sure from", formats.Figures().percent(card.thresholds.read))]
     facts += [(name, value) for name in ("licence", "source", "created") if (value := getattr(card, name))]
-    return facts + [(name.replace("_", " "), _figure(value)) for name, value in card.metrics.items()]
+    for name, value in card.metrics.items():
+        parts = value.items() if isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()) else None
+        title = name.replace("_", " ")
+        facts += [(f"{title}: {part}", _figure(inner)) for part, inner in parts] if parts else [(title, _figure(value))]
+    return facts
 
 
 def _figure(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_figure(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name.replace('_', ' ')} {_figure(inner)}" for name, inner in value.items())
+    if isinstance(value, int):
+        return formats.Figures().number(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

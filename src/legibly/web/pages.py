@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jinja2
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from legibly import keys
 from legibly.errors import NotFound
 from legibly.records import Image
-from legibly.web import api, assets, figures, formats, i18n, models_page, thumbnails, words
+from legibly.web import api, assets, charts_page, formats, i18n, models_page, thumbnails, words
 from legibly.web.state import state_of
 
 POLICY = (
@@ -41,15 +41,12 @@ class Pages:
         self._environment = jinja2.Environment(
             loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
-        self._environment.filters.update(
-            percent=formats.percent, number=formats.number, share=formats.share, range=formats.interval
-        )
         self._environment.globals.update(asset=self.assets.url)
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page in the caller's language, compressed where the caller takes that."""
         catalogue = i18n.catalogue_for(request)
-        gettext = catalogue.gettext
+        gettext, figures = catalogue.gettext, formats.FIGURES[catalogue.language]
         text = self._environment.get_template(template).render(
             _=_filling(gettext),
             language=catalogue.language,
@@ -57,7 +54,8 @@ class Pages:
             here=request.url.path,
             pages=_navigation(gettext),
             words=words.table(gettext),
-            words_of=lambda share, pairs: formats.in_words(share, pairs, gettext),
+            figures=figures,
+            words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
         )
         return compressed(request, text.encode(), "text/html; charset=utf-8", status=status, headers=HEADERS)
@@ -92,9 +90,15 @@ def compressed(
     return Response(data, status, headers=headers, media_type=media_type)
 
 
-def router() -> APIRouter:
-    """The routes of all pages; their collaborators are those of `state_of(request)`."""
+def install(app: FastAPI) -> None:
+    """Give the application its pages, error pages included; their collaborators are those of `state_of(request)`."""
     pages = Pages()
+    app.state.error_page = pages.error
+    app.include_router(router(pages))
+
+
+def router(pages: Pages) -> APIRouter:
+    """The routes of all pages."""
     routes = APIRouter(include_in_schema=False)
     _add_static(routes, pages)
     _add_pages(routes, pages)
@@ -135,7 +139,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def accuracy(request: Request) -> Response:
         """The figures in plain words first."""
         values = _report(request)
-        return pages.render(request, "accuracy.html", **values, **figures.sections(values["report"]))
+        return pages.render(request, "accuracy.html", **values, **charts_page.sections(values["report"]))
 
     @routes.get("/accuracy/panel")
     def panel(request: Request) -> Response:
@@ -155,8 +159,8 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
     def image(request: Request, image_id: str) -> Response:
         """One picture with all that is known of it."""
         found = _find(request, image_id)
-        values = {"image": found.to_json(), "facts": _facts(found), "classes": classes_of(request)}
-        return pages.render(request, "image.html", **values)
+        shown = found.to_json()
+        return pages.render(request, "image.html", image=shown, facts=_facts(found), classes=classes_of(request))
 
     @routes.get("/images/{image_id}/picture")
     def picture(request: Request, image_id: str, size: Annotated[int, Query()] = 640) -> Response:
@@ -179,9 +183,8 @@ def _find(request: Request, image_id: str) -> Image:
 
 
 def _report(request: Request) -> dict[str, Any]:
-    report = api.current_report(state_of(request)).to_json()
-    small, others = formats.heat_table(report["confusion"])
-    return {"report": report, "small": small, "others": others}
+    report = api.current_report(state_of(request))
+    return {"report": report, "small": formats.heat_table(report["confusion"], classes=classes_of(request))}
 
 
 def classes_of(request: Request) -> list[str]:
@@ -194,7 +197,7 @@ def _facts(image: Image) -> list[tuple[str, str]]:
     size = f"{image.width} × {image.height}" if image.width else "–"
     kind = (mimetypes.guess_extension(image.media_type) or image.media_type).strip(".").upper()
     facts = [("name", image.name or "–"), ("received", f"{image.received_at:%Y-%m-%d %H:%M:%S} UTC")]
-    facts += [("picture", f"{kind}, {size}, {formats.number(image.bytes)} bytes"), ("writer", image.writer or "–")]
+    facts += [("picture", f"{kind}, {size}, {image.bytes:,} bytes"), ("writer", image.writer or "–")]
     if image.reading:
         times = ", ".join(f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items())
         facts += [("model", f"{image.reading.model.name} {image.reading.model.version}"), ("took", times or "–")]

@@ -157,10 +157,12 @@ export class Card {
     const again = () => this.draw();
     const choose = (at) => ((state.chosen = at), again());
     const open = $(".why", this.place)?.open && this.place.dataset.id === image.id;
+    const focused = this.place.contains(document.activeElement);
     this.place.dataset.id = image.id;
     this.place.replaceChildren(this.said(choose), ...this.found(again), truth(image, this.classes, (text) => this.onLabel(image, text)));
     const box = $(".why", this.place);
     if (open && box) box.open = true;
+    if (focused) this.place.focus({ preventScroll: true }); // what had it is gone
   }
 
   said(choose) {

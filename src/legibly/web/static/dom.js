@@ -55,7 +55,7 @@ export function onKey(handle) {
     if (event.defaultPrevented || event.isComposing || event.altKey || inField || $("dialog[open]")) return;
     const command = event.ctrlKey || event.metaKey;
     if (!command && !keysWanted()) return;
-    if (event.key === "Enter" && event.target.closest("button, a, summary, label, input")) return;
+    if (event.key === "Enter" && event.target.closest("button, a, summary, label")) return;
     if (handle(event, command)) event.preventDefault();
   });
 }

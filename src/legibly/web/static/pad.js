@@ -68,6 +68,7 @@ export class Pad {
     if (this.current || event.button > 0) return;
     if (event.pointerType === "touch" && !event.isPrimary) return;
     event.preventDefault();
+    document.activeElement?.blur(); // keys mean the sheet now
     this.canvas.setPointerCapture(event.pointerId);
     this.onStroke(true);
     this.pointer = event.pointerId;

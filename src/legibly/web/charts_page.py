@@ -13,4 +13,5 @@ def sections(report: Report) -> dict[str, Any]:
         ("source", report["by_source"], "source"),
     ]
     classes = [row for row in report["classes"] if len(row["label"]) == 1]
-    return {"charts": {}, "groups": groups, "classes": classes or report["classes"][:40]}
+    charts = dict.fromkeys(("calibration", "selective", "by_day"))
+    return {"charts": charts, "groups": groups, "classes": classes or report["classes"][:40]}

@@ -1,0 +1,117 @@
+"""The real server and a real browser."""
+
+import contextlib
+import os
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+import services
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+AXE = Path(__file__).parents[2] / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `legibly serve` over its own folder."""
+
+    url: str
+    folder: Path
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *, port: int | None = None, **environ: str) -> Iterator[Server]:
+    """`legibly serve` over `folder` until the block ends."""
+    port = port or services.free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("LEGIBLY_", "AWS_"))}
+    env |= {"LEGIBLY_STORE": f"file://{folder}/objects", "LEGIBLY_DATABASE": f"sqlite:///{folder}/index.db", **environ}
+    root = Path(__file__).parents[2]
+    env["PYTHONPATH"] = str(root / "src")
+    command = [sys.executable, "-m", "legibly", "serve", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    with services.running(command, log=folder / "serve.log", env=env, cwd=folder):
+        services.wait_for(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=1), what="legibly serve")
+        yield Server(url, folder)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server with nothing in it yet."""
+    with serving(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the tests of one module share."""
+    with serving(tmp_path_factory.mktemp("served")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    path = services.chromium()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Faults(list[str]):
+    """What a page complained of in its console."""
+
+    def watch(self, page: Page) -> None:
+        """Note every error of a page; a torn event stream at a navigation is none."""
+        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("console", lambda told: self.append(told.text) if told.type == "error" else None)
+
+
+def context_of(browser: Browser, *, size: str = "desktop", scheme: str = "light", **options: object) -> BrowserContext:
+    """A fresh context: no cookies, no storage."""
+    width, height = SIZES[size]
+    return browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        has_touch=size == "phone",
+        accept_downloads=True,
+        locale="en-GB",
+        **options,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(params=["phone-light", "desktop-dark"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page at phone size in light and one at desktop size in dark; errors in its console fail the test."""
+    size, scheme = request.param.split("-")
+    context, faults = context_of(browser, size=size, scheme=scheme), Faults()
+    opened = context.new_page()
+    faults.watch(opened)
+    yield opened
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def desktop(browser: Browser) -> Iterator[Page]:
+    """A page at desktop size in light; errors in its console fail the test."""
+    context, faults = context_of(browser), Faults()
+    opened = context.new_page()
+    faults.watch(opened)
+    yield opened
+    context.close()
+    assert faults == []

@@ -1,0 +1,193 @@
+"""The classify page in a real browser over the real server."""
+
+import base64
+import json
+import struct
+import urllib.request
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from e2e.conftest import Server, context_of, serving
+from e2e.writing import answers, write
+
+pytestmark = pytest.mark.service("chromium")
+
+
+def get(server: Server, path: str) -> Any:
+    """What the API says."""
+    with urllib.request.urlopen(server.url + path, timeout=10) as response:
+        return json.load(response)
+
+
+def png(shade: int, *, side: int = 60) -> bytes:
+    """A white picture with one upright bar, a 1, whose shade makes the file differ from others."""
+    row = [255] * side
+    row[side // 2 - 3 : side // 2 + 3] = [shade] * 6
+    blank, inked = bytes([0] + [255] * side), bytes([0, *row])
+    raw = blank * 8 + inked * (side - 16) + blank * 8
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(server: Server, page: Page) -> None:
+    """Draw a 7, see 7 without a reload, confirm it with Enter, and the accuracy appears; a label can be taken back."""
+    page.goto(server.url)
+    expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
+    write(page, "7")
+    answers(page, "7")
+    expect(page.locator("#card .verdict")).to_have_text("sure")
+    expect(page.locator(".bars li")).to_have_count(3)
+    assert page.locator(".saw img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 28
+    page.keyboard.press("Enter")
+    expect(page.locator("#accuracy-words")).to_contain_text("Of 1,000 pictures like these")
+    expect(page.locator("#accuracy .right3")).to_have_text("1")
+    assert get(server, "/api/accuracy")["pairs"] == 1
+    page.keyboard.press("u")
+    expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
+    assert get(server, "/api/accuracy")["pairs"] == 0
+
+
+def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(server: Server, page: Page) -> None:
+    """A 0 is an answer like any other: shown, confirmed, corrected."""
+    page.goto(server.url)
+    page.locator("#automatic").uncheck()
+    write(page, "0")
+    page.keyboard.press("Enter")
+    answers(page, "0")
+    expect(page.locator("#recent .line").first).to_contain_text("0")
+    page.get_by_role("button", name="It was a 6").click()
+    expect(page.locator(".truth .done")).to_contain_text("it was 6")
+    expect(page.locator("#accuracy .wrong3")).to_have_attribute("href", "/history?label=6&text=0")
+
+
+def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> None:
+    """1 and 7 side by side read 17; each is one item whose probabilities show, and the text can be typed."""
+    page.goto(server.url)
+    page.locator("#automatic").uncheck()
+    write(page, "1", left=-0.25, scale=0.6)
+    write(page, "7", left=0.2, scale=0.6)
+    page.locator("#read").click()
+    answers(page, "17")
+    expect(page.locator(".items button")).to_have_text(["1", "7"])
+    page.locator(".items button").nth(1).click()
+    expect(page.locator(".bars b").first).to_have_text("7")
+    field = page.get_by_label("True text")
+    field.fill("71")
+    field.press("Enter")
+    expect(page.locator(".truth .done")).to_contain_text("it was 71")
+
+
+def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Page) -> None:
+    """Undo takes one stroke, Clear all of them, and undo brings a cleared sheet back."""
+    desktop.goto(server.url)
+    desktop.locator("#automatic").uncheck()
+    write(desktop, "4")
+    desktop.keyboard.press("z")
+    expect(desktop.locator("#read")).to_be_enabled()
+    desktop.keyboard.press("c")
+    expect(desktop.locator("#read")).to_be_disabled()
+    desktop.keyboard.press("z")
+    expect(desktop.locator("#read")).to_be_enabled()
+    assert get(server, "/api/images")["images"] == []
+
+
+def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> None:
+    """Many files go in a queue with progress; all are read, bad ones are named, and a reload shows them."""
+    desktop.goto(server.url)
+    files: list[Any] = [
+        {"name": f"ein {n} + ü.png", "mimeType": "image/png", "buffer": png(n % 100, side=60 + n % 50)}
+        for n in range(199)
+    ]
+    files.append({"name": "<b>not a picture</b>.png", "mimeType": "image/png", "buffer": b"hello"})
+    desktop.locator("#files").set_input_files(files)
+    expect(desktop.locator("#queue p")).to_have_text("All done: 199 of 200 sent, 199 read", timeout=60_000)
+    expect(desktop.locator("#queue li")).to_contain_text("<b>not a picture</b>.png")
+    desktop.reload()
+    expect(desktop.locator("#recent li")).to_have_count(24)
+    assert len(get(server, "/api/images?limit=500")["images"]) == 199
+
+
+def test_a_queue_survives_a_reload_and_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
+    """Files chosen while the server is away are sent after a reload, once it is back; none is lost."""
+    context = context_of(browser)
+    page = context.new_page()
+    with serving(tmp_path) as first:
+        page.goto(first.url)
+        expect(page.locator("#recent-empty")).to_be_visible()
+        port = int(first.url.rpartition(":")[2])
+    files: list[Any] = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": png(n)} for n in range(12)]
+    page.locator("#files").set_input_files(files)
+    expect(page.locator("#queue p")).to_have_text("0 of 12 sent, 0 read")
+    with serving(tmp_path, port=port) as second:
+        page.reload()
+        expect(page.locator("#queue p")).to_have_text("All done: 12 of 12 sent, 12 read", timeout=30_000)
+        names = {image["name"] for image in get(second, "/api/images")["images"]}
+        assert names == {f"{n}.png" for n in range(12)}
+        context.close()
+
+
+def test_names_are_text_wherever_they_show(server: Server, desktop: Page) -> None:
+    """A file name with markup and Unicode is shown as it is, on every page that names it."""
+    name = '<img src=x onerror="document.title=1">" ‮ñ 数.png'
+    desktop.goto(server.url)
+    desktop.locator("#files").set_input_files([{"name": name, "mimeType": "image/png", "buffer": png(0)}])
+    answers(desktop, "1")
+    identity = get(server, "/api/images")["images"][0]["id"]
+    for path in ("/", "/history", f"/images/{identity}"):
+        desktop.goto(server.url + path)
+        expect(desktop.locator("img[alt], .shot").first).to_be_visible()
+        assert desktop.locator("img[src='x']").count() == 0
+    expect(desktop.locator("table")).to_contain_text(name)
+
+
+def test_another_tab_hears_of_everything(server: Server, browser: Browser) -> None:
+    """What one tab uploads and labels shows in the other by itself."""
+    context = context_of(browser)
+    one, other = context.new_page(), context.new_page()
+    other.goto(server.url)
+    expect(other.locator("html")).to_have_attribute("data-live", "on")
+    one.goto(server.url)
+    write(one, "7")
+    answers(one, "7")
+    answers(other, "7")
+    one.keyboard.press("Enter")
+    expect(other.locator("#accuracy-words")).to_be_visible()
+    context.close()
+
+
+def test_pasted_pictures_are_read(server: Server, desktop: Page) -> None:
+    """A picture on the clipboard is taken with one paste."""
+    desktop.goto(server.url)
+    expect(desktop.locator("#recent-empty")).to_be_visible()
+    desktop.evaluate(
+        """async (data) => {
+          const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+          const blob = new Blob([bytes], { type: "image/png" });
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([blob], "pasted.png", { type: "image/png" }));
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        base64.b64encode(png(0)).decode(),
+    )
+    answers(desktop, "1")
+
+
+def test_first_paint_is_light_and_asks_nobody_else(server: Server, desktop: Page) -> None:
+    """HTML, CSS and JavaScript of the first page are at most 60 KB as they travel, all from this server."""
+    sizes: list[int] = []
+    hosts: set[str] = set()
+    desktop.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    desktop.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    desktop.goto(server.url, wait_until="load")
+    expect(desktop.locator("#recent-empty")).to_be_visible()
+    assert sum(sizes) <= 60_000
+    assert hosts == {server.url.split("/")[2]}
