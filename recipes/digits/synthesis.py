@@ -1,7 +1,7 @@
 """Pictures of handwritten digits that never were: ink on synthetic paper, in bad light, through a bad camera.
 
     pages(rng, n, glyphs, labels, kind=…)   → (PNG or JPEG bytes, Truth): development pictures and the stress set
-    crops(rng, n, glyphs, labels)           → (N, 28, 28) uint8, (N,): the same, found and cut by Legibly itself, to train on
+    crops(rng, n, glyphs, labels)           → (N, 28, 28) uint8, (N,): the same as Legibly finds and cuts them
     mistakes(rng, n, glyphs, labels)        → (N, 28, 28) uint8: wrong cuts and joins, which are no digits
 
 `glyphs` (M, 28, 28) uint8, ink 255, with their labels, are real handwriting to enlarge: give the training part for
@@ -12,6 +12,7 @@ import argparse
 import csv
 import gzip
 import io
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ def frame(rng, scene: Scene) -> np.ndarray:
     draw.rectangle((left, top, right, bottom), outline=255, width=thick)
     if rng.random() < 0.6:
         for row in scene.rows:
-            for (_, one), (_, other) in zip(row, row[1:], strict=False):
+            for (_, one), (_, other) in itertools.pairwise(row):
                 if other[0] - one[2] > 3 * thick:
                     x = (one[2] + other[0]) / 2
                     draw.line((x, min(one[1], other[1]) - gap, x, max(one[3], other[3]) + gap), fill=255, width=thick)
@@ -389,7 +390,9 @@ def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
             ink = paper.find_ink(decode.decode(data, max_pixels=50_000_000).pixels)
             wanted = [one for row in truth.rows for one in row]
             pieces = sorted(find.find(ink), key=lambda piece: piece.box[0])
-            wrong = [piece for piece in pieces if all(_shared(piece.box, box) < 0.15 for _, box in wanted)]
+            # An upright line is a 1 to anybody who sees it alone.
+            wrong = [piece for piece in pieces if piece.width > 0.6 * piece.height]
+            wrong = [piece for piece in wrong if all(_shared(piece.box, box) < 0.15 for _, box in wanted)]
             digits = [piece for piece in pieces if any(_overlap(piece.box, box) > 0.75 for _, box in wanted)]
             for one in digits:
                 near = [
