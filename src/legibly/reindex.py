@@ -18,7 +18,7 @@ _BATCH = 1000
 
 
 def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] = lambda _what, _count: None) -> int:
-    """Empty the index and fill it again; returns the number of images. `progress` is told of each kind and its count."""
+    """Empty the index and fill it again; returns the number of images. `progress` is told each kind and count."""
     deleted = {keys.last(stat.key).partition(".")[0] for stat in store.list(keys.DELETIONS)}
     images = _images(store, deleted)
     progress("images", len(images))

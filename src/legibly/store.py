@@ -149,6 +149,8 @@ def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
         # Other servers rarely have a wildcard name, so the bucket goes into the path.
         options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
         options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+    names = ("access_key_id", "secret_access_key", "session_token")
+    options |= {name: environ[f"AWS_{name.upper()}"] for name in names if f"AWS_{name.upper()}" in environ}
     if environ.get("AWS_PROFILE") and "AWS_ACCESS_KEY_ID" not in environ:
         from obstore.auth.boto3 import Boto3CredentialProvider  # profiles are read by boto3 alone
 

@@ -45,10 +45,14 @@ def packs_folder(settings: Settings) -> Path | None:
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Store, index and reader behind the verbs of the product."""
+    return _service(settings, reader(settings), environ)
+
+
+def _service(settings: Settings, read: Reader, environ: Mapping[str, str]) -> Service:
     return Service(
         store=store(settings, environ=environ),
         index=index(settings),
-        reader=reader(settings),
+        reader=read,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
     )
@@ -62,13 +66,7 @@ def threads(settings: Settings) -> int:
 def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastAPI:
     """The web application with its worker."""
     read = reader(settings)
-    core = Service(
-        store=store(settings, environ=environ),
-        index=index(settings),
-        reader=read,
-        max_bytes=settings.max_bytes,
-        max_pixels=settings.max_pixels,
-    )
+    core = _service(settings, read, environ)
     hub = Hub(core.index)
     worker = Worker(
         core,
@@ -82,19 +80,20 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
     )
 
 
-def begin(settings: Settings) -> None:
-    """What has to happen once before any process serves: open everything, and end leases that a crash left."""
+def begin(settings: Settings, *, workers: int) -> None:
+    """What has to be right, and to happen once, before `workers` processes serve. Raises Invalid and Unavailable."""
+    if workers > 1:
+        _check_shareable(settings, workers)
+        reader(settings)  # a single process fails by itself; the processes of many would be started for ever
     opened = index(settings)
     if settings.database.startswith("sqlite"):
-        opened.release()  # SQLite serves one machine, and this is its only start
+        opened.release()  # SQLite serves one machine, and this is its only start: leases are those of a crash
     opened.close()
-    reader(settings)
 
 
-def check_workers(settings: Settings, workers: int) -> None:
-    """Refuse several processes over what only one can see. Raises Invalid."""
-    alone = [name for name in ("store", "database") if ":memory:" in getattr(settings, name)]
-    if settings.store.startswith("memory:"):
-        alone.append("store")
-    if workers > 1 and alone:
+def _check_shareable(settings: Settings, workers: int) -> None:
+    alone = [
+        name for name, part in (("store", "memory://"), ("database", ":memory:")) if part in getattr(settings, name)
+    ]
+    if alone:
         raise Invalid(f"{workers} processes cannot share a {alone[0]} in memory.", remedy="Serve with --workers 1.")

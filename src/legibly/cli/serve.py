@@ -26,9 +26,8 @@ from legibly.errors import Conflict
 def command(host: str, port: int, workers: int, log_level: str, **flags: str | None) -> None:
     """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
     settings = options.settings(**flags)
-    wiring.check_workers(settings, workers)
     port = _free(host, port)
-    wiring.begin(settings)
+    wiring.begin(settings, workers=workers)
     os.environ[FLAGS] = json.dumps({name: value for name, value in flags.items() if value is not None})
     click.echo(f"Legibly is at http://{'localhost' if host in ('127.0.0.1', '::1') else host}:{port}", err=True)
     uvicorn.run(

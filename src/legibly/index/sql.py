@@ -19,9 +19,10 @@ from legibly.errors import Invalid, NotFound, Unavailable
 from legibly.index import schema
 from legibly.index.port import Claim, Filter
 from legibly.index.schema import counters, deletions, images, pairs
-from legibly.records import Image, Label, Pair, ReadingRecord, moment
+from legibly.records import Image, Label, Pair, ReadingRecord, moment, stamp
 
 _BATCH = 500
+_PAGE = 5000
 T = TypeVar("T")
 
 
@@ -141,12 +142,27 @@ class SqlIndex:
             return int(connection.execute(_SEQUENCE).scalar_one())
 
     def pairs(self, image_ids: Collection[str] | None = None) -> Iterator[Pair]:
-        query = sa.select(pairs).order_by(pairs.c.image, pairs.c.model, pairs.c.labelled_at)
-        some = [query] if image_ids is None else [query.where(pairs.c.image.in_(b)) for b in _batches(image_ids)]
-        with self._read() as connection:
-            for part in some:
-                for row in connection.execution_options(yield_per=1000).execute(part):
-                    yield schema.pair_of(row)
+        if image_ids is None:
+            yield from self._all_pairs()
+        for batch in _batches(image_ids or ()):
+            with self._read() as connection:
+                rows = connection.execute(_PAIRS.where(pairs.c.image.in_(batch))).all()
+            yield from map(schema.pair_of, rows)
+
+    def _all_pairs(self) -> Iterator[Pair]:
+        """Page by page, so that neither memory nor a transaction has to hold them all."""
+        last: Pair | None = None
+        while True:
+            query = _PAIRS.limit(_PAGE)
+            if last is not None:
+                reached = sa.tuple_(last.image, last.model, stamp(last.labelled_at))
+                query = query.where(sa.tuple_(*_PAIRS_KEY) > reached)
+            with self._read() as connection:
+                rows = connection.execute(query).all()
+            for last in map(schema.pair_of, rows):
+                yield last
+            if len(rows) < _PAGE:
+                return
 
     def counts(self) -> dict[str, int]:
         query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)
@@ -195,6 +211,8 @@ class SqlIndex:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
+_PAIRS_KEY = (pairs.c.image, pairs.c.model, pairs.c.labelled_at)
+_PAIRS = sa.select(pairs).order_by(*_PAIRS_KEY)
 _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
 _UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
 _SEQUENCE = sa.select(counters.c.value).where(counters.c.name == "sequence")

@@ -25,7 +25,7 @@ from PIL import (
 )
 
 from legibly import errors
-from legibly.vision import sniff
+from legibly.vision import sniff, truncation
 
 Pixels = NDArray[np.uint8]
 
@@ -75,10 +75,13 @@ class Picture:
 def probe(data: bytes, *, max_pixels: int) -> Facts:
     """Tell kind and size from the header alone.
 
-    Raises NotAnImage for other kinds of bytes, Unusable for a broken header or more than `max_pixels` pixels.
+    Raises NotAnImage for other kinds of bytes, Unusable for a broken header, a missing end or more than `max_pixels`
+    pixels.
     """
     media_type = sniff.media_type(data)
-    return _facts(_open(data, media_type), media_type, max_pixels)
+    facts = _facts(_open(data, media_type), media_type, max_pixels)
+    truncation.check(data, media_type)
+    return facts
 
 
 def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) -> Picture:

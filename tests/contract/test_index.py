@@ -1,0 +1,225 @@
+"""One suite for every database under the index: SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from legibly import keys
+from legibly.errors import Invalid, NotFound, Unavailable
+from legibly.index.port import Filter
+from legibly.index.sql import SqlIndex, open_index
+from legibly.records import Image, Label, Model, Pair, Reading, ReadingRecord, now
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlIndex]:
+    """An empty index."""
+    url = f"sqlite:///{tmp_path}/index.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    opened = open_index(url)
+    opened.clear()
+    yield opened
+    opened.close()
+
+
+def image(**values: object) -> Image:
+    """A pending image."""
+    at = now()
+    image_id = keys.new_id(at)
+    blank = Image(image_id, keys.image(image_id, "image/png"), at, "image/png", 100)
+    return replace(blank, **values)  # type: ignore[arg-type]
+
+
+def reading(of: Image, text: str = "7", *, version: str = "a" * 12, seconds: float = 0) -> ReadingRecord:
+    """A reading of an image."""
+    said = Reading("read", text, 0.9, Model("digits", version), now() + timedelta(seconds=seconds))
+    return ReadingRecord(of.id, of.key, of.media_type, of.bytes, 28, 28, said)
+
+
+def pair(of: Image, *, actual: str | None = "7") -> Pair:
+    """A pair of an image."""
+    return Pair(of.id, "7", actual, 0.9, "digits@" + "a" * 12, None, "volunteered", now())
+
+
+def test_an_image_goes_through_its_states(index: SqlIndex) -> None:
+    """Added as pending, settled as read, labelled: each step shows, and nothing else changes."""
+    one = image(name="a b.png", writer="Ada")
+    assert index.add([one]) == 1
+    assert index.get(one.id) == one
+    record = reading(one, "0")
+    assert index.settle([record]) == [one.with_reading(record)]
+    label = Label("0", now(), source="asked", by="Bob")
+    assert index.label(one.id, label).label == label
+    assert index.get(one.id) == replace(one.with_reading(record), label=label)
+
+
+def test_adding_again_changes_nothing(index: SqlIndex) -> None:
+    """The second add of an image is passed over, even once it was read."""
+    one = image()
+    index.add([one])
+    index.settle([reading(one)])
+    assert index.add([one, one]) == 0
+    assert index.get(one.id).state == "read"
+
+
+def test_an_older_reading_does_not_replace_a_newer_one(index: SqlIndex) -> None:
+    """Records that arrive out of order leave the newest reading in place."""
+    one = image()
+    index.add([one])
+    index.settle([reading(one, "8", seconds=1)])
+    assert index.settle([reading(one, "7")]) == []
+    assert index.get(one.id).reading.text == "8"  # type: ignore[union-attr]
+
+
+def test_an_older_label_does_not_replace_a_newer_one(index: SqlIndex) -> None:
+    """Labels that arrive out of order leave the newest in place."""
+    one = image()
+    index.add([one])
+    newer, older = Label("2", now()), Label("1", now() - timedelta(seconds=5))
+    index.label(one.id, newer)
+    assert index.label(one.id, older).label == newer
+
+
+def test_deleted_images_stay_away(index: SqlIndex) -> None:
+    """A removed image is not found, its pairs are gone, and no late record brings it back."""
+    one = image()
+    index.add([one])
+    index.add_pairs([pair(one)])
+    index.remove(one.id)
+    with pytest.raises(NotFound, match=one.id):
+        index.get(one.id)
+    assert index.add([one]) == 0
+    assert index.settle([reading(one)]) == []
+    index.add_pairs([pair(one)])
+    assert list(index.pairs()) == []
+    assert index.known([one.id]) == {one.id}
+
+
+def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
+    """Numbers grow with each change; asking past the last one gives what is newer and nothing else."""
+    start = index.sequence()
+    first, second = image(), image()
+    index.add([first, second])
+    index.settle([reading(first)])
+    changed = index.changes(start, limit=10)
+    assert [one.id for _, one in changed] == [second.id, first.id]
+    assert changed[-1][0] == index.sequence()
+    assert index.changes(index.sequence(), limit=10) == []
+
+
+def test_a_follower_misses_nothing_while_many_write(index: SqlIndex) -> None:
+    """With eight writers at once, following by the last number seen still meets every image."""
+    images = [image() for _ in range(80)]
+    seen, last = set(), index.sequence()
+    with ThreadPoolExecutor(8) as pool:
+        writing = [pool.submit(index.add, [one]) for one in images]
+        while len(seen) < len(images):
+            changes = index.changes(last, limit=7)
+            seen |= {one.id for _, one in changes}
+            last = changes[-1][0] if changes else last
+            if all(future.done() for future in writing) and not index.changes(last, limit=1):
+                break
+    assert seen == {one.id for one in images}
+
+
+def test_a_lease_keeps_others_off_until_it_ends(index: SqlIndex) -> None:
+    """Claimed images are given to nobody else; deferred and released ones are given again, with the try counted."""
+    one = image()
+    index.add([one])
+    assert [claim.attempt for claim in index.claim(limit=5, lease_seconds=60)] == [1]
+    assert index.claim(limit=5, lease_seconds=60) == []
+    index.defer(one.id, seconds=60)
+    assert index.claim(limit=5, lease_seconds=60) == []
+    index.release()
+    assert [claim.attempt for claim in index.claim(limit=5, lease_seconds=60)] == [2]
+
+
+def test_of_racing_claimers_one_gets_each_image(index: SqlIndex) -> None:
+    """Several processes that claim at once never work on the same image."""
+    index.add([image() for _ in range(20)])
+    with ThreadPoolExecutor(4) as pool:
+        claims = [
+            claim for part in pool.map(lambda _: index.claim(limit=20, lease_seconds=60), range(4)) for claim in part
+        ]
+    assert len({claim.image.id for claim in claims}) == len(claims) == 20
+
+
+def test_an_upload_is_leased_to_its_receiver(index: SqlIndex) -> None:
+    """An image added with a lease is claimed by nobody, and its first try counts."""
+    index.add([image()], lease_seconds=60)
+    assert index.claim(limit=5, lease_seconds=60) == []
+    index.release()
+    assert [claim.attempt for claim in index.claim(limit=5, lease_seconds=60)] == [2]
+
+
+def test_pages_run_newest_first_without_gaps(index: SqlIndex) -> None:
+    """Cursor by cursor, every image appears once, newest first."""
+    ids = []
+    for second in range(7):
+        at = now() + timedelta(seconds=second)
+        ids.append(keys.new_id(at))
+        index.add([image(id=ids[-1], received_at=at)])
+    collected: list[str] = []
+    while page := index.page(Filter(), limit=3, after=collected[-1] if collected else None):
+        collected += [one.id for one in page]
+    assert collected == ids[::-1]
+
+
+def test_filters_pick_what_they_say(index: SqlIndex) -> None:
+    """Verdict, text, label, writer, wrongness and day each narrow a page; a text of 0 is a text."""
+    zero, seven, pending = image(writer="Ada"), image(), image()
+    index.add([zero, seven, pending])
+    index.settle([reading(zero, "0"), reading(seven, "7")])
+    index.label(seven.id, Label("1", now()))
+    today = f"{now():%Y-%m-%d}"
+
+    def found(**wanted: object) -> set[str]:
+        return {one.id for one in index.page(Filter(**wanted), limit=10)}  # type: ignore[arg-type]
+
+    assert found(text="0") == found(writer="Ada") == {zero.id}
+    assert found(wrong=True) == found(label="1") == found(labelled=True) == {seven.id}
+    assert found(verdict="read") == {zero.id, seven.id}
+    assert found(state="pending") == {pending.id}
+    assert found(since=today, until=today) == {zero.id, seven.id, pending.id}
+    assert found(until="2001-01-01") == set()
+
+
+def test_pairs_count_once(index: SqlIndex) -> None:
+    """The same pair twice is one; a label that was taken back keeps its pair with no actual text."""
+    one = image()
+    index.add([one])
+    told, back = pair(one), replace(pair(one, actual=None), labelled_at=now() + timedelta(seconds=1))
+    index.add_pairs([told, told, back])
+    index.add_pairs([told])
+    assert list(index.pairs()) == [told, back]
+    assert list(index.pairs([one.id])) == [told, back]
+    assert list(index.pairs(["other"])) == []
+
+
+def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
+    """A second index over the same file has everything of the first."""
+    url = f"sqlite:///{tmp_path}/deep/folder/index.db"
+    first, one = open_index(url), image()
+    first.add([one])
+    first.close()
+    second = open_index(url)
+    assert second.get(one.id) == one
+    second.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "told"),
+    [
+        ("mysql://host/x", Invalid, "postgresql://"),
+        ("no url at all", Invalid, "sqlite:///PATH"),
+        ("postgresql://user:s3cret@127.0.0.1:1/x", Unavailable, "does not answer"),
+    ],
+)
+def test_what_cannot_be_opened_is_told_without_secrets(url: str, error: type[Exception], told: str) -> None:
+    """Other URLs and dead servers are named errors, and no password stands in them."""
+    with pytest.raises(error, match=told) as raised:
+        open_index(url)
+    assert "s3cret" not in str(raised.value)

@@ -1,0 +1,157 @@
+"""Real servers for the tests: started once a session on free ports, stopped at its end.
+
+A server that this machine lacks skips its tests with the command that brings it; with LEGIBLY_REQUIRE_SERVICES=1, as in
+CI, it fails them instead.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def missing(what: str, command: str) -> NoReturn:
+    """Skip the test, or fail it where every service has to be there."""
+    reason = f"{what} is not installed; `{command}` brings it"
+    if os.environ.get("LEGIBLY_REQUIRE_SERVICES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(check: Callable[[], object], *, what: str, seconds: float = 30.0) -> None:
+    """Wait until `check` returns something true without an error."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError, urllib.error.URLError, subprocess.CalledProcessError):
+            if check():
+                return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not answer within {seconds} s")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(command: list[str], *, log: Path, env: dict[str, str] | None = None, **options: object) -> Iterator[int]:
+    """Run a server in a process group of its own until the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+            **options,  # type: ignore[call-overload]
+        )
+        try:
+            yield process.pid
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 server with one bucket, `images`."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    bucket: str = "images"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables of the usual AWS chain that lead to it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": "us-east-1",
+        }
+
+
+@contextlib.contextmanager
+def seaweedfs(folder: Path) -> Iterator[S3Server]:
+    """SeaweedFS, a real S3 server."""
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    if weed is None:
+        missing("SeaweedFS", "make test-all")
+    ports = {name: _pair_of_ports() for name in ("s3", "master", "volume", "filer", "admin")}
+    server = S3Server(f"http://127.0.0.1:{ports['s3']}", "legibly", "legibly-secret")
+    environ = {**os.environ, "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    environ["WEED_S3_SSE_KEK_PASSPHRASE"] = "for tests"
+    flags = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-admin.ui=false", "-webdav=false", "-master.telemetry=false"]
+    flags += [f"-{name}.port={port}" for name, port in ports.items()]
+    flags += ["-s3.port.iceberg=0", f"-metricsPort={free_port()}", f"-bucket={server.bucket}", f"-dir={folder}"]
+    with running([weed, "-logtostderr=true", "mini", *flags], log=folder / "weed.log", env=environ):
+        wait_for(lambda: urllib.request.urlopen(f"{server.endpoint}/healthz", timeout=1), what="SeaweedFS")
+        yield server
+
+
+def _pair_of_ports() -> int:
+    """A free port whose counterpart 10000 above, which SeaweedFS takes for gRPC, is free too."""
+    while True:
+        port = free_port()
+        if port < 55000:
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port + 10000))
+                return port
+
+
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """PostgreSQL; gives the URL of an empty database."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    found = shutil.which(
+        "initdb", path=os.pathsep.join([*(str(path) for path in reversed(binaries)), os.environ["PATH"]])
+    )
+    if found is None:
+        missing("PostgreSQL", "make test-all")
+    tools, data, port = Path(found).parent, folder / "data", free_port()
+    # The server refuses to run as root.
+    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    if user:
+        entry = pwd.getpwnam("postgres")
+        for path in [folder, *folder.parents][:3]:
+            path.chmod(0o755)
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+    subprocess.run(
+        [tools / "initdb", "-D", data, "-U", "legibly", "-A", "trust", "-N"], check=True, capture_output=True, **user
+    )  # type: ignore[call-overload]
+    command = [str(tools / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+    with running(command, log=folder / "postgres.log", **user):
+        ready = [tools / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        wait_for(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, what="PostgreSQL")
+        yield f"postgresql://legibly@127.0.0.1:{port}/postgres"
+
+
+def chromium() -> str:
+    """The path of the system's Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        missing("Chromium", "make test-all")
+    return found
