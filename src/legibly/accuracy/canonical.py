@@ -12,12 +12,18 @@ from legibly.accuracy import cells
 COLUMNS = ("image", "predicted", "actual", "confidence", "model", "source", "labelled_at")
 MOMENT_PATTERN = (
     "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    "([.][0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?$"
+    "([.][0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
 )
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
-MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros({})"}
+MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
 TEXT = dict.fromkeys(COLUMNS, "text")
+TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in COLUMNS) + "}"
+READING_COLUMNS = (
+    "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR', 'text': 'VARCHAR', "
+    "'confidence': 'VARCHAR', 'at': 'VARCHAR'}"
+)
+IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
 
 
 def select(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
@@ -29,7 +35,7 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
     there = [name for name in COLUMNS if name in kinds]
     empty = " AND ".join(f"{name} IS NULL" for name in there) or "TRUE"
     image, predicted = _text("image", kinds), _text("predicted", kinds)
-    return f"""SELECT {image} AS image,
+    return f"""SELECT CASE WHEN {predicted} IS NOT NULL THEN nullif({image}, '') END AS image,
       coalesce(nullif({_text("model", kinds)}, ''), 'unknown') AS model,
       coalesce(nullif({_text("source", kinds)}, ''), 'unknown') AS source,
       {predicted} AS predicted,
@@ -39,6 +45,16 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
       CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
         WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw
     FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
+
+
+def select_readings(*, dialect: str, relation: str) -> str:
+    """A query for reading records in the columns of readings.sql; lines that are none are left out."""
+    at = IDENTIFIER[dialect].format("at")
+    kinds = {"confidence": "text", "at": "text"}
+    return f"""SELECT image, concat(coalesce(model.name, 'unknown'), '@', coalesce(model.version, '')) AS model,
+      coalesce(verdict, '') AS verdict, coalesce(text, '') AS said, {_millionths(kinds)} AS millionths,
+      {_us(kinds, MICROSECONDS[dialect], at)} AS us
+    FROM {relation} WHERE image IS NOT NULL"""  # noqa: S608  (as above)
 
 
 def _text(name: str, kinds: Mapping[str, str]) -> str:
@@ -58,12 +74,13 @@ def _millionths(kinds: Mapping[str, str]) -> str:
     return f"CASE WHEN {within} THEN CAST(floor(({number}) * 1000000 + 0.5) AS BIGINT) ELSE CAST(-1 AS BIGINT) END"
 
 
-def _us(kinds: Mapping[str, str], microseconds: str) -> str:
+def _us(kinds: Mapping[str, str], microseconds: str, name: str = "labelled_at") -> str:
     undated = f"CAST({cells.UNDATED_US} AS BIGINT)"
-    if "labelled_at" not in kinds:
+    kind = kinds.get(name.strip('"`'))
+    if kind is None:
         return undated
-    us = microseconds.format("labelled_at")
-    if kinds["labelled_at"] == "text":
-        us = microseconds.format("TRY_CAST(labelled_at AS TIMESTAMP)")
-        us = f"CASE WHEN regexp_extract(labelled_at, '{MOMENT_PATTERN}', 0) <> '' THEN {us} END"
+    us = microseconds.format(name)
+    if kind == "text":
+        us = microseconds.format(f"TRY_CAST({name} AS TIMESTAMP)")
+        us = f"CASE WHEN regexp_extract({name}, '{MOMENT_PATTERN}', 0) <> '' THEN {us} END"
     return f"CASE WHEN ({us}) >= 0 THEN ({us}) ELSE {undated} END"

@@ -1,0 +1,220 @@
+"""pairs.sql on DuckDB: JSON lines and Parquet, in folders and `s3://`, within a memory limit."""
+
+import contextlib
+import importlib.resources
+import importlib.util
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+
+from legibly.accuracy import canonical, cells
+from legibly.accuracy.plan import Plan
+from legibly.errors import Invalid, Unavailable
+
+MEMORY_LIMIT = "1500MB"
+"""DuckDB counts its buffers alone: the process stays below 2 GB with this."""
+COLUMNS = (
+    "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, "
+    "millionths BIGINT, us BIGINT, flaw VARCHAR"
+)
+SPLIT_FROM_ROWS = 1_000_000
+"""From here on it pays to find the images that have several pairs by a hash first: see `_split`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the job may use; `threads` 0: one a core. Spilled rows go to a temporary folder."""
+
+    memory: str = MEMORY_LIMIT
+    threads: int = 0
+
+
+def sql(name: str) -> str:
+    """The text of one of the shared queries."""
+    return importlib.resources.files("legibly.accuracy").joinpath(name).read_text(encoding="utf-8")
+
+
+def table(
+    plan: Plan, *, base: str, environ: Mapping[str, str] = os.environ, limits: Limits = Limits(), reads: bool = True
+) -> cells.Table:
+    """Count the pairs of a plan whose keys lie under `base`, a folder or `s3://BUCKET[/PREFIX]`.
+
+    `reads`: count the readings too. Raises Invalid for files that are not what their names say, Unavailable where
+    the store does not answer.
+    """
+    with connected(base, environ=environ, limits=limits) as connection:
+        _deleted(connection, plan.deleted)
+        _pairs(connection, plan, base)
+        rows = [cells.Counted(*row) for row in _run(connection, sql("pairs.sql"))]
+        return cells.collect(rows, _reads(connection, plan, base) if reads else ())
+
+
+@contextlib.contextmanager
+def connected(base: str, *, environ: Mapping[str, str], limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in memory that spills to a folder of its own, with the S3 credentials where `base` needs them."""
+    with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
+        config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
+        config |= {"preserve_insertion_order": False, "autoinstall_known_extensions": False}
+        if limits.threads:
+            config["threads"] = limits.threads
+        with duckdb.connect(config=config) as connection:
+            if base.startswith("s3://"):
+                _use_s3(connection, environ)
+            yield connection
+
+
+def paths(keys: Sequence[str], base: str) -> str:
+    """A SQL list of the files at `keys`; a name is taken as it is, wildcards included."""
+    quoted = (f"{base.rstrip('/')}/{key}" if base else key for key in keys)
+    return "[" + ", ".join(_quote(_literal(path)) for path in quoted) + "]"
+
+
+def from_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
+    """A query for Parquet files of any schema in the columns of pairs.sql."""
+    relation = f"read_parquet({paths(keys, base)}, union_by_name = true, hive_partitioning = false)"
+    described = _run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
+    kinds = {name.lower(): _kind(kind) for name, kind, *_ in described}
+    return canonical.select(kinds, dialect="duckdb", relation=relation)
+
+
+def from_lines(keys: Sequence[str], base: str) -> str:
+    """A query for JSON lines in the columns of pairs.sql."""
+    return canonical.select(canonical.TEXT, dialect="duckdb", relation=_json(keys, base, canonical.TEXT_COLUMNS))
+
+
+def _json(keys: Sequence[str], base: str, columns: str) -> str:
+    options = "format = 'newline_delimited', ignore_errors = true, hive_partitioning = false"
+    return f"read_json({paths(keys, base)}, columns = {columns}, {options})"
+
+
+def _kind(kind: str) -> str:
+    if kind.startswith("TIMESTAMP"):
+        return "time"
+    return "text" if kind == "VARCHAR" else "number"
+
+
+def _pairs(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
+    """Provide fresh, settled and touched."""
+    nothing = f"CREATE TEMP TABLE {{}} ({COLUMNS})"
+    parts = [from_parquet(connection, plan.parquet, base)] if plan.parquet else []
+    if plan.lines:
+        _run(connection, f"CREATE TEMP TABLE lines AS {from_lines(plan.lines, base)}")
+        parts.append("SELECT * FROM lines")
+    fresh = " UNION ALL ".join(parts)
+    if not fresh:
+        _run(connection, nothing.format("fresh"))
+    if plan.settled:
+        _run(connection, f"CREATE TEMP VIEW settled AS {from_parquet(connection, plan.settled, base)}")
+    if fresh and not plan.settled and plan.parquet and _rows(connection, plan.parquet, base) >= SPLIT_FROM_ROWS:
+        _split(connection, fresh)
+    else:
+        if fresh:
+            _run(connection, f"CREATE TEMP VIEW fresh AS {fresh}")
+        if not plan.settled:
+            _run(connection, nothing.format("settled"))
+    if fresh and plan.settled:
+        touched = "SELECT DISTINCT image, model FROM fresh WHERE flaw = ''"
+        _run(connection, f"CREATE TEMP TABLE touched AS {touched}")
+    else:
+        _run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
+    found = _run(connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})")  # noqa: S608
+    return int(found[0][0])
+
+
+def _split(connection: duckdb.DuckDBPyConnection, fresh: str) -> None:
+    """Tell the images that have one pair from those that may have several, so that few rows have to be sorted.
+
+    A hash that occurs once is an image that occurs once; whatever shares its hash with another row goes the exact
+    way. So the answer does not depend on the hash, only the time does.
+    """
+    _run(connection, f"CREATE TEMP VIEW every AS {fresh}")
+    _run(connection, "CREATE TEMP TABLE several AS SELECT hash(image) AS h FROM every GROUP BY 1 HAVING count(*) > 1")
+    _run(connection, "CREATE TEMP VIEW fresh AS SELECT * FROM every WHERE hash(image) IN (SELECT h FROM several)")
+    _run(connection, "CREATE TEMP VIEW settled AS SELECT * FROM every WHERE hash(image) NOT IN (SELECT h FROM several)")
+
+
+def _deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
+    _run(connection, "CREATE TEMP TABLE deleted (image VARCHAR)")
+    if images:
+        connection.execute("INSERT INTO deleted SELECT unnest($images)", {"images": list(images)})
+
+
+def _reads(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> list[cells.Read]:
+    if not plan.readings:
+        return []
+    relation = _json(plan.readings, base, canonical.READING_COLUMNS)
+    query = canonical.select_readings(dialect="duckdb", relation=relation)
+    _run(connection, f"CREATE TEMP VIEW readings AS {query}")
+    return [cells.Read(cells.day_name(day), *rest) for day, *rest in _run(connection, sql("readings.sql"))]
+
+
+def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -> None:
+    """Load httpfs, from the package where it is installed (no download), and hand it the usual AWS settings."""
+    shipped = _shipped(f"extensions/v{duckdb.__version__}/httpfs.duckdb_extension")
+    try:
+        if shipped:
+            connection.execute(f"LOAD {_quote(str(shipped))}")
+        else:
+            connection.execute("INSTALL httpfs; LOAD httpfs")
+    except duckdb.Error as error:
+        remedy = "Install the package duckdb-extension-httpfs, or let this machine reach extensions.duckdb.org."
+        raise Unavailable("DuckDB cannot load its httpfs extension.", where="s3://", remedy=remedy) from error
+    options = {"TYPE": "s3"} | {name: _quote(value) for name, value in _s3_options(environ).items()}
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        parts = urlsplit(endpoint)
+        options |= {"ENDPOINT": _quote(parts.netloc), "URL_STYLE": "'path'", "USE_SSL": str(parts.scheme == "https")}
+    connection.execute("CREATE SECRET (" + ", ".join(f"{name} {value}" for name, value in options.items()) + ")")
+
+
+def _shipped(name: str) -> Path | None:
+    spec = importlib.util.find_spec("duckdb_extension_httpfs")
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return next((Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None)
+
+
+def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
+    """Key, secret, token and region from the environment, or else from wherever boto3 finds them (roles, profiles)."""
+    options = {"REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    names = {"KEY_ID": "AWS_ACCESS_KEY_ID", "SECRET": "AWS_SECRET_ACCESS_KEY", "SESSION_TOKEN": "AWS_SESSION_TOKEN"}
+    given = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+    if "KEY_ID" not in given and importlib.util.find_spec("boto3"):
+        import boto3  # only where the environment has no keys: a role or a profile
+
+        held = boto3.Session().get_credentials()
+        if held:
+            frozen = held.get_frozen_credentials()
+            found = {"KEY_ID": frozen.access_key, "SECRET": frozen.secret_key, "SESSION_TOKEN": frozen.token}
+            given = {name: value for name, value in found.items() if value}
+    return options | given
+
+
+def _run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(query).fetchall()
+    except (duckdb.HTTPException, duckdb.IOException) as error:
+        brief = str(error).splitlines()[0]
+        raise Unavailable(f"the pairs cannot be read: {brief}", where="accuracy") from error
+    except duckdb.OutOfMemoryException as error:
+        remedy = "Give the job more memory or disk (--memory), or run it on Spark."
+        raise Unavailable("the job does not fit into its memory limit.", where="accuracy", remedy=remedy) from error
+    except duckdb.Error as error:
+        raise Invalid(f"the pairs cannot be read: {str(error).splitlines()[0]}", where="accuracy") from error
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _literal(path: str) -> str:
+    """A path whose wildcard characters stand for themselves."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)

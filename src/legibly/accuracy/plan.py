@@ -1,0 +1,86 @@
+"""Which objects of a store the accuracy job reads, from a listing alone: the same plan for every engine.
+
+`legibly compact` writes Parquet files whose rows are one an image and model, and commits them by a manifest
+`records/settled/N.json`: `files` are these Parquet files, `retired` the objects that they replace. Retired objects are
+removed later, so that a job which listed them can still read them. Parquet files that no manifest names (of a crashed
+run, or somebody else's) are pairs like any others.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from legibly import keys
+from legibly.errors import Invalid
+
+SETTLED = "records/settled/"
+PREFIXES = (keys.PAIRS, keys.DELETIONS, keys.READINGS, SETTLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one compaction committed; number 0 stands for none."""
+
+    number: int = 0
+    files: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{SETTLED}{self.number:010d}.json"
+
+    def encode(self) -> bytes:
+        return json.dumps({"format": 1, "files": list(self.files), "retired": list(self.retired)}).encode()
+
+    @classmethod
+    def decode(cls, key: str, data: bytes) -> "Manifest":
+        try:
+            found: dict[str, Any] = json.loads(data)
+            number = int(key.removeprefix(SETTLED).removesuffix(".json"))
+            return cls(number, tuple(found["files"]), tuple(found["retired"]))
+        except (ValueError, KeyError, TypeError):
+            remedy = "Remove it: the files that it names are then read as pairs like any others."
+            raise Invalid("this is no manifest of settled pairs.", where=key, remedy=remedy) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one."""
+
+    lines: tuple[str, ...] = ()
+    parquet: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    readings: tuple[str, ...] = ()
+    manifest: Manifest = Manifest()
+
+    @property
+    def pairs(self) -> bool:
+        """Whether there is any pair to read."""
+        return bool(self.lines or self.parquet or self.settled)
+
+
+def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
+    """The plan for a store whose `listing` under PREFIXES is given; `read` fetches the newest manifest.
+
+    A key with a part that starts with `_` or `.` belongs to a writer that is not done. Raises Invalid for a broken
+    manifest.
+    """
+    found = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))
+    manifests = [key for key in found if key.startswith(SETTLED)]
+    manifest = Manifest.decode(manifests[-1], read(manifests[-1])) if manifests else Manifest()
+    settled, gone = frozenset(manifest.files), frozenset(manifest.retired)
+    pairs = [key for key in found if key.startswith(keys.PAIRS) and key not in gone and key not in settled]
+    return Plan(
+        lines=tuple(key for key in pairs if key.endswith((".jsonl", ".json"))),
+        parquet=tuple(key for key in pairs if key.endswith(".parquet")),
+        settled=tuple(sorted(settled)),
+        deleted=tuple(_id(key) for key in found if key.startswith(keys.DELETIONS)),
+        readings=tuple(key for key in found if key.startswith(keys.READINGS) and key.endswith(".jsonl")),
+        manifest=manifest,
+    )
+
+
+def _id(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")

@@ -1,0 +1,198 @@
+"""One suite over all engines: the same pairs give the same bytes."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import services
+from accuracy import cases
+from legibly import keys
+from legibly.accuracy import cells, duckdb_engine, plan, report
+from legibly.errors import LegiblyError
+
+Engine = Callable[[plan.Plan, Path], cells.Table]
+
+
+def _duckdb(found: plan.Plan, base: Path) -> cells.Table:
+    return duckdb_engine.table(found, base=str(base), environ={})
+
+
+@pytest.fixture(scope="session")
+def spark_engine() -> Iterator[Engine]:
+    """pairs.sql on a Spark of this machine."""
+    if not importlib.util.find_spec("pyspark"):
+        services.missing("PySpark", "pip install legibly[spark]")
+    if not shutil.which("java"):
+        services.missing("Java", "apt-get install openjdk-17-jre-headless")
+    here = Path(__file__).parent
+    environ = {**os.environ, "PYTHONPATH": str(here.parents[1] / "src")}
+    command = [sys.executable, str(here / "spark_server.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True) as process:
+        yield lambda _, base: _ask(process, base)
+        assert process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def _ask(process: "subprocess.Popen[str]", base: Path) -> cells.Table:
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(json.dumps(str(base)) + "\n")
+    process.stdin.flush()
+    found = json.loads(process.stdout.readline())
+    if "error" in found:
+        raise LegiblyError(found["error"])
+    found["cells"] = tuple(cells.Cell(*cell) for cell in found["cells"])
+    found["reads"] = tuple(cells.Read(*read) for read in found["reads"])
+    return cells.Table(**found)
+
+
+@pytest.fixture(params=["duckdb", "spark"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn."""
+    return _duckdb if request.param == "duckdb" else request.getfixturevalue("spark_engine")
+
+
+def _bytes(table: cells.Table) -> bytes:
+    return report.encode(report.build(table))
+
+
+def test_every_nasty_line_is_counted_or_skipped_alike(engine: Engine, tmp_path: Path) -> None:
+    """Torn, mixed, older and foreign lines give the reference's report, skipped counts included."""
+    parts = [cases.NASTY, cases.NASTY[:3], ["", ""], []]
+    found = engine(cases.write_lines(tmp_path, parts), tmp_path)
+    assert found == cases.expected(parts)
+    assert found.skipped == {"malformed": 9, "no_image": 2, "no_prediction": 1}
+    assert found.taken_back == 1
+
+
+def test_an_empty_store_is_a_report_of_nothing(engine: Engine, tmp_path: Path) -> None:
+    """No pairs at all: numbers are null, nothing fails."""
+    found = json.loads(_bytes(engine(plan.Plan(), tmp_path)))
+    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["basis"]) == (0, None, "none")
+
+
+@settings(max_examples=60, deadline=None)
+@given(parts=st.lists(cases.lines, max_size=3), deleted=cases.deletions)
+def test_duckdb_is_the_reference(parts: list[list[str]], deleted: set[str]) -> None:
+    """Whatever the lines: DuckDB's bytes are plain Python's."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = _duckdb(cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder))
+    assert _bytes(found) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(cases.lines, max_size=3), deleted=cases.deletions)
+def test_spark_is_the_reference(spark_engine: Engine, parts: list[list[str]], deleted: set[str]) -> None:
+    """Whatever the lines: Spark's bytes are plain Python's."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = spark_engine(cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder))
+    assert _bytes(found) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
+
+
+def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path) -> None:
+    """Times as text or timestamps, columns that are missing or narrower: each file is read as what it is."""
+    folder = tmp_path / keys.PAIRS / "date=2026-11-22"
+    folder.mkdir(parents=True)
+    parts = [
+        """SELECT 'a' AS image, '7' AS predicted, '7' AS actual, 0.5::DOUBLE AS confidence, 'digits@1' AS model,
+        NULL::VARCHAR AS writer, 'asked' AS source, TIMESTAMP '2026-11-22 10:00:00.001' AS labelled_at""",
+        """SELECT 'b' AS image, 7::INTEGER AS predicted, '1' AS actual, 0.5::FLOAT AS confidence, 'digits@1' AS model,
+        'asked' AS source, '2026-11-22T10:00:00.002Z' AS labelled_at""",
+        "SELECT 'c' AS image, '7' AS predicted, NULL::VARCHAR AS actual, 'nan'::DOUBLE AS confidence",
+    ]
+    for number, part in enumerate(parts):
+        duckdb.sql(part).write_parquet(str(folder / f"{number}.parquet"))
+    common = {"confidence": 0.5, "model": "digits@1", "source": "asked"}
+    lines = [
+        json.dumps(
+            {"image": "a", "predicted": "7", "actual": "7", **common, "labelled_at": "2026-11-22T10:00:00.001Z"}
+        ),
+        json.dumps(
+            {"image": "b", "predicted": "7", "actual": "1", **common, "labelled_at": "2026-11-22T10:00:00.002Z"}
+        ),
+        json.dumps({"image": "c", "predicted": "7", "actual": None}),
+    ]
+    later = [json.dumps({**cases.pair("b", "7", "7", **common), "labelled_at": "2026-11-22T11:00:00.000Z"})]
+    found = engine(cases.write_lines(tmp_path, [later]), tmp_path)
+    assert found == cases.expected([lines, later])
+
+
+def test_settled_files_need_no_second_look_but_newer_pairs_win(engine: Engine, tmp_path: Path) -> None:
+    """Rows of settled Parquet count as they are, unless a fresh pair is of the same image and model."""
+    key = f"{keys.PAIRS}date=2026-11-22/settled.parquet"
+    (tmp_path / key).parent.mkdir(parents=True)
+    rows = [cases.pair("a", "7", "7"), cases.pair("b", "1", "7"), cases.pair("c", "1", "1"), cases.pair("d", "1", "1")]
+    text = ", ".join(f"({', '.join(_literal(v) for v in row.values())})" for row in rows)
+    duckdb.sql(f"SELECT * FROM (VALUES {text}) AS t({', '.join(rows[0])})").write_parquet(str(tmp_path / key))
+    gone = f"{keys.PAIRS}date=2026-11-22/gone.jsonl"
+    cases.put(tmp_path, gone, json.dumps(cases.pair("x", "1", "1")).encode())
+    cases.put(tmp_path, plan.Manifest(3, (key,), (gone,)).key, plan.Manifest(3, (key,), (gone,)).encode())
+    cases.put(tmp_path, plan.Manifest(2, ("no such",), ()).key, plan.Manifest(2, ("no such",), ()).encode())
+    fresh = [
+        cases.pair("a", "7", "1", labelled_at="2026-11-23T00:00:00.000Z"),
+        cases.pair("b", "1", "1", labelled_at=""),
+    ]
+    lines = [json.dumps(row) for row in fresh]
+    found = engine(cases.write_lines(tmp_path, [lines], deleted=["c"]), tmp_path)
+    assert found == cases.expected([[json.dumps(row) for row in rows], lines], deleted=["c"])
+
+
+def _literal(value: object) -> str:
+    return "NULL::VARCHAR" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}::DOUBLE"
+
+
+def test_file_names_are_taken_as_they_are(tmp_path: Path) -> None:
+    """A `*`, a bracket, a quote or a space in a name is no pattern and no code."""
+    for name in ("a*.jsonl", "[b].jsonl", "it's c.jsonl", "ä?.jsonl"):
+        cases.put(tmp_path, f"{keys.PAIRS}{name}", json.dumps(cases.pair(name, "1", "1")).encode())
+    assert sum(cell.n for cell in _duckdb(cases.planned(tmp_path), tmp_path).cells) == 4
+
+
+def test_a_file_that_is_no_parquet_is_a_named_error(engine: Engine, tmp_path: Path) -> None:
+    """A torn Parquet file ends the job with one line that names it, not with a wrong number."""
+    cases.put(tmp_path, f"{keys.PAIRS}torn.parquet", b"PAR1 and then nothing")
+    with pytest.raises(LegiblyError, match=r"torn\.parquet|cannot read"):
+        engine(cases.planned(tmp_path), tmp_path)
+
+
+def test_many_rows_are_split_by_hash_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short way for images with one pair gives the same table as the long way."""
+    folder = tmp_path / keys.PAIRS
+    folder.mkdir(parents=True)
+    query = """SELECT (i % 900)::VARCHAR AS image, (i % 10)::VARCHAR AS predicted, (i % 7)::VARCHAR AS actual,
+      (i % 101) / 100 AS confidence, 'digits@' || (i % 3) AS model, 'asked' AS source,
+      TIMESTAMP '2026-01-01' + INTERVAL (i % 50) DAY AS labelled_at FROM range(1000) AS t(i)"""
+    duckdb.sql(query).write_parquet(str(folder / "many.parquet"))
+    found = cases.planned(tmp_path)
+    long = _duckdb(found, tmp_path)
+    monkeypatch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 1)
+    assert _duckdb(found, tmp_path) == long
+
+
+def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: Path) -> None:
+    """The population behind the labels: one a reading, whatever was delivered twice, deleted images left out."""
+    reading = {
+        "image": "a", "model": {"name": "digits", "version": "1"}, "verdict": "read", "text": "7", "confidence": 0.97,
+        "items": [{"box": [1, 2, 3, 4]}], "at": "2026-11-22T10:00:00.000Z",
+    }  # fmt: skip
+    lines = [reading, reading, {**reading, "image": "b", "verdict": "blank", "text": ""}, {**reading, "image": "c"}]
+    text = "\n".join(json.dumps(line) for line in lines) + "\nnot json\n"
+    cases.put(tmp_path, f"{keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
+    cases.put(tmp_path, f"{keys.DELETIONS}date=2026-11-22/c.json", b"{}")
+    assert engine(cases.planned(tmp_path), tmp_path).reads == (
+        cells.Read("2026-11-22", "digits@1", "blank", "", 950_000, 1),
+        cells.Read("2026-11-22", "digits@1", "read", "7", 950_000, 1),
+    )
