@@ -1,0 +1,37 @@
+"""The door of AWS Lambda: `legibly.aws_lambda.handler`, on a queue of S3 events, answering with partial failures.
+
+Set on the function: `LEGIBLY_STORE=s3://bucket`, and `LEGIBLY_ATTEMPTS` as the queue's `maxReceiveCount`, so that the
+last try knows that it is the last. It needs S3 and nothing else, and imports neither web, SQL nor charts.
+"""
+
+import functools
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from legibly.events import s3_documents
+from legibly.events.batch import BatchReader
+from legibly.packs import registry
+from legibly.packs.pack import open_pack
+from legibly.settings import Settings
+from legibly.store import open_store
+from legibly.vision.reading import Reader
+
+
+@functools.cache
+def batch_reader() -> BatchReader:
+    """What the environment describes; kept while the function is warm."""
+    settings = Settings.load(environ=os.environ)
+    return BatchReader(
+        store=open_store(settings.store, environ=os.environ),
+        reader=Reader(open_pack(registry.find(settings.model)), max_pixels=settings.max_pixels),
+        prefix=urlsplit(settings.store).path,
+        max_bytes=settings.max_bytes,
+        attempts=settings.attempts,
+    )
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
+    """Read the pictures of a delivery; the answer names the messages that SQS has to deliver again."""
+    again = batch_reader().read(s3_documents.parse(event))
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}

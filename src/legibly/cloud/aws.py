@@ -1,0 +1,66 @@
+"""boto3 and its errors: the clients of one region and account, and what they raise, in our words."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+
+from legibly import errors
+
+_ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFoundException"}
+_ABSENT |= {"AWS.SimpleQueueService.NonExistentQueue"}
+_DENIED = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}
+_UNKNOWN = {"InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidAccessKeyId", "AuthFailure"}
+
+
+class Aws:
+    """Clients by service name. Credentials, region and endpoint come by the usual AWS ways."""
+
+    def __init__(self, *, region: str | None = None) -> None:
+        # boto3 itself reads AWS_DEFAULT_REGION only; everything else at AWS reads AWS_REGION.
+        self._session = boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None)
+        if self._session.region_name is None:
+            raise errors.Invalid("no region is set.", where="AWS", remedy="Give --region, or set AWS_REGION.")
+        self.region: str = self._session.region_name
+
+    @functools.cache  # noqa: B019 - one object a command
+    def client(self, service: str) -> Any:
+        """The client of one service, with patient retries."""
+        return self._session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
+
+    def account(self) -> str:
+        """The number of the account that the credentials belong to."""
+        with translated("AWS account"):
+            return str(self.client("sts").get_caller_identity()["Account"])
+
+
+@contextlib.contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Raise Forbidden, NotFound, Unavailable or Invalid for what boto3 raises."""
+    try:
+        yield
+    except exceptions.ClientError as error:
+        code, what = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+        what = f"{error.operation_name}: {what or code}".rstrip(".")
+        if code in _ABSENT:
+            raise errors.NotFound(f"{what}.", where=where) from error
+        if code in _UNKNOWN:
+            raise errors.Forbidden(f"{what}.", authenticated=False, where=where, remedy=_LOGIN) from error
+        if code in _DENIED:
+            remedy = "docs/guides/aws.md lists the permissions that are needed."
+            raise errors.Forbidden(f"{what}.", where=where, remedy=remedy) from error
+        raise errors.Invalid(f"{what} ({code}).", where=where) from error
+    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+        raise errors.Forbidden(
+            "there are no AWS credentials.", authenticated=False, where=where, remedy=_LOGIN
+        ) from error
+    except (exceptions.HTTPClientError, exceptions.WaiterError) as error:
+        raise errors.Unavailable(f"AWS does not answer: {error}.", where=where) from error
+
+
+_LOGIN = "Run `aws configure`, or set AWS_PROFILE."

@@ -1,0 +1,163 @@
+"""Does what a plan says: package, upload, apply the template; and takes it all away again."""
+
+import secrets
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from legibly import errors
+from legibly.cloud import package
+from legibly.cloud.aws import Aws, translated
+from legibly.cloud.plan import Plan, template
+from legibly.cloud.stack import Report, Stack
+
+_CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
+_ANSWER_SECONDS = 900
+
+
+def deploy(
+    plan: Plan, *, aws: Aws, report: Report, code: tuple[Path, Path | None] | None = None, with_wheels: bool = False
+) -> dict[str, str]:
+    """Bring the stack to what the plan says; returns its outputs.
+
+    `code` spares building: the function's zip and the servers' archive. Raises Invalid with CloudFormation's reason.
+    """
+    account = aws.account()
+    bucket = plan.artifact_bucket(account, aws.region)
+    with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
+        if code is None:
+            report("building the function's zip" + (" and the servers' archive" if plan.has_servers else ""))
+            web = package.web_archive(Path(folder), with_wheels=with_wheels) if plan.has_servers else None
+            code = (package.function_zip(Path(folder)), web)
+        _make_bucket(aws, bucket, report)
+        keys = {"FunctionCode": _upload(aws, bucket, code[0], "function", ".zip", report)}
+        if code[1]:
+            keys["WebCode"] = _upload(aws, bucket, code[1], "web", ".tar.gz", report)
+        source = Path(folder) / "legibly.yaml"
+        source.write_text(template(), encoding="utf-8")
+        key = _upload(aws, bucket, source, "template", ".yaml", report)
+    stack = Stack(aws, plan.stack)
+    parameters = {**plan.template_parameters(), "ArtifactBucket": bucket, **keys}
+    if plan.has_web:
+        parameters |= {"OriginSecret": _origin_secret(aws, bucket), "CloudFrontPrefixList": _prefix_list(aws)}
+    where = {"TemplateURL": f"{_bucket_url(aws, bucket)}/{key}"}
+    if not stack.apply(where, parameters, report=report):
+        report("nothing had to change")
+    return stack.outputs()
+
+
+def await_answer(address: str, *, report: Report) -> bool:
+    """Wait until the web page answers; False where it does not within a quarter of an hour."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    report(f"waiting for {address} (a new web server takes some three minutes)")
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:  # noqa: S310 - an https address
+                if answer.status == 200:
+                    return True
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(5)
+    return False
+
+
+def destroy(plan: Plan, *, aws: Aws, report: Report, with_data: bool) -> None:
+    """Delete the stack and the code; the bucket of pictures and records only where `with_data` says so."""
+    account = aws.account()
+    Stack(aws, plan.stack).delete(report=report)
+    _remove_bucket(aws, plan.artifact_bucket(account, aws.region), report)
+    data = plan.data_bucket(account, aws.region)
+    if with_data:
+        _remove_bucket(aws, data, report)
+    else:
+        report(f"the bucket {data} stays: a later deploy of the same name takes it over")
+
+
+def _make_bucket(aws: Aws, name: str, report: Report) -> None:
+    client = aws.client("s3")
+    with translated(name):
+        try:
+            client.head_bucket(Bucket=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+                raise
+        else:
+            return
+        report(f"making the bucket {name}")
+        place: dict[str, Any] = {}
+        if aws.region != "us-east-1":
+            place = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        client.create_bucket(Bucket=name, **place)
+        blocked = dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+        )
+        client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
+
+
+def _upload(aws: Aws, bucket: str, path: Path, folder: str, suffix: str, report: Report) -> str:
+    """Upload under a key made of the content, unless it lies there already; returns the key."""
+    key = f"{folder}/{package.version(path)}{suffix}"
+    client = aws.client("s3")
+    with translated(f"s3://{bucket}/{key}"):
+        try:
+            client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                raise
+            report(f"uploading {key} ({path.stat().st_size / 1e6:.1f} MB)")
+            client.upload_file(str(path), bucket, key)
+    return key
+
+
+def _bucket_url(aws: Aws, bucket: str) -> str:
+    """The bucket's address in the form that CloudFormation takes templates from."""
+    endpoint = aws.client("s3").meta.endpoint_url
+    if "amazonaws.com" in endpoint:
+        return f"https://{bucket}.s3.{aws.region}.amazonaws.com"
+    return f"{endpoint}/{bucket}"
+
+
+def _origin_secret(aws: Aws, bucket: str) -> str:
+    """The word between CloudFront and the load balancer: made once, kept with the code."""
+    client, key = aws.client("s3"), "origin-secret"
+    with translated(f"s3://{bucket}/{key}"):
+        try:
+            content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                raise
+            content = secrets.token_urlsafe(32).encode()
+            client.put_object(Bucket=bucket, Key=key, Body=content)
+    return content.decode()
+
+
+def _prefix_list(aws: Aws) -> str:
+    """The addresses from which CloudFront calls, as this region names them."""
+    wanted = [{"Name": "prefix-list-name", "Values": [_CLOUDFRONT]}]
+    with translated("EC2 prefix lists"):
+        found = aws.client("ec2").describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
+    if not found:
+        raise errors.NotFound(f"this region has no prefix list {_CLOUDFRONT}.", where=aws.region)
+    return str(found[0]["PrefixListId"])
+
+
+def _remove_bucket(aws: Aws, name: str, report: Report) -> None:
+    client = aws.client("s3")
+    try:
+        with translated(name):
+            client.head_bucket(Bucket=name)
+    except errors.NotFound:
+        return
+    report(f"emptying and deleting the bucket {name}")
+    with translated(name):
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
+            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            doomed = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+            if doomed:
+                client.delete_objects(Bucket=name, Delete={"Objects": doomed, "Quiet": True})
+        client.delete_bucket(Bucket=name)

@@ -1,0 +1,204 @@
+"""Builds what is uploaded, without Docker: the function's zip and the servers' archive.
+
+Both are made of the installed package and pinned to the installed versions, so that what runs in the cloud is what
+ran here; both are the same, byte for byte, when nothing changed, so that their hash is their version.
+"""
+
+import gzip
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from importlib import metadata, util
+from pathlib import Path
+
+import legibly
+from legibly import errors
+
+PYTHON = "3.12"
+"""The Python of the function and of the servers; see `Runtime` in `deploy/legibly.yaml`."""
+# Both are needed: onnxruntime is built for the newer of the two, others for the older.
+PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
+FUNCTION_NEEDS = ("numpy", "obstore", "onnxruntime", "pi-heif", "pillow")
+ROOMS = ("events", "index", "packs", "vision")
+"""Folders of the package that the function needs, beside the modules at its top."""
+
+# What the libraries bring and nothing at run time reads: tests, headers, type stubs, converters, sources.
+_DROP_FOLDERS = {"tests", "test", "testing", "include", "_pyinstaller", "tools", "f2py", "__pycache__", "bin"}
+_DROP_FOLDERS |= {"transformers", "quantization"}  # onnxruntime's converters
+_DROP_SUFFIXES = (".pyi", ".pyc", ".h", ".hpp", ".c", ".cpp", ".pyx", ".pxd", ".a")
+_KEEP = {"numpy/testing", "numpy/_core/tests"}  # numpy imports the first lazily for everybody
+_EPOCH = (2026, 1, 1, 0, 0, 0)
+MOST_ZIPPED, MOST_UNZIPPED = 60_000_000, 250 * 2**20
+
+
+def function_zip(folder: Path) -> Path:
+    """Build the function's zip in a folder; returns its path. Raises Invalid where it grew too large for Lambda."""
+    staging = folder / "function"
+    shutil.rmtree(staging, ignore_errors=True)
+    _install(_pinned(FUNCTION_NEEDS), staging)
+    files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
+    files = {name: path for name, path in files.items() if _wanted(name)}
+    files |= {f"legibly/{name}": path for name, path in _package_files() if "/" not in name or _room(name) in ROOMS}
+    unzipped = sum(path.stat().st_size for path in files.values())
+    if unzipped > MOST_UNZIPPED:
+        raise errors.Invalid(f"has {unzipped} bytes unzipped; Lambda allows {MOST_UNZIPPED}.", where="function zip")
+    target = folder / "function.zip"
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in sorted(files):
+            _add(archive, name, files[name].read_bytes())
+    if target.stat().st_size > MOST_ZIPPED:
+        size = target.stat().st_size
+        raise errors.Invalid(f"has {size} bytes zipped; {MOST_ZIPPED} are allowed.", where="function zip")
+    return target
+
+
+def web_archive(folder: Path, *, with_wheels: bool = False) -> Path:
+    """Build the servers' archive: our wheel and exact versions of all else; `with_wheels` brings those too.
+
+    Without them the servers fetch the same versions from the package index when they start.
+    """
+    wheels = folder / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    wheels.mkdir(parents=True)
+    wheel(wheels)
+    versions = {name: version for name, version in closure("legibly", extras={"aws"}) if name != "legibly"}
+    pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+    if with_wheels:
+        _download([f"{name}=={version}" for name, version in versions.items()], wheels)
+    target = folder / "web.tar.gz"
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        _append(archive, "constraints.txt", pins.encode())
+        for path in sorted(wheels.iterdir()):
+            _append(archive, f"wheels/{path.name}", path.read_bytes())
+    target.write_bytes(gzip.compress(content.getvalue(), mtime=0))
+    return target
+
+
+def wheel(folder: Path) -> Path:
+    """Write a wheel of the package as it is installed, edits included; no build backend is asked."""
+    distribution = metadata.distribution("legibly")
+    info = f"legibly-{distribution.version}.dist-info"
+    files = {f"legibly/{name}": path.read_bytes() for name, path in _package_files()}
+    files[f"{info}/METADATA"] = (distribution.read_text("METADATA") or "").encode()
+    files[f"{info}/entry_points.txt"] = (distribution.read_text("entry_points.txt") or "").encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: legibly\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in sorted(files.items())]
+    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""]).encode()
+    target = folder / f"legibly-{distribution.version}-py3-none-any.whl"
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in sorted(files):
+            _add(archive, name, files[name])
+    return target
+
+
+def version(path: Path) -> str:
+    """The first twelve hex digits of a file's hash."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+    """Name and version of an installed distribution and of everything that it needs, each once."""
+    from packaging.requirements import Requirement  # comes with onnxruntime
+
+    todo = [(name, frozenset(extras))]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while todo:
+        current, wanted = todo.pop()
+        try:
+            distribution = metadata.distribution(current)
+        except metadata.PackageNotFoundError:
+            remedy = "Install it here first: pip install 'legibly[aws]'."
+            raise errors.Invalid("is not installed, so its version is unknown.", where=current, remedy=remedy) from None
+        canonical = current.lower().replace("_", "-")
+        if (canonical, wanted) in seen:
+            continue
+        if not any(known == canonical for known, _ in seen):
+            yield canonical, distribution.version
+        seen.add((canonical, wanted))
+        for text in distribution.requires or []:
+            needed = Requirement(text)
+            environments = [{"extra": extra} for extra in wanted] or [{"extra": ""}]
+            if needed.marker is None or any(needed.marker.evaluate(environment) for environment in environments):
+                todo.append((needed.name, frozenset(needed.extras)))
+
+
+def _package_files() -> Iterator[tuple[str, Path]]:
+    root = Path(legibly.__file__).parent
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path.relative_to(root).as_posix(), path
+
+
+def _room(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _wanted(name: str) -> bool:
+    parts = name.split("/")
+    if any("/".join(parts[: n + 1]) in _KEEP for n in range(len(parts))):
+        return "tests" not in parts
+    return not (set(parts[:-1]) & _DROP_FOLDERS or name.endswith(_DROP_SUFFIXES))
+
+
+def _pinned(names: Iterable[str]) -> list[str]:
+    return [f"{name}=={metadata.version(name)}" for name in names]
+
+
+def _install(requirements: list[str], target: Path) -> None:
+    only = ["--only-binary=:all:", "--python-version", PYTHON]
+    if util.find_spec("pip"):
+        _pip("install", "--no-compile", "--target", str(target), *only, *requirements)
+    else:
+        platform = ["--python-platform", "x86_64-manylinux_2_28"]
+        _run([_uv(), "pip", "install", "-q", "--target", str(target), *platform, *only, *requirements])
+
+
+def _download(requirements: list[str], target: Path) -> None:
+    if not util.find_spec("pip"):
+        raise errors.Invalid("pip is needed to fetch wheels.", where="packaging", remedy="Install pip here.")
+    _pip("download", "--no-deps", "-d", str(target), "--only-binary=:all:", "--python-version", PYTHON, *requirements)
+
+
+def _pip(verb: str, *arguments: str) -> None:
+    platforms = [flag for platform in PLATFORMS for flag in ("--platform", platform)]
+    quiet = ["-q", "--disable-pip-version-check", "--implementation", "cp"]
+    _run([sys.executable, "-m", "pip", verb, *quiet, *platforms, *arguments])
+
+
+def _uv() -> str:
+    found = shutil.which("uv")
+    if found is None:
+        raise errors.Invalid(
+            "neither pip nor uv is here.", where="packaging", remedy="Install pip: python -m ensurepip."
+        )
+    return found
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    if done.returncode:
+        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise errors.Unavailable(reason[-1] if reason else "failed without a word.", where=" ".join(command[1:4]))
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    archive.writestr(entry, data, compresslevel=9)
+
+
+def _append(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o644
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def _digest(data: bytes) -> str:
+    return urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

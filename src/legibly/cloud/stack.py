@@ -1,0 +1,138 @@
+"""A CloudFormation stack: create or update it with live events, read its outputs, delete it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from legibly import errors, records
+from legibly.cloud.aws import Aws, translated
+
+Report = Callable[[str], None]
+_POLL_SECONDS = 1.0
+
+
+class Stack:
+    """One stack by name; it may not exist yet."""
+
+    def __init__(self, aws: Aws, name: str) -> None:
+        self._aws, self.name = aws, name
+        self._client = aws.client("cloudformation")
+
+    def describe(self) -> dict[str, Any] | None:
+        """What CloudFormation knows of it; None where it does not exist."""
+        with translated(self.name):
+            try:
+                stack: dict[str, Any] = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
+            except ClientError as error:
+                if "does not exist" in str(error):
+                    return None
+                raise
+        return None if stack["StackStatus"] in ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS") else stack
+
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs. Raises NotFound."""
+        stack = self.describe()
+        if stack is None:
+            remedy = "`legibly cloud deploy` makes it; --stack and --region name another one."
+            raise errors.NotFound(f"there is no such stack in {self._aws.region}.", where=self.name, remedy=remedy)
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def apply(self, template: Mapping[str, str], parameters: Mapping[str, str], *, report: Report) -> bool:
+        """Create or update it as one change set; False where nothing had to change. Raises Invalid when it failed.
+
+        `template` is `{"TemplateURL": …}` or `{"TemplateBody": …}`. A bucket that an earlier stack of this name left
+        behind is taken over.
+        """
+        present = self.describe()
+        if present and present["StackStatus"] == "ROLLBACK_COMPLETE":  # a first deployment that failed leaves a husk
+            self.delete(report=report)
+            present = None
+        name = f"legibly-{int(time.time())}"
+        since = self._newest_event() if present else None
+        with translated(self.name):
+            self._client.create_change_set(
+                StackName=self.name,
+                ChangeSetName=name,
+                ChangeSetType="UPDATE" if present else "CREATE",
+                ImportExistingResources=True,
+                Capabilities=["CAPABILITY_IAM"],
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+                Tags=[{"Key": "legibly", "Value": self.name}],
+                **template,
+            )
+            if not self._await_change_set(name):
+                return False
+            self._client.execute_change_set(StackName=self.name, ChangeSetName=name)
+        self._follow(since, report)
+        return True
+
+    def delete(self, *, report: Report) -> None:
+        """Delete it and wait for the end; nothing happens where it does not exist."""
+        stack = self.describe()
+        if stack is None:
+            return
+        since = self._newest_event()
+        with translated(self.name):
+            self._client.delete_stack(StackName=stack["StackId"])
+        self._follow(since, report, stack=stack["StackId"])
+
+    def _await_change_set(self, name: str) -> bool:
+        while True:
+            found = self._client.describe_change_set(StackName=self.name, ChangeSetName=name)
+            if found["Status"] == "CREATE_COMPLETE":
+                return True
+            if found["Status"] == "FAILED":
+                self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
+                reason = str(found.get("StatusReason", ""))
+                if "didn't contain changes" in reason or "No updates" in reason:
+                    return False
+                raise errors.Invalid(f"CloudFormation refuses the template: {reason}", where=self.name)
+            time.sleep(_POLL_SECONDS)
+
+    def _newest_event(self) -> str | None:
+        with translated(self.name):
+            events = self._client.describe_stack_events(StackName=self.name)["StackEvents"]
+        return events[0]["EventId"] if events else None
+
+    def _follow(self, since: str | None, report: Report, stack: str | None = None) -> None:
+        """Report every event past `since` until the stack rests. Raises Invalid with the first failure's reason."""
+        seen, first_failure = {since}, ""
+        while True:
+            for event in self._events_past(seen, stack or self.name):
+                report(_line(event))
+                if event["ResourceStatus"].endswith("_FAILED") and not first_failure:
+                    first_failure = (
+                        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+                    )
+                if event["PhysicalResourceId"] == event["StackId"] and _at_rest(event["ResourceStatus"]):
+                    if event["ResourceStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):
+                        raise errors.Invalid(f"{event['ResourceStatus']}. {first_failure}", where=self.name)
+                    return
+            time.sleep(_POLL_SECONDS)
+
+    def _events_past(self, seen: set[str | None], stack: str) -> Iterator[dict[str, Any]]:
+        """Events not seen yet, oldest first."""
+        fresh: list[dict[str, Any]] = []
+        with translated(self.name):
+            for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack):
+                for event in page["StackEvents"]:
+                    if event["EventId"] in seen:
+                        break
+                    fresh.append(event)
+                else:
+                    continue
+                break
+        seen.update(event["EventId"] for event in fresh)
+        yield from reversed(fresh)
+
+
+def _at_rest(status: str) -> bool:
+    return status.endswith(("_COMPLETE", "_FAILED")) and "CLEANUP" not in status
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    reason = f"  {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
+    at = records.stamp(event["Timestamp"])[11:19]
+    return f"{at}  {event['ResourceStatus']:<28} {event['LogicalResourceId']}{reason}"
