@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -21,7 +22,7 @@ def drawing(stroke: list[tuple[int, int]] = SEVEN, *, size: int = 280, width: in
     return picture
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """The bytes of a picture's file."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)

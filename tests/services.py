@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -51,7 +51,7 @@ def wait_for(check: Callable[[], object], *, what: str, seconds: float = 30.0) -
 
 
 @contextlib.contextmanager
-def running(command: list[str], *, log: Path, env: dict[str, str] | None = None, **options: object) -> Iterator[int]:
+def running(command: list[str], *, log: Path, env: dict[str, str] | None = None, **options: Any) -> Iterator[int]:
     """Run a server in a process group of its own until the block ends."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -60,7 +60,7 @@ def running(command: list[str], *, log: Path, env: dict[str, str] | None = None,
             stderr=subprocess.STDOUT,
             env=env,
             start_new_session=True,
-            **options,  # type: ignore[call-overload]
+            **options,
         )
         try:
             yield process.pid
@@ -133,18 +133,18 @@ def postgres(folder: Path) -> Iterator[str]:
         missing("PostgreSQL", "make test-all")
     tools, data, port = Path(found).parent, folder / "data", free_port()
     # The server refuses to run as root.
-    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    user: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
     if user:
         entry = pwd.getpwnam("postgres")
         for path in [folder, *folder.parents][:3]:
             path.chmod(0o755)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
     subprocess.run(
-        [tools / "initdb", "-D", data, "-U", "legibly", "-A", "trust", "-N"], check=True, capture_output=True, **user
-    )  # type: ignore[call-overload]
+        [str(tools / "initdb"), "-D", str(data), "-U", "legibly", "-A", "trust", "-N"], check=True, capture_output=True, **user
+    )
     command = [str(tools / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
     with running(command, log=folder / "postgres.log", **user):
-        ready = [tools / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        ready = [str(tools / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
         wait_for(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, what="PostgreSQL")
         yield f"postgresql://legibly@127.0.0.1:{port}/postgres"
 

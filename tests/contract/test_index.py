@@ -113,7 +113,8 @@ def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
 def test_a_follower_misses_nothing_while_many_write(index: SqlIndex) -> None:
     """With eight writers at once, following by the last number seen still meets every image."""
     images = [image() for _ in range(80)]
-    seen, last = set(), index.sequence()
+    seen: set[str] = set()
+    last = index.sequence()
     with ThreadPoolExecutor(8) as pool:
         writing = [pool.submit(index.add, [one]) for one in images]
         while len(seen) < len(images):

@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -58,7 +59,7 @@ READ = {
 
 
 @pytest.fixture(autouse=True)
-def _the_next_request_works(client: httpx.Client) -> object:
+def _the_next_request_works(client: httpx.Client) -> Iterator[None]:
     """After each test a plain upload is read as always."""
     yield
     answer = client.post("/api/images?wait=20", files={"file": PNG})
@@ -99,11 +100,11 @@ def test_a_picture_of_too_many_bytes_is_refused(client: httpx.Client) -> None:
         answer = client.post("/api/images", content=data, headers={"Content-Type": "image/png"})
         assert answer.status_code == status
 
-    def endless() -> object:
+    def endless() -> Iterator[bytes]:
         for _ in range(30):
             yield bytes(1_000_000)
 
-    answer = client.post("/api/images", content=endless(), headers={"Content-Type": "image/png"})  # type: ignore[arg-type]
+    answer = client.post("/api/images", content=endless(), headers={"Content-Type": "image/png"})
     assert answer.status_code == 413
 
 

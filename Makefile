@@ -1,0 +1,73 @@
+# The verbs of the project; CI calls the same ones. A fresh machine needs Python ≥ 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
+
+.PHONY: help serve test test-all lint format train bench package lock system clean
+
+help:             ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+serve: .venv/base ## Run the whole system at http://localhost:8000
+	$(BIN)/legibly serve
+
+test: .venv/dev   ## Run every test that needs no system service
+	$(RUN) pytest -m "not service"
+
+test-all: .venv/services system ## Run every test, against real servers
+	$(RUN) pytest
+
+lint: .venv/dev   ## Check style, types, and that imports go one way
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(RUN) mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev ## Put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+train: .venv/train ## Train the digits pack anew (DATA=folder of the data sets)
+	$(BIN)/legibly train digits --data $(or $(DATA),../shared/data) --out build/digits
+
+bench: .venv/dev  ## Measure what the README claims
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+package: .venv/dev ## Build the wheel
+	$(BIN)/uv build --wheel --out-dir dist
+
+lock: .venv/dev   ## Pin exact versions anew, without addresses
+	for set in base dev services; do \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \
+	    $$(test $$set = base || echo --extra $$set) pyproject.toml -o locks/$$set.txt || exit 1; \
+	done
+
+system:           ## Install what test-all needs beside Python (Debian, Ubuntu)
+	./.ci/services
+
+clean:            ## Remove everything that was built
+	rm -rf .venv .venv-* build dist .tools .mypy_cache .ruff_cache .pytest_cache
+
+# Each set holds the ones before it; a stamp tells what is installed, newest last.
+.venv/base: locks/base.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -e .venv/dev -o -e .venv/services || $(INSTALL) -r locks/base.txt
+	$(INSTALL) --no-deps -e .
+	@touch $@
+
+.venv/dev: locks/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -e .venv/services || $(INSTALL) -r locks/dev.txt
+	$(INSTALL) --no-deps -e .
+	@touch $@
+
+.venv/services: locks/services.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) -r locks/services.txt
+	$(INSTALL) --no-deps -e .
+	@touch $@ .venv/dev
+
+.venv/train: .venv/dev
+	$(INSTALL) -e '.[train]'
+	@touch $@

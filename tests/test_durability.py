@@ -1,0 +1,158 @@
+"""Nothing that was acknowledged is lost, and nothing is doubled: over crashes, restarts and a lost database."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import pictures
+from server import Server
+
+
+def everything(client: httpx.Client) -> list[dict[str, Any]]:
+    """Every image that the server knows."""
+    images: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        params: dict[str, str | int] = {"limit": 500, **({"after": cursor} if cursor else {})}
+        page = client.get("/api/images", params=params).json()
+        images += page["images"]
+        cursor = page["next"]
+        if cursor is None:
+            return images
+
+
+def settled(client: httpx.Client, *, seconds: float = 60) -> list[dict[str, Any]]:
+    """Every image, once none is pending any more."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        images = everything(client)
+        if all(image["state"] != "pending" for image in images):
+            return images
+        time.sleep(0.2)
+    raise TimeoutError("images stay pending")
+
+
+def test_a_crash_during_500_uploads_loses_none_and_doubles_none(tmp_path: Path) -> None:
+    """kill -9 in the midst of uploads: after the next start each acknowledged image is there once, and is read once."""
+    acknowledged: list[str] = []
+    begun = threading.Event()
+
+    with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+
+        def put(number: int) -> None:
+            try:
+                response = client.post("/api/images", files={"file": (f"{number}.png", pictures.png())})
+            except httpx.HTTPError:
+                return  # the crash: nothing was promised
+            if response.status_code == 202:
+                acknowledged.append(response.json()["id"])
+            if number == 150:
+                begun.set()
+
+        with ThreadPoolExecutor(8) as pool:
+            uploads = [pool.submit(put, number) for number in range(500)]
+            assert begun.wait(60)
+            server.stop(signal.SIGKILL)
+            for upload in uploads:
+                upload.result()
+        assert 100 < len(acknowledged) < 500, "the crash has to fall into the uploads"
+
+        server.start()
+        images = settled(client)
+        ids = Counter(image["id"] for image in images)
+        assert set(acknowledged) <= set(ids)
+        assert set(ids.values()) == {1}
+        assert {image["reading"]["text"] for image in images} == {"7"}
+        written = Counter(
+            json.loads(line)["image"]
+            for path in (server.objects / "records" / "readings").rglob("*.jsonl")
+            for line in path.read_text(encoding="utf-8").splitlines()
+        )
+        assert written == ids
+
+
+def test_results_survive_a_restart(tmp_path: Path) -> None:
+    """Images, readings, labels and the accuracy are the same after the server was stopped and started."""
+    with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        image = client.post("/api/images?wait=20", files={"file": pictures.png(pictures.ZERO)}).json()
+        client.put(f"/api/images/{image['id']}/label", json={"text": "0"})
+        before = everything(client), client.get("/api/accuracy").json()
+        server.stop()
+        server.start()
+        assert (everything(client), client.get("/api/accuracy").json()) == before
+
+
+def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
+    """With the database file deleted, `legibly reindex` brings back every image, reading, failure, label and pair."""
+    with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        ids = []
+        for number, stroke in enumerate([pictures.SEVEN, pictures.ZERO, pictures.ONE]):
+            fields = {"writer": "Ada"} if number else {"label": "7"}
+            files = {"file": (f"n {number}.png", pictures.png(stroke))}
+            ids.append(client.post("/api/images?wait=20", files=files, data=fields).json()["id"])
+        client.put(f"/api/images/{ids[1]}/label", json={"text": "6"})
+        client.put(f"/api/images/{ids[1]}/label", json={"text": "0"})
+        client.put(f"/api/images/{ids[2]}/label", json={"text": "1"})
+        client.put(f"/api/images/{ids[2]}/label", json={"text": None})
+        client.delete(f"/api/images/{client.post('/api/images', files={'file': pictures.png()}).json()['id']}")
+        (server.objects / "images" / "broken.png").write_text("not a picture")
+        (server.objects / "images" / "dropped.png").write_bytes(pictures.png())
+        _until_there_are(client, 5)
+        before = settled(client), client.get("/api/accuracy").json()
+        server.stop()
+        for path in (tmp_path / "legibly-data").glob("index.db*"):
+            path.unlink()
+        counts = json.loads(_reindex(tmp_path))
+        assert counts == {"images": 5, "readings": 4, "labels": 3, "pairs": 5}
+        server.start()
+        assert (everything(client), client.get("/api/accuracy").json()) == before
+
+
+def _until_there_are(client: httpx.Client, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(everything(client)) < count:
+        assert time.monotonic() < deadline, "the dropped files were not found"
+        time.sleep(0.1)
+
+
+def _reindex(folder: Path) -> str:
+    command = [sys.executable, "-m", "legibly", "reindex", "--json"]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    """With --workers 2 every image is read once, and a listener hears of all, whichever process read them."""
+    heard: set[str] = set()
+    with Server.started(tmp_path, "--workers", "2") as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        listening = threading.Event()
+
+        def listen() -> None:
+            with httpx.stream("GET", f"{server.url}/api/live", timeout=30) as stream:
+                for line in stream.iter_lines():
+                    listening.set()
+                    if line.startswith("data: "):
+                        heard.add(json.loads(line[6:])["id"])
+                        if len(heard) == 40:
+                            return
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        assert listening.wait(20)
+
+        def put(_: int) -> str:
+            with httpx.Client(base_url=server.url, timeout=30) as own:
+                return str(own.post("/api/images?wait=20", files={"file": pictures.png()}).json()["id"])
+
+        with ThreadPoolExecutor(4) as pool:
+            ids = set(pool.map(put, range(40)))
+        thread.join(30)
+        assert heard == ids == {image["id"] for image in settled(client)}
