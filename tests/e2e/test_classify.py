@@ -1,9 +1,7 @@
 """The classify page in a real browser over the real server."""
 
 import base64
-import json
 import struct
-import urllib.request
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,16 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.conftest import Server, context_of, serving
+from e2e.conftest import Server, call, context_of, serving
 from e2e.writing import answers, write
 
 pytestmark = pytest.mark.service("chromium")
-
-
-def get(server: Server, path: str) -> Any:
-    """What the API says."""
-    with urllib.request.urlopen(server.url + path, timeout=10) as response:
-        return json.load(response)
 
 
 def png(shade: int, *, side: int = 60) -> bytes:
@@ -50,10 +42,10 @@ def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(server: Serve
     page.keyboard.press("Enter")
     expect(page.locator("#accuracy-words")).to_contain_text("Of 1,000 pictures like these")
     expect(page.locator("#accuracy .right3")).to_have_text("1")
-    assert get(server, "/api/accuracy")["pairs"] == 1
+    assert call(server, "/api/accuracy")["pairs"] == 1
     page.keyboard.press("u")
     expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
-    assert get(server, "/api/accuracy")["pairs"] == 0
+    assert call(server, "/api/accuracy")["pairs"] == 0
 
 
 def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(server: Server, page: Page) -> None:
@@ -97,7 +89,7 @@ def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Pa
     expect(desktop.locator("#read")).to_be_disabled()
     desktop.keyboard.press("z")
     expect(desktop.locator("#read")).to_be_enabled()
-    assert get(server, "/api/images")["images"] == []
+    assert call(server, "/api/images")["images"] == []
 
 
 def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> None:
@@ -113,7 +105,7 @@ def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> N
     expect(desktop.locator("#queue li")).to_contain_text("<b>not a picture</b>.png")
     desktop.reload()
     expect(desktop.locator("#recent li")).to_have_count(24)
-    assert len(get(server, "/api/images?limit=500")["images"]) == 199
+    assert len(call(server, "/api/images?limit=500")["images"]) == 199
 
 
 def test_a_queue_survives_a_reload_and_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
@@ -130,18 +122,18 @@ def test_a_queue_survives_a_reload_and_a_restart_of_the_server(browser: Browser,
     with serving(tmp_path, port=port) as second:
         page.reload()
         expect(page.locator("#queue p")).to_have_text("All done: 12 of 12 sent, 12 read", timeout=30_000)
-        names = {image["name"] for image in get(second, "/api/images")["images"]}
+        names = {image["name"] for image in call(second, "/api/images")["images"]}
         assert names == {f"{n}.png" for n in range(12)}
         context.close()
 
 
 def test_names_are_text_wherever_they_show(server: Server, desktop: Page) -> None:
     """A file name with markup and Unicode is shown as it is, on every page that names it."""
-    name = '<img src=x onerror="document.title=1">" ‮ñ 数.png'
+    name = "<img src=x onerror='document.title=1'>' & ñ 数 +.png"
     desktop.goto(server.url)
     desktop.locator("#files").set_input_files([{"name": name, "mimeType": "image/png", "buffer": png(0)}])
     answers(desktop, "1")
-    identity = get(server, "/api/images")["images"][0]["id"]
+    identity = call(server, "/api/images")["images"][0]["id"]
     for path in ("/", "/history", f"/images/{identity}"):
         desktop.goto(server.url + path)
         expect(desktop.locator("img[alt], .shot").first).to_be_visible()
