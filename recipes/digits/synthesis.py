@@ -39,6 +39,7 @@ class Truth:
     text: str
     rows: list[list[tuple[int, tuple[float, float, float, float]]]]
     kind: str
+    light: bool = False  # whether the ink is lighter than its paper
 
 
 @dataclass
@@ -228,9 +229,9 @@ def pages(rng, n: int, glyphs, labels, *, kind: str = "wild", own: float = 0.35)
     """`n` pictures of one kind, or of all by turns and mixed where kind is `wild`."""
     for _ in range(n):
         chosen = kind if kind != "wild" else KINDS[rng.integers(len(KINDS))]
-        image, rows = _picture(rng, glyphs, labels, chosen, own, mix=kind == "wild")
+        image, rows, light = _picture(rng, glyphs, labels, chosen, own, mix=kind == "wild")
         text = "/".join("".join(str(label) for label, _ in row) for row in rows)
-        yield _encode(rng, image, chosen), Truth(text, rows, chosen)
+        yield _encode(rng, image, chosen), Truth(text, rows, chosen, light)
 
 
 def _picture(rng, glyphs, labels, kind, own, *, mix):
@@ -277,7 +278,7 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
         image, rows = _rotate(rng, image, rows)
     if kind == "crop":
         image, rows = _cropped(rng, image, rows)
-    return image, rows
+    return image, rows, kind == "inverted"
 
 
 def _rotate(rng, image, rows):
@@ -321,9 +322,10 @@ def _canvas(rng, glyphs, labels, own):
     y, x = (int(rng.uniform(0, size - extent + 1)) for extent in plane.shape)
     ink = np.zeros((size, size), np.float32)
     ink[y : y + plane.shape[0], x : x + plane.shape[1]] = plane
-    value = ink if rng.random() < 0.4 else 1 - ink
+    inverted = bool(rng.random() < 0.4)
+    value = ink if inverted else 1 - ink
     image = Image.fromarray((value * 255).astype(np.uint8)).convert("RGB")
-    return image, [[(label, (x, y, x + plane.shape[1], y + plane.shape[0]))]]
+    return image, [[(label, (x, y, x + plane.shape[1], y + plane.shape[0]))]], inverted
 
 
 def _tiny(rng, glyphs, labels, own):
@@ -333,7 +335,8 @@ def _tiny(rng, glyphs, labels, own):
     plane = np.pad(plane, ((margin[0], margin[1]), (margin[2], margin[3])))
     scene = Scene(plane, [], 90, _pen(rng), _paper(rng))
     light = shade(rng, lay(rng, scene, None), rng.random() < 0.3)
-    image = shoot(rng, light if rng.random() < 0.6 else 1 - light, noise=0.02 * rng.random())
+    inverted = bool(rng.random() < 0.4)
+    image = shoot(rng, 1 - light if inverted else light, noise=0.02 * rng.random())
     size = int(rng.integers(20, 41))
     small = image.resize(
         (size, size)
@@ -341,7 +344,7 @@ def _tiny(rng, glyphs, labels, own):
         else (max(8, size * plane.shape[1] // max(plane.shape)), max(8, size * plane.shape[0] // max(plane.shape))),
         Image.Resampling.BOX,
     )
-    return small, [[(label, (0, 0, small.width, small.height))]]
+    return small, [[(label, (0, 0, small.width, small.height))]], inverted
 
 
 def _encode(rng, image: Image.Image, kind: str) -> bytes:

@@ -1,8 +1,11 @@
 """From the ink plane to pieces that may be digits: specks, shadows' edges, frames and fingers left out."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from legibly.vision import components, glyphs, paper, rows
+
+Mask = NDArray[np.bool_]
 
 SPECK = 0.16
 """A piece smaller than this share of a digit's height, either way, is a speck."""
@@ -23,7 +26,7 @@ def find(ink: paper.Ink) -> list[glyphs.Piece]:
     return [piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)]
 
 
-def _sound(found: components.Components, ink: paper.Ink) -> np.ndarray:
+def _sound(found: components.Components, ink: paper.Ink) -> Mask:
     """Which components are handwriting by size, darkness and place, (components,) bool."""
     height, width = found.shape
     wide, high = found.right - found.left, found.bottom - found.top
@@ -32,12 +35,31 @@ def _sound(found: components.Components, ink: paper.Ink) -> np.ndarray:
     strong = found.area >= max(least, 0.02 * float(found.area.max()))
     typical = float(np.median(peak[strong])) if strong.any() else float(peak.max())
     keep = (found.area >= least) & (peak >= WEAK * typical)
-    touches = (found.left == 0) | (found.top == 0) | (found.right == width) | (found.bottom == height)
-    # A band along a border, or a corner filled in, is a table, a shadow or the next page; a digit is not that long.
-    long = (wide > 0.6 * width) & (high < 0.25 * wide) | (high > 0.6 * height) & (wide < 0.12 * high)
-    solid = found.area > 0.55 * wide * high
-    large = (wide > 0.25 * width) & (high > 0.25 * height)
-    alone = np.count_nonzero(keep) == 1
-    if max(height, width) > TINY and not alone:
-        keep &= ~(touches & (long | solid & large))
+    if max(height, width) > TINY:
+        keep &= ~_marginal(found, ink, keep)
     return keep
+
+
+def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
+    """Which components lie along the border and are its shadows, tables or neighbours rather than digits.
+
+    Only where something better stands clear of the border: a digit may be cropped closely.
+    """
+    height, width = found.shape
+    wide, high = found.right - found.left, found.bottom - found.top
+    sides = (found.left == 0) | (found.right == width), (found.top == 0) | (found.bottom == height)
+    touches = sides[0] | sides[1]
+    clear = keep & ~touches
+    if not clear.any():
+        return np.zeros(len(found), np.bool_)
+    size = np.maximum(wide, high)
+    main = np.flatnonzero(clear)[int(np.argmax((found.area * size)[clear]))]
+    if size[main] < 0.12 * max(height, width) and size[main] < 0.5 * size[keep].max():
+        return np.zeros(len(found), np.bool_)
+    mean = found.total(ink.values) / found.area
+    faint = mean < 0.6 * mean[main]
+    sliver = (sides[0] & (wide < 0.3 * size[main])) | (sides[1] & (high < 0.3 * size[main]))
+    fat = 2.0 * found.area / np.maximum(wide + high, 1) > 2.0 * found.area[main] / max(wide[main] + high[main], 1)
+    solid = (found.area > 0.5 * wide * high) & fat & (size > 0.5 * size[main])
+    long = (wide > 0.6 * width) & (high < 0.25 * wide) | (high > 0.6 * height) & (wide < 0.12 * high)
+    return touches & (faint | sliver | solid | long)

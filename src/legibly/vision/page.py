@@ -58,7 +58,7 @@ def see(pixels: Pixels, judge: Judge) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8."""
     ink = paper.find_ink(pixels)
     page = _page(ink, judge)
-    if ink.doubt > POLARITY_DOUBT or not page.rows:
+    if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
         other = _page(paper.find_ink(pixels, light=not ink.light), judge)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -20,6 +20,8 @@ WINDOW = 0.2
 """No stroke is thicker than this share of the longer side."""
 FAINTEST = 0.07
 """Ink that darkens its paper by less than this is not seen."""
+GRAINY = 0.06
+"""From this share of noise in the ink's strength on, the picture is smoothed first."""
 EDGE = 0.42
 """A stroke ends where the ink falls to this share of its full strength."""
 
@@ -54,8 +56,12 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
         grey, small = 255 - grey, 255.0 - small
     paper = _paper(small)
     values = _divide(grey, paper)
-    mask, noise = _strokes(values)
-    return Ink(values, mask, noise, light, doubt)
+    noise, typical = _levels(values)
+    if noise > GRAINY * typical and max(grey.shape) > THUMB_SIDE / 2:
+        soft = ImageFilter.GaussianBlur(1.0 if noise < 2 * GRAINY * typical else 2.0)
+        values = _divide(np.asarray(Image.fromarray(grey).filter(soft)), paper)
+        noise, typical = _levels(values)
+    return Ink(values, _strokes(values, noise, typical), noise, light, doubt)
 
 
 def _thumb(pixels: Pixels) -> Floats:
@@ -66,9 +72,9 @@ def _thumb(pixels: Pixels) -> Floats:
     return np.asarray(Image.fromarray(pixels).reduce(factor), np.float32)
 
 
-def _window(shape: tuple[int, ...]) -> int:
+def _window(shape: tuple[int, ...], share: float = WINDOW) -> int:
     height, width = shape[:2]
-    return max(3, min(round(WINDOW * max(height, width)), int(0.9 * min(height, width))) | 1)
+    return max(3, min(round(share * max(height, width)), int(0.9 * min(height, width))) | 1)
 
 
 def _dilate(plane: Floats, size: int) -> Floats:
@@ -101,21 +107,21 @@ def _close(plane: Floats, size: int) -> Floats:
 
 
 def _polarity(thumb: Floats) -> tuple[bool, float]:
-    """Whether the ink is lighter than its paper, and how doubtful that is (0 certain … 1 a coin's toss)."""
+    """Whether the ink is lighter than its paper, and how doubtful that is (0 certain … 1 a coin's toss).
+
+    Ink stands out from the brightness around it in few places, and much: the skew of that difference tells its sign,
+    whatever the light. What lies along the border is paper more often than not.
+    """
     plane = thumb if thumb.ndim == 2 else thumb.mean(axis=2)
-    size = _window(plane.shape)
-    dark = _close(plane, size) - plane
-    bright = plane + _close(-plane, size)
-    contrast = max(float(dark.max()), float(bright.max()), 1.0)
-    # Ink is what stands out in few places; loops and gaps between strokes stand out the other way, but more weakly.
-    dark_share = float(np.mean(np.clip(dark / contrast - 0.25, 0.0, 0.5)))
-    bright_share = float(np.mean(np.clip(bright / contrast - 0.25, 0.0, 0.5)))
-    stand_out = (dark_share - bright_share) / max(dark_share + bright_share, 1e-6)
+    skews = []
+    for share in (0.3, 0.12):
+        flat = plane - _box(plane, _window(plane.shape, share))
+        deviation = float(flat.std())
+        skews.append(float(np.tanh(np.mean((flat / max(deviation, 0.5)) ** 3) / 2)))
     level = _otsu(plane)
     ring = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
-    bright_paper = 0.5 * float(np.mean(plane > level)) + 0.5 * float(np.mean(ring > level))
-    vote = 0.5 * stand_out + (2.0 * bright_paper - 1.0)
-    return vote < 0.0, float(np.clip(1.0 - abs(vote) / 0.6, 0.0, 1.0))
+    vote = 1.2 * skews[0] + 0.6 * skews[1] - 0.7 * (2.0 * float(np.mean(ring > level)) - 1.0)
+    return vote > 0.0, float(np.clip(1.0 - abs(vote) / 0.8, 0.0, 1.0))
 
 
 def _otsu(plane: Floats) -> float:
@@ -157,14 +163,26 @@ def _grey(pixels: Pixels, weights: Floats) -> Pixels:
 
 def _paper(small: Floats) -> Floats:
     """The paper's brightness under the ink, (h, w) like `small`."""
-    size = _window(small.shape)
-    paper = np.maximum(_close(small, size), 8.0)
+    widest = _window(small.shape)
+    rough = np.maximum(_close(small, widest), 8.0)
+    # A window just wider than the strokes follows the edges of shadows best.
+    size = min(widest, _stroke_window(1.0 - small / rough))
+    paper = rough if size == widest else np.maximum(_close(small, size), 8.0)
     ratio = small / paper
     blank = ratio > max(0.8, float(np.quantile(ratio, 0.3)))
     # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts that right.
     weight = _box(blank.astype(np.float32), size // 2 | 1)
     mean = _box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(weight, 1e-3)
     return paper * np.where(weight > 0.05, mean, 1.0).astype(np.float32)
+
+
+def _stroke_window(ink: Floats) -> int:
+    """An odd window about three times as wide as the strokes on a small ink plane."""
+    strong = ink > max(FAINTEST, 0.5 * float(np.quantile(ink, 0.995)))
+    edges = np.count_nonzero(strong[1:] != strong[:-1]) + np.count_nonzero(strong[:, 1:] != strong[:, :-1])
+    # Edges counted along rows and columns are some 4/π longer than they are.
+    width = 2.0 * np.count_nonzero(strong) / max(edges * np.pi / 4, 1.0)
+    return max(7, round(3.0 * width + 2.0) | 1)
 
 
 def _box(plane: Floats, size: int) -> Floats:
@@ -190,19 +208,23 @@ def _divide(grey: Pixels, paper: Floats) -> Floats:
     return np.subtract(np.float32(1.0), values, out=values)
 
 
-def _strokes(values: Floats) -> tuple[Mask, float]:
-    """Where strokes are, (H, W), and the noise of the paper between them."""
+def _levels(values: Floats) -> tuple[float, float]:
+    """The noise of the paper and the typical full strength of the ink, 0 where there is none."""
     sample = values[:: max(1, values.shape[0] // 256), :: max(1, values.shape[1] // 256)]
     noise = _noise(sample)
     strength = _strength(values)
-    inked = strength[strength > max(5.0 * noise, FAINTEST)]
-    typical = float(np.quantile(inked, 0.75)) if inked.size else 0.0
-    floor = max(4.0 * noise, FAINTEST, 0.22 * typical)
-    level = np.maximum(EDGE * strength, floor)
+    inked = strength[strength > max(6.0 * noise, FAINTEST)]
+    return noise, float(np.quantile(inked, 0.75)) if inked.size else 0.0
+
+
+def _strokes(values: Floats, noise: float, typical: float) -> Mask:
+    """Where strokes are, (H, W)."""
+    floor = max(4.5 * noise, FAINTEST, 0.22 * typical)
+    level = np.maximum(EDGE * _strength(values), floor)
     block = _block(values.shape)
     height, width = values.shape
     local = Image.fromarray(level).resize((level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR)
-    return values > np.asarray(local)[:height, :width], noise
+    return np.asarray(values > np.asarray(local)[:height, :width])
 
 
 def _noise(sample: Floats) -> float:

@@ -27,6 +27,7 @@ class Reader:
 
     def __init__(self, pack: packs.Pack, *, max_pixels: int = 50_000_000) -> None:
         self.pack = pack
+        self.model = pack.model
         self.max_pixels = max_pixels
 
     def read(self, data: bytes) -> Result:
