@@ -1,0 +1,75 @@
+"""Where `legibly accuracy` finds pairs: a store, a folder, a file of any age."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from legibly import store as stores
+from legibly.accuracy import older
+from legibly.accuracy import plan as plans
+from legibly.errors import Invalid, NotFound
+
+SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".log", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Either pairs of today (`plan`, with keys under `base`) or files in an older format (`older`)."""
+
+    base: str = ""
+    plan: plans.Plan | None = None
+    older: tuple[Path, ...] = ()
+
+
+def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
+    """What a store URL, a folder or a file holds. Raises NotFound, or Invalid where it holds no pairs."""
+    if "://" in source and not source.startswith("file://"):
+        return Source(base=source.rstrip("/"), plan=of_store(stores.open_store(source, environ=environ)))
+    path = stores.folder_of(source) if source.startswith("file://") else Path(source)
+    if path.is_dir() and (path / "records").is_dir():
+        return Source(base=str(path), plan=of_store(stores.open_store(f"file://{path.absolute()}", environ=environ)))
+    if not path.exists():
+        remedy = "Give a store's URL, a folder, or a file of pairs."
+        raise NotFound("there is nothing here.", where=source, remedy=remedy)
+    return _of_files(path)
+
+
+def of_store(store: stores.Store) -> plans.Plan:
+    """The plan of an open store."""
+    listing = (stat.key for prefix in plans.PREFIXES for stat in store.list(prefix))
+    return plans.make(listing, read=store.read)
+
+
+def _of_files(path: Path) -> Source:
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    kinds: dict[str, list[Path]] = {}
+    for file in files:
+        if (file.suffix.lower() in SUFFIXES and not file.name.startswith((".", "_"))) or path.is_file():
+            kinds.setdefault(_kind(file), []).append(file)
+    if not kinds or set(kinds) == {"nothing"}:
+        raise Invalid("there are no pairs in here.", where=str(path), remedy="Give a store's URL or a file of pairs.")
+    older_files = kinds.get("text", []) + kinds.get("objects", [])
+    today = _names(kinds.get("records", [])), _names(kinds.get("parquet", []))
+    if older_files and any(today):
+        odd = older_files[0]
+        remedy = "Give them one at a time: only the newer ones say of which image they are."
+        raise Invalid("pairs of today and of an older format lie side by side.", where=str(odd), remedy=remedy)
+    if older_files:
+        return Source(older=tuple(sorted(older_files)))
+    return Source(plan=plans.Plan(lines=today[0], parquet=today[1]))
+
+
+def _names(paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(str(path.absolute()) for path in paths)
+
+
+def _kind(file: Path) -> str:
+    with file.open("rb") as opened:
+        head = opened.read(65_536)
+    if not head.strip():
+        return "nothing"
+    found = older.kind(head)
+    if found is None:
+        raise Invalid("this holds no pairs.", where=str(file), remedy="Give text lines, JSON lines or Parquet.")
+    return found

@@ -1,0 +1,104 @@
+"""The report in plain words and aligned figures, for people at a terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from legibly.accuracy.report import Report
+
+Share = Mapping[str, Any]
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """`97.31 %`, or a dash where there is nothing to say. Never 100 % unless it is."""
+    if value is None:
+        return "–"
+    text = f"{100 * value:.{digits}f}"
+    if float(text) == 100 and value < 1:
+        text = f"{99.99:.2f}" if digits >= 2 else "99.9"
+    return f"{text} %"
+
+
+def headline(report: Report) -> str:
+    """One sentence: `Of 1,000 pictures like these, between 962 and 981 are read right (95 %).`"""
+    estimate = report["estimate"]
+    share = estimate["accuracy"]
+    if share["value"] is None:
+        return "There are no true labels yet, so nothing is known about accuracy."
+    if not estimate["enough"]:
+        n = estimate["pairs"]
+        return f"{n} true label{'s' if n != 1 else ''}: too few to say how often the answers are right."
+    scale = 1000
+    while (share["high"] - share["low"]) * scale < 4 and scale < 1_000_000:
+        scale *= 10
+    low, high = round(share["low"] * scale), round(share["high"] * scale)
+    return f"Of {scale:,} pictures like these, between {low:,} and {high:,} are read right (95 %)."
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The whole table, a line at a time."""
+    yield headline(report)
+    yield report["estimate"]["why"]
+    yield ""
+    yield f"  pairs        {report['pairs']:>14,}"
+    yield f"  right        {_share(report['accuracy'])}"
+    estimate = report["estimate"]
+    if estimate["basis"] == "asked":
+        yield f"  estimate     {_share(estimate['accuracy'])}   from {estimate['pairs']:,} asked labels"
+    if report["calibration"]["ece"] is not None:
+        yield f"  calibration  {percent(report['calibration']['ece']):>14}   expected calibration error"
+    yield from _skipped(report)
+    yield from _rows("source", report["by_source"], "source")
+    yield from _rows("model", report["by_model"], "model")
+    yield from _rows("day", report["by_day"][-14:], "day")
+    yield from _classes(report)
+    yield from _confused(report)
+
+
+def _share(share: Share) -> str:
+    if share["value"] is None:
+        return f"{'–':>14}"
+    return f"{percent(share['value']):>14}   {percent(share['low'])} to {percent(share['high'])}"
+
+
+def _skipped(report: Report) -> Iterator[str]:
+    names = {
+        "malformed": "lines that are no pairs",
+        "no_image": "pairs without an image",
+        "no_prediction": "pairs without a prediction",
+    }
+    for name, n in report["skipped"].items():
+        if n:
+            yield f"  skipped      {n:>14,}   {names.get(name, name)}"
+    if report["taken_back"]:
+        yield f"  taken back   {report['taken_back']:>14,}   labels"
+
+
+def _rows(title: str, rows: list[Share], key: str) -> Iterator[str]:
+    if rows:
+        width = max(12, *(len(str(row[key])) for row in rows))
+        yield ""
+        yield f"  {title:<{width}} {'pairs':>12}   right, with its 95 % interval"
+        for row in rows:
+            tail = _share(row["accuracy"]).strip() if row["enough"] else "too few to say"
+            yield f"  {row[key]!s:<{width}} {row['pairs']:>12,}   {tail}"
+
+
+def _classes(report: Report) -> Iterator[str]:
+    if report["classes"]:
+        yield ""
+        yield f"  {'class':<12} {'labels':>12} {'precision':>10} {'recall':>10} {'F1':>8}"
+    for row in report["classes"][:40]:
+        name = row["label"] or "(nothing)"
+        figures = f"{percent(row['precision']['value']):>10} {percent(row['recall']['value']):>10}"
+        f1 = "–" if row["f1"] is None else f"{row['f1']:.4f}"
+        yield f"  {name:<12} {row['support']:>12,} {figures} {f1:>8}" + ("" if row["enough"] else "   too few to say")
+    if len(report["classes"]) > 40:
+        yield f"  … and {len(report['classes']) - 40:,} more classes (--json has them all)"
+
+
+def _confused(report: Report) -> Iterator[str]:
+    if report["confused"]:
+        yield ""
+        yield "  most often confused"
+    for row in report["confused"][:5]:
+        yield f"  {row['actual'] or '(nothing)'} read as {row['predicted'] or '(nothing)'}: {row['n']:,} times"
