@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from legibly import keys
 from legibly.errors import NotFound
 from legibly.records import Image
-from legibly.web import api, assets, charts_page, formats, i18n, models_page, thumbnails, words
+from legibly.web import api, assets, charts_page, formats, gallery, i18n, models_page, thumbnails, words
 from legibly.web.state import state_of
 
 POLICY = (
@@ -27,7 +27,6 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
 }
-VERDICTS = ("read", "unsure", "blank", "not_a_digit")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 _LEAST_WORTH_PACKING = 1000
 
@@ -103,6 +102,7 @@ def router(pages: Pages) -> APIRouter:
     _add_static(routes, pages)
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
+    gallery.add(routes, pages)
     return routes
 
 
@@ -129,11 +129,6 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
         return pages.render(request, "classify.html", classes=classes_of(request), **_report(request))
-
-    @routes.get("/history")
-    def history(request: Request) -> Response:
-        """The gallery."""
-        return pages.render(request, "history.html", verdicts=VERDICTS)
 
     @routes.get("/accuracy")
     def accuracy(request: Request) -> Response:

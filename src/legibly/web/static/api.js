@@ -55,6 +55,7 @@ export const images = (query = {}, signal) => {
 export const label = (id, text) =>
   json(`/api/images/${id}/label`, sending("PUT", { text }));
 export const remove = (id) => ask(`/api/images/${id}`, { method: "DELETE" });
+export const removeAll = (ids) => ask("/history/delete", { method: "POST", body: new URLSearchParams({ ids: ids.join(" ") }) });
 
 /** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. */
 export function send(blob, { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal } = {}) {

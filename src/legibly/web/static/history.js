@@ -35,6 +35,7 @@ function selection() {
 function count() {
   $("#count").textContent = say(done ? "shown_all" : "shown", { count: number(known.size) });
   $("#empty").hidden = !(done && known.size === 0);
+  $("#all-downloads").hidden = known.size === 0;
   more.hidden = done;
 }
 
@@ -65,7 +66,9 @@ function start({ push = true } = {}) {
   chosen.clear();
   gallery.replaceChildren();
   selection();
-  if (push) history.replaceState(null, "", `${location.pathname}?${new URLSearchParams(query())}`.replace(/\?$/, ""));
+  const wanted = `?${new URLSearchParams(query())}`.replace(/\?$/, "");
+  if (push) history.replaceState(null, "", location.pathname + wanted);
+  for (const link of $$("#all-downloads a")) link.href = `/history/download.${link.dataset.kind}${wanted}`;
   load();
 }
 
@@ -132,7 +135,7 @@ function remove() {
     doomed = null;
     ids.forEach((id, at) => (known.delete(id), tiles[at]?.remove()));
     count();
-    return each(ids, (id) => api.remove(id));
+    return api.removeAll(ids).catch((error) => (toast(error.message), start()));
   };
   const undo = () => {
     state.gone = true;
@@ -145,7 +148,7 @@ function remove() {
   toast(say("deleted", { count: number(ids.length) }), { action: say("undo"), run: undo, seconds: 10 });
   return true;
 }
-addEventListener("pagehide", () => doomed?.ids.forEach((id) => fetch(`/api/images/${id}`, { method: "DELETE", keepalive: true })));
+addEventListener("pagehide", () => doomed && navigator.sendBeacon("/history/delete", new URLSearchParams({ ids: doomed.ids.join(" ") })));
 $("#delete").addEventListener("click", remove);
 $("#none").addEventListener("click", () => (chosen.clear(), selection()));
 $("#download").addEventListener("click", () => {

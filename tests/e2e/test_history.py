@@ -1,0 +1,122 @@
+"""The gallery in a real browser: find, select, label, download, delete, undo."""
+
+import csv
+import io
+import json
+import urllib.request
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Server, call
+from e2e.test_classify import png
+
+pytestmark = pytest.mark.service("chromium")
+
+
+def upload(server: Server, count: int, *, label: str | None = None, name: str = "bar") -> list[dict[str, Any]]:
+    """Pictures of a 1, read."""
+    images = []
+    for n in range(count):
+        boundary = uuid.uuid4().hex
+        fields = {"label": label} if label else {}
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+            for key, value in fields.items()
+        ]
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}-{n}.png"\r\n'
+        body = (
+            b"".join(parts)
+            + head.encode()
+            + b"Content-Type: image/png\r\n\r\n"
+            + png(n)
+            + f"\r\n--{boundary}--\r\n".encode()
+        )
+        request = urllib.request.Request(f"{server.url}/api/images?wait=20", data=body, method="POST")
+        request.add_header("Content-Type", f"multipart/form-data; boundary={boundary}")
+        with urllib.request.urlopen(request, timeout=30) as response:
+            images.append(json.load(response))
+    return images
+
+
+def test_the_gallery_pages_filters_and_follows(server: Server, page: Page) -> None:
+    """It loads page by page, the filter stands in the address, wrong ones can be had alone, new ones come unasked."""
+    upload(server, 70)
+    upload(server, 2, label="7")
+    page.goto(f"{server.url}/history")
+    expect(page.locator("#gallery li").nth(59)).to_be_attached()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator("#count")).to_have_text("72 in all")
+    page.get_by_label("wrong only").check()
+    expect(page.locator("#gallery li")).to_have_count(2)
+    assert "wrong=true" in page.url
+    page.reload()
+    expect(page.locator("#gallery li")).to_have_count(2)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator("#gallery li").nth(59)).to_be_attached()
+    page.evaluate("scrollTo(0, 0)")
+    newest = upload(server, 1)[0]["id"]
+    expect(page.locator("#gallery li").first).to_have_attribute("data-id", newest)
+
+
+def test_many_are_labelled_and_it_can_be_undone(server: Server, page: Page) -> None:
+    """Selected pictures get a label at once; undo gives back what was there."""
+    upload(server, 5)
+    page.goto(f"{server.url}/history")
+    for n in range(3):
+        page.locator("#gallery input").nth(n).check()
+    expect(page.locator("#selected-count")).to_have_text("3 selected")
+    page.locator("#bulk-text").fill("7")
+    page.locator("#bulk-text").press("Enter")
+    expect(page.locator(".toast")).to_contain_text("3 labelled")
+    assert len(call(server, "/api/images?label=7")["images"]) == 3
+    page.locator(".toast button").click()
+    expect(page.locator(".shot.wrong")).to_have_count(0)
+    assert call(server, "/api/images?label=7")["images"] == []
+
+
+def test_deleting_waits_so_that_it_can_be_undone(server: Server, desktop: Page) -> None:
+    """Delete hides at once and deletes after a while; undo brings back, leaving the page does not wait."""
+    upload(server, 3)
+    desktop.goto(f"{server.url}/history")
+    expect(desktop.locator("#gallery li")).to_have_count(3)
+    desktop.keyboard.press("a")
+    desktop.keyboard.press("Delete")
+    expect(desktop.locator("#gallery li:visible")).to_have_count(0)
+    desktop.locator(".toast button").click()
+    expect(desktop.locator("#gallery li:visible")).to_have_count(3)
+    assert len(call(server, "/api/images")["images"]) == 3
+    desktop.locator("#gallery input").first.check()
+    desktop.keyboard.press("Delete")
+    desktop.goto(f"{server.url}/models")
+    desktop.goto(f"{server.url}/history")
+    expect(desktop.locator("#gallery li")).to_have_count(2)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "zip"])
+def test_what_is_selected_can_be_downloaded(server: Server, desktop: Page, tmp_path: Path, kind: str) -> None:
+    """CSV, JSON and ZIP hold exactly the selected pictures; no cell is a formula."""
+    images = upload(server, 3, name="=1+1")
+    desktop.goto(f"{server.url}/history")
+    desktop.locator("#gallery input").nth(0).check()
+    desktop.locator("#gallery input").nth(2).check()
+    desktop.locator("#format").select_option(kind)
+    with desktop.expect_download() as waiting:
+        desktop.locator("#download").click()
+    waiting.value.save_as(tmp_path / "got")
+    data, wanted = (tmp_path / "got").read_bytes(), [images[2]["id"], images[0]["id"]]
+    if kind == "zip":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert archive.testzip() is None
+            assert archive.read(f"images/{wanted[0]}.png") == png(2)
+            data, kind = archive.read("images.csv"), "csv"
+    if kind == "csv":
+        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+        assert [row["name"] for row in rows] == ["'=1+1-2.png", "'=1+1-0.png"]
+    else:
+        rows = json.loads(data)
+    assert [row["id"] for row in rows] == wanted
