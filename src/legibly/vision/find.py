@@ -20,10 +20,27 @@ def find(ink: paper.Ink) -> list[glyphs.Piece]:
     found = components.components(ink.mask)
     if not len(found):
         return []
-    keep = _sound(found, ink)
-    candidates = glyphs.pieces(found, keep)
+    candidates = glyphs.pieces(found, _sound(found, ink))
     height = rows.typical_height(candidates)
-    return [piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)]
+    large = [piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)]
+    return [piece for piece in large if not _bar(piece, large, height)]
+
+
+def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool:
+    """Whether a piece is a lying dash that belongs to no digit, or what remains of a printed line.
+
+    The bar of a 5 or 7 lies over or beside a larger piece.
+    """
+    if piece.width < 3 * piece.height or piece.height > 0.4 * height:
+        return False
+    left, top, right, bottom = piece.box
+    for other in pieces:
+        if other is piece or other.height < 0.45 * height or piece.width > 1.3 * height:
+            continue
+        beside = min(right, other.box[2]) - max(left, other.box[0]) > -0.15 * height
+        if beside and top - 0.35 * height < other.box[3] and bottom + 0.35 * height > other.box[1]:
+            return False
+    return len(pieces) > 1
 
 
 def _sound(found: components.Components, ink: paper.Ink) -> Mask:
@@ -37,6 +54,7 @@ def _sound(found: components.Components, ink: paper.Ink) -> Mask:
     keep = (found.area >= least) & (peak >= WEAK * typical)
     if max(height, width) > TINY:
         keep &= ~_marginal(found, ink, keep)
+        keep &= ~_frames(found, keep)
     return keep
 
 
@@ -62,4 +80,18 @@ def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
     fat = 2.0 * found.area / np.maximum(wide + high, 1) > 2.0 * found.area[main] / max(wide[main] + high[main], 1)
     solid = (found.area > 0.5 * wide * high) & fat & (size > 0.5 * size[main])
     long = (wide > 0.6 * width) & (high < 0.25 * wide) | (high > 0.6 * height) & (wide < 0.12 * high)
-    return touches & (faint | sliver | solid | long)
+    return np.asarray(touches & (faint | sliver | solid | long))
+
+
+def _frames(found: components.Components, keep: Mask) -> Mask:
+    """Which components are drawn around others: frames, tables, a circle around a number."""
+    height, width = found.bottom - found.top, found.right - found.left
+    thin = keep & (found.area < 0.35 * width * height) & (np.maximum(width, height) > 0.15 * max(found.shape))
+    frames = np.zeros(len(found), np.bool_)
+    for index in np.flatnonzero(thin):
+        inside = keep & (found.left > found.left[index]) & (found.right < found.right[index])
+        inside &= (found.top > found.top[index]) & (found.bottom < found.bottom[index])
+        large = inside & (height > 0.3 * height[index])
+        several = inside & (height > 0.08 * height[index]) & (np.maximum(width, height) > 8)
+        frames[index] = large.any() or np.count_nonzero(several) >= 3
+    return frames

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import find, glyphs, lattice, normalise, paper, rows
+from legibly.vision import find, glyphs, lattice, normalise, paper, rows, rules
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -93,6 +93,7 @@ def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyph
 
 
 def _page(ink: paper.Ink, judge: Judge) -> Page:
+    ink = rules.clean(ink)
     pieces = find.find(ink)
     if not pieces:
         return Page((), 1.0, 0.0)

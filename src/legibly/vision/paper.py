@@ -4,7 +4,7 @@ The paper's brightness is estimated as if nothing were written on it, and the pi
 vignettes multiply what the camera sees, so dividing takes them out. What remains is ink, 0 paper … 1 black.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class Ink:
     noise: float
     light: bool
     doubt: float
+
+    def above(self, level: float) -> "Ink":
+        """The same ink, strokes fainter than `level` left out."""
+        return replace(self, mask=self.mask & (self.values > level))
 
 
 def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
@@ -166,7 +170,7 @@ def _paper(small: Floats) -> Floats:
     widest = _window(small.shape)
     rough = np.maximum(_close(small, widest), 8.0)
     # A window just wider than the strokes follows the edges of shadows best.
-    size = min(widest, _stroke_window(1.0 - small / rough))
+    size = min(widest, _stroke_window(np.subtract(1.0, small / rough, dtype=np.float32)))
     paper = rough if size == widest else np.maximum(_close(small, size), 8.0)
     ratio = small / paper
     blank = ratio > max(0.8, float(np.quantile(ratio, 0.3)))
@@ -212,15 +216,15 @@ def _levels(values: Floats) -> tuple[float, float]:
     """The noise of the paper and the typical full strength of the ink, 0 where there is none."""
     sample = values[:: max(1, values.shape[0] // 256), :: max(1, values.shape[1] // 256)]
     noise = _noise(sample)
-    strength = _strength(values)
-    inked = strength[strength > max(6.0 * noise, FAINTEST)]
+    peaks = strength(values)
+    inked = peaks[peaks > max(6.0 * noise, FAINTEST)]
     return noise, float(np.quantile(inked, 0.75)) if inked.size else 0.0
 
 
 def _strokes(values: Floats, noise: float, typical: float) -> Mask:
     """Where strokes are, (H, W)."""
     floor = max(4.5 * noise, FAINTEST, 0.22 * typical)
-    level = np.maximum(EDGE * _strength(values), floor)
+    level = np.maximum(EDGE * strength(values), floor)
     block = _block(values.shape)
     height, width = values.shape
     local = Image.fromarray(level).resize((level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR)
@@ -238,7 +242,7 @@ def _block(shape: tuple[int, int]) -> int:
     return max(4, round(max(shape) / 64))
 
 
-def _strength(values: Floats) -> Floats:
+def strength(values: Floats) -> Floats:
     """The full strength of the ink near each block of the picture, (h, w) float32."""
     block = _block(values.shape)
     height, width = values.shape
