@@ -201,7 +201,40 @@ class Service:
         """Take in pictures that came without an upload; returns how many were new."""
         pictures = {keys.image_id(stat.key, stat.modified_at): stat for stat in stats if is_picture(stat)}
         unknown = set(pictures) - self.index.known(pictures)
-        return self.index.add([found(pictures[image_id], self._upload(image_id)) for image_id in sorted(unknown)])
+        return self.index.add([self._found(pictures[image_id], image_id) for image_id in sorted(unknown)])
+
+    def announce(
+        self,
+        *,
+        media_type: str,
+        size: int,
+        name: str | None = None,
+        writer: str | None = None,
+        owner: str | None = None,
+        label: str | None = None,
+    ) -> UploadRecord:
+        """Write down what is said of a picture that its sender puts into the store; `adopt` finds it there.
+
+        Raises Invalid for a label that cannot be one.
+        """
+        truth = text_of(label) if label is not None else None
+        image_id = keys.new_id(now())
+        record = UploadRecord(image_id, keys.image(image_id, media_type), media_type, size, name, writer, owner)
+        self.store.create(keys.upload(image_id), line(record.to_json()))
+        if truth is not None:  # at the moment that stands in the id, so that `adopt` knows where to look
+            self._write_label(image_id, Label(truth, keys.received_at(image_id), source="at_upload"))
+        return record
+
+    def _found(self, stat: Stat, image_id: str) -> Image:
+        upload = self._upload(image_id)
+        return replace(found(stat, upload), label=self._label_at_upload(image_id) if upload else None)
+
+    def _label_at_upload(self, image_id: str) -> Label | None:
+        try:
+            data = self.store.read(keys.label(image_id, keys.received_at(image_id)))
+        except NotFound:
+            return None
+        return LabelRecord.from_json(json.loads(data)).label
 
     def _upload(self, image_id: str) -> UploadRecord | None:
         try:

@@ -27,6 +27,8 @@ class Settings:
     database: str = _setting("sqlite:///./legibly-data/index.db", "index: sqlite:///PATH or postgresql://…")
     model: str = _setting("digits", "model pack: a name, a folder, or http(s)://…/v2/models/NAME of a remote one")
     queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
+    classify: str = _setting("here", "who reads pictures: here, or elsewhere (a function, other workers)")
+    hook_secret: str = _setting("", "secret of POST /api/events/s3; empty: it takes no events", secret=True)
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
     max_pixels: int = _setting(50_000_000, "pixels that one image may have")
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
@@ -38,6 +40,8 @@ class Settings:
         for name in ("max_bytes", "max_pixels", "attempts"):
             if getattr(self, name) < 1:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
+        if self.classify not in ("here", "elsewhere"):
+            raise Invalid(f"classify must be here or elsewhere, not {self.classify!r}.", where="settings")
         if not 0 <= self.ask_rate <= 1:
             raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
 

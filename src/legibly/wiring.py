@@ -1,18 +1,22 @@
 """Settings to objects: the only module that chooses implementations."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
 from legibly.errors import Invalid
+from legibly.events.consumer import Consumer
+from legibly.events.elsewhere import Elsewhere
 from legibly.events.sweep import Sweeper
 from legibly.events.worker import Worker
 from legibly.index.sql import SqlIndex, open_index
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Service
+from legibly.records import Image
 from legibly.settings import Settings
 from legibly.store import Store, folder_of, open_store
 from legibly.vision.reading import Reader
@@ -68,16 +72,33 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
     read = reader(settings)
     core = _service(settings, read, environ)
     hub = Hub(core.index)
-    worker = Worker(
-        core,
-        threads=threads(settings),
-        attempts=settings.attempts,
-        sweeper=Sweeper(core, seconds=settings.sweep_seconds),
-        on_change=hub.tell,
-    )
+    worker = _worker(settings, core, on_change=hub.tell)
     return create_app(
         State(settings=settings, store=core.store, index=core.index, service=core, views=read, worker=worker, hub=hub)
     )
+
+
+def _worker(settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]) -> Worker | Elsewhere:
+    """What reads pictures, or follows those who do."""
+    sweeper = Sweeper(core, seconds=settings.sweep_seconds)
+    consumer = _consumer(settings, core, on_change=on_change) if settings.queue else None
+    if settings.classify == "elsewhere":
+        return Elsewhere(core, consumer=consumer, sweeper=sweeper, on_change=on_change)
+    return Worker(
+        core,
+        threads=threads(settings),
+        attempts=settings.attempts,
+        sweeper=sweeper,
+        consumer=consumer,
+        on_change=on_change,
+    )
+
+
+def _consumer(settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]) -> Consumer:
+    from legibly.events.sqs import SqsQueue  # boto3 is an extra, and slow to import
+
+    prefix = urlsplit(settings.store).path if settings.store.startswith("s3://") else ""
+    return Consumer(core, SqsQueue(settings.queue), prefix=prefix, on_change=on_change)
 
 
 def begin(settings: Settings, *, workers: int) -> None:

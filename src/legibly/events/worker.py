@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from legibly.errors import Forbidden, LegiblyError, NotFound, Unavailable
+from legibly.events.consumer import Consumer
 from legibly.events.sweep import Sweeper
 from legibly.pipeline import LEASE_SECONDS, Service
 from legibly.records import Image, ReadingRecord
@@ -40,10 +41,11 @@ class Worker:
         threads: int,
         attempts: int,
         sweeper: Sweeper,
+        consumer: Consumer | None = None,
         on_change: Callable[[Sequence[Image]], None],
     ) -> None:
         self._service, self._attempts, self._on_change = service, attempts, on_change
-        self._sweeper = sweeper
+        self._sweeper, self._consumer = sweeper, consumer
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._work, name=f"classify-{n}", daemon=True) for n in range(threads)]
@@ -53,10 +55,14 @@ class Worker:
         """Begin to work."""
         for thread in self._threads:
             thread.start()
+        if self._consumer:
+            self._consumer.start()
 
     def stop(self) -> None:
         """Finish what is under way and end; what was not begun stays pending."""
         self._stopping.set()
+        if self._consumer:
+            self._consumer.stop()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -65,7 +71,8 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether every thread runs."""
-        return all(thread.is_alive() for thread in self._threads)
+        follows = self._consumer is None or self._consumer.is_alive
+        return follows and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, image: Image, data: bytes | None = None) -> None:
         """Hand over an image that this process holds the lease of; it is worked on at once."""

@@ -10,6 +10,7 @@ from fastapi import Request
 from numpy.typing import NDArray
 
 from legibly.accuracy.report import Report
+from legibly.events.elsewhere import Elsewhere
 from legibly.events.worker import Worker
 from legibly.index.port import Index
 from legibly.pipeline import Service
@@ -56,7 +57,7 @@ class State:
     index: Index
     service: Service
     views: Views
-    worker: Worker
+    worker: Worker | Elsewhere
     hub: Hub
     reports: Newest = field(default_factory=Newest)
 

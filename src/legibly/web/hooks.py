@@ -1,0 +1,110 @@
+"""Doors beside the upload form: events of S3 servers that call a webhook, and uploads straight into the store."""
+
+import hmac
+from base64 import b64decode
+from datetime import timedelta
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from legibly import errors, keys, records
+from legibly.events import s3_documents
+from legibly.store import Stat
+from legibly.web.state import State, state_of
+
+router = APIRouter(prefix="/api", tags=["images"])
+UPLOAD_SECONDS = 900
+_MOST_EVENTS = 1000
+
+
+class UploadBody(BaseModel):
+    """A picture that is about to be put straight into the object store."""
+
+    media_type: str = Field(examples=["image/png"])
+    bytes: int = Field(ge=1)
+    label: str | None = None
+    writer: str | None = None
+    name: str | None = None
+
+
+@router.post("/uploads", status_code=201)
+async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
+    """Announce a picture; the answer says how to put it into the store. Only with an `s3://` store."""
+    state = state_of(request)
+    return JSONResponse(await to_thread.run_sync(lambda: _announce(state, body)), 201)
+
+
+@router.post("/events/s3", status_code=202)
+async def post_events(request: Request, authorization: Annotated[str | None, Header()] = None) -> Response:
+    """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures were new."""
+    state = state_of(request)
+    _admit(state.settings.hook_secret, authorization, request.query_params.get("token"))
+    messages = s3_documents.parse(await request.body())
+    events = [event for message in messages for event in message.events if event.kind == "created"]
+    if len(events) > _MOST_EVENTS:
+        raise errors.Invalid(f"{len(events)} events at once; {_MOST_EVENTS} are allowed.")
+    new = await to_thread.run_sync(lambda: _adopt(state, events))
+    return JSONResponse({"new": new}, 202)
+
+
+def _announce(state: State, body: UploadBody) -> records.Json:
+    settings = state.settings
+    if body.media_type not in keys.EXTENSIONS:
+        raise errors.NotAnImage(f"{body.media_type} is no type of picture that is read.", remedy=_types())
+    if body.bytes > settings.max_bytes:
+        raise errors.TooLarge(f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed.")
+    state.store.sign("PUT", keys.IMAGES, seconds=1)  # refuses stores that cannot, before anything is written
+    record = state.service.announce(
+        media_type=body.media_type, size=body.bytes, name=body.name, writer=body.writer, label=body.label
+    )
+    return {
+        "id": record.image,
+        "method": "PUT",
+        "url": state.store.sign("PUT", record.key, seconds=UPLOAD_SECONDS),
+        "headers": {"Content-Type": body.media_type},
+        "expires_at": records.stamp(records.now() + timedelta(seconds=UPLOAD_SECONDS)),
+    }
+
+
+def _admit(secret: str, authorization: str | None, token: str | None) -> None:
+    """Let pass who knows the secret: as bearer token (MinIO), as basic password (Ceph), or as `?token=` (the rest)."""
+    if not secret:
+        remedy = "Set LEGIBLY_HOOK_SECRET here and at the S3 server."
+        raise errors.Forbidden("no events are taken over HTTP.", remedy=remedy)
+    given = token or ""
+    kind, _, value = (authorization or "").partition(" ")
+    if kind.lower() == "bearer":
+        given = value.strip()
+    elif kind.lower() == "basic":
+        given = _password(value)
+    if not hmac.compare_digest(given.encode(), secret.encode()):
+        raise errors.Forbidden("the secret of this webhook is missing or wrong.", authenticated=False)
+
+
+def _password(value: str) -> str:
+    try:
+        return b64decode(value, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _adopt(state: State, events: list[s3_documents.Event]) -> int:
+    """Take in the pictures that are really there: what a document says is looked up, never believed."""
+    url = state.settings.store
+    bucket, _, prefix = url.partition("://")[2].partition("/") if url.startswith("s3://") else ("", "", "")
+    found: list[Stat] = []
+    for event in events:
+        key = s3_documents.picture(event.key, prefix=prefix)
+        if key and event.bucket == bucket:
+            try:
+                found.append(state.store.head(key))
+            except errors.NotFound:
+                continue
+    return state.service.adopt(found)
+
+
+def _types() -> str:
+    return f"Known types: {', '.join(sorted(keys.EXTENSIONS))}."
