@@ -1,13 +1,13 @@
-"""Train the `digits` pack: one file, top to bottom. The figures it reached stand in README.md beside it, its log in train.log.
+"""Train the `digits` pack: one file, top to bottom. README.md has the figures that it reached, train.log their log.
 
     python recipes/digits/train.py --data DATA --out PACK [--seed 0] [--images 2000000]
 
-Needs the `train` extra (torch, onnx). DATA is laid out as `sources` below says; MNIST is fetched where it is missing.
-Never trained on: MNIST's test set, USPS, canvas drawings, photos, optdigits.tes, the last 5,000 training images of MNIST.
+Needs the `train` extra (torch, onnx). DATA is laid out as `WHERE` says; MNIST is fetched where it is missing.
+Never trained on: MNIST's test set, USPS, canvas drawings, photos, optdigits.tes, MNIST's last 5,000 training images.
 """
 
 import argparse
-import datetime
+import datetime as dt
 import gzip
 import hashlib
 import io
@@ -20,13 +20,14 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import synthesis
 import torch
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 from legibly.packs import calibration, card, pack
+from legibly.vision import normalise
 
 CLASSES = [str(digit) for digit in range(10)]
 REJECT = 10
@@ -37,16 +38,41 @@ parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--images", type=int, default=2_000_000, help="augmented images to train on")
 parser.add_argument("--batch", type=int, default=256)
 parser.add_argument("--widths", type=int, nargs=3, default=(16, 32, 64), help="channels at 28, 14 and 7 px")
-parser.add_argument("--without", nargs="*", default=[], help="sources to leave out: " + "synthetic nondigits …")
+parser.add_argument("--without", nargs="*", default=[], help="sources to leave out: synthetic, nondigits, …")
+parser.add_argument("--offline", action="store_true", help="fetch nothing")
+parser.add_argument(
+    "--weights", type=Path, default=None, help="trained weights: read instead of training if there, else written"
+)
+parser.add_argument("--pages", type=int, default=12_000, help="synthetic crops to make")
+parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--cache", type=Path, default=None, help="synthetic crops, made once and kept in this .npz")
 args = parser.parse_args()
 torch.manual_seed(args.seed)
-torch.set_num_threads(2)
+torch.set_num_threads(args.threads)
 rng = np.random.default_rng(args.seed)
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # MNIST, CC BY-SA 3.0
 
 
 # ---- Data: every source becomes (N, 28, 28) uint8 crops, ink 255, by the input contract of MNIST ----
+
+
+WHERE = {  # what stands where under DATA, and where it comes from
+    "mnist": "fetched here unless --offline; or the four idx files of MNIST",
+    "opencv_digits": "opencv_digits.npz: x (5000, 20, 20) uint8, y; cut from samples/data/digits.png of OpenCV",
+    "semeion": "semeion.npz: x (1593, 16, 16) uint8, y; archive.ics.uci.edu, Semeion Handwritten Digit",
+    "optdigits": "optdigits.tra, tab separated; archive.ics.uci.edu, Optical Recognition of Handwritten Digits",
+    "rejects": "omniglot_small1.zip (images_background_small1) and notmnist-{images-idx3,labels-idx1}-ubyte.gz",
+    "usps": "usps.npz: x_train, y_train (16 × 16); validation only",
+    "canvas": "canvas_glut_100.npz: x (N, 100, 100), ink dark, y; validation only",
+}
+
+
+def there(name: str) -> Path:
+    """A file under DATA. Ends the program, saying what to put where, if it is missing."""
+    path = args.data / name
+    if not path.exists():
+        sys.exit(f"{path} is missing: put there {WHERE[name.split('/')[0]]}")
+    return path
 
 
 def idx(path: Path) -> np.ndarray:
@@ -62,6 +88,8 @@ def mnist(part: str) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for name in (f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"):
         path = args.data / "mnist" / name
+        if not path.exists() and args.offline:
+            there(f"mnist/{name}")
         if not path.exists():
             print(f"fetching {name}", flush=True)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,23 +100,8 @@ def mnist(part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_crop(ink: np.ndarray) -> np.ndarray:
-    """A grey picture of one item, ink 255 → (28, 28): longest side of its box 20 px, centre of mass in the middle."""
-    rows, columns = np.nonzero(ink.max(axis=1) > 60)[0], np.nonzero(ink.max(axis=0) > 60)[0]
-    if not len(rows):
-        return np.zeros((28, 28), np.uint8)
-    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = 20 / max(box.shape)
-    size = [max(1, round(side * scale)) for side in box.shape[::-1]]
-    small = np.asarray(Image.fromarray(box).resize(size, Image.Resampling.BICUBIC), np.float64)
-    if small.max() > 0:
-        small *= 255 / max(small.max(), 128)
-    total = small.sum() or 1
-    y = round(14 - (small.sum(axis=1) * np.arange(small.shape[0])).sum() / total)
-    x = round(14 - (small.sum(axis=0) * np.arange(small.shape[1])).sum() / total)
-    y, x = np.clip(y, 0, 28 - small.shape[0]), np.clip(x, 0, 28 - small.shape[1])
-    crop = np.zeros((28, 28), np.uint8)
-    crop[y : y + small.shape[0], x : x + small.shape[1]] = small.round()
-    return crop
+    """A grey picture of one item, ink 255 → (28, 28) uint8, through the production preprocessing."""
+    return (normalise.normalise(ink.astype(np.float32) / 255) * 255).round().astype(np.uint8)
 
 
 def crops(pictures: np.ndarray) -> np.ndarray:
@@ -96,7 +109,7 @@ def crops(pictures: np.ndarray) -> np.ndarray:
 
 
 def npz(name: str, images: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    with np.load(args.data / name) as file:
+    with np.load(there(name)) as file:
         return file[images], file[labels].astype(np.int64)
 
 
@@ -111,7 +124,7 @@ def semeion() -> tuple[np.ndarray, np.ndarray]:
 
 
 def optdigits() -> tuple[np.ndarray, np.ndarray]:
-    table = np.loadtxt(args.data / "optdigits" / "optdigits.tra", delimiter="\t", dtype=np.int64)
+    table = np.loadtxt(there("optdigits/optdigits.tra"), delimiter="\t", dtype=np.int64)
     images = (table[:, :64].reshape(-1, 8, 8) * 255 // 16).astype(np.uint8)
     large = [np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC)) for image in images]
     return crops(np.stack(large)), table[:, 64]
@@ -120,9 +133,9 @@ def optdigits() -> tuple[np.ndarray, np.ndarray]:
 # Characters that a person may take for a digit are left out, counted from 1 within each alphabet.
 LOOKALIKES = {
     "Balinese": {5, 14},
-    "Early_Aramaic": {2, 3, 4, 5, 6, 7, 10, 12, 13, 14, 16, 17, 20},
-    "Greek": {2, 4, 6, 9, 14, 15, 17, 18, 21},
-    "Korean": {19, 21, 22, 24, 27, 28, 33, 37},
+    "Early_Aramaic": {2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 20},
+    "Greek": {2, 4, 6, 7, 9, 14, 15, 18, 21},
+    "Korean": {21, 22, 24, 27, 33, 37},
     "Latin": {2, 4, 7, 9, 12, 15, 17, 19, 26},
 }
 
@@ -130,7 +143,7 @@ LOOKALIKES = {
 def omniglot(alphabets: list[str]) -> np.ndarray:
     """Characters of other scripts, each with a thin and two thicker pens."""
     found = []
-    with zipfile.ZipFile(args.data / "rejects" / "omniglot_small1.zip") as archive:
+    with zipfile.ZipFile(there("rejects/omniglot_small1.zip")) as archive:
         for name in sorted(archive.namelist()):
             parts = name.split("/")
             if not name.endswith(".png") or parts[1] not in alphabets:
@@ -144,8 +157,8 @@ def omniglot(alphabets: list[str]) -> np.ndarray:
 
 def letters(wanted: str) -> np.ndarray:
     """Printed letters of notMNIST."""
-    images = idx(args.data / "rejects" / "notmnist-images-idx3-ubyte.gz")
-    names = idx(args.data / "rejects" / "notmnist-labels-idx1-ubyte.gz")
+    images = idx(there("rejects/notmnist-images-idx3-ubyte.gz"))
+    names = idx(there("rejects/notmnist-labels-idx1-ubyte.gz"))
     return crops(images[np.isin(names, ["ABCDEFGHIJ".index(letter) for letter in wanted])])
 
 
@@ -156,7 +169,9 @@ def scribble(draw: np.random.Generator) -> np.ndarray:
     width = int(draw.integers(5, 17))
     if kind == 0:  # a wild curve
         t = np.linspace(0, 1, 80)
-        x, y = (sum(draw.normal() / k * np.sin(2 * np.pi * k * t + draw.uniform(0, 7)) for k in range(1, 8)) for _ in "xy")
+        x, y = (
+            sum(draw.normal() / k * np.sin(2 * np.pi * k * t + draw.uniform(0, 7)) for k in range(1, 8)) for _ in "xy"
+        )
         points = np.stack([56 + 26 * x, 56 + 26 * y], axis=1)
         pen.line([tuple(point) for point in points], fill=255, width=min(width, 8), joint="curve")
     elif kind == 1:  # a zigzag of many teeth
@@ -172,15 +187,23 @@ def scribble(draw: np.random.Generator) -> np.ndarray:
             x, y, r = draw.uniform(15, 97), draw.uniform(15, 97), draw.uniform(4, 14)
             pen.ellipse([x - r, y - r, x + r, y + r], fill=255)
     elif kind == 4:  # a filled shape, a frame, an arrow
-        points = [tuple(56 + draw.uniform(20, 50) * np.array([math.cos(a), math.sin(a)]))
-                  for a in np.sort(draw.uniform(0, 6.28, draw.integers(3, 7)))]
+        points = [
+            tuple(56 + draw.uniform(20, 50) * np.array([math.cos(a), math.sin(a)]))
+            for a in np.sort(draw.uniform(0, 6.28, draw.integers(3, 7)))
+        ]
         pen.polygon(points, fill=255 if draw.random() < 0.6 else 0, outline=255, width=width // 2 + 1)
     elif kind == 5:  # texture: grey noise at some scale
         n = int(draw.integers(3, 28))
-        return np.asarray(Image.fromarray((draw.random((n, n)) ** draw.uniform(0.5, 3) * 255).astype(np.uint8)).resize((28, 28)))
+        return np.asarray(
+            Image.fromarray((draw.random((n, n)) ** draw.uniform(0.5, 3) * 255).astype(np.uint8)).resize((28, 28))
+        )
     else:  # a comb of short strokes
         for x in np.arange(12, 104, draw.uniform(14, 26)):
-            pen.line([(x, draw.uniform(8, 50)), (x + draw.normal() * 8, draw.uniform(62, 104))], fill=255, width=width // 2 + 2)
+            pen.line(
+                [(x, draw.uniform(8, 50)), (x + draw.normal() * 8, draw.uniform(62, 104))],
+                fill=255,
+                width=width // 2 + 2,
+            )
     if draw.random() < 0.5:
         page = page.rotate(float(draw.uniform(0, 360)))
     return to_crop(np.asarray(page))
@@ -202,23 +225,87 @@ def neighbours(images: np.ndarray, draw: np.random.Generator, n: int) -> np.ndar
     return np.stack(found)
 
 
-def nondigits(digits: np.ndarray) -> np.ndarray:
-    """What to train the reject on: three scripts, four printed letters, scribbles, digits run together."""
+def printed(signs: str) -> np.ndarray:
+    """Letters and signs of Pillow's own typeface, light to bold."""
+    found = []
+    for sign in signs:
+        for weight in (0, 2, 4, 6):
+            page = Image.new("L", (160, 160))
+            font = ImageFont.load_default(size=90)
+            ImageDraw.Draw(page).text((80, 80), sign, fill=255, font=font, anchor="mm", stroke_width=weight)
+            found.append(np.asarray(page))
+    return crops(np.stack(found))
+
+
+# Quarter turns counterclockwise (4: mirrored) after which a digit is a digit no more, however it was written.
+TURNS = {
+    1: [1, 3],
+    2: [1, 3],
+    3: [1, 2, 3, 4],
+    4: [1, 2, 3, 4],
+    5: [1, 3],
+    6: [1, 3],
+    7: [1, 2, 3, 4],
+    8: [1, 3],
+    9: [1, 3, 4],
+}
+
+
+def turned(images: np.ndarray, labels: np.ndarray, draw: np.random.Generator, n: int) -> np.ndarray:
+    """Digits on their side, upside down or mirrored: a page that lies on its side shall not be read."""
+    found = []
+    for i in draw.permutation(np.nonzero(labels > 0)[0])[:n]:
+        turn = draw.choice(TURNS[int(labels[i])])
+        found.append(images[i][:, ::-1] if turn == 4 else np.rot90(images[i], turn))
+    return np.stack(found)
+
+
+def nondigits(digits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What to train the reject on: scripts, printed letters, scribbles, digits turned or run together."""
     made = np.stack([scribble(rng) for _ in range(6000)])
-    return np.concatenate([omniglot(["Greek", "Korean", "Latin"]), letters("ACEF"), made, neighbours(digits, rng, 3000)])
+    type_ = np.repeat(printed("ACEFHKLMNPRTUVWXYacefhkmnprtuvwx"), 8, axis=0)
+    real = [omniglot(["Greek", "Korean", "Latin"]), letters("ACEF")]
+    return np.concatenate([*real, type_, made, neighbours(digits, rng, 3000), turned(digits, labels, rng, 6000)])
+
+
+def synthetic() -> dict[str, np.ndarray]:
+    """Crops off synthetic pages as Legibly finds them; wrong cuts and joins, no digits; both of held-out hands too."""
+    if args.cache and args.cache.exists():
+        with np.load(args.cache) as file:
+            return dict(file)
+    draw, held_draw = np.random.default_rng(11), np.random.default_rng(12)  # the same pages for every seed
+    made = dict(zip("xy", synthesis.crops(draw, args.pages, train_x, train_y), strict=True))
+    made["wrong"] = synthesis.mistakes(draw, args.pages // 4, train_x, train_y)
+    made["held_x"], made["held_y"] = synthesis.crops(held_draw, args.pages // 8, held_x, held_y)
+    made["held_wrong"] = synthesis.mistakes(held_draw, args.pages // 20, held_x, held_y)
+    if args.cache:
+        np.savez_compressed(args.cache, **made)
+    return made
+
+
+def upright_bar(crop: np.ndarray) -> bool:
+    """Whether ink is so narrow and straight that it may be a 1: no example of a non-digit, wherever it comes from."""
+    rows, columns = np.nonzero((crop > 60).any(axis=1))[0], np.nonzero((crop > 60).any(axis=0))[0]
+    return len(rows) > 0 and np.ptp(columns) + 1 < 0.45 * (np.ptp(rows) + 1)
 
 
 started = time.time()
 train_x, train_y = mnist("train")
 held_x, held_y = train_x[-5000:], train_y[-5000:]
 train_x, train_y = train_x[:-5000], train_y[:-5000]
-sources: dict[str, tuple[np.ndarray, np.ndarray, float]] = {"mnist": (train_x, train_y, 0.52)}
+sources: dict[str, tuple[np.ndarray, np.ndarray, float]] = {"mnist": (train_x, train_y, 0.50)}
 for name, load, share in (("opencv", opencv, 0.06), ("semeion", semeion, 0.04), ("optdigits", optdigits, 0.04)):
     if name not in args.without:
         sources[name] = (*load(), share)
+page_crops = synthetic()
+if "synthetic" not in args.without:
+    sources["synthetic"] = (page_crops["x"], page_crops["y"].astype(np.int64), 0.22)
 if "nondigits" not in args.without:
-    made = nondigits(train_x)
-    sources["nondigits"] = (made, np.full(len(made), REJECT), 0.14)
+    made = nondigits(train_x, train_y)
+    if "synthetic" not in args.without:
+        made = np.concatenate([made, page_crops["wrong"]])
+    made = np.stack([crop for crop in made if not upright_bar(crop)])
+    sources["nondigits"] = (made, np.full(len(made), REJECT), 0.15)
 total_share = sum(share for _, _, share in sources.values())
 print({name: len(x) for name, (x, _, _) in sources.items()}, f"loaded in {time.time() - started:.0f} s", flush=True)
 
@@ -241,11 +328,13 @@ def warp(x: torch.Tensor) -> torch.Tensor:
     wide, high = 1 / uniform(n, 0.8, 1.15), 1 / uniform(n, 0.8, 1.15)
     cos, sin = torch.cos(angle), torch.sin(angle)
     shift = (torch.randn(2, n) * 0.08).clamp(-3 / 14, 3 / 14)
-    theta = torch.stack([wide * cos, wide * (shear * cos - sin), shift[0], high * sin, high * (shear * sin + cos), shift[1]], 1)
-    grid = F.affine_grid(theta.view(n, 2, 3), [n, 1, 28, 28], align_corners=False)
-    bend = F.interpolate(torch.randn(n, 2, 5, 5), (28, 28), mode="bicubic", align_corners=True)
+    theta = torch.stack(
+        [wide * cos, wide * (shear * cos - sin), shift[0], high * sin, high * (shear * sin + cos), shift[1]], 1
+    )
+    grid = functional.affine_grid(theta.view(n, 2, 3), [n, 1, 28, 28], align_corners=False)
+    bend = functional.interpolate(torch.randn(n, 2, 5, 5), (28, 28), mode="bicubic", align_corners=True)
     grid = grid + bend.permute(0, 2, 3, 1) * uniform(n, 0, 0.075).view(n, 1, 1, 1)
-    return F.grid_sample(x, grid, align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)
 
 
 def augment(x: torch.Tensor) -> torch.Tensor:
@@ -253,23 +342,27 @@ def augment(x: torch.Tensor) -> torch.Tensor:
     i = some(len(x), 0.75)
     y = warp(x[i])
     j = some(len(y), 0.2)  # thicker
-    y[j] = torch.lerp(y[j], F.max_pool2d(y[j], 3, 1, 1), torch.rand(len(j), 1, 1, 1))
+    y[j] = torch.lerp(y[j], functional.max_pool2d(y[j], 3, 1, 1), torch.rand(len(j), 1, 1, 1))
     j = some(len(y), 0.15)  # thinner
-    y[j] = torch.lerp(y[j], -F.max_pool2d(-y[j], 3, 1, 1), uniform(len(j), 0, 0.7).view(-1, 1, 1, 1))
+    y[j] = torch.lerp(y[j], -functional.max_pool2d(-y[j], 3, 1, 1), uniform(len(j), 0, 0.7).view(-1, 1, 1, 1))
     j = some(len(y), 0.15)  # out of focus
-    y[j] = torch.lerp(y[j], F.avg_pool2d(y[j], 3, 1, 1), uniform(len(j), 0, 1.2).view(-1, 1, 1, 1)).clamp(0, 1)
+    y[j] = torch.lerp(y[j], functional.avg_pool2d(y[j], 3, 1, 1), uniform(len(j), 0, 1.2).view(-1, 1, 1, 1)).clamp(0, 1)
     j = some(len(y), 0.1)  # few pixels
     side = int(torch.randint(9, 20, ()))
-    y[j] = F.interpolate(F.interpolate(y[j], (side, side), mode="area"), (28, 28), mode="bilinear")
+    y[j] = functional.interpolate(functional.interpolate(y[j], (side, side), mode="area"), (28, 28), mode="bilinear")
     j = some(len(y), 0.3)  # gamma, contrast
     gamma = torch.exp(uniform(len(j), -0.8, 0.8)).view(-1, 1, 1, 1)
     y[j] = y[j].clamp(1e-4, 1) ** gamma * uniform(len(j), 0.5, 1).view(-1, 1, 1, 1)
     j = some(len(y), 0.05)  # a neighbour reaches in
-    other = torch.roll(y[torch.randperm(len(y))[: len(j)]], int(torch.randint(18, 23, ())) * (1 if torch.rand(()) < 0.5 else -1), 3)
+    other = torch.roll(
+        y[torch.randperm(len(y))[: len(j)]], int(torch.randint(18, 23, ())) * (1 if torch.rand(()) < 0.5 else -1), 3
+    )
     y[j] = torch.maximum(y[j], other)
     j = some(len(y), 0.1)  # uneven paper
     slope = torch.linspace(-1, 1, 28)
-    paper = uniform(len(j), -0.15, 0.15).view(-1, 1, 1, 1) * slope + uniform(len(j), -0.15, 0.15).view(-1, 1, 1, 1) * slope.view(28, 1)
+    paper = uniform(len(j), -0.15, 0.15).view(-1, 1, 1, 1) * slope + uniform(len(j), -0.15, 0.15).view(
+        -1, 1, 1, 1
+    ) * slope.view(28, 1)
     y[j] = (y[j] + paper).clamp(0, 1)
     j = some(len(y), 0.2)  # noise
     y[j] = (y[j] + torch.randn_like(y[j]) * uniform(len(j), 0, 0.15).view(-1, 1, 1, 1)).clamp(0, 1)
@@ -313,13 +406,15 @@ network = Network(*args.widths).to(memory_format=torch.channels_last)
 parameters = sum(p.numel() for p in network.parameters())
 optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.02)
 average = torch.optim.swa_utils.AveragedModel(  # EMA 0.999, shorter in the first steps
-    network, avg_fn=lambda old, new, n: torch.lerp(old, new, max(0.001, 9.0 / (9.0 + float(n)))) if old.is_floating_point() else new,
+    network,
+    avg_fn=lambda old, new, n: torch.lerp(old, new, max(0.001, 9 / (9 + float(n)))) if old.is_floating_point() else new,
     use_buffers=True,
-)  # fmt: skip
-steps = args.images // args.batch
+)
+steps = args.images // args.batch if not (args.weights and args.weights.exists()) else 0
 warm = max(1, min(400, steps // 10))
 schedule = torch.optim.lr_scheduler.LambdaLR(
-    optimizer, lambda s: min((s + 1) / warm, 0.5 * (1 + math.cos(math.pi * max(0, s - warm) / max(1, steps - warm))) + 0.002)
+    optimizer,
+    lambda s: min((s + 1) / warm, 0.5 * (1 + math.cos(math.pi * max(0, s - warm) / max(1, steps - warm))) + 0.002),
 )
 
 
@@ -347,7 +442,10 @@ def logits_of(images: np.ndarray) -> np.ndarray:
     """Logits of the averaged weights for (N, 28, 28) uint8."""
     average.eval()
     with torch.inference_mode():
-        parts = [average(torch.from_numpy(images[i : i + 500].copy()).unsqueeze(1).float() / 255) for i in range(0, len(images), 500)]
+        parts = [
+            average(torch.from_numpy(images[i : i + 500].copy()).unsqueeze(1).float() / 255)
+            for i in range(0, len(images), 500)
+        ]
     return torch.cat(parts).numpy()
 
 
@@ -366,17 +464,29 @@ for step, (x, y) in zip(range(steps), batches(), strict=False):
     x = augment(x).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         out = network(x)
-    loss = F.cross_entropy(out.float(), y)
+    loss = functional.cross_entropy(out.float(), y)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
     schedule.step()
     average.update_parameters(network)
     mean += (loss.item() - mean) / min(step + 1, 200)
-    if (step + 1) % max(1, steps // 10) == 0:
-        checks = f"mnist held {right(held_x, held_y):.4f} usps {right(usps_x, usps_y):.4f} canvas {right(canvas_x, canvas_y):.4f}"
+    if (step + 1) % max(1, steps // 8) == 0:
+        some_usps = right(usps_x[:2000], usps_y[:2000])
+        checks = f"mnist held {right(held_x, held_y):.4f} usps {some_usps:.4f} canvas {right(canvas_x, canvas_y):.4f}"
         print(f"step {step + 1} loss {mean:.4f} {checks} {time.time() - clock:.0f} s", flush=True)
-train_seconds = time.time() - clock
+made_by = {
+    "seconds": round(time.time() - clock),
+    "images": steps * args.batch,
+    "seed": args.seed,
+    "without": args.without,
+}
+if args.weights and args.weights.exists():
+    saved = torch.load(args.weights)
+    made_by = saved["made_by"]
+    average.module.load_state_dict(saved["weights"])
+elif args.weights:
+    torch.save({"weights": average.module.state_dict(), "made_by": made_by}, args.weights)
 
 
 # ---- Confidence: temperature, digitness, thresholds, all from validation data ----
@@ -384,8 +494,20 @@ train_seconds = time.time() - clock
 check = np.random.default_rng(12345)  # never the training seed
 noisy = augment(torch.from_numpy(held_x.copy()).unsqueeze(1).float() / 255)
 noisy_x = (noisy.squeeze(1).numpy() * 255).round().astype(np.uint8)
-digit_sets = {"mnist held": (held_x, held_y), "corrupted": (noisy_x, held_y), "usps": (usps_x, usps_y), "canvas": (canvas_x, canvas_y)}
-other_sets = {"Balinese": omniglot(["Balinese"]), "scribbles": np.stack([scribble(check) for _ in range(1500)])}
+digit_sets = {
+    "mnist held": (held_x, held_y),
+    "corrupted": (noisy_x, held_y),
+    "usps": (usps_x, usps_y),
+    "canvas": (canvas_x, canvas_y),
+    "pages": (page_crops["held_x"], page_crops["held_y"].astype(np.int64)),
+}
+other_sets = {
+    "Balinese": omniglot(["Balinese"]),
+    "notMNIST H": letters("H"),
+    "signs": printed("%#@+*=~<>$£^"),
+    "scribbles": np.stack([scribble(check) for _ in range(1500)]),
+    "wrong cuts": np.stack([crop for crop in page_crops["held_wrong"] if not upright_bar(crop)]),
+}
 digit_logits = {name: (logits_of(x), y) for name, (x, y) in digit_sets.items()}
 other_logits = {name: logits_of(x) for name, x in other_sets.items()}
 
@@ -394,9 +516,8 @@ def fit_temperature() -> float:
     """The temperature of the least mean NLL, each digit set counting alike."""
 
     def nll(t: float) -> float:
-        return float(np.mean([
-            -calibration.log_softmax(z[:, :10].astype(np.float64) / t)[np.arange(len(y)), y].mean() for z, y in digit_logits.values()
-        ]))  # fmt: skip
+        scores = [(calibration.log_softmax(z[:, :10].astype(np.float64) / t), y) for z, y in digit_logits.values()]
+        return float(np.mean([-score[np.arange(len(y)), y].mean() for score, y in scores]))
 
     return min(np.geomspace(0.4, 3, 200), key=nll)
 
@@ -404,7 +525,10 @@ def fit_temperature() -> float:
 def fit_digitness() -> card.Digitness:
     """Logistic regression of digit against non-digit on (1, margin, energy), non-digits weighing a tenth."""
     rows, targets, weights = [], [], []
-    for share, target, group in ((0.9, 1, [z for z, _ in digit_logits.values()]), (0.1, 0, list(other_logits.values()))):
+    for share, target, group in (
+        (0.9, 1, [z for z, _ in digit_logits.values()]),
+        (0.1, 0, list(other_logits.values())),
+    ):
         for z in group:
             energy = calibration.logsumexp(z[:, :10].astype(np.float64))
             rows.append(np.stack([np.ones(len(z)), energy - z[:, 10], energy], axis=1))
@@ -421,10 +545,11 @@ def fit_digitness() -> card.Digitness:
 
 facts = card.Card(
     name="digits", classes=tuple(CLASSES), reject="not_a_digit", layout="ink", input=card.Input(28, 28), sha256="",
-    temperature=round(float(fit_temperature()), 4), digitness=fit_digitness(), thresholds=card.Thresholds(read=1.0, digit=0.5),
-    licence="Apache-2.0 (weights); trained on MNIST (CC BY-SA 3.0), OpenCV's grid (Apache-2.0), Semeion and optdigits (CC BY 4.0), "
-    "Omniglot and notMNIST (MIT)",
-    source="recipes/digits/train.py", created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    temperature=round(float(fit_temperature()), 4), digitness=fit_digitness(),
+    thresholds=card.Thresholds(read=1.0, digit=0.5),
+    licence="Apache-2.0 (weights); trained on MNIST (CC BY-SA 3.0), OpenCV's grid (Apache-2.0), "
+    "Semeion and optdigits (CC BY 4.0), Omniglot and notMNIST (MIT)",
+    source="recipes/digits/train.py", created=dt.datetime.now(dt.UTC).date().isoformat(),
 )  # fmt: skip
 
 
@@ -434,17 +559,26 @@ def judged(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return probabilities.argmax(axis=1), calibration.confidences(probabilities, digitness), digitness
 
 
+def fit_digit() -> float:
+    """The highest digitness that at most 0.1 % of validation digits fall below, 0.5 at the most."""
+    return round(min(0.5, float(np.mean([np.quantile(judged(z)[2], 0.001) for z, _ in digit_logits.values()]))), 3)
+
+
 def fit_read() -> tuple[float, dict[str, float]]:
-    """The least confidence at which validation has ≤ 0.3 % errors among `read` and ≤ 3 % of non-digits `read`."""
+    """The least confidence at which validation has ≤ 0.2 % errors among `read` and ≤ 3 % of non-digits `read`."""
     pairs = [(judged(z), y) for z, y in digit_logits.values()]
     others = [judged(z)[1] for z in other_logits.values()]
     for limit in np.concatenate([np.arange(0.5, 0.99, 0.01), np.arange(0.99, 1, 0.001)]):
         covered = float(np.mean([(c >= limit).mean() for (_, c, _), _ in pairs]))
         wrong = float(np.mean([((c >= limit) & (top != y)).mean() for (top, c, _), y in pairs]))
         fooled = float(np.mean([(c >= limit).mean() for c in others]))
-        if wrong <= 0.003 * covered and fooled <= 0.03:
+        if wrong <= 0.002 * covered and fooled <= 0.03:
             break
-    return round(float(limit), 4), {"coverage": round(covered, 5), "risk": round(wrong / covered, 5), "non_digits_read": round(fooled, 5)}
+    return round(float(limit), 4), {
+        "coverage": round(covered, 5),
+        "risk": round(wrong / max(covered, 1e-9), 5),
+        "non_digits_read": round(fooled, 5),
+    }
 
 
 def auroc(high: np.ndarray, low: np.ndarray) -> float:
@@ -456,7 +590,7 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
 
 
 limit, selective = fit_read()
-facts = card.Card.from_json({**facts.to_json(), "thresholds": {"read": limit, "digit": 0.5}})
+facts = card.Card.from_json({**facts.to_json(), "thresholds": {"read": limit, "digit": fit_digit()}})
 
 # ---- Export, and the figures of the tests: told, never used to choose ----
 
@@ -467,7 +601,9 @@ torch.onnx.export(
     dynamic_axes={"crops": {0: "n"}, "logits": {0: "n"}}, opset_version=17, dynamo=False,
 )  # fmt: skip
 test_x, test_y = mnist("t10k")
-facts = card.Card.from_json({**facts.to_json(), "sha256": hashlib.sha256((args.out / card.MODEL).read_bytes()).hexdigest()})
+facts = card.Card.from_json(
+    {**facts.to_json(), "sha256": hashlib.sha256((args.out / card.MODEL).read_bytes()).hexdigest()}
+)
 card.write_card(args.out, facts)
 opened = pack.open_pack(args.out, threads=2)
 
@@ -486,14 +622,16 @@ def figures(images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 known = judged(opened.logits(test_x[:, None].astype(np.float32) / 255))[2]
 rejects = {}
-for name, images in {**other_sets, "Early_Aramaic": omniglot(["Early_Aramaic"]), "notMNIST H J": letters("HJ")}.items():
+for name, images in {**other_sets, "Early_Aramaic": omniglot(["Early_Aramaic"]), "notMNIST J": letters("J")}.items():
     _, confidence, digitness = judged(opened.logits(images[:, None].astype(np.float32) / 255))
-    rejects[name] = {"n": len(images), "read": round(float((confidence >= limit).mean()), 5), "auroc": round(auroc(known, digitness), 5)}
+    rejects[name] = {
+        "n": len(images),
+        "read": round(float((confidence >= limit).mean()), 5),
+        "auroc": round(auroc(known, digitness), 5),
+    }
 metrics = {
     "parameters": parameters,
-    "seed": args.seed,
-    "images": steps * args.batch,
-    "seconds": round(train_seconds),
+    **made_by,
     "validation": {**{name: figures(x, y) for name, (x, y) in digit_sets.items()}, "pooled": selective},
     "mnist_test_crops": figures(test_x, test_y),
     "non_digits": rejects,
