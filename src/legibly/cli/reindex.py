@@ -11,9 +11,10 @@ from legibly.reindex import reindex
 
 @click.command("reindex")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
+@click.option("--if-empty", is_flag=True, help="Do nothing where the database holds images already.")
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
-def command(*, as_json: bool, **flags: str | None) -> None:
+def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
     """Empty the database and fill it again from the object store, which holds everything."""
     settings = options.settings(**flags)
     counts: dict[str, int] = {}
@@ -23,6 +24,10 @@ def command(*, as_json: bool, **flags: str | None) -> None:
         if not as_json:
             click.echo(f"{count:>9,} {what}", err=True)
 
-    reindex(wiring.store(settings), wiring.index(settings), progress=progress)
+    index = wiring.index(settings)
+    if if_empty and sum(index.counts().values()):
+        click.echo("the database is not empty: nothing was done", err=True)
+        return
+    reindex(wiring.store(settings), index, progress=progress)
     if as_json:
         click.echo(json.dumps(counts))

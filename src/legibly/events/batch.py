@@ -140,7 +140,7 @@ class BatchReader:
         message = task.message
         outcome.retry.add(message.id)
         facts = {"message_id": message.id, "key": task.key}
-        _log.warning("%s, try %d: %s", task.key, message.receives, reason, extra=facts)
+        _log.warning("%s (message %s), try %d: %s", task.key, message.id, message.receives, reason, extra=facts)
         if message.receives >= self._attempts:
             try:
                 self._write_failure(task, image, f"{reason} It was tried {message.receives} times.")

@@ -1,0 +1,232 @@
+"""How a deployment is doing, as data: queues, dead letters with their reasons, errors, versions."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from legibly import errors, keys, records
+from legibly.cloud.aws import Aws, translated
+from legibly.cloud.stack import Stack
+from legibly.events.s3_documents import REDRIVEN, Message, parse
+
+_MOST_LETTERS, _MOST_FAILURES = 50, 200
+_LOOK_SECONDS = 20  # so long a dead letter stays hidden from the next look, unless we put it back first
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """One queue; the age is None where it is empty or not measured yet."""
+
+    name: str
+    waiting: int
+    in_flight: int
+    oldest_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody could do, and why as far as it was written down."""
+
+    queue: str
+    message: str
+    keys: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `legibly cloud status` shows. Counts of failures are those of today (UTC)."""
+
+    stack: str
+    region: str
+    state: str
+    address: str | None
+    size: str
+    function_code: str
+    model: str | None
+    queues: tuple[QueueState, ...]
+    dead_letters: tuple[DeadLetter, ...]
+    failures: tuple[records.FailureRecord, ...]
+    function_errors_last_hour: int
+    newest_errors: tuple[str, ...] = field(default=())
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing needs a person."""
+        return not self.dead_letters and not self.function_errors_last_hour and self.state.endswith("_COMPLETE")
+
+    def to_json(self) -> records.Json:
+        data = asdict(self)
+        data["failures"] = [failure.to_json() for failure in self.failures]
+        return {**data, "is_well": self.is_well}
+
+
+def status(name: str, *, aws: Aws) -> Status:
+    """Look at everything. Raises NotFound where there is no such stack."""
+    stack = Stack(aws, name)
+    outputs, described = stack.outputs(), stack.describe() or {}
+    failures = tuple(_failures(aws, outputs["BucketName"], records.now()))
+    return Status(
+        stack=name,
+        region=aws.region,
+        state=described.get("StackStatus", ""),
+        address=outputs.get("Address"),
+        size=outputs["Size"],
+        function_code=outputs["FunctionVersion"],
+        model=_model(aws, outputs["BucketName"]),
+        queues=tuple(_queue(aws, label, outputs[output]) for label, output in _QUEUES.items()),
+        dead_letters=tuple(_dead_letters(aws, outputs, failures)),
+        failures=failures,
+        function_errors_last_hour=_errors_last_hour(aws, outputs["FunctionName"]),
+        newest_errors=tuple(_newest_errors(aws, outputs["FunctionLogGroup"])),
+    )
+
+
+def redrive(name: str, *, aws: Aws, which: str = "pictures") -> int:
+    """Put the dead letters of one queue (`pictures` or `records`) back; returns how many.
+
+    Each is sent anew, marked as put back, and only then taken from the dead letters.
+    """
+    outputs = Stack(aws, name).outputs()
+    target, source = (outputs[_QUEUES_BY_NAME[which]], outputs[_DEAD_BY_NAME[which]])
+    client, count = aws.client("sqs"), 0
+    at = {REDRIVEN: {"DataType": "String", "StringValue": records.stamp(records.now())}}
+    with translated(source):
+        while letters := _receive(client, source, hide_seconds=_LOOK_SECONDS):
+            for letter in letters:
+                client.send_message(QueueUrl=target, MessageBody=letter["Body"], MessageAttributes=at)
+                client.delete_message(QueueUrl=source, ReceiptHandle=letter["ReceiptHandle"])
+                count += 1
+    return count
+
+
+_QUEUES = {
+    "pictures": "ImagesQueueUrl",
+    "dead pictures": "ImagesDeadLettersUrl",
+    "records": "RecordsQueueUrl",
+    "dead records": "RecordsDeadLettersUrl",
+}
+_QUEUES_BY_NAME = {"pictures": "ImagesQueueUrl", "records": "RecordsQueueUrl"}
+_DEAD_BY_NAME = {"pictures": "ImagesDeadLettersUrl", "records": "RecordsDeadLettersUrl"}
+
+
+def _queue(aws: Aws, label: str, url: str) -> QueueState:
+    with translated(url):
+        facts = aws.client("sqs").get_queue_attributes(
+            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        )["Attributes"]
+        waiting = int(facts["ApproximateNumberOfMessages"])
+        in_flight = int(facts["ApproximateNumberOfMessagesNotVisible"])
+        age = _metric(aws, "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", _name(url), "Maximum", minutes=10)
+    return QueueState(label, waiting, in_flight, int(age) if age is not None and waiting + in_flight else None)
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _metric(aws: Aws, space: str, name: str, dimension: str, value: str, how: str, *, minutes: int) -> float | None:
+    end = records.now()
+    points = aws.client("cloudwatch").get_metric_statistics(
+        Namespace=space, MetricName=name, Dimensions=[{"Name": dimension, "Value": value}],
+        StartTime=end - timedelta(minutes=minutes), EndTime=end, Period=60 * minutes, Statistics=[how],
+    )["Datapoints"]  # fmt: skip
+    return max((float(point[how]) for point in points), default=None)
+
+
+def _errors_last_hour(aws: Aws, function: str) -> int:
+    with translated(function):
+        return int(_metric(aws, "AWS/Lambda", "Errors", "FunctionName", function, "Sum", minutes=60) or 0)
+
+
+def _newest_errors(aws: Aws, group: str) -> Iterator[str]:
+    """The last few warnings and errors of the function, newest last."""
+    since = int((records.now() - timedelta(hours=1)).timestamp() * 1000)
+    try:
+        with translated(group):
+            events = aws.client("logs").filter_log_events(
+                logGroupName=group, startTime=since, filterPattern='?WARN ?ERROR ?"Task timed out" ?"cannot be read"'
+            )["events"]
+    except errors.NotFound:
+        return
+    for event in events[-5:]:
+        yield _message_of(event["message"])
+
+
+def _message_of(line: str) -> str:
+    """The words of a log line, which may be a JSON object."""
+    try:
+        data = json.loads(line)
+        return str(data.get("message", line))[:300]
+    except (ValueError, AttributeError):
+        return line.strip()[:300]
+
+
+def _dead_letters(aws: Aws, outputs: dict[str, str], failures: Sequence[records.FailureRecord]) -> Iterator[DeadLetter]:
+    reasons = {failure.key: failure.error for failure in failures}
+    for label, output in (("pictures", "ImagesDeadLettersUrl"), ("records", "RecordsDeadLettersUrl")):
+        for message in _peek(aws, outputs[output]):
+            named = tuple(event.key for event in message.events)
+            known = message.error or next((reasons[key] for key in named if key in reasons), None)
+            reason = known or _from_logs(aws, outputs["FunctionLogGroup"], message.id) or "no reason was written down"
+            yield DeadLetter(label, message.id, named, reason)
+
+
+def _peek(aws: Aws, url: str) -> list[Message]:
+    """The dead letters of a queue, put back as they were."""
+    client = aws.client("sqs")
+    found: list[Message] = []
+    handles: list[str] = []
+    with translated(url):
+        while len(found) < _MOST_LETTERS and (letters := _receive(client, url, hide_seconds=_LOOK_SECONDS)):
+            found += parse({"Messages": letters})
+            handles += [letter["ReceiptHandle"] for letter in letters]
+        for handle in handles:
+            client.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+    return found
+
+
+def _receive(client: Any, url: str, *, hide_seconds: int) -> list[dict[str, Any]]:
+    answer = client.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=hide_seconds, MessageAttributeNames=["All"]
+    )
+    letters: list[dict[str, Any]] = answer.get("Messages", [])
+    return letters
+
+
+def _from_logs(aws: Aws, group: str, message: str) -> str | None:
+    try:
+        with translated(group):
+            events = aws.client("logs").filter_log_events(logGroupName=group, filterPattern=f'"{message}"')["events"]
+    except errors.LegiblyError:
+        return None
+    told = [event["message"] for event in events if "try" in event["message"] or "ERROR" in event["message"]]
+    return _message_of(told[-1]) if told else None
+
+
+def _failures(aws: Aws, bucket: str, at: datetime) -> Iterator[records.FailureRecord]:
+    """The failure records of today's pictures, newest last, as many as one may want to read."""
+    client = aws.client("s3")
+    with translated(bucket):
+        listed = client.list_objects_v2(
+            Bucket=bucket, Prefix=f"{keys.FAILURES}date={at:%Y-%m-%d}/", MaxKeys=_MOST_FAILURES
+        )
+        for thing in sorted(listed.get("Contents", []), key=lambda thing: thing["LastModified"]):
+            content = client.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read()
+            yield records.FailureRecord.from_json(json.loads(content))
+
+
+def _model(aws: Aws, bucket: str) -> str | None:
+    """Name and version of the model that wrote one of today's readings."""
+    client = aws.client("s3")
+    with translated(bucket):
+        listed = client.list_objects_v2(
+            Bucket=bucket, Prefix=f"{keys.READINGS}date={records.now():%Y-%m-%d}/", MaxKeys=1000
+        )
+        for thing in listed.get("Contents", [])[-1:]:
+            line = client.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read().splitlines()[0]
+            model = json.loads(line)["model"]
+            return f"{model['name']}@{model['version']}"
+    return None
