@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from legibly.events import s3_documents
 from legibly.events.batch import BatchReader
-from legibly.packs import registry
-from legibly.packs.pack import open_pack
+from legibly.packs.opening import open_model
 from legibly.settings import Settings
 from legibly.store import open_store
 from legibly.vision.reading import Reader
@@ -24,7 +23,7 @@ def batch_reader() -> BatchReader:
     settings = Settings.load(environ=os.environ)
     return BatchReader(
         store=open_store(settings.store, environ=os.environ),
-        reader=Reader(open_pack(registry.find(settings.model)), max_pixels=settings.max_pixels),
+        reader=Reader(open_model(settings.model), max_pixels=settings.max_pixels),
         prefix=urlsplit(settings.store).path,
         max_bytes=settings.max_bytes,
         attempts=settings.attempts,

@@ -13,8 +13,7 @@ from legibly.events.elsewhere import Elsewhere
 from legibly.events.sweep import Sweeper
 from legibly.events.worker import Worker
 from legibly.index.sql import SqlIndex, open_index
-from legibly.packs import registry
-from legibly.packs.pack import open_pack
+from legibly.packs.opening import open_model
 from legibly.pipeline import Service
 from legibly.records import Image
 from legibly.settings import Settings
@@ -36,10 +35,8 @@ def index(settings: Settings) -> SqlIndex:
 
 
 def reader(settings: Settings) -> Reader:
-    """The reader with the model pack of the settings."""
-    return Reader(
-        open_pack(registry.find(settings.model, added=packs_folder(settings))), max_pixels=settings.max_pixels
-    )
+    """The reader with the model of the settings: a pack, or a remote one."""
+    return Reader(open_model(settings.model, added=packs_folder(settings)), max_pixels=settings.max_pixels)
 
 
 def packs_folder(settings: Settings) -> Path | None:

@@ -1,6 +1,7 @@
-"""A model pack, opened: its card, and its network in ONNX Runtime."""
+"""A model pack, opened: its card, and its network: in ONNX Runtime here, or wherever `run` reaches."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,9 @@ BATCH = 256  # items in one run of the network: keeps its activations within som
 class Pack:
     """A classifier ready to use; safe to share between threads."""
 
-    def __init__(self, *, card: cards.Card, version: str, session: onnxruntime.InferenceSession) -> None:
-        self.card = card
-        self.model = records.Model(name=card.name, version=version)
-        self._session = session
-        self._input = session.get_inputs()[0].name
+    def __init__(self, *, card: cards.Card, model: records.Model, run: Callable[[Floats], Floats]) -> None:
+        self.card, self.model = card, model
+        self._run = run
 
     def logits(self, crops: Floats) -> Floats:
         """Run the network.
@@ -51,9 +50,6 @@ class Pack:
         """One verdict an item: see `calibration.decide`."""
         return calibration.decide(self.card, probabilities, digitness)
 
-    def _run(self, crops: Floats) -> Floats:
-        return np.asarray(self._session.run(None, {self._input: crops})[0])
-
 
 def open_pack(folder: Path, *, threads: int = 1) -> Pack:
     """Open the pack in a folder, with so many threads inside one run of the network.
@@ -74,22 +70,25 @@ def open_pack(folder: Path, *, threads: int = 1) -> Pack:
             where=str(path),
             remedy="Copy the whole pack again, or train it again.",
         )
-    pack = Pack(card=card, version=cards.version(card, content), session=_session(content, path=path, threads=threads))
+    model = records.Model(name=card.name, version=cards.version(card, content))
+    pack = Pack(card=card, model=model, run=_network(content, path=path, threads=threads))
     _try_out(pack, path=path)
     return pack
 
 
-def _session(content: bytes, *, path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _network(content: bytes, *, path: Path, threads: int) -> Callable[[Floats], Floats]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what fails is raised; nothing is printed besides
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn a core
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no other base class
         what = f"is no network that ONNX Runtime can run: {str(error).splitlines()[0]}"
         raise errors.Invalid(what, where=str(path), remedy="Export it again as ONNX, opset 17 or lower.") from error
+    name = session.get_inputs()[0].name
+    return lambda crops: np.asarray(session.run(None, {name: crops})[0])
 
 
 def _try_out(pack: Pack, *, path: Path) -> None:

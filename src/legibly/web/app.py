@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from legibly import __version__
-from legibly.web import api, errors, health, hooks, pages, uploads
+from legibly.web import api, errors, health, hooks, inference, metrics, pages, uploads
 from legibly.web.state import State
 
 _DESCRIPTION = "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
@@ -37,5 +37,7 @@ def create_app(state: State) -> FastAPI:
     app.include_router(health.router)
     app.include_router(api.router)
     app.include_router(hooks.router)
+    app.include_router(inference.router)
+    metrics.install(app, state)
     pages.install(app)
     return app

@@ -13,6 +13,7 @@ from legibly.accuracy.report import Report
 from legibly.events.elsewhere import Elsewhere
 from legibly.events.worker import Worker
 from legibly.index.port import Index
+from legibly.packs.pack import Pack
 from legibly.pipeline import Service
 from legibly.records import Image, Model
 from legibly.settings import Settings
@@ -24,6 +25,7 @@ class Views(Protocol):
     """What a model saw and why it answered so: the reader of this machine, whose `model` it is."""
 
     model: Model
+    pack: Pack
 
     def inputs(self, data: bytes) -> list[NDArray[np.float32]]:
         """The input of each item: (28, 28) float32, 0 paper … 1 ink."""

@@ -1,0 +1,11 @@
+"""Opens whatever a model's setting names: a shipped or added pack, a folder, or a remote model."""
+
+from pathlib import Path
+
+from legibly.packs import registry, remote
+from legibly.packs.pack import Pack, open_pack
+
+
+def open_model(model: str, *, added: Path | None = None) -> Pack:
+    """Open a pack's name, a pack's folder or a remote model's address. Raises errors.Invalid and errors.Unavailable."""
+    return remote.open_remote(model) if remote.is_remote(model) else open_pack(registry.find(model, added=added))

@@ -1,0 +1,60 @@
+"""Prometheus metrics: what this process did, and how many images the index knows in which state."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from legibly.index.port import Index
+from legibly.web.state import State
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class _Images(Collector):
+    """The index's own counts: the same from every process, so they are not to be summed over processes."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
+        counts = self._index.counts()
+        for state in ("pending", "read", "failed"):
+            family.add_metric([state], counts.get(state, 0))
+        yield family
+
+    def describe(self) -> Iterator[Metric]:
+        """Told beforehand, so that registering does not ask the database."""
+        yield GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
+
+
+def install(app: FastAPI, state: State) -> None:
+    """Count the application's requests, and show everything at `/metrics`."""
+    registry = CollectorRegistry()
+    registry.register(_Images(state.index))
+    requests = Counter(
+        "legibly_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
+    )
+    seconds = Histogram(
+        "legibly_request_seconds", "Seconds until the answer began.", ["route"], buckets=_SECONDS, registry=registry
+    )
+
+    @app.middleware("http")
+    async def count(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
+        began = time.perf_counter()
+        response = await proceed(request)
+        # Routes, not paths: an id in a label would make a series of its own for every image.
+        route = getattr(request.scope.get("route"), "path", "other")
+        requests.labels(request.method, route, str(response.status_code)).inc()
+        seconds.labels(route).observe(time.perf_counter() - began)
+        return response
+
+    @app.get("/metrics", tags=["health"], response_class=Response)
+    def metrics() -> Response:
+        """Metrics in Prometheus' text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
