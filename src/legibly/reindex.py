@@ -36,6 +36,10 @@ def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] 
     for image_id in deleted:
         index.remove(image_id)
     pairs = [Pair.from_json(line) for line in _lines(store, keys.PAIRS)]
+    if any(stat.key.endswith(".parquet") for stat in store.list(keys.PAIRS)):
+        from legibly.accuracy import compact  # DuckDB, where `legibly compact` has been at work
+
+        pairs += compact.pairs(store)
     for start in range(0, len(pairs), _BATCH):
         index.add_pairs(pairs[start : start + _BATCH])
     progress("pairs", len(pairs))

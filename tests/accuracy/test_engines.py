@@ -139,8 +139,12 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(engine: Engine, t
     duckdb.sql(f"SELECT * FROM (VALUES {text}) AS t({', '.join(rows[0])})").write_parquet(str(tmp_path / key))
     gone = f"{keys.PAIRS}date=2026-11-22/gone.jsonl"
     cases.put(tmp_path, gone, json.dumps(cases.pair("x", "1", "1")).encode())
-    cases.put(tmp_path, plan.Manifest(3, (key,), (gone,)).key, plan.Manifest(3, (key,), (gone,)).encode())
-    cases.put(tmp_path, plan.Manifest(2, ("no such",), ()).key, plan.Manifest(2, ("no such",), ()).encode())
+    cases.put(
+        tmp_path,
+        plan.Manifest(3, (key,), {gone: "2026-11-22T10:00:00.000Z"}).key,
+        plan.Manifest(3, (key,), {gone: "2026-11-22T10:00:00.000Z"}).encode(),
+    )
+    cases.put(tmp_path, plan.Manifest(2, ("no such",)).key, plan.Manifest(2, ("no such",)).encode())
     fresh = [
         cases.pair("a", "7", "1", labelled_at="2026-11-23T00:00:00.000Z"),
         cases.pair("b", "1", "1", labelled_at=""),

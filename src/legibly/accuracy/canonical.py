@@ -17,8 +17,8 @@ MOMENT_PATTERN = (
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
-TEXT = dict.fromkeys(COLUMNS, "text")
-TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in COLUMNS) + "}"
+TEXT = dict.fromkeys((*COLUMNS, "writer"), "text")
+TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in TEXT) + "}"
 READING_COLUMNS = (
     "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR', 'text': 'VARCHAR', "
     "'confidence': 'VARCHAR', 'at': 'VARCHAR'}"
@@ -26,8 +26,8 @@ READING_COLUMNS = (
 IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
 
 
-def select(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
-    """A query for `relation` in the columns of pairs.sql.
+def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "") -> str:
+    """A query for `relation` in the columns of pairs.sql, and `extra` ones.
 
     `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
     the columns is a line that is no JSON object.
@@ -43,8 +43,14 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
       {_millionths(kinds)} AS millionths,
       {_us(kinds, MICROSECONDS[dialect])} AS us,
       CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
-        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw
+        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw{", " + extra if extra else ""}
     FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
+
+
+def kept(kinds: Mapping[str, str]) -> str:
+    """What a pair has beyond the columns of pairs.sql, for `extra`: its exact confidence and its writer."""
+    confidence = _number(kinds) if "confidence" in kinds else "CAST(NULL AS DOUBLE)"
+    return f"{confidence} AS exact, {_text('writer', kinds)} AS writer"
 
 
 def select_readings(*, dialect: str, relation: str) -> str:
@@ -66,12 +72,16 @@ def _text(name: str, kinds: Mapping[str, str]) -> str:
 def _millionths(kinds: Mapping[str, str]) -> str:
     if "confidence" not in kinds:
         return "CAST(-1 AS BIGINT)"
-    number = "CAST(confidence AS DOUBLE)"
-    if kinds["confidence"] == "text":
-        number = f"regexp_extract(confidence, '{NUMBER_PATTERN}', 0)"
-        number = f"CASE WHEN {number} <> '' THEN TRY_CAST(confidence AS DOUBLE) END"
+    number = _number(kinds)
     within = f"({number}) >= 0 AND ({number}) <= 1"
     return f"CASE WHEN {within} THEN CAST(floor(({number}) * 1000000 + 0.5) AS BIGINT) ELSE CAST(-1 AS BIGINT) END"
+
+
+def _number(kinds: Mapping[str, str]) -> str:
+    if kinds["confidence"] != "text":
+        return "CAST(confidence AS DOUBLE)"
+    number = f"regexp_extract(confidence, '{NUMBER_PATTERN}', 0)"
+    return f"CASE WHEN {number} <> '' THEN TRY_CAST(confidence AS DOUBLE) END"
 
 
 def _us(kinds: Mapping[str, str], microseconds: str, name: str = "labelled_at") -> str:

@@ -49,9 +49,9 @@ def table(
     the store does not answer.
     """
     with connected(base, environ=environ, limits=limits) as connection:
-        _deleted(connection, plan.deleted)
+        put_deleted(connection, plan.deleted)
         _pairs(connection, plan, base)
-        rows = [cells.Counted(*row) for row in _run(connection, sql("pairs.sql"))]
+        rows = [cells.Counted(*row) for row in run(connection, sql("pairs.sql"))]
         return cells.collect(rows, _reads(connection, plan, base) if reads else ())
 
 
@@ -75,21 +75,24 @@ def paths(keys: Sequence[str], base: str) -> str:
     return "[" + ", ".join(_quote(_literal(path)) for path in quoted) + "]"
 
 
-def from_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
-    """A query for Parquet files of any schema in the columns of pairs.sql."""
-    relation = f"read_parquet({paths(keys, base)}, union_by_name = true, hive_partitioning = false)"
-    described = _run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
+def from_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str, *, whole: bool = False) -> str:
+    """A query for Parquet files of any schema in the columns of pairs.sql; `whole`: with all else and the file."""
+    relation = f"read_parquet({paths(keys, base)}, union_by_name = true, hive_partitioning = false, filename = {whole})"
+    described = run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
     kinds = {name.lower(): _kind(kind) for name, kind, *_ in described}
-    return canonical.select(kinds, dialect="duckdb", relation=relation)
+    extra = f"{canonical.kept(kinds)}, filename" if whole else ""
+    return canonical.select(kinds, dialect="duckdb", relation=relation, extra=extra)
 
 
-def from_lines(keys: Sequence[str], base: str) -> str:
-    """A query for JSON lines in the columns of pairs.sql."""
-    return canonical.select(canonical.TEXT, dialect="duckdb", relation=_json(keys, base, canonical.TEXT_COLUMNS))
+def from_lines(keys: Sequence[str], base: str, *, whole: bool = False) -> str:
+    """A query for JSON lines in the columns of pairs.sql; `whole`: and everything else, and the file."""
+    relation = _json(keys, base, canonical.TEXT_COLUMNS, filename=whole)
+    extra = f"{canonical.kept(canonical.TEXT)}, filename" if whole else ""
+    return canonical.select(canonical.TEXT, dialect="duckdb", relation=relation, extra=extra)
 
 
-def _json(keys: Sequence[str], base: str, columns: str) -> str:
-    options = "format = 'newline_delimited', ignore_errors = true, hive_partitioning = false"
+def _json(keys: Sequence[str], base: str, columns: str, *, filename: bool = False) -> str:
+    options = f"format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, filename = {filename}"
     return f"read_json({paths(keys, base)}, columns = {columns}, {options})"
 
 
@@ -104,29 +107,29 @@ def _pairs(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None
     nothing = f"CREATE TEMP TABLE {{}} ({COLUMNS})"
     parts = [from_parquet(connection, plan.parquet, base)] if plan.parquet else []
     if plan.lines:
-        _run(connection, f"CREATE TEMP TABLE lines AS {from_lines(plan.lines, base)}")
+        run(connection, f"CREATE TEMP TABLE lines AS {from_lines(plan.lines, base)}")
         parts.append("SELECT * FROM lines")
     fresh = " UNION ALL ".join(parts)
     if not fresh:
-        _run(connection, nothing.format("fresh"))
+        run(connection, nothing.format("fresh"))
     if plan.settled:
-        _run(connection, f"CREATE TEMP VIEW settled AS {from_parquet(connection, plan.settled, base)}")
+        run(connection, f"CREATE TEMP VIEW settled AS {from_parquet(connection, plan.settled, base)}")
     if fresh and not plan.settled and plan.parquet and _rows(connection, plan.parquet, base) >= SPLIT_FROM_ROWS:
         _split(connection, fresh)
     else:
         if fresh:
-            _run(connection, f"CREATE TEMP VIEW fresh AS {fresh}")
+            run(connection, f"CREATE TEMP VIEW fresh AS {fresh}")
         if not plan.settled:
-            _run(connection, nothing.format("settled"))
+            run(connection, nothing.format("settled"))
     if fresh and plan.settled:
         touched = "SELECT DISTINCT image, model FROM fresh WHERE flaw = ''"
-        _run(connection, f"CREATE TEMP TABLE touched AS {touched}")
+        run(connection, f"CREATE TEMP TABLE touched AS {touched}")
     else:
-        _run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
+        run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
-    found = _run(connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})")  # noqa: S608
+    found = run(connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})")  # noqa: S608
     return int(found[0][0])
 
 
@@ -136,14 +139,15 @@ def _split(connection: duckdb.DuckDBPyConnection, fresh: str) -> None:
     A hash that occurs once is an image that occurs once; whatever shares its hash with another row goes the exact
     way. So the answer does not depend on the hash, only the time does.
     """
-    _run(connection, f"CREATE TEMP VIEW every AS {fresh}")
-    _run(connection, "CREATE TEMP TABLE several AS SELECT hash(image) AS h FROM every GROUP BY 1 HAVING count(*) > 1")
-    _run(connection, "CREATE TEMP VIEW fresh AS SELECT * FROM every WHERE hash(image) IN (SELECT h FROM several)")
-    _run(connection, "CREATE TEMP VIEW settled AS SELECT * FROM every WHERE hash(image) NOT IN (SELECT h FROM several)")
+    run(connection, f"CREATE TEMP VIEW every AS {fresh}")
+    run(connection, "CREATE TEMP TABLE several AS SELECT hash(image) AS h FROM every GROUP BY 1 HAVING count(*) > 1")
+    run(connection, "CREATE TEMP VIEW fresh AS SELECT * FROM every WHERE hash(image) IN (SELECT h FROM several)")
+    run(connection, "CREATE TEMP VIEW settled AS SELECT * FROM every WHERE hash(image) NOT IN (SELECT h FROM several)")
 
 
-def _deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
-    _run(connection, "CREATE TEMP TABLE deleted (image VARCHAR)")
+def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
+    """Provide the relation deleted."""
+    run(connection, "CREATE TEMP TABLE deleted (image VARCHAR)")
     if images:
         connection.execute("INSERT INTO deleted SELECT unnest($images)", {"images": list(images)})
 
@@ -153,8 +157,8 @@ def _reads(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> list
         return []
     relation = _json(plan.readings, base, canonical.READING_COLUMNS)
     query = canonical.select_readings(dialect="duckdb", relation=relation)
-    _run(connection, f"CREATE TEMP VIEW readings AS {query}")
-    return [cells.Read(cells.day_name(day), *rest) for day, *rest in _run(connection, sql("readings.sql"))]
+    run(connection, f"CREATE TEMP VIEW readings AS {query}")
+    return [cells.Read(cells.day_name(day), *rest) for day, *rest in run(connection, sql("readings.sql"))]
 
 
 def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -> None:
@@ -198,7 +202,8 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
     return options | given
 
 
-def _run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+def run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """Run a query; DuckDB's errors as ours."""
     try:
         return connection.execute(query).fetchall()
     except (duckdb.HTTPException, duckdb.IOException) as error:

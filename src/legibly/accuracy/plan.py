@@ -1,14 +1,14 @@
 """Which objects of a store the accuracy job reads, from a listing alone: the same plan for every engine.
 
 `legibly compact` writes Parquet files whose rows are one an image and model, and commits them by a manifest
-`records/settled/N.json`: `files` are these Parquet files, `retired` the objects that they replace. Retired objects are
-removed later, so that a job which listed them can still read them. Parquet files that no manifest names (of a crashed
-run, or somebody else's) are pairs like any others.
+`records/settled/N.json`: `files` are these Parquet files, `retired` the objects that they replace, with the time.
+Retired objects are removed later, so that a job which listed them can still read them. Parquet files that no manifest
+names (of a crashed run, or somebody else's) are pairs like any others.
 """
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from legibly import keys
@@ -20,25 +20,25 @@ PREFIXES = (keys.PAIRS, keys.DELETIONS, keys.READINGS, SETTLED)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one compaction committed; number 0 stands for none."""
+    """What one compaction committed; number 0 stands for none. `retired` says of each object since when it is."""
 
     number: int = 0
     files: tuple[str, ...] = ()
-    retired: tuple[str, ...] = ()
+    retired: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         return f"{SETTLED}{self.number:010d}.json"
 
     def encode(self) -> bytes:
-        return json.dumps({"format": 1, "files": list(self.files), "retired": list(self.retired)}).encode()
+        return json.dumps({"format": 1, "files": list(self.files), "retired": dict(self.retired)}).encode()
 
     @classmethod
     def decode(cls, key: str, data: bytes) -> "Manifest":
         try:
             found: dict[str, Any] = json.loads(data)
             number = int(key.removeprefix(SETTLED).removesuffix(".json"))
-            return cls(number, tuple(found["files"]), tuple(found["retired"]))
+            return cls(number, tuple(found["files"]), dict(found["retired"]))
         except (ValueError, KeyError, TypeError):
             remedy = "Remove it: the files that it names are then read as pairs like any others."
             raise Invalid("this is no manifest of settled pairs.", where=key, remedy=remedy) from None
@@ -53,7 +53,7 @@ class Plan:
     settled: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     readings: tuple[str, ...] = ()
-    manifest: Manifest = Manifest()
+    manifest: Manifest = field(default_factory=Manifest)
 
     @property
     def pairs(self) -> bool:

@@ -25,7 +25,8 @@ class Source:
 def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
     """What a store URL, a folder or a file holds. Raises NotFound, or Invalid where it holds no pairs."""
     if "://" in source and not source.startswith("file://"):
-        return Source(base=source.rstrip("/"), plan=of_store(stores.open_store(source, environ=environ)))
+        store = stores.open_store(source, environ=environ)
+        return Source(base=base_of(source), plan=of_store(store))
     path = stores.folder_of(source) if source.startswith("file://") else Path(source)
     if path.is_dir() and (path / "records").is_dir():
         return Source(base=str(path), plan=of_store(stores.open_store(f"file://{path.absolute()}", environ=environ)))
@@ -33,6 +34,15 @@ def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
         remedy = "Give a store's URL, a folder, or a file of pairs."
         raise NotFound("there is nothing here.", where=source, remedy=remedy)
     return _of_files(path)
+
+
+def base_of(url: str) -> str:
+    """What the engines put before a store's keys. Raises Invalid for a store in memory, which they cannot see."""
+    if url.startswith("file://"):
+        return str(stores.folder_of(url))
+    if url.startswith("s3://"):
+        return url.rstrip("/")
+    raise Invalid("only folders and s3:// stores can be read here.", where=url)
 
 
 def of_store(store: stores.Store) -> plans.Plan:

@@ -1,0 +1,207 @@
+"""Small pair files into partitioned Parquet with one row an image and model, safely beside writers.
+
+A run reads what is fresh, and the settled files that it touches; writes new Parquet files under fresh names; and
+commits by creating the next manifest (see plan.py), which only one of several runs can. Whatever it replaces is removed
+by a later run, once every job that may have listed it is over. So at any point a crash leaves pairs that count as
+before: files that no manifest names are pairs like any others, and the newest label counts however often it is there.
+"""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from legibly import keys, records
+from legibly.accuracy import cells, duckdb_engine, sources
+from legibly.accuracy import plan as plans
+from legibly.errors import Conflict
+from legibly.store import Stat, Store
+
+GRACE = timedelta(hours=1)
+"""A job that listed files before a run committed has this long to read them."""
+MOST_FILES_A_DAY = 8
+"""A day with more settled files is written anew as a whole when something joins it."""
+
+_NEWEST = """
+SELECT image, predicted, actual, exact AS confidence, model, writer, source,
+  CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
+  CASE WHEN us >= 0 THEN strftime(make_timestamp(us), '%Y-%m-%d') ELSE 'unknown' END AS date
+FROM (
+  SELECT *, ROW_NUMBER() OVER (
+    PARTITION BY image, model
+    ORDER BY us DESC, actual DESC NULLS LAST, predicted DESC, millionths DESC, source DESC
+  ) AS place
+  FROM taken
+) AS ranked ANTI JOIN deleted ON ranked.image = deleted.image
+WHERE place = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one run did: pairs and files read, pairs and files written, old files removed, files left as they are."""
+
+    pairs_read: int = 0
+    files_read: int = 0
+    pairs_written: int = 0
+    files_written: int = 0
+    files_removed: int = 0
+    files_flawed: int = 0
+
+
+def compact(
+    store: Store,
+    *,
+    environ: Mapping[str, str],
+    now: datetime,
+    grace: timedelta = GRACE,
+    limits: duckdb_engine.Limits | None = None,
+) -> Done:
+    """Settle what is fresh. Raises Conflict where another run committed first: nothing is lost, run it again.
+
+    Files with a line that is no pair stay as they are, so that no line goes uncounted.
+    """
+    stats = {stat.key: stat for prefix in plans.PREFIXES for stat in store.list(prefix)}
+    plan = plans.make(stats, read=store.read)
+    removed = _sweep(store, stats, plan, now=now, grace=grace)
+    base = sources.base_of(store.url)
+    with (
+        duckdb_engine.connected(base, environ=environ, limits=limits or duckdb_engine.Limits()) as connection,
+        tempfile.TemporaryDirectory(prefix="legibly-compact-") as folder,
+    ):
+        duckdb_engine.put_deleted(connection, plan.deleted)
+        flawed = _take_fresh(connection, plan, base)
+        fresh = [key for key in (*plan.lines, *plan.parquet) if key not in flawed]
+        reopened = _take_settled(connection, plan, base)
+        if not fresh and not reopened:
+            return Done(files_removed=len(removed), files_flawed=len(flawed))
+        read = _count(connection, "taken")
+        _write(connection, Path(folder))
+        written = _rows_written(connection, Path(folder))
+        created = list(_upload(store, Path(folder)))
+    gone = dict.fromkeys((*fresh, *reopened), records.stamp(now))
+    waiting = {key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed}
+    files = sorted([*(key for key in plan.settled if key not in reopened), *created])
+    _commit(store, plans.Manifest(plan.manifest.number + 1, tuple(files), waiting | gone), created)
+    if not grace:
+        store.remove(gone)
+        removed |= set(gone)
+    return Done(read, len(gone), written, len(created), len(removed), len(flawed))
+
+
+def pairs(store: Store) -> Iterator[records.Pair]:
+    """The pairs that a store holds in Parquet, as records: with those in lines, all there are.
+
+    For `legibly reindex`, through the store alone. Pairs of deleted images and rows that are no pairs are left out.
+    """
+    plan = sources.of_store(store)
+    deleted = set(plan.deleted)
+    columns = "image, predicted, actual, exact, model, writer, source, us"
+    with tempfile.TemporaryDirectory(prefix="legibly-pairs-") as folder, duckdb.connect() as connection:
+        path = Path(folder) / "part.parquet"
+        for key in (*plan.parquet, *plan.settled):
+            path.write_bytes(store.read(key))
+            query = duckdb_engine.from_parquet(connection, [str(path)], "", whole=True)
+            cursor = connection.execute(f"SELECT {columns} FROM ({query}) WHERE flaw = '' AND us >= 0")  # noqa: S608
+            while batch := cursor.fetchmany(10_000):
+                for image, predicted, actual, exact, model, writer, source, us in batch:
+                    if image not in deleted:
+                        at = cells.EPOCH + timedelta(microseconds=us)
+                        yield records.Pair(image, predicted, actual, exact or 0.0, model, writer, source, at)
+
+
+def _sweep(store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta) -> set[str]:
+    """Remove what was retired longer ago than `grace`, and manifests that newer ones replaced; returns the former."""
+    before = now - grace
+    retired = {key for key, at in plan.manifest.retired.items() if key in stats and records.moment(at) <= before}
+    manifests = [key for key in stats if key.startswith(plans.SETTLED) and key != plan.manifest.key]
+    # A retired file counts as fresh unless a manifest names it, so the newest manifest stays whatever its age.
+    store.remove([*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)])
+    return retired
+
+
+def _take_fresh(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> set[str]:
+    """Fill `taken` with the fresh pairs; returns the keys of files that have to stay, which are left out."""
+    parts = [duckdb_engine.from_lines(plan.lines, base, whole=True)] if plan.lines else []
+    if plan.parquet:
+        parts.append(duckdb_engine.from_parquet(connection, plan.parquet, base, whole=True))
+    columns = f"{duckdb_engine.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
+    source = f" {' UNION ALL '.join(parts)}" if parts else ""
+    duckdb_engine.run(connection, f"CREATE TEMP TABLE taken ({columns})")
+    if source:
+        duckdb_engine.run(connection, f"INSERT INTO taken{source}")
+    found = duckdb_engine.run(connection, "SELECT DISTINCT filename FROM taken WHERE flaw <> ''")
+    if found:
+        query = "DELETE FROM taken WHERE filename IN (SELECT DISTINCT filename FROM taken WHERE flaw <> '')"
+        duckdb_engine.run(connection, query)
+    return _keys((row[0] for row in found), base)
+
+
+def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
+    """Add the settled files to `taken` that hold an image and model of it or a deleted image, or crowd a day."""
+    if not plan.settled:
+        return []
+    query = duckdb_engine.from_parquet(connection, plan.settled, base, whole=True)
+    duckdb_engine.run(connection, f"CREATE TEMP VIEW settled AS {query}")
+    found = duckdb_engine.run(
+        connection,
+        """SELECT DISTINCT filename FROM settled SEMI JOIN taken
+             ON settled.image = taken.image AND settled.model = taken.model
+           UNION SELECT DISTINCT filename FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
+    )
+    reopened = _keys((row[0] for row in found), base)
+    days = duckdb_engine.run(
+        connection, "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM taken WHERE us >= 0"
+    )
+    for (day,) in days:
+        folder = f"{keys.PAIRS}date={day}/"
+        crowd = [key for key in plan.settled if key.startswith(folder)]
+        reopened |= set(crowd) if len(crowd) >= MOST_FILES_A_DAY else set()
+    if reopened:
+        again = duckdb_engine.from_parquet(connection, sorted(reopened), base, whole=True)
+        duckdb_engine.run(connection, f"INSERT INTO taken {again}")
+    return sorted(reopened)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    # Few rows a flush, or hundreds of open days would fill the memory.
+    duckdb_engine.run(connection, "SET partitioned_write_flush_threshold = 65536")
+    options = "FORMAT parquet, COMPRESSION zstd, PARTITION_BY (date), OVERWRITE_OR_IGNORE"
+    duckdb_engine.run(connection, f"COPY ({_NEWEST}) TO '{folder}' ({options})")
+
+
+def _rows_written(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
+    if not any(folder.rglob("*.parquet")):
+        return 0
+    query = f"SELECT sum(num_rows) FROM parquet_file_metadata('{folder}/*/*.parquet')"  # noqa: S608  (our own folder)
+    return int(duckdb_engine.run(connection, query)[0][0])
+
+
+def _upload(store: Store, folder: Path) -> Iterator[str]:
+    """Put the new files into the store under names that no other run has; yields their keys."""
+    run = secrets.token_hex(8)
+    for number, path in enumerate(sorted(folder.rglob("*.parquet"))):
+        key = f"{keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet"
+        store.create(key, path.read_bytes())
+        yield key
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> None:
+    if not store.create(manifest.key, manifest.encode(), media_type="application/json"):
+        store.remove(created)
+        remedy = "Nothing is lost; run it again."
+        raise Conflict("another compaction finished meanwhile.", where=manifest.key, remedy=remedy)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(duckdb_engine.run(connection, f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  (a name of ours)
+
+
+def _keys(paths: Iterable[str], base: str) -> set[str]:
+    return {path.removeprefix(f"{base.rstrip('/')}/") for path in paths}

@@ -1,0 +1,181 @@
+"""Compaction changes no report: not while others write, not when it is killed at any point."""
+
+import json
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accuracy import cases
+from legibly import keys, records
+from legibly import store as stores
+from legibly.accuracy import compact, duckdb_engine, plan, report
+from legibly.errors import Conflict
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class DyingStore(stores.Store):
+    """A real store whose process is killed before the n-th change."""
+
+    def __init__(self, url: str, *, changes: int) -> None:
+        super().__init__(stores.open_store(url, environ={})._backend, url=url)
+        self.left = changes
+
+    def _change(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+    def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
+        self._change()
+        return super().create(key, data, media_type=media_type)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._change()
+            super().remove([key])
+
+
+def _open(base: Path) -> stores.Store:
+    return stores.open_store(f"file://{base}", environ={})
+
+
+def _bytes(base: Path) -> bytes:
+    return report.encode(report.build(duckdb_engine.table(cases.planned(base), base=str(base), environ={})))
+
+
+def _run(store: stores.Store, *, grace: int = 0, now: datetime = NOW) -> compact.Done:
+    return compact.compact(store, environ={}, now=now, grace=timedelta(seconds=grace))
+
+
+def _lines(start: int, stop: int, *, said: str = "1", day: int = 22) -> list[str]:
+    when = f"2026-11-{day}T10:00:00.000Z"
+    return [json.dumps(cases.pair(f"i{n}", said, str(n % 3), labelled_at=when)) for n in range(start, stop)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(parts=st.lists(st.lists(cases.lines, min_size=1, max_size=3), min_size=1, max_size=3), deleted=cases.deletions)
+def test_any_pairs_report_the_same_before_and_after(parts: list[list[list[str]]], deleted: set[str]) -> None:
+    """Run after run, with new lines between: each report is plain Python's over all lines so far."""
+    so_far: list[list[str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        for number, lines in enumerate(parts):
+            gone = sorted(deleted) if number else []
+            so_far += lines
+            for place, part in enumerate(lines):
+                cases.put(base, f"{keys.PAIRS}date=x/{number}-{place}.jsonl", "\n".join(part).encode())
+            cases.write_lines(base, [], deleted=gone)
+            _run(_open(base))
+            assert _bytes(base) == report.encode(report.build(cases.expected(so_far, deleted=gone)))
+
+
+def test_small_files_become_one_parquet_a_day(tmp_path: Path) -> None:
+    """Twenty files of two days become two Parquet files, and nothing else is left."""
+    lines = [_lines(n, n + 5, day=21 + n % 2) for n in range(0, 100, 5)]
+    cases.write_lines(tmp_path, lines)
+    before = _bytes(tmp_path)
+    done = _run(_open(tmp_path))
+    assert (done.pairs_read, done.files_read, done.pairs_written, done.files_written) == (100, 20, 100, 2)
+    found = cases.planned(tmp_path)
+    assert (found.lines, len(found.settled)) == ((), 2)
+    assert [key.split("/")[2] for key in found.settled] == ["date=2026-11-21", "date=2026-11-22"]
+    assert _bytes(tmp_path) == before
+    assert _run(_open(tmp_path)) == compact.Done()
+
+
+def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
+    """A relabelled image moves to the day of its new label: one row an image and model, wherever it was."""
+    cases.write_lines(tmp_path, [_lines(0, 50, day=20), _lines(50, 60, day=21)])
+    _run(_open(tmp_path))
+    cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/new.jsonl", "\n".join(_lines(0, 10, said="2")).encode())
+    before = _bytes(tmp_path)
+    done = _run(_open(tmp_path))
+    assert (done.pairs_read, done.pairs_written, len(cases.planned(tmp_path).settled)) == (60, 50, 3)
+    assert _bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize("grace", [0, 3600])
+def test_killed_at_any_change_it_loses_and_doubles_nothing(tmp_path: Path, grace: int) -> None:
+    """Killed before its 1st, 2nd, … change, then run again: the report is the same at each moment."""
+    for changes in range(40):
+        base = tmp_path / f"{changes}"
+        cases.write_lines(base, [_lines(0, 20, day=20), _lines(20, 40)], deleted=["i7"])
+        _run(_open(base))
+        cases.put(base, f"{keys.PAIRS}date=2026-11-22/a.jsonl", "\n".join(_lines(15, 25, said="2", day=23)).encode())
+        cases.put(base, f"{keys.PAIRS}date=2026-11-22/b.jsonl", "\n".join(_lines(40, 45)).encode())
+        before = _bytes(base)
+        dying = DyingStore(f"file://{base}", changes=changes)
+        try:
+            _run(dying, grace=grace, now=NOW + timedelta(days=1))
+        except Killed:
+            assert _bytes(base) == before, changes
+            _run(_open(base), grace=grace, now=NOW + timedelta(days=2))
+            assert _bytes(base) == before, changes
+        else:
+            break
+    assert changes > 3
+
+
+def test_of_two_runs_at_once_one_commits(tmp_path: Path) -> None:
+    """A second run that read the same state is refused, cleans up after itself, and the report stays."""
+    cases.write_lines(tmp_path, [_lines(0, 20)])
+    before = _bytes(tmp_path)
+
+    class Late(stores.Store):
+        def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
+            if key.startswith(plan.SETTLED):
+                _run(_open(tmp_path), grace=3600)
+            return super().create(key, data, media_type=media_type)
+
+    late = Late(_open(tmp_path)._backend, url=f"file://{tmp_path}")
+    with pytest.raises(Conflict, match="run it again"):
+        _run(late, grace=3600)
+    assert _bytes(tmp_path) == before
+    assert cases.planned(tmp_path).parquet == ()
+
+
+def test_a_job_that_listed_before_the_commit_can_still_read(tmp_path: Path) -> None:
+    """Within the grace the replaced files are there; after it the next run removes them."""
+    cases.write_lines(tmp_path, [_lines(0, 20)])
+    listed = cases.planned(tmp_path)
+    before = _bytes(tmp_path)
+    _run(_open(tmp_path), grace=3600)
+    old = report.encode(report.build(duckdb_engine.table(listed, base=str(tmp_path), environ={})))
+    assert old == before == _bytes(tmp_path)
+    done = _run(_open(tmp_path), grace=3600, now=NOW + timedelta(hours=2))
+    assert done.files_removed == 1
+    assert not list(tmp_path.rglob("*.jsonl"))
+    assert _bytes(tmp_path) == before
+
+
+def test_a_file_with_a_bad_line_stays(tmp_path: Path) -> None:
+    """Skipped lines have to stay countable, so their file is left as it is and named in the counts."""
+    cases.write_lines(tmp_path, [_lines(0, 5), [*_lines(5, 9), '{"torn']])
+    before = _bytes(tmp_path)
+    done = _run(_open(tmp_path))
+    assert (done.files_flawed, done.pairs_written) == (1, 5)
+    assert json.loads(_bytes(tmp_path))["skipped"]["malformed"] == 1
+    assert _bytes(tmp_path) == before
+
+
+def test_pairs_can_be_read_back_as_records(tmp_path: Path) -> None:
+    """For rebuilding the index: what compaction wrote is exactly what was there, less deleted images."""
+    first = records.Pair("a", "7", None, 0.123456789, "d@1", "anna", "asked", NOW - timedelta(microseconds=1000))
+    second = records.Pair("b", "12/3", "12", 1.0, "d@2", None, "volunteered", NOW)
+    for number, pair in enumerate([first, second]):
+        cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/{number}.jsonl", json.dumps(pair.to_json()).encode())
+    assert list(compact.pairs(_open(tmp_path))) == []
+    _run(_open(tmp_path))
+    assert sorted(compact.pairs(_open(tmp_path)), key=lambda pair: pair.image) == [first, second]
+    cases.write_lines(tmp_path, [], deleted=["a"])
+    assert list(compact.pairs(_open(tmp_path))) == [second]
