@@ -11,7 +11,7 @@ from e2e.conftest import AXE, Server, call, context_of
 from e2e.writing import answers, write
 
 pytestmark = pytest.mark.service("chromium")
-PATHS = ["/", "/history", "/accuracy", "/models", "/nowhere", "/image"]
+PATHS = ["/", "/history", "/accuracy", "/models", "/handwriting", "/handwriting/practice", "/nowhere", "/image"]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse, Response
 from legibly import keys
 from legibly.errors import NotFound
 from legibly.records import Image
-from legibly.web import api, assets, charts_page, formats, gallery, i18n, models_page, thumbnails, words
+from legibly.web import api, assets, charts_page, formats, gallery, handwriting, i18n, models_page, thumbnails, words
+from legibly.web.caller import caller_of, seen
 from legibly.web.state import state_of
 
 POLICY = (
@@ -103,6 +104,7 @@ def router(pages: Pages) -> APIRouter:
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
     gallery.add(routes, pages)
+    handwriting.add(routes, pages)
     return routes
 
 
@@ -174,7 +176,7 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
 def _find(request: Request, image_id: str) -> Image:
     if not keys.is_id(image_id):
         raise NotFound("there is no such picture.", where=image_id[:80])
-    return state_of(request).index.get(image_id)
+    return seen(state_of(request).index.get(image_id), caller_of(request))
 
 
 def _report(request: Request) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import io
 from collections import OrderedDict
 from threading import Lock
 
-import numpy as np
 import PIL.Image
 
+from legibly.records import Box
 from legibly.vision import decode
 
 SIZES = (96, 192, 640, 1600)
@@ -14,8 +14,21 @@ SIZES = (96, 192, 640, 1600)
 
 def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
     """A WebP of at most `side` pixels a side. Raises NotAnImage and Unusable."""
-    pixels = np.asarray(decode.decode(data, max_pixels=max_pixels).pixels)  # (H, W) or (H, W, 3) uint8, upright
-    picture = PIL.Image.fromarray(pixels)
+    return _packed(PIL.Image.fromarray(decode.decode(data, max_pixels=max_pixels).pixels), side)
+
+
+def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> bytes:
+    """A WebP of what is in `box` (pixels of the upright picture), with `margin` of its longer side around it."""
+    decoded = decode.decode(data, max_pixels=max_pixels)
+    left, top, width, height = (edge / decoded.scale for edge in box)
+    room = margin * max(width, height)
+    right, bottom = left + width + room, top + height + room
+    picture = PIL.Image.fromarray(decoded.pixels)
+    inside = (max(0, left - room), max(0, top - room), min(picture.width, right), min(picture.height, bottom))
+    return _packed(picture.crop(inside), side)
+
+
+def _packed(picture: PIL.Image.Image, side: int) -> bytes:
     if max(picture.size) > side:
         picture.thumbnail((side, side), PIL.Image.Resampling.LANCZOS, reducing_gap=2)
     out = io.BytesIO()

@@ -7,7 +7,7 @@ Translate = Callable[[str], str]
 
 def table(_: Translate) -> Mapping[str, str]:
     """Every sentence by its key; `{name}` is filled by the browser."""
-    return {**_answers(_), **_labels(_), **_doing(_), **_lists(_)}
+    return {**_answers(_), **_labels(_), **_doing(_), **_lists(_), **_practice(_)}
 
 
 def _answers(_: Translate) -> dict[str, str]:
@@ -85,4 +85,14 @@ def _lists(_: Translate) -> dict[str, str]:
         "labelled": _("{count} labelled"),
         "loading": _("Loading …"),
         "some_failed": _("{count} could not be changed: {why}"),
+    }
+
+
+def _practice(_: Translate) -> dict[str, str]:
+    return {
+        "write_a": _("Write a {digit}"),
+        "practice_right": _("Read as {read}: {percent} legible"),
+        "practice_wrong": _("Read as {read}, meant was {meant}"),
+        "practice_blank": _("Nothing could be read. Try it larger."),
+        "practice_done": _("{count} written, {right} read right"),
     }
