@@ -11,7 +11,17 @@ from e2e.conftest import AXE, Server, call, context_of
 from e2e.writing import answers, write
 
 pytestmark = pytest.mark.service("chromium")
-PATHS = ["/", "/history", "/accuracy", "/models", "/handwriting", "/handwriting/practice", "/nowhere", "/image"]
+PATHS = [
+    "/",
+    "/history",
+    "/accuracy",
+    "/models",
+    "/handwriting",
+    "/handwriting/practice",
+    "/review",
+    "/nowhere",
+    "/image",
+]
 
 
 @pytest.fixture(scope="module")

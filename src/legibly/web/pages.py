@@ -13,7 +13,19 @@ from fastapi.responses import RedirectResponse, Response
 from legibly import keys
 from legibly.errors import NotFound
 from legibly.records import Image
-from legibly.web import api, assets, charts_page, formats, gallery, handwriting, i18n, models_page, thumbnails, words
+from legibly.web import (
+    api,
+    assets,
+    charts_page,
+    formats,
+    gallery,
+    handwriting,
+    i18n,
+    models_page,
+    review,
+    thumbnails,
+    words,
+)
 from legibly.web.caller import caller_of, seen
 from legibly.web.state import state_of
 
@@ -105,6 +117,7 @@ def router(pages: Pages) -> APIRouter:
     _add_pictures(routes, pages)
     gallery.add(routes, pages)
     handwriting.add(routes, pages)
+    review.add(routes, pages)
     return routes
 
 

@@ -94,5 +94,10 @@ def _practice(_: Translate) -> dict[str, str]:
         "practice_right": _("Read as {read}: {percent} legible"),
         "practice_wrong": _("Read as {read}, meant was {meant}"),
         "practice_blank": _("Nothing could be read. Try it larger."),
+        "to_review": _("{count} to look at"),
+        "reason_unsure": _("The answer is unsure."),
+        "reason_asked": _("Part of the random sample by which accuracy is measured."),
+        "reason_disagreement": _("The answer is sure, but the label says {label}."),
+        "imported": _("{labelled} labelled, {same} the same as before, {unknown} unknown, {refused} refused"),
         "practice_done": _("{count} written, {right} read right"),
     }

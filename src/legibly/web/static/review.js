@@ -1,0 +1,114 @@
+// Review: the next picture is always at hand already, so that a key press shows it at once.
+import * as api from "./api.js";
+import { Card } from "./card.js";
+import { $, number, onKey, say, toast } from "./dom.js";
+
+const classes = JSON.parse($("#classes").textContent);
+const card = new Card($("#card"), { classes, onLabel: (image, text) => (text === null ? back() : judge(text)) });
+let queue = [], seen = [], filling = false, saving = Promise.resolve();
+const skipped = new Set();
+
+const preload = ({ image }) => {
+  for (const source of [api.picture(image.id, 640), ...(image.reading?.items.length ? [api.input(image.id, 0)] : [])]) new Image().src = source;
+};
+
+async function fill() {
+  if (filling) return;
+  filling = true;
+  await saving;
+  try {
+    const found = await (await api.ask("/api/review?limit=50")).json();
+    const known = new Set([...queue, ...seen].map((entry) => entry.image.id));
+    const fresh = found.queue.filter(({ image }) => !known.has(image.id) && !skipped.has(image.id));
+    queue.push(...fresh);
+    fresh.slice(0, 10).forEach(preload);
+  } catch (error) {
+    toast(error.message);
+  }
+  filling = false;
+  show();
+}
+
+function show() {
+  const entry = queue[0];
+  for (const name of ["#card", "#actions", "#reason"]) $(name).hidden = !entry;
+  $("#empty").hidden = Boolean(entry);
+  $("#left").textContent = entry ? say("to_review", { count: number(queue.length) }) : "";
+  $("#back").disabled = seen.length === 0;
+  if (!entry) $("#reason").textContent = "";
+  if (!entry) return;
+  const { image, reason } = entry;
+  $("#reason").textContent = say(`reason_${reason}`, { label: image.label?.text ?? "" });
+  $("#keep").hidden = reason !== "disagreement";
+  card.show({ ...image, label: null });
+  queue.slice(1, 8).forEach(preload);
+}
+
+function step(entry) {
+  seen.push(entry);
+  queue.shift();
+  show();
+  if (queue.length < 10) fill();
+}
+
+/** What is saved is saved one after the other, so that an undo never overtakes what it undoes. */
+const save = (run) => (saving = saving.then(run).catch((error) => toast(error.message)));
+
+function judge(text) {
+  const entry = queue[0];
+  if (!entry) return;
+  step(entry);
+  entry.given = true;
+  save(async () => {
+    try {
+      await api.ask(`/api/review/${entry.image.id}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) });
+    } catch (error) {
+      seen = seen.filter((other) => other !== entry);
+      queue.unshift(entry);
+      show();
+      throw error;
+    }
+  });
+}
+
+function skip() {
+  if (!queue[0]) return;
+  skipped.add(queue[0].image.id);
+  step(queue[0]);
+}
+
+function back() {
+  const entry = seen.pop();
+  if (!entry) return;
+  skipped.delete(entry.image.id);
+  queue.unshift(entry);
+  show();
+  if (entry.given) save(() => api.label(entry.image.id, entry.image.label?.text ?? null));
+  entry.given = false;
+}
+
+const keep = () => queue[0]?.reason === "disagreement" && judge(queue[0].image.label.text);
+$("#skip").addEventListener("click", skip);
+$("#back").addEventListener("click", back);
+$("#keep").addEventListener("click", keep);
+onKey((event, command) => {
+  if (command) return false;
+  const { key } = event, image = queue[0]?.image;
+  if (key === "Enter") return image?.reading?.text && (judge(image.reading.text), true);
+  if (classes.includes(key)) return image && (judge(key), true);
+  const run = { s: skip, u: back, l: keep, ArrowRight: skip, ArrowLeft: back }[key.length === 1 ? key.toLowerCase() : key];
+  return run && (run(), true);
+});
+$("#import").addEventListener("change", async (event) => {
+  const form = new FormData();
+  form.set("file", event.target.files[0]);
+  event.target.value = "";
+  try {
+    const counts = await (await api.ask("/review/label-studio", { method: "POST", body: form })).json();
+    $("#imported").textContent = say("imported", counts);
+    fill();
+  } catch (error) {
+    $("#imported").textContent = error.message;
+  }
+});
+fill();

@@ -1,0 +1,58 @@
+"""Review in a real browser, by keyboard alone; Label Studio's JSON there and back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Server, call
+from e2e.test_history import upload
+
+pytestmark = pytest.mark.service("chromium")
+
+
+def test_what_is_contradicted_comes_first_and_leaves_after_a_key(server: Server, page: Page) -> None:
+    """Labels that sure answers contradict are shown with the reason; Enter and L settle them, U brings one back."""
+    upload(server, 2)
+    upload(server, 2, label="7")
+    page.goto(f"{server.url}/review")
+    expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
+    page.keyboard.press("l")
+    expect(page.locator("#left")).not_to_have_text("4 to look at")
+    page.keyboard.press("u")
+    page.keyboard.press("Enter")
+    expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
+    page.keyboard.press("l")
+    expect(page.locator("#reason")).not_to_have_text("The answer is sure, but the label says 7.")
+    labels = sorted(image["label"]["text"] for image in call(server, "/api/images?labelled=true")["images"])
+    assert labels == ["1", "7"]
+    page.reload()
+    expect(page.locator("#empty, #reason").locator("visible=true").first).to_be_visible()
+    expect(page.locator("#reason")).not_to_contain_text("the label says")
+
+
+def test_label_studio_tasks_come_back_as_labels(server: Server, desktop: Page, tmp_path: Path) -> None:
+    """Exported tasks carry boxes and predictions; annotated and imported, they label our pictures."""
+    first, second = upload(server, 2)
+    desktop.goto(f"{server.url}/review")
+    desktop.get_by_text("Label Studio", exact=True).click()
+    with desktop.expect_download() as waiting:
+        desktop.get_by_role("link", name="Export tasks").click()
+    waiting.value.save_as(tmp_path / "tasks.json")
+    tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
+    assert [task["data"]["legibly_id"] for task in tasks] == [second["id"], first["id"]]
+    box = tasks[0]["predictions"][0]["result"][0]
+    assert box["value"]["rectanglelabels"] == ["1"]
+    assert 0 < box["value"]["x"] < 100
+    tasks[0]["annotations"] = [
+        {"result": [{"type": "textarea", "value": {"text": ["7"]}}], "updated_at": "2026-01-02"},
+        {"result": [{"type": "textarea", "value": {"text": ["4"]}}], "updated_at": "2026-01-01"},
+    ]
+    tasks[1]["annotations"] = [{"result": [{"type": "textarea", "value": {"text": ["9"]}}], "was_cancelled": True}]
+    tasks.append({"data": {"image": "http://elsewhere/picture.png"}, "annotations": []})
+    (tmp_path / "back.json").write_text(json.dumps(tasks), encoding="utf-8")
+    desktop.locator("#import").set_input_files(tmp_path / "back.json")
+    expect(desktop.locator("#imported")).to_have_text("1 labelled, 0 the same as before, 0 unknown, 0 refused")
+    assert call(server, f"/api/images/{second['id']}")["label"]["text"] == "7"
+    assert call(server, f"/api/images/{first['id']}")["label"] is None
