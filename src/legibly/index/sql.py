@@ -6,17 +6,14 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from legibly.errors import Invalid, NotFound, Unavailable
-from legibly.index import schema
+from legibly.errors import Invalid, NotFound
+from legibly.index import database, schema
 from legibly.index.port import Claim, Filter
 from legibly.index.schema import counters, deletions, images, pairs
 from legibly.records import Image, Label, Pair, ReadingRecord, moment, stamp
@@ -46,7 +43,7 @@ class SqlIndex:
             rows = [
                 {**schema.image_row(image), **lease, "sequence": number} for number, image in enumerate(fresh, sequence)
             ]
-            connection.execute(images.insert(), rows)
+            connection.execute(_INSERT, rows)
             return len(fresh)
 
     def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
@@ -128,8 +125,7 @@ class SqlIndex:
         found: set[str] = set()
         with self._read() as connection:
             for batch in _batches(ids):
-                found |= {row.id for row in connection.execute(sa.select(images.c.id).where(images.c.id.in_(batch)))}
-                found |= self._deleted(connection, batch)
+                found |= {row.id for row in connection.execute(_KNOWN, {"ids": batch})}
         return found
 
     def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
@@ -191,30 +187,45 @@ class SqlIndex:
     def _fresh(self, connection: Connection, candidates: Sequence[Image]) -> list[Image]:
         fresh = {image.id: image for image in candidates}
         for batch in _batches(list(fresh)):
-            known = {row.id for row in connection.execute(sa.select(images.c.id).where(images.c.id.in_(batch)))}
-            for image in known | self._deleted(connection, batch):
-                del fresh[image]
+            for row in connection.execute(_KNOWN, {"ids": batch}):
+                fresh.pop(row.id, None)
         return list(fresh.values())
 
     def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
-        query = sa.select(deletions.c.image).where(deletions.c.image.in_(ids))
-        return {row.image for row in connection.execute(query)}
+        return {row.image for row in connection.execute(_DELETED, {"ids": ids})}
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[Connection]:
-        with _errors(self._engine), self._writing, self._engine.begin() as connection:
+        with database.errors(self._engine), self._writing, self._engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
-        with _errors(self._engine), self._engine.connect() as connection:
+        with database.errors(self._engine), self._engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 _PAIRS_KEY = (pairs.c.image, pairs.c.model, pairs.c.labelled_at)
 _PAIRS = sa.select(pairs).order_by(*_PAIRS_KEY)
+# Built once: what a statement compiles to is remembered with it.
 _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
 _UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
+_DELETED = sa.select(deletions.c.image).where(deletions.c.image.in_(sa.bindparam("ids", expanding=True)))
+_KNOWN = sa.select(images.c.id).where(images.c.id.in_(sa.bindparam("ids", expanding=True))).union_all(_DELETED)
+_INSERT = images.insert()
+_SETTLED = (
+    *("state", "error", "sequence", "media_type", "width", "height"),
+    *schema.reading_columns(None),
+)  # the columns that a reading sets
+_SETTLE = _UPDATE.where(sa.or_(images.c.read_at.is_(None), images.c.read_at <= sa.bindparam("new_read_at"))).values(
+    {name: sa.bindparam(f"new_{name}") for name in _SETTLED}
+)
+_ADVANCE = (
+    counters.update()
+    .where(counters.c.name == "sequence")
+    .values(value=counters.c.value + sa.bindparam("count"))
+    .returning(counters.c.value)
+)
 _SEQUENCE = sa.select(counters.c.value).where(counters.c.name == "sequence")
 
 
@@ -224,18 +235,22 @@ def _advance(connection: Connection, count: int) -> int:
     The counter's row stays locked until the transaction ends, so that numbers become visible in their order and a
     follower that asks for what is newer than n never misses one.
     """
-    query = counters.update().where(counters.c.name == "sequence").values(value=counters.c.value + count)
-    return int(connection.execute(query.returning(counters.c.value)).scalar_one()) - count + 1
+    return int(connection.execute(_ADVANCE, {"count": count}).scalar_one()) - count + 1
 
 
 def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any:
     """Put a reading into its image's row, unless a newer reading stands there; returns the row where there is one."""
-    values = schema.reading_columns(record.reading)
-    newer = images.c.read_at > values["read_at"]
-    values |= {"state": "read", "error": None, "sequence": sequence}
-    values |= {"media_type": record.media_type, "width": record.width, "height": record.height}
-    update = _UPDATE.where(sa.or_(images.c.read_at.is_(None), sa.not_(newer))).values(**values)
-    return connection.execute(update, {"image": record.image}).one_or_none()
+    values = {
+        **schema.reading_columns(record.reading),
+        "state": "read",
+        "error": None,
+        "sequence": sequence,
+        "media_type": record.media_type,
+        "width": record.width,
+        "height": record.height,
+    }
+    bound = {f"new_{name}": value for name, value in values.items()}
+    return connection.execute(_SETTLE, {"image": record.image, **bound}).one_or_none()
 
 
 def _insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
@@ -270,25 +285,15 @@ def _batches(values: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-@contextlib.contextmanager
-def _errors(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        where = engine.url.render_as_string(hide_password=True)
-        raise Unavailable(f"the database does not answer: {cause}.", where=where) from error
-
-
 def open_index(url: str) -> SqlIndex:
     """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are missing.
 
     Raises Invalid for other URLs, a missing driver and the tables of another version; Unavailable where nobody answers.
     """
-    engine = _engine(url)
+    engine = database.engine(url)
     where = engine.url.render_as_string(hide_password=True)
     index = SqlIndex(engine)
-    with _errors(engine), engine.begin() as connection:
+    with database.errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7302)"))  # two servers may start at once
         schema.METADATA.create_all(connection)
@@ -300,46 +305,3 @@ def open_index(url: str) -> SqlIndex:
         remedy = "Give an empty database and run `legibly reindex`: everything in it comes from the object store."
         raise Invalid(f"its tables are of version {version}, not {schema.VERSION}.", where=where, remedy=remedy)
     return index
-
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError:
-        raise Invalid("this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS) from None
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed)
-    if parsed.get_backend_name() in ("postgresql", "postgres"):
-        try:
-            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True)
-        except (ImportError, NoSuchModuleError):
-            remedy = "Install it: pip install 'legibly[postgres]'."
-            raise Invalid("the PostgreSQL driver is missing.", where="LEGIBLY_DATABASE", remedy=remedy) from None
-    raise Invalid(f"there is no index for {parsed.get_backend_name()}.", where="LEGIBLY_DATABASE", remedy=_URLS)
-
-
-_URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
-
-
-def _sqlite(url: sa.URL) -> Engine:
-    if url.database and url.database != ":memory:":
-        try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(f"this folder cannot be made: {error.strerror}.", where=str(url.database)) from error
-        engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
-    else:
-        engine = sa.create_engine(url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool)
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver shall begin nothing by itself
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a reader that turns writer could not wait for its turn
-
-    return engine

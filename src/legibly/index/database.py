@@ -1,0 +1,67 @@
+"""Databases: which URL means which engine, how SQLite is set up, what their errors become."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from legibly.errors import Invalid, Unavailable
+
+_URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
+
+
+@contextlib.contextmanager
+def errors(engine: Engine) -> Iterator[None]:
+    """Turn what the database complains of into Unavailable, without a password."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        where = engine.url.render_as_string(hide_password=True)
+        raise Unavailable(f"the database does not answer: {cause}.", where=where) from error
+
+
+def engine(url: str) -> Engine:
+    """The engine of a database URL. Raises Invalid for other URLs and a missing driver."""
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise Invalid("this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS) from None
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        try:
+            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True)
+        except (ImportError, NoSuchModuleError):
+            remedy = "Install it: pip install 'legibly[postgres]'."
+            raise Invalid("the PostgreSQL driver is missing.", where="LEGIBLY_DATABASE", remedy=remedy) from None
+    raise Invalid(f"there is no index for {parsed.get_backend_name()}.", where="LEGIBLY_DATABASE", remedy=_URLS)
+
+
+def _sqlite(url: sa.URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"this folder cannot be made: {error.strerror}.", where=str(url.database)) from error
+        made = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
+    else:
+        made = sa.create_engine(url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool)
+
+    @event.listens_for(made, "connect")
+    def _set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver shall begin nothing by itself
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(made, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a reader that turns writer could not wait for its turn
+
+    return made
