@@ -7,7 +7,6 @@ last try knows that it is the last. It needs S3 and nothing else, and imports ne
 import functools
 import os
 from typing import Any
-from urllib.parse import urlsplit
 
 from legibly.events import s3_documents
 from legibly.events.batch import BatchReader
@@ -24,7 +23,7 @@ def batch_reader() -> BatchReader:
     return BatchReader(
         store=open_store(settings.store, environ=os.environ),
         reader=Reader(open_model(settings.model), max_pixels=settings.max_pixels),
-        prefix=urlsplit(settings.store).path,
+        prefix=s3_documents.place(settings.store)[1],
         max_bytes=settings.max_bytes,
         attempts=settings.attempts,
     )

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
 from legibly.errors import Invalid
 from legibly.events.consumer import Consumer
 from legibly.events.elsewhere import Elsewhere
+from legibly.events.s3_documents import place
 from legibly.events.sweep import Sweeper
 from legibly.events.worker import Worker
 from legibly.index.sql import SqlIndex, open_index
@@ -94,7 +94,7 @@ def _worker(settings: Settings, core: Service, *, on_change: Callable[[Sequence[
 def _consumer(settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]) -> Consumer:
     from legibly.events.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
-    prefix = urlsplit(settings.store).path if settings.store.startswith("s3://") else ""
+    _, prefix = place(settings.store)
     return Consumer(core, SqsQueue(settings.queue), prefix=prefix, on_change=on_change)
 
 

@@ -89,6 +89,14 @@ def relative(key: str, *, prefix: str = "") -> str | None:
     return key[len(root) :] if key.startswith(root) else None
 
 
+def place(store_url: str) -> tuple[str, str]:
+    """Bucket and prefix of an `s3://bucket/prefix` store; both empty for any other."""
+    if not store_url.startswith("s3://"):
+        return "", ""
+    bucket, _, prefix = store_url.removeprefix("s3://").partition("/")
+    return bucket, prefix.strip("/")
+
+
 def _object(document: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(document, (str, bytes)):
         try:

@@ -93,8 +93,7 @@ def _password(value: str) -> str:
 
 def _adopt(state: State, events: list[s3_documents.Event]) -> int:
     """Take in the pictures that are really there: what a document says is looked up, never believed."""
-    url = state.settings.store
-    bucket, _, prefix = url.partition("://")[2].partition("/") if url.startswith("s3://") else ("", "", "")
+    bucket, prefix = s3_documents.place(state.settings.store)
     found: list[Stat] = []
     for event in events:
         key = s3_documents.picture(event.key, prefix=prefix)

@@ -1,0 +1,145 @@
+"""The function: light to import, and right in Lambda's own runtime client."""
+
+import http.server
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pictures
+import services
+
+SRC = Path(__file__).parents[1] / "src"
+FORBIDDEN = {"sqlalchemy", "fastapi", "starlette", "pydantic", "uvicorn", "duckdb", "altair", "vl_convert", "jinja2"}
+FORBIDDEN |= {"click", "boto3", "botocore", "torch", "legibly.web", "legibly.wiring", "legibly.cloud"}
+FORBIDDEN |= {"legibly.accuracy", "legibly.index.sql"}
+
+
+def test_importing_the_function_brings_nothing_that_it_does_not_need() -> None:
+    """Neither web, SQL, charts nor AWS's SDK is loaded by the function, whatever else is installed."""
+    code = "import json, sys, legibly.aws_lambda; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)})
+    assert FORBIDDEN & set(json.loads(done.stdout)) == set()
+
+
+def test_importing_the_function_stays_small() -> None:
+    """The cold import loads at most 450 modules: a budget that does not depend on how busy the machine is."""
+    code = "import sys, legibly.aws_lambda; print(len(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)})
+    assert int(done.stdout) <= 450
+
+
+class RuntimeApi:
+    """Lambda's runtime API: hands out invocations, collects answers."""
+
+    def __init__(self) -> None:
+        self.events: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.answers: queue.Queue[tuple[str, Any]] = queue.Queue()
+        api = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                body = json.dumps(api.events.get()).encode()
+                self.send_response(200)
+                self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+                self.send_header("Lambda-Runtime-Deadline-Ms", "4102444800000")
+                self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:reader")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                api.answers.put((self.path.rpartition("/")[2], json.loads(body)))
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                """Nothing."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[RuntimeApi]:
+    """The handler in `awslambdaric`, over the folder `tmp_path/store`."""
+    pytest.importorskip("awslambdaric")
+    api = RuntimeApi()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SRC),
+        "AWS_LAMBDA_RUNTIME_API": api.address,
+        "AWS_LAMBDA_FUNCTION_NAME": "reader",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "logs",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "LEGIBLY_STORE": f"file://{tmp_path}/store",
+        "LEGIBLY_ATTEMPTS": "2",
+    }
+    command = [sys.executable, "-m", "awslambdaric", "legibly.aws_lambda.handler"]
+    with services.running(command, log=tmp_path / "function.log", env=environ):
+        yield api
+    api.close()
+
+
+def delivery(*bodies: str) -> dict[str, Any]:
+    """An SQS batch as Lambda hands it over."""
+    attributes = {"ApproximateReceiveCount": "1"}
+    return {
+        "Records": [
+            {"messageId": f"m{number}", "body": body, "attributes": attributes, "eventSource": "aws:sqs"}
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def came(key: str) -> str:
+    """S3's event of a new object."""
+    s3 = {"bucket": {"name": "bucket"}, "object": {"key": key, "size": 9}}
+    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "aws:s3", "s3": s3}]})
+
+
+def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_path: Path) -> None:
+    """A batch with a good picture, rubbish and a broken message: one record, one failure, one message to retry."""
+    images = tmp_path / "store" / "images"
+    images.mkdir(parents=True)
+    (images / "my scan.png").write_bytes(pictures.png())
+    (images / "rubbish.png").write_bytes(b"rubbish")
+    function.events.put(delivery(came("images/my+scan.png"), came("images/rubbish.png"), "{", came("images/gone.png")))
+    kind, answer = function.answers.get(timeout=60)
+    assert (kind, answer) == ("response", {"batchItemFailures": [{"itemIdentifier": "m2"}]})
+    [reading] = (tmp_path / "store" / "records" / "readings").rglob("*.jsonl")
+    assert json.loads(reading.read_text())["text"] == "7"
+    [failure] = (tmp_path / "store" / "records" / "failures").rglob("*.json")
+    assert json.loads(failure.read_text())["key"] == "images/rubbish.png"
+    log = (tmp_path / "function.log").read_text()
+    assert '"message_id": "m2"' in log
+
+
+def test_an_event_that_is_none_fails_loudly(function: RuntimeApi) -> None:
+    """Called with something that is no event, the function reports an error instead of a success."""
+    function.events.put({"hello": "world"})
+    kind, answer = function.answers.get(timeout=60)
+    assert kind == "error"
+    assert answer["errorType"] == "Invalid"
