@@ -46,7 +46,6 @@ def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool
 def _sound(found: components.Components, ink: paper.Ink) -> Mask:
     """Which components are handwriting by size, darkness and place, (components,) bool."""
     height, width = found.shape
-    wide, high = found.right - found.left, found.bottom - found.top
     least = max(2.0, 2e-5 * height * width)
     peak = found.peak(ink.values)
     strong = found.area >= max(least, 0.02 * float(found.area.max()))

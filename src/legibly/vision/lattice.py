@@ -13,8 +13,8 @@ from legibly.vision import glyphs, seams
 
 WIDEST = 1.5
 """No digit is wider than this many digit heights, unless it is one piece."""
-CUT_FROM = 0.78
-"""A piece wider than this many digit heights may be two digits that touch."""
+CUT_FROM, SURELY_WIDE = 0.35, 0.85
+"""A piece wider than this many digit heights may be two digits that touch: a suspect one, and any other."""
 SHORT = 0.62
 """A piece lower than this share of a digit's height may be part of one."""
 MOST_FRAGMENTS = 6
@@ -49,12 +49,16 @@ class Path:
     probability: float
 
 
-def prepare(pieces: Sequence[glyphs.Piece], height: float) -> Row:
-    """Cut a row's pieces into fragments and list every hypothesis, not yet scored."""
+def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: float) -> Row:
+    """Cut a row's suspect pieces into fragments and list every hypothesis, not yet scored.
+
+    A suspect is a piece that the network does not take for a digit, or one too wide for one.
+    """
     fragments: list[glyphs.Piece] = []
     origin: list[int] = []
-    for index, piece in enumerate(pieces):
-        parts = seams.cut(piece, min(height, piece.height)) if piece.width > CUT_FROM * height else [piece]
+    for index, (piece, suspect) in enumerate(zip(pieces, suspects, strict=True)):
+        cuttable = piece.width > (CUT_FROM if suspect else SURELY_WIDE) * height and piece.height > SHORT * height
+        parts = seams.cut(piece, min(height, piece.height)) if cuttable else [piece]
         fragments += parts
         origin += [index] * len(parts)
     row = Row(fragments, height)

@@ -17,6 +17,8 @@ POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
 TURN_FROM = 3
 """A page is turned by quarters only if it holds at least so many digits: a 6 alone may be a 9 alone."""
+CLEAR = 0.9
+"""A piece of this confidence needs no second look."""
 SURE = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
 
@@ -100,26 +102,47 @@ def _page(ink: paper.Ink, judge: Judge) -> Page:
     if max(ink.values.shape) <= find.TINY:
         return _single(ink, pieces, judge)
     height = rows.typical_height(pieces)
-    lines = [lattice.prepare(row, _row_height(row, height)) for row in rows.rows(pieces, height)]
+    opinions = _Opinions(ink, judge)
+    opinions.ask(pieces)
+    lines = []
+    for row in rows.rows(pieces, height):
+        suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
+        lines.append(lattice.prepare(row, suspects, _row_height(row, height)))
     hypotheses = [hypothesis for line in lines for hypothesis in line.hypotheses]
-    crops = _crops(ink, [hypothesis.piece for hypothesis in hypotheses])
-    probabilities, digitness = judge(crops)
-    confidence = probabilities.max(axis=1) * digitness
-    for hypothesis, value in zip(hypotheses, confidence, strict=True):
-        hypothesis.score = float(np.log(max(value, 1e-4))) + hypothesis.prior
-    at = {id(hypothesis): index for index, hypothesis in enumerate(hypotheses)}
+    opinions.ask([hypothesis.piece for hypothesis in hypotheses])
+    for hypothesis in hypotheses:
+        hypothesis.score = float(np.log(max(opinions.of(hypothesis.piece).confidence, 1e-4))) + hypothesis.prior
     area = float(np.median([piece.area for piece in pieces]))
     result, certainty = [], 1.0
     for line in lines:
         path = lattice.best(line, area)
         certainty *= path.probability
-        found = [
-            Found(one.piece.box, crops[at[id(one)]], probabilities[at[id(one)]], float(digitness[at[id(one)]]))
-            for one in path.chosen
-        ]
+        found = [opinions.of(one.piece) for one in path.chosen]
         if found:
             result.append(tuple(found))
     return Page(tuple(result), certainty, height)
+
+
+class _Opinions:
+    """What the network says of pieces, each asked once."""
+
+    def __init__(self, ink: paper.Ink, judge: Judge) -> None:
+        self._ink, self._judge = ink, judge
+        self._known: dict[int, Found] = {}
+        self._alive: list[glyphs.Piece] = []  # ids are of living objects only
+
+    def ask(self, pieces: Sequence[glyphs.Piece]) -> None:
+        """Judge in one batch all pieces that were not judged yet."""
+        fresh = [piece for piece in pieces if id(piece) not in self._known]
+        crops = _crops(self._ink, fresh)
+        probabilities, digitness = self._judge(crops)
+        for index, piece in enumerate(fresh):
+            found = Found(piece.box, crops[index], probabilities[index], float(digitness[index]))
+            self._known[id(piece)] = found
+        self._alive += fresh
+
+    def of(self, piece: glyphs.Piece) -> Found:
+        return self._known[id(piece)]
 
 
 def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:

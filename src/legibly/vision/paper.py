@@ -22,6 +22,7 @@ FAINTEST = 0.07
 """Ink that darkens its paper by less than this is not seen."""
 GRAINY = 0.06
 """From this share of noise in the ink's strength on, the picture is smoothed first."""
+SMOOTHING = (1.0, 2.0, 3.5)
 EDGE = 0.42
 """A stroke ends where the ink falls to this share of its full strength."""
 
@@ -61,9 +62,10 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
     paper = _paper(small)
     values = _divide(grey, paper)
     noise, typical = _levels(values)
-    if noise > GRAINY * typical and max(grey.shape) > THUMB_SIDE / 2:
-        soft = ImageFilter.GaussianBlur(1.0 if noise < 2 * GRAINY * typical else 2.0)
-        values = _divide(np.asarray(Image.fromarray(grey).filter(soft)), paper)
+    for radius in SMOOTHING:
+        if _grain(values) <= GRAINY * typical or max(grey.shape) < 50 * radius:
+            break
+        values = _divide(np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(radius))), paper)
         noise, typical = _levels(values)
     return Ink(values, _strokes(values, noise, typical), noise, light, doubt)
 
@@ -167,13 +169,17 @@ def _grey(pixels: Pixels, weights: Floats) -> Pixels:
 
 def _paper(small: Floats) -> Floats:
     """The paper's brightness under the ink, (h, w) like `small`."""
+    grain = _grain(small) / max(float(np.median(small)), 1.0)
+    if grain > 0.03 and max(small.shape) > THUMB_SIDE / 3:
+        # The closing would follow the brightest grains.
+        small = _box(small, 3 if grain < 0.06 else 5)
     widest = _window(small.shape)
     rough = np.maximum(_close(small, widest), 8.0)
     # A window just wider than the strokes follows the edges of shadows best.
     size = min(widest, _stroke_window(np.subtract(1.0, small / rough, dtype=np.float32)))
     paper = rough if size == widest else np.maximum(_close(small, size), 8.0)
     ratio = small / paper
-    blank = ratio > max(0.8, float(np.quantile(ratio, 0.3)))
+    blank = ratio > max(0.8 * float(np.quantile(ratio, 0.6)), float(np.quantile(ratio, 0.3)))
     # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts that right.
     weight = _box(blank.astype(np.float32), size // 2 | 1)
     mean = _box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(weight, 1e-3)
@@ -231,11 +237,20 @@ def _strokes(values: Floats, noise: float, typical: float) -> Mask:
     return np.asarray(values > np.asarray(local)[:height, :width])
 
 
+def _grain(values: Floats) -> float:
+    """The standard deviation of what changes from pixel to pixel: noise that smoothing takes out."""
+    rows = values[:: max(1, values.shape[0] // 128)]
+    return 0.49 * float(np.quantile(np.abs(rows[:, 2:] - rows[:, :-2]), 0.85))  # 1 / (1.44 √2)
+
+
 def _noise(sample: Floats) -> float:
     """The standard deviation of blank paper, from the values below its median: ink lies above only."""
-    middle = float(np.median(sample))
+    middle, low = np.quantile(sample, (0.5, 0.01))
     below = sample[sample <= middle]
-    return 1.4826 * float(np.median(middle - below)) if below.size else 0.0
+    if not below.size:
+        return 0.0
+    # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the middle.
+    return float(max(1.4826 * np.median(middle - below), (middle - low) / 2.33))
 
 
 def _block(shape: tuple[int, int]) -> int:

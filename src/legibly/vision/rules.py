@@ -41,12 +41,19 @@ def clean(ink: paper.Ink) -> paper.Ink:
 
 
 def _ruled(mask: Mask) -> bool:
-    """Whether thin, lying or standing runs make up enough of the mask to be printed lines."""
-    for plane in (mask, mask.T):
+    """Whether long thin dashes, lying or standing, make up enough of the mask to be printed lines."""
+    for plane in (mask, np.ascontiguousarray(mask.T)):
         column, start, stop = components.runs(np.ascontiguousarray(plane.T))
         thin = stop - start <= max(3, round(THIN * max(mask.shape)))
-        level = _level(column[thin], start[thin], stop[thin])
-        if np.count_nonzero(level) > 0.5 * plane.shape[1]:
+        if np.count_nonzero(thin) < 0.5 * plane.shape[1]:
+            continue
+        steps = np.zeros((plane.shape[1], plane.shape[0] + 1), np.int8)
+        np.add.at(steps, (column[thin], start[thin]), 1)
+        np.add.at(steps, (column[thin], stop[thin]), -1)
+        found = components.components(np.cumsum(steps, axis=1)[:, :-1] > 0)
+        long, wide = found.bottom - found.top, found.right - found.left
+        dashes = (long > 5 * wide) & (long > 0.04 * plane.shape[1])
+        if long[dashes].sum() > 0.5 * plane.shape[1]:
             return True
     return False
 
