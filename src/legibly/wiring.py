@@ -7,8 +7,10 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from legibly.errors import Invalid
+from legibly.events.batch import BatchReader
 from legibly.events.consumer import Consumer
 from legibly.events.elsewhere import Elsewhere
+from legibly.events.queue_worker import QueueWorker
 from legibly.events.s3_documents import place
 from legibly.events.sweep import Sweeper
 from legibly.events.worker import Worker
@@ -89,6 +91,29 @@ def _worker(settings: Settings, core: Service, *, on_change: Callable[[Sequence[
         consumer=consumer,
         on_change=on_change,
     )
+
+
+def lone_worker(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Worker | QueueWorker:
+    """A worker without a web server: over the queue of the settings, else over the index's pending images."""
+    if not settings.queue:
+        core = service(settings, environ=environ)
+        return Worker(
+            core,
+            threads=threads(settings),
+            attempts=settings.attempts,
+            sweeper=Sweeper(core, seconds=settings.sweep_seconds),
+            on_change=lambda _images: None,
+        )
+    from legibly.events.sqs import SqsQueue  # boto3 is an extra, and slow to import
+
+    batches = BatchReader(
+        store=store(settings, environ=environ),
+        reader=reader(settings),
+        prefix=place(settings.store)[1],
+        max_bytes=settings.max_bytes,
+        attempts=settings.attempts,
+    )
+    return QueueWorker(SqsQueue(settings.queue), batches)
 
 
 def _consumer(settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]) -> Consumer:

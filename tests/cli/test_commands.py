@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,8 +70,6 @@ def test_the_doctor_says_what_works(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_told_with_another(tmp_path: Path) -> None:
     """`serve` on a port that somebody has says so before it loads anything."""
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -113,3 +113,20 @@ def test_classify_names_what_it_could_not_read(digits: Path) -> None:
     assert "notes.png" in err
     legibly("classify", "nothing-here.png", folder=digits, status=1)
     legibly("classify", folder=digits, status=2)
+
+
+def test_the_worker_alone_reads_what_is_pending(digits: Path) -> None:
+    """Without a web server, pictures in the folder get their readings; SIGTERM ends it in order."""
+    images = digits / "legibly-data" / "objects" / "images"
+    images.mkdir(parents=True)
+    (digits / "zero.png").rename(images / "zero.png")
+    command = [sys.executable, "-m", "legibly", "worker"]
+    with subprocess.Popen(command, cwd=digits, stderr=subprocess.DEVNULL) as worker:
+        readings = digits / "legibly-data" / "objects" / "records" / "readings"
+        deadline = time.monotonic() + 60
+        while not list(readings.rglob("*.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        worker.terminate()
+        assert worker.wait(20) == 0
+    (record,) = readings.rglob("*.jsonl")
+    assert json.loads(record.read_text(encoding="utf-8"))["text"] == "0"
