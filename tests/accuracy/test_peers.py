@@ -1,0 +1,74 @@
+"""Our figures are scikit-learn's and statsmodels' to 1e-12 on 1,000 random cases."""
+
+import random
+import warnings
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import services
+from legibly.accuracy import cells, metrics, reference, report
+
+US = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * 1_000_000
+CASES = 1000
+
+
+def _peer(name: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return __import__(name, fromlist=["*"])
+    except ImportError:
+        services.missing(name.partition(".")[0], "pip install scikit-learn statsmodels")
+
+
+def test_wilson_is_statsmodels() -> None:
+    """Both ends of the interval, from one pair to a hundred million."""
+    proportion = _peer("statsmodels.stats.proportion")
+    draw = random.Random(5)
+    for _ in range(CASES):
+        n = int(10 ** draw.uniform(0, 8)) or 1
+        right = draw.choice([0, n, draw.randint(0, n)])
+        found = metrics.share(right, n)
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx(
+            proportion.proportion_confint(right, n, method="wilson"), abs=1e-12, rel=0
+        )
+
+
+def test_the_report_is_scikit_learn_s() -> None:
+    """Accuracy, precision, recall, F1, support and the confusion matrix, of 2 to 12 classes and 1 to 400 pairs."""
+    sklearn = _peer("sklearn.metrics")
+    draw = random.Random(6)
+    for _ in range(CASES):
+        names = [chr(97 + n) for n in range(draw.randint(2, 12))]
+        skill = draw.random()
+        true = draw.choices(names, k=draw.randint(1, 400))
+        said = [label if draw.random() < skill else draw.choice(names) for label in true]
+        rows = (
+            reference.Row(str(n), "m@1", "asked", predicted, actual, 500_000, US)
+            for n, (predicted, actual) in enumerate(zip(said, true, strict=True))
+        )
+        _compare(sklearn, said, true, report.build(reference.table(rows)))
+
+
+def _compare(sklearn: Any, said: list[str], true: list[str], found: report.Report) -> None:
+    labels = found["confusion"]["labels"]
+    assert labels == sorted({*said, *true})
+    assert found["confusion"]["counts"] == sklearn.confusion_matrix(true, said, labels=labels).tolist()
+    assert found["accuracy"]["value"] == pytest.approx(sklearn.accuracy_score(true, said), abs=1e-12, rel=0)
+    peers = sklearn.precision_recall_fscore_support(true, said, labels=labels, zero_division=0)
+    for row, precision, recall, f1, support in zip(found["classes"], *peers, strict=True):
+        ours = (row["precision"]["value"] or 0.0, row["recall"]["value"] or 0.0, row["f1"] or 0.0)
+        assert ours == pytest.approx((precision, recall, f1), abs=1e-12, rel=0)
+        assert row["support"] == support
+
+
+def test_bins_lie_where_sql_puts_them() -> None:
+    """Every edge and its neighbours fall into the bin that starts at or below them."""
+    for edge in cells.EDGES:
+        assert cells.bin_of(edge) == edge
+        assert cells.bin_of(max(0, edge - 1)) <= edge
+    assert cells.bin_of(1_000_000) == 999_000
+    assert cells.bin_of(-1) == cells.NO_CONFIDENCE
