@@ -1,0 +1,29 @@
+"""Milliseconds by stage, for readings and benchmarks."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+
+class Clock:
+    """Counts stages one after the other; what is counted aside within a stage is not counted twice."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+        self._aside = 0.0
+
+    def stop(self, stage: str) -> None:
+        """Count the time since the last stop for `stage`, less what was counted aside."""
+        present = time.perf_counter()
+        self.milliseconds[stage] = round((present - self._last - self._aside) * 1000, 3)
+        self._last, self._aside = present, 0.0
+
+    @contextlib.contextmanager
+    def aside(self, stage: str) -> Iterator[None]:
+        """Count a `with` block for another stage."""
+        began = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - began
+        self._aside += seconds
+        self.milliseconds[stage] = round(self.milliseconds.get(stage, 0.0) + seconds * 1000, 3)

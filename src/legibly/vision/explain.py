@@ -1,0 +1,80 @@
+"""Which ink spoke for the answer, and which for its rival: a picture and a sentence that a child understands."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Floats = NDArray[np.float32]
+Logits = Callable[[Floats], Floats]
+"""Crops (N, 28, 28) float32 to class logits (N, K) float32."""
+
+SIDE = 28
+PATCH = 5
+STEP = 2
+ZOOM = 10
+INK, FOR, AGAINST = (70, 70, 78), (37, 99, 235), (234, 120, 20)
+"""Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival (orange)."""
+
+
+def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
+    """How much each pixel's ink speaks for `intended` rather than `rival`: (28, 28) float32 in −1 … 1.
+
+    Patches of ink are taken out one at a time; what the difference of the two logits loses is what that patch gave.
+    """
+    places = [(top, left) for top in range(-2, SIDE - 2, STEP) for left in range(-2, SIDE - 2, STEP)]
+    windows = np.zeros((len(places), SIDE, SIDE), np.float32)
+    for index, (top, left) in enumerate(places):
+        windows[index, max(0, top) : top + PATCH, max(0, left) : left + PATCH] = 1.0
+    inked = (windows * crop).sum(axis=(1, 2)) > 0.3
+    windows = windows[inked]
+    if not len(windows):
+        return np.zeros((SIDE, SIDE), np.float32)
+    said = logits(np.concatenate([crop[None], crop * (1.0 - windows)]))
+    gap = said[:, intended] - said[:, rival]
+    lost = gap[0] - gap[1:]
+    # A stretch of ink that is removed may also create the rival: only what exceeds the usual loss speaks.
+    weight = windows.sum(axis=0)
+    told = np.einsum("n,nij->ij", lost.astype(np.float32), windows) / np.maximum(weight, 1.0)
+    told = told * crop
+    return np.asarray(told / max(float(np.abs(told).max()), 1e-6), np.float32)
+
+
+def picture(crop: Floats, told: Floats) -> bytes:
+    """The crop's ink on white, blue where it spoke for the answer, orange where for the rival: PNG bytes, 280 × 280."""
+    size = (SIDE * ZOOM, SIDE * ZOOM)
+    ink = np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)).clip(0.0, 1.0)
+    lean = np.asarray(Image.fromarray(told).resize(size, Image.Resampling.BICUBIC)).clip(-1.0, 1.0)
+    strength = np.sqrt(np.abs(lean))[..., None]
+    side = np.where(lean[..., None] > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
+    colour = strength * side + (1.0 - strength) * np.array(INK, np.float32)
+    paper = 255.0 - ink[..., None] * (255.0 - colour)
+    out = io.BytesIO()
+    Image.fromarray(paper.clip(0, 255).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def sentence(told: Floats, intended: str, rival: str) -> str:
+    """Where the ink is that spoke most for the answer and most for its rival, in words."""
+    strongest = float(np.clip(told, 0, None).sum())
+    weakest = float(np.clip(-told, 0, None).sum())
+    words = f"The blue ink, mostly {_place(np.clip(told, 0, None))}, makes it a {intended}"
+    if weakest < 0.1 * strongest or weakest < 1e-3:
+        return f"{words}; hardly any ink looks like a {rival}."
+    return f"{words}; the orange ink, mostly {_place(np.clip(-told, 0, None))}, looks more like a {rival}."
+
+
+def _place(weight: Floats) -> str:
+    """Where on the digit most of the weight lies: `at the top left`, `in the middle` …"""
+    total = float(weight.sum())
+    if total <= 0:
+        return "everywhere"
+    axis = np.arange(SIDE)
+    row, column = float(weight.sum(axis=1) @ axis) / total, float(weight.sum(axis=0) @ axis) / total
+    vertical = "top" if row < 11 else "bottom" if row > 17 else ""
+    across = "left" if column < 11.5 else "right" if column > 16.5 else ""
+    if not vertical and not across:
+        return "in the middle"
+    return f"at the {vertical} {across}".replace("  ", " ").strip() if vertical else f"on the {across}"

@@ -1,0 +1,73 @@
+"""What a page says, told as a reading: which items count, their text, the verdict and its confidence."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from legibly import records
+from legibly.packs import card as cards
+from legibly.vision import page, rows
+
+
+def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
+    """The rows without what is none of the classes, unless nothing else is there."""
+    limit = card.thresholds.digit if card.reject else 0.0
+    result = [[one for one in row if one.digitness >= limit] for row in seen.rows]
+    return [row for row in result if row] or [list(row) for row in seen.rows]
+
+
+def reading(
+    seen: page.Page,
+    *,
+    card: cards.Card,
+    model: records.Model,
+    scale: float,
+    size: tuple[int, int],
+    milliseconds: Mapping[str, float],
+) -> records.Reading:
+    """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
+    lines = kept(seen, card)
+    items = [[_item(one, card, scale, size) for one in row] for row in lines]
+    flat = [item for row in items for item in row]
+    verdict: records.Verdict
+    if not flat:
+        verdict, text, confidence = "blank", "", seen.certainty
+    elif all(item.label == card.reject for item in flat):
+        verdict, text = card.reject or "unknown", ""
+        confidence = float(np.mean([item.confidence for item in flat]))
+    else:
+        labels = [[item.label for item in row] for row in items]
+        text = rows.text(labels, [[one.box for one in row] for row in lines], seen.height)
+        # Each item has to be right, and the page cut right.
+        confidence = float(np.prod([item.confidence for item in flat])) * seen.certainty
+        verdict = "read" if confidence >= card.thresholds.read else "unsure"
+    return records.Reading(
+        verdict=verdict,
+        text=text,
+        confidence=round(min(max(confidence, 0.0), 1.0), 6),
+        model=model,
+        at=records.now(),
+        items=tuple(flat),
+        milliseconds=milliseconds,
+    )
+
+
+def _item(one: page.Found, card: cards.Card, scale: float, size: tuple[int, int]) -> records.Item:
+    order = np.argsort(-one.probabilities)
+    label, confidence = card.classes[int(order[0])], one.confidence
+    if card.reject is not None and one.digitness < card.thresholds.digit:
+        label, confidence = card.reject, 1.0 - one.digitness
+    return records.Item(
+        box=_box(one.box, scale, size),
+        label=label,
+        confidence=round(confidence, 6),
+        probabilities={name: round(float(p), 6) for name, p in zip(card.classes, one.probabilities, strict=True)},
+        confused_with=card.classes[int(order[1])] if len(order) > 1 else None,
+    )
+
+
+def _box(box: tuple[int, int, int, int], scale: float, size: tuple[int, int]) -> records.Box:
+    """Pixels as decoded to `[left, top, width, height]` of the upright original."""
+    left, top = round(box[0] * scale), round(box[1] * scale)
+    right, bottom = min(size[0], round(box[2] * scale)), min(size[1], round(box[3] * scale))
+    return left, top, max(1, right - left), max(1, bottom - top)
