@@ -29,6 +29,11 @@ class Settings:
     queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
     classify: str = _setting("here", "who reads pictures: here, or elsewhere (a function, other workers)")
     hook_secret: str = _setting("", "secret of POST /api/events/s3; empty: it takes no events", secret=True)
+    accounts: str = _setting("auto", "who may come in: on, off (something in front asks), auto: on beyond this machine")
+    admin_password: str = _setting("", "password of `admin`, made at the start if nobody is one", secret=True)
+    hosts: str = _setting("", "host names that this server answers to, separated by commas; empty: see the manual")
+    session_hours: int = _setting(12, "hours after which one has to sign in again")
+    rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
     max_pixels: int = _setting(50_000_000, "pixels that one image may have")
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
@@ -42,6 +47,10 @@ class Settings:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
         if self.classify not in ("here", "elsewhere"):
             raise Invalid(f"classify must be here or elsewhere, not {self.classify!r}.", where="settings")
+        if self.accounts not in ("on", "off", "auto"):
+            raise Invalid(f"accounts must be on, off or auto, not {self.accounts!r}.", where="settings")
+        if self.session_hours < 1 or self.rate < 0:
+            raise Invalid("session_hours must be at least 1, rate at least 0.", where="settings")
         if not 0 <= self.ask_rate <= 1:
             raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
 

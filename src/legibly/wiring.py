@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from legibly.accounts import Accounts
 from legibly.errors import Invalid
 from legibly.events.batch import BatchReader
 from legibly.events.consumer import Consumer
@@ -73,7 +74,16 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
     hub = Hub(core.index)
     worker = _worker(settings, core, on_change=hub.tell)
     return create_app(
-        State(settings=settings, store=core.store, index=core.index, service=core, views=read, worker=worker, hub=hub)
+        State(
+            settings=settings,
+            store=core.store,
+            index=core.index,
+            service=core,
+            views=read,
+            worker=worker,
+            hub=hub,
+            accounts=Accounts(core.store) if settings.accounts == "on" else None,
+        )
     )
 
 
@@ -121,6 +131,17 @@ def _consumer(settings: Settings, core: Service, *, on_change: Callable[[Sequenc
 
     _, prefix = place(settings.store)
     return Consumer(core, SqsQueue(settings.queue), prefix=prefix, on_change=on_change)
+
+
+def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> None:
+    """See to it that somebody can sign in: makes `admin` where a password for it is set. Raises Invalid."""
+    book = Accounts(store(settings, environ=environ))
+    book.refresh()
+    if not book.has_admin() and settings.admin_password:
+        book.add("admin", role="admin", password=settings.admin_password)
+    if not book.has_admin():
+        remedy = "Make one: legibly users add NAME --role admin"
+        raise Invalid("beyond this machine Legibly needs accounts, and there is no administrator yet.", remedy=remedy)
 
 
 def begin(settings: Settings, *, workers: int) -> None:

@@ -12,6 +12,8 @@ from legibly.asgi import FLAGS
 from legibly.cli import options
 from legibly.errors import Conflict
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -26,10 +28,15 @@ from legibly.errors import Conflict
 def command(host: str, port: int, workers: int, log_level: str, **flags: str | None) -> None:
     """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
     settings = options.settings(**flags)
+    if settings.accounts == "auto" and host not in _LOOPBACK:
+        flags["accounts"] = "on"
+        settings = options.settings(**flags)
+    if settings.accounts == "on":
+        wiring.require_accounts(settings)
     port = _free(host, port)
     wiring.begin(settings, workers=workers)
     os.environ[FLAGS] = json.dumps({name: value for name, value in flags.items() if value is not None})
-    click.echo(f"Legibly is at http://{'localhost' if host in ('127.0.0.1', '::1') else host}:{port}", err=True)
+    click.echo(f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}", err=True)
     uvicorn.run(
         "legibly.asgi:create",
         factory=True,

@@ -16,6 +16,7 @@ from legibly.accuracy import reference
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.index.port import Filter
+from legibly.web.caller import caller_of, seen
 from legibly.web.state import State, state_of
 from legibly.web.uploads import uploaded
 
@@ -59,9 +60,11 @@ async def post_image(
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
-    upload = await uploaded(request)
+    upload, owner = await uploaded(request), caller_of(request).account
     image = await to_thread.run_sync(
-        lambda: state.service.receive(upload.data, name=upload.name, writer=upload.writer, label=upload.label)
+        lambda: state.service.receive(
+            upload.data, name=upload.name, writer=upload.writer, owner=owner, label=upload.label
+        )
     )
     settled = await state.submit(image, upload.data, seconds=wait)
     headers = {"Location": f"/api/images/{image.id}"}
@@ -97,6 +100,7 @@ def get_images(
         labelled=labelled,
         since=since,
         until=until,
+        owner=caller_of(request).owner,
     )
     images = state_of(request).index.page(wanted, limit=limit + 1, after=after)
     following = images[limit - 1].id if len(images) > limit else None
@@ -142,9 +146,13 @@ def get_explanation(request: Request, image_id: str, number: int) -> Response:
 @router.put("/images/{image_id}/label")
 async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONResponse:
     """Give an image its true text; again to correct it, null to take it back."""
-    state = state_of(request)
-    _check(image_id)
-    image = await to_thread.run_sync(lambda: state.service.label(image_id, body.text, source=body.source))
+    state, caller = state_of(request), caller_of(request)
+
+    def label() -> records.Image:
+        _image(request, image_id)
+        return state.service.label(image_id, body.text, source=body.source, by=caller.account)
+
+    image = await to_thread.run_sync(label)
     state.hub.tell([image])
     return JSONResponse(image.to_json())
 
@@ -153,7 +161,8 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
 async def get_live(request: Request) -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label."""
     last = request.headers.get("last-event-id", "")
-    stream = state_of(request).hub.stream(after=int(last) if last.isdecimal() else None)
+    owner = caller_of(request).owner
+    stream = state_of(request).hub.stream(after=int(last) if last.isdecimal() else None, owner=owner)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -161,13 +170,25 @@ async def get_live(request: Request) -> StreamingResponse:
 @router.get("/accuracy", tags=["accuracy"])
 def get_accuracy(request: Request) -> Response:
     """How often the answers were right, by every pair of an answer and a true label."""
-    return Response(reports.encode(current_report(state_of(request))), media_type="application/json")
+    return Response(
+        reports.encode(current_report(state_of(request), owner=caller_of(request).owner)), media_type="application/json"
+    )
 
 
-def current_report(state: State) -> reports.Report:
-    """The accuracy report over the index's pairs, computed anew only after something changed."""
+def current_report(state: State, *, owner: str | None = None) -> reports.Report:
+    """The accuracy report over the index's pairs, or over one owner's; the whole one only anew after a change."""
+    if owner is not None:
+        return reference.report(state.index.pairs(_labelled_of(state, owner)))
     sequence = state.index.sequence()
     return state.reports.get(sequence, lambda: reference.report(state.index.pairs()))
+
+
+def _labelled_of(state: State, owner: str) -> list[str]:
+    """The ids of one owner's labelled images."""
+    found: list[str] = []
+    while page := state.index.page(Filter(owner=owner, labelled=True), limit=500, after=found[-1] if found else None):
+        found += [image.id for image in page]
+    return found
 
 
 def _check(image_id: str) -> None:
@@ -177,7 +198,7 @@ def _check(image_id: str) -> None:
 
 def _image(request: Request, image_id: str) -> records.Image:
     _check(image_id)
-    return state_of(request).index.get(image_id)
+    return seen(state_of(request).index.get(image_id), caller_of(request))
 
 
 def _view(request: Request, image_id: str, number: int, *, view: Literal["input", "explanation"]) -> Response:

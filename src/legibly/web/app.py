@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from legibly import __version__
-from legibly.web import api, errors, health, hooks, inference, metrics, pages, uploads
+from legibly.web import api, errors, gate, health, hooks, inference, metrics, pages, uploads
 from legibly.web.state import State
 
 _DESCRIPTION = "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
@@ -40,4 +40,5 @@ def create_app(state: State) -> FastAPI:
     app.include_router(inference.router)
     metrics.install(app, state)
     pages.install(app)
+    app.add_middleware(gate.Gate, settings=state.settings, accounts=state.accounts)
     return app

@@ -1,17 +1,12 @@
 """Who asks: every route learns it here, and nothing else of accounts."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from fastapi import Request
 
+from legibly.accounts import ROLES, SCOPES, Role, Scope
 from legibly.errors import Forbidden, NotFound
 from legibly.records import Image
-
-Role = Literal["writer", "reviewer", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
-Scope = Literal["read", "write", "label", "delete"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from legibly import errors, keys, records
 from legibly.events import s3_documents
 from legibly.store import Stat
+from legibly.web.caller import caller_of
 from legibly.web.state import State, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
@@ -34,7 +35,7 @@ class UploadBody(BaseModel):
 async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
     """Announce a picture; the answer says how to put it into the store. Only with an `s3://` store."""
     state = state_of(request)
-    return JSONResponse(await to_thread.run_sync(lambda: _announce(state, body)), 201)
+    return JSONResponse(await to_thread.run_sync(lambda: _announce(state, body, caller_of(request).account)), 201)
 
 
 @router.post("/events/s3", status_code=202)
@@ -50,7 +51,7 @@ async def post_events(request: Request, authorization: Annotated[str | None, Hea
     return JSONResponse({"new": new}, 202)
 
 
-def _announce(state: State, body: UploadBody) -> records.Json:
+def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json:
     settings = state.settings
     if body.media_type not in keys.EXTENSIONS:
         raise errors.NotAnImage(f"{body.media_type} is no type of picture that is read.", remedy=_types())
@@ -58,7 +59,7 @@ def _announce(state: State, body: UploadBody) -> records.Json:
         raise errors.TooLarge(f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed.")
     state.store.sign("PUT", keys.IMAGES, seconds=1)  # refuses stores that cannot, before anything is written
     record = state.service.announce(
-        media_type=body.media_type, size=body.bytes, name=body.name, writer=body.writer, label=body.label
+        media_type=body.media_type, size=body.bytes, name=body.name, writer=body.writer, owner=owner, label=body.label
     )
     return {
         "id": record.image,

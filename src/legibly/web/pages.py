@@ -22,7 +22,9 @@ from legibly.web import (
     handwriting,
     i18n,
     models_page,
+    people,
     review,
+    signin,
     thumbnails,
     words,
 )
@@ -67,6 +69,7 @@ class Pages:
             pages=_navigation(gettext),
             words=words.table(gettext),
             figures=figures,
+            caller=caller_of(request),
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
         )
@@ -118,6 +121,8 @@ def router(pages: Pages) -> APIRouter:
     gallery.add(routes, pages)
     handwriting.add(routes, pages)
     review.add(routes, pages)
+    signin.add(routes, pages)
+    people.add(routes, pages)
     return routes
 
 
@@ -193,7 +198,7 @@ def _find(request: Request, image_id: str) -> Image:
 
 
 def _report(request: Request) -> dict[str, Any]:
-    report = api.current_report(state_of(request))
+    report = api.current_report(state_of(request), owner=caller_of(request).owner)
     return {"report": report, "small": formats.heat_table(report["confusion"], classes=classes_of(request))}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 
+from legibly.accounts import Accounts
 from legibly.accuracy.report import Report
 from legibly.events.elsewhere import Elsewhere
 from legibly.events.worker import Worker
@@ -61,6 +62,7 @@ class State:
     views: Views
     worker: Worker | Elsewhere
     hub: Hub
+    accounts: Accounts | None = None
     reports: Newest = field(default_factory=Newest)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:

@@ -1,0 +1,52 @@
+"""`legibly tokens`: API tokens, from the command line of whoever keeps the store."""
+
+import click
+
+from legibly import accounts
+from legibly.cli import users
+from legibly.errors import NotFound
+
+
+@click.group("tokens")
+@click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
+@click.pass_context
+def command(context: click.Context, store: str | None) -> None:
+    """Manage API tokens."""
+    context.obj = {**(context.obj or {}), "book": users.book(store)}
+
+
+@command.command("list")
+@click.argument("user")
+@click.pass_obj
+def list_(given: dict[str, accounts.Accounts], user: str) -> None:
+    """Somebody's tokens."""
+    for token in given["book"].tokens(given["book"].named(user).id):
+        until = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "for ever"
+        click.echo(f"{token.id}\t{token.name}\t{','.join(token.scopes)}\t{until}")
+
+
+@command.command("add")
+@click.argument("user")
+@click.option("--name", default="command line", show_default=True)
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(accounts.SCOPES), default=("read", "write", "label")
+)
+@click.option("--days", type=click.IntRange(0, 3650), default=90, show_default=True, help="0: for ever.")
+@click.pass_obj
+def add(given: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int) -> None:
+    """Make a token and print it, this once."""
+    _, secret = given["book"].add_token(given["book"].named(user), name=name, scopes=scopes, days=days or None)
+    click.echo(secret)
+
+
+@command.command("revoke")
+@click.argument("user")
+@click.argument("token")
+@click.pass_obj
+def revoke(given: dict[str, accounts.Accounts], user: str, token: str) -> None:
+    """End one of somebody's tokens, by its id."""
+    for known in given["book"].tokens(given["book"].named(user).id):
+        if known.id == token:
+            given["book"].revoke(known)
+            return
+    raise NotFound("there is no such token.", where=token[:80], remedy="`legibly tokens list USER` names them.")

@@ -1,0 +1,97 @@
+"""`legibly users`: accounts, from the command line of whoever keeps the store."""
+
+import secrets
+import sys
+
+import click
+
+from legibly import accounts, wiring
+from legibly.cli import options
+from legibly.index.port import Filter
+
+
+def book(store: str | None) -> accounts.Accounts:
+    """The accounts of the configured store, read."""
+    opened = accounts.Accounts(wiring.store(options.settings(store=store)))
+    opened.refresh()
+    return opened
+
+
+@click.group("users")
+@click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
+@click.pass_context
+def command(context: click.Context, store: str | None) -> None:
+    """Manage accounts."""
+    context.meta["store"] = store
+    context.obj = {**(context.obj or {}), "book": book(store)}
+
+
+@command.command("list")
+@click.pass_obj
+def list_(given: dict[str, accounts.Accounts]) -> None:
+    """Everybody who has an account."""
+    for person in given["book"].people():
+        click.echo(f"{person.name}\t{person.role}{', disabled' if person.disabled else ''}")
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(accounts.ROLES), default="writer", show_default=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.pass_obj
+def add(given: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, password_stdin: bool) -> None:
+    """Make an account; without a password given, one is made up and printed."""
+    password = _password(from_stdin=password_stdin)
+    person = given["book"].add(name, role=role, password=password)
+    given["book"].note("account made", by=None, on=person.id, address="command line")
+    click.echo(f"{person.name} may sign in now." if password_stdin else f"Password of {person.name}: {password}")
+
+
+@command.command("password")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.pass_obj
+def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
+    """Another password; every session ends."""
+    text = _password(from_stdin=password_stdin)
+    person = given["book"].change(given["book"].named(name), password=text)
+    click.echo("Changed." if password_stdin else f"Password of {person.name}: {text}")
+
+
+@command.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(accounts.ROLES))
+@click.pass_obj
+def role(given: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
+    """Another role."""
+    given["book"].change(given["book"].named(name), role=role)
+
+
+@command.command("disable")
+@click.argument("name")
+@click.option("--undo", is_flag=True, help="Let them in again.")
+@click.pass_obj
+def disable(given: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
+    """Let somebody in no more; their pictures stay."""
+    given["book"].change(given["book"].named(name), disabled=not undo)
+
+
+@command.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def remove(context: click.Context, name: str, *, yes: bool) -> None:
+    """Delete an account with every picture, answer and label of theirs."""
+    opened: accounts.Accounts = context.obj["book"]
+    person = opened.named(name)
+    if not yes:
+        click.confirm(f"Delete {person.name} and all of their pictures for good?", abort=True)
+    service = wiring.service(options.settings(store=context.meta["store"]))
+    while images := service.index.page(Filter(owner=person.id), limit=500):
+        service.remove([image.id for image in images])
+    opened.erase(person)
+    opened.note("account erased", by=None, on=person.id, address="command line")
+
+
+def _password(*, from_stdin: bool) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if from_stdin else secrets.token_urlsafe(12)
