@@ -1,0 +1,46 @@
+"""`legibly evaluate`: scores a model on labelled pictures."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from legibly import datasets, evaluation, wiring
+from legibly.cli import options
+from legibly.vision.reading import Reader
+
+
+@click.command("evaluate")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
+@click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
+@click.option(
+    "--crops", is_flag=True, help="Feed crops straight to the network; without it pictures go the whole path."
+)
+@click.option("--compare", help="Another pack to read the same pictures: adds an exact McNemar test.")
+def command(*, dataset: Path, as_json: bool, model: str | None, crops: bool, compare: str | None) -> None:
+    """Score a model on DATASET: a folder with labels.csv, an …-images-idx3-ubyte file, or a folder of class folders."""
+    reader = wiring.reader(options.settings(model=model))
+    outcomes = _outcomes(reader, dataset, crops=crops)
+    made = evaluation.report(outcomes, model=reader.model, dataset=str(dataset))
+    if compare:
+        rival = wiring.reader(options.settings(model=compare))
+        others = _outcomes(rival, dataset, crops=crops)
+        theirs = evaluation.report(others, model=rival.model, dataset=str(dataset))
+        made["compare"] = {
+            "model": rival.model.to_json(),
+            "exact": theirs["exact"],
+            **evaluation.mcnemar(outcomes, others),
+        }
+    click.echo(json.dumps(made) if as_json else "\n".join(evaluation.lines(made)))
+
+
+def _outcomes(reader: Reader, dataset: Path, *, crops: bool) -> list[evaluation.Outcome]:
+    if crops:
+        return evaluation.run_crops(reader, dataset)
+    samples = datasets.samples(dataset)
+    if not sys.stderr.isatty():
+        return evaluation.run(reader, samples)
+    with click.progressbar(length=len(samples), label=str(dataset), file=sys.stderr) as bar:
+        return evaluation.run(reader, samples, tick=lambda: bar.update(1))
