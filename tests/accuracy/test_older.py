@@ -20,13 +20,18 @@ def _count(data: bytes) -> tuple[older.Counts, list[tuple[int, str]]]:
     return counts, bad
 
 
-@given(st.lists(st.lists(st.tuples(classes, classes), max_size=4), min_size=1, max_size=30), st.integers(3, 40))
-def test_every_pair_of_every_line_counts(lines: list[list[tuple[str, str]]], chunk: int) -> None:
-    """Lines of any number of pairs, blocks of any size: what goes in comes out."""
+@given(
+    st.lists(st.lists(st.tuples(classes, classes), max_size=9), min_size=1, max_size=30),
+    st.sampled_from([3, 40, 400]),
+    st.sampled_from([0, 24]),
+)
+def test_every_pair_of_every_line_counts(lines: list[list[tuple[str, str]]], chunk: int, long: int) -> None:
+    """Lines of any number of pairs, blocks of any size, counted at once or not: what goes in comes out."""
     text = "\n".join(",".join(f"{predicted},{actual}" for predicted, actual in line) for line in lines)
     counts = older.Counts()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(older, "CHUNK_BYTES", chunk)
+        patch.setattr(older, "LONG_LINE", long)
         older.count(io.BytesIO(text.encode()), name="f", counts=counts, bad=lambda *_: None)
     expected = older.Counts()
     expected.pairs.update(pair for line in lines for pair in line)
@@ -41,6 +46,15 @@ def test_odd_lines_are_named_by_file_and_number() -> None:
     assert "3 fields" in bad[0][1]
     assert counts.malformed == 4
     assert counts.table().skipped["malformed"] == 4
+
+
+@pytest.mark.parametrize("line", ["7,7,1,1,2,2,3,3,4,4,5,5,6,6", " 7 ,7\t,1,1,2,2,3,3,4,4,5,5,6,6\r"])
+@pytest.mark.parametrize("odd", ["7,7,1,1,2,2,3,3,4,4,5,5,6", "7,7,1,1,2,2,3,3,4,4,5,,6,6"])
+def test_a_bad_line_among_long_ones_is_found(line: str, odd: str) -> None:
+    """Where lines are long and counted at once, a bad one is still named by its number."""
+    counts, bad = _count(f"{line}\n{line}\n{odd}\n{line}".encode())
+    assert [number for number, _ in bad] == [3]
+    assert dict(counts.pairs) == {(digit, digit): 3 for digit in "7123456"}
 
 
 @pytest.mark.parametrize(
