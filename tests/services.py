@@ -55,12 +55,7 @@ def running(command: list[str], *, log: Path, env: dict[str, str] | None = None,
     """Run a server in a process group of its own until the block ends."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=env,
-            start_new_session=True,
-            **options,
+            command, stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True, **options
         )
         try:
             yield process.pid
@@ -140,7 +135,10 @@ def postgres(folder: Path) -> Iterator[str]:
             path.chmod(0o755)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
     subprocess.run(
-        [str(tools / "initdb"), "-D", str(data), "-U", "legibly", "-A", "trust", "-N"], check=True, capture_output=True, **user
+        [str(tools / "initdb"), "-D", str(data), "-U", "legibly", "-A", "trust", "-N"],
+        check=True,
+        capture_output=True,
+        **user,
     )
     command = [str(tools / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
     with running(command, log=folder / "postgres.log", **user):
