@@ -29,6 +29,7 @@ class Buckets:
             return wait
 
     def give_back(self, name: str) -> None:
-        """Fill a bucket again: whoever had it has shown who they are."""
+        """Put the last one back: it shall not count."""
         with self._lock:
-            self._levels.pop(name, None)
+            level, at = self._levels.get(name, (self._rate, self._clock()))
+            self._levels[name] = (min(self._rate, level + 1), at)

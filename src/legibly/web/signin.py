@@ -81,6 +81,7 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
             problem = "Name and password do not fit together."
             return pages.render(request, "login.html", status=401, next=safe_path(next), name=name, problem=problem)
         names.give_back(name.casefold())
+        addresses.give_back(address)
         accounts.note("signed in", by=account.id, address=address)
         response = RedirectResponse(safe_path(next), 303)
         _remember(request, response, account)

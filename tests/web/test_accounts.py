@@ -1,0 +1,224 @@
+"""Accounts over the real program: who comes in, what they see, and what is refused."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import services
+from server import Server
+
+PASSWORD = "four unrelated words"
+
+
+def legibly(folder: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the program."""
+    command = [sys.executable, "-m", "legibly", *words]
+    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with accounts: ada looks after it, ben and cleo write, rita reviews."""
+    folder = tmp_path_factory.mktemp("guarded")
+    for name, role in (("ada", "admin"), ("ben", "writer"), ("cleo", "writer"), ("rita", "reviewer")):
+        done = legibly(folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n")
+        assert done.returncode == 0, done.stderr
+    server = Server(folder, services.free_port(), environ={"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_RATE": "2000"})
+    server.start()
+    yield server
+    server.stop()
+
+
+@contextlib.contextmanager
+def signed_in(server: Server, name: str) -> Iterator[httpx.Client]:
+    """A browser of somebody who signed in."""
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        response = client.post("/login", data={"name": name, "password": PASSWORD, "next": "/history"})
+        assert (response.status_code, response.headers.get("location")) == (303, "/history"), response.text[:300]
+        yield client
+
+
+def upload(client: httpx.Client, picture: bytes) -> str:
+    """Upload a picture and return its id."""
+    response = client.post("/api/images?wait=20", content=picture, headers={"Content-Type": "image/png"})
+    assert response.status_code in (200, 202), response.text
+    return str(response.json()["id"])
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    """A white picture with a bar."""
+    from e2e.test_classify import png
+
+    return png(0)
+
+
+def test_serving_beyond_this_machine_needs_an_administrator(tmp_path: Path) -> None:
+    """Without one, `serve --host 0.0.0.0` says what to do and does not start; a password in the settings makes one."""
+    done = legibly(tmp_path, "serve", "--host", "0.0.0.0", "--port", str(services.free_port()))
+    assert done.returncode == 1
+    assert "legibly users add" in done.stderr
+    port = services.free_port()
+    environ = {**os.environ, "LEGIBLY_ADMIN_PASSWORD": PASSWORD}
+    command = [sys.executable, "-m", "legibly", "serve", "--host", "0.0.0.0", "--port", str(port)]
+    with services.running(command, log=tmp_path / "log", env=environ, cwd=tmp_path):
+        services.wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve")
+        assert httpx.get(f"http://127.0.0.1:{port}/api/images").status_code == 401
+    assert "admin\tadmin" in legibly(tmp_path, "users", "list").stdout
+
+
+def test_nobody_comes_in_unnamed(guarded: Server) -> None:
+    """Pages lead to the sign-in page and back; the API says 401; only health, static files and signing in are open."""
+    with httpx.Client(base_url=guarded.url) as client:
+        page = client.get("/history?wrong=true", headers={"Accept": "text/html"})
+        assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fhistory%3Fwrong%3Dtrue")
+        paths = ["/api/images", "/api/accuracy", "/api/live", "/metrics", "/openapi.json", "/history/download.zip"]
+        assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 401)
+        assert client.post("/api/images", content=b"x", headers={"Content-Type": "image/png"}).status_code == 401
+        assert {client.get(path).status_code for path in ("/healthz", "/login")} == {200}
+
+
+def test_writers_see_their_own_images_only(guarded: Server, picture: bytes) -> None:
+    """Another writer gets 404 for an image at every address of it, and it stands in none of their lists."""
+    with signed_in(guarded, "ben") as ben, signed_in(guarded, "cleo") as cleo, signed_in(guarded, "rita") as rita:
+        mine = upload(ben, picture)
+        assert ben.get(f"/api/images/{mine}").status_code == 200
+        tails = ["", "/original", "/items/0/input.png", "/items/0/explanation.png"]
+        paths = [f"/api/images/{mine}{tail}" for tail in tails]
+        paths += [f"/images/{mine}", f"/images/{mine}/picture", f"/images/{mine}/items/0/picture"]
+        assert {cleo.get(path).status_code for path in paths} == {404}
+        assert cleo.put(f"/api/images/{mine}/label", json={"text": "7"}).status_code == 404
+        assert cleo.delete(f"/api/images/{mine}").status_code == 404
+        assert mine not in cleo.get("/api/images").text
+        assert mine not in cleo.post("/history/download.json", data={"ids": mine}).text
+        cleo.post("/history/delete", data={"ids": mine})
+        assert ben.get(f"/api/images/{mine}").status_code == 200
+        assert ben.put(f"/api/images/{mine}/label", json={"text": "1"}).status_code == 200
+        assert cleo.get("/api/accuracy").json()["pairs"] == 0
+        assert ben.get("/api/accuracy").json()["pairs"] == 1
+        assert rita.get(f"/api/images/{mine}").status_code == 200
+        assert ben.get("/api/review").status_code == 403
+        assert rita.get("/api/review").status_code == 200
+
+
+def test_only_administrators_look_after_people(guarded: Server) -> None:
+    """Others get 403; an administrator makes an account whose first password is shown once and works."""
+    with signed_in(guarded, "rita") as rita, signed_in(guarded, "ada") as ada:
+        assert rita.get("/people").status_code == 403
+        assert rita.post("/people", data={"name": "eve", "role": "admin"}).status_code == 403
+        shown = ada.post("/people", data={"name": "<b>dora</b>", "role": "writer"}).text
+        secret = re.search(r'id="secret">([^<]+)<', shown)
+        assert secret is not None
+        assert "<b>dora" not in shown
+        with httpx.Client(base_url=guarded.url) as dora:
+            done = dora.post("/login", data={"name": "<B>Dora</b>", "password": secret[1], "next": "//evil.example"})
+            assert (done.status_code, done.headers["location"]) == (303, "/")
+            assert dora.get("/history").status_code == 200
+        assert ada.post("/people", data={"name": "<b>DORA</b>", "role": "writer"}).status_code == 400
+        assert "account made" in ada.get("/people").text
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_other_sites_cannot_act_for_somebody(guarded: Server, picture: bytes, header: dict[str, str]) -> None:
+    """A form or a script of another site is refused although the browser sends the cookie along."""
+    with signed_in(guarded, "ben") as ben:
+        kind = {"Content-Type": "image/png"}
+        assert ben.post("/api/images", content=picture, headers={**kind, **header}).status_code == 403
+        assert ben.post("/logout", headers=header).status_code == 403
+        assert ben.get("/history").status_code == 200
+
+
+def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_password(guarded: Server) -> None:
+    """The cookie is signed, not to be read by scripts, and ends with the session, on the server too."""
+    with signed_in(guarded, "cleo") as cleo:
+        name, value = next(iter(cleo.cookies.items()))
+        with httpx.Client(base_url=guarded.url) as thief:
+            body, _, signature = value.partition(".")
+            for forged in (body, f"{body}.", f"{body}x.{signature}", f".{signature}", "é", "a.b.c"):
+                header = {"Cookie": f"{name}={forged}".encode()}
+                assert thief.get("/api/images", headers=header).status_code == 401  # type: ignore[arg-type]
+            header = {"Cookie": f"{name}={value}".encode()}
+            assert thief.get("/api/images", headers=header).status_code == 200  # type: ignore[arg-type]
+            assert cleo.post("/logout").status_code == 303
+            assert thief.get("/api/images", headers=header).status_code == 401  # type: ignore[arg-type]
+    with signed_in(guarded, "cleo") as one, signed_in(guarded, "cleo") as other:
+        changed = one.post("/account/password", data={"old": PASSWORD, "new": PASSWORD + " more"})
+        assert changed.status_code == 200
+        cookie = changed.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        assert one.get("/api/images").status_code == 200
+        assert other.get("/api/images").status_code == 401
+        one.post("/account/password", data={"old": PASSWORD + " more", "new": PASSWORD})
+
+
+def test_tokens_allow_their_scopes_until_they_are_revoked(guarded: Server, picture: bytes) -> None:
+    """A token's secret is shown once; it does what its scopes say, never touches accounts, and ends when revoked."""
+    with signed_in(guarded, "ben") as ben:
+        shown = ben.post("/account/tokens", data={"name": "script", "scopes": ["read"], "days": "1"}).text
+        secret = re.search(r'id="secret">([^<]+)<', shown)
+        assert secret is not None
+        assert secret[1] not in ben.get("/account").text
+        with httpx.Client(base_url=guarded.url, headers={"Authorization": f"Bearer {secret[1]}"}) as script:
+            assert script.get("/api/images").status_code == 200
+            kind = {"Content-Type": "image/png"}
+            assert script.post("/api/images", content=picture, headers=kind).status_code == 403
+            assert script.get("/account").status_code == 403
+            assert script.post("/account/erase", data={"password": PASSWORD}).status_code == 403
+            revoke = re.search(r"/account/tokens/([^/]+)/revoke", ben.get("/account").text)
+            assert revoke is not None
+            ben.post(f"/account/tokens/{revoke[1]}/revoke")
+            assert script.get("/api/images").status_code == 401
+
+
+def test_guessing_is_slow(guarded: Server) -> None:
+    """A thousand tries a minute are not: after a few, 429 says when to come back, for the right password too."""
+    with httpx.Client(base_url=guarded.url) as guesser:
+        answers = [guesser.post("/login", data={"name": "nobody", "password": f"x{n}"}) for n in range(8)]
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes) -> None:
+    """Account, pictures and records go from store and index; others' stay; nothing of the name is left."""
+    done = legibly(guarded.folder, "users", "add", "zoe", "--password-stdin", given=PASSWORD + "\n")
+    assert done.returncode == 0
+    services.wait_for(lambda: "zoe" in legibly(guarded.folder, "users", "list").stdout, what="the account")
+    import time
+
+    time.sleep(2.1)  # the server reads the store every two seconds
+    with signed_in(guarded, "zoe") as zoe, signed_in(guarded, "ben") as ben:
+        others, mine = upload(ben, picture), upload(zoe, picture)
+        zoe.put(f"/api/images/{mine}/label", json={"text": "1"})
+        data = zoe.get("/account/data.json").json()
+        assert [image["id"] for image in data["images"]] == [mine]
+        assert zoe.post("/account/erase", data={"password": "wrong"}).status_code == 403
+        assert zoe.post("/account/erase", data={"password": PASSWORD}).status_code == 200
+        assert zoe.get("/api/images").status_code == 401
+        assert ben.get(f"/api/images/{others}").status_code == 200
+    left = [path for path in guarded.objects.rglob("*") if path.is_file() and "deletions" not in str(path)]
+    assert not [path for path in left if mine in path.name or (b"zoe" in path.read_bytes())]
+
+
+def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: Path) -> None:
+    """A name that somebody pointed at 127.0.0.1 opens nothing (DNS rebinding); LEGIBLY_HOSTS adds names."""
+    server = Server(tmp_path, services.free_port(), environ={"LEGIBLY_HOSTS": "legibly.example"})
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url) as client:
+            answers = {
+                host: client.get("/api/images", headers={"Host": host}).status_code
+                for host in ("evil.example", "localhost:1234", "[::1]:80", "legibly.example", "LEGIBLY.example:443", "")
+            }
+        expected = {"evil.example": 403, "localhost:1234": 200, "[::1]:80": 200, "legibly.example": 200}
+        assert answers == {**expected, "LEGIBLY.example:443": 200, "": 403}
+    finally:
+        server.stop()
