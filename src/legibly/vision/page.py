@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from legibly.vision import find, glyphs, lattice, normalise, paper, rows, rules
 
@@ -17,6 +18,8 @@ POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
 TURN_FROM = 3
 """A page is turned by quarters only if it holds at least so many digits: a 6 alone may be a 9 alone."""
+GLANCE_PIXELS, GLANCE_HEIGHT = 180_000, 36
+"""A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 SURE = 0.6
@@ -57,7 +60,29 @@ class Page:
 
 
 def see(pixels: Pixels, judge: Judge) -> Page:
-    """Find and judge everything in a picture (H, W) or (H, W, 3) uint8."""
+    """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
+
+    A large picture is looked at reduced first, and as it is where that shows small digits or convinces little.
+    """
+    factor = min(int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64)
+    if factor > 1:
+        glance = _look(np.asarray(Image.fromarray(pixels).reduce(factor)), judge)
+        if glance.height >= GLANCE_HEIGHT and glance.merit > -SURE:
+            return _enlarged(glance, factor, pixels.shape)
+    return _look(pixels, judge)
+
+
+def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
+    """A page that was seen reduced, its boxes in pixels of the picture as it is."""
+
+    def box(one: Found) -> Found:
+        left, top, right, bottom = (factor * side for side in one.box)
+        return replace(one, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
+
+    return Page(tuple(tuple(box(one) for one in row) for row in page.rows), page.certainty, page.height * factor)
+
+
+def _look(pixels: Pixels, judge: Judge) -> Page:
     ink = paper.find_ink(pixels)
     page = _page(ink, judge)
     if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import components, glyphs, paper
+from legibly.vision import components, glyphs, paper, planes
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -62,7 +62,7 @@ def _pen_strength(ink: paper.Ink) -> float:
     """How dark the pen is: of its full strength by blocks, the level that a tenth of the inked ones reach."""
     strength = paper.strength(ink.values)
     inked = strength[strength > max(6.0 * ink.noise, paper.FAINTEST)]
-    return float(np.quantile(inked, 0.9)) if inked.size else 0.0
+    return planes.quantiles(inked, 0.9)[0] if inked.size else 0.0
 
 
 def _either(across: Mask | None, down: Mask | None) -> Mask | None:

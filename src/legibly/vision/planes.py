@@ -1,0 +1,96 @@
+"""Arithmetic on planes of grey: running maxima and means, thresholds, quantiles, noise. All (H, W) float32."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Plane = TypeVar("Plane", Floats, NDArray[np.bool_])
+SAMPLE = 8192
+
+
+def dilate(plane: Plane, size: int) -> Plane:
+    """The largest value in a square window of odd `size`, cut off at the borders."""
+    return _slide(_slide(plane, size, 0), size, 1)
+
+
+def _slide(plane: Plane, size: int, axis: int) -> Plane:
+    """A running maximum along one axis, by doubling."""
+    half = size // 2
+    length = plane.shape[axis]
+    shape = (length + 2 * half, plane.shape[1]) if axis == 0 else (plane.shape[0], length + 2 * half)
+    lowest: float | bool = False if plane.dtype == np.bool_ else -np.inf
+    wide = np.full(shape, lowest, plane.dtype)
+    if axis == 0:
+        wide[half : half + length] = plane
+    else:
+        wide[:, half : half + length] = plane
+    covered = 1
+    while covered < size:
+        step = min(covered, size - covered)
+        count = wide.shape[axis] - step
+        ahead = wide[step:] if axis == 0 else wide[:, step:]
+        here = wide[:count] if axis == 0 else wide[:, :count]
+        wide = np.maximum(here, ahead)
+        covered += step
+    return wide[:length] if axis == 0 else wide[:, :length]
+
+
+def close(plane: Floats, size: int) -> Floats:
+    """Fill dark features narrower than `size` with the brightness around them."""
+    return -dilate(-dilate(plane, size), size)
+
+
+def box(plane: Floats, size: int) -> Floats:
+    """The mean over a square window of odd `size`, edges repeated."""
+    half = size // 2
+    height, width = plane.shape
+    rows = np.clip(np.arange(-half - 1, height + half), 0, height - 1)
+    columns = np.clip(np.arange(-half - 1, width + half), 0, width - 1)
+    down = np.cumsum(plane[rows], axis=0, dtype=np.float64)
+    summed = down[size:] - down[:-size]
+    across = np.cumsum(summed[:, columns], axis=1)
+    return ((across[:, size:] - across[:, :-size]) / (size * size)).astype(np.float32)
+
+
+def otsu(plane: Floats) -> float:
+    """The level that best parts dark from bright (Otsu 1979)."""
+    low, high = float(plane.min()), float(plane.max())
+    if high - low < 1e-3:
+        return low
+    counts, edges = np.histogram(plane, bins=64, range=(low, high))
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    below = np.cumsum(counts).astype(np.float64)
+    mass = np.cumsum(counts * middle)
+    above = below[-1] - below
+    gap = mass / np.maximum(below, 1) - (mass[-1] - mass) / np.maximum(above, 1)
+    return float(edges[int(np.argmax(below * above * gap**2)) + 1])
+
+
+def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
+    """The values below which these shares lie, from some thousand of them: partitioning stalls on many equal values."""
+    flat = values.ravel()
+    ordered = np.sort(flat[:: max(1, flat.size // SAMPLE)])
+    return tuple(float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in shares)
+
+
+def skew(plane: Floats, least: float) -> float:
+    """The skewness of a plane; a deviation below `least` counts as `least`."""
+    centred = (plane - plane.mean()) / max(float(plane.std()), least)
+    return float(np.mean(centred * centred * centred))
+
+
+def grain(values: Floats) -> float:
+    """The standard deviation of what changes from pixel to pixel: noise that smoothing takes out."""
+    rows = values[:: max(1, values.shape[0] // 64)]
+    if rows.shape[1] < 3:
+        return 0.0
+    return 0.49 * quantiles(np.abs(rows[:, 2:] - rows[:, :-2]), 0.85)[0]  # 1 / (1.44 √2)
+
+
+def noise(values: Floats) -> float:
+    """The standard deviation of blank paper, from what lies below the median: ink lies above only."""
+    # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the middle.
+    low, quarter, middle = quantiles(values, 0.01, 0.25, 0.5)
+    return max(1.4826 * (middle - quarter), (middle - low) / 2.33)
