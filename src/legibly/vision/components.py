@@ -34,7 +34,8 @@ class Components:
 
     def paint(self, chosen: Mask) -> Mask:
         """A mask (H, W) of the components for which `chosen` (one a component) holds."""
-        return _paint(self.shape, self, chosen[self.label])
+        keep = chosen[self.label]
+        return _paint(self.shape, self.row[keep], self.start[keep], self.stop[keep])
 
     def cut(self, members: Ints, box: tuple[int, int, int, int]) -> Mask:
         """A mask of `box` (left, top, right, bottom) with the ink of some components only."""
@@ -43,11 +44,9 @@ class Components:
         runs = slice(first, last)
         keep = np.isin(self.label[runs], members)
         height, width = bottom - top, right - left
-        steps = np.zeros(height * (width + 1), np.int8)
-        base = (self.row[runs][keep] - top) * (width + 1) - left
-        np.add.at(steps, base + np.maximum(self.start[runs][keep], left), 1)
-        np.add.at(steps, base + np.minimum(self.stop[runs][keep], right), -1)
-        return np.cumsum(steps, dtype=np.int8).reshape(height, width + 1)[:, :width] > 0
+        start = np.maximum(self.start[runs][keep], left) - left
+        stop = np.minimum(self.stop[runs][keep], right) - left
+        return _paint((height, width), self.row[runs][keep] - top, start, stop)
 
     def total(self, values: Floats) -> NDArray[np.float64]:
         """The sum of `values` (H, W) over each component."""
@@ -121,10 +120,11 @@ def _join(nodes: int, one: Ints, other: Ints) -> tuple[Ints, int]:
     return (np.cumsum(roots) - 1)[parent], int(roots.sum())
 
 
-def _paint(shape: tuple[int, int], parts: Components, keep: Mask) -> Mask:
-    height, width = shape
-    steps = np.zeros(height * (width + 1), np.int8)
-    base = parts.row[keep] * (width + 1)
-    steps[base + parts.start[keep]] += 1
-    steps[base + parts.stop[keep]] -= 1
-    return np.cumsum(steps, dtype=np.int8).reshape(height, width + 1)[:, :width] > 0
+def _paint(shape: tuple[int, int], row: Ints, start: Ints, stop: Ints) -> Mask:
+    """A mask with the pixels of some runs set."""
+    length = np.maximum(stop - start, 0)
+    before = np.cumsum(length) - length
+    pixels = np.repeat(row * shape[1] + start - before, length) + np.arange(int(length.sum()))
+    mask = np.zeros(shape[0] * shape[1], np.bool_)
+    mask[pixels] = True
+    return mask.reshape(shape)

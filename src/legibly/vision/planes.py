@@ -45,13 +45,25 @@ def close(plane: Floats, size: int) -> Floats:
 def box(plane: Floats, size: int) -> Floats:
     """The mean over a square window of odd `size`, edges repeated."""
     half = size // 2
-    height, width = plane.shape
-    rows = np.clip(np.arange(-half - 1, height + half), 0, height - 1)
-    columns = np.clip(np.arange(-half - 1, width + half), 0, width - 1)
-    down = np.cumsum(plane[rows], axis=0, dtype=np.float64)
-    summed = down[size:] - down[:-size]
-    across = np.cumsum(summed[:, columns], axis=1)
-    return ((across[:, size:] - across[:, :-size]) / (size * size)).astype(np.float32)
+    wide = np.pad(plane, half, mode="edge")
+    summed = _sum(np.ascontiguousarray(_sum(wide, size).T), size)
+    return np.multiply(summed.T, np.float32(1.0 / (size * size)), dtype=np.float32)
+
+
+def _sum(plane: Floats, size: int) -> Floats:
+    """Sums over `size` rows, for every place where these fit, by doubling: running totals are slow down columns."""
+    count = len(plane) - size + 1
+    power, covered, at = plane, 1, 0
+    total = np.zeros((count, plane.shape[1]), np.float32)
+    while size:
+        if size & 1:
+            total += power[at : at + count]
+            at += covered
+        size >>= 1
+        if size:
+            power = power[:-covered] + power[covered:]
+            covered *= 2
+    return total
 
 
 def otsu(plane: Floats) -> float:
