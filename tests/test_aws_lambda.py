@@ -1,6 +1,7 @@
 """The function: light to import, and right in Lambda's own runtime client."""
 
 import http.server
+import importlib.util
 import json
 import os
 import queue
@@ -82,7 +83,8 @@ class RuntimeApi:
 @pytest.fixture
 def function(tmp_path: Path) -> Iterator[RuntimeApi]:
     """The handler in `awslambdaric`, over the folder `tmp_path/store`."""
-    pytest.importorskip("awslambdaric")
+    if importlib.util.find_spec("awslambdaric") is None:
+        services.missing("awslambdaric", "make test-all")
     api = RuntimeApi()
     environ = {
         "PATH": os.environ["PATH"],
@@ -120,6 +122,7 @@ def came(key: str) -> str:
     return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "aws:s3", "s3": s3}]})
 
 
+@pytest.mark.service("awslambdaric")
 def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_path: Path) -> None:
     """A batch with a good picture, rubbish and a broken message: one record, one failure, one message to retry."""
     images = tmp_path / "store" / "images"
@@ -137,6 +140,7 @@ def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_pa
     assert '"message_id": "m2"' in log
 
 
+@pytest.mark.service("awslambdaric")
 def test_an_event_that_is_none_fails_loudly(function: RuntimeApi) -> None:
     """Called with something that is no event, the function reports an error instead of a success."""
     function.events.put({"hello": "world"})
