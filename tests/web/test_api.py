@@ -162,7 +162,7 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
     """A listener hears of a new reading and of its label, in order, and can go on where it left off."""
     heard: list[dict[str, Any]] = []
     numbers: list[str] = []
-    listening = threading.Event()
+    listening, hearing = threading.Event(), threading.Event()
 
     def listen() -> None:
         with httpx.stream("GET", f"{server.url}/api/live", timeout=20) as stream:
@@ -172,6 +172,7 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
                     numbers.append(line[4:])
                 if line.startswith("data: "):
                     heard.append(json.loads(line[6:]))
+                    hearing.set()
                     if len(heard) == 2:
                         return
 
@@ -179,6 +180,7 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
     thread.start()
     assert listening.wait(10)
     image = upload(client, pictures.png())
+    assert hearing.wait(10)  # two changes within a moment may be told as one
     client.put(f"/api/images/{image['id']}/label", json={"text": "7"})
     thread.join(20)
     assert [one["label"] and one["label"]["text"] for one in heard] == [None, "7"]
