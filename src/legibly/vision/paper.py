@@ -96,6 +96,8 @@ def _polarity(thumb: Floats) -> tuple[bool, float]:
     whatever the light. What lies along the border is paper more often than not.
     """
     plane = thumb if thumb.ndim == 2 else thumb.mean(axis=2)
+    if max(plane.shape) > THUMB_SIDE / 2:
+        plane = np.asarray(Image.fromarray(plane).reduce(2), np.float32)
     skews = []
     for share in (0.3, 0.12):
         flat = plane - planes.box(plane, _window(plane.shape, share))
@@ -198,5 +200,5 @@ def strength(values: Floats) -> Floats:
     rows, columns = -(-height // block), -(-width // block)
     padded = np.full((rows * block, columns * block), -1.0, np.float32)
     padded[:height, :width] = values
-    peaks = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
+    peaks = padded.reshape(rows, block, columns * block).max(axis=1).reshape(rows, columns, block).max(axis=2)
     return planes.dilate(peaks, 5)

@@ -24,7 +24,7 @@ MOST_LINES = 60
 
 def clean(ink: paper.Ink) -> paper.Ink:
     """The ink without lines that run through the picture; strokes that cross them stay whole."""
-    if min(ink.mask.shape) < LEAST_SIDE:
+    if min(ink.mask.shape) < LEAST_SIDE or not _many_thin(ink.mask):
         return ink
     if _ruled(ink.mask):
         # Print is mostly fainter than a pen: what falls below half the pen's strength goes first.
@@ -38,6 +38,16 @@ def clean(ink: paper.Ink) -> paper.Ink:
         return ink
     values = np.where(glyphs.spread(gone, 1) & ~(ink.mask & ~gone), np.minimum(ink.values, 0.0), ink.values)
     return replace(ink, values=values.astype(np.float32), mask=ink.mask & ~gone)
+
+
+def _many_thin(mask: Mask) -> bool:
+    """Whether enough of the mask is thin at all for a line: most pictures of digits end here."""
+    thickest = max(3, round(THIN * max(mask.shape)))
+    for plane in (mask, np.ascontiguousarray(mask.T)):
+        _, start, stop = components.runs(plane)
+        if np.count_nonzero(stop - start <= thickest) >= COVERED * plane.shape[0]:
+            return True
+    return False
 
 
 def _ruled(mask: Mask) -> bool:
