@@ -47,6 +47,15 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str 
     FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
 
 
+def select_settled(*, dialect: str, relation: str, named: bool = True) -> str:
+    """A query for settled Parquet files, which hold whole pairs in known types; not `named`: without the images."""
+    kinds = {"confidence": "number", "labelled_at": "time"}
+    image = "image" if named else "CAST(NULL AS VARCHAR(65535)) AS image"
+    return f"""SELECT {image}, model, source, predicted, actual, {_millionths(kinds)} AS millionths,
+      {_us(kinds, MICROSECONDS[dialect])} AS us, '' AS flaw
+    FROM {relation}"""  # noqa: S608  (as above)
+
+
 def kept(kinds: Mapping[str, str]) -> str:
     """What a pair has beyond the columns of pairs.sql, for `extra`: its exact confidence and its writer."""
     confidence = _number(kinds) if "confidence" in kinds else "CAST(NULL AS DOUBLE)"

@@ -5,11 +5,11 @@ depends on the order of addition is an integer: confidence is summed in milliont
 """
 
 import bisect
-from collections import Counter
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DAY_US = 86_400_000_000
 UNDATED_US = -1_000_000 * DAY_US
@@ -88,30 +88,30 @@ def in_millionths(confidence: object) -> int:
     return NO_CONFIDENCE
 
 
+@functools.cache
 def day_name(day_us: int) -> str:
     """`2026-11-22`, or nothing for undated pairs and days beyond the calendar."""
     try:
-        return "" if day_us < 0 else (EPOCH + timedelta(microseconds=day_us)).strftime("%Y-%m-%d")
+        return "" if day_us < 0 else (EPOCH + timedelta(microseconds=day_us)).date().isoformat()
     except OverflowError:
         return ""
 
 
-def collect(rows: Iterable[Counted], reads: Iterable[Read] = ()) -> Table:
-    """Sort an engine's rows into cells, skipped ones and labels taken back."""
-    counts: Counter[tuple[str, str, str, str, str, int]] = Counter()
-    sums: Counter[tuple[str, str, str, str, str, int]] = Counter()
+def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
+    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back."""
+    counts: dict[tuple[str, str, str, str, str, int], tuple[int, int]] = {}
     skipped = dict.fromkeys(FLAWS, 0)
     taken_back = 0
-    for row in rows:
-        if row.flaw:
-            skipped[row.flaw] = skipped.get(row.flaw, 0) + row.n
-        elif row.actual is None:
-            taken_back += row.n
+    for day_us, model, source, predicted, actual, flaw, lower, n, millionths in rows:
+        if flaw:
+            skipped[flaw] += n
+        elif actual is None:
+            taken_back += n
         else:
-            key = (day_name(row.day_us), row.model, row.source, row.predicted, row.actual, row.bin)
-            counts[key] += row.n
-            sums[key] += row.millionths
-    cells = tuple(sorted(Cell(*key, n, sums[key]) for key, n in counts.items()))
+            key = (day_name(day_us), model, source, predicted, actual, lower)
+            known = counts.get(key)
+            counts[key] = (known[0] + n, known[1] + millionths) if known else (n, millionths)
+    cells = tuple(Cell(*key, *counts[key]) for key in sorted(counts))
     return Table(cells, tuple(sorted(reads)), taken_back, skipped)
 
 

@@ -51,7 +51,7 @@ def table(
     with connected(base, environ=environ, limits=limits) as connection:
         put_deleted(connection, plan.deleted)
         _pairs(connection, plan, base)
-        rows = [cells.Counted(*row) for row in run(connection, sql("pairs.sql"))]
+        rows = run(connection, sql("pairs.sql"))
         return cells.collect(rows, _reads(connection, plan, base) if reads else ())
 
 
@@ -61,6 +61,8 @@ def connected(base: str, *, environ: Mapping[str, str], limits: Limits) -> Itera
     with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
         config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
         config |= {"preserve_insertion_order": False, "autoinstall_known_extensions": False}
+        # It would keep every settled pair in memory, because the query names them twice.
+        config |= {"disabled_optimizers": "common_subplan"}
         if limits.threads:
             config["threads"] = limits.threads
         with duckdb.connect(config=config) as connection:
@@ -104,28 +106,36 @@ def _kind(kind: str) -> str:
 
 def _pairs(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
     """Provide fresh, settled and touched."""
-    nothing = f"CREATE TEMP TABLE {{}} ({COLUMNS})"
-    parts = [from_parquet(connection, plan.parquet, base)] if plan.parquet else []
     if plan.lines:
         run(connection, f"CREATE TEMP TABLE lines AS {from_lines(plan.lines, base)}")
-        parts.append("SELECT * FROM lines")
-    fresh = " UNION ALL ".join(parts)
-    if not fresh:
-        run(connection, nothing.format("fresh"))
+    parquet = from_parquet(connection, plan.parquet, base) if plan.parquet else ""
+    split = parquet and not plan.settled and _rows(connection, plan.parquet, base) >= SPLIT_FROM_ROWS
+    if split:
+        _find_several(connection, plan, base)
+    several = "hash(image) IN (SELECT h FROM several)" if split else "TRUE"
+    parts = [f"{parquet} WHERE {several}"] if parquet else []
+    parts += [f"SELECT * FROM lines WHERE {several}"] if plan.lines else []  # noqa: S608  (no input in it)
+    _provide(connection, "fresh", parts)
     if plan.settled:
-        run(connection, f"CREATE TEMP VIEW settled AS {from_parquet(connection, plan.settled, base)}")
-    if fresh and not plan.settled and plan.parquet and _rows(connection, plan.parquet, base) >= SPLIT_FROM_ROWS:
-        _split(connection, fresh)
+        relation = f"read_parquet({paths(plan.settled, base)}, union_by_name = true, hive_partitioning = false)"
+        # Where nothing refers to an image, its name need not even be read: it is most of the file.
+        named = bool(parts or plan.deleted)
+        parts = [canonical.select_settled(dialect="duckdb", relation=relation, named=named)]
     else:
-        if fresh:
-            run(connection, f"CREATE TEMP VIEW fresh AS {fresh}")
-        if not plan.settled:
-            run(connection, nothing.format("settled"))
-    if fresh and plan.settled:
-        touched = "SELECT DISTINCT image, model FROM fresh WHERE flaw = ''"
-        run(connection, f"CREATE TEMP TABLE touched AS {touched}")
+        single = "hash(image) NOT IN (SELECT h FROM several)"
+        parts = [f"{parquet} WHERE {single}"] if split else []
+        parts += [f"SELECT * FROM lines WHERE {single}"] if split and plan.lines else []  # noqa: S608
+    _provide(connection, "settled", parts)
+    run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
+    if plan.settled and (plan.lines or plan.parquet):
+        run(connection, "INSERT INTO touched SELECT DISTINCT image, model FROM fresh WHERE flaw = ''")
+
+
+def _provide(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[str]) -> None:
+    if parts:
+        run(connection, f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(parts)}")
     else:
-        run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
+        run(connection, f"CREATE TEMP TABLE {name} ({COLUMNS})")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
@@ -133,16 +143,17 @@ def _rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str)
     return int(found[0][0])
 
 
-def _split(connection: duckdb.DuckDBPyConnection, fresh: str) -> None:
+def _find_several(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
     """Tell the images that have one pair from those that may have several, so that few rows have to be sorted.
 
     A hash that occurs once is an image that occurs once; whatever shares its hash with another row goes the exact
     way. So the answer does not depend on the hash, only the time does.
     """
-    run(connection, f"CREATE TEMP VIEW every AS {fresh}")
-    run(connection, "CREATE TEMP TABLE several AS SELECT hash(image) AS h FROM every GROUP BY 1 HAVING count(*) > 1")
-    run(connection, "CREATE TEMP VIEW fresh AS SELECT * FROM every WHERE hash(image) IN (SELECT h FROM several)")
-    run(connection, "CREATE TEMP VIEW settled AS SELECT * FROM every WHERE hash(image) NOT IN (SELECT h FROM several)")
+    relation = f"read_parquet({paths(plan.parquet, base)}, union_by_name = true, hive_partitioning = false)"
+    every = f"SELECT hash(image) AS h FROM {relation}"  # noqa: S608  (paths are quoted)
+    every += " UNION ALL SELECT hash(image) FROM lines" if plan.lines else ""
+    query = f"SELECT h FROM ({every}) GROUP BY 1 HAVING count(*) > 1"  # noqa: S608
+    run(connection, f"CREATE TEMP TABLE several AS {query}")
 
 
 def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:

@@ -59,7 +59,7 @@ def table(spark: SparkSession, plan: plans.Plan, *, base: str, reads: bool = Tru
     """Count the pairs of a plan whose keys lie under `base`. Raises Invalid for files that cannot be read."""
     try:
         _pairs(spark, plan, base)
-        rows = [cells.Counted(*row) for row in spark.sql(_sql("pairs.sql")).collect()]
+        rows = spark.sql(_sql("pairs.sql")).collect()
         return cells.collect(rows, _reads(spark, plan, base) if reads else ())
     except Exception as error:
         raise Invalid(f"Spark cannot read the pairs: {_brief(error)}", where=_culprit(error) or base) from error
@@ -72,7 +72,7 @@ def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
     if plan.lines:
         _lines(spark, plan.lines, base, PAIR_SCHEMA).createOrReplaceTempView("lines")
         parts.append(spark.sql(canonical.select(canonical.TEXT, dialect="spark", relation="lines")))
-    settled = _select(spark, plan.settled, base)
+    settled = _settled(spark, plan.settled, base)
     _union(spark, "fresh", parts, CANONICAL)
     _union(spark, "settled", settled, CANONICAL)
     if parts and settled:
@@ -166,6 +166,13 @@ def _select(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
         kinds = {name.lower(): _kind(kind) for name, kind in frame.dtypes}
         out.append(spark.sql(canonical.select(kinds, dialect="spark", relation="files")))
     return out
+
+
+def _settled(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFrame]:
+    if not keys:
+        return []
+    spark.read.parquet(*(f"{base.rstrip('/')}/{key}" for key in keys)).createOrReplaceTempView("files")
+    return [spark.sql(canonical.select_settled(dialect="spark", relation="files"))]
 
 
 def _kind(kind: str) -> str:
