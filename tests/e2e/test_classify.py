@@ -131,7 +131,8 @@ def test_names_are_text_wherever_they_show(server: Server, desktop: Page) -> Non
     """A file name with markup and Unicode is shown as it is, on every page that names it."""
     name = "<img src=x onerror='document.title=1'>' & ñ 数 +.png"
     desktop.goto(server.url)
-    desktop.locator("#files").set_input_files([{"name": name, "mimeType": "image/png", "buffer": png(0)}])
+    files: list[Any] = [{"name": name, "mimeType": "image/png", "buffer": png(0)}]
+    desktop.locator("#files").set_input_files(files)
     answers(desktop, "1")
     identity = call(server, "/api/images")["images"][0]["id"]
     for path in ("/", "/history", f"/images/{identity}"):

@@ -59,6 +59,15 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         headers = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
         return Response(data, headers=headers, media_type="image/webp")
 
+    @routes.get("/images/{image_id}/items/{number}/why")
+    def why(request: Request, image_id: str, number: int) -> JSONResponse:
+        """One sentence on why an item was read so; empty where this model gives none."""
+        image, state = _find(request, image_id), state_of(request)
+        explain = getattr(state.views, "explanation", None)
+        if explain is None or image.reading is None or image.reading.model != state.views.model:
+            return JSONResponse({"sentence": ""})
+        return JSONResponse({"sentence": explain(state.store.read(image.key), number).sentence})
+
 
 def own_report(request: Request, writer: str | None) -> dict[str, Any]:
     """The report of the caller's newest pictures, or of one writer among those that the caller may see."""

@@ -145,6 +145,8 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_pages(routes: APIRouter, pages: Pages) -> None:
+    drawn = charts_page.Drawn()
+
     @routes.get("/")
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
@@ -154,12 +156,17 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def accuracy(request: Request) -> Response:
         """The figures in plain words first."""
         values = _report(request)
-        return pages.render(request, "accuracy.html", **values, **charts_page.sections(values["report"]))
+        return pages.render(request, "accuracy.html", **values, **charts_page.sections(values["report"], drawn))
 
     @routes.get("/accuracy/panel")
     def panel(request: Request) -> Response:
         """The part of the accuracy that stands beside the answers, as a fragment."""
         return pages.render(request, "_accuracy_panel.html", **_report(request))
+
+    @routes.get("/about")
+    def about(request: Request) -> Response:
+        """What happens with pictures, what a confidence means, and how programs do the same."""
+        return pages.render(request, "about.html", base=str(request.base_url).rstrip("/"))
 
     @routes.get("/models")
     def models(request: Request) -> Response:

@@ -68,4 +68,5 @@ export function send(blob, { name = "picture.png", wait = 0, label: truth, write
 
 export const picture = (id, size) => `/images/${id}/picture?size=${size}`;
 export const input = (id, item) => `/api/images/${id}/items/${item}/input.png`;
+export const why = (id, item) => json(`/images/${id}/items/${item}/why`, { tries: 1 });
 export const explanation = (id, item) => `/api/images/${id}/items/${item}/explanation.png`;

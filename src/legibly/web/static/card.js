@@ -84,7 +84,9 @@ function why(image, chosen, item) {
     const rival = item.confused_with ?? "";
     const shown = make("img", { src: api.explanation(image.id, chosen), alt: say("why_alt", { label: item.label }), width: 168, height: 168 });
     shown.onerror = () => inside.replaceChildren(make("p", { class: "quiet" }, say("why_missing")));
-    const text = make("p", { class: "small" }, make("span", { class: "swatch" }), " ", say("why_for", { label: item.label }));
+    const told = make("span");
+    api.why(image.id, chosen).then((why) => why.sentence && told.append(why.sentence, make("br"))).catch(() => {});
+    const text = make("p", { class: "small" }, told, make("span", { class: "swatch" }), " ", say("why_for", { label: item.label }));
     if (rival) text.append(make("br"), make("span", { class: "swatch rival" }), " ", say("why_against", { rival }));
     if (item.legibility !== null && item.legibility !== undefined) text.append(make("br"), say("legibility", { percent: percent(item.legibility) }));
     inside.append(shown, text);
@@ -94,7 +96,7 @@ function why(image, chosen, item) {
 
 function detail(image, state, again) {
   const item = image.reading.items[state.chosen];
-  const more = make("button", { type: "button", class: "plain small", "aria-pressed": String(Boolean(state.all)), onclick: () => ((state.all = !state.all), again()) }, say(state.all ? "fewer" : "all_probabilities"));
+  const more = make("button", { type: "button", class: "link", "aria-expanded": String(Boolean(state.all)), onclick: () => ((state.all = !state.all), again()) }, say(state.all ? "fewer" : "all_probabilities"));
   const left = make("div", {}, bars(item, state.all), Object.keys(item.probabilities).length > 3 ? more : null);
   return [make("div", { class: "detail" }, left, saw(image, state.chosen)), why(image, state.chosen, item)];
 }

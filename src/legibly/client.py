@@ -1,0 +1,199 @@
+"""A small client of the HTTP contract, for scripts: typed results, and patience where the server asks for it.
+
+with Client("http://localhost:8000") as legibly:
+    print(legibly.read("seven.png").reading.text)
+"""
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from legibly import errors, records
+
+_AGAIN = (429, 502, 503, 504)
+_ERRORS: dict[int, type[errors.LegiblyError]] = {
+    400: errors.Invalid,
+    401: errors.Forbidden,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.TooLarge,
+    415: errors.NotAnImage,
+    422: errors.Unusable,
+}
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Client:
+    """A Legibly server. Methods raise the errors of `legibly.errors` by the server's status, Unavailable at the end.
+
+    `tries` counts attempts where the server is away or busy; uploads are tried again too, since a picture that came
+    twice does less harm than one that was lost. Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://localhost:8000",
+        *,
+        token: str | None = None,
+        timeout_seconds: float = 60.0,
+        tries: int = 5,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise errors.Invalid("the address of a server begins with http:// or https://.", where=url)
+        self._url, self._token, self._timeout_seconds = url.rstrip("/"), token, timeout_seconds
+        self._tries, self._sleep = tries, sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def read(
+        self,
+        picture: bytes | str | Path,
+        *,
+        label: str | None = None,
+        writer: str | None = None,
+        name: str | None = None,
+        wait_seconds: float = 30.0,
+    ) -> records.Image:
+        """Upload a picture, bytes or a file, and return it with its reading; still pending where that takes longer."""
+        path = None if isinstance(picture, bytes) else Path(picture)
+        data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+        body, kind = _form({"label": label, "writer": writer}, data, name or (path.name if path else "picture"))
+        sent = self._json("POST", f"/api/images?wait={min(wait_seconds, 30.0):g}", body=body, kind=kind)
+        return _image(sent)
+
+    def image(self, image_id: str) -> records.Image:
+        """One image."""
+        return _image(self._json("GET", f"/api/images/{image_id}"))
+
+    def images(self, **filters: str) -> Iterator[records.Image]:
+        """Every image that the filters of the contract want, newest first, page by page."""
+        after: str | None = None
+        while True:
+            query = urllib.parse.urlencode({**filters, "limit": "500", **({"after": after} if after else {})})
+            page = self._json("GET", f"/api/images?{query}")
+            yield from map(_image, page["images"])
+            after = page["next"]
+            if after is None:
+                return
+
+    def label(self, image_id: str, text: str | None) -> records.Image:
+        """Give an image its true text; None takes an earlier one back."""
+        body = json.dumps({"text": text}).encode()
+        return _image(self._json("PUT", f"/api/images/{image_id}/label", body=body, kind="application/json"))
+
+    def delete(self, image_id: str) -> None:
+        """Delete an image with every record of it."""
+        self._ask("DELETE", f"/api/images/{image_id}")
+
+    def original(self, image_id: str) -> bytes:
+        """The picture itself."""
+        return self._ask("GET", f"/api/images/{image_id}/original")
+
+    def accuracy(self) -> dict[str, Any]:
+        """The accuracy report of the contract."""
+        return self._json("GET", "/api/accuracy")
+
+    def legibility(self, writer: str | None = None) -> dict[str, Any]:
+        """One's own handwriting report, or that of one writer."""
+        query = f"?{urllib.parse.urlencode({'writer': writer})}" if writer else ""
+        return self._json("GET", f"/api/legibility{query}")
+
+    def _json(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
+        found = json.loads(self._ask(method, path, body=body, kind=kind))
+        if not isinstance(found, dict):
+            raise errors.Unavailable("the server answered with something else than was asked.", where=path)
+        return found
+
+    def _ask(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> bytes:
+        request, pause = self._request(method, path, body, kind), 0.5
+        for left in range(self._tries - 1, -1, -1):
+            asked = 0.0
+            try:
+                with urllib.request.urlopen(request, timeout=self._timeout_seconds) as got:  # noqa: S310 - checked above
+                    return bytes(got.read())
+            except urllib.error.HTTPError as error:
+                with error:
+                    problem, asked = _problem(error, self._url + path), _seconds(error.headers.get("Retry-After"))
+                    if error.code not in _AGAIN or not left:
+                        raise problem from None
+            except (OSError, http.client.HTTPException) as error:
+                if not left:
+                    raise errors.Unavailable(f"the server cannot be reached: {error}.", where=self._url) from error
+            self._sleep(min(asked or pause, _LONGEST_PAUSE_SECONDS))
+            pause *= 2
+        raise errors.Unavailable("nothing was tried.", where=self._url)
+
+    def _request(self, method: str, path: str, body: bytes | None, kind: str) -> urllib.request.Request:
+        headers = {"Accept": "application/json"}
+        if kind:
+            headers["Content-Type"] = kind
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        return urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310
+
+
+def _form(fields: dict[str, str | None], data: bytes, name: str) -> tuple[bytes, str]:
+    """A multipart form and its content type."""
+    mark = uuid.uuid4().hex
+    quoted = name.replace("\\", "_").replace('"', "%22").replace("\r", "").replace("\n", "")
+    parts = [
+        f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+        for key, value in fields.items()
+        if value is not None
+    ]
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+    parts.append(head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + data + b"\r\n")
+    return b"".join(parts) + f"--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
+
+
+def _image(data: dict[str, Any]) -> records.Image:
+    label, reading = data["label"], data["reading"]
+    return records.Image(
+        id=data["id"],
+        key="",
+        received_at=records.moment(data["received_at"]),
+        media_type=data["media_type"],
+        bytes=data["bytes"],
+        state=data["state"],
+        width=data["width"],
+        height=data["height"],
+        name=data.get("name"),
+        writer=data["writer"],
+        label=records.Label.from_json(label) if label else None,
+        reading=records.Reading.from_json(reading) if reading else None,
+        error=data["error"],
+    )
+
+
+def _seconds(header: str | None) -> float:
+    """What a Retry-After header asks for; 0 where it names a date or nothing."""
+    return float(header) if header and header.isdecimal() else 0.0
+
+
+def _problem(error: urllib.error.HTTPError, where: str) -> errors.LegiblyError:
+    """Our error for a problem document, or for whatever else a proxy answered."""
+    try:
+        told = json.loads(error.read())
+        detail = str(told.get("detail") or told.get("title") or error.reason)
+    except (ValueError, AttributeError):
+        detail = f"the server answered with status {error.code}."
+    kind = _ERRORS.get(error.code, errors.Unavailable)
+    if kind is errors.Forbidden:
+        return errors.Forbidden(detail, authenticated=error.code != 401, where=where)
+    return kind(detail, where=where)
