@@ -136,7 +136,9 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(engine: Engine, t
     (tmp_path / key).parent.mkdir(parents=True)
     rows = [cases.pair("a", "7", "7"), cases.pair("b", "1", "7"), cases.pair("c", "1", "1"), cases.pair("d", "1", "1")]
     text = ", ".join(f"({', '.join(_literal(v) for v in row.values())})" for row in rows)
-    duckdb.sql(f"SELECT * FROM (VALUES {text}) AS t({', '.join(rows[0])})").write_parquet(str(tmp_path / key))
+    duckdb.sql(
+        f"SELECT * REPLACE (labelled_at::TIMESTAMP AS labelled_at) FROM (VALUES {text}) AS t({', '.join(rows[0])})"
+    ).write_parquet(str(tmp_path / key))
     gone = f"{keys.PAIRS}date=2026-11-22/gone.jsonl"
     cases.put(tmp_path, gone, json.dumps(cases.pair("x", "1", "1")).encode())
     cases.put(
