@@ -30,6 +30,8 @@ def create_app(state: State) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # ours is drawn without scripts of others
+        redoc_url=None,
         max_body_size=state.settings.max_bytes + uploads.ALLOWANCE_BYTES,
     )
     app.state.legibly = state

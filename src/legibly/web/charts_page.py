@@ -6,6 +6,10 @@ from typing import Any
 from legibly.accuracy import charts
 from legibly.accuracy.report import Report
 
+_ENOUGH = 30
+"""Charts of fewer pairs would show little but their intervals."""
+_CHARTS = ("calibration", "selective", "by_day")
+
 
 class Drawn:
     """The charts of the newest report that was asked for: drawing takes a while, looking again shall not."""
@@ -31,4 +35,5 @@ def sections(report: Report, drawn: Drawn) -> dict[str, Any]:
         ("source", report["by_source"], "source"),
     ]
     classes = [row for row in report["classes"] if len(row["label"]) == 1]
-    return {"charts": drawn.of(report), "groups": groups, "classes": classes or report["classes"][:40]}
+    shown = drawn.of(report) if report["pairs"] >= _ENOUGH else dict.fromkeys(_CHARTS)
+    return {"charts": shown, "groups": groups, "classes": classes or report["classes"][:40]}

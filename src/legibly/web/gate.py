@@ -21,7 +21,7 @@ from legibly.web.caller import LOCAL, Caller
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/healthz", "/readyz", "/login", "/about", "/favicon.ico", "/manifest.webmanifest", "/api/events/s3", "/join")
-_OPEN_FOLDERS = ("/static/", "/v2/health/")
+_OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

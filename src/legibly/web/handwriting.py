@@ -37,7 +37,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         weights = {row["digit"]: row["legibility"]["value"] for row in found["digits"]}
         return pages.render(request, "practice.html", weights=weights, writer=writer or "")
 
-    @routes.get("/api/legibility", include_in_schema=True, tags=["accuracy"])
+    @routes.get("/api/legibility", tags=["accuracy"])
     def get_legibility(request: Request, writer: _WRITER = None) -> JSONResponse:
         """The caller's own handwriting report: for each digit its legibility, trend, examples and advice."""
         return JSONResponse(own_report(request, writer))

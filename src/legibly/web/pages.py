@@ -1,14 +1,17 @@
 """The HTML pages: rendered on the server, alive through a little JavaScript over the same API that everybody has."""
 
 import gzip
+import json
 import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import jinja2
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 
 from legibly import keys
 from legibly.errors import NotFound
@@ -23,6 +26,7 @@ from legibly.web import (
     i18n,
     models_page,
     people,
+    reference,
     review,
     signin,
     thumbnails,
@@ -114,15 +118,19 @@ def install(app: FastAPI) -> None:
 
 def router(pages: Pages) -> APIRouter:
     """The routes of all pages."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter()
     _add_static(routes, pages)
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
     gallery.add(routes, pages)
     handwriting.add(routes, pages)
     review.add(routes, pages)
+    reference.add(routes, pages)
     signin.add(routes, pages)
     people.add(routes, pages)
+    for route in routes.routes:
+        if isinstance(route, APIRoute):
+            route.include_in_schema = route.path.startswith("/api/")
     return routes
 
 
@@ -139,9 +147,33 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
             data, headers["Content-Encoding"] = asset.compressed, "gzip"
         return Response(data, headers=headers, media_type=asset.media_type)
 
+    @routes.get("/language/{language}")
+    async def language(language: str, request: Request) -> Response:
+        """Remember a language, and go back to where one was."""
+        back = urlsplit(request.headers.get("referer", ""))
+        response = RedirectResponse(signin.safe_path(back.path or "/"), 303)
+        if language in i18n.LANGUAGES:
+            response.set_cookie(i18n.COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True)
+        return response
+
+    @routes.get("/manifest.webmanifest")
+    async def manifest() -> Response:
+        """What phones need to install the app."""
+        return Response(json.dumps(_manifest(pages)), media_type="application/manifest+json")
+
     @routes.get("/favicon.ico")
     async def favicon() -> Response:
         return RedirectResponse(pages.assets.url("icon.svg"), 308)
+
+
+def _manifest(pages: Pages) -> dict[str, Any]:
+    icons = [
+        {"src": pages.assets.url("icon.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"},
+        {"src": pages.assets.url("icon-192.png"), "sizes": "192x192", "type": "image/png"},
+        {"src": pages.assets.url("icon-512.png"), "sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
+    ]
+    look = {"display": "standalone", "background_color": "#faf8f3", "theme_color": "#faf8f3"}
+    return {"name": "Legibly", "short_name": "Legibly", "id": "/", "start_url": "/", **look, "icons": icons}
 
 
 def _add_pages(routes: APIRouter, pages: Pages) -> None:
@@ -150,7 +182,8 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/")
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
-        return pages.render(request, "classify.html", classes=classes_of(request), **_report(request))
+        rate = state_of(request).settings.ask_rate
+        return pages.render(request, "classify.html", classes=classes_of(request), rate=rate, **_report(request))
 
     @routes.get("/accuracy")
     def accuracy(request: Request) -> Response:

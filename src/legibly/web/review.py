@@ -67,7 +67,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         caller_of(request).require_role("reviewer")
         return pages.render(request, "review.html", classes=[str(digit) for digit in range(10)])
 
-    @routes.get("/api/review", include_in_schema=True, tags=["review"])
+    @routes.get("/api/review", tags=["review"])
     def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
         """The pictures that most need a person, first, each with the reason."""
         caller, state = caller_of(request), state_of(request)
@@ -75,7 +75,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         found = queue(state.index, caller, ask_rate=state.settings.ask_rate, limit=max(1, min(limit, 500)))
         return JSONResponse({"queue": [{"reason": reason, "image": image.to_json()} for reason, image in found]})
 
-    @routes.put("/api/review/{image_id}", include_in_schema=True, tags=["review"])
+    @routes.put("/api/review/{image_id}", tags=["review"])
     def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
         """A reviewer's label: it ends the review of the picture."""
         caller, state = caller_of(request), state_of(request)

@@ -43,6 +43,7 @@ def _answers(_: Translate) -> dict[str, str]:
 
 def _labels(_: Translate) -> dict[str, str]:
     return {
+        "asked": _("One in a few pictures is asked about, to measure how often the answers are right. Is this one?"),
         "is_it_right": _("Is this right? If not, what was it?"),
         "what_is_it": _("What is it really?"),
         "right": _("Right"),

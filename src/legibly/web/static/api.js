@@ -52,8 +52,14 @@ export const images = (query = {}, signal) => {
   const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   return json(`/api/images?${new URLSearchParams(given)}`, { signal });
 };
-export const label = (id, text) =>
-  json(`/api/images/${id}/label`, sending("PUT", { text }));
+export const label = (id, text, source = "volunteered") => json(`/api/images/${id}/label`, sending("PUT", { text, source }));
+
+/** Whether this picture is of the random sample whose labels are asked for: the server's own draw, from the id alone. */
+export async function asked(id, rate) {
+  if (!crypto.subtle) return false; // only where the page came over TLS or from this machine
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`ask:${id}`));
+  return new DataView(digest).getBigUint64(0) < BigInt(Math.floor(rate * 2 ** 52)) << 12n;
+}
 export const remove = (id) => ask(`/api/images/${id}`, { method: "DELETE" });
 export const removeAll = (ids) => ask("/history/delete", { method: "POST", body: new URLSearchParams({ ids: ids.join(" ") }) });
 

@@ -111,7 +111,7 @@ function picks(image, state, again) {
 
 const single = (image) => !image.reading || image.reading.text.length <= 1;
 
-function truth(image, classes, onLabel) {
+function truth(image, classes, onLabel, asks) {
   const box = make("div", { class: "truth" });
   if (image.label) {
     const right = !wrong(image);
@@ -125,7 +125,8 @@ function truth(image, classes, onLabel) {
   const row = make("div", { class: "row" });
   const read = image.reading && image.reading.text !== "" && ["read", "unsure"].includes(image.reading.verdict);
   if (read) row.append(make("button", { type: "button", class: "main right", onclick: () => onLabel(image.reading.text) }, say("right"), " ", make("kbd", {}, "Enter")));
-  box.append(make("p", { class: "quiet" }, say(read ? "is_it_right" : "what_is_it")), row);
+  const question = say(asks ? "asked" : read ? "is_it_right" : "what_is_it");
+  box.append(make("p", { class: asks ? "note" : "quiet" }, question), row);
   const digits = make("div", { class: "digits", role: "group", "aria-label": say("it_was") });
   for (const name of classes) digits.append(make("button", { type: "button", "aria-label": say("it_was_a", { text: name }), onclick: () => onLabel(name) }, name));
   if (single(image) && classes.length <= 12) row.append(digits);
@@ -161,7 +162,7 @@ export class Card {
     const open = $(".why", this.place)?.open && this.place.dataset.id === image.id;
     const focused = this.place.contains(document.activeElement);
     this.place.dataset.id = image.id;
-    this.place.replaceChildren(this.said(choose), ...this.found(again), truth(image, this.classes, (text) => this.onLabel(image, text)));
+    this.place.replaceChildren(this.said(choose), ...this.found(again), truth(image, this.classes, (text) => this.onLabel(image, text), this.asks?.has(image.id)));
     const box = $(".why", this.place);
     if (open && box) box.open = true;
     if (focused) this.place.focus({ preventScroll: true }); // what had it is gone

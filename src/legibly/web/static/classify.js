@@ -12,6 +12,15 @@ const known = new Map(); // id → image, newest first in `order`
 let order = [], active = null, mine = null, labelled = [];
 
 const card = new Card($("#card"), { classes, onLabel: label });
+const rate = JSON.parse($("#rate").textContent);
+card.asks = new Set(); // of the random sample: their labels are asked for, and counted as such
+
+async function draw(image) {
+  if (!image.label && image.reading && (await api.asked(image.id, rate)) && !card.asks.has(image.id)) {
+    card.asks.add(image.id);
+    if (image.id === active) card.draw();
+  }
+}
 
 // Recent pictures and the one on the card
 function remember(image) {
@@ -43,6 +52,7 @@ function show(id) {
 
 function take(image) {
   const before = known.get(image.id);
+  draw(image);
   if (before?.reading && !image.reading) return; // an older message that overtook a newer one
   remember(image);
   queue.heard(image);
@@ -72,7 +82,7 @@ async function label(image, text) {
   recent();
   if (text !== null) labelled.push(image.id);
   try {
-    take(await api.label(image.id, text));
+    take(await api.label(image.id, text, card.asks.has(image.id) ? "asked" : "volunteered"));
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
     known.set(image.id, { ...image, label: before });

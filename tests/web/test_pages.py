@@ -1,0 +1,139 @@
+"""The pages without a browser: languages, figures, static files, errors."""
+
+import ast
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from legibly.web import advice, assets, formats, i18n
+
+WEB = Path(assets.__file__).parent
+PLACES = re.compile(r"%\((\w+)\)s|\{(\w+)\}|(%%)")
+
+
+def sentences() -> set[str]:
+    """Every sentence that templates and code hand to gettext."""
+    found: set[str] = set()
+    for path in sorted((WEB / "templates").glob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        for match in re.finditer(r"""\b_\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", text):
+            found.add(ast.literal_eval(match[1]))
+    for name in ("words.py", "pages.py", "formats.py"):
+        text = (WEB / name).read_text(encoding="utf-8")
+        found |= {
+            ast.literal_eval(match[1]) for match in re.finditer(r'(?:\b_|gettext)\(\s*("(?:[^"\\]|\\.)*")\s*\)', text)
+        }
+    return found | {hint.text for hints in advice.TABLE.values() for hint in hints}
+
+
+@pytest.mark.parametrize("language", [language for language in i18n.LANGUAGES if language != "en"])
+def test_every_sentence_is_translated_with_its_places(language: str) -> None:
+    """No sentence is missing from a catalogue, and what is filled in English is filled in the other language."""
+    catalogue = i18n.catalogue(language).sentences
+    wanted = sentences()
+    assert len(wanted) > 250
+    assert wanted - set(catalogue) == set()
+    odd = [text for text in wanted if sorted(PLACES.findall(text)) != sorted(PLACES.findall(catalogue[text]))]
+    assert odd == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/history", "/accuracy", "/models", "/handwriting", "/about", "/docs", "/review"]
+)
+def test_pages_speak_the_callers_language(client: httpx.Client, path: str) -> None:
+    """Accept-Language decides until somebody chooses; an unknown language is English."""
+    german = client.get(path, headers={"Accept-Language": "fr, de-AT;q=0.8"})
+    assert '<html lang="de">' in german.text
+    assert "Verlauf" in german.text
+    assert '<html lang="en">' in client.get(path, headers={"Accept-Language": "xx"}).text
+    chosen = {"Accept-Language": "de", "Cookie": f"{i18n.COOKIE}=en"}
+    assert '<html lang="en">' in client.get(path, headers=chosen).text
+
+
+def test_choosing_a_language_leads_back(client: httpx.Client) -> None:
+    """The choice is remembered, and leads back to the page where it was made, on this site only."""
+    done = client.get("/language/de", headers={"Referer": f"{client.base_url}/accuracy"})
+    assert (done.status_code, done.headers["location"]) == (303, "/accuracy")
+    assert f"{i18n.COOKIE}=de" in done.headers["set-cookie"]
+    assert client.get("/language/de", headers={"Referer": "https://evil.example//evil"}).headers["location"] == "/"
+    client.cookies.clear()
+
+
+def test_catalogues_are_read_as_gettext_writes_them() -> None:
+    """Long entries over several lines, comments; fuzzy and empty ones stay English."""
+    text = """
+msgid ""
+msgstr "Language: de\\n"
+
+#: templates/base.html:3
+msgid "one "
+"two"
+msgstr "eins "
+"zwei"
+
+#, fuzzy
+msgid "three"
+msgstr "drei?"
+
+msgid "four"
+msgstr ""
+
+msgid "say \\"five\\""
+msgstr "sag „fünf“"
+"""
+    assert dict(i18n.parse(text.splitlines())) == {"one two": "eins zwei", 'say "five"': "sag „fünf“"}
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.0, "100.0"), (0.99999, "99.9"), (0.97, "97.0"), (0.0, "0.0"), (0.29, "29.0")]
+)
+def test_per_cent_never_overstates(share: float, text: str) -> None:
+    """Only certainty reads 100 %, and no figure loses a tenth to binary fractions."""
+    assert formats.Figures().percent(share) == f"{text}\u00a0%"
+
+
+def test_the_confusion_table_shows_every_class() -> None:
+    """Classes without pairs have their row too; nothing has one only where it was counted."""
+    confusion = {"labels": ["4", "9", ""], "counts": [[3, 1, 0], [0, 2, 1], [0, 0, 0]]}
+    table = formats.heat_table(confusion, classes=["0", "4", "9"])
+    assert table == {"labels": ["0", "4", "9", ""], "counts": [[0] * 4, [0, 3, 1, 0], [0, 0, 2, 1], [0] * 4]}
+    heavy = formats.heat_table(confusion, classes=[str(n) for n in range(100)], limit=1)
+    assert heavy["labels"][0] == "4"
+
+
+def test_static_files_are_kept_for_ever_under_their_version_only(client: httpx.Client) -> None:
+    """The version is the content's hash; an old version's address gives today's file, unkept; the rest is 404."""
+    version = assets.Assets().version
+    kept = client.get(f"/static/{version}/app.css")
+    assert "immutable" in kept.headers["cache-control"]
+    assert kept.headers["content-encoding"] == "gzip"
+    assert client.get("/static/0/app.css").headers["cache-control"] == "no-cache"
+    for path in ("/static/0/app.py", "/static/0/..%2fpages.py", "/static/0/%2e%2e/pages.py", "/static/0/x.css"):
+        assert client.get(path).status_code == 404
+
+
+def test_errors_are_pages_for_people_and_problems_for_programs(client: httpx.Client) -> None:
+    """The same address tells a browser what to do, and a program a problem document."""
+    page = client.get("/images/0192", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Back to Classify" in page.text
+    assert client.get("/images/0192").headers["content-type"] == "application/problem+json"
+    assert client.get("/api/images/x", headers={"Accept": "text/html"}).json()["status"] == 404
+
+
+def test_pages_forbid_what_they_do_not_need(client: httpx.Client) -> None:
+    """A strict content policy: no script in the page, nobody else's code, no frame around it."""
+    policy = client.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-eval" not in policy
+    assert "<script>" not in client.get("/").text
+
+
+def test_the_app_can_be_installed(client: httpx.Client) -> None:
+    """The manifest names icons that are there."""
+    manifest = client.get("/manifest.webmanifest").json()
+    for icon in manifest["icons"]:
+        assert client.get(icon["src"]).headers["content-type"] == icon["type"]
