@@ -110,14 +110,9 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
     assert re.fullmatch(r"https://\w+\.cloudfront\.net", deployment.address)
     for name, value in deployment.emulator.environ.items():
         monkeypatch.setenv(name, value)
-    s3, code = deployment.client("s3"), deployment.bucket.replace("legibly-", "legibly-code-", 1)
-    for thing in s3.list_objects_v2(Bucket=code)["Contents"]:
-        (tmp_path / thing["Key"].partition("/")[0]).write_bytes(
-            s3.get_object(Bucket=code, Key=thing["Key"])["Body"].read()
-        )
     told: list[str] = []
     plan = Plan(parameters=SHORT)
-    deploy.deploy(plan, aws=Aws(), report=told.append, code=(tmp_path / "function", tmp_path / "web"))
+    deploy.deploy(plan, aws=Aws(), report=told.append, code=code(deployment, tmp_path))
     assert told == ["nothing had to change"]
 
 
@@ -257,6 +252,16 @@ def test_a_web_server_that_was_away_catches_up(deployment: Deployment, web: Serv
         fresh.stop()
 
 
+def code(deployment: Deployment, folder: Path) -> tuple[Path, Path]:
+    """What was uploaded as the function's and the servers' code."""
+    s3, bucket = deployment.client("s3"), deployment.bucket.replace("legibly-", "legibly-code-", 1)
+    for thing in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        (folder / thing["Key"].partition("/")[0]).write_bytes(
+            s3.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read()
+        )
+    return folder / "function", folder / "web"
+
+
 def hurried(deployment: Deployment) -> None:
     """Let the queue try again after two seconds, so that the test does not have to wait."""
     deployment.client("sqs").set_queue_attributes(
@@ -269,12 +274,22 @@ def _function_role(deployment: Deployment) -> str:
     return str(function["Role"]).rpartition("/")[2]
 
 
-def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(deployment: Deployment) -> None:
-    """Destroyed, the stack and the code are gone and the bucket stays; deployed anew, it is the same bucket."""
-    before = len(records(deployment, keys.READINGS))
+def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Destroyed, the stack and its code are gone and the bucket stays; deployed anew, it is the same bucket."""
+    before, built = len(records(deployment, keys.READINGS)), code(deployment, tmp_path)
     deployment.emulator.legibly("cloud", "destroy", "--yes")
     buckets = {bucket["Name"] for bucket in deployment.client("s3").list_buckets()["Buckets"]}
     assert deployment.bucket in buckets
     assert not [name for name in buckets if "-code-" in name]
     assert deployment.emulator.legibly("cloud", "status", check=False).returncode == 1
+    for name, value in deployment.emulator.environ.items():
+        monkeypatch.setenv(name, value)
+    outputs = deploy.deploy(Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=built)
+    assert outputs["BucketName"] == deployment.bucket
     assert len(records(deployment, keys.READINGS)) == before > 0
+    key = put(deployment, pictures.png())
+    services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
+    deployment.emulator.legibly("cloud", "destroy", "--yes", "--data")
+    assert deployment.client("s3").list_buckets()["Buckets"] == []

@@ -39,7 +39,7 @@ def deploy(
         if code[1]:
             keys["WebCode"] = _upload(aws, bucket, code[1], "web", ".tar.gz", report)
         source = Path(folder) / "legibly.yaml"
-        source.write_text(template(), encoding="utf-8")
+        source.write_text(_named(template(), plan.data_bucket(account, aws.region)), encoding="utf-8")
         key = _upload(aws, bucket, source, "template", ".yaml", report)
     stack = Stack(aws, plan.stack)
     parameters = {**plan.template_parameters(), "ArtifactBucket": bucket, **keys}
@@ -48,7 +48,9 @@ def deploy(
     where = {"TemplateURL": f"{_bucket_url(aws, bucket)}/{key}"}
     if not stack.apply(where, parameters, report=report):
         report("nothing had to change")
-    return stack.outputs()
+    outputs = stack.outputs()
+    _connect(aws, outputs, report)
+    return outputs
 
 
 def await_answer(address: str, *, report: Report) -> bool:
@@ -76,6 +78,59 @@ def destroy(plan: Plan, *, aws: Aws, report: Report, with_data: bool) -> None:
         _remove_bucket(aws, data, report)
     else:
         report(f"the bucket {data} stays: a later deploy of the same name takes it over")
+
+
+def _named(text: str, bucket: str) -> str:
+    """The template with the bucket's name spelt out: CloudFormation takes over existing resources only so."""
+    computed = 'BucketName: !Sub "${AWS::StackName}-${AWS::AccountId}-${AWS::Region}"'
+    if computed not in text:
+        raise errors.Invalid("the bucket's name is not where it is expected.", where="legibly.yaml")
+    return text.replace(computed, f"BucketName: {bucket}")
+
+
+def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
+    """See to it that the bucket tells this stack's queues.
+
+    CloudFormation leaves a bucket that it takes over as it was, and that told the queues of a stack long gone.
+    """
+    client, bucket = aws.client("s3"), outputs["BucketName"]
+    wanted = {
+        "images/": _queue_arn(aws, outputs["ImagesQueueUrl"]),
+        "records/readings/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
+        "records/failures/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
+    }
+    with translated(bucket):
+        found = client.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
+        present = {
+            rule["Value"]: entry["QueueArn"]
+            for entry in found
+            for rule in entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+        }
+        if present == wanted:
+            return
+        report(f"connecting the bucket {bucket} to this stack's queues")
+        told = [
+            {
+                "QueueArn": arn,
+                "Events": ["s3:ObjectCreated:*"],
+                "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
+            }
+            for prefix, arn in wanted.items()
+        ]
+        client.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": told}
+        )
+        if "Address" in outputs:
+            rule = {"AllowedOrigins": [outputs["Address"]], "AllowedMethods": ["PUT", "GET"], "AllowedHeaders": ["*"]}
+            client.put_bucket_cors(
+                Bucket=bucket, CORSConfiguration={"CORSRules": [{**rule, "ExposeHeaders": ["ETag"]}]}
+            )
+
+
+def _queue_arn(aws: Aws, url: str) -> str:
+    with translated(url):
+        answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])
 
 
 def _make_bucket(aws: Aws, name: str, report: Report) -> None:

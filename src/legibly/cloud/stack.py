@@ -57,6 +57,8 @@ class Stack:
                 ChangeSetName=name,
                 ChangeSetType="UPDATE" if present else "CREATE",
                 ImportExistingResources=True,
+                # A first look at names would take the bucket that an earlier stack left for somebody else's.
+                DisableValidation=present is None,
                 Capabilities=["CAPABILITY_IAM"],
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
                 Tags=[{"Key": "legibly", "Value": self.name}],
