@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from legibly.accounts import Accounts
+from legibly.classes import Classes
 from legibly.errors import Invalid
 from legibly.events.batch import BatchReader
 from legibly.events.consumer import Consumer
@@ -83,6 +84,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
             worker=worker,
             hub=hub,
             accounts=Accounts(core.store) if settings.accounts == "on" else None,
+            classes=Classes(core.store) if settings.accounts == "on" else None,
         )
     )
 

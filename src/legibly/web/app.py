@@ -42,5 +42,5 @@ def create_app(state: State) -> FastAPI:
     app.include_router(inference.router)
     metrics.install(app, state)
     pages.install(app)
-    app.add_middleware(gate.Gate, settings=state.settings, accounts=state.accounts)
+    app.add_middleware(gate.Gate, settings=state.settings, accounts=state.accounts, classes=state.classes)
     return app

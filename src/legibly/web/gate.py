@@ -4,6 +4,7 @@ Without accounts (on a machine of one's own) it still refuses other sites' forge
 """
 
 import math
+import time
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
@@ -14,27 +15,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from legibly.accounts import Accounts
 from legibly.accounts import Scope as TokenScope
+from legibly.classes import Classes, is_pupil
 from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.settings import Settings
-from legibly.web import errors, limits, sessions
+from legibly.web import erasure, errors, limits, sessions
 from legibly.web.caller import LOCAL, Caller
+from legibly.web.state import state_of
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/healthz", "/readyz", "/login", "/about", "/favicon.ico", "/manifest.webmanifest", "/api/events/s3", "/join")
 _OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/")
+_PURGE_SECONDS = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Gate:
     """Wraps the application. `accounts` is None where there are none."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, accounts: Accounts | None) -> None:
-        self._app, self._accounts = app, accounts
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, accounts: Accounts | None, classes: Classes | None = None
+    ) -> None:
+        self._app, self._accounts, self._classes = app, accounts, classes
         self._hosts = tuple(name.strip().lower() for name in settings.hosts.split(",") if name.strip())
         if self._hosts or (accounts is None and settings.accounts == "auto"):
             self._hosts = (*self._hosts, *_LOOPBACK)
         self._buckets = limits.Buckets(settings.rate if accounts is not None else 0)
         self._key: bytes | None = None
+        self._purged_at = -_PURGE_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,6 +59,7 @@ class Gate:
         self._check_host(request)
         _check_origin(request)
         caller = await self._caller(request)
+        await self._purge(request)
         address = request.client.host if request.client else ""
         wait = self._buckets.take(caller.account if caller and caller.account else address)
         if wait:
@@ -92,6 +100,8 @@ class Gate:
         session = sessions.Session.unseal(value, self._key)
         if session is None or accounts.has_ended(session.id):
             return None
+        if is_pupil(session.account):
+            return await self._pupil(session)
         try:
             account = accounts.get(session.account)
         except NotFound:
@@ -99,6 +109,23 @@ class Gate:
         if account.disabled or account.epoch != session.epoch:
             return None
         return Caller(account=account.id, name=account.name, role=account.role, session=session.id)
+
+    async def _purge(self, request: Request) -> None:
+        """Now and then, delete the classes whose time has come."""
+        if self._classes is not None and time.monotonic() - self._purged_at > _PURGE_SECONDS:
+            self._purged_at = time.monotonic()
+            await to_thread.run_sync(erasure.purge, state_of(request))
+
+    async def _pupil(self, session: sessions.Session) -> Caller | None:
+        """A pupil, as long as their class lasts: a writer who sees what they wrote."""
+        if self._classes is None:
+            return None
+        if self._classes.is_stale:
+            await to_thread.run_sync(self._classes.refresh)
+        pupil = self._classes.pupil(session.account)
+        if pupil is None:
+            return None
+        return Caller(account=pupil.owner, name=pupil.nickname, role="writer", session=session.id)
 
 
 def _by_token(request: Request, accounts: Accounts) -> Caller | None:

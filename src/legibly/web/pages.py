@@ -20,6 +20,7 @@ from legibly.web import (
     api,
     assets,
     charts_page,
+    classes_pages,
     formats,
     gallery,
     handwriting,
@@ -128,6 +129,7 @@ def router(pages: Pages) -> APIRouter:
     reference.add(routes, pages)
     signin.add(routes, pages)
     people.add(routes, pages)
+    classes_pages.add(routes, pages)
     for route in routes.routes:
         if isinstance(route, APIRoute):
             route.include_in_schema = route.path.startswith("/api/")

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from legibly.accounts import SCOPES, Account, Accounts
+from legibly.classes import is_pupil
 from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.index.port import Filter
-from legibly.web import downloads, gate, limits, sessions
+from legibly.web import downloads, erasure, gate, limits, sessions
 from legibly.web.caller import Caller, caller_of
 from legibly.web.state import State, state_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _TRIES_A_MINUTE = 10
 _NAMES_A_MINUTE = 5
-_BATCH = 500
 
 
 def accounts_of(request: Request) -> Accounts:
@@ -42,7 +42,7 @@ def safe_path(path: str) -> str:
 def own_account(request: Request) -> Account:
     """The account of a person at a browser. Raises Forbidden for tokens, which may not touch accounts."""
     caller = caller_of(request)
-    if caller.session is None or not caller.account:
+    if caller.session is None or not caller.account or is_pupil(caller.account):
         raise Forbidden("only a person who signed in may do this.", authenticated=bool(caller.account))
     return accounts_of(request).get(caller.account)
 
@@ -185,7 +185,6 @@ def erase(state: State, accounts: Accounts, person: Account, *, by: Caller, addr
     others = [one for one in accounts.people() if one.id != person.id and one.role == "admin" and not one.disabled]
     if person.role == "admin" and not others:
         raise Forbidden("the last administrator stays.", remedy="Make somebody else one first.")
-    while images := state.index.page(Filter(owner=person.id), limit=_BATCH):
-        state.service.remove([image.id for image in images])
+    erasure.erase_images(state, person.id)
     accounts.erase(person)
     accounts.note("account erased", by=by.account, on=person.id, address=address)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from legibly.accounts import Accounts
 from legibly.accuracy.report import Report
+from legibly.classes import Classes
 from legibly.events.elsewhere import Elsewhere
 from legibly.events.worker import Worker
 from legibly.index.port import Index
@@ -63,6 +64,7 @@ class State:
     worker: Worker | Elsewhere
     hub: Hub
     accounts: Accounts | None = None
+    classes: Classes | None = None
     reports: Newest = field(default_factory=Newest)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:

@@ -1,0 +1,112 @@
+"""Class mode over the real program: a code, nicknames, and what teachers see."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+import pictures
+import services
+from legibly import classes, errors, records
+from legibly.store import open_store
+from server import Server
+from web.test_accounts import PASSWORD, legibly, signed_in
+
+PICTURE = pictures.png()
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server where tess and tom teach, and ben writes."""
+    folder = tmp_path_factory.mktemp("school")
+    for name, role in (("tess", "reviewer"), ("tom", "reviewer"), ("ben", "writer")):
+        done = legibly(folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n")
+        assert done.returncode == 0, done.stderr
+    environ = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_ADMIN_PASSWORD": PASSWORD}
+    server = Server(folder, services.free_port(), environ=environ)
+    server.start()
+    yield server
+    server.stop()
+
+
+def opened(teacher: httpx.Client, name: str) -> tuple[str, str]:
+    """The address and the code of a new class."""
+    address = teacher.post("/classes", data={"name": name, "keep_days": "7"}).headers["location"]
+    found = re.search(r"<code>([A-Z0-9]{6})</code>", teacher.get(address).text)
+    assert found is not None
+    return address, found[1]
+
+
+def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -> None:
+    """A code and a nickname are enough; a pupil sees their own pictures, the teacher legibility by pupil and digit."""
+    nickname = "<i>Fux</i> 🦊"
+    with signed_in(school, "tess") as tess, signed_in(school, "tom") as tom, signed_in(school, "ben") as ben:
+        address, code = opened(tess, "3b")
+        with httpx.Client(base_url=school.url, timeout=30) as pupil, httpx.Client(base_url=school.url) as late:
+            assert pupil.post("/join", data={"code": "AAAAAA", "nickname": "x"}).status_code == 400
+            joined = pupil.post("/join", data={"code": f" {code.lower()} ", "nickname": nickname})
+            assert (joined.status_code, joined.headers["location"]) == (303, "/handwriting/practice")
+            assert late.post("/join", data={"code": code, "nickname": nickname.upper()}).status_code == 400
+            form = {"file": ("7.png", PICTURE, "image/png")}
+            for _ in range(3):
+                sent = pupil.post("/api/images?wait=20", files=form, data={"label": "7"})
+                assert sent.status_code == 200
+            image = sent.json()["id"]
+            assert len(pupil.get("/api/images").json()["images"]) == 3
+            assert pupil.get("/handwriting").status_code == 200
+            assert ben.get(f"/api/images/{image}").status_code == 404
+            assert [
+                pupil.get(path).status_code for path in ("/account", "/people", "/review", "/classes", address)
+            ] == [403] * 5
+            page = tess.get(address).text
+            assert "&lt;i&gt;Fux&lt;/i&gt; 🦊" in page
+            assert re.search(r"<td>3</td>", page)
+            assert tom.get(address).status_code == 404
+            assert "3b" not in tom.get("/classes").text
+            tess.post(address, data={"what": "close"})
+            assert late.post("/join", data={"code": code, "nickname": "late"}).status_code == 400
+            tess.post(address, data={"what": "erase"})
+            assert pupil.get("/api/images").status_code == 401
+        assert tess.get(f"/api/images/{image}").status_code == 404
+    left = [path for path in school.objects.rglob("*") if path.is_file() and "deletions" not in str(path)]
+    assert not [path for path in left if image in path.name or b"Fux" in path.read_bytes()]
+
+
+def test_one_pupil_can_be_deleted(school: Server) -> None:
+    """On request a pupil's pictures go, and the others' stay."""
+    with signed_in(school, "tess") as tess:
+        address, code = opened(tess, "4a")
+        pupils = [httpx.Client(base_url=school.url, timeout=30) for _ in range(2)]
+        try:
+            for number, pupil in enumerate(pupils):
+                pupil.post("/join", data={"code": code, "nickname": f"pupil {number}"})
+                pupil.post("/api/images?wait=20", content=PICTURE, headers={"Content-Type": "image/png"})
+            button = re.search(r'value="([^"]+)">Delete<span class="sr"> pupil 0<', tess.get(address).text)
+            assert button is not None
+            tess.post(address, data={"what": button[1]})
+            assert pupils[0].get("/api/images").status_code == 401
+            assert len(pupils[1].get("/api/images").json()["images"]) == 1
+        finally:
+            for pupil in pupils:
+                pupil.close()
+
+
+def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class whose days are over takes nobody in and is named for deletion; many pupils are too many."""
+    book = classes.Classes(open_store(f"file://{tmp_path}", environ={}), stale_seconds=0)
+    opened_class = book.open("3b", teacher="tess", keep_days=1)
+    monkeypatch.setattr(classes, "MOST_PUPILS", 2)
+    book.join(opened_class.code, "one")
+    book.join(opened_class.code, "two")
+    with pytest.raises(errors.Invalid, match="full"):
+        book.join(opened_class.code, "three")
+    later = records.now() + timedelta(days=2)
+    monkeypatch.setattr(classes, "now", lambda: later)
+    assert [one.id for one in book.over()] == [opened_class.id]
+    with pytest.raises(errors.NotFound):
+        book.join(opened_class.code, "late")
+    book.erase(opened_class)
+    assert list(tmp_path.rglob("*.json")) == []
