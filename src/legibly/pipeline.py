@@ -226,7 +226,7 @@ class Service:
         return record
 
     def _found(self, stat: Stat, image_id: str) -> Image:
-        upload = self._upload(image_id)
+        upload = self._upload(image_id) if keys.is_own(stat.key) else None  # nobody announces a name of others' choice
         return replace(found(stat, upload), label=self._label_at_upload(image_id) if upload else None)
 
     def _label_at_upload(self, image_id: str) -> Label | None:
