@@ -24,16 +24,16 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import boto3  # noqa: E402
-import emulator as emulators  # noqa: E402
 import httpx  # noqa: E402
+from botocore.config import Config  # noqa: E402
+
+import emulator as emulators  # noqa: E402
 import pictures  # noqa: E402
 import services  # noqa: E402
-from botocore.config import Config  # noqa: E402
-from server import Server  # noqa: E402
-from test_aws_lambda import RuntimeApi, came, delivery  # noqa: E402
-
 from legibly import keys  # noqa: E402
 from legibly.cloud import package  # noqa: E402
+from server import Server  # noqa: E402
+from test_aws_lambda import RuntimeApi, came, delivery  # noqa: E402
 
 
 def main() -> None:
