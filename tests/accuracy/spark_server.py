@@ -7,10 +7,10 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
+from legibly.accuracy import compact_spark, spark_engine
 from legibly.accuracy import plan as plans
-from legibly.accuracy import spark_engine
 from legibly.errors import LegiblyError
 
 
@@ -21,14 +21,19 @@ def main() -> None:
     spark.sparkContext.setLogLevel("OFF")
     spark.conf.set("spark.sql.shuffle.partitions", "1")
     for line in sys.stdin:
-        base = json.loads(line)
+        job = json.loads(line)
+        base = job["base"]
         try:
-            listing = spark_engine.listing(spark, base)
-            plan = plans.make(listing, read=lambda key, base=base: (Path(base) / key).read_bytes())  # type: ignore[misc]
-            answer = asdict(spark_engine.table(spark, plan, base=base))
+            if job["do"] == "compact":
+                grace = timedelta(seconds=job["grace"])
+                answer = asdict(compact_spark.compact(spark, base=base, now=datetime.now(UTC), grace=grace))
+            else:
+                listing = spark_engine.listing(spark, base)
+                plan = plans.make(listing, read=spark_engine.read(spark, base))
+                answer = asdict(spark_engine.table(spark, plan, base=base))
         except LegiblyError as error:
             answer = {"error": str(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps({**answer, "token": job["token"]}) + "\n")
         sys.stdout.flush()
     spark.stop()
 

@@ -14,6 +14,7 @@ from accuracy import cases
 from legibly import keys, records
 from legibly import store as stores
 from legibly.accuracy import compact, duckdb_engine, plan, report
+from legibly.accuracy.done import Done
 from legibly.errors import Conflict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -53,7 +54,7 @@ def _bytes(base: Path) -> bytes:
     return report.encode(report.build(duckdb_engine.table(cases.planned(base), base=str(base), environ={})))
 
 
-def _run(store: stores.Store, *, grace: int = 0, now: datetime = NOW) -> compact.Done:
+def _run(store: stores.Store, *, grace: int = 0, now: datetime = NOW) -> Done:
     return compact.compact(store, environ={}, now=now, grace=timedelta(seconds=grace))
 
 
@@ -90,7 +91,7 @@ def test_small_files_become_one_parquet_a_day(tmp_path: Path) -> None:
     assert (found.lines, len(found.settled)) == ((), 2)
     assert [key.split("/")[2] for key in found.settled] == ["date=2026-11-21", "date=2026-11-22"]
     assert _bytes(tmp_path) == before
-    assert _run(_open(tmp_path)) == compact.Done()
+    assert _run(_open(tmp_path)) == Done()
 
 
 def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import duckdb
 from legibly import keys, records
 from legibly.accuracy import cells, duckdb_engine, sources
 from legibly.accuracy import plan as plans
+from legibly.accuracy.done import Done
 from legibly.errors import Conflict
 from legibly.store import Stat, Store
 
@@ -28,30 +28,23 @@ MOST_FILES_A_DAY = 8
 """A day with more settled files is written anew as a whole when something joins it."""
 
 _NEWEST = """
+WITH newest AS (
+  SELECT * EXCLUDE (place) FROM (
+    SELECT *, ROW_NUMBER() OVER (
+      PARTITION BY image, model
+      ORDER BY us DESC, actual DESC NULLS LAST, predicted DESC, millionths DESC, source DESC
+    ) AS place
+    FROM taken WHERE hash(image) IN (SELECT h FROM several)
+  ) AS ranked WHERE place = 1
+  UNION ALL
+  SELECT * FROM taken WHERE hash(image) NOT IN (SELECT h FROM several)
+)
 SELECT image, predicted, actual, exact AS confidence, model, writer, source,
   CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
   CASE WHEN us >= 0 THEN strftime(make_timestamp(us), '%Y-%m-%d') ELSE 'unknown' END AS date
-FROM (
-  SELECT *, ROW_NUMBER() OVER (
-    PARTITION BY image, model
-    ORDER BY us DESC, actual DESC NULLS LAST, predicted DESC, millionths DESC, source DESC
-  ) AS place
-  FROM taken
-) AS ranked ANTI JOIN deleted ON ranked.image = deleted.image
-WHERE place = 1
+FROM newest ANTI JOIN deleted ON newest.image = deleted.image
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What one run did: pairs and files read, pairs and files written, old files removed, files left as they are."""
-
-    pairs_read: int = 0
-    files_read: int = 0
-    pairs_written: int = 0
-    files_written: int = 0
-    files_removed: int = 0
-    files_flawed: int = 0
+_SEVERAL = "SELECT h FROM (SELECT hash(image) AS h FROM taken) GROUP BY h HAVING count(*) > 1"
 
 
 def compact(
@@ -126,49 +119,53 @@ def _sweep(store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: da
 
 
 def _take_fresh(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> set[str]:
-    """Fill `taken` with the fresh pairs; returns the keys of files that have to stay, which are left out."""
-    parts = [duckdb_engine.from_lines(plan.lines, base, whole=True)] if plan.lines else []
+    """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
+    parts = []
+    if plan.lines:
+        query = duckdb_engine.from_lines(plan.lines, base, whole=True)
+        duckdb_engine.run(connection, f"CREATE TEMP TABLE lines AS {query}")
+        parts.append("SELECT * FROM lines")
     if plan.parquet:
         parts.append(duckdb_engine.from_parquet(connection, plan.parquet, base, whole=True))
     columns = f"{duckdb_engine.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
-    source = f" {' UNION ALL '.join(parts)}" if parts else ""
-    duckdb_engine.run(connection, f"CREATE TEMP TABLE taken ({columns})")
-    if source:
-        duckdb_engine.run(connection, f"INSERT INTO taken{source}")
-    found = duckdb_engine.run(connection, "SELECT DISTINCT filename FROM taken WHERE flaw <> ''")
-    if found:
-        query = "DELETE FROM taken WHERE filename IN (SELECT DISTINCT filename FROM taken WHERE flaw <> '')"
-        duckdb_engine.run(connection, query)
-    return _keys((row[0] for row in found), base)
+    duckdb_engine.run(connection, f"CREATE TEMP TABLE nothing ({columns})")
+    every = " UNION ALL ".join(["SELECT * FROM nothing", *parts])
+    query = f"SELECT DISTINCT filename FROM ({every}) WHERE flaw <> ''"  # noqa: S608  (queries of ours)
+    duckdb_engine.run(connection, f"CREATE TEMP TABLE flawed AS {query}")
+    whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
+    duckdb_engine.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
+    return _keys((row[0] for row in duckdb_engine.run(connection, "SELECT filename FROM flawed")), base)
 
 
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
-    """Add the settled files to `taken` that hold an image and model of it or a deleted image, or crowd a day."""
-    if not plan.settled:
-        return []
+    """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a deleted one."""
+    reopened = _reopened(connection, plan, base) if plan.settled else []
+    again = [duckdb_engine.from_parquet(connection, reopened, base, whole=True)] if reopened else []
+    parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
+    duckdb_engine.run(connection, f"CREATE TEMP VIEW taken AS {parts}")
+    return reopened
+
+
+def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
     query = duckdb_engine.from_parquet(connection, plan.settled, base, whole=True)
     duckdb_engine.run(connection, f"CREATE TEMP VIEW settled AS {query}")
     found = duckdb_engine.run(
         connection,
-        """SELECT DISTINCT filename FROM settled SEMI JOIN taken
-             ON settled.image = taken.image AND settled.model = taken.model
+        """SELECT DISTINCT filename FROM settled SEMI JOIN fresh
+             ON settled.image = fresh.image AND settled.model = fresh.model
            UNION SELECT DISTINCT filename FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
     )
     reopened = _keys((row[0] for row in found), base)
-    days = duckdb_engine.run(
-        connection, "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM taken WHERE us >= 0"
-    )
-    for (day,) in days:
+    query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"
+    for (day,) in duckdb_engine.run(connection, query):
         folder = f"{keys.PAIRS}date={day}/"
         crowd = [key for key in plan.settled if key.startswith(folder)]
         reopened |= set(crowd) if len(crowd) >= MOST_FILES_A_DAY else set()
-    if reopened:
-        again = duckdb_engine.from_parquet(connection, sorted(reopened), base, whole=True)
-        duckdb_engine.run(connection, f"INSERT INTO taken {again}")
     return sorted(reopened)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    duckdb_engine.run(connection, f"CREATE TEMP TABLE several AS {_SEVERAL}")
     # Few rows a flush, or hundreds of open days would fill the memory.
     duckdb_engine.run(connection, "SET partitioned_write_flush_threshold = 65536")
     options = "FORMAT parquet, COMPRESSION zstd, PARTITION_BY (date), OVERWRITE_OR_IGNORE"

@@ -5,7 +5,7 @@ Nothing here runs Python on the executors, and nothing is needed beside pyspark.
 
 import importlib.resources
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,28 +67,26 @@ def table(spark: SparkSession, plan: plans.Plan, *, base: str, reads: bool = Tru
 
 def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
     """Provide fresh, settled, touched and deleted."""
-    _view(spark, "deleted", [(image,) for image in plan.deleted], "image STRING")
-    parts = _select(spark, plan.parquet, base)
+    view_deleted(spark, plan.deleted)
+    parts = parquet(spark, plan.parquet, base)
     if plan.lines:
-        _lines(spark, plan.lines, base, PAIR_SCHEMA).createOrReplaceTempView("lines")
+        lines(spark, plan.lines, base, PAIR_SCHEMA).createOrReplaceTempView("lines")
         parts.append(spark.sql(canonical.select(canonical.TEXT, dialect="spark", relation="lines")))
     settled = _settled(spark, plan.settled, base)
-    _union(spark, "fresh", parts, CANONICAL)
-    _union(spark, "settled", settled, CANONICAL)
+    union(spark, parts, CANONICAL).createOrReplaceTempView("fresh")
+    union(spark, settled, CANONICAL).createOrReplaceTempView("settled")
     if parts and settled:
         spark.sql("SELECT DISTINCT image, model FROM fresh WHERE flaw = ''").createOrReplaceTempView("touched")
     else:
-        _view(spark, "touched", [], "image STRING, model STRING")
+        _frame(spark, [], "image STRING, model STRING").createOrReplaceTempView("touched")
 
 
 def listing(spark: SparkSession, base: str, prefixes: Sequence[str] = plans.PREFIXES) -> Iterator[str]:
     """The keys of all files under `prefixes` of `base`, with Hadoop's own client."""
-    path_class = _java(spark).org.apache.hadoop.fs.Path
-    root = path_class(base)
-    system = root.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())  # noqa: SLF001
+    system, root = _file(spark, base)
     start = str(system.makeQualified(root).toUri().getPath()).rstrip("/") + "/"
     for prefix in prefixes:
-        folder = path_class(f"{base.rstrip('/')}/{prefix}")
+        system, folder = _file(spark, f"{base.rstrip('/')}/{prefix}")
         if system.exists(folder):
             files = system.listFiles(folder, True)
             while files.hasNext():
@@ -109,17 +107,47 @@ def read(spark: SparkSession, base: str) -> Callable[[str], bytes]:
 
 def write(spark: SparkSession, path: str, data: bytes) -> None:
     """Write a file as a whole or not at all: on S3 an upload appears when it is complete, elsewhere it is renamed."""
-    java = _java(spark)
-    target = java.org.apache.hadoop.fs.Path(path)
-    system = target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())  # noqa: SLF001
     at_once = path.startswith(("s3://", "s3a://"))
-    part = target if at_once else java.org.apache.hadoop.fs.Path(path.rpartition("/")[0], f"_{target.getName()}.part")
-    stream = system.create(part, True)
+    folder, _, name = path.rpartition("/")
+    part = path if at_once else f"{folder}/_{name}.part"
+    system, target = _file(spark, part)
+    stream = system.create(target, True)
     stream.write(bytearray(data))
     stream.close()
     if not at_once:
-        system.delete(target, False)
-        system.rename(part, target)
+        system.delete(_file(spark, path)[1], False)
+        move(spark, part, path)
+
+
+def create(spark: SparkSession, path: str, data: bytes) -> bool:
+    """Write a new file; False where it exists. Hadoop makes sure of that on its own file systems, S3's only nearly."""
+    system, target = _file(spark, path)
+    if system.exists(target):
+        return False
+    stream = system.create(target, False)
+    stream.write(bytearray(data))
+    stream.close()
+    return True
+
+
+def move(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file, making the folder that it goes to."""
+    system, path = _file(spark, target)
+    system.mkdirs(path.getParent())
+    system.rename(_file(spark, source)[1], path)
+
+
+def remove(spark: SparkSession, base: str, keys: Iterable[str]) -> None:
+    """Delete files and folders; what is not there is passed over."""
+    for key in keys:
+        system, path = _file(spark, f"{base.rstrip('/')}/{key}")
+        system.delete(path, True)
+
+
+def _file(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """Hadoop's file system and path of a file."""
+    target = _java(spark).org.apache.hadoop.fs.Path(path)
+    return target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target  # noqa: SLF001
 
 
 def _sql(name: str) -> str:
@@ -130,28 +158,34 @@ def _java(spark: SparkSession) -> Any:
     return spark.sparkContext._jvm  # noqa: SLF001  (Hadoop's file system has no Python face)
 
 
-def _view(spark: SparkSession, name: str, rows: list[tuple[str, ...]], schema: str) -> None:
+def view_deleted(spark: SparkSession, images: Sequence[str]) -> None:
+    """Provide the relation deleted."""
+    _frame(spark, [(image,) for image in images], "image STRING").createOrReplaceTempView("deleted")
+
+
+def _frame(spark: SparkSession, rows: list[tuple[str, ...]], schema: str) -> DataFrame:
     if rows:
-        frame = spark.createDataFrame(rows, schema)
-    else:
-        # The engine itself makes an empty relation with no job and no Python.
-        columns = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in map(str.split, schema.split(", ")))
-        frame = spark.sql(f"SELECT {columns} WHERE FALSE")
-    frame.createOrReplaceTempView(name)
+        return spark.createDataFrame(rows, schema)
+    # The engine itself makes an empty relation with no job and no Python.
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in map(str.split, schema.split(", ")))
+    return spark.sql(f"SELECT {columns} WHERE FALSE")
 
 
-def _union(spark: SparkSession, name: str, parts: Sequence[DataFrame], schema: str) -> None:
+def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataFrame:
+    """All of `parts`, or an empty relation of `schema`."""
     if not parts:
-        _view(spark, name, [], schema)
-        return
+        return _frame(spark, [], schema)
     whole = parts[0]
     for part in parts[1:]:
         whole = whole.unionByName(part)
-    whole.createOrReplaceTempView(name)
+    return whole
 
 
-def _select(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFrame]:
-    """Parquet files in the columns of pairs.sql, together where their schemas fit, else one by one."""
+def parquet(spark: SparkSession, keys: Sequence[str], base: str, *, whole: bool = False) -> list[DataFrame]:
+    """Parquet files in the columns of pairs.sql, together where their schemas fit, else one by one.
+
+    `whole`: with all else that a pair has, and the file's name as `file`.
+    """
     if not keys:
         return []
     paths = [f"{base.rstrip('/')}/{key}" for key in keys]
@@ -162,9 +196,11 @@ def _select(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
         frames = [spark.read.parquet(path) for path in paths]
     out = []
     for frame in frames:
-        frame.createOrReplaceTempView("files")
         kinds = {name.lower(): _kind(kind) for name, kind in frame.dtypes}
-        out.append(spark.sql(canonical.select(kinds, dialect="spark", relation="files")))
+        named = frame.select("*", F.col("_metadata.file_path").alias("file")) if whole else frame
+        named.createOrReplaceTempView("files")
+        extra = f"{canonical.kept(kinds)}, file" if whole else ""
+        out.append(spark.sql(canonical.select(kinds, dialect="spark", relation="files", extra=extra)))
     return out
 
 
@@ -181,21 +217,22 @@ def _kind(kind: str) -> str:
     return "text" if kind == "string" else "number"
 
 
-def _lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> DataFrame:
-    """JSON lines as columns of text; a line that is not one JSON object has nulls alone.
+def lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> DataFrame:
+    """JSON lines as columns of text, and their `file`; a line that is not one JSON object has nulls alone.
 
     Spark's parser takes what it likes and passes over the rest of a line. In brackets, the line has to be whole.
     """
     text = spark.read.text([f"{base.rstrip('/')}/{key}" for key in keys])
     listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), f"ARRAY<STRUCT<{schema}>>")
-    found = text.where(F.trim("value") != "").select(listed.alias("found"))
-    return found.select(F.when(F.size("found") == 1, F.col("found")[0]).alias("one")).select("one.*")
+    found = text.where(F.trim("value") != "").select(listed.alias("found"), "_metadata.file_path")
+    one = F.when(F.size("found") == 1, F.col("found")[0]).alias("one")
+    return found.select(one, F.col("file_path").alias("file")).select("one.*", "file")
 
 
 def _reads(spark: SparkSession, plan: plans.Plan, base: str) -> list[cells.Read]:
     if not plan.readings:
         return []
-    _lines(spark, plan.readings, base, READING_SCHEMA).createOrReplaceTempView("reading_lines")
+    lines(spark, plan.readings, base, READING_SCHEMA).createOrReplaceTempView("reading_lines")
     spark.sql(canonical.select_readings(dialect="spark", relation="reading_lines")).createOrReplaceTempView("readings")
     return [cells.Read(cells.day_name(day), *rest) for day, *rest in spark.sql(_sql("readings.sql")).collect()]
 

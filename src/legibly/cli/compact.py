@@ -4,26 +4,28 @@ import json
 import os
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 import click
 
 from legibly import records
 from legibly import store as stores
+from legibly.accuracy import sources
+from legibly.accuracy.done import Done
 from legibly.cli import options
+from legibly.errors import Unavailable
 
 
 @click.command("compact")
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--grace", type=float, default=3600, show_default=True, help="Seconds that replaced files stay readable.")
+@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option("--master", help="Spark master, such as spark://HOST:7077; none: this machine.")
 @click.option("--memory", default="1500MB", show_default=True, help="Memory that DuckDB may use before it spills.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
-def command(*, store: str | None, grace: float, memory: str, as_json: bool) -> None:
+def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> None:
     """Turn the small files of pairs into partitioned Parquet, safely while others write and read."""
-    from legibly.accuracy import compact, duckdb_engine  # DuckDB takes its time to load
-
-    opened = stores.open_store(options.settings(store=store).store, environ=os.environ)
-    limits = duckdb_engine.Limits(memory=memory)
-    done = compact.compact(opened, environ=os.environ, now=records.now(), grace=timedelta(seconds=grace), limits=limits)
+    done = _run(options.settings(store=store).store, timedelta(seconds=grace), **how)
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
@@ -36,3 +38,22 @@ def command(*, store: str | None, grace: float, memory: str, as_json: bool) -> N
         click.echo(f"{done.files_removed:,} files that an earlier run replaced are removed.")
     if done.files_flawed:
         click.echo(f"{done.files_flawed:,} files hold lines that are no pairs and stay as they are.")
+
+
+def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory: str) -> Done:
+    if master and engine != "spark":
+        raise click.UsageError("--master goes with --engine spark.")
+    if engine == "duckdb":
+        from legibly.accuracy import compact, duckdb_engine  # DuckDB takes its time to load
+
+        limits = duckdb_engine.Limits(memory=memory)
+        opened = stores.open_store(url, environ=os.environ)
+        return compact.compact(opened, environ=os.environ, now=records.now(), grace=grace, limits=limits)
+    try:
+        from legibly.accuracy import compact_spark, spark_engine
+    except ImportError:
+        remedy = "Install it: pip install 'legibly[spark]'."
+        raise Unavailable("PySpark is not installed.", where="--engine spark", remedy=remedy) from None
+    spark = spark_engine.session(master=master, environ=os.environ)
+    base = spark_engine.location(spark, sources.base_of(url))
+    return compact_spark.compact(spark, base=base, now=records.now(), grace=grace)
