@@ -138,4 +138,4 @@ def best(row: Row, typical_area: float) -> Path:
 def _skip(piece: glyphs.Piece, typical_area: float, height: float) -> float:
     """The log weight of leaving a fragment out: little for a speck, much for what is as large as a digit."""
     size = max(piece.height, piece.width) / height
-    return -0.7 - 5.0 * min(1.5, size) - 3.0 * min(1.0, piece.area / max(typical_area, 1.0))
+    return -0.7 - 6.0 * min(1.5, size) - 5.0 * min(1.0, piece.area / max(typical_area, 1.0))

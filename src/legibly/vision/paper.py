@@ -24,6 +24,7 @@ FAINTEST = 0.07
 """Ink that darkens its paper by less than this is not seen."""
 GRAINY = 0.06
 """From this share of noise in the ink's strength on, the picture is smoothed first."""
+BLACK = 12.0
 COLOURLESS = 8.0
 """Channels that differ by less than this nowhere tell nothing of colour."""
 SMOOTHING = (1.0, 2.0, 3.5)
@@ -98,6 +99,8 @@ def _polarity(thumb: Floats) -> tuple[bool, float]:
     plane = thumb if thumb.ndim == 2 else thumb.mean(axis=2)
     if max(plane.shape) > THUMB_SIDE / 2:
         plane = np.asarray(Image.fromarray(plane).reduce(2), np.float32)
+    if float(plane.max() - plane.min()) < 4.0:
+        return False, 0.0  # an even sheet
     skews = []
     for share in (0.3, 0.12):
         flat = plane - planes.box(plane, _window(plane.shape, share))
@@ -140,17 +143,24 @@ def _paper(small: Floats) -> Floats:
         # The closing would follow the brightest grains.
         small = planes.box(small, 3 if grain < 0.06 else 5)
     widest = _window(small.shape)
-    rough = np.maximum(planes.close(small, widest), 8.0)
+    if max(small.shape) < planes.SMALL:
+        # A small picture is mostly digit, its strokes are a larger share of it, and no shadow falls across it.
+        widest = _window(small.shape, WINDOW + 0.5 * (1.0 - max(small.shape) / planes.SMALL))
+    rough = np.maximum(planes.close(small, widest), 0.1)
     # A window just wider than the strokes follows the edges of shadows best.
-    size = min(widest, _stroke_window(np.subtract(1.0, small / rough, dtype=np.float32)))
-    paper = rough if size == widest else np.maximum(planes.close(small, size), 8.0)
+    size = (
+        widest
+        if max(small.shape) < planes.SMALL
+        else min(widest, _stroke_window(np.subtract(1.0, small / rough, dtype=np.float32)))
+    )
+    paper = rough if size == widest else np.maximum(planes.close(small, size), 0.1)
     ratio = np.asarray(small / paper, np.float32)
     low, high = planes.quantiles(ratio, 0.3, 0.6)
     blank = ratio > max(0.8 * high, low)
     # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts that right.
     weight = planes.box(blank.astype(np.float32), size // 2 | 1)
     mean = planes.box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(weight, 1e-3)
-    return paper * np.where(weight > 0.05, mean, 1.0).astype(np.float32)
+    return (paper * np.where(weight > 0.05, mean, 1.0)).astype(np.float32)
 
 
 def _stroke_window(ink: Floats) -> int:
@@ -168,6 +178,9 @@ def _divide(grey: Pixels, paper: Floats) -> Floats:
     if paper.shape != grey.shape:
         full = Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR)
         paper = np.asarray(full)
+    if float(paper.min()) < BLACK:
+        # Black is black whatever the light: below some levels differences are noise.
+        return np.asarray((paper - grey) / np.maximum(paper, BLACK), np.float32)
     values = np.divide(grey, paper, dtype=np.float32)
     return np.subtract(np.float32(1.0), values, out=values)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Plane = TypeVar("Plane", Floats, NDArray[np.bool_])
 SAMPLE = 8192
+SMALL = 100
 
 
 def dilate(plane: Plane, size: int) -> Plane:
@@ -39,7 +40,13 @@ def _slide(plane: Plane, size: int, axis: int) -> Plane:
 
 def close(plane: Floats, size: int) -> Floats:
     """Fill dark features narrower than `size` with the brightness around them."""
-    return -dilate(-dilate(plane, size), size)
+    half = size // 2
+    if max(plane.shape) < SMALL:
+        return -dilate(-dilate(plane, size), size)
+    # Beyond the border the plane goes on as it ends there: cut off windows would lift its dark borders. In a small
+    # picture, which may be cropped closely, strokes along the border would then count as paper.
+    wide = np.pad(plane, half, mode="edge")
+    return -dilate(-dilate(wide, size), size)[half:-half, half:-half]
 
 
 def box(plane: Floats, size: int) -> Floats:
@@ -102,7 +109,10 @@ def grain(values: Floats) -> float:
 
 
 def noise(values: Floats) -> float:
-    """The standard deviation of blank paper, from what lies below the median: ink lies above only."""
+    """The standard deviation of blank paper, from what lies below the median, or lower: ink lies above only."""
     # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the middle.
+    if max(values.shape) < SMALL:  # where ink may cover more than half
+        low, half, most = quantiles(values, 0.01, 0.125, 0.25)
+        return max(2.1 * (most - half), (most - low) / 1.65)
     low, quarter, middle = quantiles(values, 0.01, 0.25, 0.5)
     return max(1.4826 * (middle - quarter), (middle - low) / 2.33)

@@ -9,7 +9,9 @@ from legibly.vision import glyphs
 Floats = NDArray[np.float32]
 ROWS = 40
 """Paths are sought on a copy of this many rows."""
-MOST_CUTS = 7
+MOST_CUTS = 8
+LEANS = (-0.4, -0.2, 0.0, 0.2, 0.4)
+"""How far straight cuts lean to the right, in columns a row."""
 
 
 def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
@@ -46,13 +48,26 @@ def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
     cost = small + np.float32(0.02)
     total, back = _accumulate(cost)
     least = 0.18 * height * scale
-    starts = _minima(total[-1], max(2, round(least)))
-    paths = [_follow(back, start) for start in starts]
+    paths = [_follow(back, start) for start in _minima(total[-1], max(2, round(least)))]
+    paths += _straight(small, max(2, round(least)))
     inner = [path for path in paths if least < path.mean() < size[0] - least]
-    inner = sorted(inner, key=lambda path: float(cost[np.arange(ROWS), path].sum()))[:MOST_CUTS]
-    inner = _ordered(inner)
-    rows = np.minimum((np.arange(piece.height) * scale).astype(np.intp), ROWS - 1)
-    return [np.round((path[rows] + 0.5) / size[0] * piece.width).astype(np.intp) for path in inner]
+    rows = np.arange(ROWS)
+    inner = _apart(sorted(inner, key=lambda path: float(cost[rows, path].sum())), 0.6 * least)
+    source = np.minimum((np.arange(piece.height) * scale).astype(np.intp), ROWS - 1)
+    return [np.round((path[source] + 0.5) / size[0] * piece.width).astype(np.intp) for path in inner]
+
+
+def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
+    """Straight cuts, upright and aslant, where they cross least ink: seams alone all run into the cheapest few."""
+    width = small.shape[1]
+    rows = np.arange(ROWS)
+    paths = []
+    for lean in LEANS:
+        columns = np.arange(width)[None] + np.round(lean * (ROWS / 2 - rows)).astype(np.intp)[:, None]
+        crossed = small[rows[:, None], np.clip(columns, 0, width - 1)].sum(axis=0)
+        lowest = [at for at in _minima(crossed, distance) if crossed[at] <= crossed[max(0, at - 2) : at + 3].min()]
+        paths += [np.clip(columns[:, at], 0, width - 1) for at in lowest]
+    return paths
 
 
 def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
@@ -64,7 +79,8 @@ def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
     for row in range(1, rows):
         before = np.pad(total[row - 1], 1, constant_values=np.inf)
         # A diagonal step is longer, so it costs more.
-        options = np.stack([before[1:-1], before[:-2] + 0.41 * cost[row] + 0.01, before[2:] + 0.41 * cost[row] + 0.01])
+        step = 0.41 * cost[row] + 0.03
+        options = np.stack([before[1:-1], before[:-2] + step, before[2:] + step])
         choice = options.argmin(axis=0)
         total[row] = np.take_along_axis(options, choice[None], axis=0)[0] + cost[row]
         back[row] = np.array([0, -1, 1], np.int8)[choice]
@@ -88,10 +104,14 @@ def _follow(back: NDArray[np.int8], column: int) -> NDArray[np.intp]:
     return path
 
 
-def _ordered(paths: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
-    """The paths from left to right, those left out that would cross or meet one before."""
-    result: list[NDArray[np.intp]] = []
-    for path in sorted(paths, key=lambda one: float(one.mean())):
-        if not result or (bool((path >= result[-1]).all()) and float((path - result[-1]).mean()) >= 2):
-            result.append(path)
-    return result
+def _apart(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.intp]]:
+    """From left to right, the paths that neither cross nor nearly meet a better one; `paths` come best first."""
+    kept: list[NDArray[np.intp]] = []
+    for path in paths:
+        beside = [(path >= other).all() or (path <= other).all() for other in kept]
+        far = [abs(float((path - other).mean())) >= distance for other in kept]
+        if all(beside) and all(far):
+            kept.append(path)
+        if len(kept) == MOST_CUTS:
+            break
+    return sorted(kept, key=lambda path: float(path.mean()))

@@ -8,12 +8,25 @@ from legibly import records
 from legibly.packs import card as cards
 from legibly.vision import page, rows
 
+DOUBTFUL = 0.02
+"""Below this digitness an item is left out even among digits."""
+
 
 def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
-    """The rows without what is none of the classes, unless nothing else is there."""
+    """The rows without what is none of the classes, unless nothing else is there.
+
+    What stands among digits and is as high as they are stays: leaving it out would shift the number.
+    """
     limit = card.thresholds.digit if card.reject else 0.0
-    result = [[one for one in row if one.digitness >= limit] for row in seen.rows]
+    result = []
+    for row in seen.rows:
+        sure = sum(one.digitness >= limit for one in row)
+        result.append([one for one in row if one.digitness >= limit or (sure >= 2 and _like_a_digit(one, seen.height))])
     return [row for row in result if row] or [list(row) for row in seen.rows]
+
+
+def _like_a_digit(one: page.Found, height: float) -> bool:
+    return one.digitness >= DOUBTFUL and 0.6 * height < one.box[3] - one.box[1] < 1.6 * height
 
 
 def reading(
@@ -27,12 +40,14 @@ def reading(
 ) -> records.Reading:
     """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
     lines = kept(seen, card)
-    items = [[_item(one, card, scale, size) for one in row] for row in lines]
+    limit = card.thresholds.digit if card.reject else 0.0
+    none = all(one.digitness < limit for row in lines for one in row)
+    items = [[_item(one, card, scale, size, rejected=none) for one in row] for row in lines]
     flat = [item for row in items for item in row]
     verdict: records.Verdict
     if not flat:
         verdict, text, confidence = "blank", "", seen.certainty
-    elif all(item.label == card.reject for item in flat):
+    elif none:
         verdict, text = card.reject or "unknown", ""
         confidence = float(np.mean([item.confidence for item in flat]))
     else:
@@ -52,11 +67,11 @@ def reading(
     )
 
 
-def _item(one: page.Found, card: cards.Card, scale: float, size: tuple[int, int]) -> records.Item:
+def _item(one: page.Found, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool) -> records.Item:
     order = np.argsort(-one.probabilities)
     label, confidence = card.classes[int(order[0])], one.confidence
-    if card.reject is not None and one.digitness < card.thresholds.digit:
-        label, confidence = card.reject, 1.0 - one.digitness
+    if rejected:
+        label, confidence = card.reject or "unknown", 1.0 - one.digitness
     return records.Item(
         box=_box(one.box, scale, size),
         label=label,

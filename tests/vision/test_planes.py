@@ -1,0 +1,88 @@
+"""Arithmetic on planes, against plain definitions."""
+
+import numpy as np
+import pytest
+
+from legibly.vision import components, planes
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("size", [3, 5, 9, 15, 41])
+def test_windows_are_what_their_names_say(size: int) -> None:
+    """Running maxima and means equal those taken window by window."""
+    plane = RNG.random((30, 43)).astype(np.float32)
+    half = size // 2
+    edged, lowest = np.pad(plane, half, mode="edge"), np.pad(plane, half, constant_values=-1)
+    places = [(row, column) for row in range(30) for column in range(43)]
+    means = [edged[row : row + size, column : column + size].mean() for row, column in places]
+    peaks = [lowest[row : row + size, column : column + size].max() for row, column in places]
+    assert planes.box(plane, size).ravel() == pytest.approx(np.array(means), abs=1e-5)
+    assert (planes.dilate(plane, size).ravel() == np.array(peaks, np.float32)).all()
+
+
+def test_closing_fills_strokes_and_keeps_shadows() -> None:
+    """A dark line narrower than the window vanishes; a dark half of the page stays."""
+    plane = np.full((60, 60), 200, np.float32)
+    plane[:, 30:] = 100
+    paper = plane.copy()
+    plane[10:50, 8:12] = 20
+    assert (planes.close(plane, 9) == paper).all()
+
+
+def test_otsu_parts_two_levels() -> None:
+    """The threshold lies between the two."""
+    plane = np.where(RNG.random((50, 50)) < 0.2, 40, 200).astype(np.float32)
+    assert 40 < planes.otsu(plane) < 200
+
+
+def test_noise_is_measured_beside_ink() -> None:
+    """The deviation of the paper is found although a tenth of the picture is ink, which adds to one side only."""
+    plane = RNG.normal(0, 0.03, (200, 200)).astype(np.float32)
+    plane[:20] += 0.8
+    assert planes.noise(plane) == pytest.approx(0.03, rel=0.25)
+
+
+def _flood(mask: components.Mask) -> list[set[tuple[int, int]]]:
+    """Components by flooding, in the order of their first pixel."""
+    left = {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)}
+    found = []
+    for start in sorted(left):
+        if start not in left:
+            continue
+        part, edge = set(), [start]
+        left.discard(start)
+        while edge:
+            row, column = edge.pop()
+            part.add((row, column))
+            near = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= near
+            edge += near
+        found.append(part)
+    return found
+
+
+def test_components_are_those_of_flooding() -> None:
+    """Number, pixels, boxes and areas of 8-connected components equal those of a flood fill."""
+    for _ in range(120):
+        mask = RNG.random(tuple(RNG.integers(1, 24, 2))) < RNG.random()
+        found, expected = components.components(mask), _flood(mask)
+        assert len(found) == len(expected)
+        for number, part in enumerate(expected):
+            painted = found.paint(np.arange(len(found)) == number)
+            assert set(zip(*(axis.tolist() for axis in np.nonzero(painted)), strict=True)) == part
+            rows, columns = [row for row, _ in part], [column for _, column in part]
+            box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
+            assert (found.left[number], found.top[number], found.right[number], found.bottom[number]) == box
+            assert found.area[number] == len(part)
+            assert (found.cut(np.array([number]), box) == painted[box[1] : box[3], box[0] : box[2]]).all()
+
+
+def test_totals_and_peaks_go_by_component() -> None:
+    """The sum and the peak of a plane over each component equal those over its mask."""
+    mask = RNG.random((30, 40)) < 0.4
+    values = RNG.random((30, 40)).astype(np.float32)
+    found = components.components(mask)
+    masks = [found.paint(np.arange(len(found)) == number) for number in range(len(found))]
+    assert found.total(values) == pytest.approx([float(values[one].sum()) for one in masks], rel=1e-4)
+    assert found.peak(values) == pytest.approx([float(values[one].max()) for one in masks])
