@@ -92,7 +92,7 @@ class Gate:
         return found
 
     async def _by_cookie(self, request: Request, accounts: Accounts) -> Caller | None:
-        value = request.cookies.get(sessions.cookie_name(secure=request.url.scheme == "https"))
+        value = sessions.carried(request)
         if not value:
             return None
         if self._key is None:

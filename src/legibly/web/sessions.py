@@ -60,16 +60,21 @@ def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def cookie_name(*, secure: bool) -> str:
-    """`__Host-` makes browsers refuse the cookie from other hosts and without TLS; plain HTTP cannot have it."""
-    return "__Host-legibly" if secure else "legibly-session"
+_SECURE, _PLAIN = "__Host-legibly", "legibly-session"
+"""Browsers refuse the first one from other hosts and without TLS; plain HTTP can only have the second."""
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the browser came over TLS, to us or to a proxy in front, by what either says of it."""
+    told = (request.url.scheme, request.headers.get("x-forwarded-proto", ""), request.headers.get("origin", ""))
+    return any(text.startswith("https") for text in told)
 
 
 def begin(request: Request, response: Response, session: Session, key: bytes) -> None:
     """Give the browser its cookie."""
-    secure = request.url.scheme == "https"
+    secure = is_secure(request)
     response.set_cookie(
-        cookie_name(secure=secure),
+        _SECURE if secure else _PLAIN,
         session.seal(key),
         max_age=max(0, session.until - int(time.time())),
         path="/",
@@ -79,7 +84,12 @@ def begin(request: Request, response: Response, session: Session, key: bytes) ->
     )
 
 
-def end(request: Request, response: Response) -> None:
-    """Take the cookie away."""
-    secure = request.url.scheme == "https"
-    response.delete_cookie(cookie_name(secure=secure), path="/", secure=secure, httponly=True, samesite="lax")
+def carried(request: Request) -> str:
+    """The cookie's value; empty where there is none."""
+    return request.cookies.get(_SECURE) or request.cookies.get(_PLAIN) or ""
+
+
+def end(response: Response) -> None:
+    """Take the cookie away, whichever it is."""
+    response.delete_cookie(_SECURE, path="/", secure=True, httponly=True, samesite="lax")
+    response.delete_cookie(_PLAIN, path="/", httponly=True, samesite="lax")

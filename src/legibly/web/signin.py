@@ -94,7 +94,7 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
         if caller.session:
             accounts_of(request).end_session(caller.session)
         response = RedirectResponse("/login", 303)
-        sessions.end(request, response)
+        sessions.end(response)
         return response
 
 
@@ -176,7 +176,7 @@ def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
             raise Forbidden("the password is not right.")
         erase(state_of(request), accounts, mine, by=caller_of(request), address=address_of(request))
         response = pages.error(request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels.")
-        sessions.end(request, response)
+        sessions.end(response)
         return response
 
 
