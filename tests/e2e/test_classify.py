@@ -78,6 +78,30 @@ def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> No
     expect(page.locator(".truth .done")).to_contain_text("it was 71")
 
 
+def test_a_finger_writes_and_the_page_stays(server: Server, browser: Browser) -> None:
+    """Touch draws without scrolling the phone's page, a second finger adds nothing, and the answer comes."""
+    context = context_of(browser, size="phone", is_mobile=True)
+    page = context.new_page()
+    page.goto(server.url)
+    page.locator("#automatic").uncheck()
+    page.evaluate("scrollTo(0, 40)")
+    box = page.locator("#pad canvas").bounding_box()
+    assert box is not None
+    top, left, side = box["y"], box["x"], box["width"]
+    path = [(left + 0.5 * side, top + side * (0.2 + 0.06 * step)) for step in range(11)]
+    other = {"x": left + 0.1 * side, "y": top + 0.9 * side, "id": 2}
+    session = context.new_cdp_session(page)
+    for number, (x, y) in enumerate(path):
+        kind = "touchMove" if number else "touchStart"
+        points = [{"x": x, "y": y, "id": 1}, *([other] if number > 3 else [])]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert page.evaluate("scrollY") == 40
+    page.locator("#read").click()
+    answers(page, "1")
+    context.close()
+
+
 def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Page) -> None:
     """Undo takes one stroke, Clear all of them, and undo brings a cleared sheet back."""
     desktop.goto(server.url)

@@ -208,6 +208,28 @@ def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes)
     assert not [path for path in left if mine in path.name or (b"zoe" in path.read_bytes())]
 
 
+def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
+    """Every verb of `users` and `tokens`; mistakes are one line."""
+    assert "Password of ada: " in legibly(tmp_path, "users", "add", "ada", "--role", "admin").stdout
+    assert "taken" in legibly(tmp_path, "users", "add", "ADA").stderr
+    short = legibly(tmp_path, "users", "add", "ben", "--password-stdin", given="short\n")
+    assert (short.returncode, short.stderr.count("\n")) == (1, 1)
+    legibly(tmp_path, "users", "add", "ben")
+    legibly(tmp_path, "users", "role", "ben", "reviewer")
+    legibly(tmp_path, "users", "disable", "ben")
+    assert legibly(tmp_path, "users", "list").stdout == "ada\tadmin\nben\treviewer, disabled\n"
+    secret = legibly(tmp_path, "tokens", "add", "ada", "--scope", "read").stdout
+    assert secret.startswith("lgb_")
+    listed = legibly(tmp_path, "tokens", "list", "ada").stdout
+    assert secret.strip() not in listed
+    assert not [path for path in tmp_path.rglob("*.json") if secret.strip() in path.read_text(encoding="utf-8")]
+    legibly(tmp_path, "tokens", "revoke", "ada", listed.partition("\t")[0])
+    assert legibly(tmp_path, "tokens", "list", "ada").stdout == ""
+    legibly(tmp_path, "users", "remove", "ben", "--yes")
+    assert legibly(tmp_path, "users", "list").stdout == "ada\tadmin\n"
+    assert "no such account" in legibly(tmp_path, "users", "remove", "ben", "--yes").stderr
+
+
 def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: Path) -> None:
     """A name that somebody pointed at 127.0.0.1 opens nothing (DNS rebinding); LEGIBLY_HOSTS adds names."""
     server = Server(tmp_path, services.free_port(), environ={"LEGIBLY_HOSTS": "legibly.example"})

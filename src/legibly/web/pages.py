@@ -78,7 +78,8 @@ class Pages:
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
         )
-        return compressed(request, text.encode(), "text/html; charset=utf-8", status=status, headers=HEADERS)
+        headers = HEADERS | {"Cache-Control": "no-store"} if values.get("secret") else HEADERS
+        return compressed(request, text.encode(), "text/html; charset=utf-8", status=status, headers=headers)
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
         """The page that says what happened and what to do."""
