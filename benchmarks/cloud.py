@@ -108,7 +108,7 @@ def deployed(account: emulators.Emulator, folder: Path, options: argparse.Namesp
     web.mkdir()
     environ = {
         **account.environ, "LEGIBLY_STORE": outputs["Store"], "LEGIBLY_QUEUE": outputs["RecordsQueueUrl"],
-        "LEGIBLY_CLASSIFY": "elsewhere",
+        "LEGIBLY_CLASSIFY": "elsewhere", "LEGIBLY_ACCOUNTS": "off",
     }  # fmt: skip
     with Server.started(web, **environ) as server:
         to_page(account, outputs, server, puts=options.puts)

@@ -69,11 +69,12 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed stack: its emulator, and the outputs of its template."""
+    """A deployed stack: its emulator, and the outputs of its template, and what the command said."""
 
     emulator: Emulator
     outputs: dict[str, str]
     address: str
+    told: str
 
     @property
     def bucket(self) -> str:

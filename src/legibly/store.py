@@ -1,6 +1,7 @@
 """The object store: folders, S3 and memory, through obstore. Nothing but reports is ever overwritten."""
 
 import contextlib
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -151,11 +152,20 @@ def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
         options["client_options"] = {"allow_http": endpoint.startswith("http://")}
     names = ("access_key_id", "secret_access_key", "session_token")
     options |= {name: environ[f"AWS_{name.upper()}"] for name in names if f"AWS_{name.upper()}" in environ}
-    if environ.get("AWS_PROFILE") and "AWS_ACCESS_KEY_ID" not in environ:
+    if _has_profile(environ) and "AWS_ACCESS_KEY_ID" not in environ:
         from obstore.auth.boto3 import Boto3CredentialProvider  # profiles are read by boto3 alone
 
         options["credential_provider"] = Boto3CredentialProvider()
     return S3Store(bucket, prefix=prefix or None, **options)
+
+
+def _has_profile(environ: Mapping[str, str]) -> bool:
+    """Whether `aws configure` left something for boto3 to read, or a profile is named."""
+    if environ.get("AWS_PROFILE"):
+        return True
+    named = environ.get("AWS_SHARED_CREDENTIALS_FILE")
+    written = Path(named).expanduser() if named else Path.home() / ".aws" / "credentials"
+    return written.is_file() and importlib.util.find_spec("boto3") is not None
 
 
 def _stat(meta: Any) -> Stat:

@@ -26,4 +26,4 @@ def deployment(emulator: emulators.Emulator) -> emulators.Deployment:
     functions = emulator.client("lambda")  # fifty of them at once would starve each other on two cores
     [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2})
-    return emulators.Deployment(emulator, outputs, done.stdout.strip())
+    return emulators.Deployment(emulator, outputs, done.stdout.strip(), done.stderr)

@@ -74,7 +74,7 @@ def web(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Ite
     environ = dict(re.findall(r"^((?:LEGIBLY|AWS)_\w+)=(.*)$", script, re.MULTILINE))
     assert environ["LEGIBLY_CLASSIFY"] == "elsewhere"
     folder = tmp_path_factory.mktemp("web")
-    environ["LEGIBLY_DATABASE"] = f"sqlite:///{folder}/index.db"
+    environ |= {"LEGIBLY_DATABASE": f"sqlite:///{folder}/index.db", "LEGIBLY_ACCOUNTS": "off"}
     with Server.started(folder, **{**deployment.emulator.environ, **environ}) as server:
         yield server
 
@@ -108,6 +108,8 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
 ) -> None:
     """The command prints an https address; with the same code once more, nothing is uploaded and nothing changes."""
     assert re.fullmatch(r"https://\w+\.cloudfront\.net", deployment.address)
+    assert "Sign in as admin with the password" in deployment.told
+    assert "admin\tadmin" in deployment.emulator.legibly("users", "--store", deployment.outputs["Store"], "list").stdout
     for name, value in deployment.emulator.environ.items():
         monkeypatch.setenv(name, value)
     told: list[str] = []

@@ -103,6 +103,9 @@ def deploy(*, region: str | None, with_wheels: bool, wait: bool, **options: Any)
 
     outputs = deploying.deploy(plan, aws=aws, report=_report, with_wheels=with_wheels)
     address = outputs.get("Address")
+    password = deploying.make_admin(outputs, aws=aws) if address else None
+    if password:
+        click.echo(f"Sign in as admin with the password {password} (it is not shown again).", err=True)
     if address and wait and not deploying.await_answer(address, report=_report):
         remedy = f"Look into the log group /legibly/{plan.stack}/servers."
         raise errors.Unavailable("the web page does not answer yet.", where=address, remedy=remedy)

@@ -33,6 +33,20 @@ class Aws:
         """The client of one service, with patient retries."""
         return self._session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
 
+    def environ(self) -> dict[str, str]:
+        """The variables that lead others, who do not use boto3, to the same account."""
+        found = self._session.get_credentials()
+        variables = {"AWS_REGION": self.region}
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            variables["AWS_ENDPOINT_URL"] = endpoint
+        if found is not None:
+            frozen = found.get_frozen_credentials()
+            variables |= {"AWS_ACCESS_KEY_ID": frozen.access_key, "AWS_SECRET_ACCESS_KEY": frozen.secret_key}
+            if frozen.token:
+                variables["AWS_SESSION_TOKEN"] = frozen.token
+        return variables
+
     def account(self) -> str:
         """The number of the account that the credentials belong to."""
         with translated("AWS account"):

@@ -11,10 +11,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from legibly import errors
+from legibly.accounts import Accounts
 from legibly.cloud import package
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.plan import Plan, template
 from legibly.cloud.stack import Report, Stack
+from legibly.store import open_store
 
 _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 _ANSWER_SECONDS = 900
@@ -51,6 +53,17 @@ def deploy(
     outputs = stack.outputs()
     _connect(aws, outputs, report)
     return outputs
+
+
+def make_admin(outputs: dict[str, str], *, aws: Aws) -> str | None:
+    """See to it that somebody can sign in: the password of a new `admin`, None where there is an administrator."""
+    book = Accounts(open_store(outputs["Store"], environ=aws.environ()))
+    book.refresh()
+    if book.has_admin():
+        return None
+    password = secrets.token_urlsafe(12)
+    book.add("admin", role="admin", password=password)
+    return password
 
 
 def await_answer(address: str, *, report: Report) -> bool:
