@@ -46,7 +46,7 @@ def serving(folder: Path, *, port: int | None = None, **environ: str) -> Iterato
     command = [sys.executable, "-m", "legibly", "serve", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     with services.running(command, log=folder / "serve.log", env=env, cwd=folder):
-        services.wait_for(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=1), what="legibly serve")
+        services.wait_for(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5), what="legibly serve", seconds=90)
         yield Server(url, folder)
 
 
