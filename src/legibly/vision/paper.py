@@ -24,7 +24,7 @@ FAINTEST = 0.07
 """Ink that darkens its paper by less than this is not seen."""
 GRAINY = 0.06
 """From this share of noise in the ink's strength on, the picture is smoothed first."""
-BLACK = 12.0
+BLACK = 40.0
 COLOURLESS = 8.0
 """Channels that differ by less than this nowhere tell nothing of colour."""
 SMOOTHING = (1.0, 2.0, 3.5)

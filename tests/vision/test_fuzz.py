@@ -1,0 +1,49 @@
+"""Any bytes at all end in a reading or a named error."""
+
+import contextlib
+import os
+import random
+
+import hypothesis
+import pytest
+from hypothesis import strategies
+
+import mutants
+from legibly import errors
+from legibly.vision import decode
+from legibly.vision.reading import Reader
+
+CASES = int(os.environ.get("LEGIBLY_FUZZ_CASES", "200"))
+"""20,000 are run by benchmarks/vision_fuzz.py."""
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def attempt(reader: Reader, data: bytes) -> None:
+    """Read; only the errors that the contract names may come."""
+    with contextlib.suppress(errors.NotAnImage, errors.Unusable):
+        decode.probe(data, max_pixels=4_000_000)
+    with contextlib.suppress(errors.NotAnImage, errors.Unusable):
+        assert 0 <= Reader(reader.pack, max_pixels=4_000_000).read(data).reading.confidence <= 1
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(strategies.binary(max_size=3000))
+def test_random_bytes(reader: Reader, data: bytes) -> None:
+    """Bytes without any form."""
+    attempt(reader, data)
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(strategies.sampled_from(mutants.HEADS), strategies.binary(max_size=600))
+def test_random_bytes_after_a_magic(reader: Reader, head: bytes, data: bytes) -> None:
+    """Bytes that begin like a picture."""
+    attempt(reader, head + data)
+
+
+def test_mutated_files(reader: Reader) -> None:
+    """Real files with bytes changed, cut out, doubled or swapped."""
+    rng = random.Random(0)
+    files = mutants.files()
+    for _ in range(CASES):
+        attempt(reader, mutants.mutate(rng.choice(files), rng))
