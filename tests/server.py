@@ -49,7 +49,8 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        services.wait_for(lambda: urllib.request.urlopen(f"{self.url}/readyz", timeout=2), what="legibly serve")
+        ready = f"{self.url}/readyz"  # a machine that is busy with other tests takes its time
+        services.wait_for(lambda: urllib.request.urlopen(ready, timeout=5), what="legibly serve", seconds=90)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; SIGKILL is a crash."""
@@ -64,8 +65,8 @@ class Server:
     def started(cls, folder: Path, *flags: str, **environ: str) -> Iterator["Server"]:
         """A running server, stopped when the block ends."""
         server = cls(folder, services.free_port(), environ, flags)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()
