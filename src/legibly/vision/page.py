@@ -24,6 +24,8 @@ CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 SURE = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
+UPRIGHT = 0.25
+"""The same for a page that may lie on its side or upside down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def _look(pixels: Pixels, judge: Judge) -> Page:
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
             page, ink = other, replace(ink, light=not ink.light)
-    if len(page.found) >= TURN_FROM and page.merit < -SURE:
+    if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, judge)
     return page
 
@@ -100,7 +102,7 @@ def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
     height, width = pixels.shape[:2]
     for quarters in (1, 2, 3):
         other = _page(paper.find_ink(np.ascontiguousarray(np.rot90(pixels, quarters)), light=light), judge)
-        if len(other.found) >= TURN_FROM and other.merit > page.merit + 0.7:
+        if len(other.found) >= TURN_FROM and other.merit > page.merit + 0.3:
             back = [
                 tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
                 for row in other.rows
