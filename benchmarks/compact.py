@@ -37,7 +37,8 @@ def write(base: Path, records: int, each: int) -> None:
         lines = [
             json.dumps({
                 "image": f"0192{number:08x}-7000-8000-{place:012x}", "predicted": str(place % 10),
-                "actual": str(place % 9), "confidence": 0.9731, "model": "digits@3f9c2a41b0de", "writer": None, "source": "asked",
+                "actual": str(place % 9), "confidence": 0.9731,
+                "model": "digits@3f9c2a41b0de", "writer": None, "source": "asked",
                 "labelled_at": f"{day}T10:00:00.{place % 1000:03d}Z",
             })
             for place in range(each)
