@@ -36,7 +36,7 @@ def canvas() -> bytes:
 
 async def upload(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes) -> dict[str, object]:
     """One upload over a connection that stays open; raw, so that the client costs the machine little."""
-    head = f"POST /api/images?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+    head = "POST /api/images?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
     head += f"Content-Length: {len(picture)}\r\n\r\n"
     writer.write(head.encode() + picture)
     status = await reader.readline()
