@@ -535,11 +535,18 @@ def fit_digitness() -> card.Digitness:
             targets.append(np.full(len(z), target))
             weights.append(np.full(len(z), share / len(group) / len(z)))
     a, t, w = np.concatenate(rows), np.concatenate(targets), np.concatenate(weights)
-    beta = np.array([0.0, 0.5, 0.0])
-    for _ in range(100):  # Newton with a little ridge
+
+    def loss(beta: np.ndarray) -> float:
+        return float((w * np.logaddexp(0, np.where(t == 1, -1, 1) * (a @ beta))).sum() + 5e-7 * beta @ beta)
+
+    beta = np.zeros(3)
+    for _ in range(100):  # Newton with a little ridge, its steps halved until they help
         p = calibration.sigmoid(a @ beta)
         hessian = (a * (w * p * (1 - p))[:, None]).T @ a + 1e-6 * np.eye(3)
-        beta -= np.linalg.solve(hessian, a.T @ (w * (p - t)) + 1e-6 * beta)
+        step = np.linalg.solve(hessian, a.T @ (w * (p - t)) + 1e-6 * beta)
+        while np.abs(step).max() > 1e-9 and loss(beta - step) > loss(beta):
+            step = step / 2
+        beta = beta - step
     return card.Digitness(*(round(float(b), 5) for b in beta))
 
 
