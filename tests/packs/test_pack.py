@@ -3,8 +3,11 @@
 import gzip
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -144,3 +147,13 @@ def test_a_card_survives_its_file(tmp_path: Path) -> None:
     card = cards.read_card(DIGITS)
     cards.write_card(tmp_path, card)
     assert cards.read_card(tmp_path) == card
+
+
+def test_the_network_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """Opening a pack in a fresh home leaves no usage data behind: the runtime's telemetry is off."""
+    script = "from legibly.packs import pack, registry; pack.open_pack(registry.find('digits'))"
+    environ = {**os.environ, "HOME": str(tmp_path)}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
+        environ.pop(name, None)
+    subprocess.run([sys.executable, "-c", script], env=environ, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
