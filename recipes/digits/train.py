@@ -57,7 +57,7 @@ MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # MNIST, CC BY-SA 3.0
 
 
 WHERE = {  # what stands where under DATA, and where it comes from
-    "mnist": "fetched here unless --offline; or the four idx files of MNIST",
+    "mnist": "the four idx files of MNIST, gzipped; without --offline they are fetched",
     "opencv_digits": "opencv_digits.npz: x (5000, 20, 20) uint8, y; cut from samples/data/digits.png of OpenCV",
     "semeion": "semeion.npz: x (1593, 16, 16) uint8, y; archive.ics.uci.edu, Semeion Handwritten Digit",
     "optdigits": "optdigits.tra, tab separated; archive.ics.uci.edu, Optical Recognition of Handwritten Digits",
