@@ -13,8 +13,8 @@ from pathlib import Path
 
 import services
 
-S3A = "S3A_JARS"
-"""Names a folder with hadoop-aws and aws-java-sdk-bundle jars that fit the pyspark package."""
+S3A = Path(__file__).parents[2] / ".tools" / "s3a"
+"""Where hadoop-aws and aws-java-sdk-bundle jars lie that fit the pyspark package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ def need_spark() -> Path:
 
 def s3a_jars() -> list[Path]:
     """The jars with which Spark reads s3a://; skips where they are missing."""
-    jars = sorted(Path(os.environ.get(S3A) or "/nowhere").glob("*.jar"))
+    jars = sorted(S3A.glob("*.jar"))
     if not jars:
-        services.missing("Spark's S3 connector", f"{S3A}=FOLDER with hadoop-aws and aws-java-sdk-bundle jars")
+        services.missing("Spark's S3 connector", "make test-all")
     return jars
 
 
