@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+import services
 from e2e.conftest import Server, call
 from e2e.test_history import upload
 
@@ -25,11 +26,15 @@ def test_what_is_contradicted_comes_first_and_leaves_after_a_key(server: Server,
     expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
     page.keyboard.press("l")
     expect(page.locator("#reason")).not_to_have_text("The answer is sure, but the label says 7.")
-    labels = sorted(image["label"]["text"] for image in call(server, "/api/images?labelled=true")["images"])
-    assert labels == ["1", "7"]
+    services.wait_for(lambda: labels(server) == ["1", "7"], what="the last judgement's way to the server")
     page.reload()
     expect(page.locator("#empty, #reason").locator("visible=true").first).to_be_visible()
     expect(page.locator("#reason")).not_to_contain_text("the label says")
+
+
+def labels(server: Server) -> list[str]:
+    """The labels that the server has, in order."""
+    return sorted(image["label"]["text"] for image in call(server, "/api/images?labelled=true")["images"])
 
 
 def test_label_studio_tasks_come_back_as_labels(server: Server, desktop: Page, tmp_path: Path) -> None:
