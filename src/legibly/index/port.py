@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from legibly.records import Image, Label, Pair, ReadingRecord
@@ -88,6 +87,3 @@ class Index(Protocol):
 
     def clear(self) -> None:
         """Forget everything."""
-
-    def moment(self) -> datetime:
-        """When the newest image was received; the epoch where there is none."""

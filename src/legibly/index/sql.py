@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from legibly.errors import Invalid, NotFound
 from legibly.index import database, schema
 from legibly.index.port import Claim, Filter
 from legibly.index.schema import counters, deletions, images, pairs
-from legibly.records import Image, Label, Pair, ReadingRecord, moment, stamp
+from legibly.records import Image, Label, Pair, ReadingRecord, stamp
 
 _BATCH = 500
 _PAGE = 5000
@@ -164,11 +163,6 @@ class SqlIndex:
         query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)
         with self._read() as connection:
             return {row.state: row.number for row in connection.execute(query)}
-
-    def moment(self) -> datetime:
-        with self._read() as connection:
-            newest = connection.execute(sa.select(sa.func.max(images.c.received_at))).scalar_one()
-        return moment(newest) if newest else datetime.fromtimestamp(0, UTC)
 
     def close(self) -> None:
         """Close every connection."""
