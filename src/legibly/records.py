@@ -37,6 +37,10 @@ class Model:
     name: str
     version: str
 
+    def __str__(self) -> str:
+        """`NAME@VERSION`, as pairs name a model."""
+        return f"{self.name}@{self.version}"
+
     def to_json(self) -> Json:
         return {"name": self.name, "version": self.version}
 

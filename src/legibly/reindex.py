@@ -22,8 +22,11 @@ def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] 
     deleted = {keys.last(stat.key).partition(".")[0] for stat in store.list(keys.DELETIONS)}
     images = _images(store, deleted)
     progress("images", len(images))
+    readings = []
     for line in _lines(store, keys.READINGS):
-        _take_reading(images, ReadingRecord.from_json(line))
+        record = ReadingRecord.from_json(line)
+        _take_reading(images, record)
+        readings.append(replace(record, reading=replace(record.reading, items=(), milliseconds={})))
     progress("readings", sum(image.reading is not None for image in images.values()))
     for line in _lines(store, keys.FAILURES):
         _take_failure(images, FailureRecord.from_json(line))
@@ -35,6 +38,7 @@ def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] 
         index.add(batch)
     for image_id in deleted:
         index.remove(image_id)
+    index.add_readings(readings)
     pairs = [Pair.from_json(line) for line in _lines(store, keys.PAIRS)]
     if any(stat.key.endswith(".parquet") for stat in store.list(keys.PAIRS)):
         from legibly.accuracy import compact  # DuckDB, where `legibly compact` has been at work

@@ -1,5 +1,7 @@
 """One suite for every database under the index: SQLite and PostgreSQL."""
 
+import random
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from legibly import keys
+from legibly.accuracy import indexed, reference
+from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
 from legibly.index.port import Filter
 from legibly.index.sql import SqlIndex, open_index
-from legibly.records import Image, Label, Model, Pair, Reading, ReadingRecord, now
+from legibly.records import Image, Label, LabelSource, Model, Pair, Reading, ReadingRecord, now
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
@@ -198,6 +202,37 @@ def test_pairs_count_once(index: SqlIndex) -> None:
     assert list(index.pairs()) == [told, back]
     assert list(index.pairs([one.id])) == [told, back]
     assert list(index.pairs(["other"])) == []
+
+
+def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
+    """Relabelled, taken back, read twice, by several models, deleted: the bytes of plain Python over the records."""
+    draw = random.Random(7)
+    ids = [keys.new_id(now()) for _ in range(60)]
+    pairs, read = [], {}
+    for number in range(400):
+        at = now() + timedelta(hours=number)
+        model, text = Model("digits", draw.choice("ab") * 12), draw.choice(["7", "1", "12/3", ""])
+        said = Reading(draw.choice(["read", "unsure"]), text, draw.choice([0, 1, draw.random()]), model, at)
+        of = replace(image(), id=draw.choice(ids))
+        record = replace(reading(of), reading=said)
+        index.settle([record]) if number % 2 else index.add_readings([record, record])
+        read[of.id, model] = said
+        actual = draw.choice(["7", "1", "12", None])
+        source: LabelSource = "asked" if draw.random() < 0.5 else "volunteered"
+        pairs.append(Pair(of.id, text, actual, said.confidence, str(model), None, source, at))
+    index.add([image(id=ids[0], owner="Ada")])
+    index.add_pairs(pairs)
+    index.remove(ids[1])
+    index.settle([replace(reading(image(id=ids[1])), image=ids[1])])
+
+    def expected(chosen: set[str]) -> bytes:
+        reads = Counter(reference.read_of(said) for (image_id, _), said in read.items() if image_id in chosen)
+        kept = [one for one in pairs if one.image in chosen]
+        return encode(reference.report(kept, reads=[one._replace(n=n) for one, n in reads.items()]))
+
+    assert encode(indexed.report(index)) == expected(set(ids) - {ids[1]})
+    assert encode(indexed.report(index, owner="Ada")) == expected({ids[0]})
+    assert encode(indexed.report(index, owner="Eve")) == expected(set())
 
 
 def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:

@@ -2,5 +2,5 @@
 
 `pairs.sql` counts pairs into a small table of cells (DuckDB and Spark run the same text, `reference` does the same in
 plain Python); `report.build` makes everything else from that table, so that the same pairs give the same bytes.
-The web app calls `reference.report(pairs)` with the pairs out of its index.
+The web app calls `indexed.report(index)`, which counts in the database.
 """

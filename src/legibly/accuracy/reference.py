@@ -1,4 +1,4 @@
-"""The report in plain Python: what the engines are checked against, and what serves the web app's own pairs.
+"""The report in plain Python: what the engines and the index are checked against.
 
 `report(pairs, deleted=…, reads=…)` takes `records.Pair`s, as many an image as there are; some 100,000 a second.
 """
@@ -37,12 +37,7 @@ def report(
 def read_of(reading: records.Reading, n: int = 1) -> cells.Read:
     """`n` readings like this one, for the population that labels are a sample of."""
     lower = cells.bin_of(cells.in_millionths(reading.confidence))
-    return cells.Read(f"{reading.at:%Y-%m-%d}", spell(reading.model), reading.verdict, reading.text, lower, n)
-
-
-def spell(model: records.Model) -> str:
-    """`NAME@VERSION`, as pairs name a model."""
-    return f"{model.name}@{model.version}"
+    return cells.Read(f"{reading.at:%Y-%m-%d}", str(reading.model), reading.verdict, reading.text, lower, n)
 
 
 def table(rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[cells.Read] = ()) -> cells.Table:

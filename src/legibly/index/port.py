@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from legibly.records import Image, Label, Pair, ReadingRecord
 
@@ -29,6 +29,38 @@ class Claim:
 
     image: Image
     attempt: int
+
+
+class PairCount(NamedTuple):
+    """Pairs that are alike; `day` is a date such as `2026-11-22`, `millionths` the sum of their confidences."""
+
+    day: str
+    model: str
+    source: str
+    predicted: str
+    actual: str | None
+    bin: int
+    n: int
+    millionths: int
+
+
+class ReadingCount(NamedTuple):
+    """Readings that are alike."""
+
+    day: str
+    model: str
+    verdict: str
+    text: str
+    bin: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What an accuracy report is made of, in no order."""
+
+    pairs: list[PairCount]
+    readings: list[ReadingCount]
 
 
 class Index(Protocol):
@@ -81,6 +113,15 @@ class Index(Protocol):
 
     def pairs(self, image_ids: Collection[str] | None = None) -> Iterator[Pair]:
         """Every pair of images that are not deleted, or of these images alone."""
+
+    def add_readings(self, records: Sequence[ReadingRecord]) -> None:
+        """Take in readings for `tally` alone; the newest of an image and model stays, deleted images have none."""
+
+    def tally(self, edges: Sequence[int], *, owner: str | None = None) -> Tally:
+        """Count the newest pair and the newest reading of each image and model, of everybody or of one owner.
+
+        `edges` are the lower ends of confidence bins in millionths, the smallest 0; -1 stands for no confidence.
+        """
 
     def counts(self) -> dict[str, int]:
         """How many images there are by state."""

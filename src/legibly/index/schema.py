@@ -1,4 +1,4 @@
-"""The tables: one row an image with its newest label and reading, one row a pair, one counter for followers."""
+"""The tables: one row an image with its newest label and reading, one a pair, one a reading in short, and counters."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Stri
 
 from legibly.records import Image, Label, Pair, Reading, moment, stamp
 
-VERSION = 1
+VERSION = 2
 METADATA = MetaData()
 
 images = Table(
@@ -58,6 +58,18 @@ pairs = Table(
     Column("source", String(12), nullable=False),
 )
 
+# Every reading in short, one an image and model: the population that labels are a sample of.
+readings = Table(
+    "readings",
+    METADATA,
+    Column("image", String(36), primary_key=True),
+    Column("model", String(80), primary_key=True),
+    Column("at", String(24), nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("confidence", Float, nullable=False),
+)
+
 deletions = Table("deletions", METADATA, Column("image", String(36), primary_key=True))
 
 # One row each: the sequence number, and the version of this schema.
@@ -102,6 +114,18 @@ def reading_columns(reading: Reading | None) -> dict[str, Any]:
         "confidence": reading.confidence if reading else None,
         "read_at": stamp(reading.at) if reading else None,
         "reading": json.dumps(reading.to_json(), separators=(",", ":")) if reading else None,
+    }
+
+
+def reading_row(image: str, reading: Reading) -> dict[str, Any]:
+    """The columns of `readings`."""
+    return {
+        "image": image,
+        "model": str(reading.model),
+        "at": stamp(reading.at),
+        "verdict": reading.verdict,
+        "text": reading.text,
+        "confidence": reading.confidence,
     }
 
 

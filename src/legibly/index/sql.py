@@ -12,9 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import Invalid, NotFound
-from legibly.index import database, schema
-from legibly.index.port import Claim, Filter
-from legibly.index.schema import counters, deletions, images, pairs
+from legibly.index import database, schema, tally
+from legibly.index.port import Claim, Filter, Tally
+from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.records import Image, Label, Pair, ReadingRecord, stamp
 
 _BATCH = 500
@@ -42,7 +42,7 @@ class SqlIndex:
             rows = [
                 {**schema.image_row(image), **lease, "sequence": number} for number, image in enumerate(fresh, sequence)
             ]
-            connection.execute(_INSERT, rows)
+            _insert_new(connection, images, rows)  # another process may have been quicker since the look
             return len(fresh)
 
     def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
@@ -51,6 +51,7 @@ class SqlIndex:
         with self._write() as connection:
             first = _advance(connection, len(records))
             rows = [_settle(connection, record, sequence) for sequence, record in enumerate(records, first)]
+            self._insert_readings(connection, records)
         return [schema.image_of(row) for row in rows if row is not None]
 
     def fail(self, image: str, error: str) -> Image:
@@ -64,9 +65,11 @@ class SqlIndex:
 
     def remove(self, image: str) -> None:
         with self._write() as connection:
+            _advance(connection, 1)  # as in add_pairs
             _insert_new(connection, deletions, [{"image": image}])
             connection.execute(images.delete().where(images.c.id == image))
-            connection.execute(pairs.delete().where(pairs.c.image == image))
+            for table in (pairs, readings):
+                connection.execute(table.delete().where(table.c.image == image))
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
         now = time.time()
@@ -94,14 +97,20 @@ class SqlIndex:
 
     def add_pairs(self, pairs_: Sequence[Pair]) -> None:
         with self._write() as connection:
+            _advance(connection, 1)  # whoever keeps a report by this number makes it anew
             for batch in _batches(pairs_):
                 gone = self._deleted(connection, [pair.image for pair in batch])
                 rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
                 _insert_new(connection, pairs, rows)
 
+    def add_readings(self, records: Sequence[ReadingRecord]) -> None:
+        with self._write() as connection:
+            for batch in _batches(records):
+                self._insert_readings(connection, batch)
+
     def clear(self) -> None:
         with self._write() as connection:
-            for table in (images, pairs, deletions):
+            for table in (images, pairs, readings, deletions):
                 connection.execute(table.delete())
 
     # Reading
@@ -159,6 +168,10 @@ class SqlIndex:
             if len(rows) < _PAGE:
                 return
 
+    def tally(self, edges: Sequence[int], *, owner: str | None = None) -> Tally:
+        with self._read() as connection:
+            return tally.count(connection, edges, owner=owner)
+
     def counts(self) -> dict[str, int]:
         query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)
         with self._read() as connection:
@@ -185,6 +198,17 @@ class SqlIndex:
                 fresh.pop(row.id, None)
         return list(fresh.values())
 
+    def _insert_readings(self, connection: Connection, records: Sequence[ReadingRecord]) -> None:
+        gone = self._deleted(connection, [record.image for record in records])
+        rows = [schema.reading_row(record.image, record.reading) for record in records if record.image not in gone]
+        if rows:
+            fresh = _dialect(connection).insert(readings)
+            changed = {name: fresh.excluded[name] for name in ("at", "verdict", "text", "confidence")}
+            newer = fresh.excluded.at > readings.c.at
+            connection.execute(
+                fresh.on_conflict_do_update(index_elements=["image", "model"], set_=changed, where=newer), rows
+            )
+
     def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         return {row.image for row in connection.execute(_DELETED, {"ids": ids})}
 
@@ -206,7 +230,6 @@ _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
 _UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
 _DELETED = sa.select(deletions.c.image).where(deletions.c.image.in_(sa.bindparam("ids", expanding=True)))
 _KNOWN = sa.select(images.c.id).where(images.c.id.in_(sa.bindparam("ids", expanding=True))).union_all(_DELETED)
-_INSERT = images.insert()
 _SETTLED = (
     *("state", "error", "sequence", "media_type", "width", "height"),
     *schema.reading_columns(None),
@@ -250,8 +273,12 @@ def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any
 def _insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose primary key is not there yet."""
     if rows:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(_dialect(connection).insert(table).on_conflict_do_nothing(), rows)
+
+
+def _dialect(connection: Connection) -> Any:
+    """Where this database's own INSERT is, which knows what to do on a conflict."""
+    return sqlite if connection.dialect.name == "sqlite" else postgresql
 
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:

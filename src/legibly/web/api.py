@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from legibly import keys, records
-from legibly.accuracy import reference
+from legibly.accuracy import indexed
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.index.port import Filter
@@ -176,19 +176,10 @@ def get_accuracy(request: Request) -> Response:
 
 
 def current_report(state: State, *, owner: str | None = None) -> reports.Report:
-    """The accuracy report over the index's pairs, or over one owner's; the whole one only anew after a change."""
+    """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
     if owner is not None:
-        return reference.report(state.index.pairs(_labelled_of(state, owner)))
-    sequence = state.index.sequence()
-    return state.reports.get(sequence, lambda: reference.report(state.index.pairs()))
-
-
-def _labelled_of(state: State, owner: str) -> list[str]:
-    """The ids of one owner's labelled images."""
-    found: list[str] = []
-    while page := state.index.page(Filter(owner=owner, labelled=True), limit=500, after=found[-1] if found else None):
-        found += [image.id for image in page]
-    return found
+        return indexed.report(state.index, owner=owner)
+    return state.reports.get(state.index.sequence(), lambda: indexed.report(state.index))
 
 
 def _check(image_id: str) -> None:

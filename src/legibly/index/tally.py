@@ -1,0 +1,76 @@
+"""Counts pairs and readings where they lie, so that a report over millions of them fetches a few thousand rows.
+
+What `accuracy/pairs.sql` and `accuracy/readings.sql` say of files; tests hold them to the same report.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from legibly.index.port import PairCount, ReadingCount, Tally
+from legibly.index.schema import images, pairs, readings
+
+_DATE = 10
+"""Characters of a date at the start of a moment."""
+
+
+def count(connection: Connection, edges: Sequence[int], *, owner: str | None) -> Tally:
+    """What `Index.tally` gives."""
+    whole = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
+    found = connection.execute(_pairs(edges, owner, whole)).all()
+    read = connection.execute(_readings(edges, owner, whole)).all()
+    return Tally([PairCount(*row) for row in found], [ReadingCount(*row) for row in read])
+
+
+def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
+    """SQLite may lack floor; its cast cuts off, the same for what is not negative."""
+    return sa.cast(number, sa.BigInteger)
+
+
+def _pairs(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any]:
+    # An image, model and moment have one pair: newest is whatever has the last moment.
+    newest = sa.func.row_number().over(partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc())
+    millionths = _millionths(pairs.c.confidence, whole)
+    ranked = (
+        sa.select(
+            sa.func.substr(pairs.c.labelled_at, 1, _DATE).label("day"),
+            *(pairs.c.model, pairs.c.source, pairs.c.predicted, pairs.c.actual),
+            millionths.label("millionths"),
+            newest.label("place"),
+        )
+        .where(*_of(owner, pairs))
+        .subquery()
+    )
+    return _grouped(ranked, "day model source predicted actual", edges, total=True).where(ranked.c.place == 1)
+
+
+def _readings(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any]:
+    every = (
+        sa.select(
+            sa.func.substr(readings.c.at, 1, _DATE).label("day"),
+            *(readings.c.model, readings.c.verdict, readings.c.text),
+            _millionths(readings.c.confidence, whole).label("millionths"),
+        )
+        .where(*_of(owner, readings))
+        .subquery()
+    )
+    return _grouped(every, "day model verdict text", edges, total=False)
+
+
+def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool) -> sa.Select[Any]:
+    lower = sa.case(*((rows.c.millionths >= edge, edge) for edge in sorted(edges, reverse=True)), else_=-1)
+    by = [*(rows.c[name] for name in names.split()), lower.label("bin")]
+    sums = [sa.func.sum(sa.case((rows.c.millionths > 0, rows.c.millionths), else_=0))] if total else []
+    # By number, since a database takes the bin's expression with other parameters for another expression.
+    return sa.select(*by, sa.func.count(), *sums).group_by(*(sa.text(str(place + 1)) for place in range(len(by))))
+
+
+def _millionths(confidence: sa.ColumnElement[float], whole: Any) -> sa.ColumnElement[int]:
+    within = confidence.between(0, 1)
+    return sa.case((within, sa.cast(whole(confidence * 1_000_000.0 + 0.5), sa.BigInteger)), else_=-1)
+
+
+def _of(owner: str | None, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+    return [table.c.image.in_(sa.select(images.c.id).where(images.c.owner == owner))] if owner is not None else []
