@@ -35,8 +35,8 @@ _LONGEST_PAUSE_SECONDS = 30.0
 class Client:
     """A Legibly server. Methods raise the errors of `legibly.errors` by the server's status, Unavailable at the end.
 
-    `tries` counts attempts where the server is away or busy; uploads are tried again too, since a picture that came
-    twice does less harm than one that was lost. Not for several threads at once.
+    `tries` counts attempts where the server is away or busy; an upload that is tried again is one image, for each
+    carries a name of its own. Not for several threads at once.
     """
 
     def __init__(
@@ -143,6 +143,8 @@ class Client:
         headers = {"Accept": "application/json"}
         if kind:
             headers["Content-Type"] = kind
+        if method == "POST":
+            headers["Idempotency-Key"] = str(uuid.uuid4())
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         return urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310

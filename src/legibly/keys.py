@@ -13,6 +13,7 @@ from uuid import UUID
 
 IMAGES = "images/"
 UPLOADS = "records/uploads/"
+REQUESTS = "records/requests/"
 READINGS = "records/readings/"
 FAILURES = "records/failures/"
 LABELS = "records/labels/"
@@ -100,6 +101,11 @@ def media_type(key: str) -> str:
 def upload(image: str) -> str:
     """Where the facts of an upload lie."""
     return f"{UPLOADS}date={date(image)}/{image}.json"
+
+
+def request(name: str, owner: str | None) -> str:
+    """Where it is written which image one owner's upload of this name became."""
+    return f"{REQUESTS}{hashlib.sha256(f'{owner}:{name}'.encode()).hexdigest()}.json"
 
 
 def reading(image: str, version: str) -> str:

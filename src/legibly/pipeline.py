@@ -5,6 +5,7 @@ keeps an index beside it. Classifying the same image with the same model version
 it and however often, so that every door may retry as it likes.
 """
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from legibly import keys
-from legibly.errors import Invalid, NotFound, TooLarge
+from legibly.errors import Conflict, Invalid, NotFound, TooLarge
 from legibly.index.port import Index
 from legibly.records import (
     FailureRecord,
@@ -94,19 +95,26 @@ class Service:
         writer: str | None = None,
         owner: str | None = None,
         label: str | None = None,
+        request: str | None = None,
     ) -> Image:
         """Check and store a new picture; it is pending, and leased to the caller, when this returns.
 
-        Raises Invalid (no bytes, a label that cannot be one), TooLarge, NotAnImage and Unusable.
+        `request` names this one upload: sent again by the same owner under the same name, the picture is the image that
+        it was, as it is now. Raises Invalid (no bytes, a label that cannot be one), TooLarge, NotAnImage, Unusable, and
+        Conflict where the name brought another picture before, or one that was deleted since.
         """
         if not data:
             raise Invalid("the picture is empty.", remedy="Send the bytes of a picture.")
         if len(data) > self._max_bytes:
             raise TooLarge(f"the picture has {len(data)} bytes; {self._max_bytes} are allowed.")
-        truth = Label(text_of(label), now(), source="at_upload") if label is not None else None
+        truth = text_of(label) if label is not None else None
         facts = decode.probe(data, max_pixels=self._max_pixels)
-        at = now()
-        image_id = keys.new_id(at)
+        image_id = keys.new_id(now())
+        if request is not None:
+            image_id = self._id_of(request, data, owner=owner, fresh=image_id)
+            if self.index.known([image_id]):
+                return self._before(image_id)
+        at = keys.received_at(image_id)
         image = Image(
             id=image_id,
             key=keys.image(image_id, facts.media_type),
@@ -118,10 +126,30 @@ class Service:
             name=name or None,
             writer=writer or None,
             owner=owner,
-            label=truth,
+            label=Label(truth, at, source="at_upload") if truth is not None else None,
         )
         self._keep(image, privacy.strip(data, facts.media_type))
         return image
+
+    def _id_of(self, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
+        """The id that a named upload has: `fresh`, or the one that it got when it first came. Raises Conflict."""
+        # The digest tells nothing of the picture to whoever does not know the name.
+        digest = hashlib.sha256(request.encode() + b"\0" + data).hexdigest()
+        key = keys.request(request, owner)
+        if self.store.create(key, line({"image": fresh, "sha256": digest})):
+            return fresh
+        before = json.loads(self.store.read(key))
+        if before["sha256"] != digest:
+            raise Conflict("this name of an upload belongs to another picture.", remedy="Give each picture its own.")
+        return str(before["image"])
+
+    def _before(self, image_id: str) -> Image:
+        try:
+            return self.index.get(image_id)
+        except NotFound:
+            raise Conflict(
+                "this picture was deleted after it had come.", remedy="Send it anew to have it back."
+            ) from None
 
     def _keep(self, image: Image, data: bytes) -> None:
         # The picture comes last: a sweep that sees it finds everything else in its place.

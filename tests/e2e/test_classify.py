@@ -3,13 +3,12 @@
 import base64
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.conftest import Server, call, context_of, serving
+from e2e.conftest import Server, call, context_of
 from e2e.writing import answers, write
 
 pytestmark = pytest.mark.service("chromium")
@@ -114,41 +113,6 @@ def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Pa
     desktop.keyboard.press("z")
     expect(desktop.locator("#read")).to_be_enabled()
     assert call(server, "/api/images")["images"] == []
-
-
-def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> None:
-    """Many files go in a queue with progress; all are read, bad ones are named, and a reload shows them."""
-    desktop.goto(server.url)
-    files: list[Any] = [
-        {"name": f"ein {n} + ü.png", "mimeType": "image/png", "buffer": png(n % 100, side=60 + n % 50)}
-        for n in range(199)
-    ]
-    files.append({"name": "<b>not a picture</b>.png", "mimeType": "image/png", "buffer": b"hello"})
-    desktop.locator("#files").set_input_files(files)
-    expect(desktop.locator("#queue p")).to_have_text("All done: 199 of 200 sent, 199 read", timeout=60_000)
-    expect(desktop.locator("#queue li")).to_contain_text("<b>not a picture</b>.png")
-    desktop.reload()
-    expect(desktop.locator("#recent li")).to_have_count(24)
-    assert len(call(server, "/api/images?limit=500")["images"]) == 199
-
-
-def test_a_queue_survives_a_reload_and_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
-    """Files chosen while the server is away are sent after a reload, once it is back; none is lost."""
-    context = context_of(browser)
-    page = context.new_page()
-    with serving(tmp_path) as first:
-        page.goto(first.url)
-        expect(page.locator("#recent-empty")).to_be_visible()
-        port = int(first.url.rpartition(":")[2])
-    files: list[Any] = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": png(n)} for n in range(12)]
-    page.locator("#files").set_input_files(files)
-    expect(page.locator("#queue p")).to_have_text("0 of 12 sent, 0 read")
-    with serving(tmp_path, port=port) as second:
-        page.reload()
-        expect(page.locator("#queue p")).to_have_text("All done: 12 of 12 sent, 12 read", timeout=30_000)
-        names = {image["name"] for image in call(second, "/api/images")["images"]}
-        assert names == {f"{n}.png" for n in range(12)}
-        context.close()
 
 
 def test_names_are_text_wherever_they_show(server: Server, desktop: Page) -> None:

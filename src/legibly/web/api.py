@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from numpy.typing import NDArray
 from PIL import Image
@@ -45,6 +45,7 @@ _PICTURE_BODY: dict[str, Any] = {
         },
     }
 }
+_ONCE = "a name for this one upload, as random as a UUID: sent again under it, the picture is the same image"
 
 
 class LabelBody(BaseModel):
@@ -56,17 +57,24 @@ class LabelBody(BaseModel):
 
 @router.post("/images", status_code=202, openapi_extra=_PICTURE_BODY)
 async def post_image(
-    request: Request, wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0
+    request: Request,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, description=_ONCE)] = None,
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
     upload, owner = await uploaded(request), caller_of(request).account
     image = await to_thread.run_sync(
         lambda: state.service.receive(
-            upload.data, name=upload.name, writer=upload.writer, owner=owner, label=upload.label
+            upload.data,
+            name=upload.name,
+            writer=upload.writer,
+            owner=owner,
+            label=upload.label,
+            request=idempotency_key,
         )
     )
-    settled = await state.submit(image, upload.data, seconds=wait)
+    settled = image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)
     headers = {"Location": f"/api/images/{image.id}"}
     if settled is not None:
         return JSONResponse(settled.to_json(), 200, headers=headers)

@@ -72,7 +72,9 @@ def _doing(_: Translate) -> dict[str, str]:
         "error_status": _("The server answered with status {status}."),
         "queue": _("{sent} of {total} sent, {read} read"),
         "queue_done": _("All done: {sent} of {total} sent, {read} read"),
+        "file_gone": _("This file cannot be read any more: it was moved, changed or deleted."),
         "no_pictures": _("No pictures were found there."),
+        "not_direct": _("The store cannot be reached from this browser. Your pictures go through the server instead."),
     }
 
 

@@ -63,14 +63,21 @@ export async function asked(id, rate) {
 export const remove = (id) => ask(`/api/images/${id}`, { method: "DELETE" });
 export const removeAll = (ids) => ask("/history/delete", { method: "POST", body: new URLSearchParams({ ids: ids.join(" ") }) });
 
-/** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. */
-export function send(blob, { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal } = {}) {
+/** A name for one upload; `crypto.randomUUID` is there only where the page came over TLS or from this machine. */
+export const fresh = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. Under the same `once` it is the same image. */
+export function send(blob, { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal, once = fresh() } = {}) {
   const form = new FormData();
   if (truth) form.set("label", truth);
   if (writer) form.set("writer", writer);
   form.set("file", blob, name);
-  return json(`/api/images${wait ? `?wait=${wait}` : ""}`, { method: "POST", body: form, tries, signal });
+  return json(`/api/images${wait ? `?wait=${wait}` : ""}`, { method: "POST", headers: { "Idempotency-Key": once }, body: form, tries, signal });
 }
+
+/** Uploads straight into the store: where to put a picture, and that it lies there. */
+export const announce = (facts) => json("/api/uploads", sending("POST", facts));
+export const arrived = (id) => json(`/api/uploads/${id}`, { method: "POST", tries: Infinity });
 
 export const picture = (id, size) => `/images/${id}/picture?size=${size}`;
 export const input = (id, item) => `/api/images/${id}/items/${item}/input.png`;

@@ -182,21 +182,30 @@ $("#clear").addEventListener("click", clear);
 $("#undo").addEventListener("click", undoStroke);
 
 // Files
+function bar(queue) {
+  $("#queue progress").value = 2 * (queue.sent + queue.failed.length) - queue.pending.size + queue.share;
+}
 const queue = new Queue({
+  direct: $("#queue").dataset.direct && import("./presigned.js"),
+  onShare: bar,
+  owner: $("#queue").dataset.owner,
   onSent: take,
   onChange: (queue) => {
     const box = $("#queue"), read = queue.sent - queue.pending.size;
     box.hidden = queue.total === 0;
     const settled = !queue.busy && queue.pending.size === 0;
-    $("progress", box).max = queue.total * 2;
-    $("progress", box).value = queue.sent + read + queue.failed.length * 2;
+    $("progress", box).max = queue.total * 2 || 1;
+    bar(queue);
     $("p", box).textContent = say(settled ? "queue_done" : "queue", { sent: number(queue.sent), total: number(queue.total), read: number(read) });
+    $("button", box).hidden = !queue.failed.some(({ entry }) => entry);
     $("ul", box).replaceChildren(...queue.failed.map(({ name, why }) => make("li", {}, make("b", {}, name), ` ${why}`)));
     document.title = settled ? document.title.replace(/^\(.*?\) /, "") : `(${read}/${queue.total}) ${document.title.replace(/^\(.*?\) /, "")}`;
     clearInterval(queue.checking);
     if (queue.pending.size) queue.checking = setInterval(() => ask(queue), 4000);
   },
 });
+
+$("#queue button").addEventListener("click", () => queue.again());
 
 /** The events are the quick way; asking is the sure one. */
 async function ask(queue) {

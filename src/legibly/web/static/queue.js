@@ -1,9 +1,21 @@
 // Many files: kept in the browser until the server has acknowledged each, a few in flight, so that a reload loses none.
+// Each is sent under a name of its own: one whose acknowledgement was lost is sent again, and is still one picture.
 import * as api from "./api.js";
 import { say } from "./dom.js";
 
 const IN_FLIGHT = 4;
-const me = crypto.randomUUID?.() ?? String(Math.random());
+const me = api.fresh();
+/** Whether sending a file again cannot help: the server has looked at it and wants it not. */
+const refused = (error) => error.status >= 400 && error.status < 500 && error.status !== 401;
+
+/** The bytes of a file, read before they are sent: a file that has gone from the disk looks like a torn line otherwise. */
+async function content(blob) {
+  try {
+    return new Blob([await blob.arrayBuffer()], { type: blob.type });
+  } catch {
+    throw new api.Problem(410, say("file_gone"));
+  }
+}
 
 const asked = (request) =>
   new Promise((resolve, reject) => {
@@ -32,16 +44,16 @@ async function living() {
 }
 
 export class Queue {
-  /** `onSent(image)` for each acknowledged picture; `onChange(queue)` when counts move. */
-  constructor({ onSent, onChange }) {
-    Object.assign(this, { onSent, onChange, waiting: [], flying: 0, total: 0, sent: 0, failed: [], pending: new Set() });
+  /** `onSent(image)` for each acknowledged picture; `onChange(queue)` when counts move; `owner` is who is signed in. */
+  constructor({ owner, direct, onSent, onChange, onShare }) {
+    Object.assign(this, { owner, direct, onSent, onChange, onShare, shares: new Map(), adding: 0, waiting: [], flying: 0, total: 0, sent: 0, failed: [], pending: new Set() });
     this.files = cupboard();
     this.resume();
-    addEventListener("beforeunload", (event) => !this.kept && this.busy && event.preventDefault());
+    addEventListener("beforeunload", (event) => (this.adding || (!this.kept && this.busy)) && event.preventDefault());
   }
 
   get busy() {
-    return this.waiting.length + this.flying > 0;
+    return this.adding + this.waiting.length + this.flying > 0;
   }
 
   async resume() {
@@ -52,28 +64,45 @@ export class Queue {
     const shelf = open("readonly");
     const [keys, left] = await Promise.all([asked(shelf.getAllKeys()), asked(shelf.getAll())]);
     left.forEach((entry, at) => {
-      if (!others.has(entry.tab) || entry.tab === me) this.push({ ...entry, key: keys[at] });
+      if (entry.tab !== me && !others.has(entry.tab) && entry.owner === this.owner) this.push({ ...entry, key: keys[at] });
     });
   }
 
-  /** Take files; each is on the shelf before it is sent. */
+  /** Take files; all of them are on the shelf before the first is sent. */
   async add(files) {
-    const open = await this.files;
-    for (const file of files) {
-      const entry = { blob: file, name: file.name || "picture.png", tab: me };
-      try {
-        if (open) entry.key = await asked(open("readwrite").add(entry));
-      } catch {
-        this.kept = false; // the shelf is full: sending goes on from memory
-      }
-      this.push(entry);
+    this.begin();
+    this.total += files.length;
+    this.adding += files.length;
+    this.onChange(this);
+    const entries = [...files].map((file) => ({ blob: file, name: file.name || "picture.png", tab: me, owner: this.owner, once: api.fresh() }));
+    try {
+      const shelf = (await this.files)?.("readwrite");
+      if (shelf) await Promise.all(entries.map(async (entry) => (entry.key = await asked(shelf.add({ ...entry })))));
+    } catch {
+      this.kept = false; // the shelf is full: sending goes on from memory
     }
+    this.adding -= files.length;
+    this.waiting.push(...entries);
+    this.next();
+  }
+
+  /** A new count, unless the last one is still going on. */
+  begin() {
+    if (!this.busy && this.pending.size === 0) Object.assign(this, { total: 0, sent: 0, failed: [] });
   }
 
   push(entry) {
-    if (!this.busy && this.pending.size === 0) Object.assign(this, { total: 0, sent: 0, failed: [] });
+    this.begin();
     this.total++;
     this.waiting.push(entry);
+    this.next();
+  }
+
+  /** Send once more what failed for a reason that may have passed. */
+  again() {
+    const stuck = this.failed.filter(({ entry }) => entry);
+    this.failed = this.failed.filter(({ entry }) => !entry);
+    this.waiting.push(...stuck.map(({ entry }) => entry));
     this.next();
   }
 
@@ -85,17 +114,41 @@ export class Queue {
   async fly(entry) {
     this.flying++;
     try {
-      const image = await api.send(entry.blob, { name: entry.name, tries: 30 });
+      const image = (await this.put(entry)) ?? (await api.send(await content(entry.blob), { name: entry.name, once: entry.once, tries: Infinity }));
       this.sent++;
       if (image.state === "pending") this.pending.add(image.id);
       this.onSent(image);
+      await this.forget(entry);
     } catch (error) {
-      this.failed.push({ name: entry.name, why: error.status === undefined ? say("error_offline") : error.message });
+      const final = refused(error);
+      this.failed.push({ name: entry.name, why: error.message, entry: final ? null : entry });
+      if (final) await this.forget(entry);
     }
     this.flying--;
+    this.next();
+  }
+
+  /** Straight into the store, where there is one for it: the image, or null. */
+  async put(entry) {
+    const store = await this.direct;
+    if (!store) return null;
+    const onShare = (share) => (this.shares.set(entry, share), this.onShare(this));
+    return store.send(entry, { keep: () => this.keep(entry), onShare }).finally(() => this.shares.delete(entry));
+  }
+
+  /** How much of the files in flight is through, in files. */
+  get share() {
+    return [...this.shares.values()].reduce((sum, share) => sum + share, 0);
+  }
+
+  async keep({ key, ...entry }) {
+    const open = await this.files;
+    if (open && key !== undefined) await asked(open("readwrite").put(entry, key)).catch(() => {});
+  }
+
+  async forget(entry) {
     const open = await this.files;
     if (open && entry.key !== undefined) await asked(open("readwrite").delete(entry.key)).catch(() => {});
-    this.next();
   }
 
   /** An answer came. */
