@@ -29,6 +29,7 @@ class Settings:
     queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
     classify: str = _setting("here", "who reads pictures: here, or elsewhere (a function, other workers)")
     hook_secret: str = _setting("", "secret of POST /api/events/s3; empty: it takes no events", secret=True)
+    uploads: str = _setting("direct", "how browsers send files to an s3:// store: direct (straight to it), or server")
     accounts: str = _setting("auto", "who may come in: on, off (something in front asks), auto: on beyond this machine")
     admin_password: str = _setting("", "password of `admin`, made at the start if nobody is one", secret=True)
     hosts: str = _setting("", "host names that this server answers to, separated by commas; empty: see the manual")
@@ -47,6 +48,8 @@ class Settings:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
         if self.classify not in ("here", "elsewhere"):
             raise Invalid(f"classify must be here or elsewhere, not {self.classify!r}.", where="settings")
+        if self.uploads not in ("direct", "server"):
+            raise Invalid(f"uploads must be direct or server, not {self.uploads!r}.", where="settings")
         if self.accounts not in ("on", "off", "auto"):
             raise Invalid(f"accounts must be on, off or auto, not {self.accounts!r}.", where="settings")
         if self.session_hours < 1 or self.rate < 0:

@@ -25,6 +25,7 @@ from legibly.store import Store, folder_of, open_store
 from legibly.vision.reading import Reader
 from legibly.web.app import create_app
 from legibly.web.live import Hub
+from legibly.web.presigned import Presigner
 from legibly.web.state import State
 
 
@@ -85,6 +86,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
             hub=hub,
             accounts=Accounts(core.store) if settings.accounts == "on" else None,
             classes=Classes(core.store) if settings.accounts == "on" else None,
+            presigner=Presigner(core.store, environ=environ) if settings.store.startswith("s3://") else None,
         )
     )
 

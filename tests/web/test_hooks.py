@@ -4,6 +4,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -142,6 +143,52 @@ def test_an_upload_goes_straight_into_the_store(client: httpx.Client) -> None:
     image = await_image(client, "direct.png")
     assert (image["id"], image["writer"], image["label"]["text"]) == (upload["id"], "Ada", "7")
     assert image["reading"]["text"] == "7"
+
+
+def announced(client: httpx.Client, data: bytes) -> dict[str, Any]:
+    return dict(client.post("/api/uploads", json={"media_type": "image/png", "bytes": len(data)}).json())
+
+
+def test_of_many_who_put_at_once_one_wins(client: httpx.Client) -> None:
+    """Eight PUTs race for one announced picture: one is stored, seven hear so; nothing is overwritten."""
+    data = pictures.png()
+    upload = announced(client, data)
+
+    def put(number: int) -> tuple[int, bytes]:
+        content = data[:-1] + bytes([number])
+        return httpx.put(upload["url"], content=content, headers=upload["headers"], timeout=30).status_code, content
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(put, range(8)))
+    assert [status for status, _ in answers] == [200] + [412] * 7
+    assert client.post(f"/api/uploads/{upload['id']}").status_code == 202
+    assert client.get(f"/api/images/{upload['id']}/original").content == answers[0][1]
+
+
+def test_an_upload_holds_for_what_was_announced_alone(client: httpx.Client) -> None:
+    """Other bytes than announced, another type, or no promise to overwrite nothing: the store refuses."""
+    data = pictures.png()
+    upload = announced(client, data)
+    for content, headers in (
+        (data + b"x", upload["headers"]),
+        (data, {**upload["headers"], "Content-Type": "text/html"}),
+        (data, {"Content-Type": "image/png"}),
+    ):
+        assert httpx.put(upload["url"], content=content, headers=headers).status_code == 403
+    assert httpx.put(upload["url"], content=data, headers=upload["headers"]).status_code == 200
+
+
+def test_who_says_that_a_picture_arrived_has_its_image(client: httpx.Client) -> None:
+    """Before it lies there: 404. After: the image, the same however often. What is no upload has none."""
+    data = pictures.png()
+    upload = announced(client, data)
+    assert client.post(f"/api/uploads/{upload['id']}").status_code == 404
+    httpx.put(upload["url"], content=data, headers=upload["headers"])
+    answers = [client.post(f"/api/uploads/{upload['id']}") for _ in range(3)]
+    assert [(answer.status_code, answer.json()["id"]) for answer in answers] == [(202, upload["id"])] * 3
+    services.wait_for(lambda: client.get(f"/api/images/{upload['id']}").json()["state"] == "read", what="reading")
+    for strange in ("x", "..%2f..", "01a2049e-0d62-711b-9a31-465688a149a0"):
+        assert client.post(f"/api/uploads/{strange}").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Doors beside the upload form: events of S3 servers that call a webhook, and uploads straight into the store."""
 
 import hmac
+import json
 from base64 import b64decode
 from datetime import timedelta
 from typing import Annotated
@@ -13,7 +14,7 @@ from starlette.responses import JSONResponse
 from legibly import errors, keys, records
 from legibly.events import s3_documents
 from legibly.store import Stat
-from legibly.web.caller import caller_of
+from legibly.web.caller import Caller, caller_of
 from legibly.web.state import State, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
@@ -38,6 +39,12 @@ async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
     return JSONResponse(await to_thread.run_sync(lambda: _announce(state, body, caller_of(request).account)), 201)
 
 
+@router.post("/uploads/{image_id}", status_code=202)
+def post_arrived(request: Request, image_id: str) -> JSONResponse:
+    """Say that an announced picture lies in the store now: the image, as a look or an event would find it later."""
+    return JSONResponse(_arrived(state_of(request), image_id, caller_of(request)).to_json(), 202)
+
+
 @router.post("/events/s3", status_code=202)
 async def post_events(request: Request, authorization: Annotated[str | None, Header()] = None) -> Response:
     """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures were new."""
@@ -57,17 +64,34 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
         raise errors.NotAnImage(f"{body.media_type} is no type of picture that is read.", remedy=_types())
     if body.bytes > settings.max_bytes:
         raise errors.TooLarge(f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed.")
-    state.store.sign("PUT", keys.IMAGES, seconds=1)  # refuses stores that cannot, before anything is written
+    if state.presigner is None:
+        raise errors.Invalid("only an s3:// store can be uploaded to directly.", where=state.store.url)
     record = state.service.announce(
         media_type=body.media_type, size=body.bytes, name=body.name, writer=body.writer, owner=owner, label=body.label
     )
+    signed = state.presigner.put(record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS)
     return {
         "id": record.image,
         "method": "PUT",
-        "url": state.store.sign("PUT", record.key, seconds=UPLOAD_SECONDS),
-        "headers": {"Content-Type": body.media_type},
+        "url": signed.url,
+        "headers": dict(signed.headers),
         "expires_at": records.stamp(records.now() + timedelta(seconds=UPLOAD_SECONDS)),
     }
+
+
+def _arrived(state: State, image_id: str, caller: Caller) -> records.Image:
+    absent = errors.NotFound("no such picture has arrived.", where=image_id[:80])
+    if not keys.is_id(image_id):
+        raise absent
+    try:
+        record = records.UploadRecord.from_json(json.loads(state.store.read(keys.upload(image_id))))
+        stat = state.store.head(record.key)
+    except errors.NotFound:
+        raise absent from None
+    if caller.owner not in (None, record.owner):
+        raise absent
+    state.service.adopt([stat])
+    return state.index.get(image_id)
 
 
 def _admit(secret: str, authorization: str | None, token: str | None) -> None:

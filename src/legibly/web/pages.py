@@ -34,7 +34,7 @@ from legibly.web import (
     words,
 )
 from legibly.web.caller import caller_of, seen
-from legibly.web.state import state_of
+from legibly.web.state import State, state_of
 
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; style-src-attr 'unsafe-inline';"
@@ -79,6 +79,8 @@ class Pages:
             **values,
         )
         headers = HEADERS | {"Cache-Control": "no-store"} if values.get("secret") else HEADERS
+        if values.get("direct"):  # the page may send to the bucket, too
+            headers = headers | {"Content-Security-Policy": f"{POLICY}; connect-src 'self' {values['direct']}"}
         return compressed(request, text.encode(), "text/html; charset=utf-8", status=status, headers=headers)
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
@@ -185,8 +187,9 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/")
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
-        rate = state_of(request).settings.ask_rate
-        return pages.render(request, "classify.html", classes=classes_of(request), rate=rate, **_report(request))
+        state = state_of(request)
+        classes, rate, direct = classes_of(request), state.settings.ask_rate, _bucket(state)
+        return pages.render(request, "classify.html", classes=classes, rate=rate, direct=direct, **_report(request))
 
     @routes.get("/accuracy")
     def accuracy(request: Request) -> Response:
@@ -232,6 +235,11 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
             shelf.put(image_id, side, data)
         headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
         return Response(data, headers=headers, media_type="image/webp")
+
+
+def _bucket(state: State) -> str | None:
+    """Where the page may put files by itself; None where it has to send them to us."""
+    return state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
 
 
 def _find(request: Request, image_id: str) -> Image:

@@ -21,6 +21,7 @@ from legibly.records import Image, Model
 from legibly.settings import Settings
 from legibly.store import Store
 from legibly.web.live import Hub
+from legibly.web.presigned import Presigner
 
 
 class Views(Protocol):
@@ -65,6 +66,7 @@ class State:
     hub: Hub
     accounts: Accounts | None = None
     classes: Classes | None = None
+    presigner: Presigner | None = None  # None where the store is no S3
     reports: Newest = field(default_factory=Newest)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
