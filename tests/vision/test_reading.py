@@ -161,7 +161,7 @@ def test_explanations_are_pictures_and_sentences(reader: Reader) -> None:
     told = reader.explanation(data, 0)
     assert told.intended == "7"
     assert told.rival != "7"
-    assert "7" in told.sentence
+    assert "7" in told.sentence()
     with Image.open(io.BytesIO(reader.explain(data, 0))) as image:
         assert image.size == (280, 280)
         colours = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(int)

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from legibly.web import advice, assets, formats, i18n
+from legibly.vision import explain, sniff
+from legibly.web import advice, assets, formats, i18n, told
 
 WEB = Path(assets.__file__).parent
 PLACES = re.compile(r"%\((\w+)\)s|\{(\w+)\}|(%%)")
@@ -20,12 +21,13 @@ def sentences() -> set[str]:
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r"""\b_\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", text):
             found.add(ast.literal_eval(match[1]))
-    for name in ("words.py", "pages.py", "formats.py"):
+    for name in ("words.py", "pages.py", "formats.py", "../accuracy/charts.py"):
         text = (WEB / name).read_text(encoding="utf-8")
         found |= {
             ast.literal_eval(match[1]) for match in re.finditer(r'(?:\b_|gettext)\(\s*("(?:[^"\\]|\\.)*")\s*\)', text)
         }
-    return found | {hint.text for hints in advice.TABLE.values() for hint in hints}
+    found |= {hint.text for hints in advice.TABLE.values() for hint in hints}
+    return found | {*told.SENTENCES, *told.THINGS, *explain.PLACES, explain.WITH_RIVAL, explain.WITHOUT_RIVAL}
 
 
 @pytest.mark.parametrize("language", [language for language in i18n.LANGUAGES if language != "en"])
@@ -50,6 +52,38 @@ def test_pages_speak_the_callers_language(client: httpx.Client, path: str) -> No
     assert '<html lang="en">' in client.get(path, headers={"Accept-Language": "xx"}).text
     chosen = {"Accept-Language": "de", "Cookie": f"{i18n.COOKIE}=en"}
     assert '<html lang="en">' in client.get(path, headers=chosen).text
+
+
+def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
+    """The reason of a refused file, a page that is not there, and what is not known stays as it is."""
+    german, pdf = {"Accept-Language": "de", "Content-Type": "image/png"}, b"%PDF-1.7 hello"
+    refused = client.post("/api/images", content=pdf, headers=german)
+    assert (refused.status_code, refused.headers["content-language"]) == (415, "de")
+    assert refused.json()["detail"].startswith(
+        "Das ist ein PDF-Dokument, kein Bild, das gelesen werden kann. Speichere"
+    )
+    assert (
+        client.post("/api/images", content=pdf, headers={"Content-Type": "image/png"})
+        .json()["detail"]
+        .startswith("This is a PDF document")
+    )
+    page = client.get("/nowhere", headers={"Accept": "text/html", "Accept-Language": "de"})
+    assert "Unter dieser Adresse gibt es nichts." in page.text
+    gettext = i18n.catalogue("de").gettext
+    assert gettext("Nobody wrote this. The picture is empty. Nor this") == (
+        "Nobody wrote this. Das Bild ist leer. Nor this"
+    )
+
+
+def test_what_errors_say_is_said_somewhere() -> None:
+    """A sentence that the program no longer says needs no translation; a few are put together elsewhere."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in WEB.parent.rglob("*.py") if path.name != "told.py")
+    unsaid = [
+        sentence
+        for sentence in told.SENTENCES
+        if not re.search(r"\{[^{}]+\}".join(map(re.escape, re.split(r"\{\w+\}", sentence))), source)
+    ]
+    assert unsaid == [f"Send {sniff.READABLE}.", "Not Found", "Method Not Allowed"]
 
 
 def test_choosing_a_language_leads_back(client: httpx.Client) -> None:

@@ -15,6 +15,14 @@ SIDE = 28
 PATCH = 5
 STEP = 2
 ZOOM = 10
+Places = tuple[str, str | None]
+"""Two of PLACES: where the ink speaks for the answer, and for its rival (None: hardly anywhere)."""
+PLACES = (
+    *("at the top left", "at the top", "at the top right", "on the left", "in the middle", "on the right"),
+    *("at the bottom left", "at the bottom", "at the bottom right", "everywhere"),
+)
+WITHOUT_RIVAL = "The blue ink, mostly {place}, speaks for {label}; hardly any ink speaks for {rival}."
+WITH_RIVAL = "The blue ink, mostly {place}, speaks for {label}; the orange ink, mostly {other}, speaks for {rival}."
 INK, FOR, AGAINST = (70, 70, 78), (37, 99, 235), (234, 120, 20)
 """Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival (orange)."""
 
@@ -56,18 +64,23 @@ def picture(crop: Floats, told: Floats) -> bytes:
     return out.getvalue()
 
 
-def sentence(told: Floats, intended: str, rival: str) -> str:
-    """Where the ink is that spoke most for the answer and most for its rival, in words."""
+def places(told: Floats) -> Places:
+    """Where the ink is that speaks most for the answer, and for its rival: `at the top left`, `in the middle` …"""
     strongest = float(np.clip(told, 0, None).sum())
     weakest = float(np.clip(-told, 0, None).sum())
-    words = f"The blue ink, mostly {_place(np.clip(told, 0, None))}, makes it a {intended}"
-    if weakest < 0.1 * strongest or weakest < 1e-3:
-        return f"{words}; hardly any ink looks like a {rival}."
-    return f"{words}; the orange ink, mostly {_place(np.clip(-told, 0, None))}, looks more like a {rival}."
+    little = weakest < 0.1 * strongest or weakest < 1e-3
+    return _place(np.clip(told, 0, None)), None if little else _place(np.clip(-told, 0, None))
+
+
+def sentence(where: Places, intended: str, rival: str, *, gettext: Callable[[str], str] = str) -> str:
+    """The same in words, in the language of `gettext`."""
+    told = WITHOUT_RIVAL if where[1] is None else WITH_RIVAL
+    filled = {"place": gettext(where[0]), "other": gettext(where[1] or ""), "label": intended, "rival": rival}
+    return gettext(told).format(**filled)
 
 
 def _place(weight: Floats) -> str:
-    """Where on the digit most of the weight lies: `at the top left`, `in the middle` …"""
+    """Where on the digit most of the weight lies, one of PLACES."""
     total = float(weight.sum())
     if total <= 0:
         return "everywhere"
@@ -77,4 +90,4 @@ def _place(weight: Floats) -> str:
     across = "left" if column < 11.5 else "right" if column > 16.5 else ""
     if not vertical and not across:
         return "in the middle"
-    return f"at the {vertical} {across}".replace("  ", " ").strip() if vertical else f"on the {across}"
+    return f"at the {vertical} {across}".strip() if vertical else f"on the {across}"

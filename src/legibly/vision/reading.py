@@ -1,6 +1,7 @@
 """Bytes in, reading out: the whole of seeing, with one model pack. Knows no transport."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +26,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one item was read as it was: a picture (PNG bytes), a sentence, the two classes that it weighs."""
+    """Why one item was read as it was: a picture (PNG bytes), the two classes that it weighs, where each shows."""
 
     picture: bytes
-    sentence: str
+    where: explain.Places
     intended: str
     rival: str
+
+    def sentence(self, gettext: Callable[[str], str] = str) -> str:
+        """The same in words."""
+        return explain.sentence(self.where, self.intended, self.rival, gettext=gettext)
 
 
 class Reader:
@@ -79,7 +84,7 @@ class Reader:
         rival = int(others.argmax())
         told = explain.effect(one.crop, lambda crops: self.pack.logits(crops[:, None]), meant, rival)
         names = self.pack.card.classes[meant], self.pack.card.classes[rival]
-        return Explanation(explain.picture(one.crop, told), explain.sentence(told, *names), *names)
+        return Explanation(explain.picture(one.crop, told), explain.places(told), *names)
 
     def legibility(self, data: bytes, number: int, *, intended: str | None = None) -> float:
         """How legible item `number` is as `intended` (what it was read as, if None), 0 … 1. Raises NotFound."""

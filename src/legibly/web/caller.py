@@ -39,7 +39,7 @@ class Caller:
     def require_role(self, role: Role) -> None:
         """Raises Forbidden unless the caller has this role or one above it."""
         if ROLES.index(self.role) < ROLES.index(role):
-            raise Forbidden(f"only a {role} may do this.", remedy="Ask an administrator for the role.")
+            raise Forbidden(f"this needs the role {role}.", remedy="Ask an administrator for it.")
 
 
 LOCAL = Caller()

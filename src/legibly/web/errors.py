@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from legibly import errors
+from legibly.web import i18n
 
 _log = logging.getLogger(__name__)
 
@@ -57,14 +58,19 @@ def _for_people(error: errors.LegiblyError) -> str:
 
 
 def shown(request: Request, document: JSONResponse) -> Response:
-    """A problem document, or the page of the same status where a browser asked for a page."""
+    """A problem document in the caller's language, or the page of the same status where a browser asked for a page."""
+    catalogue, said = i18n.catalogue_for(request), json.loads(bytes(document.body))
+    title, detail = catalogue.gettext(said["title"]), catalogue.gettext(said["detail"])
     page = getattr(request.app.state, "error_page", None)
     path, accepted = request.url.path, request.headers.get("accept", "")
-    if page is None or path.startswith(("/api/", "/v2/")) or "text/html" not in accepted:
+    if page is not None and not path.startswith(("/api/", "/v2/")) and "text/html" in accepted:
+        response: Response = page(request, document.status_code, title, detail)
+        return response
+    if catalogue.language == "en":
         return document
-    told = json.loads(bytes(document.body))
-    response: Response = page(request, document.status_code, told["title"], told["detail"])
-    return response
+    kept = {name: value for name, value in document.headers.items() if not name.startswith("content-")}
+    headers = {**kept, "Content-Language": catalogue.language, "Vary": "Accept-Language, Cookie"}
+    return problem(document.status_code, title, detail, headers=headers)
 
 
 def install(app: FastAPI) -> None:

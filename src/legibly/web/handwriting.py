@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from legibly.errors import LegiblyError, NotFound
 from legibly.index.port import Filter
 from legibly.records import Image
-from legibly.web import advice, downloads, legibility, thumbnails
+from legibly.web import advice, downloads, i18n, legibility, thumbnails
 from legibly.web.caller import caller_of, seen
 from legibly.web.state import state_of
 
@@ -66,7 +66,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         explain = getattr(state.views, "explanation", None)
         if explain is None or image.reading is None or image.reading.model != state.views.model:
             return JSONResponse({"sentence": ""})
-        return JSONResponse({"sentence": explain(state.store.read(image.key), number).sentence})
+        found = explain(state.store.read(image.key), number)
+        return JSONResponse({"sentence": found.sentence(i18n.catalogue_for(request).gettext)})
 
 
 def own_report(request: Request, writer: str | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from legibly.web import told
+
 FOLDER = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "legibly-language"
@@ -30,7 +32,10 @@ class Catalogue:
     sentences: Mapping[str, str] = field(default_factory=dict)
 
     def gettext(self, text: str) -> str:
-        return self.sentences.get(text) or text
+        """The sentence, or several finished ones of an error (`told`)."""
+        if not self.sentences:
+            return text
+        return self.sentences.get(text) or told.say(text, lambda known: self.sentences.get(known, known))
 
 
 def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
