@@ -50,6 +50,12 @@ def build(reads: tuple[cells.Read, ...]) -> dict[str, Any] | None:
     }
 
 
+def change(drift: dict[str, Any] | None) -> str | None:
+    """The largest change in a word: none, some, much; None where drift is not known."""
+    sizes = ("none", "some", "much")
+    return max((drift[name]["change"] for name in ("verdicts", "classes")), key=sizes.index) if drift else None
+
+
 def _size(reads: list[cells.Read]) -> int:
     return sum(read.n for read in reads)
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib import parse
 
 from legibly.accuracy import charts, words
+from legibly.accuracy import drift as drifts
 from legibly.accuracy.report import Report
 
 _STYLE = """
@@ -170,12 +171,11 @@ def _drift(report: Report) -> str:
     drift = report["drift"]
     if not drift:
         return ""
-    worst = max((drift[name]["change"] for name in ("verdicts", "classes")), key=("none", "some", "much").index)
     says = {
         "none": "What came in last week looks like the four weeks before.",
         "some": "What came in last week differs somewhat from the four weeks before.",
         "much": "What came in last week differs a lot from the four weeks before: check the accuracy.",
-    }[worst]
+    }[drifts.change(drift) or "none"]
     rows = [(name, _index(drift[name])) for name in ("verdicts", "classes")]
     days = [(row["day"], _index(row["verdicts"]), _index(row["classes"])) for row in drift["by_day"]]
     text = f"<h2>What came in</h2><p>{says}</p>" + _plain(("stability index", "value and 95 %"), rows)

@@ -7,6 +7,7 @@ Rows of the confusion matrix are the true labels, columns the predicted ones.
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from legibly.accuracy import cells, drift, estimate, metrics
@@ -27,10 +28,9 @@ class _Tally:
         self.right: Counter[Any] = Counter()
         self.all: Counter[Any] = Counter()
 
-    def add(self, name: Any, n: int, right: bool) -> None:
+    def add(self, name: Any, n: int, right: int) -> None:
         self.all[name] += n
-        if right:
-            self.right[name] += n
+        self.right[name] += right
 
     def rows(self, title: str) -> list[dict[str, Any]]:
         return [{title: name, **_accuracy(self.right[name], self.all[name])} for name in sorted(self.all)]
@@ -40,48 +40,73 @@ def build(table: cells.Table) -> Report:
     """The whole report; every list is sorted, every number comes from integers in a fixed order."""
     days, models, sources, bins = _Tally(), _Tally(), _Tally(), _Tally()
     confidence: Counter[int] = Counter()
-    placed: Counter[tuple[str, str]] = Counter()
-    texts: Counter[tuple[str, str]] = Counter()
     calibration: dict[str, _Tally] = defaultdict(_Tally)
     model_confidence: dict[str, Counter[int]] = defaultdict(Counter)
-    for day, model, source, predicted, actual, lower, n, millionths in table.cells:
-        right = predicted == actual
+    by_day, by_source, by_model, texts = _sums(table.cells)
+    for day, (n, right) in by_day.items():
         if day:
             days.add(day, n, right)
-        models.add(model, n, right)
+    for source, (n, right) in by_source.items():
         sources.add(source, n, right)
+    for (model, lower), (n, right, millionths) in by_model.items():
+        models.add(model, n, right)
         bins.add(lower, n, right)
         confidence[lower] += millionths
         calibration[model].add(lower, n, right)
         model_confidence[model][lower] += millionths
-        texts[predicted, actual] += n
-    unplaced = 0
-    for (predicted, actual), n in texts.items():
-        found = cells.places(predicted, actual)
-        unplaced += n if found is None else 0
-        for place in found or ():
-            placed[place] += n
-    by_source = {name: (sources.right[name], sources.all[name]) for name in sorted(sources.all)}
-    by_model = models.rows("model")
-    for row in by_model:
+    placed, unplaced = _placed(texts)
+    rows = models.rows("model")
+    for row in rows:
         row["ece"] = _calibration(calibration[row["model"]], model_confidence[row["model"]])["ece"]
     pairs = sum(models.all.values())
     return {
         "pairs": pairs,
         "accuracy": metrics.as_json(metrics.share(sum(models.right.values()), pairs)),
-        "estimate": estimate.build(table, by_source),
+        "estimate": estimate.build(table, {name: (right, n) for name, (n, right) in sorted(by_source.items())}),
         "classes": _classes(placed),
         "confusion": _confusion(placed, unplaced),
         "confused": _confused(placed),
         "calibration": _calibration(bins, confidence),
         "selective": _selective(bins),
         "by_day": days.rows("day"),
-        "by_model": by_model,
+        "by_model": rows,
         "by_source": sources.rows("source"),
         "drift": drift.build(table.reads),
         "taken_back": table.taken_back,
         "skipped": table.skipped,
     }
+
+
+def _sums(found: Iterable[cells.Cell]) -> tuple[dict[Any, list[int]], ...]:
+    """All and right: by day, by source, by model and bin (with the confidence), and all of each pair of texts.
+
+    One plain loop, since there may be a million cells.
+    """
+    by_day: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
+    by_source: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
+    by_model: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0])
+    texts: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
+    for day, model, source, predicted, actual, lower, n, millionths in found:
+        right = n if predicted == actual else 0
+        for sums in (by_day[day], by_source[source], texts[predicted, actual]):
+            sums[0] += n
+            sums[1] += right
+        sums = by_model[model, lower]
+        sums[0] += n
+        sums[1] += right
+        sums[2] += millionths
+    return by_day, by_source, by_model, texts
+
+
+def _placed(texts: Mapping[tuple[str, str], list[int]]) -> tuple[Counter[tuple[str, str]], int]:
+    """Labels side by side, and how many texts do not lie so."""
+    placed, unplaced = Counter[tuple[str, str]](), 0
+    for (predicted, actual), (n, _) in texts.items():
+        found = cells.places(predicted, actual)
+        unplaced += n if found is None else 0
+        for place in found or ():
+            placed[place] += n
+    return placed, unplaced
 
 
 def encode(report: Report) -> bytes:

@@ -1,5 +1,6 @@
 """The report in plain words and aligned figures, for people at a terminal."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def headline(report: Report) -> str:
     scale = 1000
     while (share["high"] - share["low"]) * scale < 4 and scale < 1_000_000:
         scale *= 10
-    low, high = round(share["low"] * scale), round(share["high"] * scale)
+    low, high = math.floor(share["low"] * scale), math.ceil(share["high"] * scale)
     return f"Of {scale:,} pictures like these, between {low:,} and {high:,} are read right (95 %)."
 
 

@@ -1,33 +1,16 @@
 """What the accuracy page shows of a report: charts, tables and their groups."""
 
-import threading
+from collections.abc import Callable
 from typing import Any
 
-from legibly.accuracy import charts
+from legibly.accuracy import charts, drift
 from legibly.accuracy.report import Report
 
 _ENOUGH = 30
 """Charts of fewer pairs would show little but their intervals."""
-_CHARTS = ("calibration", "selective", "by_day")
 
 
-class Drawn:
-    """The charts of the newest report that was asked for: drawing takes a while, looking again shall not."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._report: Report | None = None
-        self._charts: dict[str, str | None] = {}
-
-    def of(self, report: Report) -> dict[str, str | None]:
-        """SVG by name; None where there is too little to draw."""
-        with self._lock:
-            if self._report is not report:
-                self._charts, self._report = charts.all_of(report), report
-            return self._charts
-
-
-def sections(report: Report, drawn: Drawn) -> dict[str, Any]:
+def sections(report: Report) -> dict[str, Any]:
     """The values of `accuracy.html` beside the report itself."""
     groups = [
         ("day", report["by_day"], "day"),
@@ -35,5 +18,15 @@ def sections(report: Report, drawn: Drawn) -> dict[str, Any]:
         ("source", report["by_source"], "source"),
     ]
     classes = [row for row in report["classes"] if len(row["label"]) == 1]
-    shown = drawn.of(report) if report["pairs"] >= _ENOUGH else dict.fromkeys(_CHARTS)
-    return {"charts": shown, "groups": groups, "classes": classes or report["classes"][:40]}
+    return {
+        "charts_in": lambda gettext, point: _charts(report, gettext, point),
+        "groups": groups,
+        "classes": classes or report["classes"][:40],
+        "change": drift.change(report["drift"]),
+    }
+
+
+def _charts(report: Report, gettext: Callable[[str], str], point: str) -> dict[str, str | None]:
+    """SVG by name in the language of the page; None where there is too little to draw."""
+    drawn = charts.all_of(report, charts.Voice(gettext, point))
+    return drawn if report["pairs"] >= _ENOUGH else dict.fromkeys(drawn)

@@ -26,6 +26,10 @@ class Figures:
         """A whole number, grouped by thousands."""
         return f"{int(value):,}".replace(",", self.group)
 
+    def decimal(self, value: float | None) -> str:
+        """A number with three decimals; a dash where there is none."""
+        return "–" if value is None else f"{value:.3f}".replace(".", self.point)
+
     def share(self, value: Share) -> str:
         """The value of a share with an interval; a dash where nothing was counted."""
         return self.percent(value["value"])

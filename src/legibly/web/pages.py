@@ -182,8 +182,6 @@ def _manifest(pages: Pages) -> dict[str, Any]:
 
 
 def _add_pages(routes: APIRouter, pages: Pages) -> None:
-    drawn = charts_page.Drawn()
-
     @routes.get("/")
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
@@ -195,7 +193,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def accuracy(request: Request) -> Response:
         """The figures in plain words first."""
         values = _report(request)
-        return pages.render(request, "accuracy.html", **values, **charts_page.sections(values["report"], drawn))
+        return pages.render(request, "accuracy.html", **values, **charts_page.sections(values["report"]))
 
     @routes.get("/accuracy/panel")
     def panel(request: Request) -> Response:

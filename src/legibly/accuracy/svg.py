@@ -1,0 +1,156 @@
+"""Charts as SVG text: axes, dots with intervals, lines and bands, in the colours of the page around them.
+
+Colours are CSS variables (`--ink`, `--muted`, `--line`, `--accent`) with a fallback, so that a chart follows light,
+dark and print. A chart is one picture with one sentence (`aria-label`); each mark has a title for the pointer. Lengths
+are in units of the drawing, which grows and shrinks with the page.
+"""
+
+import html
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+INK, MUTED, LINE = "var(--ink, #1b1a17)", "var(--muted, #5b5850)", "var(--line, #dcd7ca)"
+ACCENT = "var(--accent, #1f4e9e)"
+LARGEST = 1.3
+"""How much larger than drawn a chart gets on a wide page: what is read on a phone shall not shout there."""
+_LETTER = 7.4
+"""Width of a letter, roughly; no font is measured here."""
+_STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
+
+
+class Tick(NamedTuple):
+    """A place on an axis and what stands there."""
+
+    value: float
+    text: str
+
+
+class Axis(NamedTuple):
+    """Values from `low` to `high`, drawn from `start` to `stop`."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    ticks: Sequence[Tick]
+    title: str = ""
+
+    def at(self, value: float) -> float:
+        """Where a value lies; one beyond the ends at the end."""
+        share = (value - self.low) / ((self.high - self.low) or 1)
+        return self.start + (self.stop - self.start) * min(1.0, max(0.0, share))
+
+
+class Point(NamedTuple):
+    """A value and its interval at a place of the other axis, and what the pointer is told."""
+
+    place: float
+    value: float
+    low: float
+    high: float
+    title: str
+
+
+def share_ticks(low: float, high: float, *, most: int = 6, point: str = ".") -> list[Tick]:
+    """Round per cents between two shares."""
+    step = next((step for step in reversed(_STEPS) if (high - low) / step <= most - 1 + 1e-9), _STEPS[0])
+    first = -int(-(low / step - 1e-9) // 1)
+    digits = max(0, len(f"{100 * step:.4f}".rstrip("0").partition(".")[2]))
+    found = itertools.takewhile(lambda value: value <= high + 1e-9, (n * step for n in itertools.count(first)))
+    return [Tick(value, f"{100 * value:.{digits}f} %".replace(".", point)) for value in found]
+
+
+def width_of(texts: Iterable[str]) -> float:
+    """The room that the longest of some texts takes."""
+    return _LETTER * max(map(len, texts), default=0)
+
+
+def upright(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
+    """Dots with vertical intervals."""
+    return "".join(
+        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.place))} {_n(y.at(point.low))}'
+        f'V{_n(y.at(point.high))}" stroke="{ACCENT}" stroke-width="2"/>{_dot(x.at(point.place), y.at(point.value))}</g>'
+        for point in points
+    )
+
+
+def lying(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
+    """Dots with horizontal intervals."""
+    return "".join(
+        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.low))} {_n(y.at(point.place))}'
+        f'H{_n(x.at(point.high))}" stroke="{ACCENT}" stroke-width="2"/>{_dot(x.at(point.value), y.at(point.place))}</g>'
+        for point in points
+    )
+
+
+def band(points: Sequence[Point], *, x: Axis, y: Axis) -> str:
+    """The intervals as one area, with the line of the values upon it."""
+    there = [(x.at(point.place), y.at(point.high)) for point in points]
+    back = [(x.at(point.place), y.at(point.low)) for point in reversed(points)]
+    area = f'<path d="{_path([*there, *back])}Z" fill="{ACCENT}" fill-opacity=".25"/>'
+    return area + line([(x.at(point.place), y.at(point.value)) for point in points])
+
+
+def line(places: Iterable[tuple[float, float]], *, colour: str = ACCENT, dashed: bool = False) -> str:
+    """A line through places of the drawing."""
+    dash = ' stroke-dasharray="4 4"' if dashed else ""
+    return f'<path d="{_path(places)}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>'
+
+
+def note(x: float, y: float, text: str) -> str:
+    """A word beside a mark."""
+    return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="middle" fill="{MUTED}">{_esc(text)}</text>'
+
+
+def draw(marks: str, *, x: Axis, y: Axis, label: str) -> str:
+    """The whole chart: what it shows in one sentence, its axes, its marks."""
+    width, height = x.stop + 24, max(y.start, y.stop) + (38 if x.title else 22)
+    style = f"max-width:{LARGEST * width:.0f}px;width:100%;height:auto"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_esc(label)}" style="{style}"'
+        f' viewBox="0 0 {_n(width)} {_n(height)}" font-family="system-ui, sans-serif" font-size="12">'
+        f"{_down(x, y)}{_across(x, y)}{marks}</svg>"
+    )
+
+
+def _down(x: Axis, y: Axis) -> str:
+    """The lines and words of the horizontal axis."""
+    top, bottom = sorted((y.start, y.stop))
+    words = "".join(note(x.at(tick.value), bottom + 16, tick.text) for tick in x.ticks)
+    lines = "".join(f"M{_n(x.at(tick.value))} {_n(top)}V{_n(bottom)}" for tick in x.ticks)
+    title = _title(x.title, (x.start + x.stop) / 2, bottom + 32) if x.title else ""
+    return f'<path d="{lines}" stroke="{LINE}" stroke-width=".5"/>{words}{title}'
+
+
+def _across(x: Axis, y: Axis) -> str:
+    """The lines and words of the vertical axis."""
+    words = "".join(
+        f'<text x="{_n(x.start - 6)}" y="{_n(y.at(tick.value) + 4)}" text-anchor="end" fill="{MUTED}">'
+        f"{_esc(tick.text)}</text>"
+        for tick in y.ticks
+    )
+    lines = "".join(f"M{_n(x.start)} {_n(y.at(tick.value))}H{_n(x.stop)}" for tick in y.ticks)
+    middle = (y.start + y.stop) / 2
+    title = f'<g transform="rotate(-90 11 {_n(middle)})">{_title(y.title, 11, middle)}</g>' if y.title else ""
+    return f'<path d="{lines}" stroke="{LINE}" stroke-width=".5"/>{words}{title}'
+
+
+def _title(text: str, x: float, y: float) -> str:
+    return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="middle" fill="{INK}">{_esc(text)}</text>'
+
+
+def _dot(x: float, y: float) -> str:
+    return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="3.5" fill="{ACCENT}"/>'
+
+
+def _path(places: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in places)
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _esc(text: str) -> str:
+    return html.escape(text)
