@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from legibly import datasets, errors, records
-from legibly.accuracy import metrics
+from legibly.accuracy import metrics, paired
 from legibly.vision.reading import Reader
 
 BINS = 15
@@ -108,11 +108,7 @@ def mcnemar(one: Sequence[Outcome], other: Sequence[Outcome]) -> records.Json:
     """Exact McNemar test of two models on the same pictures: who was right alone how often, and the two-sided p."""
     only_one = sum(a.right and not b.right for a, b in zip(one, other, strict=True))
     only_other = sum(b.right and not a.right for a, b in zip(one, other, strict=True))
-    discordant, least = only_one + only_other, min(only_one, only_other)
-    tail = sum(math.comb(discordant, k) for k in range(least + 1))
-    # Whole numbers as far as they go: 2 ** discordant may pass what floats hold.
-    p = min(1.0, float((2 * tail * 10**12) // 2**discordant) / 1e12) if discordant else 1.0
-    return {"only_this": only_one, "only_other": only_other, "p": p}
+    return {"only_this": only_one, "only_other": only_other, "p": paired.mcnemar(only_one, only_other)}
 
 
 def distance(one: str, other: str) -> int:

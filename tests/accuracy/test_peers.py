@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import services
-from legibly.accuracy import cells, metrics, reference, report
+from legibly.accuracy import cells, metrics, paired, reference, report
 
 US = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * 1_000_000
 CASES = 1000
@@ -35,6 +35,16 @@ def test_wilson_is_statsmodels() -> None:
         assert (found.low, found.high) == pytest.approx(
             proportion.proportion_confint(right, n, method="wilson"), abs=1e-12, rel=0
         )
+
+
+def test_mcnemar_is_statsmodels() -> None:
+    """The exact p of discordant pairs, for few and for many."""
+    table = _peer("statsmodels.stats.contingency_tables")
+    draw = random.Random(6)
+    for _ in range(CASES):
+        first, second = (draw.randint(0, int(10 ** draw.uniform(0, 3))) for _ in range(2))
+        expected = table.mcnemar([[10, first], [second, 3]], exact=True).pvalue if first + second else 1.0
+        assert paired.mcnemar(first, second) == pytest.approx(expected, abs=2e-12, rel=0)
 
 
 def test_the_report_is_scikit_learn_s() -> None:

@@ -1,15 +1,14 @@
-"""`legibly models`: which model packs there are, what they say of themselves, whether they are sound."""
+"""`legibly models`: which model packs there are, what they say of themselves, which one reads."""
 
 import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from legibly import errors, settings, wiring
-from legibly.cli import options
+from legibly.cli import options, promotion
 from legibly.packs import card as cards
 from legibly.packs import pack as packs
 from legibly.packs import registry
@@ -20,6 +19,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and not
 @click.group("models")
 def command() -> None:
     """List, show and manage model packs."""
+
+
+for _verb in (promotion.compare, promotion.promote, promotion.rollback, promotion.history):
+    command.add_command(_verb)
 
 
 @command.command("list")
@@ -104,9 +107,7 @@ def use(*, model: str, as_json: bool) -> None:
     """Read with MODEL from now on: writes `model` into the settings file."""
     folder = registry.find(model, added=_added())
     opened = packs.open_pack(folder)
-    root = click.get_current_context().find_root().obj or {}
-    file = Path(root.get("config") or settings.FILE)
-    _write_setting(file, model)
+    file = options.keep(model)
     told = {"model": model, "version": opened.model.version, "file": str(file)}
     click.echo(json.dumps(told) if as_json else f"{file} says model = {json.dumps(model)}; restart what is running")
 
@@ -154,15 +155,3 @@ def _print_metrics(metrics: dict[str, Any], indent: int = 0) -> None:
             _print_metrics(value, indent + 2)
         else:
             click.echo(f"{' ' * indent}{name:<24} {_plain(value)}")
-
-
-def _write_setting(file: Path, model: str) -> None:
-    """Set `model` in a settings file, all other lines kept. Raises errors.Invalid where the file is no TOML."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    kept = [line for line in lines if line.split("=")[0].strip() != "model"]
-    text = "\n".join([f"model = {json.dumps(model, ensure_ascii=False)}", *kept]) + "\n"
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise errors.Invalid(f"this is not TOML: {error}.", where=str(file), remedy="Mend it first.") from error
-    file.write_text(text, encoding="utf-8")
