@@ -1,6 +1,9 @@
 """The event parser, on documents as their senders write them (`documents/`), and on rubbish."""
 
+import ast
+import inspect
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legibly import errors, keys
+import legibly
+from legibly import accounts, classes, errors, keys
+from legibly.accuracy import plan
 from legibly.events import s3_documents
 from legibly.events.s3_documents import Event
 
@@ -143,35 +148,49 @@ moments = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 
 versions = st.text("0123456789abcdef", min_size=12, max_size=12)
 
 
-@given(moments, versions, st.sampled_from(["", "team/legibly", "images", "images/", "/images/records/"]))
+PREFIXES = st.sampled_from(["", "team/legibly", "images", "images/", "/images/records/"])
+NO_KEYS = {"new_id", "is_id", "received_at", "date", "image_id", "is_own", "media_type", "holds", "last"}
+"""Functions of `keys` that do not say where something lies."""
+
+
+@given(moments, versions, PREFIXES)
 def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix: str) -> None:
-    """Of all the keys that Legibly writes, only a picture's counts as one, wherever in a bucket the store lies."""
+    """Of all the keys that `keys` makes, only a picture's counts as one, wherever in a bucket the store lies."""
     image = keys.new_id(at)
     root = f"{prefix.strip('/')}/" if prefix else ""
-    ours = [
-        keys.upload(image),
-        keys.reading(image, version),
-        keys.failure(image, version),
-        keys.label(image, at),
-        keys.pair(image, at, version),
-        keys.deletion(image),
-        keys.REPORTS + "accuracy.html",
-        keys.batch([image, image], version, at),
-    ]
-    assert [s3_documents.picture(root + key, prefix=prefix) for key in ours] == [None] * len(ours)
-    for media_type in keys.EXTENSIONS:
-        own = keys.image(image, media_type)
-        assert s3_documents.picture(root + own, prefix=prefix) == own
+    known = {"image": image, "images": [image, image], "version": version, "at": at, "name": "images/a", "owner": None}
+    known |= {"folder": keys.UPLOADS, "media_type": "image/png"}
+    makers = inspect.getmembers(keys, lambda thing: inspect.isfunction(thing) and thing.__module__ == keys.__name__)
+    makers = [(name, make) for name, make in makers if not name.startswith("_") and name not in NO_KEYS]
+    assert len(makers) >= 10
+    for name, make in makers:
+        made = make(**{parameter: known[parameter] for parameter in inspect.signature(make).parameters})
+        told = s3_documents.picture(root + made, prefix=prefix)
+        assert told == (made if name == "image" else None)
 
 
-def test_every_key_prefix_of_ours_is_known_to_the_property_above() -> None:
-    """A new place to write has to be added to the property test, or this fails."""
-    places = {
-        value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str) and value.endswith("/")
-    }
-    assert places == {
-        keys.IMAGES, keys.UPLOADS, keys.READINGS, keys.FAILURES, keys.LABELS, keys.PAIRS, keys.DELETIONS, keys.REPORTS,
-    }  # fmt: skip
+def folders() -> set[str]:
+    """Every folder of the store that is spelt out anywhere in the program."""
+    found = set()
+    for path in Path(legibly.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            if named := re.match(r"(?:records/[a-z]+|reports|images)/", text):
+                found.add(named[0])
+    return found
+
+
+@given(st.sampled_from(sorted(folders() - {keys.IMAGES})), st.text(max_size=40), PREFIXES)
+def test_nothing_in_any_folder_of_ours_can_set_us_off(folder: str, name: str, prefix: str) -> None:
+    """Accounts, classes, audit, settled, models, requests, reports …: whatever lies there, under whatever name."""
+    root = f"{prefix.strip('/')}/" if prefix else ""
+    assert s3_documents.picture(root + folder + name, prefix=prefix) is None
+
+
+def test_the_folders_of_the_property_above_are_found() -> None:
+    """Those of the accounts, of classes and of what compaction settled among them."""
+    known = {accounts.FOLDER, accounts.AUDIT, classes.FOLDER, plan.SETTLED, keys.REQUESTS, keys.REPORTS, keys.IMAGES}
+    assert folders() >= known
 
 
 def test_a_record_file_tells_whose_readings_it_holds() -> None:
