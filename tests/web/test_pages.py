@@ -21,7 +21,7 @@ def sentences() -> set[str]:
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r"""\b_\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", text):
             found.add(ast.literal_eval(match[1]))
-    for name in ("words.py", "pages.py", "formats.py", "../accuracy/charts.py"):
+    for name in ("words.py", "pages.py", "formats.py", "models_page.py", "../accuracy/charts.py"):
         text = (WEB / name).read_text(encoding="utf-8")
         found |= {
             ast.literal_eval(match[1]) for match in re.finditer(r'(?:\b_|gettext)\(\s*("(?:[^"\\]|\\.)*")\s*\)', text)

@@ -22,6 +22,12 @@ class Figures:
             return "–"
         return f"{math.floor(share * 1000 + 1e-9) / 10:.1f}\u00a0%".replace(".", self.point)
 
+    def small(self, share: float | None) -> str:
+        """A share of mistakes as per cent with two decimals, rounded up, so that few never read as none."""
+        if share is None:
+            return "–"
+        return f"{math.ceil(share * 10000 - 1e-9) / 100:.2f}\u00a0%".replace(".", self.point)
+
     def number(self, value: float) -> str:
         """A whole number, grouped by thousands."""
         return f"{int(value):,}".replace(",", self.group)

@@ -85,7 +85,8 @@ class Pages:
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
         """The page that says what happened and what to do."""
-        return self.render(request, "error.html", status=status, title=title, detail=detail)
+        gettext = i18n.catalogue_for(request).gettext
+        return self.render(request, "error.html", status=status, title=gettext(title), detail=gettext(detail))
 
 
 def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
@@ -208,7 +209,9 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/models")
     def models(request: Request) -> Response:
         """The packs there are and the one in use."""
-        return pages.render(request, "models.html", packs=models_page.packs(state_of(request).views))
+        state, report = state_of(request), _report(request)["report"]
+        gettext = i18n.catalogue_for(request).gettext
+        return pages.render(request, "models.html", packs=models_page.packs(state, report, gettext))
 
 
 def _add_pictures(routes: APIRouter, pages: Pages) -> None:

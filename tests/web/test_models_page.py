@@ -1,0 +1,43 @@
+"""The models page: what it tells of the shipped pack, an added one, a broken one and one that runs elsewhere."""
+
+import shutil
+
+import httpx
+
+from legibly.packs import registry
+from legibly.web import formats
+from server import Server
+
+
+def test_every_pack_is_listed_with_its_card_in_words(server: Server, client: httpx.Client) -> None:
+    """The pack in use first and once; an added one by its name; a broken one says what is wrong with it."""
+    packs = server.objects.parent / "packs"
+    shutil.copytree(registry.shipped()[0], packs / "mine")
+    broken = packs / "broken"
+    broken.mkdir()
+    (broken / "card.json").write_text("{}", encoding="utf-8")
+    try:
+        page = client.get("/models").text
+    finally:
+        shutil.rmtree(packs)
+    assert page.index('aria-label="digits"') < page.index('aria-label="broken"')
+    assert 'aria-label="mine"' in page
+    assert page.count("in use</span>") == 1
+    assert "the card lacks" in page
+    assert "from a confidence of 95.0" in page
+    assert "0.07\u00a0%" in page, "few mistakes do not read as none"
+
+
+def test_it_speaks_german(client: httpx.Client) -> None:
+    """Names of trials and thresholds too."""
+    page = client.get("/models", headers={"Accept-Language": "de"}).text
+    assert "auf einem Bildschirm geschrieben" in page
+    assert "ab einer Sicherheit von 95,0" in page
+
+
+def test_small_shares_are_rounded_up() -> None:
+    """A share of mistakes is never shown smaller than it is."""
+    assert formats.Figures().small(0.00062) == "0.07\u00a0%"
+    assert formats.Figures().small(0.0) == "0.00\u00a0%"
+    assert formats.Figures(point=",").small(0.0001) == "0,01\u00a0%"
+    assert formats.Figures().small(None) == "–"
