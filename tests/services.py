@@ -147,6 +147,19 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql://legibly@127.0.0.1:{port}/postgres"
 
 
+@contextlib.contextmanager
+def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> Iterator[str]:
+    """An OpenID provider that knows the Legibly at that address; gives its issuer."""
+    root, issuer = Path(__file__).parents[1], f"http://127.0.0.1:{port}"
+    if shutil.which("node") is None or not (root / ".tools" / "node_modules" / "oidc-provider").is_dir():
+        missing("oidc-provider", "make test-all")
+    command = ["node", str(Path(__file__).parent / "oidc_provider.mjs"), str(port), legibly, str(code_seconds)]
+    with running(command, log=folder / "openid.log", cwd=root):
+        discovery = f"{issuer}/.well-known/openid-configuration"
+        wait_for(lambda: urllib.request.urlopen(discovery, timeout=5), what="oidc-provider")
+        yield issuer
+
+
 def chromium() -> str:
     """The path of the system's Chromium."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

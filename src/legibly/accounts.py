@@ -5,13 +5,12 @@ Nothing is kept anywhere else; every process follows the store and is a few seco
 
 import hashlib
 import hmac
+import itertools
 import json
 import re
 import secrets
-import threading
-import time
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, get_args
@@ -20,11 +19,13 @@ import argon2
 
 from legibly import keys
 from legibly.errors import Conflict, Invalid, NotFound
+from legibly.followed import Followed
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
 FOLDER = "records/accounts/"
-PEOPLE, TOKENS, ENDED, NAMES = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended", "names"))
+PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
+NAMES, IDENTITIES = f"{FOLDER}names/", f"{FOLDER}identities/"
 AUDIT = "records/audit/"
 SECRET = f"{FOLDER}secret.json"
 Role = Literal["writer", "reviewer", "admin"]
@@ -38,15 +39,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A person. `password` is an argon2id hash, None where another party vouches or nobody can sign in by password.
+    """A person. `password` is an argon2id hash, None where nobody can sign in by password.
 
-    `epoch` grows whenever every session of theirs has to end.
+    `identity` is issuer and subject of the OpenID provider that vouches for them; `epoch` grows whenever every session
+    of theirs has to end.
     """
 
     id: str
     name: str
     role: Role
     password: str | None = None
+    identity: str | None = None
     disabled: bool = False
     epoch: int = 0
     at: datetime
@@ -76,46 +79,29 @@ class Token:
         return cls(**{**values, "expires_at": moment(until) if until else None})
 
 
-class Accounts:
+class Accounts(Followed[Account | Token | str]):
     """All accounts of a store; safe for threads. Methods that write may raise Unavailable."""
 
+    folders = (PEOPLE, TOKENS, ENDED)
+
     def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
-        self._store, self._stale_seconds = store, stale_seconds
+        super().__init__(store, stale_seconds=stale_seconds)
         self._hasher = argon2.PasswordHasher()  # argon2id, RFC 9106's second recommended parameters
         self._nobody = self._hasher.hash(secrets.token_hex())
-        self._lock = threading.Lock()
-        self._read: dict[str, Account | Token | str] = {}
         self._people: dict[str, Account] = {}
         self._tokens: dict[str, Token] = {}
         self._ended: set[str] = set()
-        self._at = -stale_seconds
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the store may know more by now."""
-        return time.monotonic() - self._at >= self._stale_seconds
-
-    def refresh(self) -> None:
-        """Read what is new in the store."""
-        with self._lock:
-            self._at = time.monotonic()
-            found = [stat.key for folder in (PEOPLE, TOKENS, ENDED) for stat in self._store.list(folder)]
-            self._read = {key: self._read.get(key) or self._parse(key) for key in found}
-            people: dict[str, Account] = {}
-            tokens: dict[str, Token] = {}
-            for _, entry in sorted(self._read.items()):  # keys end in a time, so the newest comes last
-                if isinstance(entry, Account):
-                    people[entry.id] = entry
-                elif isinstance(entry, Token):
-                    tokens[entry.id] = entry
-            self._people, self._tokens = people, tokens
-            self._ended = {entry for entry in self._read.values() if isinstance(entry, str)}
 
     def _parse(self, key: str) -> Account | Token | str:
         if key.startswith(ENDED):
             return key.removeprefix(ENDED)
         data = json.loads(self._store.read(key))
         return Account.from_json(data) if key.startswith(PEOPLE) else Token.from_json(data)
+
+    def _take(self, entries: Sequence[Account | Token | str]) -> None:
+        self._people = {entry.id: entry for entry in entries if isinstance(entry, Account)}
+        self._tokens = {entry.id: entry for entry in entries if isinstance(entry, Token)}
+        self._ended = {entry for entry in entries if isinstance(entry, str)}
 
     # People
 
@@ -149,9 +135,32 @@ class Accounts:
         hashed = None if password is None else self._hash(password, name)
         at = now()
         account = Account(id=keys.new_id(at), name=name, role=role, password=hashed, at=at)
-        if not self._store.create(_reservation(name), json.dumps({"account": account.id}).encode()):
+        if not self._reserve(_reservation(name), account.id):
             raise Conflict("this name is taken.", where=name, remedy="Choose another.")
         return self._write_person(account)
+
+    def vouched(self, identity: str, *, name: str) -> tuple[Account, bool]:
+        """The account of somebody for whom a provider vouches, and whether it was made now: as a writer, by that name.
+
+        A name that is taken gets a number; whoever asks twice at once gets one account.
+        """
+        key, at = f"{IDENTITIES}{_digest(identity)}.json", now()
+        self._reserve(key, keys.new_id(at))
+        account_id = json.loads(self._store.read(key))["account"]
+        self.refresh()
+        if account_id in self._people:
+            return self._people[account_id], False
+        plain = name_of(" ".join(_CONTROL.sub(" ", name).split())[:56] or "Somebody")
+        names = itertools.chain([plain], (f"{plain} {number}" for number in itertools.count(2)))
+        free = next(one for one in names if self._reserve(_reservation(one), account_id))
+        account = Account(id=account_id, name=free, role="writer", identity=identity, at=at)
+        return self._write_person(account), True
+
+    def _reserve(self, key: str, account_id: str) -> bool:
+        """Whether `key` stands for this account, and for no other, from now on."""
+        if self._store.create(key, json.dumps({"account": account_id}).encode()):
+            return True
+        return bool(json.loads(self._store.read(key))["account"] == account_id)
 
     def change(self, account: Account, *, password: str | None = None, **changes: Any) -> Account:
         """Another role, disabled or not, another password; a new password or role ends every session."""
@@ -172,6 +181,8 @@ class Accounts:
         doomed = [stat.key for stat in self._store.list(f"{PEOPLE}{account.id}/")]
         for token in self.tokens(account.id):
             doomed += [stat.key for stat in self._store.list(f"{TOKENS}{token.id}/")]
+        if account.identity is not None:
+            doomed.append(f"{IDENTITIES}{_digest(account.identity)}.json")
         self._store.remove([*doomed, _reservation(account.name)])
         self.refresh()
 

@@ -5,9 +5,7 @@ A pupil is nobody elsewhere: no address, no password, no account. Their images b
 
 import json
 import secrets
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -15,6 +13,7 @@ from typing import Any, Self
 from legibly import keys
 from legibly.accounts import name_of
 from legibly.errors import Conflict, Invalid, NotFound
+from legibly.followed import Followed
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
@@ -66,36 +65,24 @@ class Pupil:
         return f"{_OWNER}{self.school_class}:{self.id}"
 
 
-class Classes:
+class Classes(Followed[SchoolClass | Pupil]):
     """All classes of a store; safe for threads."""
 
+    folders = (FOLDER,)
+
     def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
-        self._store, self._stale_seconds = store, stale_seconds
-        self._lock = threading.Lock()
-        self._read: dict[str, SchoolClass | Pupil] = {}
+        super().__init__(store, stale_seconds=stale_seconds)
         self._classes: dict[str, SchoolClass] = {}
         self._pupils: dict[str, Pupil] = {}
-        self._at = -stale_seconds
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the store may know more by now."""
-        return time.monotonic() - self._at >= self._stale_seconds
-
-    def refresh(self) -> None:
-        """Read what is new in the store."""
-        with self._lock:
-            self._at = time.monotonic()
-            found = [stat.key for stat in self._store.list(FOLDER)]
-            self._read = {key: self._read.get(key) or self._parse(key) for key in found}
-            entries = [entry for _, entry in sorted(self._read.items())]
-            self._classes = {entry.id: entry for entry in entries if isinstance(entry, SchoolClass)}
-            pupils = [entry for entry in entries if isinstance(entry, Pupil)]
-            self._pupils = {entry.owner: entry for entry in pupils if entry.school_class in self._classes}
 
     def _parse(self, key: str) -> SchoolClass | Pupil:
         data = json.loads(self._store.read(key))
         return Pupil(**data) if "/pupils/" in key else SchoolClass.from_json(data)
+
+    def _take(self, entries: Sequence[SchoolClass | Pupil]) -> None:
+        self._classes = {entry.id: entry for entry in entries if isinstance(entry, SchoolClass)}
+        pupils = [entry for entry in entries if isinstance(entry, Pupil)]
+        self._pupils = {entry.owner: entry for entry in pupils if entry.school_class in self._classes}
 
     def all(self) -> list[SchoolClass]:
         """Every class, the newest first."""

@@ -30,8 +30,13 @@ class Settings:
     classify: str = _setting("here", "who reads pictures: here, or elsewhere (a function, other workers)")
     hook_secret: str = _setting("", "secret of POST /api/events/s3; empty: it takes no events", secret=True)
     uploads: str = _setting("direct", "how browsers send files to an s3:// store: direct (straight to it), or server")
-    accounts: str = _setting("auto", "who may come in: on, off (something in front asks), auto: on beyond this machine")
+    accounts: str = _setting("auto", "who may come in: on, off, elsewhere (a gate in front asks), auto: as needed")
     admin_password: str = _setting("", "password of `admin`, made at the start if nobody is one", secret=True)
+    oidc_issuer: str = _setting("", "OpenID provider by which people sign in, as it calls itself; empty: none")
+    oidc_client_id: str = _setting("", "what it calls this server")
+    oidc_client_secret: str = _setting("", "its secret for this server; empty: a public client", secret=True)
+    oidc_domains: str = _setting("", "e-mail domains whose people may come in, by commas; *: whom the provider knows")
+    oidc_name: str = _setting("", "what the button calls the provider; empty: its host")
     hosts: str = _setting("", "host names that this server answers to, separated by commas; empty: see the manual")
     session_hours: int = _setting(12, "hours after which one has to sign in again")
     rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
@@ -50,8 +55,10 @@ class Settings:
             raise Invalid(f"classify must be here or elsewhere, not {self.classify!r}.", where="settings")
         if self.uploads not in ("direct", "server"):
             raise Invalid(f"uploads must be direct or server, not {self.uploads!r}.", where="settings")
-        if self.accounts not in ("on", "off", "auto"):
-            raise Invalid(f"accounts must be on, off or auto, not {self.accounts!r}.", where="settings")
+        if self.accounts not in ("on", "off", "elsewhere", "auto"):
+            raise Invalid(f"accounts must be on, off, elsewhere or auto, not {self.accounts!r}.", where="settings")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_domains):
+            raise Invalid("oidc_issuer needs oidc_client_id, and oidc_domains: who may come in.", where="settings")
         if self.session_hours < 1 or self.rate < 0:
             raise Invalid("session_hours must be at least 1, rate at least 0.", where="settings")
         if not 0 <= self.ask_rate <= 1:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -27,6 +28,9 @@ from legibly.web.app import create_app
 from legibly.web.live import Hub
 from legibly.web.presigned import Presigner
 from legibly.web.state import State
+
+if TYPE_CHECKING:
+    from legibly import oidc
 
 
 def store(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Store:
@@ -86,6 +90,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
             hub=hub,
             accounts=Accounts(core.store) if settings.accounts == "on" else None,
             classes=Classes(core.store) if settings.accounts == "on" else None,
+            provider=provider(settings),
             presigner=Presigner(core.store, environ=environ) if settings.store.startswith("s3://") else None,
         )
     )
@@ -137,6 +142,23 @@ def _consumer(settings: Settings, core: Service, *, on_change: Callable[[Sequenc
     return Consumer(core, SqsQueue(settings.queue), prefix=prefix, on_change=on_change)
 
 
+def provider(settings: Settings) -> "oidc.Provider | None":
+    """The OpenID provider of the settings. Raises Invalid where its library is missing or its address cannot be."""
+    if not settings.oidc_issuer:
+        return None
+    try:
+        from legibly import oidc  # PyJWT is an extra
+    except ImportError as error:
+        remedy = "Install it: pip install 'legibly[oidc]'."
+        raise Invalid("what OpenID Connect needs is missing.", where="LEGIBLY_OIDC_ISSUER", remedy=remedy) from error
+    return oidc.Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        name=settings.oidc_name,
+    )
+
+
 def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> None:
     """See to it that somebody can sign in: makes `admin` where a password for it is set. Raises Invalid."""
     book = Accounts(store(settings, environ=environ))
@@ -150,6 +172,7 @@ def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.envi
 
 def begin(settings: Settings, *, workers: int) -> None:
     """What has to be right, and to happen once, before `workers` processes serve. Raises Invalid and Unavailable."""
+    provider(settings)
     if workers > 1:
         _check_shareable(settings, workers)
         reader(settings)  # a single process fails by itself; the processes of many would be started for ever

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+import services
 from e2e.conftest import AXE, Server, context_of, serving
 from e2e.test_accessibility import violations
 from e2e.writing import answers, write
@@ -68,5 +69,49 @@ def test_signing_in_working_and_leaving(guarded: Server, browser: Browser, size:
     page.get_by_label("Password", exact=True).fill(first)
     page.get_by_role("button", name="Delete everything").click()
     expect(page.get_by_role("heading")).to_have_text("Everything of yours is deleted")
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.service("oidc-provider")
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark")])
+def test_signing_in_at_an_openid_provider(tmp_path: Path, browser: Browser, size: str, scheme: str) -> None:
+    """The button leads to a real provider, back into the app as a writer, out again, and says when nobody answers."""
+    port, here = services.free_port(), services.free_port()
+    legibly = f"http://127.0.0.1:{here}"
+    settings = {"ISSUER": f"http://127.0.0.1:{port}", "CLIENT_ID": "legibly", "DOMAINS": "school.example"}
+    settings |= {"CLIENT_SECRET": "a secret of tests & more", "NAME": "School"}
+    environ = {f"LEGIBLY_OIDC_{name}": value for name, value in settings.items()}
+    context = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
+    context.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())  # the provider's page wants a font
+    page, faults = context.new_page(), []
+    axe = Path(AXE).read_text(encoding="utf-8") if AXE.is_file() else None
+    with serving(tmp_path, port=here, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD, **environ):
+        with services.openid(tmp_path, port=port, legibly=legibly):
+            page.goto(f"{legibly}/handwriting")
+            faults += violations(page, axe) if axe else []
+            page.get_by_role("link", name="Sign in with School").click()
+            page.locator("input[name=login]").fill("ben")
+            page.locator("input[name=password]").fill("any")
+            page.locator("button[type=submit]").click()
+            page.locator("button[type=submit]").click()
+            expect(page).to_have_url(f"{legibly}/handwriting")
+            page.get_by_role("link", name="ben of school").click()
+            expect(page.get_by_text("Writer: you see your own pictures.")).to_be_visible()
+            faults += violations(page, axe) if axe else []
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_text("still signed in at School")).to_be_visible()
+            faults += violations(page, axe) if axe else []
+            page.get_by_role("link", name="Sign in with School").click()
+            expect(page).to_have_url(f"{legibly}/")
+            page.goto(f"{legibly}/account")
+            page.get_by_label("Your name").fill("ben of school")
+            page.get_by_role("button", name="Delete everything").click()
+            expect(page.get_by_role("heading")).to_have_text("Everything of yours is deleted")
+            page.goto(f"{legibly}/login")
+        context.clear_cookies()
+        page.goto(f"{legibly}/login/oidc/back?state=x&code=y")
+        expect(page.get_by_role("alert")).to_contain_text("Please begin once more")
+        faults += violations(page, axe) if axe else []
     context.close()
     assert faults == []

@@ -75,6 +75,22 @@ def test_serving_beyond_this_machine_needs_an_administrator(tmp_path: Path) -> N
     assert "admin\tadmin" in legibly(tmp_path, "users", "list").stdout
 
 
+def test_who_has_a_gate_elsewhere_has_to_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switched off, accounts keep `serve` on this machine; `elsewhere` opens it, with a warning."""
+    port = services.free_port()
+    beyond = ["serve", "--host", "0.0.0.0", "--port", str(port)]
+    monkeypatch.setenv("LEGIBLY_ACCOUNTS", "off")
+    refused = legibly(tmp_path, *beyond)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "LEGIBLY_ACCOUNTS=elsewhere" in refused.stderr
+    environ = {**os.environ, "LEGIBLY_ACCOUNTS": "elsewhere"}
+    log = tmp_path / "log"
+    with services.running([sys.executable, "-m", "legibly", *beyond], log=log, env=environ, cwd=tmp_path):
+        services.wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve")
+        assert httpx.get(f"http://127.0.0.1:{port}/api/images", headers={"Host": "any.example"}).status_code == 200
+    assert "Warning: nobody is asked who they are here" in log.read_text(encoding="utf-8")
+
+
 def test_nobody_comes_in_unnamed(guarded: Server) -> None:
     """Pages lead to the sign-in page and back; the API says 401; only health, static files and signing in are open."""
     with httpx.Client(base_url=guarded.url) as client:
@@ -105,8 +121,8 @@ def test_writers_see_their_own_images_only(guarded: Server, picture: bytes) -> N
         assert cleo.get("/api/accuracy").json()["pairs"] == 0
         assert ben.get("/api/accuracy").json()["pairs"] == 1
         assert rita.get(f"/api/images/{mine}").status_code == 200
-        assert ben.get("/api/review").status_code == 403
-        assert rita.get("/api/review").status_code == 200
+        for path in ("/api/review", "/metrics"):
+            assert (ben.get(path).status_code, rita.get(path).status_code) == (403, 200)
 
 
 def test_only_administrators_look_after_people(guarded: Server) -> None:

@@ -63,7 +63,7 @@ def _try(what: str, check: Callable[[], str]) -> Finding:
 
 
 def _extras() -> list[Finding]:
-    modules = {"aws": "boto3", "postgres": "psycopg", "spark": "pyspark", "train": "torch"}
+    modules = {"aws": "boto3", "postgres": "psycopg", "oidc": "jwt", "spark": "pyspark", "train": "torch"}
     found = [
         Finding(f"extra {extra}", find_spec(module) is not None, f"pip install 'legibly[{extra}]'", needed=False)
         for extra, module in modules.items()

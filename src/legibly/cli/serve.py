@@ -10,7 +10,8 @@ import uvicorn
 from legibly import wiring
 from legibly.asgi import FLAGS
 from legibly.cli import options
-from legibly.errors import Conflict
+from legibly.errors import Conflict, Invalid
+from legibly.settings import Settings
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -28,8 +29,8 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def command(host: str, port: int, workers: int, log_level: str, **flags: str | None) -> None:
     """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
     settings = options.settings(**flags)
-    if settings.accounts == "auto" and host not in _LOOPBACK:
-        flags["accounts"] = "on"
+    if host not in _LOOPBACK:
+        _beyond(settings, flags)
         settings = options.settings(**flags)
     if settings.accounts == "on":
         wiring.require_accounts(settings)
@@ -47,6 +48,18 @@ def command(host: str, port: int, workers: int, log_level: str, **flags: str | N
         access_log=False,
         timeout_graceful_shutdown=5,
     )
+
+
+def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
+    """Beyond this machine accounts are on, unless it is said that something in front asks. Raises Invalid for off."""
+    if settings.accounts == "auto":
+        flags["accounts"] = "on"
+    if settings.accounts == "off":
+        remedy = "Where a gate in front asks who comes, say so: LEGIBLY_ACCOUNTS=elsewhere."
+        raise Invalid("accounts are off, and this is reached from beyond this machine.", remedy=remedy)
+    if settings.accounts == "elsewhere":
+        warning = "Warning: nobody is asked who they are here: whoever reaches this port may see and delete everything."
+        click.secho(warning, err=True, fg="yellow")
 
 
 def _free(host: str, port: int) -> int:

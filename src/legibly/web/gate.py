@@ -24,7 +24,7 @@ from legibly.web.state import state_of
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/healthz", "/readyz", "/login", "/about", "/favicon.ico", "/manifest.webmanifest", "/api/events/s3", "/join")
-_OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/")
+_OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
 _PURGE_SECONDS = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -37,7 +37,7 @@ class Gate:
     ) -> None:
         self._app, self._accounts, self._classes = app, accounts, classes
         self._hosts = tuple(name.strip().lower() for name in settings.hosts.split(",") if name.strip())
-        if self._hosts or (accounts is None and settings.accounts == "auto"):
+        if self._hosts or (accounts is None and settings.accounts != "elsewhere"):
             self._hosts = (*self._hosts, *_LOOPBACK)
         self._buckets = limits.Buckets(settings.rate if accounts is not None else 0)
         self._key: bytes | None = None

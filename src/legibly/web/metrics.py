@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from legibly.index.port import Index
+from legibly.web.caller import caller_of
 from legibly.web.state import State
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -55,6 +56,7 @@ def install(app: FastAPI, state: State) -> None:
         return response
 
     @app.get("/metrics", tags=["health"], response_class=Response)
-    def metrics() -> Response:
-        """Metrics in Prometheus' text format."""
+    def metrics(request: Request) -> Response:
+        """Metrics in Prometheus' text format, for a reviewer's token; for all where there are no accounts."""
+        caller_of(request).require_role("reviewer")
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -30,6 +30,7 @@ from legibly.web import (
     reference,
     review,
     signin,
+    signin_oidc,
     thumbnails,
     words,
 )
@@ -132,6 +133,7 @@ def router(pages: Pages) -> APIRouter:
     review.add(routes, pages)
     reference.add(routes, pages)
     signin.add(routes, pages)
+    signin_oidc.add(routes, pages)
     people.add(routes, pages)
     classes_pages.add(routes, pages)
     for route in routes.routes:

@@ -1,14 +1,13 @@
-"""Sessions: a cookie that says who and until when, signed so that nobody else can write it."""
+"""Cookies that nobody else can write: who signed in and until when, and what a way to a provider comes back with."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from fastapi import Request, Response
 
@@ -36,24 +35,32 @@ class Session:
 
     def seal(self, key: bytes) -> str:
         """The cookie's value."""
-        body = _encoded(json.dumps([self.id, self.account, self.epoch, self.until]).encode())
-        return f"{body}.{_encoded(_signature(key, body))}"
+        return seal("session", [self.id, self.account, self.epoch, self.until], key)
 
     @classmethod
     def unseal(cls, value: str, key: bytes) -> Self | None:
         """The session of a cookie; None where it was not sealed with `key`, or is over."""
-        body, _, signature = value.partition(".")
-        if not hmac.compare_digest(_encoded(_signature(key, body)).encode(), signature.encode()):
-            return None
-        try:
-            session = cls(*json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
-        except (binascii.Error, ValueError, TypeError):
-            return None
-        return session if session.until > time.time() else None
+        found = unseal("session", value, key)
+        session = cls(*found) if found is not None else None
+        return session if session and session.until > time.time() else None
 
 
-def _signature(key: bytes, body: str) -> bytes:
-    return hmac.digest(key, body.encode(), hashlib.sha256)
+def seal(kind: str, values: list[Any], key: bytes) -> str:
+    """Values as text that only who knows `key` can write; what is sealed as one kind is nothing as another."""
+    body = _encoded(json.dumps(values).encode())
+    return f"{body}.{_encoded(_signature(key, kind, body))}"
+
+
+def unseal(kind: str, text: str, key: bytes) -> list[Any] | None:
+    """The values that were sealed; None where it was not with this kind and key."""
+    body, _, signature = text.partition(".")
+    if not hmac.compare_digest(_encoded(_signature(key, kind, body)).encode(), signature.encode()):
+        return None
+    return list(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+
+
+def _signature(key: bytes, kind: str, body: str) -> bytes:
+    return hmac.digest(key, f"{kind}:{body}".encode(), hashlib.sha256)
 
 
 def _encoded(data: bytes) -> str:
@@ -72,16 +79,14 @@ def is_secure(request: Request) -> bool:
 
 def begin(request: Request, response: Response, session: Session, key: bytes) -> None:
     """Give the browser its cookie."""
+    seconds = max(0, session.until - int(time.time()))
+    put(request, response, _SECURE if is_secure(request) else _PLAIN, session.seal(key), seconds=seconds)
+
+
+def put(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
+    """Give the browser a cookie that scripts cannot read and that other sites' forms do not send."""
     secure = is_secure(request)
-    response.set_cookie(
-        _SECURE if secure else _PLAIN,
-        session.seal(key),
-        max_age=max(0, session.until - int(time.time())),
-        path="/",
-        secure=secure,
-        httponly=True,
-        samesite="lax",
-    )
+    response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def carried(request: Request) -> str:

@@ -58,10 +58,9 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
     addresses, names = limits.Buckets(_TRIES_A_MINUTE), limits.Buckets(_NAMES_A_MINUTE)
 
     @routes.get("/login")
-    def form(request: Request, next: str = "/") -> Response:  # noqa: A002 - what everybody calls it
-        """The form to sign in."""
-        accounts_of(request)
-        return pages.render(request, "login.html", next=safe_path(next), name="", problem="")
+    def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002 - what everybody calls it
+        """The form to sign in; `left` says that one came from signing out, and whose doing signing in was."""
+        return form(pages, request, next_path=next, left=left)
 
     @routes.post("/login")
     def sign_in(
@@ -79,26 +78,50 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
         if account is None:
             accounts.note("sign-in refused", by=None, address=address)
             problem = "Name and password do not fit together."
-            return pages.render(request, "login.html", status=401, next=safe_path(next), name=name, problem=problem)
+            return form(pages, request, next_path=next, status=401, name=name, problem=problem)
         names.give_back(name.casefold())
         addresses.give_back(address)
         accounts.note("signed in", by=account.id, address=address)
         response = RedirectResponse(safe_path(next), 303)
-        _remember(request, response, account)
+        remember(request, response, account)
         return response
 
     @routes.post("/logout")
     def sign_out(request: Request) -> Response:
         """End this session, here and for whoever copied it."""
-        caller = caller_of(request)
+        caller, left = caller_of(request), ""
         if caller.session:
             accounts_of(request).end_session(caller.session)
-        response = RedirectResponse("/login", 303)
+            left = "?left=oidc" if _is_vouched(request) else ""
+        response = RedirectResponse(f"/login{left}", 303)
         sessions.end(response)
         return response
 
 
-def _remember(request: Request, response: Response, account: Account) -> None:
+def form(
+    pages: "Pages",
+    request: Request,
+    *,
+    next_path: str = "/",
+    status: int = 200,
+    name: str = "",
+    problem: str = "",
+    left: str = "",
+) -> Response:
+    """The page to sign in, with what was wrong where something was."""
+    accounts_of(request)
+    provider = state_of(request).provider
+    values = {"name": name, "problem": problem, "left": left if provider else "", "provider": provider}
+    return pages.render(request, "login.html", status=status, next=safe_path(next_path), **values)
+
+
+def _is_vouched(request: Request) -> bool:
+    caller = caller_of(request)
+    return not is_pupil(caller.account or "") and own_account(request).identity is not None
+
+
+def remember(request: Request, response: Response, account: Account) -> None:
+    """Begin a session."""
     key = accounts_of(request).signing_key()
     hours = state_of(request).settings.session_hours
     sessions.begin(request, response, sessions.Session.of(account, hours=hours), key)
@@ -130,7 +153,7 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
             return show(request, problem=f"{error.what} {error.remedy}", status=400)
         accounts.note("password changed", by=mine.id, address=address_of(request))
         response = show(request, told="The password is changed. Every other session has ended.")
-        _remember(request, response, changed)
+        remember(request, response, changed)
         return response
 
     @routes.post("/account/tokens")
@@ -170,9 +193,11 @@ def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.post("/account/erase")
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
-        """Delete one's account, pictures and records."""
+        """Delete one's account, pictures and records; who has no password gives their name instead."""
         accounts, mine = accounts_of(request), own_account(request)
-        if accounts.sign_in(mine.name, password) is None:
+        if mine.password is None and password != mine.name:
+            raise Forbidden("this is not the account's name.")
+        if mine.password is not None and accounts.sign_in(mine.name, password) is None:
             raise Forbidden("the password is not right.")
         erase(state_of(request), accounts, mine, by=caller_of(request), address=address_of(request))
         response = pages.error(request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels.")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from fastapi import Request
@@ -21,6 +21,9 @@ from legibly.records import Image, Model
 from legibly.settings import Settings
 from legibly.store import Store
 from legibly.web.live import Hub
+
+if TYPE_CHECKING:
+    from legibly import oidc  # its library is an extra
 from legibly.web.presigned import Presigner
 
 
@@ -66,6 +69,7 @@ class State:
     hub: Hub
     accounts: Accounts | None = None
     classes: Classes | None = None
+    provider: "oidc.Provider | None" = None
     presigner: Presigner | None = None  # None where the store is no S3
     reports: Newest = field(default_factory=Newest)
 

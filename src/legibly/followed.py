@@ -1,0 +1,54 @@
+"""Folders of immutable objects that a process keeps in memory and follows, as accounts and classes are."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from legibly.errors import NotFound
+from legibly.store import Store
+
+T = TypeVar("T")
+
+
+class Followed(ABC, Generic[T]):
+    """The entries of some folders, each object read once; safe for threads.
+
+    Every process looks for itself, and is `stale_seconds` behind the others at most.
+    """
+
+    folders: ClassVar[tuple[str, ...]]
+
+    def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
+        self._store, self._stale_seconds = store, stale_seconds
+        self._lock = threading.Lock()
+        self._read: dict[str, T] = {}
+        self._at = -stale_seconds
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the store may know more by now."""
+        return time.monotonic() - self._at >= self._stale_seconds
+
+    def refresh(self) -> None:
+        """Read what is new in the store, and forget what is gone."""
+        with self._lock:
+            self._at = time.monotonic()
+            found = sorted(stat.key for folder in self.folders for stat in self._store.list(folder))
+            self._read = {key: entry for key in found if (entry := self._entry(key)) is not None}
+            self._take(list(self._read.values()))
+
+    def _entry(self, key: str) -> T | None:
+        try:
+            return self._read.get(key) or self._parse(key)
+        except NotFound:  # deleted since it was listed
+            return None
+
+    @abstractmethod
+    def _parse(self, key: str) -> T:
+        """The entry of one object."""
+
+    @abstractmethod
+    def _take(self, entries: Sequence[T]) -> None:
+        """Put all entries in their places; they come in the order of their keys, which end in a time."""
