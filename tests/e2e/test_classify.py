@@ -57,7 +57,7 @@ def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(server: Server
     expect(page.locator("#recent .line").first).to_contain_text("0")
     page.get_by_role("button", name="It was a 6").click()
     expect(page.locator(".truth .done")).to_contain_text("it was 6")
-    expect(page.locator("#accuracy .wrong3")).to_have_attribute("href", "/history?label=6&text=0")
+    expect(page.locator("#accuracy .wrong3")).to_have_attribute("href", "/history?actual=6&predicted=0")
 
 
 def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> None:

@@ -120,3 +120,17 @@ def test_what_is_selected_can_be_downloaded(server: Server, desktop: Page, tmp_p
     else:
         rows = json.loads(data)
     assert [row["id"] for row in rows] == wanted
+
+
+def test_a_cell_of_the_accuracy_shows_its_pictures(server: Server, desktop: Page) -> None:
+    """A cell finds the pictures where that digit was read so, within texts too, and says what it shows."""
+    upload(server, 2, label="7")
+    upload(server, 1, label="1")
+    desktop.goto(f"{server.url}/accuracy")
+    desktop.get_by_role("link", name="7 read as 1: 2").click()
+    expect(desktop.locator("#place strong")).to_have_text("Pictures in which a 7 was read as 1")
+    expect(desktop.locator("#count")).to_have_text("2 in all")
+    desktop.get_by_role("button", name="Show others too").click()
+    expect(desktop.locator("#count")).to_have_text("3 in all")
+    expect(desktop.locator("#place")).to_be_hidden()
+    assert desktop.url == f"{server.url}/history"

@@ -115,7 +115,7 @@ def _cell(actual: str, said: str, n: int, total: int, base: str) -> str:
     colour = "--soft" if actual == said else "--warm"
     text = f"{n:,}"
     if base:
-        href = f"{base}/history?label={parse.quote(actual)}&amp;text={parse.quote(said)}"
+        href = f"{base}/history?actual={parse.quote(actual or '∅')}&amp;predicted={parse.quote(said or '∅')}"
         text = f'<a href="{href}" aria-label="{_esc(actual)} read as {_esc(_name(said))}: {n:,}">{text}</a>'
     return f'<td style="background:rgba(var({colour}),{strength:.2f})">{text}</td>'
 

@@ -1,6 +1,7 @@
 """The JSON API of images, labels and accuracy."""
 
 import io
+import itertools
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from legibly.accuracy import indexed
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.index.port import Filter
+from legibly.web import downloads
 from legibly.web.caller import caller_of, seen
 from legibly.web.state import State, state_of
 from legibly.web.uploads import uploaded
@@ -63,17 +65,8 @@ async def post_image(
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
-    upload, owner = await uploaded(request), caller_of(request).account
-    image = await to_thread.run_sync(
-        lambda: state.service.receive(
-            upload.data,
-            name=upload.name,
-            writer=upload.writer,
-            owner=owner,
-            label=upload.label,
-            request=idempotency_key,
-        )
-    )
+    upload = await uploaded(request, owner=caller_of(request).account)
+    image = await to_thread.run_sync(lambda: state.service.receive(upload.data, upload.said, request=idempotency_key))
     settled = image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)
     headers = {"Location": f"/api/images/{image.id}"}
     if settled is not None:
@@ -96,6 +89,8 @@ def get_images(
     labelled: bool | None = None,
     since: str | None = None,
     until: str | None = None,
+    actual: Annotated[str | None, Query(description="one digit of the label, ∅ for none")] = None,
+    predicted: Annotated[str | None, Query(description="what that digit was read as, ∅ for nothing")] = None,
 ) -> JSONResponse:
     """A page of images, newest first; `next` is the cursor of the page after it, null at the end."""
     wanted = Filter(
@@ -110,7 +105,11 @@ def get_images(
         until=until,
         owner=caller_of(request).owner,
     )
-    images = state_of(request).index.page(wanted, limit=limit + 1, after=after)
+    index, place = state_of(request).index, downloads.Place.of(actual, predicted)
+    if place is None:
+        images = index.page(wanted, limit=limit + 1, after=after)
+    else:
+        images = list(itertools.islice(downloads.matching(index, wanted, place=place, after=after), limit + 1))
     following = images[limit - 1].id if len(images) > limit else None
     return JSONResponse({"images": [image.to_json() for image in images[:limit]], "next": following})
 

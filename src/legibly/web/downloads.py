@@ -5,8 +5,10 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from legibly.accuracy import cells
 from legibly.errors import LegiblyError, NotFound
 from legibly.index.port import Filter, Index
 from legibly.records import Image, stamp
@@ -34,11 +36,40 @@ COLUMNS = (
 _PAGE = 500
 
 
-def matching(index: Index, wanted: Filter) -> Iterator[Image]:
-    """Every image that a filter wants, newest first."""
-    after = None
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A digit within a text: what it truly is and what it was read as; "" is nothing there, None is whatever.
+
+    Digits are set side by side as the accuracy report does it, so that a cell of its table finds its own pictures.
+    """
+
+    actual: str | None
+    predicted: str | None
+
+    def holds(self, image: Image) -> bool:
+        """Whether some digit of a labelled image is such a one."""
+        if image.reading is None or image.label is None or image.label.text is None:
+            return False
+        return any(
+            self.actual in (None, actual) and self.predicted in (None, predicted)
+            for predicted, actual in cells.places(image.reading.text, image.label.text) or ()
+        )
+
+    @classmethod
+    def of(cls, actual: str | None, predicted: str | None) -> "Place | None":
+        """The place that an address names, where `∅` stands for nothing; None where it names none."""
+        if not actual and not predicted:
+            return None
+        return cls(*(value.replace("∅", "") if value else None for value in (actual, predicted)))
+
+
+def matching(index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None) -> Iterator[Image]:
+    """Every image past the id `after` that a filter wants and that has such a place, newest first."""
+    if place is not None:
+        differ = place.actual is not None and place.predicted is not None and place.actual != place.predicted
+        wanted = replace(wanted, labelled=True, wrong=wanted.wrong or differ)
     while page := index.page(wanted, limit=_PAGE, after=after):
-        yield from page
+        yield from page if place is None else filter(place.holds, page)
         after = page[-1].id
 
 

@@ -39,7 +39,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     def all_matching(request: Request, kind: downloads.Format) -> Response:
         """Everything that the filter in the address wants."""
         state, wanted = state_of(request), filter_of(request.query_params, caller_of(request))
-        return _download(downloads.stream(downloads.matching(state.index, wanted), kind, store=state.store), kind)
+        place = downloads.Place.of(request.query_params.get("actual"), request.query_params.get("predicted"))
+        found = downloads.matching(state.index, wanted, place=place)
+        return _download(downloads.stream(found, kind, store=state.store), kind)
 
     @routes.post("/history/download.{kind}")
     def selected(request: Request, kind: downloads.Format, ids: Annotated[str, Form()]) -> Response:

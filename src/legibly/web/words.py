@@ -86,6 +86,9 @@ def _lists(_: Translate) -> dict[str, str]:
         "select": _("Select {name}"),
         "deleted": _("{count} deleted"),
         "labelled": _("{count} labelled"),
+        "place": _("Pictures in which a {actual} was read as {predicted}"),
+        "place_actual": _("Pictures that show a {actual}"),
+        "place_predicted": _("Pictures in which something was read as {predicted}"),
         "loading": _("Loading …"),
         "some_failed": _("{count} could not be changed: {why}"),
     }

@@ -101,12 +101,23 @@ function detail(image, state, again) {
   return [make("div", { class: "detail" }, left, saw(image, state.chosen)), why(image, state.chosen, item)];
 }
 
+/** How many items each row of a reading has, as far as its text tells. */
+function rows({ text, items }) {
+  const lengths = text.split("/").map((row) => row.replaceAll(" ", "").length);
+  const fits = items.every((item) => item.label.length === 1) && lengths.every(Boolean) && lengths.reduce((sum, length) => sum + length, 0) === items.length;
+  return fits ? lengths : [];
+}
+
 function picks(image, state, again) {
-  const row = make("div", { class: "items", role: "group", "aria-label": say("items") });
-  image.reading.items.forEach((item, at) =>
-    row.append(make("button", { type: "button", class: item.confidence < 0.9 ? "unsure" : "", "aria-pressed": String(at === state.chosen), onclick: () => ((state.chosen = at), again()) }, item.label)),
-  );
-  return row;
+  const box = make("div", { class: "items", role: "group", "aria-label": say("items") });
+  const lengths = rows(image.reading);
+  let row, left = 0;
+  image.reading.items.forEach((item, at) => {
+    if (left === 0) (box.append((row = make("div"))), (left = lengths.shift() ?? Infinity));
+    left--;
+    row.append(make("button", { type: "button", class: item.confidence < 0.9 ? "unsure" : "", "aria-pressed": String(at === state.chosen), onclick: () => ((state.chosen = at), again()) }, item.label));
+  });
+  return box;
 }
 
 const single = (image) => !image.reading || image.reading.text.length <= 1;

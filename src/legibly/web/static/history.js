@@ -57,6 +57,17 @@ async function load() {
   if (!done && more.getBoundingClientRect().top < innerHeight + 600) load();
 }
 
+/** What a cell of the accuracy table asked for, in words. */
+function place() {
+  const { actual, predicted } = query();
+  $("#place").hidden = !actual && !predicted;
+  $("#place strong").textContent = say(actual && predicted ? "place" : actual ? "place_actual" : "place_predicted", { actual, predicted });
+}
+
+function leavePlace() {
+  filters.elements.actual.value = filters.elements.predicted.value = "";
+}
+
 function start({ push = true } = {}) {
   loading?.abort();
   loading = null;
@@ -66,6 +77,7 @@ function start({ push = true } = {}) {
   chosen.clear();
   gallery.replaceChildren();
   selection();
+  place();
   const wanted = `?${new URLSearchParams(query())}`.replace(/\?$/, "");
   if (push) history.replaceState(null, "", location.pathname + wanted);
   for (const link of $$("#all-downloads a")) link.href = `/history/download.${link.dataset.kind}${wanted}`;
@@ -82,7 +94,8 @@ function fromAddress() {
 
 filters.addEventListener("input", debounce(start, 250));
 filters.addEventListener("submit", (event) => (event.preventDefault(), start()));
-filters.addEventListener("reset", () => setTimeout(start));
+filters.addEventListener("reset", () => (leavePlace(), setTimeout(start)));
+$("#place button").addEventListener("click", () => (leavePlace(), start()));
 $("button", more).addEventListener("click", load);
 new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && load(), { rootMargin: "600px" }).observe(more);
 
@@ -168,6 +181,14 @@ onKey((event, command) => {
   return false;
 });
 
+// On a phone all but the search is behind a button, unless the address uses it.
+const opener = $("#filters-open");
+function unfold(open) {
+  opener.setAttribute("aria-expanded", String(open));
+  filters.classList.toggle("open", open);
+}
+opener.addEventListener("click", () => unfold(opener.getAttribute("aria-expanded") !== "true"));
+
 const matches = () => Object.keys(query()).length === 0;
 follow((image) => {
   if (known.has(image.id)) return replace(image);
@@ -179,4 +200,5 @@ follow((image) => {
   count();
 });
 fromAddress();
+unfold($$("#filters-more input:not([type=hidden]), #filters-more select").some((field) => (field.type === "checkbox" ? field.checked : field.value)));
 start({ push: false });
