@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -80,6 +80,24 @@ def line(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the sender of a picture says of it, and who that is; None where nothing is said."""
+
+    name: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+    label: str | None = None
+
+    @property
+    def truth(self) -> str | None:
+        """The label made comparable. Raises Invalid for one that cannot be a label."""
+        return None if self.label is None else text_of(self.label)
+
+
+NOTHING_SAID = Said()
+
+
 class Service:
     """The verbs of the product over a store, an index and a reader."""
 
@@ -87,16 +105,7 @@ class Service:
         self.store, self.index, self.reader = store, index, reader
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
-    def receive(
-        self,
-        data: bytes,
-        *,
-        name: str | None = None,
-        writer: str | None = None,
-        owner: str | None = None,
-        label: str | None = None,
-        request: str | None = None,
-    ) -> Image:
+    def receive(self, data: bytes, said: Said = NOTHING_SAID, *, request: str | None = None) -> Image:
         """Check and store a new picture; it is pending, and leased to the caller, when this returns.
 
         `request` names this one upload: sent again by the same owner under the same name, the picture is the image that
@@ -107,26 +116,25 @@ class Service:
             raise Invalid("the picture is empty.", remedy="Send the bytes of a picture.")
         if len(data) > self._max_bytes:
             raise TooLarge(f"the picture has {len(data)} bytes; {self._max_bytes} are allowed.")
-        truth = text_of(label) if label is not None else None
+        truth = said.truth
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = keys.new_id(now())
         if request is not None:
-            image_id = self._id_of(request, data, owner=owner, fresh=image_id)
+            image_id = self._id_of(request, data, owner=said.owner, fresh=image_id)
             if self.index.known([image_id]):
                 return self._before(image_id)
-        at = keys.received_at(image_id)
         image = Image(
             id=image_id,
             key=keys.image(image_id, facts.media_type),
-            received_at=at,
+            received_at=keys.received_at(image_id),
             media_type=facts.media_type,
             bytes=len(data),
             width=facts.width,
             height=facts.height,
-            name=name or None,
-            writer=writer or None,
-            owner=owner,
-            label=Label(truth, at, source="at_upload") if truth is not None else None,
+            name=said.name or None,
+            writer=said.writer or None,
+            owner=said.owner,
+            label=_at_upload(truth, image_id),
         )
         self._keep(image, privacy.strip(data, facts.media_type))
         return image
@@ -196,11 +204,21 @@ class Service:
         image = self.index.get(image_id)
         at = now()
         if image.label and image.label.at >= at:
-            at = image.label.at + timedelta(milliseconds=1)  # each label has a moment of its own
+            at = image.label.at + timedelta(milliseconds=1)
         label = Label(None if text is None else text_of(text), at, source=source, by=by)
-        self._write_label(image_id, label)
+        while not self._write_label(image_id, label):  # each label has a moment of its own
+            label = replace(label, at=label.at + timedelta(milliseconds=1))
         image = self.index.label(image_id, label)
         self._pair([image])
+        return image
+
+    def take_back(self, image_id: str, *, by: str) -> Image:
+        """Take back what one person said of an image; what stood before counts again. Raises NotFound."""
+        given = self.index.labels([image_id]).get(image_id, [])
+        before = [label for label in given if label.by != by]
+        image = self.label(image_id, None, by=by)
+        if before and before[-1].text is not None:
+            image = self.label(image_id, before[-1].text, source=before[-1].source, by=before[-1].by)
         return image
 
     def remove(self, image_ids: Collection[str]) -> None:
@@ -231,26 +249,18 @@ class Service:
         unknown = set(pictures) - self.index.known(pictures)
         return self.index.add([self._found(pictures[image_id], image_id) for image_id in sorted(unknown)])
 
-    def announce(
-        self,
-        *,
-        media_type: str,
-        size: int,
-        name: str | None = None,
-        writer: str | None = None,
-        owner: str | None = None,
-        label: str | None = None,
-    ) -> UploadRecord:
+    def announce(self, said: Said, *, media_type: str, size: int) -> UploadRecord:
         """Write down what is said of a picture that its sender puts into the store; `adopt` finds it there.
 
         Raises Invalid for a label that cannot be one.
         """
-        truth = text_of(label) if label is not None else None
         image_id = keys.new_id(now())
-        record = UploadRecord(image_id, keys.image(image_id, media_type), media_type, size, name, writer, owner)
+        label = _at_upload(said.truth, image_id)  # at the moment that stands in the id, where `adopt` looks for it
+        key = keys.image(image_id, media_type)
+        record = UploadRecord(image_id, key, media_type, size, said.name, said.writer, said.owner)
         self.store.create(keys.upload(image_id), line(record.to_json()))
-        if truth is not None:  # at the moment that stands in the id, so that `adopt` knows where to look
-            self._write_label(image_id, Label(truth, keys.received_at(image_id), source="at_upload"))
+        if label is not None:
+            self._write_label(image_id, label)
         return record
 
     def _found(self, stat: Stat, image_id: str) -> Image:
@@ -270,8 +280,8 @@ class Service:
         except NotFound:
             return None
 
-    def _write_label(self, image_id: str, label: Label) -> None:
-        self.store.create(keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json()))
+    def _write_label(self, image_id: str, label: Label) -> bool:
+        return self.store.create(keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json()))
 
     def _pair(self, images: Sequence[Image]) -> None:
         pairs = [pair for image in images if (pair := pair_of(image)) is not None]
@@ -310,6 +320,10 @@ def text_of(label: str) -> str:
     if len(text) > MAX_TEXT:
         raise Invalid(f"the label has {len(text)} characters; {MAX_TEXT} are allowed.")
     return text
+
+
+def _at_upload(truth: str | None, image_id: str) -> Label | None:
+    return None if truth is None else Label(truth, keys.received_at(image_id), source="at_upload")
 
 
 def pair_of(image: Image) -> Pair | None:

@@ -18,7 +18,7 @@ from legibly.index.port import Filter
 from legibly.index.sql import open_index
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
-from legibly.pipeline import Service
+from legibly.pipeline import Said, Service
 from legibly.store import open_store
 from legibly.vision.reading import Reader
 
@@ -120,7 +120,7 @@ def test_a_broken_record_holds_up_nobody(service: Service, content: bytes) -> No
 
 def test_an_announced_upload_comes_with_what_was_said_of_it(service: Service) -> None:
     """Writer, name and label that were given before the picture was put are there when it is, and make its pair."""
-    record = service.announce(media_type="image/png", size=10, name="seven.png", writer="Ada", label=" 7 ")
+    record = service.announce(Said(name="seven.png", writer="Ada", label=" 7 "), media_type="image/png", size=10)
     assert images(service) == []
     written = function(service, put(service, record.key))
     Consumer(service, MemoryQueue()).take([Message(id="1", events=tuple(written))])

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from legibly import errors, keys, records
 from legibly.events import s3_documents
+from legibly.pipeline import Said
 from legibly.store import Stat
 from legibly.web.caller import Caller, caller_of
 from legibly.web.state import State, state_of
@@ -66,9 +67,8 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
         raise errors.TooLarge(f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed.")
     if state.presigner is None:
         raise errors.Invalid("only an s3:// store can be uploaded to directly.", where=state.store.url)
-    record = state.service.announce(
-        media_type=body.media_type, size=body.bytes, name=body.name, writer=body.writer, owner=owner, label=body.label
-    )
+    said = Said(name=body.name, writer=body.writer, owner=owner, label=body.label)
+    record = state.service.announce(said, media_type=body.media_type, size=body.bytes)
     signed = state.presigner.put(record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS)
     return {
         "id": record.image,

@@ -6,6 +6,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from legibly.errors import Invalid, NotAnImage
+from legibly.pipeline import Said
 
 ALLOWANCE_BYTES = 100_000
 """What a form's other fields and boundaries may add to the picture itself."""
@@ -17,26 +18,24 @@ class Upload:
     """A picture as it was sent, with what was said of it."""
 
     data: bytes
-    name: str | None = None
-    label: str | None = None
-    writer: str | None = None
+    said: Said
 
 
-async def uploaded(request: Request) -> Upload:
-    """The picture of a request. Raises Invalid, and NotAnImage for content types that bring no picture."""
+async def uploaded(request: Request, *, owner: str | None) -> Upload:
+    """The picture that `owner` sends. Raises Invalid, and NotAnImage for content types that bring no picture."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _from_form(request)
+        return await _from_form(request, owner)
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
-        query = request.query_params
-        return Upload(await request.body(), query.get("name"), query.get("label"), query.get("writer"))
+        said = {name: request.query_params.get(name) for name in ("name", "label", "writer")}
+        return Upload(await request.body(), Said(**said, owner=owner))
     raise NotAnImage(f"a request of type {kind} brings no picture.", remedy=_USAGE)
 
 
-async def _from_form(request: Request) -> Upload:
+async def _from_form(request: Request, owner: str | None) -> Upload:
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise Invalid("the form has no field `file`.", remedy=_USAGE)
         said = {name: value for name in ("label", "writer") if isinstance(value := form.get(name), str) and value}
-        return Upload(await file.read(), file.filename, **said)
+        return Upload(await file.read(), Said(name=file.filename, owner=owner, **said))
