@@ -34,8 +34,9 @@ train: .venv/train ## Train the digits pack anew (DATA=folder of the data sets)
 bench: .venv/dev  ## Measure what the README claims
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-package: .venv/dev ## Build the wheel
+package: .venv/dev ## Build the wheel, and the accuracy job for spark-submit
 	$(BIN)/uv build --wheel --out-dir dist
+	$(BIN)/python -c "import pathlib; from legibly.cloud import package; package.job(pathlib.Path('dist'))"
 
 lock: .venv/dev   ## Pin exact versions anew, without addresses
 	for set in base dev services; do \

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from legibly import errors
+from legibly.cli import cloud_accuracy
 from legibly.cloud import plan as plans
 from legibly.cloud import prices
 
@@ -62,6 +63,9 @@ def _report(line: str) -> None:
 @click.group("cloud")
 def command() -> None:
     """Deploy and look after the system on AWS."""
+
+
+command.add_command(cloud_accuracy.command)
 
 
 @command.command("synth")

@@ -37,12 +37,12 @@ def deploy(
             web = package.web_archive(Path(folder), with_wheels=with_wheels) if plan.has_servers else None
             code = (package.function_zip(Path(folder)), web)
         _make_bucket(aws, bucket, report)
-        keys = {"FunctionCode": _upload(aws, bucket, code[0], "function", ".zip", report)}
+        keys = {"FunctionCode": upload(aws, bucket, code[0], "function", ".zip", report)}
         if code[1]:
-            keys["WebCode"] = _upload(aws, bucket, code[1], "web", ".tar.gz", report)
+            keys["WebCode"] = upload(aws, bucket, code[1], "web", ".tar.gz", report)
         source = Path(folder) / "legibly.yaml"
         source.write_text(_named(template(), plan.data_bucket(account, aws.region)), encoding="utf-8")
-        key = _upload(aws, bucket, source, "template", ".yaml", report)
+        key = upload(aws, bucket, source, "template", ".yaml", report)
     stack = Stack(aws, plan.stack)
     parameters = {**plan.template_parameters(), "ArtifactBucket": bucket, **keys}
     if plan.has_web:
@@ -84,7 +84,8 @@ def await_answer(address: str, *, report: Report) -> bool:
 def destroy(plan: Plan, *, aws: Aws, report: Report, with_data: bool) -> None:
     """Delete the stack and the code; the bucket of pictures and records only where `with_data` says so."""
     account = aws.account()
-    Stack(aws, plan.stack).delete(report=report)
+    for name in (plan.accuracy_stack, plan.stack):
+        Stack(aws, name).delete(report=report)
     _remove_bucket(aws, plan.artifact_bucket(account, aws.region), report)
     data = plan.data_bucket(account, aws.region)
     if with_data:
@@ -167,7 +168,7 @@ def _make_bucket(aws: Aws, name: str, report: Report) -> None:
         client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
 
 
-def _upload(aws: Aws, bucket: str, path: Path, folder: str, suffix: str, report: Report) -> str:
+def upload(aws: Aws, bucket: str, path: Path, folder: str, suffix: str, report: Report) -> str:
     """Upload under a key made of the content, unless it lies there already; returns the key."""
     key = f"{folder}/{package.version(path)}{suffix}"
     client = aws.client("s3")

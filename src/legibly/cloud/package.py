@@ -1,7 +1,7 @@
-"""Builds what is uploaded, without Docker: the function's zip and the servers' archive.
+"""Builds what is uploaded, without Docker: the function's zip, the servers' archive, the Spark job.
 
-Both are made of the installed package and pinned to the installed versions, so that what runs in the cloud is what
-ran here; both are the same, byte for byte, when nothing changed, so that their hash is their version.
+All are made of the installed package and pinned to the installed versions, so that what runs in the cloud is what
+ran here; all are the same, byte for byte, when nothing changed, so that their hash is their version.
 """
 
 import gzip
@@ -26,6 +26,8 @@ PYTHON = "3.12"
 # Both are needed: onnxruntime is built for the newer of the two, others for the older.
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 FUNCTION_NEEDS = ("numpy", "obstore", "onnxruntime", "pi-heif", "pillow")
+JOB_MODULES = ("__init__.py", "errors.py", "keys.py", "records.py")
+"""What the Spark job needs beside the room `accuracy`."""
 ROOMS = ("events", "index", "packs", "vision")
 """Folders of the package that the function needs, beside the modules at its top."""
 
@@ -85,6 +87,18 @@ def web_archive(folder: Path, *, with_wheels: bool = False) -> Path:
             _append(archive, f"wheels/{path.name}", path.read_bytes())
     target.write_bytes(gzip.compress(content.getvalue(), mtime=0))
     return target
+
+
+def job(folder: Path) -> tuple[Path, Path]:
+    """Write the Spark job into a folder: its entry point, and the package for `--py-files`."""
+    script, target = folder / "spark_job.py", folder / "legibly-job.zip"
+    files = dict(_package_files())
+    script.write_bytes(files["accuracy/spark_job.py"].read_bytes())
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, path in files.items():
+            if name in JOB_MODULES or _room(name) == "accuracy":
+                _add(archive, f"legibly/{name}", path.read_bytes())
+    return script, target
 
 
 def wheel(folder: Path) -> Path:

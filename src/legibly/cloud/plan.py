@@ -52,6 +52,11 @@ class Plan:
         """The bucket of the code."""
         return f"{self.stack}-code-{account}-{region}"
 
+    @property
+    def accuracy_stack(self) -> str:
+        """The stack of the accuracy job."""
+        return f"{self.stack}-accuracy"
+
     def template_parameters(self) -> dict[str, str]:
         """The template's parameters as far as they are known before anything is built."""
         return {"Size": self.size, "Classifier": self.classifier, "Email": self.email, **dict(self.parameters)}

@@ -1,0 +1,41 @@
+"""`legibly cloud accuracy`: the accuracy job where the pictures are."""
+
+import json
+import sys
+
+import click
+
+from legibly import errors
+from legibly.accuracy import words
+from legibly.cloud.plan import Plan
+
+
+@click.command("accuracy")
+@click.option("--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack.")
+@click.option("--region", help="AWS region, instead of AWS_REGION and the profile's.")
+@click.option("--nightly", metavar="WHEN", help="Also run it at these times, as 'cron(15 2 * * ? *)' in UTC; or off.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
+def command(*, stack: str, region: str | None, nightly: str | None, as_json: bool) -> None:
+    """Run the accuracy job on EMR Serverless over the stack's bucket; follow it, and show its report.
+
+    JSON and HTML lie in the bucket below reports/. The first call makes the stack NAME-accuracy, which runs the job
+    every night, too; `legibly cloud destroy` deletes it.
+    """
+    try:
+        from legibly.cloud import accuracy
+        from legibly.cloud.aws import Aws
+    except ModuleNotFoundError:
+        remedy = "Install it: pip install 'legibly[aws]'."
+        raise errors.Invalid("boto3 is missing.", where="legibly cloud", remedy=remedy) from None
+    aws = Aws(region=region)
+    outputs = accuracy.prepare(Plan(stack=stack), aws=aws, report=_report, nightly=nightly)
+    key, encoded = accuracy.run(outputs, aws=aws, report=_report)
+    if as_json:
+        sys.stdout.buffer.write(encoded)
+        return
+    click.echo("\n".join(words.lines(json.loads(encoded))))
+    click.echo(f"\n{outputs['Store']}/{key} and .html; every night: {outputs['Nightly']}")
+
+
+def _report(line: str) -> None:
+    click.echo(line, err=True)
