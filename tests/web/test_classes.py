@@ -35,7 +35,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def opened(teacher: httpx.Client, name: str) -> tuple[str, str]:
     """The address and the code of a new class."""
     address = teacher.post("/classes", data={"name": name, "keep_days": "7"}).headers["location"]
-    found = re.search(r"<code>([A-Z0-9]{6})</code>", teacher.get(address).text)
+    found = re.search(r'<code id="code">([A-Z0-9]{6})</code>', teacher.get(address).text)
     assert found is not None
     return address, found[1]
 

@@ -1,6 +1,7 @@
 """Class mode: joining with a code and a nickname; for teachers, legibility by pupil and digit."""
 
 import itertools
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -9,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from legibly.classes import Classes, Pupil, SchoolClass
 from legibly.errors import LegiblyError, NotFound
 from legibly.index.port import Filter
-from legibly.web import downloads, erasure, gate, legibility, limits, sessions, signin
+from legibly.web import downloads, erasure, errors, gate, legibility, limits, sessions, signin
 from legibly.web.caller import caller_of
 from legibly.web.state import State, state_of
 
@@ -56,7 +57,7 @@ def _add_joining(routes: APIRouter, pages: "Pages") -> None:
         try:
             pupil = classes_of(request).join(code, nickname)
         except LegiblyError as error:
-            values = {"code": code, "nickname": nickname, "problem": f"{error.what} {error.remedy}"}
+            values = {"code": code, "nickname": nickname, "problem": errors.for_people(error)}
             return pages.render(request, "join.html", status=400, **values)
         addresses.give_back(address)
         response = RedirectResponse("/handwriting/practice", 303)
@@ -87,7 +88,7 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
             teacher = caller_of(request).account or ""
             opened = _teachers_only(request).open(name, teacher=teacher, keep_days=keep_days)
         except LegiblyError as error:
-            return show(request, problem=f"{error.what} {error.remedy}", status=400)
+            return show(request, problem=errors.for_people(error), status=400)
         return RedirectResponse(f"/classes/{opened.id}", 303)
 
     @routes.get("/classes/{class_id}")
@@ -98,7 +99,7 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
         rows = [(pupil, _of(state, pupil)) for pupil in classes.pupils(school_class)]
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
         shown: dict[str, Any] = {"school_class": school_class, "rows": rows, "digits": _DIGITS, "link": link}
-        return pages.render(request, "class.html", **shown)
+        return pages.render(request, "class.html", **shown, together=_together([found for _, found in rows]))
 
     _add_changing(routes)
 
@@ -123,6 +124,15 @@ def _of(state: State, pupil: Pupil) -> dict[str, Any]:
     wanted = Filter(owner=pupil.owner, state="read")
     images = itertools.islice(downloads.matching(state.index, wanted), _MOST_IMAGES)
     return legibility.report(list(images), classes=_DIGITS)
+
+
+def _together(reports: list[dict[str, Any]]) -> dict[str, float | None]:
+    """The legibility of each digit over all pupils who wrote it often enough, each pupil counting once."""
+    found: dict[str, list[float]] = {digit: [] for digit in _DIGITS}
+    for row in itertools.chain.from_iterable(report["digits"] for report in reports):
+        if row["enough"]:
+            found[row["digit"]].append(row["legibility"]["value"])
+    return {digit: fmean(values) if values else None for digit, values in found.items()}
 
 
 def _teachers_only(request: Request) -> Classes:

@@ -46,10 +46,10 @@ def problem_of(error: errors.LegiblyError) -> JSONResponse:
         status, title, headers = 401, "Who are you?", {"WWW-Authenticate": "Bearer"}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return problem(status, title, _for_people(error), headers=headers)
+    return problem(status, title, for_people(error), headers=headers)
 
 
-def _for_people(error: errors.LegiblyError) -> str:
+def for_people(error: errors.LegiblyError) -> str:
     """The error without its place: where a server keeps things is nobody's business but its keeper's."""
     if isinstance(error, errors.Unavailable | errors.Forbidden) and error.where:
         _log.warning("%s", error)

@@ -22,6 +22,10 @@ class Figures:
             return "–"
         return f"{math.floor(share * 1000 + 1e-9) / 10:.1f}\u00a0%".replace(".", self.point)
 
+    def whole(self, share: float | None) -> str:
+        """A share as whole per cent, rounded down: for narrow tables."""
+        return "–" if share is None else f"{math.floor(share * 100 + 1e-9)}\u00a0%"
+
     def small(self, share: float | None) -> str:
         """A share of mistakes as per cent with two decimals, rounded up, so that few never read as none."""
         if share is None:

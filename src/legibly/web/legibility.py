@@ -107,6 +107,7 @@ def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
         "best": [_example(one) for one in ranked[:EXAMPLES]],
         "worst": [_example(one) for one in worst],
         "read_as": read_as,
+        "read_as_n": taken[read_as] if read_as is not None else 0,
         "history": [round(one.legibility, 4) for one in many[: 3 * TREND]][::-1],
         "advice": advice.pair(name, read_as) if read_as else None,
     }

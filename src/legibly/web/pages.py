@@ -92,7 +92,12 @@ class Pages:
 
 def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
     """gettext as templates call it: `%(name)s` is filled from keywords, `%%` is a per cent sign."""
-    return lambda text, **values: gettext(text) % values
+    return lambda text, **values: _whole(gettext(text)) % values
+
+
+def _whole(text: str) -> str:
+    """The text with no line ending between a figure and its sign."""
+    return text.replace(" %%", "\u00a0%%").replace(" ×", "\u00a0×")
 
 
 def _navigation(gettext: Callable[[str], str]) -> list[tuple[str, str]]:

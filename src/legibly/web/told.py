@@ -46,6 +46,8 @@ SENTENCES = (
     "the label is empty.",
     "Give the text that stands in the picture.",
     "the label has {length} characters; {limit} are allowed.",
+    # handwriting
+    "Write the {meant} larger and slower, and make what tells it from a {read} plain.",
     # people and classes
     "this needs the role {role}.",
     "Ask an administrator for it.",
