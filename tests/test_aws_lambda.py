@@ -1,5 +1,6 @@
 """The function: light to import, and right in Lambda's own runtime client."""
 
+import contextlib
 import http.server
 import importlib.util
 import json
@@ -16,6 +17,7 @@ import pytest
 
 import pictures
 import services
+from server import Server
 
 SRC = Path(__file__).parents[1] / "src"
 FORBIDDEN = {"sqlalchemy", "fastapi", "starlette", "pydantic", "uvicorn", "duckdb", "altair", "vl_convert", "jinja2"}
@@ -84,8 +86,8 @@ class RuntimeApi:
         self._server.server_close()
 
 
-@pytest.fixture
-def function(tmp_path: Path) -> Iterator[RuntimeApi]:
+@contextlib.contextmanager
+def running(tmp_path: Path, **settings: str) -> Iterator[RuntimeApi]:
     """The handler in `awslambdaric`, over the folder `tmp_path/store`."""
     if importlib.util.find_spec("awslambdaric") is None:
         services.missing("awslambdaric", "make test-all")
@@ -102,11 +104,18 @@ def function(tmp_path: Path) -> Iterator[RuntimeApi]:
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "LEGIBLY_STORE": f"file://{tmp_path}/store",
         "LEGIBLY_ATTEMPTS": "2",
+        **settings,
     }
     command = [sys.executable, "-m", "awslambdaric", "legibly.aws_lambda.handler"]
     with services.running(command, log=tmp_path / "function.log", env=environ):
         yield api
     api.close()
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Iterator[RuntimeApi]:
+    with running(tmp_path) as api:
+        yield api
 
 
 def delivery(*bodies: str) -> dict[str, Any]:
@@ -151,3 +160,30 @@ def test_an_event_that_is_none_fails_loudly(function: RuntimeApi) -> None:
     kind, answer = function.answers.get(timeout=60)
     assert kind == "error"
     assert answer["errorType"] == "Invalid"
+
+
+@pytest.mark.service("awslambdaric")
+def test_the_network_may_be_on_a_model_server(tmp_path: Path) -> None:
+    """Away at first: every message comes again, and why is in the log. There: read by its model. Away later: again."""
+    (tmp_path / "model").mkdir()
+    server = Server(tmp_path / "model", services.free_port(), {"LEGIBLY_SWEEP_SECONDS": "0"})
+    images = tmp_path / "store" / "images"
+    images.mkdir(parents=True)
+    (images / "a.png").write_bytes(pictures.png())
+    (images / "b.png").write_bytes(pictures.png(pictures.ZERO))
+    with running(tmp_path, LEGIBLY_MODEL=f"{server.url}/v2/models/digits") as function:
+        function.events.put(delivery(came("images/a.png"), came("images/b.png")))
+        again = {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
+        assert function.answers.get(timeout=60) == ("response", again)
+        server.start()
+        try:
+            function.events.put(delivery(came("images/a.png")))
+            assert function.answers.get(timeout=60) == ("response", {"batchItemFailures": []})
+        finally:
+            server.stop()
+        function.events.put(delivery(came("images/b.png")))
+        assert function.answers.get(timeout=60) == ("response", {"batchItemFailures": [{"itemIdentifier": "m0"}]})
+    [reading] = (tmp_path / "store" / "records" / "readings").rglob("*.jsonl")
+    assert json.loads(reading.read_text())["text"] == "7"
+    told = [line for line in (tmp_path / "function.log").read_text().splitlines() if "does not answer" in line]
+    assert [json.loads(line)["key"] for line in told] == ["images/a.png", "images/b.png", "images/b.png"]

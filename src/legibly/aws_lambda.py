@@ -5,15 +5,20 @@ last try knows that it is the last. It needs S3 and nothing else, and imports ne
 """
 
 import functools
+import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
+from legibly import errors
 from legibly.events import s3_documents
 from legibly.events.batch import BatchReader
 from legibly.packs.opening import open_model
 from legibly.settings import Settings
 from legibly.store import open_store
 from legibly.vision.reading import Reader
+
+_log = logging.getLogger(__name__)
 
 
 @functools.cache
@@ -31,5 +36,18 @@ def batch_reader() -> BatchReader:
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
     """Read the pictures of a delivery; the answer names the messages that SQS has to deliver again."""
-    again = batch_reader().read(s3_documents.parse(event))
+    messages = s3_documents.parse(event)
+    try:
+        again = batch_reader().read(messages)
+    except errors.Unavailable as error:  # a model server that is away from the start, before its model is known
+        again = _left(messages, error)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
+
+
+def _left(messages: Sequence[s3_documents.Message], error: errors.Unavailable) -> list[str]:
+    """Leave a delivery to the queue's retries, with the reason where `legibly cloud status` finds it."""
+    for message in messages:
+        named = ", ".join(event.key for event in message.events)
+        facts = {"message_id": message.id, "key": named}
+        _log.warning("%s (message %s), try %d: %s", named, message.id, message.receives, error, extra=facts)
+    return [message.id for message in messages]
