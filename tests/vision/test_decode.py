@@ -58,7 +58,7 @@ def test_heic_is_read_and_stripped() -> None:
     data = Path(__file__).with_name("seven.heic").read_bytes()  # a drawn 7 with EXIF, written by libheif
     picture = decode.decode(data, max_pixels=LIMIT)
     assert picture.facts == decode.Facts("image/heic", 280, 280)
-    assert picture.pixels.shape == (280, 280, 3)
+    assert picture.pixels.shape == (280, 280)  # an RGB picture in which nothing has colour
     clean = privacy.strip(data, "image/heic")
     assert (b"Secret Camera" in data, b"Secret Camera" in clean) == (True, False)
     assert np.array_equal(decode.decode(clean, max_pixels=LIMIT).pixels, picture.pixels)
@@ -196,4 +196,4 @@ def test_colour_profiles_do_not_hurt() -> None:
     """A picture with an embedded colour profile is read like any other."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = pictures.encoded(pictures.drawing().convert("RGB"), "JPEG", icc_profile=profile)
-    assert decode.decode(data, max_pixels=LIMIT).pixels.shape == (280, 280, 3)
+    assert decode.decode(data, max_pixels=LIMIT).pixels.shape[:2] == (280, 280)

@@ -51,6 +51,20 @@ def test_colours_do_not_matter(colour: tuple[int, int, int], sheet: tuple[int, i
     assert overlap(found.mask) > 0.8
 
 
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("width", [4, 18, 90])
+def test_a_drawing_on_even_paper_is_seen_whole(width: int, light: bool) -> None:
+    """On a canvas strokes of any width are ink all through, in grey and in RGB, and there is no doubt of polarity."""
+    drawn = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(drawn).line(pictures.SEVEN, fill=0, width=width, joint="curve")
+    pixels = np.asarray(drawn)
+    truth = pixels < 128
+    for shown in (pixels, np.stack([pixels] * 3, axis=2)):
+        found = paper.find_ink(255 - shown if light else shown)
+        assert (found.light, found.doubt) == (light, 0.0)
+        assert overlap(found.mask, truth) > 0.95
+
+
 def test_light_ink_on_dark_paper_is_seen() -> None:
     """Chalk on a blackboard, and a canvas drawn white on black: the polarity is told and the strokes are the same."""
     for pixels in (255 - np.asarray(pictures.drawing()), 255 - photo(np.full((280, 280), 0.8, np.float32))):

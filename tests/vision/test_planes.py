@@ -21,6 +21,14 @@ def test_windows_are_what_their_names_say(size: int) -> None:
     assert (planes.dilate(plane, size).ravel() == np.array(peaks, np.float32)).all()
 
 
+@pytest.mark.parametrize("by", [0, 1, 7])
+def test_borders_are_those_of_numpy(by: int) -> None:
+    """Padding with a value and going on as a plane ends give what NumPy's slower function gives."""
+    plane = RNG.random((5, 9)).astype(np.float32)
+    assert (planes.pad(plane, by, 0.5) == np.pad(plane, by, constant_values=0.5)).all()
+    assert (planes.prolong(plane, by) == np.pad(plane, by, mode="edge")).all()
+
+
 def test_closing_fills_strokes_and_keeps_shadows() -> None:
     """A dark line narrower than the window vanishes; a dark half of the page stays."""
     plane = np.full((60, 60), 200, np.float32)

@@ -103,6 +103,17 @@ def test_boxes_are_in_pixels_of_the_original(reader: Reader) -> None:
     assert abs(height - 752) < 50
 
 
+@pytest.mark.parametrize("height", [30, 60, 140, 400])
+def test_a_large_picture_is_read_whatever_its_digits_size(reader: Reader, height: int) -> None:
+    """A row of small digits on a large sheet, which a glance cannot read, and one that fills it read the same."""
+    sheet = Image.new("L", (1500, 600), 235)
+    seven = pictures.drawing().crop((40, 40, 220, 250)).resize((round(height * 0.85), height))
+    for place in range(3):
+        sheet.paste(seven.point(lambda level: level * 235 // 255), (100 + round(1.1 * height) * place, 90))
+    found = text(reader, sheet)
+    assert found == "777"
+
+
 def test_a_page_on_its_side_is_turned_by_its_digits(reader: Reader, data: Path) -> None:
     """A page of real digits photographed sideways or upside down reads as it does upright."""
     images = gzip.decompress((data / "mnist" / "train-images-idx3-ubyte.gz").read_bytes())

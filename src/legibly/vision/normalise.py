@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from legibly.vision import planes
+
 Floats = NDArray[np.float32]
 
 SIDE, INNER, CENTRE = 28, 20, 14.0
@@ -49,7 +51,7 @@ def trim(crop: Floats) -> Floats | None:
 
 def stroke_width(ink: Floats) -> float:
     """The typical width of the strokes in pixels: twice the ink over the length of its edges."""
-    padded = np.pad(ink, 1)
+    padded = planes.pad(ink, 1)
     down, across = np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1]
     edge = float(np.hypot(down, across).sum())
     return 2.0 * float(ink.sum()) / max(edge, 1e-6)
@@ -65,7 +67,7 @@ def _shrink(tight: Floats) -> Floats:
     steps = int(np.clip(round(abs(change) * FINE / 2), 1, 5))
     grow = change > 0
     fine = _resize(tight, INNER * FINE - 2 * steps if grow else INNER * FINE)
-    fine = np.pad(fine, steps if grow else 1)
+    fine = planes.pad(fine, steps if grow else 1)
     for step in range(steps):
         fine = _spread(fine, cross=step % 2 == 0) if grow else 1.0 - _spread(1.0 - fine, cross=step % 2 == 0)
     mended = trim(np.clip(fine, 0.0, 1.0))
@@ -76,7 +78,7 @@ def _shrink(tight: Floats) -> Floats:
 
 def _spread(plane: Floats, *, cross: bool) -> Floats:
     """The largest value among the neighbours: the four beside it, or all eight; by turns nearly a disc."""
-    padded = np.pad(plane, 1)
+    padded = planes.pad(plane, 1)
     middle = np.maximum(padded[:, :-2], np.maximum(padded[:, 1:-1], padded[:, 2:]))
     if cross:
         upright = np.maximum(padded[:-2, 1:-1], padded[2:, 1:-1])

@@ -18,7 +18,7 @@ POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
 TURN_FROM = 3
 """A page is turned by quarters only if it holds at least so many digits: a 6 alone may be a 9 alone."""
-GLANCE_PIXELS, GLANCE_HEIGHT = 180_000, 36
+GLANCE_PIXELS, GLANCE_HEIGHT = 19_600, 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
@@ -64,13 +64,16 @@ class Page:
 def see(pixels: Pixels, judge: Judge) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
 
-    A large picture is looked at reduced first, and as it is where that shows small digits or convinces little.
+    A large picture is looked at reduced first, less so where that shows small digits, and as it is where that
+    convinces little.
     """
     factor = min(int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64)
-    if factor > 1:
-        glance = _look(np.asarray(Image.fromarray(pixels).reduce(factor)), judge)
+    while factor > 1:
+        glance = _look(np.asarray(Image.fromarray(pixels).reduce(factor)), judge, least=GLANCE_HEIGHT)
         if glance.height >= GLANCE_HEIGHT and glance.merit > -SURE:
             return _enlarged(glance, factor, pixels.shape)
+        small = 0 < glance.height < GLANCE_HEIGHT
+        factor = int(factor * glance.height / GLANCE_HEIGHT) if small else 1
     return _look(pixels, judge)
 
 
@@ -84,9 +87,12 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
     return Page(tuple(tuple(box(one) for one in row) for row in page.rows), page.certainty, page.height * factor)
 
 
-def _look(pixels: Pixels, judge: Judge) -> Page:
+def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
+    """A page as its pixels show it; only its height where digits are lower than `least` pixels."""
     ink = paper.find_ink(pixels)
-    page = _page(ink, judge)
+    page = _page(ink, judge, least=least)
+    if 0 < page.height < least:
+        return page
     if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
         other = _page(paper.find_ink(pixels, light=not ink.light), judge)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
@@ -121,7 +127,7 @@ def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyph
     return top, height - right, bottom, height - left
 
 
-def _page(ink: paper.Ink, judge: Judge) -> Page:
+def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
     ink = rules.clean(ink)
     pieces = find.find(ink)
     if not pieces:
@@ -129,6 +135,8 @@ def _page(ink: paper.Ink, judge: Judge) -> Page:
     if max(ink.values.shape) <= find.TINY:
         return _single(ink, pieces, judge)
     height = rows.typical_height(pieces)
+    if height < least:
+        return Page((), 1.0, height)
     opinions = _Opinions(ink, judge)
     opinions.ask(pieces)
     lines = []
@@ -161,6 +169,8 @@ class _Opinions:
     def ask(self, pieces: Sequence[glyphs.Piece]) -> None:
         """Judge in one batch all pieces that were not judged yet."""
         fresh = [piece for piece in pieces if id(piece) not in self._known]
+        if not fresh:
+            return
         crops = _crops(self._ink, fresh)
         probabilities, digitness = self._judge(crops)
         for index, piece in enumerate(fresh):

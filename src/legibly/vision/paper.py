@@ -55,16 +55,16 @@ class Ink:
 def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
     """Tell ink from paper. `pixels` (H, W) or (H, W, 3) uint8; `light` decides what `None` leaves to the picture."""
     thumb = _thumb(pixels)
+    even = _even_paper(thumb)
+    doubt = 0.0
     if light is None:
-        light, doubt = _polarity(thumb)
-    else:
-        doubt = 0.0
+        light, doubt = (even < float(thumb.mean()), 0.0) if even is not None else _polarity(thumb)
     weights = _weights(thumb, light)
     grey = _grey(pixels, weights)
     small = thumb if thumb.ndim == 2 else np.asarray(thumb @ weights, np.float32)
     if light:
         grey, small = 255 - grey, 255.0 - small
-    paper = _paper(small)
+    paper = _paper(small) if even is None else np.full_like(small, max(small[0, 0], 0.1))
     values = _divide(grey, paper)
     peaks = strength(values)
     noise, typical = _levels(values, peaks)
@@ -83,6 +83,23 @@ def _thumb(pixels: Pixels) -> Floats:
     if factor == 1:
         return pixels.astype(np.float32)
     return np.asarray(Image.fromarray(pixels).reduce(factor), np.float32)
+
+
+def _even_paper(thumb: Floats) -> float | None:
+    """The brightness of paper that is one and the same all over, as in drawing programs; None for any other.
+
+    Nothing may be on its other side of the ink, and half of the picture has to be paper.
+    """
+    plane = thumb if thumb.ndim == 2 else thumb[:, :, 1]
+    level = float(plane[0, 0])
+    ring = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
+    if any((side != level).any() for side in ring):
+        return None
+    if thumb.ndim == 3 and float(np.abs(thumb - thumb[:, :, :1]).max()) >= COLOURLESS:
+        return None
+    low, high = float(plane.min()), float(plane.max())
+    one_sided = low < high and level in (low, high)
+    return level if one_sided and np.count_nonzero(plane == level) >= 0.5 * plane.size else None
 
 
 def _window(shape: tuple[int, ...], share: float = WINDOW) -> int:

@@ -38,6 +38,23 @@ def _slide(plane: Plane, size: int, axis: int) -> Plane:
     return wide[:length] if axis == 0 else wide[:, :length]
 
 
+def pad(plane: Floats, by: int, value: float = 0.0) -> Floats:
+    """The plane with a border of `by` pixels of one value: what `np.pad` does, at a fifth of its cost when small."""
+    height, width = plane.shape
+    wide = np.full((height + 2 * by, width + 2 * by), value, plane.dtype)
+    wide[by : by + height, by : by + width] = plane
+    return wide
+
+
+def prolong(plane: Floats, by: int) -> Floats:
+    """The plane going on beyond its border as it ends there, by so many pixels."""
+    wide = pad(plane, by)
+    if by:
+        wide[:by], wide[-by:] = wide[by], wide[-by - 1]
+        wide[:, :by], wide[:, -by:] = wide[:, by : by + 1], wide[:, -by - 1 : -by]
+    return wide
+
+
 def close(plane: Floats, size: int) -> Floats:
     """Fill dark features narrower than `size` with the brightness around them."""
     half = size // 2
@@ -45,14 +62,14 @@ def close(plane: Floats, size: int) -> Floats:
         return -dilate(-dilate(plane, size), size)
     # Beyond the border the plane goes on as it ends there: cut off windows would lift its dark borders. In a small
     # picture, which may be cropped closely, strokes along the border would then count as paper.
-    wide = np.pad(plane, half, mode="edge")
+    wide = prolong(plane, half)
     return -dilate(-dilate(wide, size), size)[half:-half, half:-half]
 
 
 def box(plane: Floats, size: int) -> Floats:
     """The mean over a square window of odd `size`, edges repeated."""
     half = size // 2
-    wide = np.pad(plane, half, mode="edge")
+    wide = prolong(plane, half)
     summed = _sum(np.ascontiguousarray(_sum(wide, size).T), size)
     return np.multiply(summed.T, np.float32(1.0 / (size * size)), dtype=np.float32)
 
