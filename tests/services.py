@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,16 @@ def postgres(folder: Path) -> Iterator[str]:
         ready = [str(tools / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
         wait_for(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, what="PostgreSQL")
         yield f"postgresql://legibly@127.0.0.1:{port}/postgres"
+
+
+def new_database(postgres: str) -> str:
+    """The URL of a fresh database of a PostgreSQL server, where nobody else's tables are."""
+    import psycopg
+
+    name = f"legibly_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{postgres.rpartition('/')[0]}/{name}"
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from legibly import keys
+from legibly import agreement, keys
 from legibly.errors import Conflict, Invalid, NotFound, TooLarge
 from legibly.index.port import Index
 from legibly.records import (
@@ -214,11 +214,11 @@ class Service:
 
     def take_back(self, image_id: str, *, by: str) -> Image:
         """Take back what one person said of an image; what stood before counts again. Raises NotFound."""
-        given = self.index.labels([image_id]).get(image_id, [])
-        before = [label for label in given if label.by != by]
+        others = agreement.standing(self.index.labels([image_id]).get(image_id, ()))
+        others.pop(by, None)
         image = self.label(image_id, None, by=by)
-        if before and before[-1].text is not None:
-            image = self.label(image_id, before[-1].text, source=before[-1].source, by=before[-1].by)
+        for before in list(others.values())[-1:]:
+            image = self.label(image_id, before.text, source=before.source, by=before.by)
         return image
 
     def remove(self, image_ids: Collection[str]) -> None:

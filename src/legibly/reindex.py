@@ -1,6 +1,7 @@
 """Rebuilds the index out of the object store, which holds everything that the index knows."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,14 +31,14 @@ def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] 
     progress("readings", sum(image.reading is not None for image in images.values()))
     for line in _lines(store, keys.FAILURES):
         _take_failure(images, FailureRecord.from_json(line))
-    for line in _lines(store, keys.LABELS):
-        _take_label(images, LabelRecord.from_json(line))
+    labels = _take_labels(images, map(LabelRecord.from_json, _lines(store, keys.LABELS)))
     progress("labels", sum(image.label is not None for image in images.values()))
     index.clear()
     for batch in _batches(images[image_id] for image_id in sorted(images)):
         index.add(batch)
     for image_id in deleted:
         index.remove(image_id)
+    index.add_labels(labels)  # of most images there is one, which came with the image
     index.add_readings(readings)
     pairs = [Pair.from_json(line) for line in _lines(store, keys.PAIRS)]
     if any(stat.key.endswith(".parquet") for stat in store.list(keys.PAIRS)):
@@ -75,10 +76,14 @@ def _take_failure(images: dict[str, Image], record: FailureRecord) -> None:
         )
 
 
-def _take_label(images: dict[str, Image], record: LabelRecord) -> None:
-    image = images.get(record.image)
-    if image and (image.label is None or image.label.at <= record.label.at):
-        images[record.image] = replace(image, label=record.label)
+def _take_labels(images: dict[str, Image], records: Iterable[LabelRecord]) -> list[LabelRecord]:
+    """Give each image a label of its own; returns all labels of those that have several."""
+    given: dict[str, list[LabelRecord]] = defaultdict(list)
+    for record in records:
+        given[record.image].append(record)
+    for image_id in given.keys() & images.keys():
+        images[image_id] = replace(images[image_id], label=given[image_id][0].label)
+    return [record for several in given.values() if len(several) > 1 for record in several]
 
 
 def _lines(store: Store, prefix: str) -> Iterator[dict[str, Any]]:

@@ -45,12 +45,15 @@ class Settings:
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
     sweep_seconds: float = _setting(2.0, "seconds between two looks for pictures that came without an upload; 0: never")
     ask_rate: float = _setting(0.1, "share of images whose writers are asked for the true label, 0 … 1")
+    review_people: int = _setting(1, "people who have to give a picture the same text to end its review: 1 or 2")
     threads: int = _setting(0, "threads that classify; 0: one a core, four at most")
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_pixels", "attempts"):
             if getattr(self, name) < 1:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
+        if self.review_people not in (1, 2):
+            raise Invalid(f"review_people must be 1 or 2, not {self.review_people}.", where="settings")
         if self.classify not in ("here", "elsewhere"):
             raise Invalid(f"classify must be here or elsewhere, not {self.classify!r}.", where="settings")
         if self.uploads not in ("direct", "server"):

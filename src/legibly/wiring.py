@@ -173,6 +173,9 @@ def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.envi
 def begin(settings: Settings, *, workers: int) -> None:
     """What has to be right, and to happen once, before `workers` processes serve. Raises Invalid and Unavailable."""
     provider(settings)
+    if settings.review_people > 1 and settings.accounts != "on":
+        remedy = "Set LEGIBLY_ACCOUNTS=on, or LEGIBLY_REVIEW_PEOPLE=1."
+        raise Invalid("without accounts nobody can tell whether two people agree.", remedy=remedy)
     if workers > 1:
         _check_shareable(settings, workers)
         reader(settings)  # a single process fails by itself; the processes of many would be started for ever

@@ -16,7 +16,7 @@ from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
 from legibly.index.port import Filter
 from legibly.index.sql import SqlIndex, open_index
-from legibly.records import Image, Label, LabelSource, Model, Pair, Reading, ReadingRecord, now
+from legibly.records import Image, Label, LabelRecord, LabelSource, Model, Pair, Reading, ReadingRecord, now
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
@@ -85,6 +85,35 @@ def test_an_older_label_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     newer, older = Label("2", now()), Label("1", now() - timedelta(seconds=5))
     index.label(one.id, newer)
     assert index.label(one.id, older).label == newer
+
+
+def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
+    """Labels in any order end in the same state; a page finds what others said and somebody did not, or took back."""
+    one, two = image(label=Label("4", now(), source="at_upload")), image()
+    index.add([one, two])
+    begin = now()
+    said = [("rita", "7"), ("rob", "1"), ("rob", None), ("rob", "7"), ("rob", None)]
+    given = [Label(text, begin + timedelta(seconds=n), by=f"review:{who}") for n, (who, text) in enumerate(said, 1)]
+    states = []
+    for label in given[:4]:
+        index.label(one.id, label)
+        states += [name for name in ("second", "disputed", "agreed") if index.page(Filter(review=name), limit=9)]
+    assert states == ["second", "disputed", "second", "agreed"]
+    index.add_labels(
+        [LabelRecord(image_id, label) for label in reversed(given) for image_id in (one.id, two.id, "gone")]
+    )
+    found = index.labels([one.id, two.id, "gone"])
+    assert found == {one.id: [one.label, *given], two.id: given}
+    assert index.get(one.id).label == index.get(two.id).label == given[-1]
+
+    def waiting(who: str) -> int:
+        return len(index.page(Filter(review="second", unsaid_by=f"review:{who}"), limit=9))
+
+    assert (waiting("rita"), waiting("rob"), waiting("tom")) == (0, 2, 2)
+    index.remove(one.id)
+    assert list(index.labels([one.id, two.id])) == [two.id]
+    index.clear()
+    assert index.labels([two.id]) == {}
 
 
 def test_deleted_images_stay_away(index: SqlIndex) -> None:

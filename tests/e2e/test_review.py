@@ -4,11 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import services
-from e2e.conftest import Server, call
+from e2e.conftest import AXE, Server, call, context_of, serving
+from e2e.test_accessibility import violations
+from e2e.test_accounts import PASSWORD
 from e2e.test_history import upload
+from e2e.writing import answers, write
+from legibly import accounts
+from legibly.store import open_store
 
 pytestmark = pytest.mark.service("chromium")
 
@@ -61,3 +66,40 @@ def test_label_studio_tasks_come_back_as_labels(server: Server, desktop: Page, t
     expect(desktop.locator("#imported")).to_have_text("1 labelled, 0 the same as before, 0 unknown, 0 refused")
     assert call(server, f"/api/images/{second['id']}")["label"]["text"] == "7"
     assert call(server, f"/api/images/{first['id']}")["label"] is None
+
+
+@pytest.mark.service("postgres")
+def test_two_people_agree_by_keyboard_on_postgresql(tmp_path: Path, browser: Browser, postgres: str) -> None:
+    """The second is asked without being told, the third is told who said what, then nothing is left."""
+    book = accounts.Accounts(open_store(f"file://{tmp_path}/objects", environ={}))
+    for name in ("rita", "rob", "tom"):
+        book.add(name, role="reviewer", password=PASSWORD)
+    people = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_REVIEW_PEOPLE": "2", "LEGIBLY_ASK_RATE": "1"}
+    people["LEGIBLY_ADMIN_PASSWORD"] = PASSWORD
+    faults, pages = [], {}
+    with serving(tmp_path, port=None, LEGIBLY_DATABASE=services.new_database(postgres), **people) as server:
+        for name, size, scheme in (("rita", "desktop", "light"), ("rob", "phone", "dark"), ("tom", "desktop", "dark")):
+            page = pages[name] = context_of(browser, size=size, scheme=scheme, bypass_csp=True).new_page()
+            page.goto(f"{server.url}/login")
+            page.get_by_label("Name").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+        write(pages["rita"], "7")
+        answers(pages["rita"], "7")
+        reason = {name: page.locator("#reason") for name, page in pages.items()}
+        for name, key, told in (
+            ("rita", "Enter", "random sample"),
+            ("rob", "1", "One person looked at it. What do you see?"),
+            ("tom", "7", "People differ: 7 (rita), 1 (rob). What do you see?"),
+        ):
+            pages[name].goto(f"{server.url}/review")
+            expect(reason[name]).to_contain_text(told)
+            faults += violations(pages[name], AXE.read_text(encoding="utf-8")) if AXE.is_file() else []
+            with pages[name].expect_response(lambda response: "/api/review/" in response.url):
+                pages[name].keyboard.press(key)
+            expect(pages[name].locator("#empty")).to_be_visible()
+        for page in pages.values():
+            page.goto(f"{server.url}/review")
+            expect(page.locator("#empty")).to_be_visible()
+            page.context.close()
+    assert faults == []

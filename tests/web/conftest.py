@@ -5,13 +5,21 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+import services
 from server import Server
 
 
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
+def database(request: pytest.FixtureRequest) -> str:
+    """Either database, and an empty one: the URL of PostgreSQL's, nothing for SQLite's, which lies in the folder."""
+    return "" if request.param == "sqlite" else services.new_database(request.getfixturevalue("postgres"))
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`legibly serve` over a folder that was empty at first."""
-    with Server.started(tmp_path_factory.mktemp("serve")) as started:
+def server(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Server]:
+    """`legibly serve` over a folder and a database that were empty at first."""
+    environ = {"LEGIBLY_DATABASE": database} if database else {}
+    with Server.started(tmp_path_factory.mktemp("serve"), **environ) as started:
         yield started
 
 

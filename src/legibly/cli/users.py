@@ -1,18 +1,20 @@
 """`legibly users`: accounts, from the command line of whoever keeps the store."""
 
+import os
 import secrets
 import sys
 
 import click
 
-from legibly import accounts, wiring
+from legibly import accounts
 from legibly.cli import options
 from legibly.index.port import Filter
+from legibly.store import open_store
 
 
 def book(store: str | None) -> accounts.Accounts:
     """The accounts of the configured store, read."""
-    opened = accounts.Accounts(wiring.store(options.settings(store=store)))
+    opened = accounts.Accounts(open_store(options.settings(store=store).store, environ=os.environ))
     opened.refresh()
     return opened
 
@@ -86,6 +88,8 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
     person = opened.named(name)
     if not yes:
         click.confirm(f"Delete {person.name} and all of their pictures for good?", abort=True)
+    from legibly import wiring  # two seconds of imports, which no other verb here needs
+
     service = wiring.service(options.settings(store=context.meta["store"]))
     while images := service.index.page(Filter(owner=person.id), limit=500):
         service.remove([image.id for image in images])

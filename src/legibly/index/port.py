@@ -4,12 +4,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from legibly.records import Image, Label, Pair, ReadingRecord
+from legibly.agreement import Agreement
+from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both included."""
+    """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both included.
+
+    `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels stands.
+    """
 
     verdict: str | None = None
     text: str | None = None
@@ -19,6 +23,8 @@ class Filter:
     state: str | None = None
     wrong: bool = False
     labelled: bool | None = None
+    review: Agreement | None = None
+    unsaid_by: str | None = None
     since: str | None = None
     until: str | None = None
 
@@ -79,7 +85,13 @@ class Index(Protocol):
         """Mark an image as failed. Raises NotFound."""
 
     def label(self, image: str, label: Label) -> Image:
-        """Take in a label unless a newer one is known. Raises NotFound."""
+        """Take in a label; the newest is the image's. Raises NotFound."""
+
+    def add_labels(self, records: Sequence[LabelRecord]) -> None:
+        """Take in labels, those of images that are not known being passed over."""
+
+    def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
+        """Every label that each of these images was given, oldest first; images without any are left out."""
 
     def remove(self, image: str) -> None:
         """Forget an image and its pairs, and never take it in again."""

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
+from legibly.agreement import agreement
 from legibly.records import Image, Label, Pair, Reading, moment, stamp
 
-VERSION = 2
+VERSION = 3
 METADATA = MetaData()
 
 images = Table(
@@ -28,6 +29,7 @@ images = Table(
     Column("label_at", String(24)),
     Column("label_source", String(12)),
     Column("label_by", Text),
+    Column("review", String(8)),
     Column("verdict", String(12)),
     Column("text", Text),
     Column("confidence", Float),
@@ -43,6 +45,18 @@ images = Table(
     Index("images_by_writer", "writer", "id"),
     Index("images_by_owner", "owner", "id"),
     Index("images_by_state", "state", "id"),
+    Index("images_by_review", "review", "id"),
+)
+
+# Every label ever given: an image's row has the newest one, and what people in review make of it.
+labels = Table(
+    "labels",
+    METADATA,
+    Column("image", String(36), primary_key=True),
+    Column("at", String(24), primary_key=True),
+    Column("text", Text),
+    Column("source", String(12), nullable=False),
+    Column("by", Text),
 )
 
 pairs = Table(
@@ -92,6 +106,7 @@ def image_row(image: Image) -> dict[str, Any]:
         "owner": image.owner,
         "error": image.error,
         **label_columns(image.label),
+        "review": agreement([image.label]) if image.label else None,
         **reading_columns(image.reading),
     }
 
@@ -104,6 +119,16 @@ def label_columns(label: Label | None) -> dict[str, Any]:
         "label_source": label.source if label else None,
         "label_by": label.by if label else None,
     }
+
+
+def label_row(image: str, label: Label) -> dict[str, Any]:
+    """The columns of `labels`."""
+    return {"image": image, **label.to_json()}
+
+
+def label_of(row: Any) -> Label:
+    """The label of a row of `labels`."""
+    return Label(row.text, moment(row.at), source=row.source, by=row.by)
 
 
 def reading_columns(reading: Reading | None) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -12,10 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import Invalid, NotFound
-from legibly.index import database, schema, tally
+from legibly.index import database, labels, schema, tally
 from legibly.index.port import Claim, Filter, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
-from legibly.records import Image, Label, Pair, ReadingRecord, stamp
+from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
 _BATCH = 500
 _PAGE = 5000
@@ -43,6 +44,7 @@ class SqlIndex:
                 {**schema.image_row(image), **lease, "sequence": number} for number, image in enumerate(fresh, sequence)
             ]
             _insert_new(connection, images, rows)  # another process may have been quicker since the look
+            _insert_new(connection, schema.labels, labels.rows({one.id: [one.label] for one in fresh if one.label}))
             return len(fresh)
 
     def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
@@ -58,17 +60,26 @@ class SqlIndex:
         return self._change(image, {"state": "failed", "error": error})
 
     def label(self, image: str, label: Label) -> Image:
-        current = self.get(image)
-        if current.label and current.label.at > label.at:
-            return current
-        return self._change(image, schema.label_columns(label))
+        with self._write() as connection:
+            row = self._label(connection, {image: [label]}).get(image)
+        if row is None:
+            raise NotFound("there is no such image.", where=image)
+        return schema.image_of(row)
+
+    def add_labels(self, records: Sequence[LabelRecord]) -> None:
+        for batch in _batches(records):
+            given: dict[str, list[Label]] = defaultdict(list)
+            for record in batch:
+                given[record.image].append(record.label)
+            with self._write() as connection:
+                self._label(connection, given)
 
     def remove(self, image: str) -> None:
         with self._write() as connection:
             _advance(connection, 1)  # as in add_pairs
             _insert_new(connection, deletions, [{"image": image}])
             connection.execute(images.delete().where(images.c.id == image))
-            for table in (pairs, readings):
+            for table in (pairs, readings, schema.labels):
                 connection.execute(table.delete().where(table.c.image == image))
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
@@ -110,7 +121,7 @@ class SqlIndex:
 
     def clear(self) -> None:
         with self._write() as connection:
-            for table in (images, pairs, readings, deletions):
+            for table in (images, schema.labels, pairs, readings, deletions):
                 connection.execute(table.delete())
 
     # Reading
@@ -134,6 +145,13 @@ class SqlIndex:
         with self._read() as connection:
             for batch in _batches(ids):
                 found |= {row.id for row in connection.execute(_KNOWN, {"ids": batch})}
+        return found
+
+    def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
+        found: dict[str, list[Label]] = {}
+        with self._read() as connection:
+            for batch in _batches(image_ids):
+                found |= labels.read(connection, batch)
         return found
 
     def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
@@ -191,6 +209,16 @@ class SqlIndex:
             raise NotFound("there is no such image.", where=image)
         return schema.image_of(row)
 
+    def _label(self, connection: Connection, given: Mapping[str, Sequence[Label]]) -> dict[str, Any]:
+        """Take labels in; the rows of their images as they are then, those only that are known."""
+        known = {row.id for row in connection.execute(_THERE, {"ids": list(given)})}
+        _insert_new(connection, schema.labels, labels.rows({image: given[image] for image in known}))
+        sequence, changed = _advance(connection, len(known)), {}
+        for number, (image, all_given) in enumerate(labels.read(connection, sorted(known)).items(), sequence):
+            statement = _UPDATE.values(sequence=number, **labels.columns(all_given))
+            changed[image] = connection.execute(statement, {"image": image}).one()
+        return changed
+
     def _fresh(self, connection: Connection, candidates: Sequence[Image]) -> list[Image]:
         fresh = {image.id: image for image in candidates}
         for batch in _batches(list(fresh)):
@@ -229,7 +257,8 @@ _PAIRS = sa.select(pairs).order_by(*_PAIRS_KEY)
 _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
 _UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
 _DELETED = sa.select(deletions.c.image).where(deletions.c.image.in_(sa.bindparam("ids", expanding=True)))
-_KNOWN = sa.select(images.c.id).where(images.c.id.in_(sa.bindparam("ids", expanding=True))).union_all(_DELETED)
+_THERE = sa.select(images.c.id).where(images.c.id.in_(sa.bindparam("ids", expanding=True)))
+_KNOWN = _THERE.union_all(_DELETED)
 _SETTLED = (
     *("state", "error", "sequence", "media_type", "width", "height"),
     *schema.reading_columns(None),
@@ -283,15 +312,16 @@ def _dialect(connection: Connection) -> Any:
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     exact = {"verdict": "verdict", "text": "text", "label": "label_text", "writer": "writer", "owner": "owner"}
+    exact |= {"review": "review", "state": "state"}
     conditions = [
-        images.c[column] == getattr(wanted, name)
-        for name, column in {**exact, "state": "state"}.items()
-        if getattr(wanted, name) is not None
+        images.c[column] == getattr(wanted, name) for name, column in exact.items() if getattr(wanted, name) is not None
     ]
     if wanted.wrong:
         conditions.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
     if wanted.labelled is not None:
         conditions.append(images.c.label_text.is_not(None) == wanted.labelled)
+    if wanted.unsaid_by is not None:
+        conditions.append(labels.unsaid_by(wanted.unsaid_by))
     if wanted.since is not None:
         conditions.append(images.c.received_at >= wanted.since)
     if wanted.until is not None:

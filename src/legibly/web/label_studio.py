@@ -1,26 +1,37 @@
 """Label Studio's JSON: our images as its tasks with predictions, its annotations as our labels."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from legibly.agreement import standing
 from legibly.errors import Invalid
-from legibly.records import Image, stamp
+from legibly.records import Image, Label, stamp
 
+_BY = "legibly:"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 class Labelled(NamedTuple):
-    """One image and the text that an annotator gave it."""
+    """One image and the text that an annotator gave it.
+
+    `annotator` stands for the person at Label Studio, empty where an export does not say; `author` is the `Label.by` of
+    ours (empty for None) from whose annotation theirs was made, None where it was not.
+    """
 
     image: str
     text: str
+    annotator: str = ""
+    author: str | None = None
 
 
-def task(image: Image, *, base_url: str) -> dict[str, Any]:
-    """One task: the picture, our reading as its prediction, our label as its annotation.
+def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, Any]:
+    """One task: the picture, our reading as its prediction, what each person said as an annotation.
 
-    It fits a labelling configuration with an Image `image`, RectangleLabels `digit` and a TextArea `text`.
+    `labels` are all that the image was given, oldest first. Who gave them stands in the annotation's `meta`, since
+    Label Studio refuses annotators that it does not know. It fits a labelling configuration with an Image `image`,
+    RectangleLabels `digit` and a TextArea `text`.
     """
     address = f"{base_url}/api/images/{image.id}/original"
     found: dict[str, Any] = {"data": {"image": address, "legibly_id": image.id, "name": image.name}}
@@ -30,14 +41,16 @@ def task(image: Image, *, base_url: str) -> dict[str, Any]:
         version = f"{reading.model.name}@{reading.model.version}"
         result = [*_boxes(image), _text(reading.text)] if reading.text else []
         found["predictions"] = [{"model_version": version, "score": reading.confidence, "result": result}]
-    found["annotations"] = []
-    if image.label is not None and image.label.text is not None:
-        found["annotations"] = [{"result": [_text(image.label.text)], "created_at": stamp(image.label.at)}]
+    found["annotations"] = [
+        {"result": [_text(label.text or "", by=label.by or "")], "created_at": stamp(label.at)}
+        for label in standing(labels).values()
+    ]
     return found
 
 
-def _text(text: str) -> dict[str, Any]:
-    return {"from_name": "text", "to_name": "image", "type": "textarea", "value": {"text": [text]}}
+def _text(text: str, *, by: str | None = None) -> dict[str, Any]:
+    meta = {} if by is None else {"meta": {"text": [f"{_BY}{by}"]}}
+    return {"from_name": "text", "to_name": "image", "type": "textarea", "value": {"text": [text]}, **meta}
 
 
 def _boxes(image: Image) -> Iterator[dict[str, Any]]:
@@ -54,41 +67,60 @@ def _boxes(image: Image) -> Iterator[dict[str, Any]]:
 
 
 def labels(document: object) -> Iterable[Labelled]:
-    """The labels in an export, the newest annotation of each task that was not skipped.
+    """The labels in an export: of each task the newest annotation of each annotator that was not skipped, oldest first.
 
     Understands the full JSON export (TextArea, Choices or Number results) and the short one (JSON-MIN). Raises Invalid.
     """
     if not isinstance(document, list) or not all(isinstance(entry, Mapping) for entry in document):
         raise Invalid("this is no export of Label Studio.", remedy="Export as JSON or JSON-MIN: a list of tasks.")
-    return [found for entry in document if (found := _labelled(entry)) is not None]
+    return [found for entry in document for found in _labelled(entry)]
 
 
-def _labelled(entry: Mapping[str, Any]) -> Labelled | None:
+def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
     data = entry["data"] if isinstance(entry.get("data"), Mapping) else entry
     identity = str(data.get("legibly_id") or "")
     if not _ID.fullmatch(identity):
         match = _ID.search(str(data.get("image") or ""))
         if match is None:
-            return None
+            return
         identity = match[0]
-    text = _annotated(entry) if "annotations" in entry else _short(entry)
-    return Labelled(identity, text) if text else None
+    if "annotations" not in entry:
+        text = next((_joined(entry[name]) for name in ("text", "choice", "number", "label") if entry.get(name)), None)
+        if text:
+            yield Labelled(identity, text, _annotator(entry.get("annotator")))
+        return
+    newest: dict[tuple[str, str | None], Labelled] = {}
+    for found in _annotated(identity, entry["annotations"]):
+        who = (found.annotator, found.author)  # whoever imported our annotations is their annotator, too
+        newest.pop(who, None)  # so that the order is that of the newest ones
+        newest[who] = found
+    yield from newest.values()
 
 
-def _annotated(entry: Mapping[str, Any]) -> str | None:
-    given = entry["annotations"] if isinstance(entry["annotations"], list) else []
+def _annotated(identity: str, annotations: object) -> Iterator[Labelled]:
+    given = annotations if isinstance(annotations, list) else []
     wanted = [one for one in given if isinstance(one, Mapping) and not one.get("was_cancelled")]
-    for annotation in sorted(wanted, key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))[::-1]:
+    for annotation in sorted(wanted, key=lambda one: str(one.get("updated_at") or one.get("created_at") or "")):
         for result in annotation.get("result") or ():
             value = result.get("value", {}) if isinstance(result, Mapping) else {}
-            for kind in ("text", "choices", "number"):
-                if value.get(kind) is not None:
-                    return _joined(value[kind])
-    return None
+            text = next((_joined(value[kind]) for kind in ("text", "choices", "number") if value.get(kind)), None)
+            if text:
+                yield Labelled(identity, text, _annotator(annotation.get("completed_by")), _author(result))
+                break
 
 
-def _short(entry: Mapping[str, Any]) -> str | None:
-    return next((_joined(entry[name]) for name in ("text", "choice", "number", "label") if entry.get(name)), None)
+def _annotator(told: object) -> str:
+    """One mark for one person: addresses stay out of the records."""
+    if isinstance(told, Mapping):
+        told = told.get("id") or told.get("email")
+    return f"label-studio:{hashlib.sha256(str(told).encode()).hexdigest()[:16]}" if told else ""
+
+
+def _author(result: Mapping[str, Any]) -> str | None:
+    meta = result.get("meta")
+    lines = meta.get("text") if isinstance(meta, Mapping) else None
+    told = (str(line) for line in lines) if isinstance(lines, list) else ()
+    return next((line.removeprefix(_BY) for line in told if line.startswith(_BY)), None)
 
 
 def _joined(value: object) -> str:

@@ -38,7 +38,8 @@ function show() {
   if (!entry) $("#reason").textContent = "";
   if (!entry) return;
   const { image, reason } = entry;
-  $("#reason").textContent = say(`reason_${reason}`, { label: image.label?.text ?? "" });
+  const said = entry.said.map(({ text, name }) => `${text} (${name})`).join(", ");
+  $("#reason").textContent = say(`reason_${reason}`, { label: image.label?.text ?? "", said });
   $("#keep").hidden = reason !== "disagreement";
   card.show({ ...image, label: null });
   queue.slice(1, 8).forEach(preload);
@@ -51,6 +52,9 @@ function step(entry) {
   if (queue.length < 10) fill();
 }
 
+const tell = (entry, text) =>
+  api.ask(`/api/review/${entry.image.id}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) });
+
 /** What is saved is saved one after the other, so that an undo never overtakes what it undoes. */
 const save = (run) => (saving = saving.then(run).catch((error) => toast(error.message)));
 
@@ -61,7 +65,7 @@ function judge(text) {
   entry.given = true;
   save(async () => {
     try {
-      await api.ask(`/api/review/${entry.image.id}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) });
+      await tell(entry, text);
     } catch (error) {
       seen = seen.filter((other) => other !== entry);
       queue.unshift(entry);
@@ -83,7 +87,7 @@ function back() {
   skipped.delete(entry.image.id);
   queue.unshift(entry);
   show();
-  if (entry.given) save(() => api.label(entry.image.id, entry.image.label?.text ?? null));
+  if (entry.given) save(() => tell(entry, null));
   entry.given = false;
 }
 
