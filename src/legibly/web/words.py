@@ -104,6 +104,8 @@ def _practice(_: Translate) -> dict[str, str]:
         "reason_unsure": _("The answer is unsure."),
         "reason_asked": _("Part of the random sample by which accuracy is measured."),
         "reason_disagreement": _("The answer is sure, but the label says {label}."),
+        "reason_second": _("One person looked at it. What do you see?"),
+        "reason_disputed": _("People differ: {said}. What do you see?"),
         "imported": _("{labelled} labelled, {same} the same as before, {unknown} unknown, {refused} refused"),
         "practice_done": _("{count} written, {right} read right"),
     }
