@@ -13,6 +13,8 @@ import pytest
 
 import pictures
 import services
+from legibly.accounts import Accounts
+from legibly.store import open_store
 from server import Server
 
 SECRET = "a word between us"
@@ -219,3 +221,27 @@ def test_a_folder_store_says_that_it_cannot(server: Server) -> None:
         answer = client.post("/api/events/s3", json=event("images/a.png"))
         assert answer.status_code == 403
         assert "LEGIBLY_HOOK_SECRET" in answer.text
+
+
+def test_nobody_learns_of_another_ones_upload(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server
+) -> None:
+    """With accounts, an announced picture is its sender's: to other writers it does not exist, to reviewers it does."""
+    folder, place = tmp_path_factory.mktemp("owned"), {"LEGIBLY_STORE": f"s3://{seaweedfs.bucket}/owned"}
+    book = Accounts(open_store(place["LEGIBLY_STORE"], environ=seaweedfs.environ))
+    people = [
+        book.add("ben", role="writer", password=None),
+        book.add("cleo", role="writer", password=None),
+        book.add("rita", role="reviewer", password=None),
+        book.add("ada", role="admin", password=None),
+    ]
+    tokens = [book.add_token(person, name="test", scopes=["read", "write"], days=1)[1] for person in people]
+    with Server.started(folder, **place, LEGIBLY_ACCOUNTS="on", **seaweedfs.environ) as server:
+        ben, cleo, rita, _ = clients = [httpx.Client(base_url=server.url, headers=bearer(token)) for token in tokens]
+        upload = announced(ben, pictures.png())
+        httpx.put(upload["url"], content=pictures.png(), headers=upload["headers"])
+        path = f"/api/uploads/{upload['id']}"
+        assert [client.post(path).status_code for client in (cleo, ben, rita)] == [404, 202, 202]
+        assert httpx.post(f"{server.url}{path}").status_code == 401
+        for client in clients:
+            client.close()
