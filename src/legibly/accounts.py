@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import secrets
+import time
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -94,7 +95,7 @@ class Accounts(Followed[Account | Token | str]):
 
     def _parse(self, key: str) -> Account | Token | str:
         if key.startswith(ENDED):
-            return key.removeprefix(ENDED)
+            return key.removeprefix(ENDED).rpartition(".")[2]
         data = json.loads(self._store.read(key))
         return Account.from_json(data) if key.startswith(PEOPLE) else Token.from_json(data)
 
@@ -262,9 +263,10 @@ class Accounts(Followed[Account | Token | str]):
         self._store.create(SECRET, fresh)
         return bytes.fromhex(json.loads(self._store.read(SECRET))["key"])
 
-    def end_session(self, session: str) -> None:
-        """Let a session count no more, whoever still holds its cookie."""
-        self._store.create(f"{ENDED}{session}", b"{}")
+    def end_session(self, session: str, *, until: int) -> None:
+        """Let a session count no more, whoever still holds its cookie; it would have ended at `until`, a Unix time."""
+        self._store.remove([key for key in _keys(self._store.list(ENDED)) if _is_over(key)])
+        self._store.create(f"{ENDED}{until}.{session}", b"{}")
         self.refresh()
 
     def has_ended(self, session: str) -> bool:
@@ -285,6 +287,12 @@ class Accounts(Followed[Account | Token | str]):
 
 def _keys(stats: Iterable[Any]) -> Iterator[str]:
     return (stat.key for stat in stats)
+
+
+def _is_over(key: str) -> bool:
+    """Whether a session that was ended would be over by now anyway."""
+    until = key.removeprefix(ENDED).rpartition(".")[0]
+    return until.isdecimal() and int(until) < time.time()
 
 
 def _digest(secret: str) -> str:

@@ -13,7 +13,8 @@ from legibly.records import Image
 class Caller:
     """One who asks. `account` is None on a machine of one's own, where there are no accounts and one may do all.
 
-    `scopes` are what an API token allows; a person at a browser has all of them.
+    `scopes` are what an API token allows; a person at a browser has all of them, and a `session` that ends at `until`,
+    a Unix time in seconds.
     """
 
     account: str | None = None
@@ -21,6 +22,7 @@ class Caller:
     role: Role = "admin"
     scopes: frozenset[Scope] = frozenset(SCOPES)
     session: str | None = None
+    until: int = 0
 
     @property
     def owner(self) -> str | None:

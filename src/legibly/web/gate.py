@@ -108,7 +108,8 @@ class Gate:
             return None
         if account.disabled or account.epoch != session.epoch:
             return None
-        return Caller(account=account.id, name=account.name, role=account.role, session=session.id)
+        name, role = account.name, account.role
+        return Caller(account=account.id, name=name, role=role, session=session.id, until=session.until)
 
     async def _purge(self, request: Request) -> None:
         """Now and then, delete the classes whose time has come."""
@@ -125,7 +126,8 @@ class Gate:
         pupil = self._classes.pupil(session.account)
         if pupil is None:
             return None
-        return Caller(account=pupil.owner, name=pupil.nickname, role="writer", session=session.id)
+        name = pupil.nickname
+        return Caller(account=pupil.owner, name=name, role="writer", session=session.id, until=session.until)
 
 
 def _by_token(request: Request, accounts: Accounts) -> Caller | None:

@@ -91,7 +91,7 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
         """End this session, here and for whoever copied it."""
         caller, left = caller_of(request), ""
         if caller.session:
-            accounts_of(request).end_session(caller.session)
+            accounts_of(request).end_session(caller.session, until=caller.until)
             left = "?left=oidc" if _is_vouched(request) else ""
         response = RedirectResponse(f"/login{left}", 303)
         sessions.end(response)

@@ -1,0 +1,70 @@
+"""Accounts in the store, without a server: what is kept, for how long, and by whose name."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from legibly import accounts, errors
+from legibly.store import Store, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty one."""
+    return open_store(f"file://{tmp_path}", environ={})
+
+
+def test_ended_sessions_are_kept_as_long_as_they_would_have_lasted(store: Store) -> None:
+    """Signing out is remembered by every process until the cookie is over by itself, and then forgotten."""
+    book, other = accounts.Accounts(store), accounts.Accounts(store)
+    book.end_session("over", until=int(time.time()) - 1)
+    book.end_session("copied", until=int(time.time()) + 60)
+    other.refresh()
+    assert other.has_ended("copied")
+    assert not other.has_ended("over")
+    assert len(list(store.list(accounts.ENDED))) == 1
+
+
+def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> None:
+    """Processes that meet somebody for the first time together make one account; another of that name gets a number."""
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: accounts.Accounts(store).vouched("https://a 1", name="Ada")[0], range(8)))
+    assert {account.id for account in made} == {made[0].id}
+    assert {account.name for account in made} == {"Ada"}
+    book = accounts.Accounts(store)
+    other, is_new = book.vouched("https://b 1", name="ADA")
+    assert (other.name, other.role, is_new) == ("ADA 2", "writer", True)
+    assert book.vouched("https://b 1", name="Somebody else") == (other, False)
+    assert [person.name for person in book.people()] == ["Ada", "ADA 2"]
+
+
+@pytest.mark.parametrize(
+    ("told", "name"), [("", "Somebody"), (" \x00\x1f\n ", "Somebody"), ("A\x00da\tL", "A da L"), ("x" * 300, "x" * 56)]
+)
+def test_names_that_providers_tell_become_names(store: Store, told: str, name: str) -> None:
+    """Empty, endless and invisible ones too."""
+    assert accounts.Accounts(store).vouched("https://a 1", name=told)[0].name == name
+
+
+def test_whoever_was_erased_comes_back_as_somebody_new(store: Store) -> None:
+    """Nothing of the person is left, the identity and the name included."""
+    book = accounts.Accounts(store)
+    before, _ = book.vouched("https://a 1", name="Ada")
+    book.erase(before)
+    assert [stat.key for stat in store.list(accounts.FOLDER)] == []
+    after, is_new = book.vouched("https://a 1", name="Ada")
+    assert (after.name, is_new, after.id == before.id) == ("Ada", True, False)
+
+
+def test_a_password_account_is_nobodys_by_name(store: Store) -> None:
+    """A provider's Ada does not become the Ada who has a password, and cannot sign in by one."""
+    book = accounts.Accounts(store)
+    mine = book.add("Ada", role="admin", password="four unrelated words")
+    theirs, _ = book.vouched("https://a 1", name="Ada")
+    assert theirs.id != mine.id
+    assert book.sign_in(theirs.name, "") is None
+    assert book.sign_in("Ada", "four unrelated words") == mine
+    with pytest.raises(errors.Conflict):
+        book.add("ada 2", role="writer", password=None)
