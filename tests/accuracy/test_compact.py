@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from accuracy import cases
 from legibly import keys, records
 from legibly import store as stores
-from legibly.accuracy import compact, duckdb_engine, plan, report
+from legibly.accuracy import bundles, compact, duckdb_engine, plan, report
 from legibly.accuracy.done import Done
 from legibly.errors import Conflict
 
@@ -63,12 +63,16 @@ def _lines(start: int, stop: int, *, said: str = "1", day: int = 22) -> list[str
     return [json.dumps(cases.pair(f"i{n}", said, str(n % 3), labelled_at=when)) for n in range(start, stop)]
 
 
+@pytest.mark.parametrize("fewest", [1, 1000])
 @settings(max_examples=25, deadline=None)
 @given(parts=st.lists(st.lists(cases.lines, min_size=1, max_size=3), min_size=1, max_size=3), deleted=cases.deletions)
-def test_any_pairs_report_the_same_before_and_after(parts: list[list[list[str]]], deleted: set[str]) -> None:
-    """Run after run, with new lines between: each report is plain Python's over all lines so far."""
+def test_any_pairs_report_the_same_before_and_after(
+    fewest: int, parts: list[list[list[str]]], deleted: set[str]
+) -> None:
+    """Run after run, with new lines between, bundled or not: each report is plain Python's over all lines so far."""
     so_far: list[list[str]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundles, "FEWEST", fewest)
         base = Path(folder)
         for number, lines in enumerate(parts):
             gone = sorted(deleted) if number else []
@@ -92,6 +96,20 @@ def test_small_files_become_one_parquet_a_day(tmp_path: Path) -> None:
     assert [key.split("/")[2] for key in found.settled] == ["date=2026-11-21", "date=2026-11-22"]
     assert _bytes(tmp_path) == before
     assert _run(_open(tmp_path)) == Done()
+
+
+def test_of_many_small_files_only_the_flawed_ones_stay(tmp_path: Path) -> None:
+    """Among hundreds of files of one line, those with a torn, a foreign and a nameless line stay."""
+    lines = [_lines(n, n + 1) for n in range(300)]
+    lines[7] = ['{"image":"torn","predicted":"1"', *lines[7]]
+    lines[8] = ["[1]", *lines[8]]
+    lines[9] = [*lines[9], "", '{"image":"","predicted":"1","actual":"1"}']
+    cases.write_lines(tmp_path, lines)
+    before = _bytes(tmp_path)
+    done = _run(_open(tmp_path))
+    assert (done.files_read, done.pairs_written, done.files_flawed) == (297, 297, 3)
+    assert [path.stem for path in sorted(tmp_path.rglob("*.jsonl"))] == ["007", "008", "009"]
+    assert _bytes(tmp_path) == before
 
 
 def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:

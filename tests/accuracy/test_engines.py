@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 import services
 from accuracy import cases
 from legibly import keys
-from legibly.accuracy import cells, duckdb_engine, plan, report
+from legibly.accuracy import canonical, cells, duckdb_engine, plan, reference, repeats, report
 from legibly.errors import LegiblyError
 
 pytestmark = pytest.mark.timeout(400)  # Spark starts slowly on a busy machine
@@ -190,18 +192,47 @@ def test_a_file_that_is_no_parquet_is_a_named_error(engine: Engine, tmp_path: Pa
         engine(cases.planned(tmp_path), tmp_path)
 
 
-def test_many_rows_are_split_by_hash_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The short way for images with one pair gives the same table as the long way."""
-    folder = tmp_path / keys.PAIRS
-    folder.mkdir(parents=True)
-    query = """SELECT (i % 900)::VARCHAR AS image, (i % 10)::VARCHAR AS predicted, (i % 7)::VARCHAR AS actual,
-      (i % 101) / 100 AS confidence, 'digits@' || (i % 3) AS model, 'asked' AS source,
-      TIMESTAMP '2026-01-01' + INTERVAL (i % 50) DAY AS labelled_at FROM range(1000) AS t(i)"""
-    duckdb.sql(query).write_parquet(str(folder / "many.parquet"))
-    found = cases.planned(tmp_path)
-    long = _duckdb(found, tmp_path)
-    monkeypatch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 1)
-    assert _duckdb(found, tmp_path) == long
+@pytest.mark.parametrize("kinds", [2, 1 << 32])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    parquet=st.lists(cases.records, max_size=25), settled=st.booleans(), parts=st.lists(cases.lines, max_size=2),
+    deleted=cases.deletions,
+)  # fmt: skip
+def test_much_parquet_is_counted_without_names_first(
+    kinds: int, parquet: list[dict[str, Any]], settled: bool, parts: list[list[str]], deleted: set[str]
+) -> None:
+    """Nameless, deleted, repeated rows, lines beside them, hashes that collide: the short way gives the reference."""
+    if settled:  # settled pairs are whole, and one an image and model
+        whole = [row for row in map(reference.row_of_json, parquet) if not row.flaw]
+        parquet = [_record(row) for row in {(row.image, row.model): row for row in whole}.values()]
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        base = Path(name)
+        patch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
+        patch.setattr(repeats, "AT_ONCE", 7)
+        patch.setattr(repeats, "HASH", f"CAST(hash(CAST(image AS VARCHAR)) % {kinds} AS UINTEGER)")
+        rows = [json.dumps(row) for row in parquet]
+        found = cases.write_lines(base, parts, deleted=sorted(deleted))
+        if rows:
+            key = f"{keys.PAIRS}date=2026-11-22/many.parquet"
+            _write_parquet(base / key, rows, settled=settled)
+            found = replace(found, settled=(key,)) if settled else replace(found, parquet=(key,))
+        counted = _duckdb(found, base)
+    assert counted == cases.expected([rows, *parts], deleted=sorted(deleted))
+
+
+def _record(row: reference.Row) -> dict[str, Any]:
+    at = None if row.us < 0 else (cells.EPOCH + timedelta(microseconds=row.us)).isoformat()
+    sure = row.millionths / 1_000_000 if row.millionths >= 0 else None
+    facts = {"image": row.image, "model": row.model, "source": row.source, "predicted": row.predicted}
+    return {**facts, "actual": row.actual, "confidence": sure, "labelled_at": at}
+
+
+def _write_parquet(path: Path, rows: list[str], *, settled: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".txt").write_text("\n".join(rows))
+    typed = "* REPLACE (confidence::DOUBLE AS confidence, labelled_at::TIMESTAMP AS labelled_at)" if settled else "*"
+    read = f"read_json('{path.with_suffix('.txt')}', columns = {canonical.TEXT_COLUMNS}, format = 'newline_delimited')"
+    duckdb.sql(f"SELECT {typed} FROM {read}").write_parquet(str(path))
 
 
 def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: Path) -> None:

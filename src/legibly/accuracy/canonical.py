@@ -26,15 +26,20 @@ READING_COLUMNS = (
 IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
 
 
-def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "") -> str:
+def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "", named: bool = True) -> str:
     """A query for `relation` in the columns of pairs.sql, and `extra` ones.
 
     `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
-    the columns is a line that is no JSON object.
+    the columns is a line that is no JSON object. Not `named`: images are not looked at, so that they need not be read.
     """
+    if not named:
+        kinds = {name: kind for name, kind in kinds.items() if name != "image"}
     there = [name for name in COLUMNS if name in kinds]
     empty = " AND ".join(f"{name} IS NULL" for name in there) or "TRUE"
     image, predicted = _text("image", kinds), _text("predicted", kinds)
+    # Without names, whoever has none is put right by others.
+    empty = empty if named else "FALSE"
+    nameless = f"WHEN {image} IS NULL OR {image} = '' THEN 'no_image'" if named else ""
     return f"""SELECT CASE WHEN {predicted} IS NOT NULL THEN nullif({image}, '') END AS image,
       coalesce(nullif({_text("model", kinds)}, ''), 'unknown') AS model,
       coalesce(nullif({_text("source", kinds)}, ''), 'unknown') AS source,
@@ -42,7 +47,7 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str 
       {_text("actual", kinds)} AS actual,
       {_millionths(kinds)} AS millionths,
       {_us(kinds, MICROSECONDS[dialect])} AS us,
-      CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
+      CASE WHEN {empty} THEN 'malformed' {nameless}
         WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw{", " + extra if extra else ""}
     FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
 

@@ -98,7 +98,10 @@ def day_name(day_us: int) -> str:
 
 
 def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
-    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back."""
+    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back.
+
+    A row may come in parts, of which some take back what others counted.
+    """
     counts: dict[tuple[str, str, str, str, str, int], tuple[int, int]] = {}
     skipped = dict.fromkeys(FLAWS, 0)
     taken_back = 0
@@ -111,7 +114,7 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
             key = (day_name(day_us), model, source, predicted, actual, lower)
             known = counts.get(key)
             counts[key] = (known[0] + n, known[1] + millionths) if known else (n, millionths)
-    cells = tuple(Cell(*key, *counts[key]) for key in sorted(counts))
+    cells = tuple(Cell(*key, *counts[key]) for key in sorted(counts) if counts[key][0])
     return Table(cells, tuple(sorted(reads)), taken_back, skipped)
 
 

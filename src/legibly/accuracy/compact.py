@@ -9,14 +9,14 @@ before: files that no manifest names are pairs like any others, and the newest l
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from legibly import keys, records
-from legibly.accuracy import cells, duckdb_engine, sources
+from legibly.accuracy import bundles, cells, duckdb_engine, sources
 from legibly.accuracy import plan as plans
 from legibly.accuracy.done import Done
 from legibly.errors import Conflict
@@ -68,7 +68,7 @@ def compact(
         tempfile.TemporaryDirectory(prefix="legibly-compact-") as folder,
     ):
         duckdb_engine.put_deleted(connection, plan.deleted)
-        flawed = _take_fresh(connection, plan, base)
+        flawed = _take_fresh(connection, plan, base, store=store, stats=stats)
         fresh = [key for key in (*plan.lines, *plan.parquet) if key not in flawed]
         reopened = _take_settled(connection, plan, base)
         if not fresh and not reopened:
@@ -118,23 +118,41 @@ def _sweep(store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: da
     return retired
 
 
-def _take_fresh(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> set[str]:
+def _take_fresh(
+    connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str, *, store: Store, stats: Mapping[str, Stat]
+) -> set[str]:
     """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
-    parts = []
-    if plan.lines:
-        query = duckdb_engine.from_lines(plan.lines, base, whole=True)
-        duckdb_engine.run(connection, f"CREATE TEMP TABLE lines AS {query}")
-        parts.append("SELECT * FROM lines")
-    if plan.parquet:
-        parts.append(duckdb_engine.from_parquet(connection, plan.parquet, base, whole=True))
     columns = f"{duckdb_engine.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
-    duckdb_engine.run(connection, f"CREATE TEMP TABLE nothing ({columns})")
-    every = " UNION ALL ".join(["SELECT * FROM nothing", *parts])
-    query = f"SELECT DISTINCT filename FROM ({every}) WHERE flaw <> ''"  # noqa: S608  (queries of ours)
-    duckdb_engine.run(connection, f"CREATE TEMP TABLE flawed AS {query}")
+    duckdb_engine.run(connection, f"CREATE TEMP TABLE lines ({columns})")
+    duckdb_engine.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
+    small = [key for key in plan.lines if stats[key].size <= bundles.SMALL_BYTES]
+    bundled = set(small) if len(small) >= bundles.FEWEST else set()
+    large = [key for key in plan.lines if key not in bundled]
+    if large:
+        duckdb_engine.run(connection, f"INSERT INTO lines {duckdb_engine.from_lines(large, base, whole=True)}")
+    if bundled:
+        _take_bundles(connection, small, store=store)
+    every = "SELECT * FROM lines"
+    if plan.parquet:
+        every += f" UNION ALL {duckdb_engine.from_parquet(connection, plan.parquet, base, whole=True)}"
+    query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE flaw <> ''"  # noqa: S608  (of ours)
+    duckdb_engine.run(connection, query)
     whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
     duckdb_engine.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
-    return _keys((row[0] for row in duckdb_engine.run(connection, "SELECT filename FROM flawed")), base)
+    found = _keys((row[0] for row in duckdb_engine.run(connection, "SELECT filename FROM flawed")), base)
+    return found & {*plan.lines, *plan.parquet}  # less the bundles
+
+
+def _take_bundles(connection: duckdb.DuckDBPyConnection, small: Sequence[str], *, store: Store) -> None:
+    """Add small files to `lines`; the files of a bundle with a torn line are looked at one by one."""
+    with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
+        found = bundles.write(store, small, Path(folder))
+        duckdb_engine.run(connection, f"INSERT INTO lines {duckdb_engine.from_bundles(list(found))}")
+    torn = duckdb_engine.run(connection, "SELECT DISTINCT filename FROM lines WHERE flaw = 'malformed'")
+    doubtful = [key for (name,) in torn for key in found.get(name, ())]
+    if doubtful:
+        rows = [(key,) for key in bundles.flawed(store, doubtful)]
+        connection.executemany("INSERT INTO flawed VALUES (?)", rows)
 
 
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:

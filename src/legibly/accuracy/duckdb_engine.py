@@ -5,7 +5,7 @@ import importlib.resources
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from legibly.accuracy import canonical, cells
+from legibly.accuracy import bundles, canonical, cells, repeats
 from legibly.accuracy.plan import Plan
 from legibly.errors import Invalid, Unavailable
 
@@ -24,7 +24,7 @@ COLUMNS = (
     "millionths BIGINT, us BIGINT, flaw VARCHAR"
 )
 SPLIT_FROM_ROWS = 1_000_000
-"""From here on it pays to find the images that have several pairs by a hash first: see `_split`."""
+"""From here on it pays to find the images that have several pairs by a hash first: see `_counted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ def table(
     """
     with connected(base, environ=environ, limits=limits) as connection:
         put_deleted(connection, plan.deleted)
-        _pairs(connection, plan, base)
-        rows = run(connection, sql("pairs.sql"))
+        rows = _counted(connection, plan, base)
         return cells.collect(rows, _reads(connection, plan, base) if reads else ())
 
 
@@ -79,9 +78,8 @@ def paths(keys: Sequence[str], base: str) -> str:
 
 def from_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str, *, whole: bool = False) -> str:
     """A query for Parquet files of any schema in the columns of pairs.sql; `whole`: with all else and the file."""
-    relation = f"read_parquet({paths(keys, base)}, union_by_name = true, hive_partitioning = false, filename = {whole})"
-    described = run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
-    kinds = {name.lower(): _kind(kind) for name, kind, *_ in described}
+    relation = _relation(keys, base, filename=whole)
+    kinds = _kinds(connection, relation)
     extra = f"{canonical.kept(kinds)}, filename" if whole else ""
     return canonical.select(kinds, dialect="duckdb", relation=relation, extra=extra)
 
@@ -93,9 +91,28 @@ def from_lines(keys: Sequence[str], base: str, *, whole: bool = False) -> str:
     return canonical.select(canonical.TEXT, dialect="duckdb", relation=relation, extra=extra)
 
 
+def from_bundles(found: Sequence[str]) -> str:
+    """As `from_lines`, whole, for bundles; the file is a line's key, or the bundle if it is torn."""
+    columns = canonical.TEXT_COLUMNS.replace("}", f", '{bundles.KEY}': 'VARCHAR'}}")
+    extra = f"{canonical.kept(canonical.TEXT)}, coalesce({bundles.KEY}, filename) AS filename"
+    return canonical.select(
+        canonical.TEXT, dialect="duckdb", relation=_json(found, "", columns, filename=True), extra=extra
+    )
+
+
 def _json(keys: Sequence[str], base: str, columns: str, *, filename: bool = False) -> str:
     options = f"format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, filename = {filename}"
     return f"read_json({paths(keys, base)}, columns = {columns}, {options})"
+
+
+def _relation(keys: Sequence[str], base: str, *, filename: bool = False) -> str:
+    options = f"union_by_name = true, hive_partitioning = false, filename = {filename}"
+    return f"read_parquet({paths(keys, base)}, {options})"
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    described = run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
+    return {name.lower(): _kind(kind) for name, kind, *_ in described}
 
 
 def _kind(kind: str) -> str:
@@ -104,56 +121,94 @@ def _kind(kind: str) -> str:
     return "text" if kind == "VARCHAR" else "number"
 
 
-def _pairs(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
-    """Provide fresh, settled and touched."""
+def _counted(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of pairs.sql. Where there is much Parquet, it counts without names, and then puts right what may repeat.
+
+    Names are most of a file, and most images have one pair.
+    """
     if plan.lines:
         run(connection, f"CREATE TEMP TABLE lines AS {from_lines(plan.lines, base)}")
-    parquet = from_parquet(connection, plan.parquet, base) if plan.parquet else ""
-    split = parquet and not plan.settled and _rows(connection, plan.parquet, base) >= SPLIT_FROM_ROWS
-    if split:
-        _find_several(connection, plan, base)
-    several = "hash(image) IN (SELECT h FROM several)" if split else "TRUE"
-    parts = [f"{parquet} WHERE {several}"] if parquet else []
-    parts += [f"SELECT * FROM lines WHERE {several}"] if plan.lines else []  # noqa: S608  (no input in it)
-    _provide(connection, "fresh", parts)
+    fresh = ["SELECT * FROM lines"] if plan.lines else []
     if plan.settled:
-        relation = f"read_parquet({paths(plan.settled, base)}, union_by_name = true, hive_partitioning = false)"
-        # Where nothing refers to an image, its name need not even be read: it is most of the file.
-        named = bool(parts or plan.deleted)
-        parts = [canonical.select_settled(dialect="duckdb", relation=relation, named=named)]
+        fresh += [from_parquet(connection, plan.parquet, base)] if plan.parquet else []
+        yield from _beside_settled(connection, fresh, _relation(plan.settled, base), deleted=bool(plan.deleted))
+    elif plan.parquet:
+        relation = _relation(plan.parquet, base)
+        kinds, rows = _kinds(connection, relation), _rows(connection, plan.parquet, base)
+        if rows >= SPLIT_FROM_ROWS and "image" in kinds:
+            yield from _where_some_repeat(connection, fresh, relation, kinds, rows)
+        else:
+            yield from _pairs_sql(connection, fresh=[*fresh, _select(kinds, relation)])
     else:
-        single = "hash(image) NOT IN (SELECT h FROM several)"
-        parts = [f"{parquet} WHERE {single}"] if split else []
-        parts += [f"SELECT * FROM lines WHERE {single}"] if split and plan.lines else []  # noqa: S608
-    _provide(connection, "settled", parts)
-    run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
-    if plan.settled and (plan.lines or plan.parquet):
+        yield from _pairs_sql(connection, fresh=fresh)
+
+
+def _beside_settled(
+    connection: duckdb.DuckDBPyConnection, fresh: Sequence[str], relation: str, *, deleted: bool
+) -> Iterator[tuple[Any, ...]]:
+    """Settled pairs: what repeats is what has a fresh pair, or was deleted."""
+    yield from _pairs_sql(connection, settled=[_settled(relation, named=False)])
+    if fresh or deleted:
+        images = [f"SELECT image FROM ({part}) WHERE flaw = ''" for part in fresh]  # noqa: S608  (queries of ours)
+        _keep_again(connection, relation, ["SELECT image FROM deleted", *images])
+        yield from _taken_back(_pairs_sql(connection, settled=[_settled("again", named=False)]))
+        yield from _pairs_sql(connection, fresh=fresh, settled=[_settled("again", named=True)])
+
+
+def _where_some_repeat(
+    connection: duckdb.DuckDBPyConnection, fresh: Sequence[str], relation: str, kinds: Mapping[str, str], rows: int
+) -> Iterator[tuple[Any, ...]]:
+    """Pairs of which an image may have several: a hash that occurs once is an image that occurs once."""
+    yield from _pairs_sql(connection, settled=[_select(kinds, relation, named=False)])
+    with _told():
+        connection.register("found", {"h": repeats.find(connection, relation, rows=rows)})
+    images = ["SELECT image FROM deleted", "VALUES (NULL), ('')", *(f"SELECT image FROM ({part})" for part in fresh)]  # noqa: S608
+    _keep_again(connection, relation, images, hashes="SELECT h FROM found")
+    yield from _taken_back(_pairs_sql(connection, settled=[_select(kinds, "again", named=False)]))
+    yield from _pairs_sql(connection, fresh=[*fresh, _select(kinds, "again")])
+
+
+def _keep_again(
+    connection: duckdb.DuckDBPyConnection, relation: str, images: Sequence[str], *, hashes: str | None = None
+) -> None:
+    """Provide again: the rows of some images, and of whatever shares a hash with them."""
+    every = [f"SELECT {repeats.HASH} FROM ({part}) AS t(image)" for part in images]  # noqa: S608  (queries of ours)
+    every += [hashes] if hashes else []
+    run(connection, f"CREATE TEMP TABLE several AS SELECT DISTINCT * FROM ({' UNION ALL '.join(every)}) AS t(h)")  # noqa: S608
+    among = f"{repeats.HASH} IN (SELECT h FROM several)"  # noqa: S608
+    run(connection, f"CREATE TEMP TABLE again AS SELECT * FROM {relation} WHERE {among}")  # noqa: S608
+
+
+def _taken_back(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    for *what, n, millionths in rows:
+        yield (*what, -n, -millionths)
+
+
+def _pairs_sql(
+    connection: duckdb.DuckDBPyConnection, *, fresh: Sequence[str] = (), settled: Sequence[str] = ()
+) -> list[tuple[Any, ...]]:
+    """Provide fresh, settled and touched, and run pairs.sql."""
+    run(connection, f"CREATE TEMP TABLE IF NOT EXISTS nothing ({COLUMNS})")
+    for name, parts in (("fresh", fresh), ("settled", settled)):
+        query = " UNION ALL ".join(parts or ["SELECT * FROM nothing"])
+        run(connection, f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+    run(connection, "CREATE OR REPLACE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
+    if fresh and settled:
         run(connection, "INSERT INTO touched SELECT DISTINCT image, model FROM fresh WHERE flaw = ''")
+    return run(connection, sql("pairs.sql"))
 
 
-def _provide(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[str]) -> None:
-    if parts:
-        run(connection, f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(parts)}")
-    else:
-        run(connection, f"CREATE TEMP TABLE {name} ({COLUMNS})")
+def _select(kinds: Mapping[str, str], relation: str, *, named: bool = True) -> str:
+    return canonical.select(kinds, dialect="duckdb", relation=relation, named=named)
+
+
+def _settled(relation: str, *, named: bool) -> str:
+    return canonical.select_settled(dialect="duckdb", relation=relation, named=named)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
     found = run(connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})")  # noqa: S608
     return int(found[0][0])
-
-
-def _find_several(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
-    """Tell the images that have one pair from those that may have several, so that few rows have to be sorted.
-
-    A hash that occurs once is an image that occurs once; whatever shares its hash with another row goes the exact
-    way. So the answer does not depend on the hash, only the time does.
-    """
-    relation = f"read_parquet({paths(plan.parquet, base)}, union_by_name = true, hive_partitioning = false)"
-    every = f"SELECT hash(image) AS h FROM {relation}"  # noqa: S608  (paths are quoted)
-    every += " UNION ALL SELECT hash(image) FROM lines" if plan.lines else ""
-    query = f"SELECT h FROM ({every}) GROUP BY 1 HAVING count(*) > 1"  # noqa: S608
-    run(connection, f"CREATE TEMP TABLE several AS {query}")
 
 
 def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
@@ -215,8 +270,14 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
 
 def run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """Run a query; DuckDB's errors as ours."""
-    try:
+    with _told():
         return connection.execute(query).fetchall()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except (duckdb.HTTPException, duckdb.IOException) as error:
         brief = str(error).splitlines()[0]
         raise Unavailable(f"the pairs cannot be read: {brief}", where="accuracy") from error
