@@ -172,6 +172,18 @@ def test_answers_that_no_sign_in_here_asked_for_are_refused(server: Server, brow
     assert TOO_OLD in told(browser.get(back))
 
 
+def test_behind_a_proxy_that_speaks_tls_everything_is_secure(browser: httpx.Client) -> None:
+    """The way back is https, and its cookie is one that browsers take over TLS from this host alone, and forget."""
+    browser.headers["X-Forwarded-Proto"] = "https"
+    out = browser.get("/login/oidc")
+    query = parse_qs(urlsplit(out.headers["location"]).query)
+    assert query["redirect_uri"][0].startswith("https://")
+    back = browser.get("/login/oidc/back", params={"state": query["state"][0], "error": "access_denied"})
+    for given in (out.headers["set-cookie"], back.headers["set-cookie"]):
+        assert given.startswith("__Host-legibly-way-")
+        assert {"secure", "path=/", "httponly", "samesite=lax"} <= {part.strip().lower() for part in given.split(";")}
+
+
 def test_a_wrong_nonce_and_a_code_that_expired_bring_nobody_in(browser: httpx.Client) -> None:
     """An ID token of another sign-in is not trusted; a code that waited too long means to begin once more."""
     other = httpx.URL(entrance(browser)).copy_set_param("nonce", "of-another-sign-in")

@@ -89,6 +89,11 @@ def put(request: Request, response: Response, name: str, value: str, *, seconds:
     response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
 
 
+def drop(request: Request, response: Response, name: str) -> None:
+    """Take a cookie away that `put` gave."""
+    response.delete_cookie(name, path="/", secure=is_secure(request), httponly=True, samesite="lax")
+
+
 def carried(request: Request) -> str:
     """The cookie's value; empty where there is none."""
     return request.cookies.get(_SECURE) or request.cookies.get(_PLAIN) or ""

@@ -106,7 +106,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
             addresses.give_back(address)
             response = RedirectResponse(next_path, 303)
             signin.remember(request, response, account)
-        response.delete_cookie(_cookie(request, request.query_params.get("state", "")), path="/")
+        sessions.drop(request, response, _cookie(request, request.query_params.get("state", "")))
         response.headers["Cache-Control"] = "no-store"
         return response
 
