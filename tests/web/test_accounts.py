@@ -327,6 +327,9 @@ def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
     legibly(tmp_path, "users", "remove", "ben", "--yes")
     assert legibly(tmp_path, "users", "list").stdout == "ada\tadmin\n"
     assert "no such account" in legibly(tmp_path, "users", "remove", "ben", "--yes").stderr
+    book = accounts.Accounts(open_store(f"file://{tmp_path}/legibly-data/objects", environ={}))
+    done = ["account made", "account made", "account: reviewer", "account: disable", "token made", "token revoked"]
+    assert [line["what"] for line in reversed(book.trail(limit=99))] == [*done, "account erased"]
 
 
 def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_somebody_comes_in_as_the_writer_that_they_are(server: Server, browser: 
         assert "<h1>ben of school</h1>" in again.get("/account").text
     with signed_in(server, "admin") as admin:
         people = admin.get("/people").text
-        assert people.count('scope="row">ben of school<') == 1
+        assert people.count('scope="row">ben of school<br><span class="quiet small">http://127.0.0.1') == 1
         assert "account made" in people
 
 
@@ -144,7 +144,7 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
     with httpx.Client(base_url=server.url, timeout=30) as zoe:
         come_in(zoe, "zoe")
         with signed_in(server, "admin") as admin:
-            row = re.search(r">zoe of school</th>.*?action=\"(/people/[^\"]+)\"", admin.get("/people").text, re.DOTALL)
+            row = re.search(r">zoe of school<br>.*?action=\"(/people/[^\"]+)\"", admin.get("/people").text, re.DOTALL)
             assert row is not None
             admin.post(row[1], data={"what": "disable"})
         time.sleep(2.1)  # the server reads the store every two seconds

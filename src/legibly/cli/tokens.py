@@ -35,7 +35,8 @@ def list_(given: dict[str, accounts.Accounts], user: str) -> None:
 @click.pass_obj
 def add(given: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int) -> None:
     """Make a token and print it, this once."""
-    _, secret = given["book"].add_token(given["book"].named(user), name=name, scopes=scopes, days=days or None)
+    token, secret = given["book"].add_token(given["book"].named(user), name=name, scopes=scopes, days=days or None)
+    users.note(given["book"], "token made", token.id)
     click.echo(secret)
 
 
@@ -48,5 +49,6 @@ def revoke(given: dict[str, accounts.Accounts], user: str, token: str) -> None:
     for known in given["book"].tokens(given["book"].named(user).id):
         if known.id == token:
             given["book"].revoke(known)
+            users.note(given["book"], "token revoked", known.id)
             return
     raise NotFound("there is no such token.", where=token[:80], remedy="`legibly tokens list USER` names them.")

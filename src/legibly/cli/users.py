@@ -45,7 +45,7 @@ def add(given: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, 
     """Make an account; without a password given, one is made up and printed."""
     password = _password(from_stdin=password_stdin)
     person = given["book"].add(name, role=role, password=password)
-    given["book"].note("account made", by=None, on=person.id, address="command line")
+    note(given["book"], "account made", person.id)
     click.echo(f"{person.name} may sign in now." if password_stdin else f"Password of {person.name}: {password}")
 
 
@@ -57,6 +57,7 @@ def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: 
     """Another password; every session ends."""
     text = _password(from_stdin=password_stdin)
     person = given["book"].change(given["book"].named(name), password=text)
+    note(given["book"], "account: password", person.id)
     click.echo("Changed." if password_stdin else f"Password of {person.name}: {text}")
 
 
@@ -66,7 +67,8 @@ def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: 
 @click.pass_obj
 def role(given: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
     """Another role."""
-    given["book"].change(given["book"].named(name), role=role)
+    person = given["book"].change(given["book"].named(name), role=role)
+    note(given["book"], f"account: {role}", person.id)
 
 
 @command.command("disable")
@@ -75,7 +77,8 @@ def role(given: dict[str, accounts.Accounts], name: str, role: accounts.Role) ->
 @click.pass_obj
 def disable(given: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
     """Let somebody in no more; their pictures stay."""
-    given["book"].change(given["book"].named(name), disabled=not undo)
+    person = given["book"].change(given["book"].named(name), disabled=not undo)
+    note(given["book"], f"account: {'enable' if undo else 'disable'}", person.id)
 
 
 @command.command("remove")
@@ -94,7 +97,12 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
     while images := service.index.page(Filter(owner=person.id), limit=500):
         service.remove([image.id for image in images])
     opened.erase(person)
-    opened.note("account erased", by=None, on=person.id, address="command line")
+    note(opened, "account erased", person.id)
+
+
+def note(book: accounts.Accounts, what: str, on: str) -> None:
+    """Write a line of the audit trail."""
+    book.note(what, by=None, on=on, address="command line")
 
 
 def _password(*, from_stdin: bool) -> str:
