@@ -17,22 +17,33 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from legibly import keys, records
 from legibly.index.sql import open_index
+from legibly.packs import card as cards
+from legibly.packs import registry
 
 REPEATS, WARM_UP = 30, 3
-MODEL = records.Model("digits", "0" * 12)
+PACK = registry.find("digits")
+MODEL = records.Model("digits", cards.version(cards.read_card(PACK), (PACK / cards.MODEL).read_bytes()))
 CLASSES = [str(digit) for digit in range(10)]
 
 
-def fill(database: str, count: int) -> None:
-    """Images that were read, one in ten unsure, one in twenty labelled, some of those wrongly read."""
+def fill(database: str, count: int, *, pictures: Sequence[str] = ()) -> None:
+    """Images that were read, one in ten unsure, one in twenty labelled, some of those wrongly read.
+
+    Where keys of `pictures` are given, the images take turns with them.
+    """
     index, draw, begin = open_index(database), random.Random(7), records.now() - timedelta(days=300)
     for start in range(0, count, 1000):
         images = [image(draw, begin + timedelta(seconds=n * 250)) for n in range(start, min(count, start + 1000))]
+        if pictures:
+            images = [replace(one, key=pictures[n % len(pictures)]) for n, one in enumerate(images)]
         index.add(images)
+        index.add_readings([reading(one) for one in images])
         pairs = [pair(one) for one in images if one.label]
         index.add_pairs(pairs)
     index.close()
@@ -50,6 +61,23 @@ def image(draw: random.Random, at: records.datetime) -> records.Image:
     identity = keys.new_id(at)
     key = keys.image(identity, "image/png")
     return records.Image(identity, key, at, "image/png", 2600, "read", 280, 280, label=label, reading=reading)
+
+
+def reading(one: records.Image) -> records.ReadingRecord:
+    """Its reading's record."""
+    if one.reading is None:
+        raise ValueError(one.id)
+    return records.ReadingRecord(one.id, one.key, one.media_type, one.bytes, 280, 280, one.reading)
+
+
+def wait_for(url: str) -> None:
+    """Until a server answers there."""
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.2)
 
 
 def pair(one: records.Image) -> records.Pair:
@@ -95,12 +123,7 @@ def main() -> None:
         server = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
         try:
             url = "http://127.0.0.1:18431"
-            while True:
-                try:
-                    urllib.request.urlopen(f"{url}/readyz", timeout=2).close()
-                    break
-                except OSError:
-                    time.sleep(0.2)
+            wait_for(f"{url}/readyz")
             report(url, count)
         finally:
             server.terminate()

@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from e2e.conftest import Server, call, context_of
 from e2e.writing import answers, write
@@ -45,6 +45,15 @@ def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(server: Serve
     page.keyboard.press("u")
     expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
     assert call(server, "/api/accuracy")["pairs"] == 0
+
+
+def test_a_newcomer_can_try_a_sample(server: Server, page: Page) -> None:
+    """Where nothing was written yet, one button shows the whole way; it goes with the first answer."""
+    page.goto(server.url)
+    page.get_by_role("button", name="Try a sample").click()
+    answers(page, "7")
+    expect(page.locator("#card .verdict")).to_have_text("sure")
+    expect(page.locator("#sample")).to_have_count(0)
 
 
 def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(server: Server, page: Page) -> None:
@@ -113,6 +122,26 @@ def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Pa
     desktop.keyboard.press("z")
     expect(desktop.locator("#read")).to_be_enabled()
     assert call(server, "/api/images")["images"] == []
+
+
+def test_another_models_answer_is_shown_without_what_it_saw(server: Server, desktop: Page) -> None:
+    """After a change of model older answers stay, and the page does not ask for what only that model could show."""
+
+    def older(route: Route) -> None:
+        page = route.fetch().json()
+        for image in page["images"]:
+            image["reading"]["model"]["version"] = "0" * 12
+        route.fulfill(json=page)
+
+    desktop.goto(server.url)
+    write(desktop, "7")
+    answers(desktop, "7")
+    expect(desktop.locator(".saw")).to_be_visible()
+    desktop.route("**/api/images?*", older)
+    desktop.reload()
+    answers(desktop, "7")
+    expect(desktop.locator("#card")).to_contain_text("Another model than the one in use")
+    expect(desktop.locator(".saw, .why")).to_have_count(0)
 
 
 def test_names_are_text_wherever_they_show(server: Server, desktop: Page) -> None:

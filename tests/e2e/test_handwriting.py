@@ -30,7 +30,7 @@ def test_practice_asks_answers_at_once_and_makes_the_report(server: Server, page
     report = call(server, "/api/legibility")
     assert report["written"] == 6
     enough = [row["digit"] for row in report["digits"] if row["enough"]]
-    expect(page.locator(".hand h3")).to_have_text(enough)
+    expect(page.locator(".hand h2")).to_have_text(enough)
 
 
 def test_the_report_prints_on_one_page(server: Server, desktop: Page) -> None:

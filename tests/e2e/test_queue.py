@@ -1,5 +1,6 @@
 """The queue of many pictures in a real browser: reloads, crashes, torn lines, ended sessions, two tabs."""
 
+import random
 import re
 import signal
 import subprocess
@@ -132,3 +133,51 @@ def test_a_session_that_ended_keeps_the_pictures(browser: Browser, tmp_path: Pat
         sign_in(page, server.url, "ada")
         expect(page.locator("#queue p")).to_have_text("All done: 5 of 5 sent, 5 read", timeout=30_000)
     context.close()
+
+
+def test_of_two_tabs_one_sends(server: Server, browser: Browser) -> None:
+    """What a living tab queued, no other sends; when it is closed in the midst of it, the next page goes on."""
+    context = context_of(browser)
+    one, other = context.new_page(), context.new_page()
+    one.route("**/api/images", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    one.goto(server.url)
+    one.locator("#files").set_input_files(files(6))
+    expect(one.locator("#queue p")).to_have_text("0 of 6 sent, 0 read")
+    other.goto(server.url)
+    expect(other.locator("#recent-empty")).to_be_visible()
+    expect(other.locator("#queue")).to_be_hidden()
+    one.close()
+    other.reload()
+    expect(other.locator("#queue p")).to_have_text("All done: 6 of 6 sent, 6 read", timeout=30_000)
+    assert len(call(server, "/api/images")["images"]) == 6
+    context.close()
+
+
+def test_the_pictures_of_a_folder_are_sent(server: Server, desktop: Page, tmp_path: Path) -> None:
+    """Those in folders within it too; whatever is no picture by name or type is not meant."""
+    inner = tmp_path / "scans" / "inner"
+    inner.mkdir(parents=True)
+    for number in range(3):
+        (inner.parent / f"{number}.png").write_bytes(png(number))
+    (inner / "deep ü.png").write_bytes(png(9))
+    (inner / "notes.txt").write_text("not meant", encoding="utf-8")
+    desktop.goto(server.url)
+    desktop.locator("#folder").set_input_files(inner.parent)
+    expect(desktop.locator("#queue p")).to_have_text("All done: 4 of 4 sent, 4 read", timeout=30_000)
+    names = {image["name"] for image in call(server, "/api/images")["images"]}
+    assert names == {"0.png", "1.png", "2.png", "deep ü.png"}
+
+
+def test_a_slow_line_carries_all(server: Server, desktop: Page) -> None:
+    """At 30 kilobytes a second the page tells how far it is, and goes on being of use."""
+    noise = random.Random(3).randbytes(40_000)
+    big = [{**file, "buffer": file["buffer"] + noise} for file in files(5)]
+    desktop.goto(server.url)
+    line = {"offline": False, "latency": 50, "downloadThroughput": 200_000, "uploadThroughput": 30_000}
+    session = desktop.context.new_cdp_session(desktop)
+    session.send("Network.emulateNetworkConditions", line)
+    desktop.locator("#files").set_input_files(big)
+    expect(desktop.locator("#queue p")).to_contain_text("of 5 sent")
+    write(desktop, "7")
+    answers(desktop, "7")
+    expect(desktop.locator("#queue p")).to_have_text("All done: 5 of 5 sent, 5 read", timeout=60_000)

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import pictures
 from legibly.vision import explain, sniff
 from legibly.web import advice, assets, formats, i18n, told
 
@@ -171,3 +172,13 @@ def test_the_app_can_be_installed(client: httpx.Client) -> None:
     manifest = client.get("/manifest.webmanifest").json()
     for icon in manifest["icons"]:
         assert client.get(icon["src"]).headers["content-type"] == icon["type"]
+
+
+def test_small_pictures_are_shown_as_they_are(client: httpx.Client) -> None:
+    """A drawing goes to the page untouched; a large picture is made small first."""
+    large = pictures.encoded(pictures.drawing(size=900), "PNG")
+    for data, kind in ((pictures.png(), "image/png"), (large, "image/webp")):
+        identity = client.post("/api/images?wait=20", content=data, headers={"Content-Type": "image/png"}).json()["id"]
+        shown = client.get(f"/images/{identity}/picture?size=192")
+        assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == (kind, "nosniff")
+        assert (shown.content == data) is (kind == "image/png")

@@ -1,5 +1,6 @@
 """The HTML pages: rendered on the server, alive through a little JavaScript over the same API that everybody has."""
 
+import dataclasses
 import gzip
 import json
 import mimetypes
@@ -76,6 +77,7 @@ class Pages:
             words=words.table(gettext),
             figures=figures,
             caller=caller_of(request),
+            model="@".join(dataclasses.astuple(state_of(request).views.model)),
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
         )
@@ -235,13 +237,15 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
     def picture(request: Request, image_id: str, size: Annotated[int, Query()] = 640) -> Response:
         """The picture, upright and small."""
         found = _find(request, image_id)
+        state = state_of(request)
+        headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+        if thumbnails.is_small(found):
+            return Response(state.store.read(found.key), headers=headers, media_type=found.media_type)
         side = next((known for known in thumbnails.SIZES if known >= size), thumbnails.SIZES[-1])
         data = shelf.get(image_id, side)
         if data is None:
-            state = state_of(request)
             data = thumbnails.shrink(state.store.read(found.key), side=side, max_pixels=state.settings.max_pixels)
             shelf.put(image_id, side, data)
-        headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
         return Response(data, headers=headers, media_type="image/webp")
 
 

@@ -6,10 +6,17 @@ from threading import Lock
 
 import PIL.Image
 
-from legibly.records import Box
+from legibly.records import Box, Image
 from legibly.vision import decode
 
 SIZES = (96, 192, 640, 1600)
+SMALL_BYTES, SMALL_SIDE = 16_000, 320
+
+
+def is_small(image: Image) -> bool:
+    """Whether a picture may go to a page as it is: a drawing of a few kilobytes, of a kind that every browser shows."""
+    known = image.state == "read" and image.media_type in ("image/png", "image/jpeg", "image/webp")
+    return known and image.bytes <= SMALL_BYTES and 0 < max(image.width or 0, image.height or 0) <= SMALL_SIDE
 
 
 def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:

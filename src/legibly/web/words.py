@@ -33,6 +33,7 @@ def _answers(_: Translate) -> dict[str, str]:
         "why_alt": _("Which ink spoke for {label}, and which against it"),
         "why_for": _("this ink spoke for {label}"),
         "why_against": _("this ink spoke for {rival} instead"),
+        "other_model": _("Another model than the one in use read this picture: what that one saw is not kept."),
         "why_missing": _("There is no explanation for this picture."),
         "legibility": _("legibility {percent}"),
         "all_probabilities": _("All probabilities"),

@@ -94,10 +94,14 @@ function why(image, chosen, item) {
   return box;
 }
 
+/** Whether the model that is in use read this picture: only it can show what it saw and why it answered so. */
+const current = ({ reading: { model } }) => `${model.name}@${model.version}` === document.body.dataset.model;
+
 function detail(image, state, again) {
   const item = image.reading.items[state.chosen];
   const more = make("button", { type: "button", class: "link", "aria-expanded": String(Boolean(state.all)), onclick: () => ((state.all = !state.all), again()) }, say(state.all ? "fewer" : "all_probabilities"));
   const left = make("div", {}, bars(item, state.all), Object.keys(item.probabilities).length > 3 ? more : null);
+  if (!current(image)) return [make("div", { class: "detail" }, left), make("p", { class: "quiet small" }, say("other_model"))];
   return [make("div", { class: "detail" }, left, saw(image, state.chosen)), why(image, state.chosen, item)];
 }
 

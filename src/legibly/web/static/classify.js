@@ -142,6 +142,13 @@ function fresh() {
   sheet.classList.remove("sent");
 }
 
+// A first step for who has nothing at hand: a 7 that writes itself.
+const SAMPLE = [[0.3, 0.29], [0.42, 0.275], [0.55, 0.27], [0.69, 0.265], [0.655, 0.35], [0.6, 0.45], [0.54, 0.56], [0.485, 0.68], [0.44, 0.8]];
+$("#sample")?.addEventListener("click", () => {
+  pad.set([SAMPLE.map(([x, y]) => ({ x, y, p: 0.5 }))]);
+  read();
+});
+
 async function read() {
   clearTimeout(pause);
   sheet.classList.remove("counting");

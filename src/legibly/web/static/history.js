@@ -13,9 +13,14 @@ const query = () => Object.fromEntries([...new FormData(filters)].map(([name, va
 
 function tile(image) {
   const box = make("input", { type: "checkbox", "aria-label": say("select", { name: image.reading?.text || image.name || image.id }) });
-  box.checked = chosen.has(image.id);
   box.addEventListener("click", (event) => choose(image.id, box.checked, event.shiftKey));
-  return make("li", { "data-id": image.id }, shot(image), box);
+  return choosing(make("li", { "data-id": image.id }, shot(image), box), chosen.has(image.id));
+}
+
+function choosing(item, on) {
+  $("input", item).checked = on;
+  item.classList.toggle("chosen", on);
+  return item;
 }
 
 function choose(id, on, range) {
@@ -26,8 +31,27 @@ function choose(id, on, range) {
   selection();
 }
 
+/** The tiles stand in blocks of a page each, so that the browser has only those near the window to lay out and paint. */
+function block() {
+  const list = make("ul", { class: "shots big" });
+  gallery.append(list);
+  return list;
+}
+
+/** Every block but the last is full: rows then have no gaps, whatever came or went in the midst of them. */
+function even() {
+  for (let list = gallery.firstElementChild; list; list = list.nextElementSibling) {
+    while (list.childElementCount > PAGE) (list.nextElementSibling ?? block()).prepend(list.lastElementChild);
+    while (list.childElementCount < PAGE && list.nextElementSibling) {
+      const following = list.nextElementSibling;
+      if (following.firstElementChild) list.append(following.firstElementChild);
+      else following.remove();
+    }
+  }
+}
+
 function selection() {
-  for (const item of $$("li", gallery)) $("input", item).checked = chosen.has(item.dataset.id);
+  for (const item of $$("li", gallery)) choosing(item, chosen.has(item.dataset.id));
   $("#selected").hidden = chosen.size === 0;
   $("#selected-count").textContent = say("selected", { count: number(chosen.size) });
 }
@@ -45,7 +69,9 @@ async function load() {
   const mine = loading;
   try {
     const page = await api.images({ ...query(), limit: PAGE, after: next }, mine.signal);
-    gallery.append(...page.images.filter((image) => !known.has(image.id)).map((image) => (known.set(image.id, image), tile(image))));
+    const fresh = page.images.filter((image) => !known.has(image.id));
+    block().append(...fresh.map((image) => (known.set(image.id, image), tile(image))));
+    if (fresh.length < PAGE) even();
     next = page.next;
     done = next === null;
   } catch (error) {
@@ -147,6 +173,7 @@ function remove() {
     clearTimeout(state.timer);
     doomed = null;
     ids.forEach((id, at) => (known.delete(id), tiles[at]?.remove()));
+    even();
     count();
     return api.removeAll(ids).catch((error) => (toast(error.message), start()));
   };
@@ -196,7 +223,8 @@ follow((image) => {
   const all = [[image.id, image], ...known];
   known.clear();
   for (const [id, each] of all) known.set(id, each);
-  gallery.prepend(tile(image));
+  (gallery.firstElementChild ?? block()).prepend(tile(image));
+  even();
   count();
 });
 fromAddress();
