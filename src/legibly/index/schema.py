@@ -48,6 +48,10 @@ images = Table(
     Index("images_by_review", "review", "id"),
 )
 
+WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
+"""What a page of wrong ones wants; they are few, so an index of them alone spares a look at every row."""
+Index("images_wrong", images.c.id, sqlite_where=WRONG, postgresql_where=WRONG)
+
 # Every label ever given: an image's row has the newest one, and what people in review make of it.
 labels = Table(
     "labels",

@@ -5,7 +5,8 @@ import { $, number, onKey, say, toast } from "./dom.js";
 
 const classes = JSON.parse($("#classes").textContent);
 const card = new Card($("#card"), { classes, onLabel: (image, text) => (text === null ? back() : judge(text)) });
-let queue = [], seen = [], filling = false, saving = Promise.resolve();
+const AHEAD = 8; // pictures that are at hand before their turn
+let queue = [], seen = [], shown, filling = false, dry = false, saving = Promise.resolve();
 const skipped = new Set();
 
 const preload = ({ image }) => {
@@ -21,19 +22,23 @@ async function fill() {
     const known = new Set([...queue, ...seen].map((entry) => entry.image.id));
     const fresh = found.queue.filter(({ image }) => !known.has(image.id) && !skipped.has(image.id));
     queue.push(...fresh);
-    fresh.slice(0, 10).forEach(preload);
+    queue.slice(0, AHEAD).forEach(preload);
+    dry = fresh.length === 0;
   } catch (error) {
     toast(error.message);
   }
   filling = false;
-  show();
+  if (shown && queue[0] === shown) count(); // whoever is at work on a picture shall not see it drawn anew
+  else show();
 }
 
+const count = () => ($("#left").textContent = queue.length ? say("to_review", { count: number(queue.length) }) : "");
+
 function show() {
-  const entry = queue[0];
+  const entry = (shown = queue[0]);
   for (const name of ["#card", "#actions", "#reason"]) $(name).hidden = !entry;
   $("#empty").hidden = Boolean(entry);
-  $("#left").textContent = entry ? say("to_review", { count: number(queue.length) }) : "";
+  count();
   $("#back").disabled = seen.length === 0;
   if (!entry) $("#reason").textContent = "";
   if (!entry) return;
@@ -42,14 +47,14 @@ function show() {
   $("#reason").textContent = say(`reason_${reason}`, { label: image.label?.text ?? "", said });
   $("#keep").hidden = reason !== "disagreement";
   card.show({ ...image, label: null });
-  queue.slice(1, 8).forEach(preload);
+  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]); // those before it were, when their turn came
 }
 
 function step(entry) {
   seen.push(entry);
   queue.shift();
   show();
-  if (queue.length < 10) fill();
+  if (queue.length === 0 || (queue.length < 3 * AHEAD && !dry)) fill();
 }
 
 const tell = (entry, text) =>
