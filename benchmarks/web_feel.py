@@ -1,6 +1,6 @@
 """How the web app feels in Chromium: ink after the pen, frames while the gallery scrolls, and Lighthouse's scores.
 
-    python benchmarks/web_feel.py [--images 100000] [--seconds 20]
+    python benchmarks/web_feel.py [--images 100000] [--seconds 20] [--part frames|lighthouse]
 
 Fills an index with synthetic readings of a few real pictures, starts the program, and opens its pages in Chromium
 without a window or a graphics card (its frames come 60 times a second at most). Latency is from a pointer event's own
@@ -153,6 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--part", choices=("all", "frames", "lighthouse"), default="all")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/index.db"
@@ -164,11 +165,13 @@ def main() -> None:
         try:
             web_pages.wait_for(f"{URL}/readyz")
             urllib.request.urlopen(f"{URL}/accuracy", timeout=120).close()
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-                measure(browser, given.seconds, given.images)
-                browser.close()
-            lighthouse()
+            if given.part != "lighthouse":
+                with sync_playwright() as playwright:
+                    browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+                    measure(browser, given.seconds, given.images)
+                    browser.close()
+            if given.part != "frames":
+                lighthouse()
         finally:
             server.terminate()
             server.wait()

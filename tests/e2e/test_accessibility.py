@@ -19,6 +19,8 @@ PATHS = [
     "/handwriting",
     "/handwriting/practice",
     "/review",
+    "/about",
+    "/docs",
     "/nowhere",
     "/image",
 ]
