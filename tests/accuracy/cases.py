@@ -26,7 +26,7 @@ NASTY = [
     '{"image":"i","predicted":"1","actual":"1","confidence":0.5} trailing',
     '{"image":"j","predicted":"1","actual":"1"}{"image":"k","predicted":"1","actual":"1"}',
     "[1]",
-    "5",
+    "55",
     "null",
     '"x"',
     "{}",
@@ -41,6 +41,7 @@ MODELS = ("digits@111111111111", "digits@222222222222")
 moments = st.one_of(
     st.sampled_from(["2026-11-22T10:00:00.000Z", "2026-11-22T10:00:00.001Z", "2026-11-21T23:59:59.999Z"]),
     st.sampled_from(["2026-11-22 10:00:00", "2026-11-22T10:00:00.1234+05:30", "2026-13-01T00:00:00Z", "soon", ""]),
+    st.sampled_from(["2026-11-22T23:30:00-12:00", "2026-11-22T00:10:00+01", "2026-11-22T22:00:00.5-02:00"]),
     st.none(),
 )
 texts = st.one_of(st.sampled_from(["0", "1", "7", "12", "12/3", "90 210", "", "cat", "Ж", "'"]), st.none())

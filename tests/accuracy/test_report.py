@@ -62,6 +62,19 @@ def test_words_are_one_label_each() -> None:
     assert found["confusion"]["counts"] == [[0, 0], [1, 1]]
 
 
+def test_numbers_are_one_label_each_where_the_model_says_so() -> None:
+    """Where a model answers with whole labels, `10` for `11` is one mistake between two classes; else of a digit."""
+    pairs = [_pair(1, "10", "11", model="ages@1"), _pair(2, "10", "11", model="digits@1")]
+    for whole in (["ages"], ["ages@1"]):
+        found = reference.report(pairs, whole=whole)
+        assert found["confusion"]["labels"] == ["0", "1", "10", "11"]
+        assert [(row["actual"], row["predicted"], row["n"]) for row in found["confused"]] == [
+            ("1", "0", 1),
+            ("11", "10", 1),
+        ]
+    assert reference.report(pairs)["confusion"]["labels"] == ["0", "1"]
+
+
 def test_calibration_and_coverage_by_hand() -> None:
     """Four pairs at 0.93 and 0.51, worked out on paper."""
     pairs = [_pair(1, "1", "1"), _pair(2, "1", "2"), _pair(3, "3", "3", confidence=0.51), _pair(4, "4", "4")]

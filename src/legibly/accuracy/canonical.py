@@ -16,6 +16,8 @@ MOMENT_PATTERN = (
 )
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
+# DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the session's, which is UTC.
+MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
 TEXT = dict.fromkeys((*COLUMNS, "writer"), "text")
 TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in TEXT) + "}"
@@ -46,7 +48,7 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str 
       {predicted} AS predicted,
       {_text("actual", kinds)} AS actual,
       {_millionths(kinds)} AS millionths,
-      {_us(kinds, MICROSECONDS[dialect])} AS us,
+      {_us(kinds, dialect)} AS us,
       CASE WHEN {empty} THEN 'malformed' {nameless}
         WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw{", " + extra if extra else ""}
     FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
@@ -57,7 +59,7 @@ def select_settled(*, dialect: str, relation: str, named: bool = True) -> str:
     kinds = {"confidence": "number", "labelled_at": "time"}
     image = "image" if named else "CAST(NULL AS VARCHAR(65535)) AS image"
     return f"""SELECT {image}, model, source, predicted, actual, {_millionths(kinds)} AS millionths,
-      {_us(kinds, MICROSECONDS[dialect])} AS us, '' AS flaw
+      {_us(kinds, dialect)} AS us, '' AS flaw
     FROM {relation}"""  # noqa: S608  (as above)
 
 
@@ -73,7 +75,7 @@ def select_readings(*, dialect: str, relation: str) -> str:
     kinds = {"confidence": "text", "at": "text"}
     return f"""SELECT image, concat(coalesce(model.name, 'unknown'), '@', coalesce(model.version, '')) AS model,
       coalesce(verdict, '') AS verdict, coalesce(text, '') AS said, {_millionths(kinds)} AS millionths,
-      {_us(kinds, MICROSECONDS[dialect], at)} AS us
+      {_us(kinds, dialect, at)} AS us
     FROM {relation} WHERE image IS NOT NULL"""  # noqa: S608  (as above)
 
 
@@ -98,13 +100,13 @@ def _number(kinds: Mapping[str, str]) -> str:
     return f"CASE WHEN {number} <> '' THEN TRY_CAST(confidence AS DOUBLE) END"
 
 
-def _us(kinds: Mapping[str, str], microseconds: str, name: str = "labelled_at") -> str:
+def _us(kinds: Mapping[str, str], dialect: str, name: str = "labelled_at") -> str:
     undated = f"CAST({cells.UNDATED_US} AS BIGINT)"
     kind = kinds.get(name.strip('"`'))
     if kind is None:
         return undated
-    us = microseconds.format(name)
+    us = MICROSECONDS[dialect].format(name)
     if kind == "text":
-        us = microseconds.format(f"TRY_CAST({name} AS TIMESTAMP)")
+        us = MICROSECONDS[dialect].format(f"TRY_CAST({name} AS {MOMENT_TYPE[dialect]})")
         us = f"CASE WHEN regexp_extract({name}, '{MOMENT_PATTERN}', 0) <> '' THEN {us} END"
     return f"CASE WHEN ({us}) >= 0 THEN ({us}) ELSE {undated} END"

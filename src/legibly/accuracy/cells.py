@@ -6,7 +6,7 @@ depends on the order of addition is an integer: confidence is summed in milliont
 
 import bisect
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -118,18 +118,25 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
     return Table(cells, tuple(sorted(reads)), taken_back, skipped)
 
 
-def units(text: str) -> tuple[str, ...]:
-    """The labels that stand in a text: one a digit where it is all digits, else the whole text is one label."""
+def is_whole(model: str, whole: Collection[str]) -> bool:
+    """Whether `whole` holds this model (`NAME@VERSION`), by its name or with its version."""
+    return bool(whole) and (model in whole or model.partition("@")[0] in whole)
+
+
+def units(text: str, *, whole: bool = False) -> tuple[str, ...]:
+    """The labels that stand in a text: one a digit where it is digits alone and not `whole`, else the text itself."""
+    if whole:
+        return (text,) if text else ()
     bare = text.replace(" ", "").replace("/", "")
     return tuple(bare) if bare.isascii() and bare.isdigit() else (text,) if text else ()
 
 
-def places(predicted: str, actual: str) -> tuple[tuple[str, str], ...] | None:
+def places(predicted: str, actual: str, *, whole: bool = False) -> tuple[tuple[str, str], ...] | None:
     """(predicted, actual) label by label, or None where the two do not lie side by side.
 
     A single label that was read as nothing, or nothing read as one, is a place too: the empty text is its own class.
     """
-    said, true = units(predicted), units(actual)
+    said, true = units(predicted, whole=whole), units(actual, whole=whole)
     if len(said) == len(true) > 0:
         return tuple(zip(said, true, strict=True))
     if len(said) <= 1 and len(true) <= 1:

@@ -5,6 +5,7 @@ in the last week, since another model changes the mix too.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ MOST_CLASSES = 30
 Mix = Counter[str]
 
 
-def build(reads: tuple[cells.Read, ...]) -> dict[str, Any] | None:
+def build(reads: tuple[cells.Read, ...], *, whole: Collection[str] = ()) -> dict[str, Any] | None:
     """The report's `drift`; None where there are no readings or either window has too few."""
     days = {read.day for read in reads if read.day}
     if not days:
@@ -35,8 +36,9 @@ def build(reads: tuple[cells.Read, ...]) -> dict[str, Any] | None:
     after = [read for read in mine if read.day >= start.isoformat()]
     if min(_size(before), _size(after)) < ENOUGH:
         return None
+    one = cells.is_whole(model, whole)
     by_day = [
-        {"day": day, **_compare(before, [read for read in after if read.day == day])}
+        {"day": day, **_compare(before, [read for read in after if read.day == day], whole=one)}
         for day in sorted({read.day for read in after})
         if _size([read for read in after if read.day == day]) >= ENOUGH
     ]
@@ -45,7 +47,7 @@ def build(reads: tuple[cells.Read, ...]) -> dict[str, Any] | None:
         "model": model,
         "reference": {"from": first.isoformat(), "to": eve.isoformat(), "readings": _size(before)},
         "window": {"from": start.isoformat(), "to": last.isoformat(), "readings": _size(after)},
-        **_compare(before, after),
+        **_compare(before, after, whole=one),
         "by_day": by_day,
     }
 
@@ -60,11 +62,11 @@ def _size(reads: list[cells.Read]) -> int:
     return sum(read.n for read in reads)
 
 
-def _compare(before: list[cells.Read], after: list[cells.Read]) -> dict[str, Any]:
+def _compare(before: list[cells.Read], after: list[cells.Read], *, whole: bool) -> dict[str, Any]:
     return {
         "readings": _size(after),
         "verdicts": _stability(_verdicts(before), _verdicts(after)),
-        "classes": _stability(_classes(before), _classes(after)),
+        "classes": _stability(_classes(before, whole), _classes(after, whole)),
     }
 
 
@@ -75,10 +77,10 @@ def _verdicts(reads: list[cells.Read]) -> Mix:
     return mix
 
 
-def _classes(reads: list[cells.Read]) -> Mix:
+def _classes(reads: list[cells.Read], whole: bool) -> Mix:
     mix = Mix()
     for read in reads:
-        for label in cells.units(read.text):
+        for label in cells.units(read.text, whole=whole):
             mix[label] += read.n
     return mix
 

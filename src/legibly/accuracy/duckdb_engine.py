@@ -65,6 +65,7 @@ def connected(base: str, *, environ: Mapping[str, str], limits: Limits) -> Itera
         if limits.threads:
             config["threads"] = limits.threads
         with duckdb.connect(config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             if base.startswith("s3://"):
                 _use_s3(connection, environ)
             yield connection

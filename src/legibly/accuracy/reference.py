@@ -5,7 +5,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -28,10 +28,14 @@ class Row(NamedTuple):
 
 
 def report(
-    pairs: Iterable[records.Pair], *, deleted: Iterable[str] = (), reads: Iterable[cells.Read] = ()
+    pairs: Iterable[records.Pair],
+    *,
+    deleted: Iterable[str] = (),
+    reads: Iterable[cells.Read] = (),
+    whole: Collection[str] = (),
 ) -> reports.Report:
-    """The accuracy report of `pairs`; those of `deleted` images do not count."""
-    return reports.build(table(map(row_of_pair, pairs), deleted=deleted, reads=reads))
+    """The accuracy report of `pairs`; those of `deleted` images do not count. `whole` as in `report.build`."""
+    return reports.build(table(map(row_of_pair, pairs), deleted=deleted, reads=reads), whole=whole)
 
 
 def read_of(reading: records.Reading, n: int = 1) -> cells.Read:

@@ -7,7 +7,7 @@ Rows of the confusion matrix are the true labels, columns the predicted ones.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from legibly.accuracy import cells, drift, estimate, metrics
@@ -36,13 +36,16 @@ class _Tally:
         return [{title: name, **_accuracy(self.right[name], self.all[name])} for name in sorted(self.all)]
 
 
-def build(table: cells.Table) -> Report:
-    """The whole report; every list is sorted, every number comes from integers in a fixed order."""
+def build(table: cells.Table, *, whole: Collection[str] = ()) -> Report:
+    """The whole report; every list is sorted, every number comes from integers in a fixed order.
+
+    `whole` names models, with or without their version, whose texts are one label each, digits or not.
+    """
     days, models, sources, bins = _Tally(), _Tally(), _Tally(), _Tally()
     confidence: Counter[int] = Counter()
     calibration: dict[str, _Tally] = defaultdict(_Tally)
     model_confidence: dict[str, Counter[int]] = defaultdict(Counter)
-    by_day, by_source, by_model, texts = _sums(table.cells)
+    by_day, by_source, by_model, texts = _sums(table.cells, whole)
     for day, (n, right) in by_day.items():
         if day:
             days.add(day, n, right)
@@ -71,14 +74,14 @@ def build(table: cells.Table) -> Report:
         "by_day": days.rows("day"),
         "by_model": rows,
         "by_source": sources.rows("source"),
-        "drift": drift.build(table.reads),
+        "drift": drift.build(table.reads, whole=whole),
         "taken_back": table.taken_back,
         "skipped": table.skipped,
     }
 
 
-def _sums(found: Iterable[cells.Cell]) -> tuple[dict[Any, list[int]], ...]:
-    """All and right: by day, by source, by model and bin (with the confidence), and all of each pair of texts.
+def _sums(found: Sequence[cells.Cell], whole: Collection[str]) -> tuple[dict[Any, list[int]], ...]:
+    """All and right: by day, by source, by model and bin (with the confidence), and by texts (and if they are whole).
 
     One plain loop, since there may be a million cells.
     """
@@ -86,9 +89,10 @@ def _sums(found: Iterable[cells.Cell]) -> tuple[dict[Any, list[int]], ...]:
     by_source: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
     by_model: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0])
     texts: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
+    one = {model: cells.is_whole(model, whole) for model in {cell.model for cell in found}}
     for day, model, source, predicted, actual, lower, n, millionths in found:
         right = n if predicted == actual else 0
-        for sums in (by_day[day], by_source[source], texts[predicted, actual]):
+        for sums in (by_day[day], by_source[source], texts[predicted, actual, one[model]]):
             sums[0] += n
             sums[1] += right
         sums = by_model[model, lower]
@@ -98,11 +102,11 @@ def _sums(found: Iterable[cells.Cell]) -> tuple[dict[Any, list[int]], ...]:
     return by_day, by_source, by_model, texts
 
 
-def _placed(texts: Mapping[tuple[str, str], list[int]]) -> tuple[Counter[tuple[str, str]], int]:
+def _placed(texts: Mapping[tuple[str, str, bool], list[int]]) -> tuple[Counter[tuple[str, str]], int]:
     """Labels side by side, and how many texts do not lie so."""
     placed, unplaced = Counter[tuple[str, str]](), 0
-    for (predicted, actual), (n, _) in texts.items():
-        found = cells.places(predicted, actual)
+    for (predicted, actual, whole), (n, _) in texts.items():
+        found = cells.places(predicted, actual, whole=whole)
         unplaced += n if found is None else 0
         for place in found or ():
             placed[place] += n

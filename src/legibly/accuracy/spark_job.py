@@ -25,12 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", required=True, help="s3://BUCKET/PREFIX, or a folder that every worker sees")
     parser.add_argument("--out", required=True, help="where the JSON report goes")
     parser.add_argument("--html", action="store_true", help="write the page beside it, as .html")
+    parser.add_argument("--whole", action="append", default=[], help="model whose texts are one label each")
     parser.add_argument("--master", help="Spark master, where spark-submit does not name it")
     parser.add_argument("--no-readings", action="store_true", help="count pairs alone: no response weights, no drift")
     options = parser.parse_args(arguments)
     try:
         spark = spark_engine.session(master=options.master, environ=os.environ)
-        found = run(spark, options.store, reads=not options.no_readings)
+        found = run(spark, options.store, reads=not options.no_readings, whole=options.whole)
         out = spark_engine.location(spark, options.out)
         if options.html:
             page = html.render(json.loads(found)).encode()
@@ -43,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(spark: SparkSession, store: str, *, reads: bool = True) -> bytes:
+def run(spark: SparkSession, store: str, *, reads: bool = True, whole: Sequence[str] = ()) -> bytes:
     """The encoded report of a store, `s3://…`, `file://…` or a folder."""
     base = spark_engine.location(spark, store)
     plan = plans.make(spark_engine.listing(spark, base), read=spark_engine.read(spark, base))
-    return report.encode(report.build(spark_engine.table(spark, plan, base=base, reads=reads)))
+    return report.encode(report.build(spark_engine.table(spark, plan, base=base, reads=reads), whole=whole))
 
 
 if __name__ == "__main__":

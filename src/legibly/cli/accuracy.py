@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from legibly.accuracy import cells, older, report, sources, words
+from legibly.accuracy import whole as wholes
 from legibly.cli import options
 from legibly.errors import Invalid, Unavailable
 
@@ -23,19 +24,22 @@ _NAMED_LINES = 20
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write one self-contained page.")
 @click.option("--memory", default="1500MB", show_default=True, help="Memory that DuckDB may use before it spills.")
 @click.option("--readings/--no-readings", default=True, help="Weigh labels by all readings, and look for drift.")
-def command(*, source: str | None, out: str | None, as_json: bool, html: Path | None, **how: Any) -> None:
+@click.option("--whole", multiple=True, metavar="MODEL", help="A model whose texts are one label each: 10 is a class.")
+def command(
+    *, source: str | None, out: str | None, as_json: bool, html: Path | None, whole: tuple[str, ...], **how: Any
+) -> None:
     """Turn pairs into accuracy: of the configured store, of SOURCE (a store's URL, a folder), or of a file of pairs.
 
     Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…" and JSON objects
     with predicted_class and actual_class.
     """
     found = sources.find(source or options.settings().store)
-    made = report.build(_table(found, **how))
+    made = report.build(_table(found, **how), whole={*whole, *wholes.models(options.settings())})
     encoded = report.encode(made)
     if out:
         _write(out, encoded)
     if html:
-        import legibly.accuracy.html as pages  # charts take half a second to load
+        import legibly.accuracy.html as pages
 
         html.write_text(pages.render(made), encoding="utf-8")
     if as_json:

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from legibly import keys, records
-from legibly.accuracy import indexed
+from legibly.accuracy import indexed, whole
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.index.port import Filter
@@ -184,9 +184,10 @@ def get_accuracy(request: Request) -> Response:
 
 def current_report(state: State, *, owner: str | None = None) -> reports.Report:
     """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
+    one = whole.models(state.settings)
     if owner is not None:
-        return indexed.report(state.index, owner=owner)
-    return state.reports.get(state.index.sequence(), lambda: indexed.report(state.index))
+        return indexed.report(state.index, owner=owner, whole=one)
+    return state.reports.get(state.index.sequence(), lambda: indexed.report(state.index, whole=one))
 
 
 def _check(image_id: str) -> None:

@@ -1,0 +1,127 @@
+"""What comes in when things go wrong: a correct report that counts what it skipped, or a named error; and its page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accuracy import cases
+from legibly import keys
+from legibly.accuracy import duckdb_engine, html, report, sources, words
+from legibly.errors import Invalid, NotFound
+
+pair = cases.pair
+
+
+def _report(base: Path, *files: list[Any]) -> report.Report:
+    """DuckDB's report of files of records or raw lines; it has to be the reference's, and its page has to be drawn."""
+    parts = [[line if isinstance(line, str) else json.dumps(line) for line in lines] for lines in files]
+    plan = cases.write_lines(base, parts)
+    found = report.build(duckdb_engine.table(plan, base=str(base), environ={}))
+    assert report.encode(found) == report.encode(report.build(cases.expected(parts)))
+    assert html.render(found).endswith("</html>\n")
+    assert "\n".join(words.lines(found))
+    return found
+
+
+def test_an_empty_source(tmp_path: Path) -> None:
+    """A folder of nothing, a file of nothing and an address of nothing are named errors; an empty store is a report."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.txt").write_text(" \n")
+    for source in ("empty", "empty.txt"):
+        with pytest.raises(Invalid, match="no pairs"):
+            sources.find(str(tmp_path / source))
+    with pytest.raises(NotFound, match="nothing here"):
+        sources.find(str(tmp_path / "nowhere"))
+    assert _report(tmp_path / "store")["estimate"]["basis"] == "none"
+
+
+def test_no_labels_at_all(tmp_path: Path) -> None:
+    """Readings without one label: nothing is said of accuracy, the readings are counted."""
+    reading = {"image": "a", "model": {"name": "d", "version": "1"}, "verdict": "read", "text": "7", "confidence": 0.9}
+    text = json.dumps({**reading, "at": "2026-11-22T10:00:00.000Z"})
+    cases.put(tmp_path, f"{keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
+    found = report.build(duckdb_engine.table(cases.planned(tmp_path), base=str(tmp_path), environ={}))
+    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["readings"]) == (0, None, 1)
+    assert words.headline(found).startswith("There are no true labels yet")
+    assert "no true labels yet" in html.render(found)
+
+
+def test_only_labels_that_were_taken_back(tmp_path: Path) -> None:
+    """They are no pairs, and are counted as what they are."""
+    found = _report(tmp_path, [pair(f"i{n}", "7", None) for n in range(9)])
+    assert (found["pairs"], found["taken_back"], found["classes"]) == (0, 9, [])
+
+
+def test_one_class_only(tmp_path: Path) -> None:
+    """All right: the value is 1 and the interval is not; nothing is divided by nothing."""
+    found = _report(tmp_path, [pair(f"i{n}", "7", "7") for n in range(50)])
+    assert found["confusion"]["counts"] == [[50]]
+    assert found["accuracy"]["value"] == 1.0
+    assert 0.9 < found["accuracy"]["low"] < 1.0
+    assert found["classes"][0]["f1"] == 1.0
+
+
+def test_unknown_classes(tmp_path: Path) -> None:
+    """Labels that no model knows are classes of their own, never found; markup in them stays text."""
+    odd = ["Ж", "<script>", "x" * 200, " ", "a,b", '"', "\u202e7"]
+    found = _report(tmp_path, [pair(f"i{n}", "7", label) for n, label in enumerate(odd)])
+    assert {row["label"] for row in found["classes"] if row["support"]} == set(odd)
+    assert all(row["recall"]["value"] == 0 for row in found["classes"] if row["support"])
+    assert "<script>" not in html.render(found)
+
+
+@pytest.mark.parametrize(
+    "confidence", ["NaN", "Infinity", "-Infinity", "-0.1", "1.0001", '"sure"', "null", "[]", "true"]
+)
+def test_confidence_that_is_none(tmp_path: Path, confidence: str) -> None:
+    """Such a pair counts for accuracy and not for calibration."""
+    line = json.dumps(pair("a", "7", "7", confidence=None)).replace('"confidence": null', f'"confidence": {confidence}')
+    found = _report(tmp_path, [line, pair("b", "7", "1", confidence=0.9)])
+    assert (found["pairs"], sum(row["n"] for row in found["calibration"]["bins"])) == (2, 1)
+
+
+def test_a_torn_last_line(tmp_path: Path) -> None:
+    """The lines before it count; it is counted as malformed, whatever was written of it."""
+    whole = json.dumps(pair("a", "7", "7"))
+    for length in range(1, len(whole), 7):
+        found = _report(tmp_path / str(length), [whole, json.dumps(pair("b", "7", "1"))[:length]])
+        assert (found["pairs"], found["skipped"]["malformed"]) == (1, 1)
+
+
+def test_mixed_schemas_of_older_records(tmp_path: Path) -> None:
+    """Fields that came later, went away or changed their type: the pair counts with what it has."""
+    bare = {"image": "a", "predicted": "7", "actual": "7"}
+    found = _report(
+        tmp_path,
+        [bare, {**bare, "image": "b", "model": "d@1", "writer": {"name": "x"}, "extra": [1, {"y": 2}]}],
+        [{"image": 5, "predicted": 7, "actual": 7, "confidence": "0.9", "labelled_at": "2026-11-22 10:00:00"}],
+        [{"predicted_class": 7, "actual_class": 7}],
+    )
+    assert (found["pairs"], found["accuracy"]["value"]) == (3, 1.0)
+    assert (found["skipped"], [row["day"] for row in found["by_day"]]) == (
+        {"malformed": 1, "no_image": 0, "no_prediction": 0},
+        ["2026-11-22"],
+    )
+
+
+def test_duplicate_ids(tmp_path: Path) -> None:
+    """The same pair in several files counts once; of two labels of one moment the same one counts everywhere."""
+    one = pair("a", "7", "7")
+    found = _report(tmp_path, [one, one], [one], [pair("a", "7", "1"), pair("a", "7", "9")])
+    assert (found["pairs"], found["confusion"]["labels"]) == (1, ["7", "9"])
+
+
+def test_clock_skew(tmp_path: Path) -> None:
+    """Labels from years to come and from before 1970 count; no day is made up for the latter."""
+    moments = ["3026-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-11-22T23:59:59.999-12:00"]
+    found = _report(tmp_path, [pair(f"i{n}", "7", "7", labelled_at=at) for n, at in enumerate(moments)])
+    assert (found["pairs"], [row["day"] for row in found["by_day"]]) == (4, ["2026-11-23"])
+
+
+def test_ten_thousand_classes(tmp_path: Path) -> None:
+    """All are in the table of classes; matrix and page hold the heaviest and stay readable."""
+    found = _report(tmp_path, [pair(f"i{n}", f"c{n % 9_000}", f"c{n}") for n in range(10_000)])
+    assert (len(found["classes"]), len(found["confusion"]["labels"])) == (10_000, 200)
+    assert len(html.render(found)) < 6_000_000
