@@ -41,6 +41,14 @@ def test_a_place_is_found_within_texts(
     assert place.holds(image(read, truth)) is held
 
 
+def test_a_whole_label_is_one_place() -> None:
+    """Of a model that takes whole pictures, `10` is one class and no 1."""
+    found = image("10", "17")
+    assert not Place("7", "0", whole={"digits"}).holds(found)
+    assert Place("17", "10", whole={"digits"}).holds(found)
+    assert Place("7", "0", whole={"others"}).holds(found)
+
+
 def test_no_place_is_none() -> None:
     """An address that names neither asks for all."""
     assert Place.of(None, "") is None

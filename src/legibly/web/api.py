@@ -105,7 +105,8 @@ def get_images(
         until=until,
         owner=caller_of(request).owner,
     )
-    index, place = state_of(request).index, downloads.Place.of(actual, predicted)
+    held = state_of(request)
+    index, place = held.index, downloads.Place.of(actual, predicted, whole=whole.models(held.settings))
     if place is None:
         images = index.page(wanted, limit=limit + 1, after=after)
     else:

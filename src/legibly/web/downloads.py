@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -40,27 +40,31 @@ _PAGE = 500
 class Place:
     """A digit within a text: what it truly is and what it was read as; "" is nothing there, None is whatever.
 
-    Digits are set side by side as the accuracy report does it, so that a cell of its table finds its own pictures.
+    Digits are set side by side as the accuracy report does it, so that a cell of its table finds its own pictures; the
+    texts of the models `whole` are one label each.
     """
 
     actual: str | None
     predicted: str | None
+    whole: Collection[str] = ()
 
     def holds(self, image: Image) -> bool:
         """Whether some digit of a labelled image is such a one."""
         if image.reading is None or image.label is None or image.label.text is None:
             return False
+        one = cells.is_whole(image.reading.model.name, self.whole)
         return any(
             self.actual in (None, actual) and self.predicted in (None, predicted)
-            for predicted, actual in cells.places(image.reading.text, image.label.text) or ()
+            for predicted, actual in cells.places(image.reading.text, image.label.text, whole=one) or ()
         )
 
     @classmethod
-    def of(cls, actual: str | None, predicted: str | None) -> "Place | None":
+    def of(cls, actual: str | None, predicted: str | None, *, whole: Collection[str] = ()) -> "Place | None":
         """The place that an address names, where `∅` stands for nothing; None where it names none."""
         if not actual and not predicted:
             return None
-        return cls(*(value.replace("∅", "") if value else None for value in (actual, predicted)))
+        true, said = (value.replace("∅", "") if value else None for value in (actual, predicted))
+        return cls(true, said, whole)
 
 
 def matching(index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None) -> Iterator[Image]:

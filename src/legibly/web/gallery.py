@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response, StreamingResponse
 
 from legibly import keys, records
+from legibly.accuracy import whole
 from legibly.index.port import Filter
 from legibly.records import Image
 from legibly.web import downloads
@@ -39,7 +40,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     def all_matching(request: Request, kind: downloads.Format) -> Response:
         """Everything that the filter in the address wants."""
         state, wanted = state_of(request), filter_of(request.query_params, caller_of(request))
-        place = downloads.Place.of(request.query_params.get("actual"), request.query_params.get("predicted"))
+        cell = (request.query_params.get(name) for name in ("actual", "predicted"))
+        place = downloads.Place.of(*cell, whole=whole.models(state.settings))
         found = downloads.matching(state.index, wanted, place=place)
         return _download(downloads.stream(found, kind, store=state.store), kind)
 
