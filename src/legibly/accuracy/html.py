@@ -30,6 +30,9 @@ summary{cursor:pointer;color:var(--accent);min-height:2.75rem;line-height:2.75re
 a{color:inherit}.bar{width:100%;max-width:36rem;height:3.2rem}.bar text{fill:var(--muted);font-size:12px}
 """
 
+# Whoever has no pointer scrolls a wide table with the keyboard.
+_SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
+
 
 def render(report: Report, *, title: str = "How right the answers are", base: str = "") -> str:
     """The whole page. `base` is the app's address, so that a cell of the matrix opens its pictures; empty: no links."""
@@ -103,7 +106,8 @@ def _matrix(report: Report, base: str) -> str:
     left = confusion["left_out"]["texts"] + confusion["left_out"]["places"]
     note = f'<p class="quiet">{left:,} labels that do not lie side by side are not in this table.</p>' if left else ""
     return (
-        f'<h2>What was taken for what</h2><div class="scroll"><table class="matrix"><caption>{caption}</caption>'
+        f"<h2>What was taken for what</h2>{_SCROLL.format('The matrix')}"
+        f'<table class="matrix"><caption>{caption}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
     )
 
@@ -208,9 +212,8 @@ def _table(
 
 def _plain(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{_esc(name)}</th>' for name in names)
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(_lines(rows))}</tbody></table></div>'
-    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_lines(rows))}</tbody></table>"
+    return f"{_SCROLL.format(_esc(', '.join(names)))}{table}</div>"
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
