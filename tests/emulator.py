@@ -69,12 +69,16 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed stack: its emulator, and the outputs of its template, and what the command said."""
+    """A deployed stack: its emulator, the outputs of its template, what the command said, and the code that it built.
+
+    The code is the function's zip and the servers' archive, kept from where they were uploaded to.
+    """
 
     emulator: Emulator
     outputs: dict[str, str]
     address: str
     told: str
+    code: tuple[Path, Path]
 
     @property
     def bucket(self) -> str:

@@ -9,7 +9,6 @@ import json
 import re
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -64,6 +63,12 @@ def status(deployment: Deployment) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def waiting(deployment: Deployment, queue: str) -> int:
+    """Messages that wait in a queue, as `status` shows it."""
+    [shown] = [one for one in status(deployment)["queues"] if one["name"] == queue]
+    return int(shown["waiting"])
+
+
 @pytest.fixture(scope="module")
 def web(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A web server with the environment that the template gives its instances, and a database of its own."""
@@ -104,7 +109,7 @@ def await_image(client: httpx.Client, name: str) -> dict[str, Any]:
 
 
 def test_deploy_prints_the_address_and_done_again_changes_nothing(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command prints an https address; with the same code once more, nothing is uploaded and nothing changes."""
     assert re.fullmatch(r"https://\w+\.cloudfront\.net", deployment.address)
@@ -114,7 +119,7 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
         monkeypatch.setenv(name, value)
     told: list[str] = []
     plan = Plan(parameters=SHORT)
-    deploy.deploy(plan, aws=Aws(), report=told.append, code=code(deployment, tmp_path))
+    deploy.deploy(plan, aws=Aws(), report=told.append, code=deployment.code)
     assert told == ["nothing had to change"]
 
 
@@ -236,10 +241,11 @@ def test_a_message_that_is_none_becomes_a_dead_letter_with_its_reason(deployment
 
 
 def test_a_web_server_that_was_away_catches_up(deployment: Deployment, web: Server) -> None:
-    """What is read while no web server runs is on the page of the next, and in an index that starts from nothing."""
+    """What is read while no web server runs waits, as `status` shows, and is on the page of the next, fresh or not."""
     web.stop()
     key = put(deployment, pictures.png(pictures.ZERO))
     services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
+    services.wait_for(lambda: waiting(deployment, "records"), what="the record in the queue")
     web.start()
     with httpx.Client(base_url=web.url, timeout=60) as client:
         before = await_image(client, key.rpartition("/")[2])
@@ -252,16 +258,6 @@ def test_a_web_server_that_was_away_catches_up(deployment: Deployment, web: Serv
             assert client.get(f"/api/images/{before['id']}").json()["reading"] == before["reading"]
     finally:
         fresh.stop()
-
-
-def code(deployment: Deployment, folder: Path) -> tuple[Path, Path]:
-    """What was uploaded as the function's and the servers' code."""
-    s3, bucket = deployment.client("s3"), deployment.bucket.replace("legibly-", "legibly-code-", 1)
-    for thing in s3.list_objects_v2(Bucket=bucket)["Contents"]:
-        (folder / thing["Key"].partition("/")[0]).write_bytes(
-            s3.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read()
-        )
-    return folder / "function", folder / "web"
 
 
 def hurried(deployment: Deployment) -> None:
@@ -277,10 +273,10 @@ def _function_role(deployment: Deployment) -> str:
 
 
 def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Destroyed, the stack and its code are gone and the bucket stays; deployed anew, it is the same bucket."""
-    before, built = len(records(deployment, keys.READINGS)), code(deployment, tmp_path)
+    before = len(records(deployment, keys.READINGS))
     deployment.emulator.legibly("cloud", "destroy", "--yes")
     buckets = {bucket["Name"] for bucket in deployment.client("s3").list_buckets()["Buckets"]}
     assert deployment.bucket in buckets
@@ -288,7 +284,7 @@ def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     assert deployment.emulator.legibly("cloud", "status", check=False).returncode == 1
     for name, value in deployment.emulator.environ.items():
         monkeypatch.setenv(name, value)
-    outputs = deploy.deploy(Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=built)
+    outputs = deploy.deploy(Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=deployment.code)
     assert outputs["BucketName"] == deployment.bucket
     assert len(records(deployment, keys.READINGS)) == before > 0
     key = put(deployment, pictures.png())

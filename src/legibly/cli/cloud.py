@@ -83,14 +83,13 @@ def synth(*, region: str | None, pictures: int, template: bool, as_json: bool, *
     lines = prices.estimate(size=plan.size, classifier=plan.classifier, pictures=pictures)
     if as_json:
         listed = [{"what": line.what, "dollars": round(line.dollars, 2), "idle": line.idle} for line in lines]
-        click.echo(json.dumps({"as_of": prices.AS_OF, "lines": listed, "total": round(prices.total(lines), 2)}))
+        told = {"as_of": prices.AS_OF, "caveat": prices.CAVEAT, "source": prices.SOURCE, "lines": listed}
+        click.echo(json.dumps({**told, "total": round(prices.total(lines), 2)}))
         return
     click.echo("What deploy will do:")
     for step in plan.steps():
         click.echo(f"  {step}")
-    click.echo(
-        f"\nUS dollars a month at {pictures:,} pictures (list prices of us-east-1, {prices.AS_OF}; no free tiers):"
-    )
+    click.echo(f"\nUS dollars a month at {pictures:,} pictures ({prices.CAVEAT}):")
     for line in lines:
         click.echo(f"  {line.dollars:>9.2f}  {line.what}{'  (also without any picture)' if line.idle else ''}")
     click.echo(f"  {prices.total(lines):>9.2f}  in all; {prices.total([x for x in lines if x.idle]):.2f} of it idle")
@@ -109,7 +108,8 @@ def deploy(*, region: str | None, with_wheels: bool, wait: bool, **options: Any)
     address = outputs.get("Address")
     password = deploying.make_admin(outputs, aws=aws) if address else None
     if password:
-        click.echo(f"Sign in as admin with the password {password} (it is not shown again).", err=True)
+        secret = outputs["AdminPassword"].rpartition(":secret:")[2]
+        click.echo(f"Sign in as admin with the password {password} (kept in the secret {secret}).", err=True)
     if address and wait and not deploying.await_answer(address, report=_report):
         remedy = f"Look into the log group /legibly/{plan.stack}/servers."
         raise errors.Unavailable("the web page does not answer yet.", where=address, remedy=remedy)
@@ -147,6 +147,8 @@ def _show(found: Any) -> None:
     click.echo(f"pictures of today that cannot be read: {len(found.failures)}")
     for failure in found.failures[-5:]:
         click.echo(f"  {failure.key}: {failure.error}")
+    for line in found.passed_over:
+        click.echo(f"  passed over: {line}")
     for line in found.newest_errors:
         click.echo(f"  log: {line}")
     if found.dead_letters:

@@ -1,5 +1,7 @@
 """Does what a plan says: package, upload, apply the template; and takes it all away again."""
 
+import contextlib
+import json
 import secrets
 import tempfile
 import time
@@ -56,13 +58,20 @@ def deploy(
 
 
 def make_admin(outputs: dict[str, str], *, aws: Aws) -> str | None:
-    """See to it that somebody can sign in: the password of a new `admin`, None where there is an administrator."""
+    """See to it that somebody can sign in: the password of a new `admin`, None where there was an administrator.
+
+    It is the one of the stack's secret, which a web server that comes first makes the same account with.
+    """
     book = Accounts(open_store(outputs["Store"], environ=aws.environ()))
     book.refresh()
     if book.has_admin():
         return None
-    password = secrets.token_urlsafe(12)
-    book.add("admin", role="admin", password=password)
+    secret = outputs["AdminPassword"]
+    with translated(secret):
+        text = aws.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    password = str(json.loads(text)["password"])
+    with contextlib.suppress(errors.Conflict):
+        book.add("admin", role="admin", password=password)
     return password
 
 
@@ -103,9 +112,9 @@ def _named(text: str, bucket: str) -> str:
 
 
 def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
-    """See to it that the bucket tells this stack's queues.
+    """See to it that the bucket tells this stack's queues, and lets this stack's pages put.
 
-    CloudFormation leaves a bucket that it takes over as it was, and that told the queues of a stack long gone.
+    CloudFormation leaves a bucket that it takes over as it was, with queues and pages of a stack long gone.
     """
     client, bucket = aws.client("s3"), outputs["BucketName"]
     wanted = {
@@ -135,10 +144,9 @@ def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
             Bucket=bucket, NotificationConfiguration={"QueueConfigurations": told}
         )
         if "Address" in outputs:
-            rule = {"AllowedOrigins": [outputs["Address"]], "AllowedMethods": ["PUT", "GET"], "AllowedHeaders": ["*"]}
-            client.put_bucket_cors(
-                Bucket=bucket, CORSConfiguration={"CORSRules": [{**rule, "ExposeHeaders": ["ETag"]}]}
-            )
+            rule = {"AllowedOrigins": [outputs["Address"]], "AllowedMethods": ["PUT"]}
+            rule["AllowedHeaders"] = ["content-type", "if-none-match"]
+            client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
 
 def _queue_arn(aws: Aws, url: str) -> str:

@@ -1,7 +1,7 @@
 """What a deployment costs a month, from a dated table of list prices.
 
-US dollars, us-east-1, on demand, without free tiers and taxes. They were written down from the price pages named below
-and are not fetched: other regions differ by up to a third, and prices change. An estimate is for orders of magnitude.
+US dollars, us-east-1, on demand, without free tiers and taxes. They were written down from memory and not checked
+against the price pages named below: other regions differ by up to a third, and prices change. For orders of magnitude.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 AS_OF = "2025-06"
+CAVEAT = f"list prices of us-east-1 as remembered of {AS_OF}, not checked since; no free tiers, no taxes"
 SOURCE = "aws.amazon.com/{lambda,s3,sqs,ec2,elasticloadbalancing,rds,cloudwatch,cloudfront}/pricing, us-east-1"
 
 Size = Literal["none", "small", "scale"]

@@ -12,6 +12,10 @@ from legibly.cloud.stack import Stack
 from legibly.events.s3_documents import REDRIVEN, Message, parse
 
 _MOST_LETTERS, _MOST_FAILURES = 50, 200
+_MOST_LINES, _SOME = 5, {"PaginationConfig": {"MaxItems": 2000}}
+# What log lines are found by, in CloudWatch's pattern language: by level, and by words where a log has no levels.
+_TROUBLE = ("WARN", "ERROR", '"Task timed out"', '"), try"')
+_PASSED_OVER = ('"was deleted before it was read"', '"was replaced since"')
 _LOOK_SECONDS = 20  # so long a dead letter stays hidden from the next look, unless we put it back first
 
 
@@ -37,7 +41,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `legibly cloud status` shows. Counts of failures are those of today (UTC)."""
+    """What `legibly cloud status` shows. Counts of failures are those of today (UTC).
+
+    `newest_errors` and `passed_over` (pictures deleted or replaced before their turn) are log lines of the last hour.
+    """
 
     stack: str
     region: str
@@ -51,6 +58,7 @@ class Status:
     failures: tuple[records.FailureRecord, ...]
     function_errors_last_hour: int
     newest_errors: tuple[str, ...] = field(default=())
+    passed_over: tuple[str, ...] = field(default=())
 
     @property
     def is_well(self) -> bool:
@@ -68,6 +76,7 @@ def status(name: str, *, aws: Aws) -> Status:
     stack = Stack(aws, name)
     outputs, described = stack.outputs(), stack.describe() or {}
     failures = tuple(_failures(aws, outputs["BucketName"], records.now()))
+    trouble, passed_over = (tuple(_logged(aws, outputs["FunctionLogGroup"], what)) for what in (_TROUBLE, _PASSED_OVER))
     return Status(
         stack=name,
         region=aws.region,
@@ -80,7 +89,8 @@ def status(name: str, *, aws: Aws) -> Status:
         dead_letters=tuple(_dead_letters(aws, outputs, failures)),
         failures=failures,
         function_errors_last_hour=_errors_last_hour(aws, outputs["FunctionName"]),
-        newest_errors=tuple(_newest_errors(aws, outputs["FunctionLogGroup"])),
+        newest_errors=tuple(line for line in trouble if line not in passed_over)[-_MOST_LINES:],
+        passed_over=passed_over[-_MOST_LINES:],
     )
 
 
@@ -141,18 +151,20 @@ def _errors_last_hour(aws: Aws, function: str) -> int:
         return int(_metric(aws, "AWS/Lambda", "Errors", "FunctionName", function, "Sum", minutes=60) or 0)
 
 
-def _newest_errors(aws: Aws, group: str) -> Iterator[str]:
-    """The last few warnings and errors of the function, newest last."""
+def _logged(aws: Aws, group: str, patterns: Sequence[str]) -> Iterator[str]:
+    """Lines of the function's log in this hour that fit one of the patterns, newest last."""
     since = int((records.now() - timedelta(hours=1)).timestamp() * 1000)
+    found: set[tuple[int, str]] = set()
     try:
         with translated(group):
-            events = aws.client("logs").filter_log_events(
-                logGroupName=group, startTime=since, filterPattern='?WARN ?ERROR ?"Task timed out" ?"cannot be read"'
-            )["events"]
+            pages = aws.client("logs").get_paginator("filter_log_events")
+            for pattern in patterns:
+                for page in pages.paginate(logGroupName=group, startTime=since, filterPattern=pattern, **_SOME):
+                    found |= {(event["timestamp"], event["message"]) for event in page["events"]}
     except errors.NotFound:
         return
-    for event in events[-5:]:
-        yield _message_of(event["message"])
+    for _, line in sorted(found):
+        yield _message_of(line)
 
 
 def _message_of(line: str) -> str:

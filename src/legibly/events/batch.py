@@ -93,14 +93,14 @@ class BatchReader:
             stat, data = self._store.fetch(task.key)
             image = keys.image_id(task.key, stat.modified_at)
             if not _is_current(task.event, stat.etag):
-                _log.info("%s was replaced since; its own event follows", task.key)
+                _log.warning("%s was replaced since; its own event follows", task.key)
                 return None
             if self._has_reading(task.message, image, task.event.at):
                 _log.info("%s was read by an earlier delivery", task.key)
                 return None
             return self._record(image, task.key, data)
         except errors.NotFound:
-            _log.info("%s was deleted before it was read", task.key)
+            _log.warning("%s was deleted before it was read", task.key)
         except _PASSING as error:
             self._again(task, image, str(error), outcome)
         except errors.LegiblyError as error:
