@@ -2,7 +2,7 @@
 
     python benchmarks/review.py [--images 100000] [--presses 300] [--people 1]
 
-Fills an index with synthetic readings, as `web_pages.py` does, and a folder store with a picture for each of them;
+Fills an index with synthetic readings, as `web_pages.py` does, which take turns with ten pictures in a folder store;
 starts the program and Chromium, and judges one picture after the other with the Enter key. Measured in the page: from
 the event's own time stamp to the frame that has the next picture, decoded. Once at the pace of a quick person
 (a key every 150 ms) and once with each key pressed as soon as the picture is there. Prints milliseconds.
@@ -16,17 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import web_pages
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
-from legibly import accounts, store, wiring
-from legibly.index.port import Filter
-from legibly.index.sql import open_index
-from legibly.settings import Settings
+from legibly import accounts, store
 
 PASSWORD = "four unrelated words"
 WARM_UP = 5
@@ -46,27 +42,15 @@ addEventListener("keydown", (event) => {
 """
 
 
-def draw(folder: Path) -> list[Path]:
-    """Ten pictures of a 7."""
-    found = []
-    for n in range(10):
+def draw(objects: Path) -> list[str]:
+    """Ten pictures of a 7 in a folder store; their keys."""
+    found = [f"images/{n}.png" for n in range(10)]
+    (objects / "images").mkdir(parents=True)
+    for n, key in enumerate(found):
         picture = Image.new("L", (280, 280), 255)
         ImageDraw.Draw(picture).line([(70 + n, 60), (205, 60 + n), (120, 235)], fill=20, width=22, joint="curve")
-        found.append(folder / f"{n}.png")
-        picture.save(found[-1])
+        picture.save(objects / key)
     return found
-
-
-def place(database: str, objects: Path, pictures: list[Path]) -> None:
-    """Give every image of the index a picture in the folder store."""
-    index, after = open_index(database), None
-    while page := index.page(Filter(), limit=500, after=after):
-        after = page[-1].id
-        for n, image in enumerate(page):
-            path = objects / image.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(pictures[n % 10], path)
-    index.close()
 
 
 def press(page: Page, count: int, *, pace_seconds: float) -> list[float]:
@@ -97,9 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database, url = f"sqlite:///{folder}/index.db", f"file://{folder}/objects"
-        web_pages.MODEL = wiring.reader(Settings()).model
-        web_pages.fill(database, given.images)
-        place(database, folder / "objects", draw(folder))
+        web_pages.fill(database, given.images, pictures=draw(folder / "objects"))
         accounts.Accounts(store.open_store(url, environ={})).add("rita", role="reviewer", password=PASSWORD)
         environ = {**os.environ, "LEGIBLY_STORE": url, "LEGIBLY_DATABASE": database, "LEGIBLY_ACCOUNTS": "on"}
         environ |= {"LEGIBLY_REVIEW_PEOPLE": str(given.people), "LEGIBLY_SWEEP_SECONDS": "0"}
@@ -115,12 +97,7 @@ def main() -> None:
 
 def judge(server: str, given: argparse.Namespace) -> None:
     """Sign in, and press keys."""
-    while True:
-        try:
-            urllib.request.urlopen(f"{server}/readyz", timeout=2).close()
-            break
-        except OSError:
-            time.sleep(0.2)
+    web_pages.wait_for(f"{server}/readyz")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
