@@ -21,8 +21,9 @@ class LegiblyError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
+        what = self.what if self.what.endswith((".", "?", "!")) else f"{self.what}."
         advice = f" {self.remedy}" if self.remedy else ""
-        return f"{place}{self.what}{advice}"
+        return f"{place}{what}{advice}"
 
 
 class Invalid(LegiblyError):
