@@ -24,13 +24,21 @@ from legibly.accuracy import metrics
 from legibly.packs import pack, registry
 from legibly.vision import reading
 
-STRESS = ("plain", "shadow", "blur", "tilt", "rules", "squares", "low light", "jpeg", "small", "touching", "rows")
-DIGIT_LIKE = {2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 20}  # of Omniglot's Early Aramaic, as train.py has it
+STRESS = (
+    "plain", "shadow", "blur", "tilt", "rules", "squares", "low light", "jpeg", "small", "touching", "rows", "slant",
+)  # fmt: skip
+DIGIT_LIKE = {  # of Omniglot's alphabets, as train.py has it
+    "Early_Aramaic": {2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 20},
+    "Balinese": {5, 14},
+}
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--data", type=Path, required=True)
 parser.add_argument("--pack", default="digits")
 parser.add_argument("--only", nargs="*", default=None, help="names, or beginnings of names, of tests")
 parser.add_argument("--each", type=int, default=100, help="stress pictures a kind")
+parser.add_argument(
+    "--seed", type=int, default=7, help="of the stress pictures; another one makes development pictures"
+)
 parser.add_argument(
     "--shrink", action="store_true", help="no ink is found: grey, dark on light inverted, shrunk to 28 × 28"
 )
@@ -73,19 +81,19 @@ def photos(several: bool) -> Iterator[tuple[bytes, str]]:
 
 def stress(kind: str) -> Iterator[tuple[bytes, str]]:
     glyphs, labels = synthesis.held_out(args.data)
-    rng = np.random.default_rng([7, synthesis.KINDS.index(kind)])
+    rng = np.random.default_rng([args.seed, [*synthesis.KINDS, *synthesis.UNTRAINED].index(kind)])
     for data, truth in synthesis.pages(rng, args.each, glyphs, labels, kind=kind):
         yield data, truth.text
 
 
-def aramaic(like: bool) -> Iterator[tuple[bytes, str]]:
+def script(alphabet: str, like: bool) -> Iterator[tuple[bytes, str]]:
     """Handwritten letters of a script left out of training; `like` picks those that a person may take for digits."""
     with zipfile.ZipFile(args.data / "rejects/omniglot_small1.zip") as archive:
         for name in sorted(archive.namelist()):
             parts = name.split("/")
-            if not name.endswith(".png") or parts[1] != "Early_Aramaic":
+            if not name.endswith(".png") or parts[1] != alphabet:
                 continue
-            if (int(parts[2].removeprefix("character")) in DIGIT_LIKE) == like:
+            if (int(parts[2].removeprefix("character")) in DIGIT_LIKE[alphabet]) == like:
                 yield png(np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"))), ""
 
 
@@ -169,7 +177,9 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
 
 tests = {"mnist test": mnist(), "usps test": usps(), "photos single": photos(False), "photos several": photos(True)}
 tests |= {f"stress {kind}": stress(kind) for kind in STRESS}
-others = {"letters unseen script": aramaic(False), "letters like digits": aramaic(True), "printed J": printed("J")}
+others = {"letters unseen script": script("Early_Aramaic", False), "letters like digits": script("Early_Aramaic", True)}
+others |= {"printed J": printed("J")}
+others |= {"validation Balinese": script("Balinese", False), "validation printed H": printed("H")}
 if args.only is not None:
     tests = {name: rows for name, rows in tests.items() if any(name.startswith(one) for one in args.only)}
     others = {name: rows for name, rows in others.items() if any(name.startswith(one) for one in args.only)}

@@ -30,6 +30,8 @@ KINDS = (
     "inverted", "crop", "colour", "thin", "touching", "rows", "frame",
 )  # fmt: skip
 """What is hard about a picture. `wild` mixes all of it."""
+UNTRAINED = ("slant",)
+"""More of it, no part of `wild`: rows that climb or fall steeply, their digits upright."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
     also = {one for one in ("shadow", "blur", "rules", "tilt", "colour", "frame") if mix and rng.random() < 0.12} | {
         kind
     }
-    several = kind in ("rows", "touching", "frame") or rng.random() < 0.55
+    several = kind in ("rows", "touching", "frame", "slant") or rng.random() < 0.55
     height = (
         100 / rng.uniform(1.8, 3)
         if kind == "small" and not several
@@ -254,7 +256,9 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
     lines = int(rng.integers(2, 6)) if kind == "rows" else int(rng.integers(1, 3)) if several and kind != "small" else 1
     count = int(rng.integers(2, 8)) if several else 1
     count = min(count, 4) if kind == "small" else count
+    lines = 1 if kind == "slant" else lines
     slope = rng.uniform(-0.12, 0.12) if "tilt" in also and lines > 1 else rng.normal(0, 0.015)
+    slope = rng.uniform(0.2, 0.5) * rng.choice([-1, 1]) if kind == "slant" else slope
     scene = write(
         rng, glyphs, labels, lines=lines, count=count, height=height, slope=slope, own=1.0 if kind == "thin" else own,
         touching=0.5 if kind == "touching" else 0.0, loose=several and kind != "touching",
@@ -440,7 +444,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--each", type=int, default=100, help="pictures a kind")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--kinds", nargs="*", default=[*KINDS, *UNTRAINED])
     args = parser.parse_args()
     glyphs, labels = held_out(args.data)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -448,7 +452,7 @@ def main() -> None:
         table = csv.writer(file)
         table.writerow(["file", "label", "kind", "source"])
         for kind in args.kinds:
-            rng = np.random.default_rng([args.seed, KINDS.index(kind)])
+            rng = np.random.default_rng([args.seed, [*KINDS, *UNTRAINED].index(kind)])
             for number, (data, truth) in enumerate(pages(rng, args.each, glyphs, labels, kind=kind)):
                 name = (
                     f"{kind.replace(' ', '_')}_{number:04d}.{'png' if data[:4] == bytes.fromhex('89504e47') else 'jpg'}"

@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import pictures
 from legibly import errors, records
@@ -184,13 +184,33 @@ def test_explanations_are_pictures_and_sentences(reader: Reader) -> None:
 
 
 def test_a_clear_digit_is_more_legible_than_another_one_would_be(reader: Reader) -> None:
-    """Legibility is near 1 for what was drawn, near 0 for what was not; measured as read where that is asked for."""
+    """Legibility is near 1 for what was drawn, near 0 for what was not; thoroughly told as read if asked for."""
     data = pictures.png(SEVEN)
     assert reader.legibility(data, 0) > 0.8
     assert reader.legibility(data, 0, intended="8") < 0.1
-    measuring = Reader(reader.pack, legible=True)
-    (item,) = measuring.read(data).reading.items
+    (item,) = Reader(reader.pack, thorough=True).read(data).reading.items
     assert item.legibility == pytest.approx(reader.legibility(data, 0), abs=1e-5)
+
+
+def test_every_digit_read_tells_its_legibility(reader: Reader) -> None:
+    """Readings carry a value near that of the thorough measure; what is no digit has none."""
+    (item,) = reader.read(pictures.png(SEVEN)).reading.items
+    assert item.legibility == pytest.approx(reader.legibility(pictures.png(SEVEN), 0), abs=0.03)
+    sign = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(sign).text((140, 140), "@", fill=0, font=ImageFont.load_default(size=200), anchor="mm")
+    reading = reader.read(pictures.encoded(sign)).reading
+    assert reading.verdict == "not_a_digit"
+    assert [one.legibility for one in reading.items] == [None] * len(reading.items)
+
+
+def test_ink_that_reads_as_a_digit_only_in_part_is_not_read(reader: Reader) -> None:
+    """An H is no 1 for its uprights, nor for the paper between them."""
+    for size, width in ((280, 30), (280, 90), (28, 5), (28, 9)):
+        image = Image.new("L", (size, size), 0)
+        low, high = size // 8, size - size // 8
+        for line in ((low, 0, low, size), (high, 0, high, size), (low, size // 2, high, size // 2)):
+            ImageDraw.Draw(image).line(line, fill=255, width=width)
+        assert reader.read(pictures.encoded(image)).reading.verdict != "read"
 
 
 def test_photos_of_a_test_set_stay_read(reader: Reader, data: Path) -> None:

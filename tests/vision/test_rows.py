@@ -35,6 +35,22 @@ def test_rows_may_climb_and_fall() -> None:
         assert places(rows.rows(pieces, 40)) == [[32 * x for x in range(8)]] * 3
 
 
+def test_a_steep_or_bent_row_is_one() -> None:
+    """A row goes on where a step leads up or down by less than a digit; two digits are enough."""
+    for fall in (-0.55, -0.4, 0.4, 0.55):
+        for count in (2, 4, 6):
+            pieces = [piece(32 * x, 400 + fall * 32 * x) for x in range(count)]
+            assert places(rows.rows(pieces, 40)) == [[32 * x for x in range(count)]]
+    bent = [piece(32 * x, 400 + 1.5 * x**2) for x in range(9)]
+    assert places(rows.rows(bent, 40)) == [[32 * x for x in range(9)]]
+
+
+def test_a_row_that_starts_where_another_ends_is_another() -> None:
+    """What stands more than a digit lower to the right is the next row, however it is indented."""
+    pieces = [piece(0, 0), piece(30, 0), piece(70, 65), piece(100, 65)]
+    assert places(rows.rows(pieces, 40)) == [[0, 30], [70, 100]]
+
+
 def test_a_five_and_its_bar_are_in_one_row() -> None:
     """A small piece belongs to the nearest row."""
     pieces = [piece(0, 0), piece(40, 8, height=32), piece(45, 0, 20, 4), piece(0, 80), piece(40, 80)]
@@ -61,6 +77,26 @@ def test_two_touching_loops_are_cut_between_them() -> None:
     slices = seams.cut(whole, 60)
     assert any(abs(one.box[2] - 60) <= 6 for one in slices)
     assert glyphs.merge(slices).area >= 0.98 * whole.area
+
+
+def test_a_cut_through_more_ink_touches_more() -> None:
+    """Contact counts the pixels along a cut, none across a gap."""
+    assert seams.contact(piece(0, 0, 10, 40), piece(10, 0, 10, 40)) == 40
+    assert seams.contact(piece(0, 0, 10, 40), piece(10, 30, 10, 40)) == 10
+    assert seams.contact(piece(0, 0, 10, 40), piece(11, 0, 10, 40)) == 0
+
+
+def test_a_piece_that_the_network_calls_no_digit_is_doubtful_in_slices() -> None:
+    """One good slice of a rejected piece, its rest left out, convinces less than two good slices do."""
+    one, other = piece(0, 0), piece(20, 0)
+    found = {}
+    for score in (-0.05, -9.0):
+        whole = lattice.Hypothesis(0, 2, glyphs.merge([one, other]), 0.0, score=-9.0, uncut=True)
+        row = lattice.Row([one, other], 40, [whole, lattice.Hypothesis(0, 1, one, 0.0, score=-0.05)])
+        row.hypotheses.append(lattice.Hypothesis(1, 2, other, 0.0, score=score))
+        found[score] = lattice.best(row, 800).probability
+    assert found[-0.05] > 0.95
+    assert found[-9.0] < 0.5
 
 
 def test_the_likeliest_way_through_a_row_wins() -> None:

@@ -16,6 +16,8 @@ Judge = Callable[[Floats], tuple[Floats, Floats]]
 
 POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
+EITHER = 0.7
+"""From this doubt on, and for a picture that reads only in the unlikelier polarity, no reading is sure."""
 TURN_FROM = 3
 """A page is turned by quarters only if it holds at least so many digits: a 6 alone may be a 9 alone."""
 GLANCE_PIXELS, GLANCE_HEIGHT = 19_600, 36
@@ -44,7 +46,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything found, row by row; `certainty` is the probability that it was cut right; `height` is a digit's."""
+    """Everything found, row by row.
+
+    `certainty` is the probability that it was seen and cut right; `height` is a digit's.
+    """
 
     rows: tuple[tuple[Found, ...], ...]
     certainty: float
@@ -93,11 +98,13 @@ def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
     page = _page(ink, judge, least=least)
     if 0 < page.height < least:
         return page
+    if ink.doubt > EITHER:
+        page = replace(page, certainty=0.5 * page.certainty)
     if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
         other = _page(paper.find_ink(pixels, light=not ink.light), judge)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
-            page, ink = other, replace(ink, light=not ink.light)
+            page, ink = replace(other, certainty=0.5 * other.certainty), replace(ink, light=not ink.light)
     if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, judge)
     return page
@@ -113,7 +120,7 @@ def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
                 tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
                 for row in other.rows
             ]
-            page = Page(tuple(back), other.certainty * 0.9, other.height)
+            page = Page(tuple(back), 0.994 * other.certainty, other.height)
     return page
 
 

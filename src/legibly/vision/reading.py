@@ -41,14 +41,14 @@ class Explanation:
 class Reader:
     """Reads pictures with one model pack; safe to share between threads.
 
-    With `legible`, each item's legibility is measured as it is read, at some 16 runs of the network an item.
+    Each item's legibility is told by three runs of the network, with `thorough` by all the changes of `legibility`.
     """
 
-    def __init__(self, pack: packs.Pack, *, max_pixels: int = 50_000_000, legible: bool = False) -> None:
+    def __init__(self, pack: packs.Pack, *, max_pixels: int = 50_000_000, thorough: bool = False) -> None:
         self.pack = pack
         self.model = pack.model
         self.max_pixels = max_pixels
-        self.legible = legible
+        self.thorough = thorough
 
     def read(self, data: bytes) -> Result:
         """Read one picture. Raises NotAnImage and Unusable as `decode.decode` does."""
@@ -59,7 +59,7 @@ class Reader:
         clock.stop("find")
         size = (picture.facts.width, picture.facts.height)
         reading = self._tell(seen, scale=picture.scale, size=size, milliseconds=clock.milliseconds)
-        if self.legible and reading.items:
+        if reading.text and self.pack.card.layout == "ink":
             reading = self._with_legibility(reading, seen)
             clock.stop("legibility")
         return Result(picture.facts, reading)
@@ -160,11 +160,17 @@ class Reader:
         probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
         return legibility.measure(probabilities, digitness, np.array(intended))
 
+    def _quick_legibilities(self, items: list[page.Found], intended: list[int]) -> Floats:
+        """Much the same in a fifth of the time, for the class that each item was read as."""
+        crops = legibility.turned(np.stack([one.crop for one in items]))
+        probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
+        turned = legibility.measure(probabilities, digitness, np.array(intended))
+        return np.asarray((np.array([one.confidence for one in items]) + 2.0 * turned) / 3.0, np.float32)
+
     def _with_legibility(self, reading: records.Reading, seen: page.Page) -> records.Reading:
-        if self.pack.card.layout == "whole":
-            return reading
         found = [one for row in telling.kept(seen, self.pack.card) for one in row]
-        values = self._legibilities(found, [int(one.probabilities.argmax()) for one in found])
+        meant = [int(one.probabilities.argmax()) for one in found]
+        values = (self._legibilities if self.thorough else self._quick_legibilities)(found, meant)
         items = [
             dataclasses.replace(item, legibility=round(float(value), 6))
             for item, value in zip(reading.items, values, strict=True)

@@ -8,7 +8,9 @@ import numpy as np
 from legibly.vision import glyphs
 
 STEEPEST = 0.45
-"""Rows climb or fall by no more than this, in height over width."""
+"""Rows climb or fall by no more than this, in height over width, where several are to be told apart."""
+WIDEST_STEP, HIGHEST_STEP = 1.5, 0.7
+"""From one digit of a row to the next there is no wider gap, and no higher step, in digit heights."""
 
 
 def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
@@ -50,20 +52,45 @@ def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piec
     if not pieces:
         return []
     fall = slope(pieces, height)
-    level = [piece.middle[1] - fall * piece.middle[0] for piece in pieces]
-    full = [index for index, piece in enumerate(pieces) if piece.height > 0.5 * height]
-    full = full or list(range(len(pieces)))
-    groups: list[list[int]] = []
-    for index in sorted(full, key=lambda one: level[one]):
-        if groups and level[index] - float(np.median([level[one] for one in groups[-1]])) < 0.62 * height:
-            groups[-1].append(index)
+
+    def level(piece: glyphs.Piece) -> float:
+        return piece.middle[1] - fall * piece.middle[0]
+
+    full = [piece for piece in pieces if piece.height > 0.5 * height] or list(pieces)
+    groups: list[list[glyphs.Piece]] = []
+    for piece in sorted(full, key=level):
+        if groups and level(piece) - float(np.median([level(one) for one in groups[-1]])) < 0.62 * height:
+            groups[-1].append(piece)
         else:
-            groups.append([index])
-    middles = [float(np.median([level[one] for one in group])) for group in groups]
-    for index in set(range(len(pieces))) - set(full):
-        nearest = int(np.argmin([abs(level[index] - middle) for middle in middles]))
-        groups[nearest].append(index)
-    return [sorted((pieces[one] for one in group), key=lambda piece: piece.middle[0]) for group in groups]
+            groups.append([piece])
+    groups = _joined(groups, height)
+    groups.sort(key=lambda group: float(np.median([level(one) for one in group])))
+    middles = np.array([np.median([level(one) for one in group]) for group in groups])
+    known = {id(piece) for piece in full}
+    for piece in pieces:
+        if id(piece) not in known:
+            groups[int(np.abs(middles - level(piece)).argmin())].append(piece)
+    return [sorted(group, key=lambda piece: piece.middle[0]) for group in groups]
+
+
+def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[glyphs.Piece]]:
+    """One row of those groups that go on where another one ends: it is steeper than the rest, or bent."""
+    rows: list[list[glyphs.Piece]] = []
+    ends: list[glyphs.Piece] = []
+    for group in sorted(groups, key=lambda group: min(piece.box[0] for piece in group)):
+        first = min(group, key=lambda piece: piece.box[0])
+        last = max(group, key=lambda piece: piece.box[2])
+        for index, end in enumerate(ends):
+            gap = first.box[0] - end.box[2]
+            drop = abs(first.middle[1] - end.middle[1])
+            if -0.1 * height < gap < WIDEST_STEP * height and drop < HIGHEST_STEP * height + 0.3 * max(gap, 0):
+                rows[index] += group
+                ends[index] = last
+                break
+        else:
+            rows.append(list(group))
+            ends.append(last)
+    return rows
 
 
 def text(labels: Sequence[Sequence[str]], boxes: Sequence[Sequence[glyphs.Box]], height: float) -> str:

@@ -31,6 +31,18 @@ def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
     return slices or [piece]
 
 
+def contact(one: glyphs.Piece, other: glyphs.Piece) -> int:
+    """How many pixels of `one` touch `other`, the next slice: how much ink the cut between them crosses."""
+    left, right = min(one.box[0], other.box[0]), max(one.box[2], other.box[2])
+    top, bottom = min(one.box[1], other.box[1]), max(one.box[3], other.box[3])
+    near = np.zeros((bottom - top + 2, right - left + 2), np.bool_)
+    x, y = other.box[0] - left + 1, other.box[1] - top + 1
+    for across, down in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        near[y + down : y + down + other.height, x + across : x + across + other.width] |= other.mask
+    x, y = one.box[0] - left + 1, one.box[1] - top + 1
+    return int(np.count_nonzero(near[y : y + one.height, x : x + one.width] & one.mask))
+
+
 def _trim(piece: glyphs.Piece, part: glyphs.Mask) -> glyphs.Piece | None:
     rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
     if not len(rows):

@@ -8,8 +8,6 @@ from legibly import records
 from legibly.packs import card as cards
 from legibly.vision import page, rows
 
-CUT_WEIGHT = 0.06
-"""How much the doubt of the cuts counts: most ways to cut a page differ in nothing read. Fitted on synthesis."""
 DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
 
@@ -28,7 +26,19 @@ def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
 
 
 def _like_a_digit(one: page.Found, height: float) -> bool:
-    return one.digitness >= DOUBTFUL and 0.6 * height < one.box[3] - one.box[1] < 1.6 * height
+    return one.digitness >= DOUBTFUL and _high(one, height)
+
+
+def _high(one: page.Found, height: float) -> bool:
+    """Whether an item is as high as the digits of its page."""
+    return 0.6 * height < one.box[3] - one.box[1] < 1.6 * height
+
+
+def _told(seen: page.Page, lines: list[list[page.Found]]) -> float:
+    """The share that the text tells of what is there and as high as a digit: what was left out may belong to it."""
+    count = sum(map(len, lines))
+    told = {id(one) for row in lines for one in row}
+    return count / (count + sum(id(one) not in told and _high(one, seen.height) for one in seen.found))
 
 
 def reading(
@@ -55,8 +65,8 @@ def reading(
     else:
         labels = [[item.label for item in row] for row in items]
         text = rows.text(labels, [[one.box for one in row] for row in lines], seen.height)
-        # Each item has to be right, and the page cut right.
-        confidence = float(np.prod([item.confidence for item in flat])) * float(seen.certainty**CUT_WEIGHT)
+        # Each item has to be right, the page seen and cut right, and nothing left out that belongs to the text.
+        confidence = float(np.prod([item.confidence for item in flat])) * seen.certainty * _told(seen, lines)
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
     return records.Reading(
         verdict=verdict,
