@@ -5,7 +5,7 @@ import importlib.resources
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,20 +164,26 @@ def _where_some_repeat(
     with _told():
         connection.register("found", {"h": repeats.find(connection, relation, rows=rows)})
     images = ["SELECT image FROM deleted", "VALUES (NULL), ('')", *(f"SELECT image FROM ({part})" for part in fresh)]  # noqa: S608
-    _keep_again(connection, relation, images, hashes="SELECT h FROM found")
+    _keep_again(connection, relation, images, kinds=kinds, hashes="SELECT h FROM found")
     yield from _taken_back(_pairs_sql(connection, settled=[_select(kinds, "again", named=False)]))
     yield from _pairs_sql(connection, fresh=[*fresh, _select(kinds, "again")])
 
 
 def _keep_again(
-    connection: duckdb.DuckDBPyConnection, relation: str, images: Sequence[str], *, hashes: str | None = None
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    images: Sequence[str],
+    *,
+    kinds: Collection[str] = canonical.COLUMNS,
+    hashes: str | None = None,
 ) -> None:
     """Provide again: the rows of some images, and of whatever shares a hash with them."""
     every = [f"SELECT {repeats.HASH} FROM ({part}) AS t(image)" for part in images]  # noqa: S608  (queries of ours)
     every += [hashes] if hashes else []
     run(connection, f"CREATE TEMP TABLE several AS SELECT DISTINCT * FROM ({' UNION ALL '.join(every)}) AS t(h)")  # noqa: S608
+    columns = ", ".join(name for name in canonical.COLUMNS if name in kinds)
     among = f"{repeats.HASH} IN (SELECT h FROM several)"  # noqa: S608
-    run(connection, f"CREATE TEMP TABLE again AS SELECT * FROM {relation} WHERE {among}")  # noqa: S608
+    run(connection, f"CREATE TEMP TABLE again AS SELECT {columns} FROM {relation} WHERE {among}")  # noqa: S608
 
 
 def _taken_back(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
