@@ -112,3 +112,29 @@ def test_duckdb_and_a_cluster_agree_over_one_bucket(
         assert done.returncode == 0, done.stderr.decode()[-3000:]
         found.append(done.stdout)
     assert found == [_expected(), _expected()]
+
+
+@pytest.mark.service("spark")
+@pytest.mark.service("seaweedfs")
+@pytest.mark.timeout(400)
+def test_spark_compacts_a_bucket(bucket: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    """`legibly compact --engine spark` over a bucket: one Parquet file a day, flawed lines kept, the same report."""
+    cluster.need_spark()
+    jars = ":".join(str(jar) for jar in cluster.s3a_jars())
+    url, access = bucket
+    store = _fill(url, access, settle=False)
+    options = f"--driver-class-path {jars} pyspark-shell"
+    environ = {**os.environ, **access, "PYTHONPATH": SRC, "PYSPARK_SUBMIT_ARGS": options, "SPARK_LOCAL_IP": "127.0.0.1"}
+    command = [sys.executable, "-m", "legibly", "compact", "--store", url, "--engine", "spark", "--master", "local[2]"]
+    done = subprocess.run(
+        [*command, "--grace", "0", "--json"], env=environ, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    counts = json.loads(done.stdout)
+    assert (counts["pairs_read"], counts["pairs_written"], counts["files_written"]) == (390, 300, 2)
+    left = sorted(stat.key.rpartition("/")[2] for stat in store.list(keys.PAIRS))
+    assert (left[0], len(left), left[1].endswith(".parquet")) == ("0.jsonl", 3, True)
+    found = sources.find(url, environ=access)
+    assert found.plan
+    assert len(found.plan.settled) == 2
+    assert report.encode(report.build(duckdb_engine.table(found.plan, base=found.base, environ=access))) == _expected()
