@@ -39,9 +39,10 @@ package: .venv/dev ## Build the wheel, and the accuracy job for spark-submit
 	$(BIN)/python -c "import pathlib; from legibly.cloud import package; package.job(pathlib.Path('dist'))"
 
 lock: .venv/dev   ## Pin exact versions anew, without addresses
-	for set in base dev services; do \
+	for set in services dev base; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \
-	    $$(test $$set = base || echo --extra $$set) pyproject.toml -o locks/$$set.txt || exit 1; \
+	    $$(test $$set = base || echo --extra $$set) $$(test $$set = services || echo -c locks/services.txt) \
+	    pyproject.toml -o locks/$$set.txt || exit 1; \
 	done
 
 system:           ## Install what test-all needs beside Python (Debian, Ubuntu)

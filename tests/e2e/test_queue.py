@@ -171,7 +171,7 @@ def test_the_pictures_of_a_folder_are_sent(server: Server, desktop: Page, tmp_pa
 def test_a_slow_line_carries_all(server: Server, desktop: Page) -> None:
     """At 30 kilobytes a second the page tells how far it is, and goes on being of use."""
     noise = random.Random(3).randbytes(40_000)
-    big = [{**file, "buffer": file["buffer"] + noise} for file in files(5)]
+    big: list[Any] = [{**file, "buffer": file["buffer"] + noise} for file in files(5)]
     desktop.goto(server.url)
     line = {"offline": False, "latency": 50, "downloadThroughput": 200_000, "uploadThroughput": 30_000}
     session = desktop.context.new_cdp_session(desktop)
