@@ -38,9 +38,9 @@ def store(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Sto
     return open_store(settings.store, environ=environ)
 
 
-def index(settings: Settings) -> SqlIndex:
-    """The index."""
-    return open_index(settings.database)
+def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
+    """The index; with `renew`, tables of another version make way for empty ones."""
+    return open_index(settings.database, renew=renew)
 
 
 def reader(settings: Settings) -> Reader:

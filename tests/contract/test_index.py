@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from legibly import keys
 from legibly.accuracy import indexed, reference
@@ -20,9 +21,14 @@ from legibly.records import Image, Label, LabelRecord, LabelSource, Model, Pair,
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlIndex]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a database is."""
+    return f"sqlite:///{tmp_path}/index.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def index(url: str) -> Iterator[SqlIndex]:
     """An empty index."""
-    url = f"sqlite:///{tmp_path}/index.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
     opened = open_index(url)
     opened.clear()
     yield opened
@@ -58,6 +64,21 @@ def test_an_image_goes_through_its_states(index: SqlIndex) -> None:
     label = Label("0", now(), source="asked", by="Bob")
     assert index.label(one.id, label).label == label
     assert index.get(one.id) == replace(one.with_reading(record), label=label)
+
+
+def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: SqlIndex) -> None:
+    """They are never read as if they fitted: an error names the remedy, and what it names gives empty tables."""
+    index.add([image()])
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE counters SET value = 1 WHERE name = 'schema'"))
+    engine.dispose()
+    with pytest.raises(Invalid, match="version 1.*legibly reindex"):
+        open_index(url)
+    renewed = open_index(url, renew=True)
+    assert (renewed.sequence(), renewed.counts()) == (0, {})
+    assert renewed.add([image()]) == 1
+    renewed.close()
 
 
 def test_adding_again_changes_nothing(index: SqlIndex) -> None:

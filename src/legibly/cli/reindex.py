@@ -24,7 +24,7 @@ def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
         if not as_json:
             click.echo(f"{count:>9,} {what}", err=True)
 
-    index = wiring.index(settings)
+    index = wiring.index(settings, renew=True)
     if if_empty and index.sequence():
         click.echo("the database is not empty: nothing was done", err=True)
         return

@@ -336,9 +336,10 @@ def _batches(values: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def open_index(url: str) -> SqlIndex:
+def open_index(url: str, *, renew: bool = False) -> SqlIndex:
     """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are missing.
 
+    With `renew`, tables of another version make way for empty ones: the object store has all that they held.
     Raises Invalid for other URLs, a missing driver and the tables of another version; Unavailable where nobody answers.
     """
     engine = database.engine(url)
@@ -347,12 +348,20 @@ def open_index(url: str) -> SqlIndex:
     with database.errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7302)"))  # two servers may start at once
+        if renew and sa.inspect(connection).has_table(counters.name) and _version(connection) != schema.VERSION:
+            schema.METADATA.drop_all(connection)
         schema.METADATA.create_all(connection)
         _insert_new(
             connection, counters, [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}]
         )
-        version = connection.execute(sa.select(counters.c.value).where(counters.c.name == "schema")).scalar_one()
+        version = _version(connection)
     if version != schema.VERSION:
-        remedy = "Give an empty database and run `legibly reindex`: everything in it comes from the object store."
+        index.close()
+        remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
         raise Invalid(f"its tables are of version {version}, not {schema.VERSION}.", where=where, remedy=remedy)
     return index
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the tables that are there."""
+    return connection.execute(sa.select(counters.c.value).where(counters.c.name == "schema")).scalar()
