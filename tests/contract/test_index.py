@@ -73,7 +73,7 @@ def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: Sql
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE counters SET value = 1 WHERE name = 'schema'"))
     engine.dispose()
-    with pytest.raises(Invalid, match="version 1.*legibly reindex"):
+    with pytest.raises(Invalid, match=r"version 1.*legibly reindex"):
         open_index(url)
     renewed = open_index(url, renew=True)
     assert (renewed.sequence(), renewed.counts()) == (0, {})
