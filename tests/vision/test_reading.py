@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import pictures
 from legibly import errors, records
+from legibly.vision import page
 from legibly.vision.reading import Reader
 
 VERDICTS = get_args(records.Verdict)
@@ -145,6 +146,23 @@ def test_degenerate_sizes_get_a_reading(reader: Reader, size: tuple[int, int]) -
     rng = np.random.default_rng(1)
     for pixels in (np.zeros(size, np.uint8), rng.integers(0, 255, size, np.uint8)):
         assert reader.read(pictures.encoded(Image.fromarray(pixels))).reading.verdict in VERDICTS
+
+
+@pytest.mark.parametrize(("share", "grain"), [(0.05, 2), (0.05, 3), (0.1, 3), (0.35, 1)])
+def test_speckles_cost_little_and_are_no_digits(reader: Reader, share: float, grain: int) -> None:
+    """Texture of some hundred specks is neither cut nor joined at length, and never called read."""
+    specks = np.random.default_rng(1).random((205 // grain, 294 // grain)) < share
+    pixels = np.kron(np.where(specks, 0, 255), np.ones((grain, grain))).astype(np.uint8)
+    asked = 0
+
+    def judge(crops: page.Floats) -> tuple[page.Floats, page.Floats]:
+        nonlocal asked
+        asked += len(crops)
+        return reader.pack.judge(reader.pack.logits(crops[:, None]))
+
+    page.see(pixels, judge)
+    assert asked < 2_500
+    assert reader.read(pictures.encoded(Image.fromarray(pixels))).reading.verdict in ("unsure", "not_a_digit")
 
 
 def test_inputs_are_what_the_network_saw(reader: Reader) -> None:

@@ -85,17 +85,16 @@ def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
 def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
     """The cost of the cheapest path from the top row to each pixel, and the step it came by (−1, 0 or 1)."""
     rows, columns = cost.shape
-    total = np.empty_like(cost)
-    back = np.zeros((rows, columns), np.int8)
-    total[0] = cost[0]
+    total = np.full((rows, columns + 2), np.inf, np.float32)
+    total[0, 1:-1] = cost[0]
+    turn = np.float32(0.41) * cost + np.float32(0.03)  # a diagonal step is longer, so it costs more
     for row in range(1, rows):
-        before = np.pad(total[row - 1], 1, constant_values=np.inf)
-        # A diagonal step is longer, so it costs more.
-        step = 0.41 * cost[row] + 0.03
-        options = np.stack([before[1:-1], before[:-2] + step, before[2:] + step])
-        choice = options.argmin(axis=0)
-        total[row] = np.take_along_axis(options, choice[None], axis=0)[0] + cost[row]
-        back[row] = np.array([0, -1, 1], np.int8)[choice]
+        straight, left, right = total[row - 1, 1:-1], total[row - 1, :-2], total[row - 1, 2:]
+        total[row, 1:-1] = np.minimum(straight, np.minimum(left, right) + turn[row]) + cost[row]
+    straight, left, right = total[:-1, 1:-1], total[:-1, :-2] + turn[1:], total[:-1, 2:] + turn[1:]
+    back = np.zeros((rows, columns), np.int8)
+    back[1:] = np.where(straight <= np.minimum(left, right), 0, np.where(left <= right, -1, 1))
+    total = total[:, 1:-1]
     return total, back
 
 
