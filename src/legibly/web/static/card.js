@@ -13,11 +13,10 @@ export function answer(image) {
   return text === "" || (verdict !== "read" && verdict !== "unsure") ? "✕" : text;
 }
 
-/** Confidence in words: how many of such answers are wrong. */
+/** Confidence in words: how many of such answers are wrong. Of a thousand, for no test has shown more exactly. */
 export function sureness(confidence) {
-  const wrong = 1 - confidence;
-  const base = wrong < 0.0005 ? 100000 : wrong < 0.005 ? 10000 : 1000;
-  const count = Math.max(1, Math.round(wrong * base));
+  const base = 1000;
+  const count = Math.max(1, Math.round((1 - confidence) * base));
   return say(count === 1 ? "sureness_one" : "sureness", { percent: percent(confidence), base: number(base), count: number(count) });
 }
 
