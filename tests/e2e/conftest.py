@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -48,6 +49,13 @@ def serving(folder: Path, *, port: int | None = None, **environ: str) -> Iterato
     with services.running(command, log=folder / "serve.log", env=env, cwd=folder):
         services.wait_for(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5), what="legibly serve", seconds=90)
         yield Server(url, folder)
+
+
+def add_person(folder: Path, name: str, *, role: str, password: str) -> None:
+    """An account in the store that `serving` serves from `folder`."""
+    command = [sys.executable, "-m", "legibly", "users", "--store", f"file://{folder}/objects"]
+    add = [*command, "add", name, "--role", role, "--password-stdin"]
+    subprocess.run(add, input=password, text=True, check=True, timeout=60, cwd=folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Signing in, one's account and the people page in a real browser; axe-core's rules over them."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 import services
-from e2e.conftest import AXE, Server, context_of, serving
+from e2e.conftest import AXE, Server, add_person, context_of, serving
 from e2e.test_accessibility import violations
 from e2e.writing import answers, write
 
@@ -21,9 +19,7 @@ PASSWORD = "four unrelated words"
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with accounts, that ada looks after."""
     folder = tmp_path_factory.mktemp("guarded")
-    command = [sys.executable, "-m", "legibly", "users", "--store", f"file://{folder}/objects"]
-    add = [*command, "add", "ada", "--role", "admin", "--password-stdin"]
-    subprocess.run(add, input=PASSWORD, text=True, check=True, timeout=60, cwd=folder)
+    add_person(folder, "ada", role="admin", password=PASSWORD)
     with serving(folder, LEGIBLY_ACCOUNTS="on") as server:
         yield server
 

@@ -1,16 +1,14 @@
 """Class mode in a real browser: a teacher opens a class, pupils join and write; axe-core over every page."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.conftest import AXE, Faults, Server, context_of, serving
+from e2e.conftest import AXE, Faults, Server, add_person, context_of, serving
 from e2e.test_accessibility import violations
-from e2e.writing import DIGITS, write
+from e2e.writing import practise
 
 pytestmark = pytest.mark.service("chromium")
 PASSWORD = "four unrelated words"
@@ -21,9 +19,7 @@ NAME = "3b, a class whose name is long enough to need a second line"
 def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server where tess teaches."""
     folder = tmp_path_factory.mktemp("school")
-    command = [sys.executable, "-m", "legibly", "users", "--store", f"file://{folder}/objects"]
-    add = [*command, "add", "tess", "--role", "reviewer", "--password-stdin"]
-    subprocess.run(add, input=PASSWORD, text=True, check=True, timeout=60, cwd=folder)
+    add_person(folder, "tess", role="reviewer", password=PASSWORD)
     with serving(folder, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD) as server:
         yield server
 
@@ -38,13 +34,7 @@ def faults_of(page: Page) -> list[str]:
 def writes(page: Page, count: int) -> None:
     """Practise: write what is asked for, of the digits that this test can write."""
     for done in range(1, count + 1):
-        asked = page.locator("#ask").get_attribute("data-wanted") or ""
-        while asked not in DIGITS:
-            page.keyboard.press("s")
-            asked = page.locator("#ask").get_attribute("data-wanted") or ""
-        write(page, asked)
-        page.keyboard.press("Enter")
-        expect(page.locator("#results li")).to_have_count(done)
+        practise(page, count=done)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Server, call
-from e2e.writing import DIGITS, write
+from e2e.writing import practise, write
 
 pytestmark = pytest.mark.service("chromium")
 
@@ -15,13 +15,7 @@ def test_practice_asks_answers_at_once_and_makes_the_report(server: Server, page
     expect(page.locator("main")).to_contain_text("Nothing was written yet")
     page.get_by_role("link", name="Practise").click()
     for count in range(1, 7):
-        asked = page.locator("#ask").get_attribute("data-wanted") or ""
-        while asked not in DIGITS:
-            page.keyboard.press("s")
-            asked = page.locator("#ask").get_attribute("data-wanted") or ""
-        write(page, asked)
-        page.keyboard.press("Enter")
-        expect(page.locator("#results li")).to_have_count(count)
+        asked = practise(page, count=count)
         expect(page.locator("#results li").first).to_contain_text(asked)
     images = call(server, "/api/images")["images"]
     assert {image["label"]["source"] for image in images} == {"at_upload"}

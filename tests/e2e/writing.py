@@ -31,6 +31,18 @@ def write(page: Page, digit: str, *, left: float = 0.0, scale: float = 1.0) -> N
         page.mouse.up()
 
 
+def practise(page: Page, *, count: int) -> str:
+    """Write what practice asks for, of the digits that are here, as its answer number `count`; what that was."""
+    asked = page.locator("#ask").get_attribute("data-wanted") or ""
+    while asked not in DIGITS:
+        page.keyboard.press("s")
+        asked = page.locator("#ask").get_attribute("data-wanted") or ""
+    write(page, asked)
+    page.keyboard.press("Enter")
+    expect(page.locator("#results li")).to_have_count(count)
+    return asked
+
+
 def answers(page: Page, text: str) -> None:
     """The card shows this answer."""
     expect(page.locator("#card [data-answer]")).to_have_attribute("data-answer", text)

@@ -1,5 +1,6 @@
 """`legibly models compare`, `promote`, `rollback` and `history`: changing the model on evidence, and back."""
 
+import functools
 import getpass
 import json
 import sys
@@ -16,18 +17,13 @@ from legibly.promotion import history as histories
 from legibly.vision.reading import Reader
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-_MARGIN = click.option(
-    "--margin",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=comparison.MARGIN,
-    show_default=True,
-    help="Share of pictures that a candidate may read worse at most.",
+_SHARE = functools.partial(click.option, type=click.FloatRange(0, 1, min_open=True, max_open=True), show_default=True)
+_MARGIN = _SHARE(
+    "--margin", default=comparison.MARGIN, help="Share of pictures that a candidate may read worse at most."
 )
-_COVERAGE = click.option(
+_COVERAGE = _SHARE(
     "--coverage-margin",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=comparison.COVERAGE_MARGIN,
-    show_default=True,
     help="Share of pictures that a candidate may leave to people more.",
 )
 _SINCE = click.option(
