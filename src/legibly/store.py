@@ -143,6 +143,11 @@ def folder_of(url: str) -> Path:
     return Path(unquote(url.removeprefix("file://"))).absolute()
 
 
+def packs_folder(url: str) -> Path | None:
+    """Where packs lie that were added by `legibly models add`: beside the objects of a folder store, else None."""
+    return folder_of(url).parent / "packs" if url.startswith("file://") else None
+
+
 def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     options: dict[str, Any] = {"region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}

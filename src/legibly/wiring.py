@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -22,7 +21,7 @@ from legibly.packs.opening import open_model
 from legibly.pipeline import Service
 from legibly.records import Image
 from legibly.settings import Settings
-from legibly.store import Store, folder_of, open_store
+from legibly.store import Store, open_store, packs_folder
 from legibly.vision.reading import Reader
 from legibly.web.app import create_app
 from legibly.web.live import Hub
@@ -45,12 +44,7 @@ def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
 
 def reader(settings: Settings) -> Reader:
     """The reader with the model of the settings: a pack, or a remote one."""
-    return Reader(open_model(settings.model, added=packs_folder(settings)), max_pixels=settings.max_pixels)
-
-
-def packs_folder(settings: Settings) -> Path | None:
-    """Where packs lie that were added by `legibly models add`: beside the objects of a folder store."""
-    return folder_of(settings.store).parent / "packs" if settings.store.startswith("file://") else None
+    return Reader(open_model(settings.model, added=packs_folder(settings.store)), max_pixels=settings.max_pixels)
 
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:

@@ -14,9 +14,8 @@ def models(settings: Settings) -> frozenset[str]:
 
     A pack whose card cannot be read answers nothing, and is passed over.
     """
-    beside = stores.folder_of(settings.store).parent / "packs" if settings.store.startswith("file://") else None
     found = set()
-    for entry in registry.entries(added=beside):
+    for entry in registry.entries(added=stores.packs_folder(settings.store)):
         with contextlib.suppress(Invalid):
             card = cards.read_card(entry.folder)
             found |= {card.name} if card.layout == "whole" else set()

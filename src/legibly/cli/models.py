@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from legibly import errors, settings, wiring
+from legibly import errors, settings
 from legibly.cli import options, promotion
 from legibly.packs import card as cards
 from legibly.packs import pack as packs
 from legibly.packs import registry
+from legibly.store import packs_folder
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
@@ -113,7 +114,7 @@ def use(*, model: str, as_json: bool) -> None:
 
 
 def _added() -> Path | None:
-    return wiring.packs_folder(options.settings())
+    return packs_folder(options.settings().store)
 
 
 def _needed_folder() -> Path:

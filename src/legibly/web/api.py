@@ -106,7 +106,7 @@ def get_images(
         owner=caller_of(request).owner,
     )
     held = state_of(request)
-    index, place = held.index, downloads.Place.of(actual, predicted, whole=whole.models(held.settings))
+    index, place = held.index, downloads.Place.of(actual, predicted, whole=lambda: whole.models(held.settings))
     if place is None:
         images = index.page(wanted, limit=limit + 1, after=after)
     else:
@@ -185,10 +185,11 @@ def get_accuracy(request: Request) -> Response:
 
 def current_report(state: State, *, owner: str | None = None) -> reports.Report:
     """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
-    one = whole.models(state.settings)
-    if owner is not None:
-        return indexed.report(state.index, owner=owner, whole=one)
-    return state.reports.get(state.index.sequence(), lambda: indexed.report(state.index, whole=one))
+
+    def compute() -> reports.Report:
+        return indexed.report(state.index, owner=owner, whole=whole.models(state.settings))
+
+    return compute() if owner is not None else state.reports.get(state.index.sequence(), compute)
 
 
 def _check(image_id: str) -> None:

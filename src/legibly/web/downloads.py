@@ -59,12 +59,14 @@ class Place:
         )
 
     @classmethod
-    def of(cls, actual: str | None, predicted: str | None, *, whole: Collection[str] = ()) -> "Place | None":
-        """The place that an address names, where `∅` stands for nothing; None where it names none."""
+    def of(
+        cls, actual: str | None, predicted: str | None, *, whole: Callable[[], Collection[str]] = tuple
+    ) -> "Place | None":
+        """The place that an address names, where `∅` stands for nothing; None, and `whole` not asked, for none."""
         if not actual and not predicted:
             return None
         true, said = (value.replace("∅", "") if value else None for value in (actual, predicted))
-        return cls(true, said, whole)
+        return cls(true, said, whole())
 
 
 def matching(index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None) -> Iterator[Image]:

@@ -41,7 +41,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         """Everything that the filter in the address wants."""
         state, wanted = state_of(request), filter_of(request.query_params, caller_of(request))
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
-        place = downloads.Place.of(*cell, whole=whole.models(state.settings))
+        place = downloads.Place.of(*cell, whole=lambda: whole.models(state.settings))
         found = downloads.matching(state.index, wanted, place=place)
         return _download(downloads.stream(found, kind, store=state.store), kind)
 
