@@ -92,7 +92,10 @@ def test_results_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
-    """With the database file deleted, `legibly reindex` brings back every image, reading, failure, label and pair."""
+    """With the database file deleted, `legibly reindex` brings back every image, reading, failure, label and pair.
+
+    Lines that are no records are named and passed over.
+    """
     with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         ids = []
         for number, stroke in enumerate([pictures.SEVEN, pictures.ZERO, pictures.ONE]):
@@ -111,8 +114,13 @@ def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
         server.stop()
         for path in (tmp_path / "legibly-data").glob("index.db*"):
             path.unlink()
-        counts = json.loads(_reindex(tmp_path))
-        assert counts == {"images": 5, "readings": 4, "labels": 3, "pairs": 5}
+        for kind in ("uploads", "readings", "failures", "labels", "pairs"):
+            torn = server.objects / "records" / kind / "date=2026-11-22" / "torn.jsonl"
+            torn.parent.mkdir(parents=True, exist_ok=True)
+            torn.write_text('[1]\n\n{"image":"half')
+        done = _reindex(tmp_path)
+        assert json.loads(done.stdout) == {"images": 5, "readings": 4, "labels": 3, "pairs": 5, "skipped": 10}
+        assert "records/pairs/date=2026-11-22/torn.jsonl:3: this line is no record" in done.stderr
         server.start()
         assert (everything(client), client.get("/api/accuracy").json()) == before
 
@@ -124,9 +132,9 @@ def _until_there_are(client: httpx.Client, count: int) -> None:
         time.sleep(0.1)
 
 
-def _reindex(folder: Path) -> str:
+def _reindex(folder: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "legibly", "reindex", "--json"]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
 
 
 def test_two_processes_share_the_work(tmp_path: Path) -> None:

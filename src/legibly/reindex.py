@@ -2,10 +2,11 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from legibly import keys
 from legibly.errors import NotFound
@@ -14,24 +15,34 @@ from legibly.pipeline import found, is_picture
 from legibly.records import FailureRecord, Image, LabelRecord, Pair, ReadingRecord, UploadRecord
 from legibly.store import Store
 
+T = TypeVar("T")
 _AT_ONCE = 16
 _BATCH = 1000
 
 
-def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] = lambda _what, _count: None) -> int:
-    """Empty the index and fill it again; returns the number of images. `progress` is told each kind and count."""
+def reindex(
+    store: Store,
+    index: Index,
+    *,
+    progress: Callable[[str, int], None] = lambda _what, _count: None,
+    skipped: Callable[[str], None] = lambda _where: None,
+) -> int:
+    """Empty the index and fill it again; returns the number of images.
+
+    `progress` is told each kind and count, `skipped` the object and number of each line that is no record.
+    """
+    read = partial(_records, store, skipped=skipped)
     deleted = {keys.last(stat.key).partition(".")[0] for stat in store.list(keys.DELETIONS)}
-    images = _images(store, deleted)
+    images = _images(store, {record.image: record for record in read(keys.UPLOADS, UploadRecord.from_json)}, deleted)
     progress("images", len(images))
     readings = []
-    for line in _lines(store, keys.READINGS):
-        record = ReadingRecord.from_json(line)
+    for record in read(keys.READINGS, ReadingRecord.from_json):
         _take_reading(images, record)
         readings.append(replace(record, reading=replace(record.reading, items=(), milliseconds={})))
     progress("readings", sum(image.reading is not None for image in images.values()))
-    for line in _lines(store, keys.FAILURES):
-        _take_failure(images, FailureRecord.from_json(line))
-    labels = _take_labels(images, map(LabelRecord.from_json, _lines(store, keys.LABELS)))
+    for failure in read(keys.FAILURES, FailureRecord.from_json):
+        _take_failure(images, failure)
+    labels = _take_labels(images, read(keys.LABELS, LabelRecord.from_json))
     progress("labels", sum(image.label is not None for image in images.values()))
     index.clear()
     for batch in _batches(images[image_id] for image_id in sorted(images)):
@@ -40,7 +51,7 @@ def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] 
         index.remove(image_id)
     index.add_labels(labels)  # of most images there is one, which came with the image
     index.add_readings(readings)
-    pairs = [Pair.from_json(line) for line in _lines(store, keys.PAIRS)]
+    pairs = list(read(keys.PAIRS, Pair.from_json))
     if any(stat.key.endswith(".parquet") for stat in store.list(keys.PAIRS)):
         from legibly.accuracy import compact  # DuckDB, where `legibly compact` has been at work
 
@@ -51,8 +62,7 @@ def reindex(store: Store, index: Index, *, progress: Callable[[str, int], None] 
     return len(images)
 
 
-def _images(store: Store, deleted: set[str]) -> dict[str, Image]:
-    uploads = {record["image"]: UploadRecord.from_json(record) for record in _lines(store, keys.UPLOADS)}
+def _images(store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str]) -> dict[str, Image]:
     images = {}
     for stat in store.list(keys.IMAGES):
         if is_picture(stat):
@@ -86,13 +96,29 @@ def _take_labels(images: dict[str, Image], records: Iterable[LabelRecord]) -> li
     return [record for several in given.values() if len(several) > 1 for record in several]
 
 
-def _lines(store: Store, prefix: str) -> Iterator[dict[str, Any]]:
-    """Every JSON line of every object under `prefix`."""
+def _records(
+    store: Store, prefix: str, make: Callable[[Mapping[str, Any]], T], *, skipped: Callable[[str], None]
+) -> Iterator[T]:
+    """What every JSON line of every object under `prefix` says; one that was torn, or is something else, is told."""
+    for where, line in _lines(store, prefix):
+        try:
+            record = make(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            skipped(where)
+        else:
+            yield record
+
+
+def _lines(store: Store, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Every line of every JSON object under `prefix`, with its key and number."""
     listed = [stat.key for stat in store.list(prefix) if stat.key.endswith((".json", ".jsonl"))]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for start in range(0, len(listed), _BATCH):
-            for content in pool.map(lambda key: _content(store, key), listed[start : start + _BATCH]):
-                yield from (json.loads(line) for line in content.splitlines() if line.strip())
+            part = listed[start : start + _BATCH]
+            for key, content in zip(part, pool.map(lambda key: _content(store, key), part), strict=True):
+                for number, line in enumerate(content.splitlines(), start=1):
+                    if line.strip():
+                        yield f"{key}:{number}", line
 
 
 def _content(store: Store, key: str) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from accuracy import cases
 from legibly import keys, records
 from legibly import store as stores
-from legibly.accuracy import bundles, compact, duckdb_engine, plan, report
+from legibly.accuracy import bundles, compact, duckdb_engine, plan, repeats, report
 from legibly.accuracy.done import Done
 from legibly.errors import Conflict
 
@@ -73,6 +73,7 @@ def test_any_pairs_report_the_same_before_and_after(
     so_far: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundles, "FEWEST", fewest)
+        patch.setattr(repeats, "A_SLICE", 3)
         base = Path(folder)
         for number, lines in enumerate(parts):
             gone = sorted(deleted) if number else []
@@ -120,6 +121,24 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
     before = _bytes(tmp_path)
     done = _run(_open(tmp_path))
     assert (done.pairs_read, done.pairs_written, len(cases.planned(tmp_path).settled)) == (60, 50, 3)
+    assert _bytes(tmp_path) == before
+
+
+def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
+    """Reports take the counts that the run left, so they open no settled file; without them they count anew."""
+    cases.write_lines(tmp_path, [_lines(0, 50, day=20), _lines(50, 60, day=21)])
+    _run(_open(tmp_path))
+    cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/new.jsonl", "\n".join(_lines(0, 10, said="2")).encode())
+    _run(_open(tmp_path))
+    found, before = cases.planned(tmp_path), _bytes(tmp_path)
+    counts = list(tmp_path.rglob("counts-*"))
+    assert [path.relative_to(tmp_path).as_posix() for path in counts] == [found.counts]
+    kept = counts[0].read_bytes()
+    counts[0].unlink()
+    assert _bytes(tmp_path) == before
+    counts[0].write_bytes(kept)
+    for key in found.settled:
+        (tmp_path / key).write_bytes(b"not looked at")
     assert _bytes(tmp_path) == before
 
 

@@ -195,29 +195,45 @@ def test_a_file_that_is_no_parquet_is_a_named_error(engine: Engine, tmp_path: Pa
 @pytest.mark.parametrize("kinds", [2, 1 << 32])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    parquet=st.lists(cases.records, max_size=25), settled=st.booleans(), parts=st.lists(cases.lines, max_size=2),
-    deleted=cases.deletions,
+    parquet=st.lists(cases.records, max_size=25), files=st.integers(1, 6), settled=st.booleans(),
+    parts=st.lists(cases.lines, max_size=2), deleted=cases.deletions,
 )  # fmt: skip
 def test_much_parquet_is_counted_without_names_first(
-    kinds: int, parquet: list[dict[str, Any]], settled: bool, parts: list[list[str]], deleted: set[str]
+    kinds: int, parquet: list[dict[str, Any]], files: int, settled: bool, parts: list[list[str]], deleted: set[str]
 ) -> None:
     """Nameless, deleted, repeated rows, lines beside them, hashes that collide: the short way gives the reference."""
     if settled:  # settled pairs are whole, and one an image and model
-        whole = [row for row in map(reference.row_of_json, parquet) if not row.flaw]
+        whole = [row for row in map(reference.row_of_json, parquet) if row.predicted is not None]
         parquet = [_record(row) for row in {(row.image, row.model): row for row in whole}.values()]
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         base = Path(name)
         patch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
         patch.setattr(repeats, "AT_ONCE", 7)
+        patch.setattr(repeats, "A_SLICE", 3)
         patch.setattr(repeats, "HASH", f"CAST(hash(CAST(image AS VARCHAR)) % {kinds} AS UINTEGER)")
         rows = [json.dumps(row) for row in parquet]
         found = cases.write_lines(base, parts, deleted=sorted(deleted))
-        if rows:
-            key = f"{keys.PAIRS}date=2026-11-22/many.parquet"
-            _write_parquet(base / key, rows, settled=settled)
-            found = replace(found, settled=(key,)) if settled else replace(found, parquet=(key,))
+        shares = {f"{keys.PAIRS}date=2026-11-22/{number}.parquet": rows[number::files] for number in range(files)}
+        for key, share in shares.items():
+            _write_parquet(base / key, share, settled=settled)
+        found = replace(found, settled=tuple(shares)) if settled else replace(found, parquet=tuple(shares))
         counted = _duckdb(found, base)
     assert counted == cases.expected([rows, *parts], deleted=sorted(deleted))
+
+
+def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(tmp_path: Path) -> None:
+    """Whole numbers here, floating ones there, none elsewhere: much is counted as little is."""
+    folder = tmp_path / keys.PAIRS / "date=2026-11-22"
+    folder.mkdir(parents=True)
+    rest = "'1' AS predicted, '1' AS actual, 'm@1' AS model, 'asked' AS source"
+    for name, columns in (("a", f"i AS image, {rest}"), ("b", f"i / 2 AS image, {rest}"), ("c", rest)):
+        duckdb.sql(f"SELECT {columns} FROM range(8) AS t(i)").write_parquet(str(folder / f"{name}.parquet"))
+    found = cases.planned(tmp_path)
+    little = _duckdb(found, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
+        assert _duckdb(found, tmp_path) == little
+    assert (sum(cell.n for cell in little.cells), little.skipped["no_image"]) == (12, 8)
 
 
 def _record(row: reference.Row) -> dict[str, Any]:

@@ -48,14 +48,19 @@ def _fill(url: str, environ: dict[str, str], *, settle: bool) -> stores.Store:
 
 
 @pytest.mark.service("seaweedfs")
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("settle", [False, True])
-def test_duckdb_reads_a_bucket(bucket: tuple[str, dict[str, str]], settle: bool) -> None:
-    """JSON lines and, once compacted, Parquet in one bucket: the reference's report, byte for byte."""
+def test_duckdb_reads_a_bucket(
+    bucket: tuple[str, dict[str, str]], settle: bool, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON lines and, once compacted, Parquet in one bucket, few or many: the reference's report, byte for byte."""
     url, environ = bucket
-    _fill(f"{url}-{settle}", environ, settle=settle)
-    found = sources.find(f"{url}-{settle}", environ=environ)
+    _fill(f"{url}-{settle}-{large}", environ, settle=settle)
+    if large:
+        monkeypatch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
+    found = sources.find(f"{url}-{settle}-{large}", environ=environ)
     assert found.plan
-    assert bool(found.plan.settled) == settle
+    assert (bool(found.plan.settled), bool(found.plan.counts)) == (settle, settle)
     assert report.encode(report.build(duckdb_engine.table(found.plan, base=found.base, environ=environ))) == _expected()
 
 

@@ -38,7 +38,7 @@ def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:
     """Those of some objects that hold a line which is no pair."""
     for key, content in _fetched(store, keys):
         lines = content.decode("utf-8", errors="replace").split("\n")
-        if any(row.flaw for row in reference.rows_of_lines(lines)):
+        if any(row.predicted is None for row in reference.rows_of_lines(lines)):
             yield key
 
 

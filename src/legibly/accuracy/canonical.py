@@ -20,6 +20,7 @@ MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
 MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
 TEXT = dict.fromkeys((*COLUMNS, "writer"), "text")
+SETTLED = TEXT | {"confidence": "number", "labelled_at": "time"}
 TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in TEXT) + "}"
 READING_COLUMNS = (
     "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR', 'text': 'VARCHAR', "
@@ -32,35 +33,42 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str 
     """A query for `relation` in the columns of pairs.sql, and `extra` ones.
 
     `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
-    the columns is a line that is no JSON object. Not `named`: images are not looked at, so that they need not be read.
+    the columns is a line that is no JSON object.
     """
-    if not named:
-        kinds = {name: kind for name, kind in kinds.items() if name != "image"}
-    there = [name for name in COLUMNS if name in kinds]
-    empty = " AND ".join(f"{name} IS NULL" for name in there) or "TRUE"
-    image, predicted = _text("image", kinds), _text("predicted", kinds)
-    # Without names, whoever has none is put right by others.
-    empty = empty if named else "FALSE"
-    nameless = f"WHEN {image} IS NULL OR {image} = '' THEN 'no_image'" if named else ""
-    return f"""SELECT CASE WHEN {predicted} IS NOT NULL THEN nullif({image}, '') END AS image,
-      coalesce(nullif({_text("model", kinds)}, ''), 'unknown') AS model,
-      coalesce(nullif({_text("source", kinds)}, ''), 'unknown') AS source,
-      {predicted} AS predicted,
-      {_text("actual", kinds)} AS actual,
-      {_millionths(kinds)} AS millionths,
-      {_us(kinds, dialect)} AS us,
-      CASE WHEN {empty} THEN 'malformed' {nameless}
-        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE '' END AS flaw{", " + extra if extra else ""}
+    empty = " AND ".join(f"{name} IS NULL" for name in COLUMNS if name in kinds) or "TRUE"
+    image, predicted, actual = (_text(name, kinds) for name in ("image", "predicted", "actual"))
+    return f"""SELECT
+      CASE WHEN {image} <> '' AND {predicted} IS NOT NULL THEN {image} ELSE concat('flawed ', uuid()) END AS image,
+      {known(_text("model", kinds))} AS model,
+      CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
+        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {known(_text("source", kinds))} END AS source,
+      CASE WHEN {image} <> '' THEN {predicted} END AS predicted, {actual} AS actual,
+      {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us{", " + extra if extra else ""}
     FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
 
 
-def select_settled(*, dialect: str, relation: str, named: bool = True) -> str:
-    """A query for settled Parquet files, which hold whole pairs in known types; not `named`: without the images."""
-    kinds = {"confidence": "number", "labelled_at": "time"}
-    image = "image" if named else "CAST(NULL AS VARCHAR(65535)) AS image"
-    return f"""SELECT {image}, model, source, predicted, actual, {_millionths(kinds)} AS millionths,
-      {_us(kinds, dialect)} AS us, '' AS flaw
+def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
+    """As `select`, but with no look at the images, most of a file, nor at what a missing model or source is called.
+
+    Both are for the engine to put right once the rows are counted.
+    """
+    model, source, predicted, actual = (_text(name, kinds) for name in ("model", "source", "predicted", "actual"))
+    return f"""SELECT CAST(NULL AS VARCHAR(65535)) AS image, {model} AS model,
+      CASE WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {source} END AS source,
+      {predicted} AS predicted, {actual} AS actual, {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us
     FROM {relation}"""  # noqa: S608  (as above)
+
+
+def select_settled(*, dialect: str, relation: str) -> str:
+    """A query for settled Parquet files, which hold whole pairs in known types."""
+    return f"""SELECT image, model, source, predicted, actual, {_millionths(SETTLED)} AS millionths,
+      {_us(SETTLED, dialect)} AS us
+    FROM {relation}"""  # noqa: S608  (as above)
+
+
+def known(name: str) -> str:
+    """A model or source as the report names it."""
+    return f"coalesce(nullif({name}, ''), '{cells.UNKNOWN}')"
 
 
 def kept(kinds: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ depends on the order of addition is an integer: confidence is summed in milliont
 
 import bisect
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,18 +21,22 @@ EDGES: tuple[int, ...] = (*range(0, 1_000_000, BIN), 980_000, 990_000, 995_000, 
 """Lower ends of the confidence bins, in millionths: twentieths, and finer where good models have most answers."""
 NO_CONFIDENCE = -1
 
+UNKNOWN = "unknown"
+"""The model or source of a pair that does not say."""
 FLAWS = ("malformed", "no_image", "no_prediction")
 
 
 class Counted(NamedTuple):
-    """One row of pairs.sql: `day_us` is the start of the day in microseconds of Unix time."""
+    """One row of pairs.sql: `day_us` is the start of the day in microseconds of Unix time.
+
+    A `predicted` of None: rows that cannot be used, and `source` says why. An `actual` of None: labels taken back.
+    """
 
     day_us: int
     model: str
     source: str
-    predicted: str
+    predicted: str | None
     actual: str | None
-    flaw: str
     bin: int
     n: int
     millionths: int
@@ -98,24 +102,32 @@ def day_name(day_us: int) -> str:
 
 
 def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
-    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back.
-
-    A row may come in parts, of which some take back what others counted.
-    """
-    counts: dict[tuple[str, str, str, str, str, int], tuple[int, int]] = {}
+    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back."""
+    found: list[Cell] = []
     skipped = dict.fromkeys(FLAWS, 0)
     taken_back = 0
-    for day_us, model, source, predicted, actual, flaw, lower, n, millionths in rows:
-        if flaw:
-            skipped[flaw] += n
+    for day_us, model, source, predicted, actual, lower, n, millionths in rows:
+        if predicted is None:
+            skipped[source] += n
         elif actual is None:
             taken_back += n
         else:
-            key = (day_name(day_us), model, source, predicted, actual, lower)
-            known = counts.get(key)
-            counts[key] = (known[0] + n, known[1] + millionths) if known else (n, millionths)
-    cells = tuple(Cell(*key, *counts[key]) for key in sorted(counts) if counts[key][0])
-    return Table(cells, tuple(sorted(reads)), taken_back, skipped)
+            found.append(Cell(day_name(day_us), model, source, predicted, actual, lower, n, millionths))
+    found.sort()
+    return Table(tuple(_merged(found)), tuple(sorted(reads)), taken_back, skipped)
+
+
+def _merged(found: Iterable[Cell]) -> Iterator[Cell]:
+    """Neighbours that differ in their counts alone as one: days beyond the calendar have become one day."""
+    last: Cell | None = None
+    for cell in found:
+        if last and last[:6] == cell[:6]:
+            cell = Cell(*cell[:6], last.n + cell.n, last.millionths + cell.millionths)
+        elif last:
+            yield last
+        last = cell
+    if last:
+        yield last
 
 
 def is_whole(model: str, whole: Collection[str]) -> bool:

@@ -7,7 +7,6 @@ before: files that no manifest names are pairs like any others, and the newest l
 """
 
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +15,8 @@ from pathlib import Path
 import duckdb
 
 from legibly import keys, records
-from legibly.accuracy import bundles, cells, duckdb_engine, sources
+from legibly.accuracy import bundles, cells, duckdb_engine, repeats, sources
+from legibly.accuracy import duckdb_files as files
 from legibly.accuracy import plan as plans
 from legibly.accuracy.done import Done
 from legibly.errors import Conflict
@@ -27,24 +27,26 @@ GRACE = timedelta(hours=1)
 MOST_FILES_A_DAY = 8
 """A day with more settled files is written anew as a whole when something joins it."""
 
+_COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer"
 _NEWEST = """
-WITH newest AS (
-  SELECT * EXCLUDE (place) FROM (
-    SELECT *, ROW_NUMBER() OVER (
-      PARTITION BY image, model
-      ORDER BY us DESC, actual DESC NULLS LAST, predicted DESC, millionths DESC, source DESC
-    ) AS place
-    FROM taken WHERE hash(image) IN (SELECT h FROM several)
-  ) AS ranked WHERE place = 1
-  UNION ALL
-  SELECT * FROM taken WHERE hash(image) NOT IN (SELECT h FROM several)
-)
+SELECT * EXCLUDE (place) FROM (
+  SELECT *, ROW_NUMBER() OVER (
+    PARTITION BY image, model
+    ORDER BY (us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC
+  ) AS place
+  FROM {}
+) AS ranked WHERE place = 1
+"""
+_RECORDS = f"""
 SELECT image, predicted, actual, exact AS confidence, model, writer, source,
   CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
   CASE WHEN us >= 0 THEN strftime(make_timestamp(us), '%Y-%m-%d') ELSE 'unknown' END AS date
-FROM newest ANTI JOIN deleted ON newest.image = deleted.image
-"""
-_SEVERAL = "SELECT h FROM (SELECT hash(image) AS h FROM taken) GROUP BY h HAVING count(*) > 1"
+FROM (
+  SELECT {_COLUMNS} FROM taken ANTI JOIN several ON {repeats.HASH} = several.h
+  UNION ALL
+  SELECT {_COLUMNS} FROM newest
+) AS settled ANTI JOIN deleted ON settled.image = deleted.image
+"""  # noqa: S608  (of ours)
 
 
 def compact(
@@ -53,7 +55,7 @@ def compact(
     environ: Mapping[str, str],
     now: datetime,
     grace: timedelta = GRACE,
-    limits: duckdb_engine.Limits | None = None,
+    limits: files.Limits | None = None,
 ) -> Done:
     """Settle what is fresh. Raises Conflict where another run committed first: nothing is lost, run it again.
 
@@ -64,27 +66,33 @@ def compact(
     removed = _sweep(store, stats, plan, now=now, grace=grace)
     base = sources.base_of(store.url)
     with (
-        duckdb_engine.connected(base, environ=environ, limits=limits or duckdb_engine.Limits()) as connection,
+        files.connected(base, environ=environ, limits=limits or files.Limits()) as connection,
         tempfile.TemporaryDirectory(prefix="legibly-compact-") as folder,
     ):
-        duckdb_engine.put_deleted(connection, plan.deleted)
+        files.put_deleted(connection, plan.deleted)
         flawed = _take_fresh(connection, plan, base, store=store, stats=stats)
         fresh = [key for key in (*plan.lines, *plan.parquet) if key not in flawed]
         reopened = _take_settled(connection, plan, base)
         if not fresh and not reopened:
             return Done(files_removed=len(removed), files_flawed=len(flawed))
         read = _count(connection, "taken")
-        _write(connection, Path(folder))
-        written = _rows_written(connection, Path(folder))
-        created = list(_upload(store, Path(folder)))
-    gone = dict.fromkeys((*fresh, *reopened), records.stamp(now))
+        slices = _find_several(connection, [*plan.parquet, *reopened], base)
+        made = _write(connection, Path(folder), slices=slices)
+        written = files.rows(connection, made, "") if made else 0
+        totals = Path(folder, "counts")
+        duckdb_engine.write_counts(connection, plan, base, without=reopened, new=made, to=totals)
+        run = secrets.token_hex(8)
+        created, counts = list(_upload(store, made, run)), f"{plans.SETTLED}counts-{run}.parquet"
+        store.create(counts, totals.read_bytes())
+    gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     waiting = {key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed}
-    files = sorted([*(key for key in plan.settled if key not in reopened), *created])
-    _commit(store, plans.Manifest(plan.manifest.number + 1, tuple(files), waiting | gone), created)
+    settled = sorted([*(key for key in plan.settled if key not in reopened), *created])
+    retired = waiting | dict.fromkeys(gone, records.stamp(now))
+    _commit(store, plans.Manifest(plan.manifest.number + 1, tuple(settled), retired, counts), [*created, counts])
     if not grace:
         store.remove(gone)
         removed |= set(gone)
-    return Done(read, len(gone), written, len(created), len(removed), len(flawed))
+    return Done(read, len(fresh) + len(reopened), written, len(created), len(removed), len(flawed))
 
 
 def pairs(store: Store) -> Iterator[records.Pair]:
@@ -99,8 +107,8 @@ def pairs(store: Store) -> Iterator[records.Pair]:
         path = Path(folder) / "part.parquet"
         for key in (*plan.parquet, *plan.settled):
             path.write_bytes(store.read(key))
-            query = duckdb_engine.from_parquet(connection, [str(path)], "", whole=True)
-            cursor = connection.execute(f"SELECT {columns} FROM ({query}) WHERE flaw = '' AND us >= 0")  # noqa: S608
+            query = files.whole_parquet(connection, [str(path)], "")
+            cursor = connection.execute(f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0")  # noqa: S608
             while batch := cursor.fetchmany(10_000):
                 for image, predicted, actual, exact, model, writer, source, us in batch:
                     if image not in deleted:
@@ -109,10 +117,11 @@ def pairs(store: Store) -> Iterator[records.Pair]:
 
 
 def _sweep(store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta) -> set[str]:
-    """Remove what was retired longer ago than `grace`, and manifests that newer ones replaced; returns the former."""
+    """Remove what was retired longer ago than `grace`, and what a newer manifest replaced; returns the former."""
     before = now - grace
     retired = {key for key, at in plan.manifest.retired.items() if key in stats and records.moment(at) <= before}
-    manifests = [key for key in stats if key.startswith(plans.SETTLED) and key != plan.manifest.key]
+    kept = {plan.manifest.key, plan.manifest.counts, *plan.manifest.retired}
+    manifests = [key for key in stats if key.startswith(plans.SETTLED) and key not in kept]
     # A retired file counts as fresh unless a manifest names it, so the newest manifest stays whatever its age.
     store.remove([*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)])
     return retired
@@ -122,24 +131,24 @@ def _take_fresh(
     connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str, *, store: Store, stats: Mapping[str, Stat]
 ) -> set[str]:
     """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
-    columns = f"{duckdb_engine.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
-    duckdb_engine.run(connection, f"CREATE TEMP TABLE lines ({columns})")
-    duckdb_engine.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
+    columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
+    files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats.find
+    files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
     small = [key for key in plan.lines if stats[key].size <= bundles.SMALL_BYTES]
     bundled = set(small) if len(small) >= bundles.FEWEST else set()
     large = [key for key in plan.lines if key not in bundled]
     if large:
-        duckdb_engine.run(connection, f"INSERT INTO lines {duckdb_engine.from_lines(large, base, whole=True)}")
+        files.run(connection, f"INSERT INTO lines {files.whole_lines(large, base)}")
     if bundled:
         _take_bundles(connection, small, store=store)
     every = "SELECT * FROM lines"
     if plan.parquet:
-        every += f" UNION ALL {duckdb_engine.from_parquet(connection, plan.parquet, base, whole=True)}"
-    query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE flaw <> ''"  # noqa: S608  (of ours)
-    duckdb_engine.run(connection, query)
+        every += f" UNION ALL {files.whole_parquet(connection, plan.parquet, base)}"
+    query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE predicted IS NULL"  # noqa: S608  (of ours)
+    files.run(connection, query)
     whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
-    duckdb_engine.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
-    found = _keys((row[0] for row in duckdb_engine.run(connection, "SELECT filename FROM flawed")), base)
+    files.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
+    found = _keys((row[0] for row in files.run(connection, "SELECT filename FROM flawed")), base)
     return found & {*plan.lines, *plan.parquet}  # less the bundles
 
 
@@ -147,8 +156,8 @@ def _take_bundles(connection: duckdb.DuckDBPyConnection, small: Sequence[str], *
     """Add small files to `lines`; the files of a bundle with a torn line are looked at one by one."""
     with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
         found = bundles.write(store, small, Path(folder))
-        duckdb_engine.run(connection, f"INSERT INTO lines {duckdb_engine.from_bundles(list(found))}")
-    torn = duckdb_engine.run(connection, "SELECT DISTINCT filename FROM lines WHERE flaw = 'malformed'")
+        files.run(connection, f"INSERT INTO lines {files.whole_bundles(list(found))}")
+    torn = files.run(connection, "SELECT DISTINCT filename FROM lines WHERE predicted IS NULL AND source = 'malformed'")
     doubtful = [key for (name,) in torn for key in found.get(name, ())]
     if doubtful:
         rows = [(key,) for key in bundles.flawed(store, doubtful)]
@@ -158,16 +167,16 @@ def _take_bundles(connection: duckdb.DuckDBPyConnection, small: Sequence[str], *
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
     """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a deleted one."""
     reopened = _reopened(connection, plan, base) if plan.settled else []
-    again = [duckdb_engine.from_parquet(connection, reopened, base, whole=True)] if reopened else []
+    again = [files.whole_parquet(connection, reopened, base)] if reopened else []
     parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
-    duckdb_engine.run(connection, f"CREATE TEMP VIEW taken AS {parts}")
+    files.run(connection, f"CREATE TEMP VIEW taken AS {parts}")
     return reopened
 
 
 def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
-    query = duckdb_engine.from_parquet(connection, plan.settled, base, whole=True)
-    duckdb_engine.run(connection, f"CREATE TEMP VIEW settled AS {query}")
-    found = duckdb_engine.run(
+    query = files.whole_parquet(connection, plan.settled, base)
+    files.run(connection, f"CREATE TEMP VIEW settled AS {query}")
+    found = files.run(
         connection,
         """SELECT DISTINCT filename FROM settled SEMI JOIN fresh
              ON settled.image = fresh.image AND settled.model = fresh.model
@@ -175,36 +184,46 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
     )
     reopened = _keys((row[0] for row in found), base)
     query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"
-    for (day,) in duckdb_engine.run(connection, query):
+    for (day,) in files.run(connection, query):
         folder = f"{keys.PAIRS}date={day}/"
         crowd = [key for key in plan.settled if key.startswith(folder)]
         reopened |= set(crowd) if len(crowd) >= MOST_FILES_A_DAY else set()
     return sorted(reopened)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    duckdb_engine.run(connection, f"CREATE TEMP TABLE several AS {_SEVERAL}")
-    # Few rows a flush, or hundreds of open days would fill the memory.
-    duckdb_engine.run(connection, "SET partitioned_write_flush_threshold = 65536")
-    options = "FORMAT parquet, COMPRESSION zstd, PARTITION_BY (date), OVERWRITE_OR_IGNORE"
-    duckdb_engine.run(connection, f"COPY ({_NEWEST}) TO '{folder}' ({options})")
+def _find_several(connection: duckdb.DuckDBPyConnection, parquet: Sequence[str], base: str) -> int:
+    """Provide `several` for the images of `taken` that may have more than one pair; returns the slices."""
+    rows = _count(connection, "lines") + (files.rows(connection, parquet, base) if parquet else 0)
+    images = files.images(connection, parquet, base) if parquet else []
+    with files.told():
+        found = repeats.find(connection, [*images, "lines"], rows=rows)
+    return repeats.put(connection, (), found)
 
 
-def _rows_written(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
-    if not any(folder.rglob("*.parquet")):
-        return 0
-    query = f"SELECT sum(num_rows) FROM parquet_file_metadata('{folder}/*/*.parquet')"  # noqa: S608  (our own folder)
-    return int(duckdb_engine.run(connection, query)[0][0])
+def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) -> list[str]:
+    """Write the newest pair of each image and model into a folder, by day; returns the files."""
+    with tempfile.TemporaryDirectory(prefix="legibly-again-") as name:
+        repeats.copy(connection, "taken", _COLUMNS, Path(name, "again"), slices=slices)
+        for number in range(slices):
+            part = repeats.one(Path(name, "again"), number)
+            if part:
+                files.run(connection, f"COPY ({_NEWEST.format(part)}) TO '{name}/{number}.parquet' (FORMAT parquet)")
+        newest = [str(path) for path in sorted(Path(name).glob("*.parquet"))]
+        none = f"(SELECT {_COLUMNS} FROM taken WHERE FALSE)"  # noqa: S608  (of ours)
+        files.run(connection, f"CREATE TEMP VIEW newest AS FROM {files.parquet(newest, '') if newest else none}")
+        # Few rows a flush and a group, or hundreds of open days would fill the memory.
+        files.run(connection, "SET partitioned_write_flush_threshold = 65536")
+        options = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, PARTITION_BY (date), OVERWRITE_OR_IGNORE"
+        files.run(connection, f"COPY ({_RECORDS}) TO '{folder}' ({options})")
+    return [str(path) for path in sorted(folder.rglob("*.parquet"))]
 
 
-def _upload(store: Store, folder: Path) -> Iterator[str]:
-    """Put the new files into the store under names that no other run has; yields their keys."""
-    run = secrets.token_hex(8)
-    for number, path in enumerate(sorted(folder.rglob("*.parquet"))):
+def _upload(store: Store, made: Sequence[str], run: str) -> Iterator[str]:
+    """Put new files into the store under names that no other run has; yields their keys."""
+    for number, path in enumerate(map(Path, made)):
         key = f"{keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet"
         store.create(key, path.read_bytes())
         yield key
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> None:
@@ -215,7 +234,7 @@ def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> N
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(duckdb_engine.run(connection, f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  (a name of ours)
+    return int(files.run(connection, f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  (a name of ours)
 
 
 def _keys(paths: Iterable[str], base: str) -> set[str]:

@@ -50,17 +50,18 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
     read = taken.count()
     created = list(_write(spark, base))
     written = spark.read.parquet(*(f"{base}/{key}" for key in created)).count() if created else 0
-    gone = dict.fromkeys((*fresh, *reopened), records.stamp(now))
+    gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     waiting = {key: at for key, at in plan.manifest.retired.items() if key in found and key not in removed}
     files = sorted([*(key for key in plan.settled if key not in reopened), *created])
-    manifest = plans.Manifest(plan.manifest.number + 1, tuple(files), waiting | gone)
+    retired = waiting | dict.fromkeys(gone, records.stamp(now))
+    manifest = plans.Manifest(plan.manifest.number + 1, tuple(files), retired)
     if not spark_engine.create(spark, f"{base}/{manifest.key}", manifest.encode()):
         spark_engine.remove(spark, base, created)
         raise Conflict("another compaction finished meanwhile.", where=manifest.key, remedy="Run it again.")
     if not grace:
         spark_engine.remove(spark, base, gone)
         removed += gone
-    return Done(read, len(gone), written, len(created), len(removed), len(flawed))
+    return Done(read, len(fresh) + len(reopened), written, len(created), len(removed), len(flawed))
 
 
 def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataFrame, set[str]]:
@@ -73,7 +74,7 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
         parts.append(spark.sql(canonical.select(canonical.TEXT, dialect="spark", relation="files", extra=extra)))
     columns = f"{spark_engine.CANONICAL}, exact DOUBLE, writer STRING, file STRING"
     taken = spark_engine.union(spark, parts, columns).persist(StorageLevel.MEMORY_AND_DISK)
-    bad = taken.where("flaw <> ''").select("file").distinct()
+    bad = taken.where("predicted IS NULL").select("file").distinct()
     flawed = _keys((row[0] for row in bad.collect()), (*plan.lines, *plan.parquet))
     return taken.join(bad, "file", "left_anti").select(taken.columns), flawed
 

@@ -13,10 +13,7 @@ _EPOCH = cells.EPOCH.date()
 def report(index: Index, *, owner: str | None = None, whole: Collection[str] = ()) -> reports.Report:
     """The report over every pair and reading, or over those of one owner's images alone; `whole` as in `build`."""
     found = index.tally(cells.EDGES, owner=owner)
-    rows = (
-        (_day_us(day), model, source, predicted, actual, "", lower, n, int(millionths))
-        for day, model, source, predicted, actual, lower, n, millionths in found.pairs
-    )
+    rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in found.pairs)
     reads = (cells.Read(cells.day_name(_day_us(row.day)), *row[1:]) for row in found.readings)
     return reports.build(cells.collect(rows, reads), whole=whole)
 

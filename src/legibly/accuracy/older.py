@@ -37,7 +37,7 @@ class Counts:
     def table(self) -> cells.Table:
         """The cells of these pairs: undated, of an unknown model and source, without confidence."""
         rows = (
-            cells.Counted(cells.UNDATED_US, "unknown", "unknown", predicted, actual, "", cells.NO_CONFIDENCE, n, 0)
+            cells.Counted(cells.UNDATED_US, cells.UNKNOWN, cells.UNKNOWN, predicted, actual, cells.NO_CONFIDENCE, n, 0)
             for (predicted, actual), n in self.pairs.items()
         )
         table = cells.collect(rows)

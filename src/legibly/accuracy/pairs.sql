@@ -1,35 +1,37 @@
 -- The accuracy job's map-reduce, one text for DuckDB and Spark SQL: pairs in, counts out.
 --
 -- An engine provides four relations. fresh and settled have the columns
---   image, model, source, predicted, actual (null: label taken back), millionths (-1: no confidence), us, flaw
--- where us is the label's moment in microseconds of Unix time and flaw is empty unless the row cannot be used.
+--   image, model, source, predicted, actual (null: label taken back), millionths (-1: no confidence), us
+-- where us is the label's moment in microseconds of Unix time. A row that cannot be used has a null for predicted, the
+-- reason for its source, and for its image a name that no other row has, so that every one is counted.
 --   fresh    pairs of which an image and model may have several: the newest counts
 --   settled  pairs that are known to be one an image and model among themselves
 --   touched  (image, model) of fresh rows: these override settled ones
 --   deleted  (image) of deleted images
 -- No column is called "at" (a keyword in DuckDB 2), sums are of integers, and nothing depends on the order of rows.
+-- The window is ordered by one value of several parts, because DuckDB then keeps a row an image instead of sorting.
 WITH candidates AS (
-  SELECT image, model, source, predicted, actual, millionths, us, flaw FROM fresh
+  SELECT image, model, source, predicted, actual, millionths, us FROM fresh
   UNION ALL
-  SELECT s.image, s.model, s.source, s.predicted, s.actual, s.millionths, s.us, s.flaw
+  SELECT s.image, s.model, s.source, s.predicted, s.actual, s.millionths, s.us
   FROM settled AS s SEMI JOIN touched AS t ON s.image = t.image AND s.model = t.model
 ),
 ranked AS (
-  SELECT image, model, source, predicted, actual, millionths, us, flaw,
+  SELECT image, model, source, predicted, actual, millionths, us,
     ROW_NUMBER() OVER (
-      PARTITION BY image, model, flaw
-      ORDER BY us DESC, actual DESC NULLS LAST, predicted DESC, millionths DESC, source DESC
+      PARTITION BY image, model
+      ORDER BY (us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC
     ) AS place
   FROM candidates
 ),
 newest AS (
-  SELECT image, model, source, predicted, actual, millionths, us, flaw FROM ranked WHERE place = 1 OR flaw <> ''
+  SELECT image, model, source, predicted, actual, millionths, us FROM ranked WHERE place = 1
   UNION ALL
-  SELECT s.image, s.model, s.source, s.predicted, s.actual, s.millionths, s.us, s.flaw
+  SELECT s.image, s.model, s.source, s.predicted, s.actual, s.millionths, s.us
   FROM settled AS s ANTI JOIN touched AS t ON s.image = t.image AND s.model = t.model
 ),
 kept AS (
-  SELECT n.model, n.source, n.predicted, n.actual, n.millionths, n.us, n.flaw
+  SELECT n.model, n.source, n.predicted, n.actual, n.millionths, n.us
   FROM newest AS n ANTI JOIN deleted AS d ON n.image = d.image
 )
 SELECT
@@ -38,7 +40,6 @@ SELECT
   source,
   predicted,
   actual,
-  flaw,
   CASE
     WHEN millionths < 0 THEN -1
     WHEN millionths < 950000 THEN millionths - millionths % 50000
@@ -51,4 +52,4 @@ SELECT
   COUNT(*) AS n,
   SUM(CASE WHEN millionths < 0 THEN 0 ELSE millionths END) AS millionths
 FROM kept
-GROUP BY 1, 2, 3, 4, 5, 6, 7
+GROUP BY 1, 2, 3, 4, 5, 6

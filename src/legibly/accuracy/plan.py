@@ -1,9 +1,9 @@
 """Which objects of a store the accuracy job reads, from a listing alone: the same plan for every engine.
 
 `legibly compact` writes Parquet files whose rows are one an image and model, and commits them by a manifest
-`records/settled/N.json`: `files` are these Parquet files, `retired` the objects that they replace, with the time.
-Retired objects are removed later, so that a job which listed them can still read them. Parquet files that no manifest
-names (of a crashed run, or somebody else's) are pairs like any others.
+`records/settled/N.json`: `files` are these Parquet files, `counts` what pairs.sql makes of them, `retired` the objects
+that they replace, with the time. Retired objects are removed later, so that a job which listed them can still read
+them. Parquet files that no manifest names (of a crashed run, or somebody else's) are pairs like any others.
 """
 
 import json
@@ -20,25 +20,30 @@ PREFIXES = (keys.PAIRS, keys.DELETIONS, keys.READINGS, SETTLED)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one compaction committed; number 0 stands for none. `retired` says of each object since when it is."""
+    """What one compaction committed; number 0 stands for none. `retired` says of each object since when it is.
+
+    `counts` may be empty: whoever needs them counts the files.
+    """
 
     number: int = 0
     files: tuple[str, ...] = ()
     retired: Mapping[str, str] = field(default_factory=dict)
+    counts: str = ""
 
     @property
     def key(self) -> str:
         return f"{SETTLED}{self.number:010d}.json"
 
     def encode(self) -> bytes:
-        return json.dumps({"format": 1, "files": list(self.files), "retired": dict(self.retired)}).encode()
+        facts = {"files": list(self.files), "counts": self.counts, "retired": dict(self.retired)}
+        return json.dumps({"format": 1, **facts}).encode()
 
     @classmethod
     def decode(cls, key: str, data: bytes) -> "Manifest":
         try:
             found: dict[str, Any] = json.loads(data)
             number = int(key.removeprefix(SETTLED).removesuffix(".json"))
-            return cls(number, tuple(found["files"]), dict(found["retired"]))
+            return cls(number, tuple(found["files"]), dict(found["retired"]), str(found.get("counts", "")))
         except (ValueError, KeyError, TypeError):
             remedy = "Remove it: the files that it names are then read as pairs like any others."
             raise Invalid("this is no manifest of settled pairs.", where=key, remedy=remedy) from None
@@ -46,13 +51,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one."""
+    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one, `counts` of `settled` where known."""
 
     lines: tuple[str, ...] = ()
     parquet: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     readings: tuple[str, ...] = ()
+    counts: str = ""
     manifest: Manifest = field(default_factory=Manifest)
 
     @property
@@ -68,7 +74,7 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
     manifest.
     """
     found = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))
-    manifests = [key for key in found if key.startswith(SETTLED)]
+    manifests = [key for key in found if key.startswith(SETTLED) and key.endswith(".json")]
     manifest = Manifest.decode(manifests[-1], read(manifests[-1])) if manifests else Manifest()
     settled, gone = frozenset(manifest.files), frozenset(manifest.retired)
     pairs = [key for key in found if key.startswith(keys.PAIRS) and key not in gone and key not in settled]
@@ -78,6 +84,7 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
         settled=tuple(sorted(settled)),
         deleted=tuple(_id(key) for key in found if key.startswith(keys.DELETIONS)),
         readings=tuple(key for key in found if key.startswith(keys.READINGS) and key.endswith(".jsonl")),
+        counts=manifest.counts if manifest.counts in found else "",
         manifest=manifest,
     )
 

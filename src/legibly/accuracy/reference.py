@@ -15,16 +15,18 @@ from legibly.accuracy import report as reports
 
 
 class Row(NamedTuple):
-    """A pair in the columns of pairs.sql; an `actual` of None: label taken back; `flaw`: why it cannot be used."""
+    """A pair in the columns of pairs.sql. An `actual` of None: label taken back.
+
+    A `predicted` of None: it cannot be used, and `source` is one of `cells.FLAWS`.
+    """
 
     image: str
     model: str
     source: str
-    predicted: str
+    predicted: str | None
     actual: str | None
     millionths: int
     us: int
-    flaw: str = ""
 
 
 def report(
@@ -49,8 +51,8 @@ def table(rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[c
     newest: dict[tuple[str, str], Row] = {}
     flawed: Counter[str] = Counter()
     for row in rows:
-        if row.flaw:
-            flawed[row.flaw] += 1
+        if row.predicted is None:
+            flawed[row.source] += 1
             continue
         known = newest.setdefault((row.image, row.model), row)
         if known is not row and _order(row) > _order(known):
@@ -58,7 +60,7 @@ def table(rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[c
     gone = set(deleted)
     counts = Counter(_counted(row) for row in newest.values() if row.image not in gone)
     found = [counted._replace(n=n, millionths=n * counted.millionths) for counted, n in counts.items()]
-    skipped = [cells.Counted(cells.UNDATED_US, "", "", "", None, flaw, 0, n, 0) for flaw, n in flawed.items()]
+    skipped = [cells.Counted(cells.UNDATED_US, "", flaw, None, None, 0, n, 0) for flaw, n in flawed.items()]
     return cells.collect([*found, *skipped], reads)
 
 
@@ -70,7 +72,7 @@ def _counted(row: Row) -> cells.Counted:
     day_us = row.us - row.us % cells.DAY_US
     sums = max(0, row.millionths)
     lower = cells.bin_of(row.millionths)
-    return cells.Counted(day_us, row.model, row.source, row.predicted, row.actual, "", lower, 1, sums)
+    return cells.Counted(day_us, row.model, row.source, row.predicted, row.actual, lower, 1, sums)
 
 
 def row_of_pair(pair: records.Pair) -> Row:
@@ -100,13 +102,13 @@ def row_of_json(found: object) -> Row:
         return _flawed("no_image")
     if predicted is None:
         return _flawed("no_prediction")
-    model, source = _text(found.get("model")) or "unknown", _text(found.get("source")) or "unknown"
+    model, source = (_text(found.get(name)) or cells.UNKNOWN for name in ("model", "source"))
     millionths, us = cells.in_millionths(_number(found.get("confidence"))), _us_of_text(_text(found.get("labelled_at")))
     return Row(image, model, source, predicted, _text(found.get("actual")), millionths, us)
 
 
 def _flawed(flaw: str) -> Row:
-    return Row("", "", "", "", None, -1, cells.UNDATED_US, flaw)
+    return Row("", "", flaw, None, None, -1, cells.UNDATED_US)
 
 
 def _text(value: object) -> str | None:

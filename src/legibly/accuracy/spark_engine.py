@@ -21,10 +21,7 @@ READING_SCHEMA = (
     "image: STRING, model: STRUCT<name: STRING, version: STRING>, verdict: STRING, text: STRING, "
     "confidence: STRING, at: STRING"
 )
-CANONICAL = (
-    "image STRING, model STRING, source STRING, predicted STRING, actual STRING, "
-    "millionths BIGINT, us BIGINT, flaw STRING"
-)
+CANONICAL = "image STRING, model STRING, source STRING, predicted STRING, actual STRING, millionths BIGINT, us BIGINT"
 
 
 def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSession:
@@ -76,7 +73,9 @@ def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
     union(spark, parts, CANONICAL).createOrReplaceTempView("fresh")
     union(spark, settled, CANONICAL).createOrReplaceTempView("settled")
     if parts and settled:
-        spark.sql("SELECT DISTINCT image, model FROM fresh WHERE flaw = ''").createOrReplaceTempView("touched")
+        spark.sql("SELECT DISTINCT image, model FROM fresh WHERE predicted IS NOT NULL").createOrReplaceTempView(
+            "touched"
+        )
     else:
         _frame(spark, [], "image STRING, model STRING").createOrReplaceTempView("touched")
 

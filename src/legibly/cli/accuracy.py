@@ -56,9 +56,9 @@ def _table(found: sources.Source, *, engine: str, master: str | None, memory: st
     if found.plan is None:
         raise Invalid("there are no pairs here.")
     if engine == "duckdb":
-        from legibly.accuracy import duckdb_engine
+        from legibly.accuracy import duckdb_engine, duckdb_files
 
-        limits = duckdb_engine.Limits(memory=memory)
+        limits = duckdb_files.Limits(memory=memory)
         return duckdb_engine.table(found.plan, base=found.base, environ=os.environ, limits=limits, reads=readings)
     try:
         from legibly.accuracy import spark_engine

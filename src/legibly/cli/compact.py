@@ -44,9 +44,9 @@ def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
     if engine == "duckdb":
-        from legibly.accuracy import compact, duckdb_engine  # DuckDB takes its time to load
+        from legibly.accuracy import compact, duckdb_files  # DuckDB takes its time to load
 
-        limits = duckdb_engine.Limits(memory=memory)
+        limits = duckdb_files.Limits(memory=memory)
         opened = stores.open_store(url, environ=os.environ)
         return compact.compact(opened, environ=os.environ, now=records.now(), grace=grace, limits=limits)
     try:

@@ -24,10 +24,14 @@ def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
         if not as_json:
             click.echo(f"{count:>9,} {what}", err=True)
 
+    def skipped(where: str) -> None:
+        counts["skipped"] = counts.get("skipped", 0) + 1
+        click.echo(f"{where}: this line is no record of its kind; skipped", err=True)
+
     index = wiring.index(settings, renew=True)
     if if_empty and index.sequence():
         click.echo("the database is not empty: nothing was done", err=True)
         return
-    reindex(wiring.store(settings), index, progress=progress)
+    reindex(wiring.store(settings), index, progress=progress, skipped=skipped)
     if as_json:
         click.echo(json.dumps(counts))
