@@ -24,10 +24,11 @@ VALUES = {
     "AWS::Partition": "aws", "DataBucket": "images", "ArtifactBucket": "images", "JobMinutes": "120",
     "Python": "/usr/bin/python3.11", "Application": emr_serverless.APPLICATION, "Logs": "/legibly/x/spark",
     "JobRole.Arn": "arn:aws:iam::123456789012:role/legibly-accuracy-JobRole", "Nightly": "off",
+    "Whole": f"other,{cases.MODELS[0]}",
 }  # fmt: skip
 PARTS = [
     cases.NASTY,
-    [json.dumps(cases.pair(f"i{n}", str(n % 10), str(n % 7), confidence=n / 300)) for n in range(300)],
+    [json.dumps(cases.pair(f"i{n}", str(n % 12), str(n % 7), confidence=n / 300)) for n in range(300)],
 ]
 
 
@@ -62,8 +63,8 @@ def test_the_nightly_job_is_the_one_of_the_command() -> None:
     for request in (nightly, {**asked, "clientToken": "x"}):
         assert not ParamValidator().validate(request, shape).has_errors()
     arguments = nightly["jobDriver"]["sparkSubmit"]["entryPointArguments"]
-    assert arguments.pop(3) == "s3://images/reports/nightly-<aws.scheduler.execution-id>.json"
-    assert asked["jobDriver"]["sparkSubmit"]["entryPointArguments"].pop(3) == "s3://images/reports/x.json"
+    assert arguments.pop(5) == "s3://images/reports/nightly-<aws.scheduler.execution-id>.json"
+    assert asked["jobDriver"]["sparkSubmit"]["entryPointArguments"].pop(5) == "s3://images/reports/x.json"
     assert nightly.pop("clientToken") == "<aws.scheduler.execution-id>"
     assert {**nightly, "name": ""} == {**asked, "name": ""}
 
@@ -133,9 +134,9 @@ def test_the_package_runs_and_its_report_comes_back(standin: emr_serverless.Stan
     for number, part in enumerate(PARTS):
         store.create(f"{keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
     key, encoded = accuracy.run(outputs, aws=aws, report=told.append, poll_seconds=0.2)
-    assert encoded == store.read(key) == report.encode(report.build(cases.expected(PARTS))), standin.log.read_text()[
-        -3000:
-    ]
+    expected = report.build(cases.expected(PARTS), whole=[cases.MODELS[0]])
+    assert expected != report.build(cases.expected(PARTS))
+    assert encoded == store.read(key) == report.encode(expected), standin.log.read_text()[-3000:]
     assert store.read(key.removesuffix("json") + "html").decode() == html.render(json.loads(encoded))
     states = [line.split()[-1] for line in told if re.match(r" +\d+:\d\d  ", line)]
     assert (states[0] in ("submitted", "scheduled", "running"), states[-1]) == (True, "success")

@@ -90,8 +90,12 @@ def _whole(kinds: Mapping[str, str], relation: str, filename: str) -> str:
 
 def kinds_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
     """The columns of a relation as `canonical.select` wants them."""
+    return {name: _kind(kind) for name, kind in _types(connection, relation).items()}
+
+
+def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
     described = run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
-    return {name.lower(): _kind(kind) for name, kind, *_ in described}
+    return {name.lower(): kind for name, kind, *_ in described}
 
 
 def _kind(kind: str) -> str:
@@ -102,12 +106,11 @@ def _kind(kind: str) -> str:
 
 def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> list[str]:
     """Relations with the images of Parquet files, each of some of the files; a file may have no such column."""
-    described = run(connection, f"DESCRIBE SELECT * FROM {parquet(keys, base)}")  # noqa: S608  (paths are quoted)
-    kinds = [kind for name, kind, *_ in described if name.lower() == "image"]
-    if not kinds:
+    kind = _types(connection, parquet(keys, base)).get("image")
+    if kind is None:
         return []
     # The text of a number depends on its type, which is that of all files together.
-    image = f"CAST(image AS {kinds[0]}) AS image"
+    image = f"CAST(image AS {kind}) AS image"
     shares = min(len(keys), _SHARES)
     return [f"(SELECT {image} FROM {parquet(keys[share::shares], base)})" for share in range(shares)]  # noqa: S608
 

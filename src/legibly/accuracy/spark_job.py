@@ -25,13 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", required=True, help="s3://BUCKET/PREFIX, or a folder that every worker sees")
     parser.add_argument("--out", required=True, help="where the JSON report goes")
     parser.add_argument("--html", action="store_true", help="write the page beside it, as .html")
-    parser.add_argument("--whole", action="append", default=[], help="model whose texts are one label each")
+    parser.add_argument("--whole", default="-", help="models whose texts are one label each, with commas between")
     parser.add_argument("--master", help="Spark master, where spark-submit does not name it")
     parser.add_argument("--no-readings", action="store_true", help="count pairs alone: no response weights, no drift")
     options = parser.parse_args(arguments)
     try:
         spark = spark_engine.session(master=options.master, environ=os.environ)
-        found = run(spark, options.store, reads=not options.no_readings, whole=options.whole)
+        found = run(spark, options.store, reads=not options.no_readings, whole=options.whole.split(","))
         out = spark_engine.location(spark, options.out)
         if options.html:
             page = html.render(json.loads(found)).encode()

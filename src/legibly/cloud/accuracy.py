@@ -21,11 +21,13 @@ POLL_SECONDS = 5.0
 _AT_REST = ("SUCCESS", "FAILED", "CANCELLED")
 
 
-def prepare(plan: Plan, *, aws: Aws, report: Report, nightly: str | None = None) -> dict[str, str]:
+def prepare(
+    plan: Plan, *, aws: Aws, report: Report, nightly: str | None = None, whole: str | None = None
+) -> dict[str, str]:
     """Bring the job's code and its stack to what they should be; returns the stack's outputs.
 
-    `nightly` is a schedule expression or `off`; None leaves it as it is. Raises NotFound unless the stack of the plan
-    is deployed.
+    `nightly` is a schedule expression or `off`, `whole` models with commas between or `-`; None leaves it as it is.
+    Raises NotFound unless the stack of the plan is deployed.
     """
     bucket = Stack(aws, plan.stack).outputs()["BucketName"]
     artifacts = plan.artifact_bucket(aws.account(), aws.region)
@@ -37,8 +39,9 @@ def prepare(plan: Plan, *, aws: Aws, report: Report, nightly: str | None = None)
         }
     stack = Stack(aws, plan.accuracy_stack)
     known = stack.outputs() if stack.describe() else {}
-    chosen = nightly or known.get("Nightly")
-    parameters = {"DataBucket": bucket, "ArtifactBucket": artifacts, **code} | ({"Nightly": chosen} if chosen else {})
+    chosen = {"Nightly": nightly or known.get("Nightly"), "Whole": whole or known.get("Whole")}
+    parameters = {"DataBucket": bucket, "ArtifactBucket": artifacts, **code}
+    parameters |= {name: value for name, value in chosen.items() if value}
     stack.apply({"TemplateBody": template("accuracy.yaml")}, parameters, report=report)
     return stack.outputs()
 
@@ -76,7 +79,15 @@ def _job(outputs: Mapping[str, str], out: str) -> dict[str, Any]:
         "jobDriver": {
             "sparkSubmit": {
                 "entryPoint": outputs["EntryPoint"],
-                "entryPointArguments": ["--store", outputs["Store"], "--out", out, "--html"],
+                "entryPointArguments": [
+                    "--store",
+                    outputs["Store"],
+                    "--whole",
+                    outputs["Whole"],
+                    "--out",
+                    out,
+                    "--html",
+                ],
                 "sparkSubmitParameters": outputs["SparkSubmitParameters"],
             }
         },
