@@ -1,6 +1,6 @@
 """`legibly accuracy` on DuckDB over Parquet: seconds and memory, where labels repeat and where compaction settled them.
 
-    python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--spark] [--folder DIR]
+    python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--part 5] [--spark] [--folder DIR]
 
 One image in ten is labelled twice. Each figure is a fresh process with its peak resident memory; `legibly compact`
 settles the pairs between the two readings and is timed too. The settled report is taken as compaction left it, without
@@ -28,6 +28,7 @@ def main() -> None:
     """For each size: write, report, compact, report again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--growth", default="5,50,200", help="millions of pairs, one after the other")
+    parser.add_argument("--part", type=int, default=5, help="millions of pairs in a file")
     parser.add_argument("--spark", action="store_true")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -35,7 +36,7 @@ def main() -> None:
     for number, millions in enumerate(int(size) for size in options.growth.split(",")):
         with tempfile.TemporaryDirectory(dir=options.folder) as name:
             base = Path(name) / "store"
-            size = write(base, millions * MILLION)
+            size = write(base, millions * MILLION, options.part * MILLION)
             print(f"{millions * MILLION:,} pairs, {size / 1e6:.0f} MB of Parquet")
             first, repeated = report(base)
             tell("labels repeat", repeated)
@@ -65,13 +66,13 @@ def tell(what: str, cost: tuple[float, float, float], more: str = "") -> None:
     print(f"  {what:<28} {wall:7.2f} s {used}  {more}", flush=True)
 
 
-def write(base: Path, pairs: int) -> int:
+def write(base: Path, pairs: int, each: int) -> int:
     """Pairs of 100 days, two models, three sources; returns bytes on disk."""
     folder = base / "records" / "pairs" / "date=2026-11-22"
     folder.mkdir(parents=True)
     with duckdb.connect() as connection:
-        for part, start in enumerate(range(0, pairs, 5 * MILLION)):
-            stop = min(pairs, start + 5 * MILLION)
+        for part, start in enumerate(range(0, pairs, each)):
+            stop = min(pairs, start + each)
             connection.execute(f"""COPY (
               SELECT CASE WHEN i % 10 = 0 THEN 'twin-' || md5((i // 20)::VARCHAR)
                 ELSE uuidv7()::VARCHAR END AS image,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+import services
 from e2e.conftest import Server, call
 from e2e.test_classify import png
 
@@ -95,6 +96,7 @@ def test_deleting_waits_so_that_it_can_be_undone(server: Server, desktop: Page) 
     desktop.locator("#gallery input").first.check()
     desktop.keyboard.press("Delete")
     desktop.goto(f"{server.url}/models")
+    services.wait_for(lambda: len(call(server, "/api/images")["images"]) == 2, what="the deletion's way to the server")
     desktop.goto(f"{server.url}/history")
     expect(desktop.locator("#gallery li")).to_have_count(2)
 

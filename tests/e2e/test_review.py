@@ -31,10 +31,29 @@ def test_what_is_contradicted_comes_first_and_leaves_after_a_key(server: Server,
     expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
     page.keyboard.press("l")
     expect(page.locator("#reason")).not_to_have_text("The answer is sure, but the label says 7.")
-    services.wait_for(lambda: labels(server) == ["1", "7"], what="the last judgement's way to the server")
+    services.wait_for(lambda: "disagreement" not in reasons(server), what="the last judgement's way to the server")
+    assert labels(server) == ["1", "7"]
     page.reload()
     expect(page.locator("#empty, #reason").locator("visible=true").first).to_be_visible()
     expect(page.locator("#reason")).not_to_contain_text("the label says")
+
+
+def test_whoever_leaves_in_haste_loses_no_judgement(server: Server, desktop: Page) -> None:
+    """Three keys over a slow line, and the page is left at once: all three answers are kept."""
+    upload(server, 3, label="7")
+    desktop.goto(f"{server.url}/review")
+    expect(desktop.locator("#left")).to_have_text("3 to look at")
+    line = {"offline": False, "latency": 400, "downloadThroughput": -1, "uploadThroughput": -1}
+    desktop.context.new_cdp_session(desktop).send("Network.emulateNetworkConditions", line)
+    for _ in range(3):
+        desktop.keyboard.press("Enter")
+    desktop.goto("about:blank")
+    services.wait_for(lambda: labels(server) == ["1", "1", "1"], what="the judgements' way to the server")
+
+
+def reasons(server: Server) -> list[str]:
+    """Why the pictures of the review's queue are in it."""
+    return [entry["reason"] for entry in call(server, "/api/review")["queue"]]
 
 
 def labels(server: Server) -> list[str]:

@@ -7,7 +7,7 @@ const classes = JSON.parse($("#classes").textContent);
 const card = new Card($("#card"), { classes, onLabel: (image, text) => (text === null ? back() : judge(text)) });
 const AHEAD = 8; // pictures that are at hand before their turn
 let queue = [], seen = [], shown, filling = false, dry = false, saving = Promise.resolve();
-const skipped = new Set();
+const skipped = new Set(), waiting = new Set();
 
 const preload = ({ image }) => {
   for (const source of [api.picture(image.id, 640), ...(image.reading?.items.length ? [api.input(image.id, 0)] : [])]) new Image().src = source;
@@ -57,26 +57,34 @@ function step(entry) {
   if (queue.length === 0 || (queue.length < 3 * AHEAD && !dry)) fill();
 }
 
-const tell = (entry, text) =>
-  api.ask(`/api/review/${entry.image.id}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) });
+const tell = ({ image }, text) =>
+  api.ask(`/api/review/${image.id}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }), keepalive: true });
 
 /** What is saved is saved one after the other, so that an undo never overtakes what it undoes. */
-const save = (run) => (saving = saving.then(run).catch((error) => toast(error.message)));
+function save(entry, text) {
+  const word = { entry, text };
+  waiting.add(word);
+  const told = saving.then(() => waiting.delete(word) && tell(entry, text));
+  saving = told.catch((error) => toast(error.message));
+  return told;
+}
+
+// Whoever leaves does not wait: the last word on each picture that is not on its way yet goes now.
+addEventListener("pagehide", () => {
+  const last = new Map([...waiting].map(({ entry, text }) => [entry, text]));
+  waiting.clear();
+  for (const [entry, text] of last) tell(entry, text).catch(() => {});
+});
 
 function judge(text) {
   const entry = queue[0];
   if (!entry) return;
   step(entry);
   entry.given = true;
-  save(async () => {
-    try {
-      await tell(entry, text);
-    } catch (error) {
-      seen = seen.filter((other) => other !== entry);
-      queue.unshift(entry);
-      show();
-      throw error;
-    }
+  save(entry, text).catch(() => {
+    seen = seen.filter((other) => other !== entry);
+    queue.unshift(entry);
+    show();
   });
 }
 
@@ -92,7 +100,7 @@ function back() {
   skipped.delete(entry.image.id);
   queue.unshift(entry);
   show();
-  if (entry.given) save(() => tell(entry, null));
+  if (entry.given) save(entry, null).catch(() => {}); // told by `save`
   entry.given = false;
 }
 
