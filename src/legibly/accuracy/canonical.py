@@ -26,6 +26,8 @@ READING_COLUMNS = (
     "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR', 'text': 'VARCHAR', "
     "'confidence': 'VARCHAR', 'at': 'VARCHAR'}"
 )
+NEWEST_FIRST = "(us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC"
+"""The order in pairs.sql of the pairs of an image and model."""
 IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
 
 

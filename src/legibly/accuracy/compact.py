@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from legibly import keys, records
-from legibly.accuracy import bundles, cells, duckdb_engine, repeats, sources
+from legibly.accuracy import bundles, canonical, cells, duckdb_engine, repeats, sources
 from legibly.accuracy import duckdb_files as files
 from legibly.accuracy import plan as plans
 from legibly.accuracy.done import Done
@@ -28,15 +28,11 @@ MOST_FILES_A_DAY = 8
 """A day with more settled files is written anew as a whole when something joins it."""
 
 _COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer"
-_NEWEST = """
+_NEWEST = f"""
 SELECT * EXCLUDE (place) FROM (
-  SELECT *, ROW_NUMBER() OVER (
-    PARTITION BY image, model
-    ORDER BY (us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC
-  ) AS place
-  FROM {}
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM {{}}
 ) AS ranked WHERE place = 1
-"""
+"""  # noqa: S608  (of ours)
 _RECORDS = f"""
 SELECT image, predicted, actual, exact AS confidence, model, writer, source,
   CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
@@ -66,7 +62,7 @@ def compact(
     removed = _sweep(store, stats, plan, now=now, grace=grace)
     base = sources.base_of(store.url)
     with (
-        files.connected(base, environ=environ, limits=limits or files.Limits()) as connection,
+        files.connected(base, environ=environ, limits=limits) as connection,
         tempfile.TemporaryDirectory(prefix="legibly-compact-") as folder,
     ):
         files.put_deleted(connection, plan.deleted)

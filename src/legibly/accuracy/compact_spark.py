@@ -18,19 +18,15 @@ from legibly.accuracy import plan as plans
 from legibly.accuracy.done import Done
 from legibly.errors import Conflict
 
-_NEWEST = """
+_NEWEST = f"""
 SELECT image, predicted, actual, exact AS confidence, model, writer, source,
   CASE WHEN us >= 0 THEN timestamp_micros(us) END AS labelled_at,
   CASE WHEN us >= 0 THEN date_format(timestamp_micros(us), 'yyyy-MM-dd') ELSE 'unknown' END AS date
 FROM (
-  SELECT *, ROW_NUMBER() OVER (
-    PARTITION BY image, model
-    ORDER BY us DESC, actual DESC NULLS LAST, predicted DESC, millionths DESC, source DESC
-  ) AS place
-  FROM taken
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM taken
 ) AS ranked ANTI JOIN deleted ON ranked.image = deleted.image
 WHERE place = 1
-"""
+"""  # noqa: S608  (of ours)
 
 
 def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) -> Done:

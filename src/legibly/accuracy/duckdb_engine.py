@@ -49,7 +49,7 @@ def table(
     `reads`: count the readings too. Raises Invalid for files that are not what their names say, Unavailable where
     the store does not answer.
     """
-    with files.connected(base, environ=environ, limits=limits or files.Limits()) as connection:
+    with files.connected(base, environ=environ, limits=limits) as connection:
         files.put_deleted(connection, plan.deleted)
         _start(connection)
         _count_plan(connection, plan, base)
@@ -142,9 +142,9 @@ def _count_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) ->
     if plan.counts:
         _load_counts(connection, plan, base)
         uncounted = fresh
-    large = sum(source.rows(connection, base) for source in fresh) >= SPLIT_FROM_ROWS
-    if large or (settled and (fresh or plan.deleted)):
-        _count_twice(connection, uncounted, fresh, settled, base, large=large)
+    rows = sum(source.rows(connection, base) for source in fresh)
+    if rows >= SPLIT_FROM_ROWS or (settled and (fresh or plan.deleted)):
+        _count_twice(connection, uncounted, fresh, settled, base, rows=rows)
     elif settled:
         _count(connection, settled=[source.unnamed() for source in uncounted])
     else:
@@ -162,17 +162,18 @@ def _count_twice(
     settled: Sequence[_Source],
     base: str,
     *,
-    large: bool,
+    rows: int,
 ) -> None:
     """Count what is uncounted as if no image had two pairs, and then those again of which one may, and deleted ones.
 
-    Which may is looked up where `large`; else it is every image that has a fresh pair.
+    Which may is looked up where the fresh `rows` are many; else it is every image that has a fresh pair.
     """
+    large = rows >= SPLIT_FROM_ROWS
     named = [source for source in (*fresh, *settled) if source.named]
     with ThreadPoolExecutor(1) as pool, connection.cursor() as beside:
         finding = None
         if large:  # NumPy takes DuckDB's answers one thread at a time: DuckDB counts meanwhile.
-            rows = sum(source.rows(connection, base) for source in named)
+            rows += sum(source.rows(connection, base) for source in settled)
             images = [image for source in named for image in source.images(connection, base)]
             finding = pool.submit(repeats.find, beside, images, rows=rows)
         _count(connection, settled=[source.unnamed() for source in uncounted])

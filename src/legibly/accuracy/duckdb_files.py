@@ -32,8 +32,11 @@ class Limits:
 
 
 @contextlib.contextmanager
-def connected(base: str, *, environ: Mapping[str, str], limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(
+    base: str, *, environ: Mapping[str, str], limits: Limits | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in memory that spills to a folder of its own, with the S3 credentials where `base` needs them."""
+    limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
         config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
         config |= {"preserve_insertion_order": False, "autoinstall_known_extensions": False}
