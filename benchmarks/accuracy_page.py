@@ -13,7 +13,7 @@ from pathlib import Path
 SRC = Path(__file__).parents[1] / "src"
 sys.path.insert(0, str(SRC))
 
-from legibly.accuracy import cells, report  # noqa: E402
+from legibly.accuracy import cells, report
 
 
 def main() -> None:
@@ -51,7 +51,14 @@ def table() -> cells.Table:
         counts[key] = counts.get(key, 0) + 1
     rows = (cells.Cell(*key, n, n * key[5]) for key, n in counts.items())
     reads = [
-        cells.Read((date(2026, 12, 31) - timedelta(days=back)).isoformat(), "m@0", "read", f"class {n:02d}", 950_000, 9)
+        cells.Read(
+            (date(2026, 12, 31) - timedelta(days=back)).isoformat(),
+            "m@0",
+            "read",
+            f"class {n:02d}",
+            950_000,
+            9,
+        )
         for back in range(35)
         for n in range(100)
     ]

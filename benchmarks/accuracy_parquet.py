@@ -27,7 +27,9 @@ MILLION = 1_000_000
 def main() -> None:
     """For each size: write, report, compact, report again."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--growth", default="5,50,200", help="millions of pairs, one after the other")
+    parser.add_argument(
+        "--growth", default="5,50,200", help="millions of pairs, one after the other"
+    )
     parser.add_argument("--part", type=int, default=5, help="millions of pairs in a file")
     parser.add_argument("--spark", action="store_true")
     parser.add_argument("--folder", type=Path)
@@ -123,7 +125,9 @@ def run(*arguments: str) -> tuple[bytes, tuple[float, float, float]]:
     done = subprocess.run(command, capture_output=True, env=environ, check=False)
     seconds = time.perf_counter() - start
     if done.returncode:
-        sys.exit(f"legibly {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr.decode()}")
+        sys.exit(
+            f"legibly {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr.decode()}"
+        )
     cpu, kilobytes = done.stderr.split()[-2:]
     return done.stdout, (seconds, float(cpu), int(kilobytes) / 1024)
 

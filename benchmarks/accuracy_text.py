@@ -35,7 +35,15 @@ def main() -> None:
         for a_line in (1, 20):
             path = folder / f"pairs-{a_line}.txt"
             right = write(path, options.pairs, a_line)
-            compare(folder, path, jars, right=right, pairs=options.pairs, a_line=a_line, runs=options.runs)
+            compare(
+                folder,
+                path,
+                jars,
+                right=right,
+                pairs=options.pairs,
+                a_line=a_line,
+                runs=options.runs,
+            )
 
 
 def write(path: Path, pairs: int, a_line: int) -> int:
@@ -48,7 +56,9 @@ def write(path: Path, pairs: int, a_line: int) -> int:
                 actual = draw.randrange(10)
                 hit = draw.random() < 0.97
                 right += hit
-                fields.append(f"{actual if hit else (actual + draw.randrange(1, 10)) % 10},{actual}")
+                fields.append(
+                    f"{actual if hit else (actual + draw.randrange(1, 10)) % 10},{actual}"
+                )
             file.write(",".join(fields) + "\n")
     return right
 
@@ -59,11 +69,15 @@ def jar_path(folder: Path) -> str:
     if not spec or not spec.origin:
         raise SystemExit("PySpark is needed for its Hadoop jars: pip install 'legibly[spark]'")
     path = f"{Path(spec.origin).parent / 'jars'}/*"
-    subprocess.run(["javac", "-cp", path, "-d", folder, HERE / "hadoop" / "Accuracy.java"], check=True)
+    subprocess.run(
+        ["javac", "-cp", path, "-d", folder, HERE / "hadoop" / "Accuracy.java"], check=True
+    )
     return f"{folder}:{path}"
 
 
-def compare(folder: Path, path: Path, jars: str, *, right: int, pairs: int, a_line: int, runs: int) -> None:
+def compare(
+    folder: Path, path: Path, jars: str, *, right: int, pairs: int, a_line: int, runs: int
+) -> None:
     """Alternate the three programs over one file."""
     out = folder / "out"
     hadoop = ["java", "-cp", jars, "Accuracy", str(path), str(out)]
@@ -81,7 +95,9 @@ def compare(folder: Path, path: Path, jars: str, *, right: int, pairs: int, a_li
             value = int((out / "part-r-00000").read_text().split()[1])
             assert (value >> 32, value & 0xFFFFFFFF) == (right, pairs)
     mine = statistics.median(seconds["legibly"])
-    print(f"{pairs:,} pairs, {a_line} a line, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores")
+    print(
+        f"{pairs:,} pairs, {a_line} a line, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores"
+    )
     for name, taken in seconds.items():
         each = " ".join(f"{value:.2f}" for value in taken)
         middle = statistics.median(taken)

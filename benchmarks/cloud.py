@@ -23,17 +23,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-import boto3  # noqa: E402
-import httpx  # noqa: E402
-from botocore.config import Config  # noqa: E402
+import boto3
+import httpx
+from botocore.config import Config
 
-import emulator as emulators  # noqa: E402
-import pictures  # noqa: E402
-import services  # noqa: E402
-from legibly import keys  # noqa: E402
-from legibly.cloud import package  # noqa: E402
-from server import Server  # noqa: E402
-from test_aws_lambda import RuntimeApi, came, delivery  # noqa: E402
+import emulator as emulators
+import pictures
+import services
+from legibly import keys
+from legibly.cloud import package
+from server import Server
+from test_aws_lambda import RuntimeApi, came, delivery
 
 
 def main() -> None:
@@ -73,7 +73,12 @@ def function(code: Path, folder: Path, *, starts: int) -> None:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769", "AWS_LAMBDA_LOG_GROUP_NAME": "logs",
             "AWS_LAMBDA_LOG_STREAM_NAME": "stream", "PYTHONDONTWRITEBYTECODE": "1", "LEGIBLY_STORE": f"file://{folder}/store",
         }  # fmt: skip
-        command = [str(emulators.PLACE.with_name("python")), "-m", "awslambdaric", "legibly.aws_lambda.handler"]
+        command = [
+            str(emulators.PLACE.with_name("python")),
+            "-m",
+            "awslambdaric",
+            "legibly.aws_lambda.handler",
+        ]
         api.events.put(delivery(came(f"images/{start}.png")))
         began = time.perf_counter()
         with services.running(command, log=folder / "function.log", env=environ):
@@ -89,21 +94,29 @@ def function(code: Path, folder: Path, *, starts: int) -> None:
                 warm.append(time.perf_counter() - began)
         api.close()
     spread = f"min {min(cold):.2f}, max {max(cold):.2f}"
-    print(f"cold start to first reading: median {statistics.median(cold):.2f} s of {starts} ({spread})")
+    print(
+        f"cold start to first reading: median {statistics.median(cold):.2f} s of {starts} ({spread})"
+    )
     p95 = 1000 * sorted(warm)[int(0.95 * len(warm))]
-    print(f"warm canvas PNG, one a call: median {1000 * statistics.median(warm):.1f} ms of {len(warm)} (p95 {p95:.1f})")
+    print(
+        f"warm canvas PNG, one a call: median {1000 * statistics.median(warm):.1f} ms of {len(warm)} (p95 {p95:.1f})"
+    )
 
 
 def deployed(account: emulators.Emulator, folder: Path, options: argparse.Namespace) -> None:
     """PUT to page, and the flood."""
     began = time.perf_counter()
     account.legibly("cloud", "deploy", "--size", "small", "--no-wait")
-    print(f"legibly cloud deploy (packaging included, servers not started): {time.perf_counter() - began:.0f} s")
+    print(
+        f"legibly cloud deploy (packaging included, servers not started): {time.perf_counter() - began:.0f} s"
+    )
     stack = account.client("cloudformation").describe_stacks(StackName="legibly")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     functions = account.client("lambda")
     [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": options.functions})
+    functions.update_event_source_mapping(
+        UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": options.functions}
+    )
     web = folder / "web"
     web.mkdir()
     environ = {
@@ -115,24 +128,35 @@ def deployed(account: emulators.Emulator, folder: Path, options: argparse.Namesp
         flood(account, outputs, server, count=options.flood)
 
 
-def to_page(account: emulators.Emulator, outputs: dict[str, str], server: Server, *, puts: int) -> None:
+def to_page(
+    account: emulators.Emulator, outputs: dict[str, str], server: Server, *, puts: int
+) -> None:
     """From before the PUT to the event on an open page, one picture after the other."""
     s3, waits = account.client("s3"), []
-    with httpx.Client(base_url=server.url, timeout=60) as client, client.stream("GET", "/api/live") as live:
+    with (
+        httpx.Client(base_url=server.url, timeout=60) as client,
+        client.stream("GET", "/api/live") as live,
+    ):
         lines = live.iter_lines()
         next(lines)
         for number in range(puts + 5):
             key = f"images/page/{number}.png"
             began = time.perf_counter()
             s3.put_object(Bucket=outputs["BucketName"], Key=key, Body=pictures.png())
-            next(line for line in lines if line.startswith("data:") and json.loads(line[5:])["state"] == "read")
+            next(
+                line
+                for line in lines
+                if line.startswith("data:") and json.loads(line[5:])["state"] == "read"
+            )
             waits.append(time.perf_counter() - began)
     warm = sorted(waits[5:])
     median, p95 = 1000 * statistics.median(warm), 1000 * warm[int(0.95 * len(warm))]
     print(f"PUT to reading on the page, warm: median {median:.0f} ms of {puts} (p95 {p95:.0f})")
 
 
-def flood(account: emulators.Emulator, outputs: dict[str, str], server: Server, *, count: int) -> None:
+def flood(
+    account: emulators.Emulator, outputs: dict[str, str], server: Server, *, count: int
+) -> None:
     """Many pictures at once: each one reading, none dead; how fast they drain, to the bucket and to the page."""
     s3 = boto3.client(
         "s3", endpoint_url=account.endpoint, region_name="us-east-1", aws_access_key_id="root",
@@ -141,13 +165,20 @@ def flood(account: emulators.Emulator, outputs: dict[str, str], server: Server, 
     bucket, data = outputs["BucketName"], pictures.png()
     before, began = shown(server), time.perf_counter()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: s3.put_object(Bucket=bucket, Key=f"images/flood/{n}.png", Body=data), range(count)))
+        list(
+            pool.map(
+                lambda n: s3.put_object(Bucket=bucket, Key=f"images/flood/{n}.png", Body=data),
+                range(count),
+            )
+        )
     uploaded = time.perf_counter() - began
     deadline = time.monotonic() + 3600
     while shown(server) < before + count and time.monotonic() < deadline:
         time.sleep(1)
     drained = time.perf_counter() - began
-    records = [record for record in readings(s3, bucket) if record["key"].startswith("images/flood/")]
+    records = [
+        record for record in readings(s3, bucket) if record["key"].startswith("images/flood/")
+    ]
     files = sum(1 for _ in listed(s3, bucket))
     dead = account.client("sqs").get_queue_attributes(
         QueueUrl=outputs["ImagesDeadLettersUrl"], AttributeNames=["ApproximateNumberOfMessages"]
@@ -156,7 +187,9 @@ def flood(account: emulators.Emulator, outputs: dict[str, str], server: Server, 
     print(
         f"flood of {count}: put in {uploaded:.0f} s, on the page after {drained:.0f} s: {count / drained:.0f} a second"
     )
-    print(f"  {len(records)} readings of {distinct} pictures in {files} files (all runs), {dead} dead letters")
+    print(
+        f"  {len(records)} readings of {distinct} pictures in {files} files (all runs), {dead} dead letters"
+    )
     if (len(records), distinct, int(dead)) != (count, count, 0):
         raise SystemExit("not every picture has exactly one reading")
 

@@ -51,10 +51,14 @@ def run(base: Path, records: int, each: int) -> None:
     command = [sys.executable, "-m", "legibly", "compact", "--store", f"file://{base}", "--json"]
     before = os.times()
     start = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(SRC)})
+    done = subprocess.run(
+        command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(SRC)}
+    )
     seconds = time.perf_counter() - start
     after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    cpu = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     assert json.loads(done.stdout)["pairs_written"] == records
     files = records // each
     print(

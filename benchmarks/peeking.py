@@ -37,10 +37,26 @@ def false_promotions(stores: int) -> None:
     """Prints the share of stores in which each rule ever promotes a candidate that it should not."""
     kinds: list[tuple[str, float, float, float, str, YES]] = [
         ("equally good, shown to be better?", 0.05, 0.05, 0.0, "McNemar", better),
-        ("worse by 5 points, shown to be less so?", 0.05, 0.10, 0.05, "score interval", no_worse(0.05)),
-        ("worse by 2 points, shown to be less so?", 0.01, 0.03, 0.02, "score interval", no_worse(0.02)),
+        (
+            "worse by 5 points, shown to be less so?",
+            0.05,
+            0.10,
+            0.05,
+            "score interval",
+            no_worse(0.05),
+        ),
+        (
+            "worse by 2 points, shown to be less so?",
+            0.01,
+            0.03,
+            0.02,
+            "score interval",
+            no_worse(0.02),
+        ),
     ]
-    print(f"{'truth, and what is asked':<42}{'rule':<16}{'once':>8}{'each look':>11}{'any time':>10}")
+    print(
+        f"{'truth, and what is asked':<42}{'rule':<16}{'once':>8}{'each look':>11}{'any time':>10}"
+    )
     for title, gained, lost, margin, rule, naive in kinds:
         draw, once, peeking, ours = random.Random(SEED), 0, 0, 0
         for _ in range(stores):
@@ -48,7 +64,9 @@ def false_promotions(stores: int) -> None:
             once += naive(seen[-1])
             peeking += any(map(naive, seen))
             ours += any(always(margin)(table) for table in seen)
-        print(f"{title:<42}{rule:<16}{once / stores:>8.1%}{peeking / stores:>11.1%}{ours / stores:>10.1%}")
+        print(
+            f"{title:<42}{rule:<16}{once / stores:>8.1%}{peeking / stores:>11.1%}{ours / stores:>10.1%}"
+        )
 
 
 def no_worse(margin: float) -> YES:

@@ -48,7 +48,9 @@ def draw(objects: Path) -> list[str]:
     (objects / "images").mkdir(parents=True)
     for n, key in enumerate(found):
         picture = Image.new("L", (280, 280), 255)
-        ImageDraw.Draw(picture).line([(70 + n, 60), (205, 60 + n), (120, 235)], fill=20, width=22, joint="curve")
+        ImageDraw.Draw(picture).line(
+            [(70 + n, 60), (205, 60 + n), (120, 235)], fill=20, width=22, joint="curve"
+        )
         picture.save(objects / key)
     return found
 
@@ -69,7 +71,10 @@ def report(name: str, times: list[float]) -> None:
     times = sorted(times[WARM_UP:])
     late = sum(time > 100 for time in times)
     p95 = times[int(0.95 * len(times))]
-    print(f"{name:28}{statistics.median(times):10.1f}{p95:10.1f}{times[-1]:10.1f}{late:8} of {len(times)}", flush=True)
+    print(
+        f"{name:28}{statistics.median(times):10.1f}{p95:10.1f}{times[-1]:10.1f}{late:8} of {len(times)}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -82,8 +87,15 @@ def main() -> None:
         folder = Path(name)
         database, url = f"sqlite:///{folder}/index.db", f"file://{folder}/objects"
         web_pages.fill(database, given.images, pictures=draw(folder / "objects"))
-        accounts.Accounts(store.open_store(url, environ={})).add("rita", role="reviewer", password=PASSWORD)
-        environ = {**os.environ, "LEGIBLY_STORE": url, "LEGIBLY_DATABASE": database, "LEGIBLY_ACCOUNTS": "on"}
+        accounts.Accounts(store.open_store(url, environ={})).add(
+            "rita", role="reviewer", password=PASSWORD
+        )
+        environ = {
+            **os.environ,
+            "LEGIBLY_STORE": url,
+            "LEGIBLY_DATABASE": database,
+            "LEGIBLY_ACCOUNTS": "on",
+        }
         environ |= {"LEGIBLY_REVIEW_PEOPLE": str(given.people), "LEGIBLY_SWEEP_SECONDS": "0"}
         environ["LEGIBLY_ADMIN_PASSWORD"] = PASSWORD
         command = [sys.executable, "-m", "legibly", "serve", "--port", "18432"]
@@ -99,7 +111,9 @@ def judge(server: str, given: argparse.Namespace) -> None:
     """Sign in, and press keys."""
     web_pages.wait_for(f"{server}/readyz")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
         page = chromium.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
         page.add_init_script(WATCH)
         page.goto(f"{server}/login")

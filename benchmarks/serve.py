@@ -34,7 +34,9 @@ def canvas() -> bytes:
     return buffer.getvalue()
 
 
-async def upload(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes) -> dict[str, object]:
+async def upload(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes
+) -> dict[str, object]:
     """One upload over a connection that stays open; raw, so that the client costs the machine little."""
     head = "POST /api/images?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
     head += f"Content-Length: {len(picture)}\r\n\r\n"
@@ -117,7 +119,9 @@ def measure(images: int, workers: int) -> dict[str, float]:
             figures["uploads"] = len(ids)
             figures["memory_mb"] = megabytes(process.pid)
             written = list((folder / "legibly-data/objects/records/readings").rglob("*.jsonl"))
-            figures["lost_or_doubled"] = abs(len(set(ids)) - len(ids)) + abs(len(written) - len(ids))
+            figures["lost_or_doubled"] = abs(len(set(ids)) - len(ids)) + abs(
+                len(written) - len(ids)
+            )
         finally:
             process.terminate()
             process.wait()
@@ -125,7 +129,9 @@ def measure(images: int, workers: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--json", action="store_true")

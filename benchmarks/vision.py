@@ -40,7 +40,9 @@ def photo(width: int, height: int) -> Image.Image:
     rng = np.random.default_rng(0)
     cover = 1 - np.asarray(canvas().resize((width * 3 // 4, height * 3 // 4)), np.float32) / 255
     ink = np.zeros((height, width), np.float32)
-    ink[height // 8 : height // 8 + cover.shape[0], width // 8 : width // 8 + cover.shape[1]] = cover
+    ink[height // 8 : height // 8 + cover.shape[0], width // 8 : width // 8 + cover.shape[1]] = (
+        cover
+    )
     lamp = np.linspace(0.9, 0.6, width, dtype=np.float32)[None]
     grey = lamp * (1 - 0.75 * ink)
     values = grey[..., None] * np.array([1.0, 0.97, 0.9], np.float32)
@@ -54,7 +56,9 @@ def page(width: int, height: int) -> Image.Image:
     small = canvas().resize((height // 9, height // 9))
     for row in range(8):
         for column in range(8):
-            picture.paste(small, (width // 12 + column * width // 9, height // 20 + row * height // 9))
+            picture.paste(
+                small, (width // 12 + column * width // 9, height // 20 + row * height // 9)
+            )
     return picture.convert("RGB")
 
 
@@ -82,7 +86,9 @@ def timed(call: object, rounds: int) -> dict[str, float]:
 
 def peak(kind: str) -> float:
     """The peak of a fresh process that reads a 50-megapixel picture given on its standard input, megabytes."""
-    done = subprocess.run([sys.executable, __file__, "--read-stdin"], input=big(kind), capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--read-stdin"], input=big(kind), capture_output=True, check=True
+    )
     return float(done.stdout)
 
 
@@ -112,7 +118,9 @@ def main() -> None:
     }
     for name, data in cases.items():
         found[name] = timed(lambda data=data: reader.read(data), args.rounds)
-    found["50-megapixel peak MB"] = {kind: round(peak(kind), 1) for kind in ("PNG", "JPEG", "WEBP", "TIFF")}
+    found["50-megapixel peak MB"] = {
+        kind: round(peak(kind), 1) for kind in ("PNG", "JPEG", "WEBP", "TIFF")
+    }
     if args.json:
         print(json.dumps(found))
         return

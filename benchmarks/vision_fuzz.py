@@ -37,7 +37,9 @@ def main() -> None:
             ends[type(error).__name__] += 1
         except Exception as error:
             Path("fuzz-failure.bin").write_bytes(data)
-            print(f"case {number}: {type(error).__name__}: {error}; its bytes are in fuzz-failure.bin")
+            print(
+                f"case {number}: {type(error).__name__}: {error}; its bytes are in fuzz-failure.bin"
+            )
             raise
         slowest = max(slowest, time.perf_counter() - began)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -29,7 +29,17 @@ LIGHTHOUSE = ROOT / ".tools" / "node_modules" / ".bin" / "lighthouse"
 PORT = 18432
 URL = f"http://127.0.0.1:{PORT}"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-PAGES = ("/", "/history", "/handwriting", "/handwriting/practice", "/accuracy", "/models", "/review", "/about", "/docs")
+PAGES = (
+    "/",
+    "/history",
+    "/handwriting",
+    "/handwriting/practice",
+    "/accuracy",
+    "/models",
+    "/review",
+    "/about",
+    "/docs",
+)
 PICTURES = 40
 SPEED = 1500
 """Pixels a second that the wheel turns: a screen and a half, as fast as one can still see something."""
@@ -97,16 +107,27 @@ def scrolling(page: Page, seconds: float, count: int) -> None:
     page.locator("#gallery li").nth(59).wait_for(state="attached")
     page.wait_for_timeout(500)
     page.evaluate(FRAMES)
-    gesture = {"x": 600, "y": 500, "yDistance": -SPEED * seconds, "speed": SPEED, "gestureSourceType": "mouse"}
+    gesture = {
+        "x": 600,
+        "y": 500,
+        "yDistance": -SPEED * seconds,
+        "speed": SPEED,
+        "gestureSourceType": "mouse",
+    }
     page.context.new_cdp_session(page).send("Input.synthesizeScrollGesture", gesture)
     at = page.evaluate("frames_")
     gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     tiles = page.locator("#gallery li").count()
     slow = sum(gap > 20.5 for gap in gaps)
     rate = 1000 * len(gaps) / sum(gaps)
-    print(f"gallery of {count:,}, {tiles:,} tiles reached in {seconds:.0f} s at {SPEED:,} pixels a second:")
+    print(
+        f"gallery of {count:,}, {tiles:,} tiles reached in {seconds:.0f} s at {SPEED:,} pixels a second:"
+    )
     print(f"  {rate:.1f} frames a second", end="; ")
-    print(f"between frames {quantiles(gaps)}; {slow} of {len(gaps)} took longer than 1/50 s", flush=True)
+    print(
+        f"between frames {quantiles(gaps)}; {slow} of {len(gaps)} took longer than 1/50 s",
+        flush=True,
+    )
 
 
 def lighthouse() -> None:
@@ -126,8 +147,15 @@ def lighthouse() -> None:
                 print(f"{form:8}{path:24} {done.stderr.strip().splitlines()[-1]}")
                 continue
             report = json.loads(done.stdout)
-            scores = {name: round(100 * (one["score"] or 0)) for name, one in report["categories"].items()}
-            wanted = [ref["id"] for one in report["categories"].values() for ref in one["auditRefs"] if ref["weight"]]
+            scores = {
+                name: round(100 * (one["score"] or 0)) for name, one in report["categories"].items()
+            }
+            wanted = [
+                ref["id"]
+                for one in report["categories"].values()
+                for ref in one["auditRefs"]
+                if ref["weight"]
+            ]
             failed = [name for name in wanted if report["audits"][name]["score"] not in (None, 1)]
             told = f"accessibility {scores['accessibility']:3}  best practices {scores['best-practices']:3}"
             print(f"{form:8}{path:24}{told}  {' '.join(failed)}", flush=True)
@@ -158,7 +186,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/index.db"
         web_pages.fill(database, given.images, pictures=pictures(Path(folder)))
-        environ = {**os.environ, "LEGIBLY_STORE": f"file://{folder}/objects", "LEGIBLY_DATABASE": database}
+        environ = {
+            **os.environ,
+            "LEGIBLY_STORE": f"file://{folder}/objects",
+            "LEGIBLY_DATABASE": database,
+        }
         environ["LEGIBLY_SWEEP_SECONDS"] = "0"
         command = [sys.executable, "-m", "legibly", "serve", "--port", str(PORT)]
         server = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)

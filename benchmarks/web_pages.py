@@ -28,7 +28,9 @@ from legibly.packs import registry
 
 REPEATS, WARM_UP = 30, 3
 PACK = registry.find("digits")
-MODEL = records.Model("digits", cards.version(cards.read_card(PACK), (PACK / cards.MODEL).read_bytes()))
+MODEL = records.Model(
+    "digits", cards.version(cards.read_card(PACK), (PACK / cards.MODEL).read_bytes())
+)
 CLASSES = [str(digit) for digit in range(10)]
 
 
@@ -39,7 +41,10 @@ def fill(database: str, count: int, *, pictures: Sequence[str] = ()) -> None:
     """
     index, draw, begin = open_index(database), random.Random(7), records.now() - timedelta(days=300)
     for start in range(0, count, 1000):
-        images = [image(draw, begin + timedelta(seconds=n * 250)) for n in range(start, min(count, start + 1000))]
+        images = [
+            image(draw, begin + timedelta(seconds=n * 250))
+            for n in range(start, min(count, start + 1000))
+        ]
         if pictures:
             images = [replace(one, key=pictures[n % len(pictures)]) for n, one in enumerate(images)]
         index.add(images)
@@ -54,13 +59,17 @@ def image(draw: random.Random, at: records.datetime) -> records.Image:
     digit, sure = draw.choice(CLASSES), draw.random() > 0.1
     confidence = draw.uniform(0.97, 1) if sure else draw.uniform(0.3, 0.9)
     rest = (1 - confidence) / 9
-    item = records.Item((61, 40, 150, 201), digit, confidence, dict.fromkeys(CLASSES, rest) | {digit: confidence})
+    item = records.Item(
+        (61, 40, 150, 201), digit, confidence, dict.fromkeys(CLASSES, rest) | {digit: confidence}
+    )
     reading = records.Reading("read" if sure else "unsure", digit, confidence, MODEL, at, (item,))
     truth = digit if draw.random() < confidence else draw.choice(CLASSES)
     label = records.Label(truth, at + timedelta(seconds=9)) if draw.random() < 0.05 else None
     identity = keys.new_id(at)
     key = keys.image(identity, "image/png")
-    return records.Image(identity, key, at, "image/png", 2600, "read", 280, 280, label=label, reading=reading)
+    return records.Image(
+        identity, key, at, "image/png", 2600, "read", 280, 280, label=label, reading=reading
+    )
 
 
 def reading(one: records.Image) -> records.ReadingRecord:
@@ -86,7 +95,9 @@ def pair(one: records.Image) -> records.Pair:
     if reading is None or label is None:
         raise ValueError(one.id)
     model = f"{MODEL.name}@{MODEL.version}"
-    return records.Pair(one.id, reading.text, label.text, reading.confidence, model, None, label.source, label.at)
+    return records.Pair(
+        one.id, reading.text, label.text, reading.confidence, model, None, label.source, label.at
+    )
 
 
 def measure(url: str) -> tuple[float, float, int]:
@@ -118,7 +129,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/index.db"
         fill(database, count)
-        environ = {**os.environ, "LEGIBLY_STORE": f"file://{folder}/objects", "LEGIBLY_DATABASE": database}
+        environ = {
+            **os.environ,
+            "LEGIBLY_STORE": f"file://{folder}/objects",
+            "LEGIBLY_DATABASE": database,
+        }
         command = [sys.executable, "-m", "legibly", "serve", "--port", "18431"]
         server = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
         try:
@@ -132,7 +147,9 @@ def main() -> None:
 
 def report(url: str, count: int) -> None:
     """Print the table."""
-    print(f"{count:,} images; first paint of / {first_paint(url):,} bytes of HTML, CSS and JavaScript, gzipped")
+    print(
+        f"{count:,} images; first paint of / {first_paint(url):,} bytes of HTML, CSS and JavaScript, gzipped"
+    )
     middle = keys.new_id(records.now() - timedelta(days=150))
     paths = {
         "classify page": "/",

@@ -30,7 +30,10 @@ def data(request: pytest.FixtureRequest) -> Path:
 def _no_configuration_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees this machine's AWS account or settings."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "LEGIBLY_")) and name not in ("LEGIBLY_REQUIRE_SERVICES", "AWS_CA_BUNDLE"):
+        if name.startswith(("AWS_", "LEGIBLY_")) and name not in (
+            "LEGIBLY_REQUIRE_SERVICES",
+            "AWS_CA_BUNDLE",
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -40,12 +43,18 @@ def _no_configuration_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[services.S3Server]:
     """A real S3 server with an empty bucket at the start of the session."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, services.seaweedfs(Path(folder)) as server:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        services.seaweedfs(Path(folder)) as server,
+    ):
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL database."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, services.postgres(Path(folder)) as url:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        services.postgres(Path(folder)) as url,
+    ):
         yield url

@@ -120,5 +120,7 @@ def running(folder: Path) -> Iterator[Emulator]:
 
 def _is_well(emulator: Emulator) -> bool:
     context = ssl.create_default_context(cafile=str(emulator.certificate))
-    with urllib.request.urlopen(f"{emulator.endpoint}/_ministack/health", timeout=2, context=context) as answer:
+    with urllib.request.urlopen(
+        f"{emulator.endpoint}/_ministack/health", timeout=2, context=context
+    ) as answer:
         return "services" in json.load(answer)

@@ -40,7 +40,10 @@ def files() -> list[bytes]:
         pictures.encoded(colour, "BMP"),
         pictures.encoded(colour, "AVIF"),
     ]
-    made += [pictures.encoded(colour, "TIFF", compression=how) for how in ("raw", "tiff_lzw", "jpeg", "tiff_deflate")]
+    made += [
+        pictures.encoded(colour, "TIFF", compression=how)
+        for how in ("raw", "tiff_lzw", "jpeg", "tiff_deflate")
+    ]
     return made
 
 

@@ -8,11 +8,23 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SEVEN = [(60, 60), (200, 60), (120, 230)]
-ZERO = [(140, 50), (190, 90), (195, 150), (180, 210), (140, 235), (95, 210), (80, 150), (90, 90), (140, 50)]
+ZERO = [
+    (140, 50),
+    (190, 90),
+    (195, 150),
+    (180, 210),
+    (140, 235),
+    (95, 210),
+    (80, 150),
+    (90, 90),
+    (140, 50),
+]
 ONE = [(140, 50), (140, 235)]
 
 
-def drawing(stroke: list[tuple[int, int]] = SEVEN, *, size: int = 280, width: int = 18) -> Image.Image:
+def drawing(
+    stroke: list[tuple[int, int]] = SEVEN, *, size: int = 280, width: int = 18
+) -> Image.Image:
     """One digit drawn with a thick dark pen on white, as on the canvas of the web app."""
     picture = Image.new("L", (size, size), 255)
     draw = ImageDraw.Draw(picture)
@@ -46,8 +58,12 @@ def bomb(side: int = 30_000) -> bytes:
     """A PNG of a few hundred bytes of header that claims `side` × `side` pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+        return (
+            len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+        )
 
     header = side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     rows = zlib.compress(bytes(1_000_000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )

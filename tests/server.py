@@ -50,7 +50,9 @@ class Server:
                 start_new_session=True,
             )
         ready = f"{self.url}/readyz"  # a machine that is busy with other tests takes its time
-        services.wait_for(lambda: urllib.request.urlopen(ready, timeout=5), what="legibly serve", seconds=90)
+        services.wait_for(
+            lambda: urllib.request.urlopen(ready, timeout=5), what="legibly serve", seconds=90
+        )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; SIGKILL is a crash."""

@@ -52,11 +52,18 @@ def wait_for(check: Callable[[], object], *, what: str, seconds: float = 30.0) -
 
 
 @contextlib.contextmanager
-def running(command: list[str], *, log: Path, env: dict[str, str] | None = None, **options: Any) -> Iterator[int]:
+def running(
+    command: list[str], *, log: Path, env: dict[str, str] | None = None, **options: Any
+) -> Iterator[int]:
     """Run a server in a process group of its own until the block ends."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True, **options
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+            **options,
         )
         try:
             yield process.pid
@@ -98,13 +105,31 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
         missing("SeaweedFS", "make test-all")
     ports = {name: _pair_of_ports() for name in ("s3", "master", "volume", "filer", "admin")}
     server = S3Server(f"http://127.0.0.1:{ports['s3']}", "legibly", "legibly-secret")
-    environ = {**os.environ, "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    environ = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.secret_key,
+    }
     environ["WEED_S3_SSE_KEK_PASSPHRASE"] = "for tests"
-    flags = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-admin.ui=false", "-webdav=false", "-master.telemetry=false"]
+    flags = [
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-admin.ui=false",
+        "-webdav=false",
+        "-master.telemetry=false",
+    ]
     flags += [f"-{name}.port={port}" for name, port in ports.items()]
-    flags += ["-s3.port.iceberg=0", f"-metricsPort={free_port()}", f"-bucket={server.bucket}", f"-dir={folder}"]
+    flags += [
+        "-s3.port.iceberg=0",
+        f"-metricsPort={free_port()}",
+        f"-bucket={server.bucket}",
+        f"-dir={folder}",
+    ]
     with running([weed, "-logtostderr=true", "mini", *flags], log=folder / "weed.log", env=environ):
-        wait_for(lambda: urllib.request.urlopen(f"{server.endpoint}/healthz", timeout=1), what="SeaweedFS")
+        wait_for(
+            lambda: urllib.request.urlopen(f"{server.endpoint}/healthz", timeout=1),
+            what="SeaweedFS",
+        )
         yield server
 
 
@@ -121,9 +146,12 @@ def _pair_of_ports() -> int:
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """PostgreSQL; gives the URL of an empty database."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    binaries = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
+    )
     found = shutil.which(
-        "initdb", path=os.pathsep.join([*(str(path) for path in reversed(binaries)), os.environ["PATH"]])
+        "initdb",
+        path=os.pathsep.join([*(str(path) for path in reversed(binaries)), os.environ["PATH"]]),
     )
     if found is None:
         missing("PostgreSQL", "make test-all")
@@ -141,10 +169,24 @@ def postgres(folder: Path) -> Iterator[str]:
         capture_output=True,
         **user,
     )
-    command = [str(tools / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+    command = [
+        str(tools / "postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "-k",
+        "",
+        "-F",
+    ]
     with running(command, log=folder / "postgres.log", **user):
         ready = [str(tools / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
-        wait_for(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, what="PostgreSQL")
+        wait_for(
+            lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0,
+            what="PostgreSQL",
+        )
         yield f"postgresql://legibly@127.0.0.1:{port}/postgres"
 
 
@@ -162,9 +204,18 @@ def new_database(postgres: str) -> str:
 def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> Iterator[str]:
     """An OpenID provider that knows the Legibly at that address; gives its issuer."""
     root, issuer = Path(__file__).parents[1], f"http://127.0.0.1:{port}"
-    if shutil.which("node") is None or not (root / ".tools" / "node_modules" / "oidc-provider").is_dir():
+    if (
+        shutil.which("node") is None
+        or not (root / ".tools" / "node_modules" / "oidc-provider").is_dir()
+    ):
         missing("oidc-provider", "make test-all")
-    command = ["node", str(Path(__file__).parent / "oidc_provider.mjs"), str(port), legibly, str(code_seconds)]
+    command = [
+        "node",
+        str(Path(__file__).parent / "oidc_provider.mjs"),
+        str(port),
+        legibly,
+        str(code_seconds),
+    ]
     with running(command, log=folder / "openid.log", cwd=root):
         discovery = f"{issuer}/.well-known/openid-configuration"
         wait_for(lambda: urllib.request.urlopen(discovery, timeout=5), what="oidc-provider")
@@ -173,7 +224,11 @@ def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> 
 
 def chromium() -> str:
     """The path of the system's Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if found is None:
         missing("Chromium", "make test-all")
     return found

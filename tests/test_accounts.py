@@ -30,7 +30,11 @@ def test_ended_sessions_are_kept_as_long_as_they_would_have_lasted(store: Store)
 def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> None:
     """Processes that meet somebody for the first time together make one account; another of that name gets a number."""
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: accounts.Accounts(store).vouched("https://a 1", name="Ada")[0], range(8)))
+        made = list(
+            pool.map(
+                lambda _: accounts.Accounts(store).vouched("https://a 1", name="Ada")[0], range(8)
+            )
+        )
     assert {account.id for account in made} == {made[0].id}
     assert {account.name for account in made} == {"Ada"}
     book = accounts.Accounts(store)
@@ -41,7 +45,13 @@ def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "name"), [("", "Somebody"), (" \x00\x1f\n ", "Somebody"), ("A\x00da\tL", "A da L"), ("x" * 300, "x" * 56)]
+    ("told", "name"),
+    [
+        ("", "Somebody"),
+        (" \x00\x1f\n ", "Somebody"),
+        ("A\x00da\tL", "A da L"),
+        ("x" * 300, "x" * 56),
+    ],
 )
 def test_names_that_providers_tell_become_names(store: Store, told: str, name: str) -> None:
     """Empty, endless and invisible ones too."""

@@ -27,8 +27,12 @@ RITA, ROB, TOM = (f"review:{name}" for name in ("rita", "rob", "tom"))
         ([(RITA, "7"), (RITA, None)], None),
     ],
 )
-def test_two_people_have_to_say_the_same(given: list[tuple[str | None, str | None]], expected: str | None) -> None:
+def test_two_people_have_to_say_the_same(
+    given: list[tuple[str | None, str | None]], expected: str | None
+) -> None:
     """Writers do not count, nobody counts twice, the newest of each counts, and what was taken back does not."""
     begin = now()
-    labels = [Label(text, begin + timedelta(milliseconds=n), by=by) for n, (by, text) in enumerate(given)]
+    labels = [
+        Label(text, begin + timedelta(milliseconds=n), by=by) for n, (by, text) in enumerate(given)
+    ]
     assert agreement.agreement(reversed(labels)) == expected

@@ -20,22 +20,44 @@ import services
 from server import Server
 
 SRC = Path(__file__).parents[1] / "src"
-FORBIDDEN = {"sqlalchemy", "fastapi", "starlette", "pydantic", "uvicorn", "duckdb", "altair", "vl_convert", "jinja2"}
-FORBIDDEN |= {"click", "boto3", "botocore", "torch", "legibly.web", "legibly.wiring", "legibly.cloud"}
+FORBIDDEN = {
+    "sqlalchemy",
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "uvicorn",
+    "duckdb",
+    "altair",
+    "vl_convert",
+    "jinja2",
+}
+FORBIDDEN |= {
+    "click",
+    "boto3",
+    "botocore",
+    "torch",
+    "legibly.web",
+    "legibly.wiring",
+    "legibly.cloud",
+}
 FORBIDDEN |= {"legibly.accuracy", "legibly.index.sql"}
 
 
 def test_importing_the_function_brings_nothing_that_it_does_not_need() -> None:
     """Neither web, SQL, charts nor AWS's SDK is loaded by the function, whatever else is installed."""
     code = "import json, sys, legibly.aws_lambda; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)}
+    )
     assert FORBIDDEN & set(json.loads(done.stdout)) == set()
 
 
 def test_importing_the_function_stays_small() -> None:
     """The cold import loads at most 450 modules: a budget that does not depend on how busy the machine is."""
     code = "import sys, legibly.aws_lambda; print(len(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)}
+    )
     assert int(done.stdout) <= 450
 
 
@@ -55,9 +77,14 @@ class RuntimeApi:
             def do_GET(self) -> None:
                 body = json.dumps(api.events.get()).encode()
                 self.send_response(200)
-                self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+                self.send_header(
+                    "Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+                )
                 self.send_header("Lambda-Runtime-Deadline-Ms", "4102444800000")
-                self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:reader")
+                self.send_header(
+                    "Lambda-Runtime-Invoked-Function-Arn",
+                    "arn:aws:lambda:us-east-1:1:function:reader",
+                )
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -70,7 +97,7 @@ class RuntimeApi:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            def log_message(self, format: str, *args: object) -> None:
                 """Nothing."""
 
         class Server(http.server.ThreadingHTTPServer):
@@ -123,7 +150,12 @@ def delivery(*bodies: str) -> dict[str, Any]:
     attributes = {"ApproximateReceiveCount": "1"}
     return {
         "Records": [
-            {"messageId": f"m{number}", "body": body, "attributes": attributes, "eventSource": "aws:sqs"}
+            {
+                "messageId": f"m{number}",
+                "body": body,
+                "attributes": attributes,
+                "eventSource": "aws:sqs",
+            }
             for number, body in enumerate(bodies)
         ]
     }
@@ -132,7 +164,9 @@ def delivery(*bodies: str) -> dict[str, Any]:
 def came(key: str) -> str:
     """S3's event of a new object."""
     s3 = {"bucket": {"name": "bucket"}, "object": {"key": key, "size": 9}}
-    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "aws:s3", "s3": s3}]})
+    return json.dumps(
+        {"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "aws:s3", "s3": s3}]}
+    )
 
 
 @pytest.mark.service("awslambdaric")
@@ -142,7 +176,11 @@ def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_pa
     images.mkdir(parents=True)
     (images / "my scan.png").write_bytes(pictures.png())
     (images / "rubbish.png").write_bytes(b"rubbish")
-    function.events.put(delivery(came("images/my+scan.png"), came("images/rubbish.png"), "{", came("images/gone.png")))
+    function.events.put(
+        delivery(
+            came("images/my+scan.png"), came("images/rubbish.png"), "{", came("images/gone.png")
+        )
+    )
     kind, answer = function.answers.get(timeout=60)
     assert (kind, answer) == ("response", {"batchItemFailures": [{"itemIdentifier": "m2"}]})
     [reading] = (tmp_path / "store" / "records" / "readings").rglob("*.jsonl")
@@ -182,8 +220,19 @@ def test_the_network_may_be_on_a_model_server(tmp_path: Path) -> None:
         finally:
             server.stop()
         function.events.put(delivery(came("images/b.png")))
-        assert function.answers.get(timeout=60) == ("response", {"batchItemFailures": [{"itemIdentifier": "m0"}]})
+        assert function.answers.get(timeout=60) == (
+            "response",
+            {"batchItemFailures": [{"itemIdentifier": "m0"}]},
+        )
     [reading] = (tmp_path / "store" / "records" / "readings").rglob("*.jsonl")
     assert json.loads(reading.read_text())["text"] == "7"
-    told = [line for line in (tmp_path / "function.log").read_text().splitlines() if "does not answer" in line]
-    assert [json.loads(line)["key"] for line in told] == ["images/a.png", "images/b.png", "images/b.png"]
+    told = [
+        line
+        for line in (tmp_path / "function.log").read_text().splitlines()
+        if "does not answer" in line
+    ]
+    assert [json.loads(line)["key"] for line in told] == [
+        "images/a.png",
+        "images/b.png",
+        "images/b.png",
+    ]

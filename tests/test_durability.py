@@ -46,11 +46,16 @@ def test_a_crash_during_500_uploads_loses_none_and_doubles_none(tmp_path: Path) 
     acknowledged: list[str] = []
     begun = threading.Event()
 
-    with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+    with (
+        Server.started(tmp_path) as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
 
         def put(number: int) -> None:
             try:
-                response = client.post("/api/images", files={"file": (f"{number}.png", pictures.png())})
+                response = client.post(
+                    "/api/images", files={"file": (f"{number}.png", pictures.png())}
+                )
             except httpx.HTTPError:
                 return  # the crash: nothing was promised
             if response.status_code == 202:
@@ -82,8 +87,13 @@ def test_a_crash_during_500_uploads_loses_none_and_doubles_none(tmp_path: Path) 
 
 def test_results_survive_a_restart(tmp_path: Path) -> None:
     """Images, readings, labels and the accuracy are the same after the server was stopped and started."""
-    with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
-        image = client.post("/api/images?wait=20", files={"file": pictures.png(pictures.ZERO)}).json()
+    with (
+        Server.started(tmp_path) as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
+        image = client.post(
+            "/api/images?wait=20", files={"file": pictures.png(pictures.ZERO)}
+        ).json()
         client.put(f"/api/images/{image['id']}/label", json={"text": "0"})
         before = everything(client), client.get("/api/accuracy").json()
         server.stop()
@@ -96,7 +106,10 @@ def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
 
     Lines that are no records are named and passed over.
     """
-    with Server.started(tmp_path) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+    with (
+        Server.started(tmp_path) as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
         ids = []
         for number, stroke in enumerate([pictures.SEVEN, pictures.ZERO, pictures.ONE]):
             fields = {"writer": "Ada"} if number else {"label": "7"}
@@ -106,7 +119,9 @@ def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
         client.put(f"/api/images/{ids[1]}/label", json={"text": "0"})
         client.put(f"/api/images/{ids[2]}/label", json={"text": "1"})
         client.put(f"/api/images/{ids[2]}/label", json={"text": None})
-        client.delete(f"/api/images/{client.post('/api/images', files={'file': pictures.png()}).json()['id']}")
+        client.delete(
+            f"/api/images/{client.post('/api/images', files={'file': pictures.png()}).json()['id']}"
+        )
         (server.objects / "images" / "broken.png").write_text("not a picture")
         (server.objects / "images" / "dropped.png").write_bytes(pictures.png())
         _until_there_are(client, 5)
@@ -119,7 +134,13 @@ def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
             torn.parent.mkdir(parents=True, exist_ok=True)
             torn.write_text('[1]\n\n{"image":"half')
         done = _reindex(tmp_path)
-        assert json.loads(done.stdout) == {"images": 5, "readings": 4, "labels": 3, "pairs": 5, "skipped": 10}
+        assert json.loads(done.stdout) == {
+            "images": 5,
+            "readings": 4,
+            "labels": 3,
+            "pairs": 5,
+            "skipped": 10,
+        }
         assert "records/pairs/date=2026-11-22/torn.jsonl:3: this line is no record" in done.stderr
         server.start()
         assert (everything(client), client.get("/api/accuracy").json()) == before
@@ -140,7 +161,10 @@ def _reindex(folder: Path) -> "subprocess.CompletedProcess[str]":
 def test_two_processes_share_the_work(tmp_path: Path) -> None:
     """With --workers 2 every image is read once, and a listener hears of all, whichever process read them."""
     heard: set[str] = set()
-    with Server.started(tmp_path, "--workers", "2") as server, httpx.Client(base_url=server.url, timeout=30) as client:
+    with (
+        Server.started(tmp_path, "--workers", "2") as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
         listening = threading.Event()
 
         def listen() -> None:
@@ -158,7 +182,9 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
 
         def put(_: int) -> str:
             with httpx.Client(base_url=server.url, timeout=30) as own:
-                return str(own.post("/api/images?wait=20", files={"file": pictures.png()}).json()["id"])
+                return str(
+                    own.post("/api/images?wait=20", files={"file": pictures.png()}).json()["id"]
+                )
 
         with ThreadPoolExecutor(4) as pool:
             ids = set(pool.map(put, range(40)))

@@ -42,13 +42,19 @@ def idx(folder: Path, images: np.ndarray, labels: list[int]) -> Path:
     head = bytes((0, 0, 8, 3)) + b"".join(size.to_bytes(4, "big") for size in images.shape)
     path = folder / "t-images-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(head + images.astype(np.uint8).tobytes()))
-    (folder / "t-labels-idx1-ubyte").write_bytes(bytes((0, 0, 8, 1)) + len(labels).to_bytes(4, "big") + bytes(labels))
+    (folder / "t-labels-idx1-ubyte").write_bytes(
+        bytes((0, 0, 8, 1)) + len(labels).to_bytes(4, "big") + bytes(labels)
+    )
     return path
 
 
 def test_the_three_forms_of_datasets(folder: Path, tmp_path: Path) -> None:
     """A table, idx files and class folders give names, texts and bytes."""
-    assert next((one.name, one.text, one.kind) for one in datasets.samples(folder)) == ("seven.png", "7", "canvas")
+    assert next((one.name, one.text, one.kind) for one in datasets.samples(folder)) == (
+        "seven.png",
+        "7",
+        "canvas",
+    )
     path = idx(tmp_path, np.zeros((2, 28, 28)), [3, 4])
     found = datasets.samples(path)
     assert [one.text for one in found] == ["3", "4"]
@@ -99,7 +105,9 @@ def test_the_figures_of_a_small_report() -> None:
     assert made["verdicts"] == {"blank": 1, "read": 3, "unsure": 1}
     assert made["by_kind"]["a"]["errors"] == 0
     assert made["by_kind"]["b"]["errors"] == 2
-    assert made["calibration"]["brier"] == pytest.approx(np.mean([0.01, 0.04, 0.36, 0.9025, 0.0001]))
+    assert made["calibration"]["brier"] == pytest.approx(
+        np.mean([0.01, 0.04, 0.36, 0.9025, 0.0001])
+    )
     assert made["selective"]["coverage_at_risk"]["0.001"] == 0.2
     assert [one["label"] for one in made["wrong"]] == ["345", "1/2"]
     assert json.loads(json.dumps(made)) == made
@@ -109,9 +117,13 @@ def test_the_figures_of_a_small_report() -> None:
 def test_calibration_error_is_nought_for_honest_confidences() -> None:
     """Equal-mass bins: nine in ten right at 0.9 make none, all wrong make 0.9."""
     honest = [outcome("7", "7" if number % 10 else "1", 0.9) for number in range(150)]
-    assert evaluation.report(honest, model=MODEL, dataset="d")["calibration"]["ece"] == pytest.approx(0, abs=1e-9)
+    assert evaluation.report(honest, model=MODEL, dataset="d")["calibration"][
+        "ece"
+    ] == pytest.approx(0, abs=1e-9)
     wrong = [outcome("7", "1", 0.9) for _ in range(50)]
-    assert evaluation.report(wrong, model=MODEL, dataset="d")["calibration"]["ece"] == pytest.approx(0.9)
+    assert evaluation.report(wrong, model=MODEL, dataset="d")["calibration"][
+        "ece"
+    ] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(("only_one", "only_other"), [(0, 0), (1, 0), (5, 5), (9, 1), (700, 600)])
@@ -128,7 +140,8 @@ def test_mcnemar_is_the_binomial_test(only_one: int, only_other: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "edits"), [("", "", 0), ("7", "", 1), ("123", "13", 1), ("kitten", "sitting", 3)]
+    ("one", "other", "edits"),
+    [("", "", 0), ("7", "", 1), ("123", "13", 1), ("kitten", "sitting", 3)],
 )
 def test_distance_counts_edits(one: str, other: str, edits: int) -> None:
     """Letters put in, taken out or changed, whichever way round."""
@@ -141,7 +154,9 @@ def test_evaluate_prints_words_or_json(folder: Path) -> None:
     assert words.exit_code == 0
     assert "1 wrong of 3" in words.stdout
     made = json.loads(
-        CliRunner().invoke(evaluate, [str(folder), "--json", "--compare", "digits"], catch_exceptions=False).stdout
+        CliRunner()
+        .invoke(evaluate, [str(folder), "--json", "--compare", "digits"], catch_exceptions=False)
+        .stdout
     )
     assert made["errors"] == 1
     assert made["wrong"][0]["name"] == "wrong.png"
@@ -155,18 +170,26 @@ def test_crops_go_straight_to_the_network(tmp_path: Path, data: Path) -> None:
     images = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)[-200:]
     path = idx(tmp_path, images, list(truth[-200:]))
     for options in ([], ["--crops"]):
-        made = json.loads(CliRunner().invoke(evaluate, [str(path), "--json", *options], catch_exceptions=False).stdout)
+        made = json.loads(
+            CliRunner()
+            .invoke(evaluate, [str(path), "--json", *options], catch_exceptions=False)
+            .stdout
+        )
         assert made["n"] == 200
         assert made["errors"] <= 8
     with pytest.raises(errors.Invalid, match="28 × 28"):
         CliRunner().invoke(
-            evaluate, [str(idx(tmp_path, np.zeros((1, 20, 20)), [1])), "--crops"], catch_exceptions=False
+            evaluate,
+            [str(idx(tmp_path, np.zeros((1, 20, 20)), [1])), "--crops"],
+            catch_exceptions=False,
         )
 
 
 def test_classify_reads_files_folders_globs_and_stdin(folder: Path) -> None:
     """Each source gets a line, in order; --json gives the contract's reading with its source."""
-    done = CliRunner().invoke(classify, [str(folder / "seven.png"), str(folder / "z*.png"), str(folder), "--json"])
+    done = CliRunner().invoke(
+        classify, [str(folder / "seven.png"), str(folder / "z*.png"), str(folder), "--json"]
+    )
     assert done.exit_code == 0
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [Path(line["source"]).name for line in lines] == [
@@ -181,7 +204,9 @@ def test_classify_reads_files_folders_globs_and_stdin(folder: Path) -> None:
 def test_classify_names_what_failed_and_reads_the_rest(folder: Path) -> None:
     """A text called .png and a missing file are named on stderr; the sound picture is read; the exit status is 1."""
     (folder / "text.png").write_text("seven")
-    done = CliRunner().invoke(classify, [str(folder / "text.png"), str(folder / "none.png"), str(folder / "seven.png")])
+    done = CliRunner().invoke(
+        classify, [str(folder / "text.png"), str(folder / "none.png"), str(folder / "seven.png")]
+    )
     assert done.exit_code == 1
     assert "text.png" in done.stderr
     assert "none.png" in done.stderr

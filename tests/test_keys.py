@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from legibly import keys
 
-MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(  # noqa: DTZ001 - hypothesis wants naive bounds
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(
     lambda at: at.replace(tzinfo=UTC, microsecond=at.microsecond // 1000 * 1000)
 )
 

@@ -22,10 +22,14 @@ from legibly.oidc import SKEW_SECONDS, Provider
 
 KEY, OTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
 CURVE = ec.generate_private_key(ec.SECP256R1())
-PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+PUBLIC = KEY.public_key().public_bytes(
+    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+)
 
 
-def described(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, name: str | None) -> dict[str, Any]:
+def described(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, name: str | None
+) -> dict[str, Any]:
     """The public half of a key as a provider publishes it."""
     kind = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
     found = dict(json.loads(kind.to_jwk(key.public_key())))  # type: ignore[arg-type]
@@ -42,7 +46,10 @@ class Played:
 
     def person(self, token: str, **metadata: Any) -> Any:
         """Whom a client takes this token for."""
-        told = {name: f"{self.issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+        told = {
+            name: f"{self.issuer}/{name}"
+            for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        }
         known = {"issuer": self.issuer, **told, **metadata}
         self.answers.setdefault("/.well-known/openid-configuration", (200, known))
         self.answers.setdefault("/jwks_uri", (200, {"keys": [described(KEY, "one")]}))
@@ -58,7 +65,12 @@ def played() -> Iterator[Played]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            provider.asked.append((self.path, self.headers.get("Authorization", "") + self.rfile.read(length).decode()))
+            provider.asked.append(
+                (
+                    self.path,
+                    self.headers.get("Authorization", "") + self.rfile.read(length).decode(),
+                )
+            )
             status, answer = provider.answers.get(self.path, (404, {}))
             body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
@@ -68,7 +80,7 @@ def played() -> Iterator[Played]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET  # noqa: N815 - the name that the library looks for
+        do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -84,12 +96,23 @@ def played() -> Iterator[Played]:
 def claims(played: Played, **others: Any) -> dict[str, Any]:
     """What stands in a right token, and what a test puts in its place; None leaves a claim out."""
     now = int(time.time())
-    right = {"iss": played.issuer, "sub": "42", "aud": "legibly", "iat": now, "exp": now + 60, "nonce": "n"}
+    right = {
+        "iss": played.issuer,
+        "sub": "42",
+        "aud": "legibly",
+        "iat": now,
+        "exp": now + 60,
+        "nonce": "n",
+    }
     person = {"name": "Ada", "email": "ada@school.example", "email_verified": True}
-    return {name: value for name, value in {**right, **person, **others}.items() if value is not None}
+    return {
+        name: value for name, value in {**right, **person, **others}.items() if value is not None
+    }
 
 
-def signed(body: dict[str, Any], key: Any = KEY, algorithm: str = "RS256", kid: str | None = "one") -> str:
+def signed(
+    body: dict[str, Any], key: Any = KEY, algorithm: str = "RS256", kid: str | None = "one"
+) -> str:
     """A token."""
     return jwt.encode(body, key, algorithm, headers={"kid": kid} if kid else None)
 
@@ -97,7 +120,11 @@ def signed(body: dict[str, Any], key: Any = KEY, algorithm: str = "RS256", kid: 
 def test_a_right_token_names_a_person(played: Played) -> None:
     """Issuer and subject are who it is; secret and code go to the token endpoint alone, encoded as RFC 6749 wants."""
     person = played.person(signed(claims(played)))
-    assert (person.identity, person.name, person.email) == (f"{played.issuer} 42", "Ada", "ada@school.example")
+    assert (person.identity, person.name, person.email) == (
+        f"{played.issuer} 42",
+        "Ada",
+        "ada@school.example",
+    )
     said = dict(played.asked)["/token_endpoint"]
     assert base64.b64encode(b"legibly:s%2B%20%26").decode() in said
     assert "code_verifier=v" in said
@@ -124,7 +151,9 @@ def test_a_right_token_names_a_person(played: Played) -> None:
     ],
     ids=str,
 )
-def test_tokens_that_say_something_else_are_not_believed(played: Played, others: dict[str, Any]) -> None:
+def test_tokens_that_say_something_else_are_not_believed(
+    played: Played, others: dict[str, Any]
+) -> None:
     """Another issuer, audience or sign-in, a time that is over or to come, no subject."""
     with pytest.raises(errors.Forbidden):
         played.person(signed(claims(played, **others)))
@@ -141,14 +170,30 @@ def test_only_the_providers_keys_sign(played: Played) -> None:
     """No signature, another key's, one by the public key as if it were a secret, and things that are no tokens: no."""
     body = claims(played)
     encoded = [
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in ({"alg": "none"}, body)
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in ({"alg": "none"}, body)
     ]
     right = signed(body)
     header, payload, signature = right.split(".")
-    other = base64.urlsafe_b64encode(json.dumps({**body, "sub": "1"}).encode()).rstrip(b"=").decode()
-    confused = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": "one"}).encode()).rstrip(b"=").decode()
-    mac = base64.urlsafe_b64encode(hmac.digest(PUBLIC, f"{confused}.{payload}".encode(), hashlib.sha256)).rstrip(b"=")
-    forged = (".".join([*encoded, ""]), signed(body, OTHER), f"{header}.{other}.{signature}", right[:-8], "", "a.b.c")
+    other = (
+        base64.urlsafe_b64encode(json.dumps({**body, "sub": "1"}).encode()).rstrip(b"=").decode()
+    )
+    confused = (
+        base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": "one"}).encode())
+        .rstrip(b"=")
+        .decode()
+    )
+    mac = base64.urlsafe_b64encode(
+        hmac.digest(PUBLIC, f"{confused}.{payload}".encode(), hashlib.sha256)
+    ).rstrip(b"=")
+    forged = (
+        ".".join([*encoded, ""]),
+        signed(body, OTHER),
+        f"{header}.{other}.{signature}",
+        right[:-8],
+        "",
+        "a.b.c",
+    )
     for token in (*forged, f"{confused}.{payload}.{mac.decode()}"):
         with pytest.raises(errors.Forbidden):
             played.person(token)
@@ -173,7 +218,10 @@ def test_what_is_told_beside_the_token_is_of_the_same_person(played: Played) -> 
     """The name may come from the userinfo endpoint, unless that tells of somebody else."""
     token = signed(claims(played, name=None, email=None, email_verified=None))
     told = {"userinfo_endpoint": f"{played.issuer}/userinfo"}
-    played.answers["/userinfo"] = (200, {"sub": "42", "name": "Ada", "email": "a@b.example", "email_verified": "true"})
+    played.answers["/userinfo"] = (
+        200,
+        {"sub": "42", "name": "Ada", "email": "a@b.example", "email_verified": "true"},
+    )
     assert played.person(token, **told).email == "a@b.example"
     played.answers["/userinfo"] = (200, {"sub": "1", "name": "Eve"})
     with pytest.raises(errors.Forbidden):
@@ -191,7 +239,9 @@ def test_what_is_told_beside_the_token_is_of_the_same_person(played: Played) -> 
         ("/jwks_uri", 200, [1]),
     ],
 )
-def test_a_provider_that_is_none_is_away(played: Played, path: str, status: int, answer: Any) -> None:
+def test_a_provider_that_is_none_is_away(
+    played: Played, path: str, status: int, answer: Any
+) -> None:
     """Another's metadata, pages, redirects and faults: try again later, and nobody is signed in."""
     played.answers[path] = (status, answer)
     with pytest.raises(errors.Unavailable):
@@ -199,7 +249,8 @@ def test_a_provider_that_is_none_is_away(played: Played, path: str, status: int,
 
 
 @pytest.mark.parametrize(
-    "address", ["http://login.example", "ftp://localhost/", "file:///etc/passwd", "login.example", ""]
+    "address",
+    ["http://login.example", "ftp://localhost/", "file:///etc/passwd", "login.example", ""],
 )
 def test_addresses_that_others_could_read_are_refused(played: Played, address: str) -> None:
     """Only https, or http on this machine: for the issuer and for what its metadata name."""

@@ -18,29 +18,44 @@ from legibly.vision.reading import Reader
 OLD, NEW = records.Model("digits", "0" * 12), records.Model("digits", "1" * 12)
 
 
-def outcome(*, right: bool, verdict: str = "read", source: str = "asked", name: str = "one") -> Outcome:
+def outcome(
+    *, right: bool, verdict: str = "read", source: str = "asked", name: str = "one"
+) -> Outcome:
     """One picture of a 7, read as a 7 or as a 1."""
     return Outcome(name, "7", "", source, "7" if right else "1", verdict, 0.9, 2.0)
 
 
 def couples(
-    both: int = 0, lost: int = 0, won: int = 0, neither: int = 0, *, unsure: bool = False, source: str = "asked"
+    both: int = 0,
+    lost: int = 0,
+    won: int = 0,
+    neither: int = 0,
+    *,
+    unsure: bool = False,
+    source: str = "asked",
 ) -> list[comparison.Couple]:
     """So many couples of each kind; wrong answers are `unsure` in both, or `read` in both."""
     wrong = "unsure" if unsure else "read"
     kinds = ((both, True, True), (lost, True, False), (won, False, True), (neither, False, False))
     return [
         comparison.Couple(
-            *(outcome(right=one, verdict="read" if one else wrong, source=source) for one in (present, candidate))
+            *(
+                outcome(right=one, verdict="read" if one else wrong, source=source)
+                for one in (present, candidate)
+            )
         )
         for count, present, candidate in kinds
         for _ in range(count)
     ]
 
 
-def build(found: Sequence[comparison.Couple], *, live: bool = True, margin: float = 0.05) -> records.Json:
+def build(
+    found: Sequence[comparison.Couple], *, live: bool = True, margin: float = 0.05
+) -> records.Json:
     margins = comparison.Margins(margin)
-    return comparison.build(found, present=OLD, candidate=NEW, data="here", live=live, margins=margins)
+    return comparison.build(
+        found, present=OLD, candidate=NEW, data="here", live=live, margins=margins
+    )
 
 
 def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
@@ -54,7 +69,12 @@ def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
     assert (once["looks"], once["data"]["basis"]) == ("one", "dataset")
     assert (ever["looks"], ever["data"]["basis"]) == ("any", "asked")
     assert once["right"]["p"] == pytest.approx(paired.mcnemar(5, 10))
-    assert once["right"]["table"] == {"both": 280, "only_present": 5, "only_candidate": 10, "neither": 5}
+    assert once["right"]["table"] == {
+        "both": 280,
+        "only_present": 5,
+        "only_candidate": 10,
+        "neither": 5,
+    }
     assert (once["present"]["errors"], once["candidate"]["errors"]) == (15, 10)
     assert (len(once["lost"]), len(once["won"])) == (5, 10)
     assert json.loads(json.dumps(ever)) == ever
@@ -63,8 +83,16 @@ def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
 @pytest.mark.parametrize(
     ("found", "verdict", "says"),
     [
-        (couples(both=900, won=100), "better", "Better: digits 111111111111 reads 10.00 points more"),
-        (couples(both=900, lost=100), "worse", "Worse: digits 111111111111 reads 10.00 points fewer"),
+        (
+            couples(both=900, won=100),
+            "better",
+            "Better: digits 111111111111 reads 10.00 points more",
+        ),
+        (
+            couples(both=900, lost=100),
+            "worse",
+            "Worse: digits 111111111111 reads 10.00 points fewer",
+        ),
         (couples(both=900, lost=3, won=3), "no_worse", "No worse within the margin of 5.00 points"),
         (couples(both=29, won=1), "too_few", "more labels will tell"),
     ],
@@ -144,7 +172,9 @@ def test_a_candidate_that_is_seen_to_be_worse_is_not_asked_for_more_labels() -> 
     assert "would not change that" in decision.says
 
 
-@pytest.mark.parametrize(("count", "text"), [(1, "1"), (99, "99"), (167, "170"), (1361, "1,400"), (10001, "11,000")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "1"), (99, "99"), (167, "170"), (1361, "1,400"), (10001, "11,000")]
+)
 def test_counts_are_told_roughly(count: int, text: str) -> None:
     """Two digits, never too few."""
     assert words.about(count) == text
@@ -152,7 +182,9 @@ def test_counts_are_told_roughly(count: int, text: str) -> None:
 
 def change(number: int, kind: str, before: str, after: str) -> history.Change:
     sides = {"before": history.Choice(before, OLD), "after": history.Choice(after, NEW)}
-    return history.Change(number=number, kind=kind, at=records.now(), by="me", reason="why", **sides)  # type: ignore[arg-type]
+    return history.Change(
+        number=number, kind=kind, at=records.now(), by="me", reason="why", **sides
+    )  # type: ignore[arg-type]
 
 
 def test_changes_are_kept_in_order_and_never_overwritten() -> None:
@@ -172,7 +204,11 @@ def test_changes_are_kept_in_order_and_never_overwritten() -> None:
 
 def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
     """Rollbacks undo promotions one by one; a model switched to by hand is not what was promoted."""
-    made = [change(1, "promote", "a", "b"), change(2, "promote", "b", "c"), change(3, "rollback", "c", "b")]
+    made = [
+        change(1, "promote", "a", "b"),
+        change(2, "promote", "b", "c"),
+        change(3, "rollback", "c", "b"),
+    ]
     assert history.standing(made, setting="b").number == 1
     with pytest.raises(errors.Conflict, match="in use is c"):
         history.standing(made, setting="c")

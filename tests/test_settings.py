@@ -12,9 +12,19 @@ def test_the_later_source_wins(tmp_path: Path) -> None:
     """Environment, then file, then flags; what none of them names keeps its default."""
     file = tmp_path / "legibly.toml"
     file.write_text('store = "memory://"\nmax_bytes = 5\n')
-    environ = {"LEGIBLY_STORE": "file://./a", "LEGIBLY_MAX_BYTES": "4", "LEGIBLY_QUEUE": "q", "OTHER": "x"}
+    environ = {
+        "LEGIBLY_STORE": "file://./a",
+        "LEGIBLY_MAX_BYTES": "4",
+        "LEGIBLY_QUEUE": "q",
+        "OTHER": "x",
+    }
     settings = Settings.load(environ=environ, file=file, max_bytes=6, model=None)
-    assert (settings.store, settings.max_bytes, settings.queue, settings.model) == ("memory://", 6, "q", "digits")
+    assert (settings.store, settings.max_bytes, settings.queue, settings.model) == (
+        "memory://",
+        6,
+        "q",
+        "digits",
+    )
 
 
 def test_unknown_keys_are_refused(tmp_path: Path) -> None:

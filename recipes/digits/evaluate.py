@@ -34,13 +34,20 @@ DIGIT_LIKE = {  # of Omniglot's alphabets, as train.py has it
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--data", type=Path, required=True)
 parser.add_argument("--pack", default="digits")
-parser.add_argument("--only", nargs="*", default=None, help="names, or beginnings of names, of tests")
+parser.add_argument(
+    "--only", nargs="*", default=None, help="names, or beginnings of names, of tests"
+)
 parser.add_argument("--each", type=int, default=100, help="stress pictures a kind")
 parser.add_argument(
-    "--seed", type=int, default=7, help="of the stress pictures; another one makes development pictures"
+    "--seed",
+    type=int,
+    default=7,
+    help="of the stress pictures; another one makes development pictures",
 )
 parser.add_argument(
-    "--shrink", action="store_true", help="no ink is found: grey, dark on light inverted, shrunk to 28 × 28"
+    "--shrink",
+    action="store_true",
+    help="no ink is found: grey, dark on light inverted, shrunk to 28 × 28",
 )
 args = parser.parse_args()
 model = pack.open_pack(registry.find(args.pack))
@@ -50,7 +57,9 @@ LIMIT = model.card.thresholds.read
 
 def idx(name: str) -> np.ndarray:
     raw = gzip.decompress((args.data / name).read_bytes())
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(np.frombuffer(raw, ">i4", raw[3], 4))
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(
+        np.frombuffer(raw, ">i4", raw[3], 4)
+    )
 
 
 def png(image: np.ndarray) -> bytes:
@@ -105,7 +114,11 @@ def printed(letter: str) -> Iterator[tuple[bytes, str]]:
 
 def shrunk(data: bytes) -> tuple[str, str, float]:
     """What most tutorials do: grey, inverted if the paper is light, resized."""
-    grey = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("L").resize((28, 28), Image.Resampling.BOX)
+    grey = (
+        ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        .convert("L")
+        .resize((28, 28), Image.Resampling.BOX)
+    )
     crop = np.asarray(grey, np.float32) / 255
     crop = 1 - crop if np.median(crop) > 0.5 else crop
     probabilities, digitness = model.judge(model.logits(crop[None, None]))
@@ -132,7 +145,10 @@ def distance(one: str, other: str) -> int:
 def ece(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
     """Calibration error over bins of equal mass."""
     parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
-    return float(sum(len(p) * abs(confidence[p].mean() - right[p].mean()) for p in parts if len(p)) / len(confidence))
+    return float(
+        sum(len(p) * abs(confidence[p].mean() - right[p].mean()) for p in parts if len(p))
+        / len(confidence)
+    )
 
 
 def run(name: str, pictures: Iterator[tuple[bytes, str]]) -> list[tuple[str, str, str, float]]:
@@ -157,7 +173,10 @@ def run(name: str, pictures: Iterator[tuple[bytes, str]]) -> list[tuple[str, str
             "digits_right": round(1 - wrong / sum(len(a) for a, _ in digits), 5),
             "coverage": round(float(sure.mean()), 5),
         }
-        told |= {"errors_read": int((~right & sure).sum()), "ece": round(ece(np.array(confidences), right), 5)}
+        told |= {
+            "errors_read": int((~right & sure).sum()),
+            "ece": round(ece(np.array(confidences), right), 5),
+        }
     else:
         told |= {"called_read": round(float(sure.mean()), 5)}
     print(json.dumps({**told, "milliseconds": round(1000 * seconds / len(rows), 2)}), flush=True)
@@ -175,19 +194,54 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
     return float((less + same / 2).mean() / len(low))
 
 
-tests = {"mnist test": mnist(), "usps test": usps(), "photos single": photos(False), "photos several": photos(True)}
+tests = {
+    "mnist test": mnist(),
+    "usps test": usps(),
+    "photos single": photos(False),
+    "photos several": photos(True),
+}
 tests |= {f"stress {kind}": stress(kind) for kind in STRESS}
-others = {"letters unseen script": script("Early_Aramaic", False), "letters like digits": script("Early_Aramaic", True)}
+others = {
+    "letters unseen script": script("Early_Aramaic", False),
+    "letters like digits": script("Early_Aramaic", True),
+}
 others |= {"printed J": printed("J")}
 others |= {"validation Balinese": script("Balinese", False), "validation printed H": printed("H")}
 if args.only is not None:
-    tests = {name: rows for name, rows in tests.items() if any(name.startswith(one) for one in args.only)}
-    others = {name: rows for name, rows in others.items() if any(name.startswith(one) for one in args.only)}
-print(json.dumps({"pack": f"{model.model.name}@{model.model.version}", "read_from": LIMIT, "shrink": args.shrink}))
+    tests = {
+        name: rows for name, rows in tests.items() if any(name.startswith(one) for one in args.only)
+    }
+    others = {
+        name: rows
+        for name, rows in others.items()
+        if any(name.startswith(one) for one in args.only)
+    }
+print(
+    json.dumps(
+        {
+            "pack": f"{model.model.name}@{model.model.version}",
+            "read_from": LIMIT,
+            "shrink": args.shrink,
+        }
+    )
+)
 if args.only is None or "crops" in args.only:
     images, labels = idx("mnist/t10k-images-idx3-ubyte.gz"), idx("mnist/t10k-labels-idx1-ubyte.gz")
-    wrong = int((model.logits(images[:, None].astype(np.float32) / 255)[:, :10].argmax(axis=1) != labels).sum())
-    print(json.dumps({"test": "mnist test crops", "n": len(labels), "errors": wrong, "exact": 1 - wrong / len(labels)}))
+    wrong = int(
+        (
+            model.logits(images[:, None].astype(np.float32) / 255)[:, :10].argmax(axis=1) != labels
+        ).sum()
+    )
+    print(
+        json.dumps(
+            {
+                "test": "mnist test crops",
+                "n": len(labels),
+                "errors": wrong,
+                "exact": 1 - wrong / len(labels),
+            }
+        )
+    )
 done = {name: run(name, pictures) for name, pictures in tests.items()}
 rejected = {name: run(name, pictures) for name, pictures in others.items()}
 pooled = [row for name, rows in done.items() if not name.startswith("stress") for row in rows]
@@ -196,15 +250,27 @@ if pooled:
     wrong = sum(row[0] != row[1] for row in sure)
     told = {"n": len(pooled), "coverage": round(len(sure) / len(pooled), 5), "errors_read": wrong}
     print(json.dumps({"pooled": {**told, "risk": round(wrong / max(1, len(sure)), 5)}}))
-foreign = [row for name, rows in done.items() if name.startswith(("usps", "photos")) for row in rows]
+foreign = [
+    row for name, rows in done.items() if name.startswith(("usps", "photos")) for row in rows
+]
 if foreign:
     right = np.array([row[0] == row[1] for row in foreign])
     print(
         json.dumps(
-            {"ece photos and usps": round(ece(np.array([row[3] for row in foreign]), right), 5), "n": len(foreign)}
+            {
+                "ece photos and usps": round(ece(np.array([row[3] for row in foreign]), right), 5),
+                "n": len(foreign),
+            }
         )
     )
 digits = np.array([score(row) for row in done.get("mnist test", [])])
 for name, rows in rejected.items():
     if len(digits):
-        print(json.dumps({"auroc": round(auroc(digits, np.array([score(row) for row in rows])), 5), "against": name}))
+        print(
+            json.dumps(
+                {
+                    "auroc": round(auroc(digits, np.array([score(row) for row in rows])), 5),
+                    "against": name,
+                }
+            )
+        )

@@ -74,7 +74,11 @@ SHAPES = {
         ],
     ],
     4: [
-        [[(0.2, 0), (0.1, 0.35), (0.0, 0.62)], [(0.0, 0.62), (0.65, 0.6)], [(0.48, 0.25), (0.46, 0.65), (0.42, 1)]],
+        [
+            [(0.2, 0), (0.1, 0.35), (0.0, 0.62)],
+            [(0.0, 0.62), (0.65, 0.6)],
+            [(0.48, 0.25), (0.46, 0.65), (0.42, 1)],
+        ],
         [[(0.46, 1), (0.48, 0.5), (0.5, 0)], [(0.5, 0), (0.0, 0.68)], [(0.0, 0.68), (0.68, 0.67)]],
         [[(0.05, 0.05), (0.05, 0.48)], [(0.05, 0.48), (0.5, 0.47)], [(0.5, 0.0), (0.5, 1)]],
     ],
@@ -118,7 +122,18 @@ SHAPES = {
                 (0.07, 0.78),
             ]
         ],
-        [[(0.2, 0), (0.05, 0.4), (0.02, 0.75), (0.2, 1), (0.45, 0.9), (0.48, 0.65), (0.28, 0.52), (0.05, 0.7)]],
+        [
+            [
+                (0.2, 0),
+                (0.05, 0.4),
+                (0.02, 0.75),
+                (0.2, 1),
+                (0.45, 0.9),
+                (0.48, 0.65),
+                (0.28, 0.52),
+                (0.05, 0.7),
+            ]
+        ],
     ],
     7: [
         [[(0, 0.02), (0.3, 0.04), (0.6, 0)], [(0.6, 0), (0.35, 0.45), (0.2, 1)]],
@@ -196,14 +211,25 @@ def _curve(points: np.ndarray) -> np.ndarray:
     t = np.linspace(0, 1, 9)[:, None]
     parts = []
     for a, b, c, d in zip(ends, ends[1:], ends[2:], ends[3:], strict=False):
-        parts.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
+        parts.append(
+            0.5
+            * (
+                2 * b
+                + (c - a) * t
+                + (2 * a - 5 * b + 4 * c - d) * t**2
+                + (3 * b - a - 3 * c + d) * t**3
+            )
+        )
     return np.concatenate(parts)
 
 
 def enlarged(rng: np.random.Generator, glyph: np.ndarray, height: float) -> np.ndarray:
     """A real crop (28, 28) uint8, ink 255, enlarged so that its box is `height` high, its edges as sharp as a pen's."""
     plane = glyph.astype(np.float32) / 255
-    rows, columns = np.flatnonzero((plane > 0.2).any(axis=1)), np.flatnonzero((plane > 0.2).any(axis=0))
+    rows, columns = (
+        np.flatnonzero((plane > 0.2).any(axis=1)),
+        np.flatnonzero((plane > 0.2).any(axis=0)),
+    )
     if not len(rows):
         return np.zeros((4, 4), np.float32)
     plane = plane[max(0, rows[0] - 1) : rows[-1] + 2, max(0, columns[0] - 1) : columns[-1] + 2]
@@ -226,7 +252,14 @@ def enlarged(rng: np.random.Generator, glyph: np.ndarray, height: float) -> np.n
     return 1 / (1 + np.exp(-np.clip((plane - middle) / soft * 2.2, -30, 30))).astype(np.float32)
 
 
-def digit(rng: np.random.Generator, glyphs: np.ndarray, labels: np.ndarray, height: float, *, own: float = 0.35):
+def digit(
+    rng: np.random.Generator,
+    glyphs: np.ndarray,
+    labels: np.ndarray,
+    height: float,
+    *,
+    own: float = 0.35,
+):
     """Coverage of one random digit and its label; `own` is the share drawn with strokes of ours."""
     if rng.random() < own:
         label = int(rng.integers(10))

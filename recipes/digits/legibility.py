@@ -64,24 +64,41 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float:
 
 
 held, labels = synthesis.held_out(args.data)
-large = [Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC) for x in npz("usps/usps.npz", "x_train")]
+large = [
+    Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC)
+    for x in npz("usps/usps.npz", "x_train")
+]
 sets = {
     "mnist held": held[: args.each].astype(np.float32) / 255,
     "corrupted": corrupted(held[args.each : 2 * args.each]),
     "usps train": crops(np.stack([np.asarray(image) for image in large])),
     "canvas": crops(255 - npz("canvas/canvas_glut_100.npz", "x")),
-    "pages": synthesis.crops(np.random.default_rng(77), args.each, held, labels)[0].astype(np.float32) / 255,
+    "pages": synthesis.crops(np.random.default_rng(77), args.each, held, labels)[0].astype(
+        np.float32
+    )
+    / 255,
 }
 told = {name: probabilities(images) for name, images in sets.items()}
 for name, values in told.items():
     whole, quick = values.mean(axis=1), values[:, [0, *legibility.TURNS]].mean(axis=1)
     poor = whole < 0.9
     figures = {"set": name, "n": len(values), "alone": round(spearman(values[:, 0], whole), 4)}
-    figures |= {"quick": round(spearman(quick, whole), 4), "mean_difference": round(float(np.mean(quick - whole)), 4)}
-    figures |= {"below_0.9": int(poor.sum()), "quick_below_0.9": round(spearman(quick[poor], whole[poor]), 3)}
+    figures |= {
+        "quick": round(spearman(quick, whole), 4),
+        "mean_difference": round(float(np.mean(quick - whole)), 4),
+    }
+    figures |= {
+        "below_0.9": int(poor.sum()),
+        "quick_below_0.9": round(spearman(quick[poor], whole[poor]), 3),
+    }
     print(json.dumps(figures), flush=True)
 pairs = {
-    pair: np.mean([spearman(values[:, [0, *pair]].mean(axis=1), values.mean(axis=1)) for values in told.values()])
+    pair: np.mean(
+        [
+            spearman(values[:, [0, *pair]].mean(axis=1), values.mean(axis=1))
+            for values in told.values()
+        ]
+    )
     for pair in itertools.combinations(range(1, legibility.CHANGES), 2)
 }
 best = sorted(pairs, key=lambda pair: -pairs[pair])[:3]

@@ -55,14 +55,18 @@ class Scene:
     paper: np.ndarray  # (3,) 0 … 1
 
 
-def write(rng, glyphs, labels, *, lines, count, height, touching=0.0, loose=False, slope=0.0, own=0.35) -> Scene:
+def write(
+    rng, glyphs, labels, *, lines, count, height, touching=0.0, loose=False, slope=0.0, own=0.35
+) -> Scene:
     """Write `lines` rows of about `count` digits each, `height` pixels high, on a sheet that just holds them."""
     rows = []
     for _ in range(lines):
         number = count if lines == 1 else max(1, count + int(rng.integers(-1, 2)))
         row = []
         for _ in range(number):
-            plane, label = handwriting.digit(rng, glyphs, labels, height * rng.uniform(0.85, 1.15), own=own)
+            plane, label = handwriting.digit(
+                rng, glyphs, labels, height * rng.uniform(0.85, 1.15), own=own
+            )
             row.append((plane, label))
         rows.append(row)
     placed, y = [], height * rng.uniform(0.3, 1.2)
@@ -129,7 +133,9 @@ def _paper(rng) -> np.ndarray:
 def _smooth(rng, shape, cells) -> np.ndarray:
     """Smooth random values of about unit deviation, with so many bumps along each side."""
     coarse = rng.normal(size=(cells + 2, cells + 2)).astype(np.float32)
-    return np.asarray(Image.fromarray(coarse).resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(coarse).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    )
 
 
 def rules(rng, scene: Scene, squares: bool) -> np.ndarray:
@@ -147,7 +153,11 @@ def rules(rng, scene: Scene, squares: bool) -> np.ndarray:
     if squares:
         ys = np.linspace(0, height * 2, 24)
         for at in np.arange(rng.uniform(0, step), width + step, step):
-            draw.line(list(zip((2 * at - lean * ys).tolist(), ys.tolist(), strict=True)), fill=255, width=thick)
+            draw.line(
+                list(zip((2 * at - lean * ys).tolist(), ys.tolist(), strict=True)),
+                fill=255,
+                width=thick,
+            )
     return np.asarray(plane.reduce(2), np.float32) / 255
 
 
@@ -156,7 +166,10 @@ def frame(rng, scene: Scene) -> np.ndarray:
     height, width = scene.ink.shape
     plane = Image.new("L", (width, height))
     draw = ImageDraw.Draw(plane)
-    gap, thick = scene.height * rng.uniform(0.08, 0.2), max(1, round(scene.height * rng.uniform(0.015, 0.05)))
+    gap, thick = (
+        scene.height * rng.uniform(0.08, 0.2),
+        max(1, round(scene.height * rng.uniform(0.015, 0.05))),
+    )
     boxes = [box for row in scene.rows for _, box in row]
     left, top = min(b[0] for b in boxes) - gap, min(b[1] for b in boxes) - gap
     right, bottom = max(b[2] for b in boxes) + gap, max(b[3] for b in boxes) + gap
@@ -166,7 +179,11 @@ def frame(rng, scene: Scene) -> np.ndarray:
             for (_, one), (_, other) in itertools.pairwise(row):
                 if other[0] - one[2] > 3 * thick:
                     x = (one[2] + other[0]) / 2
-                    draw.line((x, min(one[1], other[1]) - gap, x, max(one[3], other[3]) + gap), fill=255, width=thick)
+                    draw.line(
+                        (x, min(one[1], other[1]) - gap, x, max(one[3], other[3]) + gap),
+                        fill=255,
+                        width=thick,
+                    )
     return np.asarray(plane, np.float32) / 255
 
 
@@ -178,7 +195,11 @@ def lay(rng, scene: Scene, printed: np.ndarray | None, contrast: float = 1.0) ->
     )
     sheet = scene.paper[None, None] * (1 + grain[..., None])
     if printed is not None:
-        colour = np.array([(0.45, 0.6, 0.85), (0.6, 0.6, 0.6), (0.85, 0.5, 0.5), (0.3, 0.3, 0.35)][rng.integers(4)])
+        colour = np.array(
+            [(0.45, 0.6, 0.85), (0.6, 0.6, 0.6), (0.85, 0.5, 0.5), (0.3, 0.3, 0.35)][
+                rng.integers(4)
+            ]
+        )
         strength = rng.uniform(0.35, 0.9)
         sheet = sheet * (1 - printed[..., None] * strength * (1 - colour))
     pressure = np.clip(1 - 0.12 * np.abs(_smooth(rng, (height, width), 8)), 0.5, 1) * contrast
@@ -202,19 +223,29 @@ def _shadow(rng, height, width) -> np.ndarray:
     plane = Image.new("L", (128, 128))
     draw = ImageDraw.Draw(plane)
     angle, at = rng.uniform(0, 2 * np.pi), rng.normal(0, 30, 2) + 64
-    along, over = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
-    corners = [at + along * a + over * b for a, b in ((-200, 0), (200, rng.normal(0, 40)), (200, 260), (-200, 260))]
+    along, over = (
+        np.array([np.cos(angle), np.sin(angle)]),
+        np.array([-np.sin(angle), np.cos(angle)]),
+    )
+    corners = [
+        at + along * a + over * b
+        for a, b in ((-200, 0), (200, rng.normal(0, 40)), (200, 260), (-200, 260))
+    ]
     draw.polygon([tuple(corner) for corner in corners], fill=255)
     if rng.random() < 0.4:
         r = rng.uniform(12, 40)
         draw.ellipse((at[0] - r, at[1] - r, at[0] + r, at[1] + r), fill=255)
     plane = plane.filter(ImageFilter.GaussianBlur(rng.uniform(1.0, 10)))
     return (
-        np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC), np.float32) / 255 * rng.uniform(0.25, 0.6)
+        np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC), np.float32)
+        / 255
+        * rng.uniform(0.25, 0.6)
     )
 
 
-def shoot(rng, light: np.ndarray, *, blur: float = 0.0, noise: float = 0.01, exposure: float = 1.0) -> Image.Image:
+def shoot(
+    rng, light: np.ndarray, *, blur: float = 0.0, noise: float = 0.01, exposure: float = 1.0
+) -> Image.Image:
     """What a camera makes of it."""
     image = Image.fromarray(np.clip(light * 255, 0, 255).astype(np.uint8))
     if blur > 0.2:
@@ -222,12 +253,16 @@ def shoot(rng, light: np.ndarray, *, blur: float = 0.0, noise: float = 0.01, exp
     values = np.asarray(image, np.float32) / 255 * exposure
     if noise:
         values = (
-            values + noise * rng.normal(size=values.shape[:2])[..., None] + 0.5 * noise * rng.normal(size=values.shape)
+            values
+            + noise * rng.normal(size=values.shape[:2])[..., None]
+            + 0.5 * noise * rng.normal(size=values.shape)
         )
     return Image.fromarray((np.clip(values, 0, 1) * 255).astype(np.uint8))
 
 
-def pages(rng, n: int, glyphs, labels, *, kind: str = "wild", own: float = 0.35) -> Iterator[tuple[bytes, Truth]]:
+def pages(
+    rng, n: int, glyphs, labels, *, kind: str = "wild", own: float = 0.35
+) -> Iterator[tuple[bytes, Truth]]:
     """`n` pictures of one kind, or of all by turns and mixed where kind is `wild`."""
     for _ in range(n):
         chosen = kind if kind != "wild" else KINDS[rng.integers(len(KINDS))]
@@ -242,9 +277,11 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
         return _canvas(rng, glyphs, labels, own)
     if kind == "tiny":
         return _tiny(rng, glyphs, labels, own)
-    also = {one for one in ("shadow", "blur", "rules", "tilt", "colour", "frame") if mix and rng.random() < 0.12} | {
-        kind
-    }
+    also = {
+        one
+        for one in ("shadow", "blur", "rules", "tilt", "colour", "frame")
+        if mix and rng.random() < 0.12
+    } | {kind}
     several = kind in ("rows", "touching", "frame", "slant") or rng.random() < 0.55
     height = (
         100 / rng.uniform(1.8, 3)
@@ -253,7 +290,13 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
         if kind == "small"
         else rng.uniform(34, 130)
     )
-    lines = int(rng.integers(2, 6)) if kind == "rows" else int(rng.integers(1, 3)) if several and kind != "small" else 1
+    lines = (
+        int(rng.integers(2, 6))
+        if kind == "rows"
+        else int(rng.integers(1, 3))
+        if several and kind != "small"
+        else 1
+    )
     count = int(rng.integers(2, 8)) if several else 1
     count = min(count, 4) if kind == "small" else count
     lines = 1 if kind == "slant" else lines
@@ -297,7 +340,9 @@ def _rotate(rng, image, rows):
     for row in rows:
         result.append([])
         for label, (left, top, right, bottom) in row:
-            corners = (np.array([(left, top), (right, top), (left, bottom), (right, bottom)]) - old) @ turn.T + new
+            corners = (
+                np.array([(left, top), (right, top), (left, bottom), (right, bottom)]) - old
+            ) @ turn.T + new
             result[-1].append((label, (*corners.min(axis=0), *corners.max(axis=0))))
     return turned, result
 
@@ -308,9 +353,16 @@ def _cropped(rng, image, rows):
     label, (left, top, right, bottom) = row[rng.integers(len(row))]
     size = max(right - left, bottom - top)
     m = size * rng.uniform(0.06, 0.4, 4)
-    box = (max(0, left - m[0]), max(0, top - m[1]), min(image.width, right + m[2]), min(image.height, bottom + m[3]))
+    box = (
+        max(0, left - m[0]),
+        max(0, top - m[1]),
+        min(image.width, right + m[2]),
+        min(image.height, bottom + m[3]),
+    )
     box = tuple(round(value) for value in box)
-    return image.crop(box), [[(label, (left - box[0], top - box[1], right - box[0], bottom - box[1]))]]
+    return image.crop(box), [
+        [(label, (left - box[0], top - box[1], right - box[0], bottom - box[1]))]
+    ]
 
 
 def _canvas(rng, glyphs, labels, own):
@@ -345,7 +397,10 @@ def _tiny(rng, glyphs, labels, own):
     small = image.resize(
         (size, size)
         if rng.random() < 0.5
-        else (max(8, size * plane.shape[1] // max(plane.shape)), max(8, size * plane.shape[0] // max(plane.shape))),
+        else (
+            max(8, size * plane.shape[1] // max(plane.shape)),
+            max(8, size * plane.shape[0] // max(plane.shape)),
+        ),
         Image.Resampling.BOX,
     )
     return small, [[(label, (0, 0, small.width, small.height))]], inverted
@@ -378,9 +433,17 @@ def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray
             if max(ink.values.shape) <= find.TINY and pieces:
                 pieces = [pieces_of.merge(pieces)]
             for piece in pieces:
-                match = [label for label, box in wanted if _overlap(piece.box, box) > 0.75 or truth.kind == "tiny"]
+                match = [
+                    label
+                    for label, box in wanted
+                    if _overlap(piece.box, box) > 0.75 or truth.kind == "tiny"
+                ]
                 if len(match) == 1:
-                    images.append(np.round(255 * normalise.normalise(pieces_of.crop(ink, piece))).astype(np.uint8))
+                    images.append(
+                        np.round(255 * normalise.normalise(pieces_of.crop(ink, piece))).astype(
+                            np.uint8
+                        )
+                    )
                     truths.append(match[0])
     return np.stack(images[:n]), np.array(truths[:n], np.uint8)
 
@@ -392,15 +455,25 @@ def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
 
     images = []
     while len(images) < n:
-        kind = str(rng.choice(["plain", "touching", "rows", "rules", "squares", "frame", "shadow", "low light"]))
+        kind = str(
+            rng.choice(
+                ["plain", "touching", "rows", "rules", "squares", "frame", "shadow", "low light"]
+            )
+        )
         for data, truth in pages(rng, 1, glyphs, labels, kind=kind):
             ink = paper.find_ink(decode.decode(data, max_pixels=50_000_000).pixels)
             wanted = [one for row in truth.rows for one in row]
             pieces = sorted(find.find(ink), key=lambda piece: piece.box[0])
             # An upright line is a 1 to anybody who sees it alone.
             wrong = [piece for piece in pieces if piece.width > 0.6 * piece.height]
-            wrong = [piece for piece in wrong if all(_shared(piece.box, box) < 0.15 for _, box in wanted)]
-            digits = [piece for piece in pieces if any(_overlap(piece.box, box) > 0.75 for _, box in wanted)]
+            wrong = [
+                piece for piece in wrong if all(_shared(piece.box, box) < 0.15 for _, box in wanted)
+            ]
+            digits = [
+                piece
+                for piece in pieces
+                if any(_overlap(piece.box, box) > 0.75 for _, box in wanted)
+            ]
             for one in digits:
                 near = [
                     other for other in digits
@@ -408,38 +481,57 @@ def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
                     and abs(other.middle[1] - one.middle[1]) < 0.4 * one.height
                 ]  # fmt: skip
                 wrong += [pieces_of.merge([one, other]) for other in near[:1]]
-            wrong += [piece for piece in pieces if piece.width > 1.4 * piece.height and truth.kind == "touching"]
+            wrong += [
+                piece
+                for piece in pieces
+                if piece.width > 1.4 * piece.height and truth.kind == "touching"
+            ]
             images += [
-                np.round(255 * normalise.normalise(pieces_of.crop(ink, piece))).astype(np.uint8) for piece in wrong[:6]
+                np.round(255 * normalise.normalise(pieces_of.crop(ink, piece))).astype(np.uint8)
+                for piece in wrong[:6]
             ]
     return np.stack(images[:n])
 
 
 def _shared(one, other) -> float:
-    width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    width, height = (
+        min(one[2], other[2]) - max(one[0], other[0]),
+        min(one[3], other[3]) - max(one[1], other[1]),
+    )
     return max(0.0, width) * max(0.0, height) / max(1.0, (one[2] - one[0]) * (one[3] - one[1]))
 
 
 def _overlap(one, other) -> float:
     """Intersection over union of two boxes."""
-    width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    width, height = (
+        min(one[2], other[2]) - max(one[0], other[0]),
+        min(one[3], other[3]) - max(one[1], other[1]),
+    )
     both = max(0.0, width) * max(0.0, height)
-    return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)
+    return both / (
+        (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both
+    )
 
 
 def held_out(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """The last 5,000 training images of MNIST, never trained on: glyphs for development pictures and the stress set."""
     images = np.frombuffer(
-        gzip.decompress((data / "mnist/train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16
+        gzip.decompress((data / "mnist/train-images-idx3-ubyte.gz").read_bytes()),
+        np.uint8,
+        offset=16,
     )
     labels = np.frombuffer(
-        gzip.decompress((data / "mnist/train-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8
+        gzip.decompress((data / "mnist/train-labels-idx1-ubyte.gz").read_bytes()),
+        np.uint8,
+        offset=8,
     )
     return images.reshape(-1, 28, 28)[-5000:], labels[-5000:]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write a folder of synthetic pictures with labels.csv.")
+    parser = argparse.ArgumentParser(
+        description="Write a folder of synthetic pictures with labels.csv."
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--each", type=int, default=100, help="pictures a kind")
@@ -453,10 +545,10 @@ def main() -> None:
         table.writerow(["file", "label", "kind", "source"])
         for kind in args.kinds:
             rng = np.random.default_rng([args.seed, [*KINDS, *UNTRAINED].index(kind)])
-            for number, (data, truth) in enumerate(pages(rng, args.each, glyphs, labels, kind=kind)):
-                name = (
-                    f"{kind.replace(' ', '_')}_{number:04d}.{'png' if data[:4] == bytes.fromhex('89504e47') else 'jpg'}"
-                )
+            for number, (data, truth) in enumerate(
+                pages(rng, args.each, glyphs, labels, kind=kind)
+            ):
+                name = f"{kind.replace(' ', '_')}_{number:04d}.{'png' if data[:4] == bytes.fromhex('89504e47') else 'jpg'}"
                 (args.out / name).write_bytes(data)
                 table.writerow([name, truth.text, kind, "synthetic"])
 

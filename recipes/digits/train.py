@@ -32,20 +32,31 @@ from legibly.vision import normalise
 CLASSES = [str(digit) for digit in range(10)]
 REJECT = 10
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--data", type=Path, required=True, help="folder with mnist/, opencv_digits/, semeion/ …")
+parser.add_argument(
+    "--data", type=Path, required=True, help="folder with mnist/, opencv_digits/, semeion/ …"
+)
 parser.add_argument("--out", type=Path, required=True, help="folder of the pack to write")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--images", type=int, default=1_600_000, help="augmented images to train on")
 parser.add_argument("--batch", type=int, default=256)
-parser.add_argument("--widths", type=int, nargs=3, default=(16, 32, 64), help="channels at 28, 14 and 7 px")
-parser.add_argument("--without", nargs="*", default=[], help="sources to leave out: synthetic, nondigits, …")
+parser.add_argument(
+    "--widths", type=int, nargs=3, default=(16, 32, 64), help="channels at 28, 14 and 7 px"
+)
+parser.add_argument(
+    "--without", nargs="*", default=[], help="sources to leave out: synthetic, nondigits, …"
+)
 parser.add_argument("--offline", action="store_true", help="fetch nothing")
 parser.add_argument(
-    "--weights", type=Path, default=None, help="trained weights: read instead of training if there, else written"
+    "--weights",
+    type=Path,
+    default=None,
+    help="trained weights: read instead of training if there, else written",
 )
 parser.add_argument("--pages", type=int, default=12_000, help="synthetic crops to make")
 parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--cache", type=Path, default=None, help="synthetic crops, made once and kept in this .npz")
+parser.add_argument(
+    "--cache", type=Path, default=None, help="synthetic crops, made once and kept in this .npz"
+)
 args = parser.parse_args()
 torch.manual_seed(args.seed)
 torch.set_num_threads(args.threads)
@@ -126,7 +137,10 @@ def semeion() -> tuple[np.ndarray, np.ndarray]:
 def optdigits() -> tuple[np.ndarray, np.ndarray]:
     table = np.loadtxt(there("optdigits/optdigits.tra"), delimiter="\t", dtype=np.int64)
     images = (table[:, :64].reshape(-1, 8, 8) * 255 // 16).astype(np.uint8)
-    large = [np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC)) for image in images]
+    large = [
+        np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC))
+        for image in images
+    ]
     return crops(np.stack(large)), table[:, 64]
 
 
@@ -151,7 +165,9 @@ def omniglot(alphabets: list[str]) -> np.ndarray:
             if int(parts[2].removeprefix("character")) in LOOKALIKES[parts[1]]:
                 continue
             page = Image.open(io.BytesIO(archive.read(name))).convert("L")
-            found += [255 - np.asarray(page.filter(ImageFilter.MinFilter(pen))) for pen in (3, 7, 11)]
+            found += [
+                255 - np.asarray(page.filter(ImageFilter.MinFilter(pen))) for pen in (3, 7, 11)
+            ]
     return crops(np.stack(found))
 
 
@@ -170,13 +186,20 @@ def scribble(draw: np.random.Generator) -> np.ndarray:
     if kind == 0:  # a wild curve
         t = np.linspace(0, 1, 80)
         x, y = (
-            sum(draw.normal() / k * np.sin(2 * np.pi * k * t + draw.uniform(0, 7)) for k in range(1, 8)) for _ in "xy"
+            sum(
+                draw.normal() / k * np.sin(2 * np.pi * k * t + draw.uniform(0, 7))
+                for k in range(1, 8)
+            )
+            for _ in "xy"
         )
         points = np.stack([56 + 26 * x, 56 + 26 * y], axis=1)
         pen.line([tuple(point) for point in points], fill=255, width=min(width, 8), joint="curve")
     elif kind == 1:  # a zigzag of many teeth
         n = int(draw.integers(6, 14))
-        x, y = np.linspace(10, 100, n), 56 + np.where(np.arange(n) % 2, 1, -1) * draw.uniform(10, 40, n)
+        x, y = (
+            np.linspace(10, 100, n),
+            56 + np.where(np.arange(n) % 2, 1, -1) * draw.uniform(10, 40, n),
+        )
         points = [(a, b) if draw.random() < 0.9 else (b, a) for a, b in zip(x, y, strict=True)]
         pen.line(points, fill=255, width=min(width, 9), joint="curve")
     elif kind == 2:  # crossing or parallel lines: +, ×, =, #, *
@@ -191,11 +214,15 @@ def scribble(draw: np.random.Generator) -> np.ndarray:
             tuple(56 + draw.uniform(20, 50) * np.array([math.cos(a), math.sin(a)]))
             for a in np.sort(draw.uniform(0, 6.28, draw.integers(3, 7)))
         ]
-        pen.polygon(points, fill=255 if draw.random() < 0.6 else 0, outline=255, width=width // 2 + 1)
+        pen.polygon(
+            points, fill=255 if draw.random() < 0.6 else 0, outline=255, width=width // 2 + 1
+        )
     elif kind == 5:  # texture: grey noise at some scale
         n = int(draw.integers(3, 28))
         return np.asarray(
-            Image.fromarray((draw.random((n, n)) ** draw.uniform(0.5, 3) * 255).astype(np.uint8)).resize((28, 28))
+            Image.fromarray(
+                (draw.random((n, n)) ** draw.uniform(0.5, 3) * 255).astype(np.uint8)
+            ).resize((28, 28))
         )
     else:  # a comb of short strokes
         for x in np.arange(12, 104, draw.uniform(14, 26)):
@@ -232,7 +259,9 @@ def printed(signs: str) -> np.ndarray:
         for weight in (0, 2, 4, 6):
             page = Image.new("L", (160, 160))
             font = ImageFont.load_default(size=90)
-            ImageDraw.Draw(page).text((80, 80), sign, fill=255, font=font, anchor="mm", stroke_width=weight)
+            ImageDraw.Draw(page).text(
+                (80, 80), sign, fill=255, font=font, anchor="mm", stroke_width=weight
+            )
             found.append(np.asarray(page))
     return crops(np.stack(found))
 
@@ -265,7 +294,9 @@ def nondigits(digits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     made = np.stack([scribble(rng) for _ in range(6000)])
     type_ = np.repeat(printed("ACEFHKLMNPRTUVWXYacefhkmnprtuvwx"), 8, axis=0)
     real = [omniglot(["Greek", "Korean", "Latin"]), letters("ACEF")]
-    return np.concatenate([*real, type_, made, neighbours(digits, rng, 3000), turned(digits, labels, rng, 6000)])
+    return np.concatenate(
+        [*real, type_, made, neighbours(digits, rng, 3000), turned(digits, labels, rng, 6000)]
+    )
 
 
 def synthetic() -> dict[str, np.ndarray]:
@@ -273,7 +304,10 @@ def synthetic() -> dict[str, np.ndarray]:
     if args.cache and args.cache.exists():
         with np.load(args.cache) as file:
             return dict(file)
-    draw, held_draw = np.random.default_rng(11), np.random.default_rng(12)  # the same pages for every seed
+    draw, held_draw = (
+        np.random.default_rng(11),
+        np.random.default_rng(12),
+    )  # the same pages for every seed
     made = dict(zip("xy", synthesis.crops(draw, args.pages, train_x, train_y), strict=True))
     made["wrong"] = synthesis.mistakes(draw, args.pages // 4, train_x, train_y)
     made["held_x"], made["held_y"] = synthesis.crops(held_draw, args.pages // 8, held_x, held_y)
@@ -294,7 +328,11 @@ train_x, train_y = mnist("train")
 held_x, held_y = train_x[-5000:], train_y[-5000:]
 train_x, train_y = train_x[:-5000], train_y[:-5000]
 sources: dict[str, tuple[np.ndarray, np.ndarray, float]] = {"mnist": (train_x, train_y, 0.50)}
-for name, load, share in (("opencv", opencv, 0.06), ("semeion", semeion, 0.04), ("optdigits", optdigits, 0.04)):
+for name, load, share in (
+    ("opencv", opencv, 0.06),
+    ("semeion", semeion, 0.04),
+    ("optdigits", optdigits, 0.04),
+):
     if name not in args.without:
         sources[name] = (*load(), share)
 page_crops = synthetic()
@@ -307,7 +345,11 @@ if "nondigits" not in args.without:
     made = np.stack([crop for crop in made if not upright_bar(crop)])
     sources["nondigits"] = (made, np.full(len(made), REJECT), 0.15)
 total_share = sum(share for _, _, share in sources.values())
-print({name: len(x) for name, (x, _, _) in sources.items()}, f"loaded in {time.time() - started:.0f} s", flush=True)
+print(
+    {name: len(x) for name, (x, _, _) in sources.items()},
+    f"loaded in {time.time() - started:.0f} s",
+    flush=True,
+)
 
 
 # ---- Augmentation: a batch at a time; a quarter of the samples stays clean ----
@@ -329,10 +371,20 @@ def warp(x: torch.Tensor) -> torch.Tensor:
     cos, sin = torch.cos(angle), torch.sin(angle)
     shift = (torch.randn(2, n) * 0.08).clamp(-3 / 14, 3 / 14)
     theta = torch.stack(
-        [wide * cos, wide * (shear * cos - sin), shift[0], high * sin, high * (shear * sin + cos), shift[1]], 1
+        [
+            wide * cos,
+            wide * (shear * cos - sin),
+            shift[0],
+            high * sin,
+            high * (shear * sin + cos),
+            shift[1],
+        ],
+        1,
     )
     grid = functional.affine_grid(theta.view(n, 2, 3), [n, 1, 28, 28], align_corners=False)
-    bend = functional.interpolate(torch.randn(n, 2, 5, 5), (28, 28), mode="bicubic", align_corners=True)
+    bend = functional.interpolate(
+        torch.randn(n, 2, 5, 5), (28, 28), mode="bicubic", align_corners=True
+    )
     grid = grid + bend.permute(0, 2, 3, 1) * uniform(n, 0, 0.075).view(n, 1, 1, 1)
     return functional.grid_sample(x, grid, align_corners=False)
 
@@ -344,25 +396,33 @@ def augment(x: torch.Tensor) -> torch.Tensor:
     j = some(len(y), 0.2)  # thicker
     y[j] = torch.lerp(y[j], functional.max_pool2d(y[j], 3, 1, 1), torch.rand(len(j), 1, 1, 1))
     j = some(len(y), 0.15)  # thinner
-    y[j] = torch.lerp(y[j], -functional.max_pool2d(-y[j], 3, 1, 1), uniform(len(j), 0, 0.7).view(-1, 1, 1, 1))
+    y[j] = torch.lerp(
+        y[j], -functional.max_pool2d(-y[j], 3, 1, 1), uniform(len(j), 0, 0.7).view(-1, 1, 1, 1)
+    )
     j = some(len(y), 0.15)  # out of focus
-    y[j] = torch.lerp(y[j], functional.avg_pool2d(y[j], 3, 1, 1), uniform(len(j), 0, 1.2).view(-1, 1, 1, 1)).clamp(0, 1)
+    y[j] = torch.lerp(
+        y[j], functional.avg_pool2d(y[j], 3, 1, 1), uniform(len(j), 0, 1.2).view(-1, 1, 1, 1)
+    ).clamp(0, 1)
     j = some(len(y), 0.1)  # few pixels
     side = int(torch.randint(9, 20, ()))
-    y[j] = functional.interpolate(functional.interpolate(y[j], (side, side), mode="area"), (28, 28), mode="bilinear")
+    y[j] = functional.interpolate(
+        functional.interpolate(y[j], (side, side), mode="area"), (28, 28), mode="bilinear"
+    )
     j = some(len(y), 0.3)  # gamma, contrast
     gamma = torch.exp(uniform(len(j), -0.8, 0.8)).view(-1, 1, 1, 1)
     y[j] = y[j].clamp(1e-4, 1) ** gamma * uniform(len(j), 0.5, 1).view(-1, 1, 1, 1)
     j = some(len(y), 0.05)  # a neighbour reaches in
     other = torch.roll(
-        y[torch.randperm(len(y))[: len(j)]], int(torch.randint(18, 23, ())) * (1 if torch.rand(()) < 0.5 else -1), 3
+        y[torch.randperm(len(y))[: len(j)]],
+        int(torch.randint(18, 23, ())) * (1 if torch.rand(()) < 0.5 else -1),
+        3,
     )
     y[j] = torch.maximum(y[j], other)
     j = some(len(y), 0.1)  # uneven paper
     slope = torch.linspace(-1, 1, 28)
-    paper = uniform(len(j), -0.15, 0.15).view(-1, 1, 1, 1) * slope + uniform(len(j), -0.15, 0.15).view(
-        -1, 1, 1, 1
-    ) * slope.view(28, 1)
+    paper = uniform(len(j), -0.15, 0.15).view(-1, 1, 1, 1) * slope + uniform(
+        len(j), -0.15, 0.15
+    ).view(-1, 1, 1, 1) * slope.view(28, 1)
     y[j] = (y[j] + paper).clamp(0, 1)
     j = some(len(y), 0.2)  # noise
     y[j] = (y[j] + torch.randn_like(y[j]) * uniform(len(j), 0, 0.15).view(-1, 1, 1, 1)).clamp(0, 1)
@@ -386,7 +446,9 @@ class Residual(nn.Module):
 
 
 def conv(into: int, out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(into, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(into, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
+    )
 
 
 class Network(nn.Module):
@@ -394,7 +456,9 @@ class Network(nn.Module):
 
     def __init__(self, a: int, b: int, c: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv(1, a), conv(a, b, 2), Residual(b), conv(b, c, 2), Residual(c))
+        self.body = nn.Sequential(
+            conv(1, a), conv(a, b, 2), Residual(b), conv(b, c, 2), Residual(c)
+        )
         self.head = nn.Linear(2 * c, len(CLASSES) + 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -407,14 +471,19 @@ parameters = sum(p.numel() for p in network.parameters())
 optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.02)
 average = torch.optim.swa_utils.AveragedModel(  # EMA 0.999, shorter in the first steps
     network,
-    avg_fn=lambda old, new, n: torch.lerp(old, new, max(0.001, 9 / (9 + float(n)))) if old.is_floating_point() else new,
+    avg_fn=lambda old, new, n: (
+        torch.lerp(old, new, max(0.001, 9 / (9 + float(n)))) if old.is_floating_point() else new
+    ),
     use_buffers=True,
 )
 steps = args.images // args.batch if not (args.weights and args.weights.exists()) else 0
 warm = max(1, min(400, steps // 10))
 schedule = torch.optim.lr_scheduler.LambdaLR(
     optimizer,
-    lambda s: min((s + 1) / warm, 0.5 * (1 + math.cos(math.pi * max(0, s - warm) / max(1, steps - warm))) + 0.002),
+    lambda s: min(
+        (s + 1) / warm,
+        0.5 * (1 + math.cos(math.pi * max(0, s - warm) / max(1, steps - warm))) + 0.002,
+    ),
 )
 
 
@@ -423,9 +492,14 @@ schedule = torch.optim.lr_scheduler.LambdaLR(
 
 def batches():
     """Endless mixed batches: each source by its share, each source in fresh random order."""
-    counts = {name: round(args.batch * share / total_share) for name, (_, _, share) in sources.items()}
+    counts = {
+        name: round(args.batch * share / total_share) for name, (_, _, share) in sources.items()
+    }
     counts["mnist"] += args.batch - sum(counts.values())
-    pools = {name: (torch.from_numpy(x.copy()), torch.from_numpy(y)) for name, (x, y, _) in sources.items()}
+    pools = {
+        name: (torch.from_numpy(x.copy()), torch.from_numpy(y))
+        for name, (x, y, _) in sources.items()
+    }
     queues = {name: torch.empty(0, dtype=torch.long) for name in pools}
     while True:
         xs, ys = [], []
@@ -454,7 +528,11 @@ def right(images: np.ndarray, labels: np.ndarray) -> float:
 
 
 usps_x, usps_y = npz("usps/usps.npz", "x_train", "y_train")
-usps_x = crops(np.stack([np.asarray(Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC)) for x in usps_x]))
+usps_x = crops(
+    np.stack(
+        [np.asarray(Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC)) for x in usps_x]
+    )
+)
 canvas_x, canvas_y = npz("canvas/canvas_glut_100.npz", "x", "y")
 canvas_x = crops(255 - canvas_x)
 print(f"{parameters} parameters, {steps} steps of {args.batch}", flush=True)
@@ -516,7 +594,10 @@ def fit_temperature() -> float:
     """The temperature of the least mean NLL, each digit set counting alike."""
 
     def nll(t: float) -> float:
-        scores = [(calibration.log_softmax(z[:, :10].astype(np.float64) / t), y) for z, y in digit_logits.values()]
+        scores = [
+            (calibration.log_softmax(z[:, :10].astype(np.float64) / t), y)
+            for z, y in digit_logits.values()
+        ]
         return float(np.mean([-score[np.arange(len(y)), y].mean() for score, y in scores]))
 
     return min(np.geomspace(0.4, 3, 200), key=nll)
@@ -537,7 +618,9 @@ def fit_digitness() -> card.Digitness:
     a, t, w = np.concatenate(rows), np.concatenate(targets), np.concatenate(weights)
 
     def loss(beta: np.ndarray) -> float:
-        return float((w * np.logaddexp(0, np.where(t == 1, -1, 1) * (a @ beta))).sum() + 5e-7 * beta @ beta)
+        return float(
+            (w * np.logaddexp(0, np.where(t == 1, -1, 1) * (a @ beta))).sum() + 5e-7 * beta @ beta
+        )
 
     beta = np.zeros(3)
     for _ in range(100):  # Newton with a little ridge, its steps halved until they help
@@ -563,7 +646,11 @@ facts = card.Card(
 def judged(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(top class, confidence, digitness), each (N,)."""
     probabilities, digitness = calibration.judge(facts, logits)
-    return probabilities.argmax(axis=1), calibration.confidences(probabilities, digitness), digitness
+    return (
+        probabilities.argmax(axis=1),
+        calibration.confidences(probabilities, digitness),
+        digitness,
+    )
 
 
 def calibration_error() -> float:
@@ -579,7 +666,13 @@ def calibration_error() -> float:
 
 def fit_digit() -> float:
     """The highest digitness that at most 0.03 % of validation digits fall below, 0.5 at the most."""
-    return round(min(0.5, float(np.mean([np.quantile(judged(z)[2], 0.0003) for z, _ in digit_logits.values()]))), 3)
+    return round(
+        min(
+            0.5,
+            float(np.mean([np.quantile(judged(z)[2], 0.0003) for z, _ in digit_logits.values()])),
+        ),
+        3,
+    )
 
 
 def fit_read() -> tuple[float, dict[str, float]]:
@@ -604,12 +697,16 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
     order = np.argsort(np.concatenate([high, low]), kind="stable")
     ranks = np.empty(len(order))
     ranks[order] = np.arange(1, len(order) + 1)
-    return float((ranks[: len(high)].sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
+    return float(
+        (ranks[: len(high)].sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low))
+    )
 
 
 limit, selective = fit_read()
 selective["ece"] = round(calibration_error(), 5)
-facts = card.Card.from_json({**facts.to_json(), "thresholds": {"read": limit, "digit": fit_digit()}})
+facts = card.Card.from_json(
+    {**facts.to_json(), "thresholds": {"read": limit, "digit": fit_digit()}}
+)
 
 # ---- Export, and the figures of the tests: told, never used to choose ----
 
@@ -641,7 +738,11 @@ def figures(images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 known = judged(opened.logits(test_x[:, None].astype(np.float32) / 255))[2]
 rejects = {}
-for name, images in {**other_sets, "Early_Aramaic": omniglot(["Early_Aramaic"]), "notMNIST J": letters("J")}.items():
+for name, images in {
+    **other_sets,
+    "Early_Aramaic": omniglot(["Early_Aramaic"]),
+    "notMNIST J": letters("J"),
+}.items():
     _, confidence, digitness = judged(opened.logits(images[:, None].astype(np.float32) / 255))
     rejects[name] = {
         "n": len(images),
@@ -651,7 +752,10 @@ for name, images in {**other_sets, "Early_Aramaic": omniglot(["Early_Aramaic"]),
 metrics = {
     "parameters": parameters,
     **made_by,
-    "validation": {**{name: figures(x, y) for name, (x, y) in digit_sets.items()}, "pooled": selective},
+    "validation": {
+        **{name: figures(x, y) for name, (x, y) in digit_sets.items()},
+        "pooled": selective,
+    },
     "mnist_test_crops": figures(test_x, test_y),
     "non_digits": rejects,
     "versions": {"torch": torch.__version__.split("+")[0], "numpy": np.__version__},

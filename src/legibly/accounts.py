@@ -112,7 +112,9 @@ class Accounts(Followed[Account | Token | str]):
 
     def has_admin(self) -> bool:
         """Whether somebody can look after the others."""
-        return any(account.role == "admin" and not account.disabled for account in self._people.values())
+        return any(
+            account.role == "admin" and not account.disabled for account in self._people.values()
+        )
 
     def get(self, account_id: str) -> Account:
         """One account. Raises NotFound."""
@@ -169,11 +171,15 @@ class Accounts(Followed[Account | Token | str]):
             changes["password"] = self._hash(password, account.name)
         if {"password", "role", "disabled"} & set(changes):
             changes["epoch"] = account.epoch + 1
-        return self._write_person(replace(account, **changes, at=max(now(), account.at + timedelta(milliseconds=1))))
+        return self._write_person(
+            replace(account, **changes, at=max(now(), account.at + timedelta(milliseconds=1)))
+        )
 
     def _write_person(self, account: Account) -> Account:
         data = {**asdict(account), "at": stamp(account.at)}
-        self._store.create(f"{PEOPLE}{account.id}/{keys.new_id(account.at)}.json", json.dumps(data).encode())
+        self._store.create(
+            f"{PEOPLE}{account.id}/{keys.new_id(account.at)}.json", json.dumps(data).encode()
+        )
         self.refresh()
         return account
 
@@ -193,7 +199,11 @@ class Accounts(Followed[Account | Token | str]):
             account: Account | None = self.named(name)
         except (NotFound, Invalid):
             account = None
-        hashed = account.password if account and account.password and not account.disabled else self._nobody
+        hashed = (
+            account.password
+            if account and account.password and not account.disabled
+            else self._nobody
+        )
         try:
             self._hasher.verify(hashed, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
@@ -204,14 +214,20 @@ class Accounts(Followed[Account | Token | str]):
         if len(password) < SHORTEST_PASSWORD:
             raise Invalid(f"the password is too short: {SHORTEST_PASSWORD} characters at least.")
         if password.casefold() in (name.casefold(), name.casefold() * 2) or len(set(password)) < 4:
-            raise Invalid("the password is too easy to guess.", remedy="Take a few unrelated words.")
+            raise Invalid(
+                "the password is too easy to guess.", remedy="Take a few unrelated words."
+            )
         return self._hasher.hash(password[:1000])
 
     # Tokens
 
     def tokens(self, account_id: str) -> list[Token]:
         """A person's tokens that are not revoked, newest first."""
-        mine = [token for token in self._tokens.values() if token.account == account_id and not token.revoked]
+        mine = [
+            token
+            for token in self._tokens.values()
+            if token.account == account_id and not token.revoked
+        ]
         return sorted(mine, key=lambda token: token.id, reverse=True)
 
     def add_token(
@@ -236,12 +252,16 @@ class Accounts(Followed[Account | Token | str]):
 
     def revoke(self, token: Token) -> None:
         """End a token for good."""
-        self._write_token(replace(token, revoked=True, at=max(now(), token.at + timedelta(milliseconds=1))))
+        self._write_token(
+            replace(token, revoked=True, at=max(now(), token.at + timedelta(milliseconds=1)))
+        )
 
     def _write_token(self, token: Token) -> Token:
         until = stamp(token.expires_at) if token.expires_at else None
         data = {**asdict(token), "at": stamp(token.at), "expires_at": until}
-        self._store.create(f"{TOKENS}{token.id}/{keys.new_id(token.at)}.json", json.dumps(data).encode())
+        self._store.create(
+            f"{TOKENS}{token.id}/{keys.new_id(token.at)}.json", json.dumps(data).encode()
+        )
         self.refresh()
         return token
 
@@ -277,7 +297,9 @@ class Accounts(Followed[Account | Token | str]):
         """Write a line of the audit trail: who did what on whom, from where; ids only, so that erasure is complete."""
         at = now()
         line = {"at": stamp(at), "what": what, "by": by, "on": on, "address": address}
-        self._store.create(f"{AUDIT}date={at:%Y-%m-%d}/{keys.new_id(at)}.json", json.dumps(line).encode())
+        self._store.create(
+            f"{AUDIT}date={at:%Y-%m-%d}/{keys.new_id(at)}.json", json.dumps(line).encode()
+        )
 
     def trail(self, *, limit: int) -> list[dict[str, Any]]:
         """The newest lines of the audit trail, newest first."""

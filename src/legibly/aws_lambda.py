@@ -39,7 +39,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     messages = s3_documents.parse(event)
     try:
         again = batch_reader().read(messages)
-    except errors.Unavailable as error:  # a model server that is away from the start, before its model is known
+    except (
+        errors.Unavailable
+    ) as error:  # a model server that is away from the start, before its model is known
         again = _left(messages, error)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
@@ -49,5 +51,7 @@ def _left(messages: Sequence[s3_documents.Message], error: errors.Unavailable) -
     for message in messages:
         named = ", ".join(event.key for event in message.events)
         facts = {"message_id": message.id, "key": named}
-        _log.warning("%s (message %s), try %d: %s", named, message.id, message.receives, error, extra=facts)
+        _log.warning(
+            "%s (message %s), try %d: %s", named, message.id, message.receives, error, extra=facts
+        )
     return [message.id for message in messages]

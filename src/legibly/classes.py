@@ -82,7 +82,9 @@ class Classes(Followed[SchoolClass | Pupil]):
     def _take(self, entries: Sequence[SchoolClass | Pupil]) -> None:
         self._classes = {entry.id: entry for entry in entries if isinstance(entry, SchoolClass)}
         pupils = [entry for entry in entries if isinstance(entry, Pupil)]
-        self._pupils = {entry.owner: entry for entry in pupils if entry.school_class in self._classes}
+        self._pupils = {
+            entry.owner: entry for entry in pupils if entry.school_class in self._classes
+        }
 
     def all(self) -> list[SchoolClass]:
         """Every class, the newest first."""
@@ -135,9 +137,15 @@ class Classes(Followed[SchoolClass | Pupil]):
         """Join a class by its code. Raises NotFound for a wrong code, Conflict for a taken nickname, Invalid."""
         self.refresh()
         wanted = "".join(code.split()).upper()
-        found = [one for one in self._classes.values() if one.code == wanted and not one.closed and one.until > now()]
+        found = [
+            one
+            for one in self._classes.values()
+            if one.code == wanted and not one.closed and one.until > now()
+        ]
         if not found:
-            raise NotFound("there is no open class with this code.", remedy="Look at the code once more.")
+            raise NotFound(
+                "there is no open class with this code.", remedy="Look at the code once more."
+            )
         nickname, taken = name_of(nickname), self.pupils(found[0])
         if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
             raise Conflict("somebody in this class has that nickname.", remedy="Choose another.")

@@ -49,7 +49,9 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-            raise errors.Invalid("the address of a server begins with http:// or https://.", where=url)
+            raise errors.Invalid(
+                "the address of a server begins with http:// or https://.", where=url
+            )
         self._url, self._token, self._timeout_seconds = url.rstrip("/"), token, timeout_seconds
         self._tries, self._sleep = tries, sleep
 
@@ -57,7 +59,10 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         return None
 
@@ -73,8 +78,12 @@ class Client:
         """Upload a picture, bytes or a file, and return it with its reading; still pending where that takes longer."""
         path = None if isinstance(picture, bytes) else Path(picture)
         data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-        body, kind = _form({"label": label, "writer": writer}, data, name or (path.name if path else "picture"))
-        sent = self._json("POST", f"/api/images?wait={min(wait_seconds, 30.0):g}", body=body, kind=kind)
+        body, kind = _form(
+            {"label": label, "writer": writer}, data, name or (path.name if path else "picture")
+        )
+        sent = self._json(
+            "POST", f"/api/images?wait={min(wait_seconds, 30.0):g}", body=body, kind=kind
+        )
         return _image(sent)
 
     def image(self, image_id: str) -> records.Image:
@@ -85,7 +94,9 @@ class Client:
         """Every image that the filters of the contract want, newest first, page by page."""
         after: str | None = None
         while True:
-            query = urllib.parse.urlencode({**filters, "limit": "500", **({"after": after} if after else {})})
+            query = urllib.parse.urlencode(
+                {**filters, "limit": "500", **({"after": after} if after else {})}
+            )
             page = self._json("GET", f"/api/images?{query}")
             yield from map(_image, page["images"])
             after = page["next"]
@@ -95,7 +106,9 @@ class Client:
     def label(self, image_id: str, text: str | None) -> records.Image:
         """Give an image its true text; None takes an earlier one back."""
         body = json.dumps({"text": text}).encode()
-        return _image(self._json("PUT", f"/api/images/{image_id}/label", body=body, kind="application/json"))
+        return _image(
+            self._json("PUT", f"/api/images/{image_id}/label", body=body, kind="application/json")
+        )
 
     def delete(self, image_id: str) -> None:
         """Delete an image with every record of it."""
@@ -114,10 +127,14 @@ class Client:
         query = f"?{urllib.parse.urlencode({'writer': writer})}" if writer else ""
         return self._json("GET", f"/api/legibility{query}")
 
-    def _json(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
+    def _json(
+        self, method: str, path: str, *, body: bytes | None = None, kind: str = ""
+    ) -> dict[str, Any]:
         found = json.loads(self._ask(method, path, body=body, kind=kind))
         if not isinstance(found, dict):
-            raise errors.Unavailable("the server answered with something else than was asked.", where=path)
+            raise errors.Unavailable(
+                "the server answered with something else than was asked.", where=path
+            )
         return found
 
     def _ask(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> bytes:
@@ -125,21 +142,28 @@ class Client:
         for left in range(self._tries - 1, -1, -1):
             asked = 0.0
             try:
-                with urllib.request.urlopen(request, timeout=self._timeout_seconds) as got:  # noqa: S310 - checked above
+                with urllib.request.urlopen(request, timeout=self._timeout_seconds) as got:
                     return bytes(got.read())
             except urllib.error.HTTPError as error:
                 with error:
-                    problem, asked = _problem(error, self._url + path), _seconds(error.headers.get("Retry-After"))
+                    problem, asked = (
+                        _problem(error, self._url + path),
+                        _seconds(error.headers.get("Retry-After")),
+                    )
                     if error.code not in _AGAIN or not left:
                         raise problem from None
             except (OSError, http.client.HTTPException) as error:
                 if not left:
-                    raise errors.Unavailable(f"the server cannot be reached: {error}.", where=self._url) from error
+                    raise errors.Unavailable(
+                        f"the server cannot be reached: {error}.", where=self._url
+                    ) from error
             self._sleep(min(asked or pause, _LONGEST_PAUSE_SECONDS))
             pause *= 2
         raise errors.Unavailable("nothing was tried.", where=self._url)
 
-    def _request(self, method: str, path: str, body: bytes | None, kind: str) -> urllib.request.Request:
+    def _request(
+        self, method: str, path: str, body: bytes | None, kind: str
+    ) -> urllib.request.Request:
         headers = {"Accept": "application/json"}
         if kind:
             headers["Content-Type"] = kind
@@ -147,7 +171,7 @@ class Client:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        return urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310
+        return urllib.request.Request(self._url + path, data=body, method=method, headers=headers)
 
 
 def _form(fields: dict[str, str | None], data: bytes, name: str) -> tuple[bytes, str]:

@@ -36,7 +36,9 @@ def samples(path: Path) -> list[Sample]:
         return _from_idx(path) if "idx3" in path.name else _from_table(path)
     if (path / "labels.csv").is_file():
         return _from_table(path / "labels.csv")
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    folders = sorted(
+        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
+    )
     found = [
         Sample(f"{folder.name}/{file.name}", folder.name, file.read_bytes, source=folder.name)
         for folder in folders
@@ -73,7 +75,9 @@ def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
         names = [sample.text for sample in found]
     if images.shape[1:] != side:
         remedy = "Leave --crops out: pictures of other sizes go the whole path."
-        raise errors.Invalid(f"crops must be {side[0]} × {side[1]} pixels.", where=str(path), remedy=remedy)
+        raise errors.Invalid(
+            f"crops must be {side[0]} × {side[1]} pixels.", where=str(path), remedy=remedy
+        )
     return images, names
 
 
@@ -85,7 +89,9 @@ def _grey(sample: Sample, side: tuple[int, int]) -> Pixels:
         raise errors.Unusable("this picture cannot be decoded.", where=sample.name) from error
     if grey.shape != side:
         remedy = "Leave --crops out: pictures of other sizes go the whole path."
-        raise errors.Invalid(f"crops must be {side[0]} × {side[1]} pixels.", where=sample.name, remedy=remedy)
+        raise errors.Invalid(
+            f"crops must be {side[0]} × {side[1]} pixels.", where=sample.name, remedy=remedy
+        )
     return grey
 
 
@@ -93,16 +99,21 @@ def _from_table(table: Path) -> list[Sample]:
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not {"file", "label"} <= set(reader.fieldnames or ()):
-            raise errors.Invalid("the first line must name the columns file and label.", where=str(table))
+            raise errors.Invalid(
+                "the first line must name the columns file and label.", where=str(table)
+            )
         result = []
         for row in reader:
             picture = table.parent / row["file"]
             if not picture.is_file():
                 raise errors.NotFound(
-                    f"line {reader.line_num} names a file that is not there: {row['file']}", where=str(table)
+                    f"line {reader.line_num} names a file that is not there: {row['file']}",
+                    where=str(table),
                 )
             kind, source = row.get("kind") or "", row.get("source") or ""
-            result.append(Sample(row["file"], (row["label"] or "").strip(), picture.read_bytes, kind, source))
+            result.append(
+                Sample(row["file"], (row["label"] or "").strip(), picture.read_bytes, kind, source)
+            )
     return result
 
 
@@ -123,7 +134,10 @@ def _png(image: Pixels) -> bytes:
 def _idx_pair(path: Path) -> tuple[Pixels, Pixels]:
     """Images (N, H, W) and labels (N,) of a pair of idx files, plain or gzipped."""
     stem = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
-    beside = next((path.parent / name for name in (stem + ".gz", stem) if (path.parent / name).is_file()), None)
+    beside = next(
+        (path.parent / name for name in (stem + ".gz", stem) if (path.parent / name).is_file()),
+        None,
+    )
     if beside is None:
         raise errors.NotFound(f"its labels are not beside it: {stem} or {stem}.gz", where=str(path))
     images, labels = _idx(path, 3), _idx(beside, 1)
@@ -139,7 +153,11 @@ def _idx(path: Path, dimensions: int) -> Pixels:
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
         if raw[:4] != bytes((0, 0, 8, dimensions)):
             raise ValueError("its magic number is another")
-        shape = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)]
+        shape = [
+            int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
+        ]
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
     except (OSError, EOFError, ValueError) as error:
-        raise errors.Invalid(f"this is no idx file of {dimensions} dimensions: {error}.", where=str(path)) from error
+        raise errors.Invalid(
+            f"this is no idx file of {dimensions} dimensions: {error}.", where=str(path)
+        ) from error

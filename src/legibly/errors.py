@@ -33,7 +33,9 @@ class Invalid(LegiblyError):
 class Forbidden(LegiblyError):
     """The caller is not known, or may not do this."""
 
-    def __init__(self, what: str, *, authenticated: bool = True, where: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, what: str, *, authenticated: bool = True, where: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.authenticated = authenticated
 
@@ -61,6 +63,8 @@ class Unusable(LegiblyError):
 class Unavailable(LegiblyError):
     """A part that we need is away for now; trying again later makes sense."""
 
-    def __init__(self, what: str, *, retry_after_seconds: int = 5, where: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, what: str, *, retry_after_seconds: int = 5, where: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.retry_after_seconds = retry_after_seconds

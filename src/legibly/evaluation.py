@@ -66,7 +66,16 @@ def run_crops(reader: Reader, path: Path) -> list[Outcome]:
     readings = reader.crops(images)
     spent = 1000 * (time.perf_counter() - began) / max(len(images), 1)
     return [
-        Outcome(f"{path.name}#{number}", label, "", "", one.text, str(one.verdict), one.confidence, spent)
+        Outcome(
+            f"{path.name}#{number}",
+            label,
+            "",
+            "",
+            one.text,
+            str(one.verdict),
+            one.confidence,
+            spent,
+        )
         for number, (one, label) in enumerate(zip(readings, labels, strict=True))
     ]
 
@@ -108,7 +117,11 @@ def mcnemar(one: Sequence[Outcome], other: Sequence[Outcome]) -> records.Json:
     """Exact McNemar test of two models on the same pictures: who was right alone how often, and the two-sided p."""
     only_one = sum(a.right and not b.right for a, b in zip(one, other, strict=True))
     only_other = sum(b.right and not a.right for a, b in zip(one, other, strict=True))
-    return {"only_this": only_one, "only_other": only_other, "p": paired.mcnemar(only_one, only_other)}
+    return {
+        "only_this": only_one,
+        "only_other": only_other,
+        "p": paired.mcnemar(only_one, only_other),
+    }
 
 
 def distance(one: str, other: str) -> int:
@@ -117,7 +130,9 @@ def distance(one: str, other: str) -> int:
     for row, letter in enumerate(one, 1):
         line = [row]
         for column, mark in enumerate(other, 1):
-            line.append(min(before[column] + 1, line[-1] + 1, before[column - 1] + (letter != mark)))
+            line.append(
+                min(before[column] + 1, line[-1] + 1, before[column - 1] + (letter != mark))
+            )
         before = line
     return before[-1]
 
@@ -132,7 +147,11 @@ def _basics(outcomes: Sequence[Outcome]) -> records.Json:
         "n": n,
         "errors": n - right,
         "exact": metrics.as_json(metrics.share(right, n)),
-        "items": {"n": letters, "errors": wrong, "error": metrics.as_json(metrics.share(min(wrong, letters), letters))},
+        "items": {
+            "n": letters,
+            "errors": wrong,
+            "error": metrics.as_json(metrics.share(min(wrong, letters), letters)),
+        },
         "read": {
             "n": len(read),
             "errors": len(read) - sure,
@@ -170,7 +189,9 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
     return {
         "ece": round(float(ece), 6),
         "brier": round(float(np.mean((confidence - right) ** 2)), 6),
-        "nll": round(float(-np.mean(right * np.log(clipped) + (1 - right) * np.log(1 - clipped))), 6),
+        "nll": round(
+            float(-np.mean(right * np.log(clipped) + (1 - right) * np.log(1 - clipped))), 6
+        ),
         "at_99": {"n": int(top.sum()), "errors": int((1 - right[top]).sum())},
         "bins": bins,
     }
@@ -185,7 +206,9 @@ def _selective(outcomes: Sequence[Outcome]) -> records.Json:
     coverage = {}
     for limit in RISKS:
         within = np.flatnonzero(risk <= limit)
-        coverage[f"{limit:g}"] = round(float(taken[within[-1]]) / len(order), 6) if len(within) else 0.0
+        coverage[f"{limit:g}"] = (
+            round(float(taken[within[-1]]) / len(order), 6) if len(within) else 0.0
+        )
     return {"aurc": round(float(risk.mean()), 6), "coverage_at_risk": coverage}
 
 
@@ -202,7 +225,10 @@ def lines(made: records.Json) -> list[str]:
         f"items       {_share(items['error'])} wrong   {items['errors']} of {items['n']}",
         f"`read`      {_share(read['coverage'])} of all, {read['errors']} wrong: {_share(read['accuracy'])}",
         f"calibration ECE {calibration['ece']:.4f}, {losses}, {sure['errors']} wrong of {sure['n']} from 0.99 on",
-        "coverage    " + ", ".join(f"{100 * share:.1f} % at {100 * float(risk):g} % risk" for risk, share in at_risk),
+        "coverage    "
+        + ", ".join(
+            f"{100 * share:.1f} % at {100 * float(risk):g} % risk" for risk, share in at_risk
+        ),
         "verdicts    " + ", ".join(f"{name} {count}" for name, count in made["verdicts"].items()),
         f"time        {times['median']:.2f} ms an image (median), {times['p95']:.2f} (95 %)",
     ]

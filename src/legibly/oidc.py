@@ -28,7 +28,18 @@ _METADATA_SECONDS = 3600.0
 _MOST_BYTES = 1_000_000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Signatures by keys of which only the public half is known here.
-_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_ALGORITHMS = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+)
 _REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 
@@ -48,7 +59,9 @@ class Provider:
     an answer that cannot be trusted.
     """
 
-    def __init__(self, *, issuer: str, client_id: str, client_secret: str = "", name: str = "") -> None:
+    def __init__(
+        self, *, issuer: str, client_id: str, client_secret: str = "", name: str = ""
+    ) -> None:
         self._issuer, self._client_id, self._client_secret = issuer, client_id, client_secret
         _check_address(issuer)
         self.name = name or urlsplit(issuer).netloc
@@ -59,7 +72,11 @@ class Provider:
 
     def entrance(self, *, state: str, nonce: str, verifier: str, back: str) -> str:
         """Where to send a browser, so that it comes `back` with `state` and a code."""
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        challenge = (
+            base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
         wanted = {
             "response_type": "code",
             "client_id": self._client_id,
@@ -79,7 +96,9 @@ class Provider:
         wanted = {"client_id": self._client_id, "post_logout_redirect_uri": back}
         return _with(self._endpoint("end_session_endpoint"), wanted)
 
-    def person(self, code: str, *, issuer: str | None, nonce: str, verifier: str, back: str) -> Person:
+    def person(
+        self, code: str, *, issuer: str | None, nonce: str, verifier: str, back: str
+    ) -> Person:
         """Who came back with this code; `issuer` is what the answer's address says of its sender, if it does."""
         if issuer is not None and issuer != self._issuer:
             raise Forbidden("the answer is another provider's.", where=self._issuer)
@@ -87,14 +106,28 @@ class Provider:
         claims = self._verified(str(tokens.get("id_token") or ""), nonce=nonce)
         if not {"name", "email"} <= set(claims):
             claims = {**self._told(tokens, subject=claims["sub"]), **claims}
-        email, verified = str(claims.get("email") or ""), claims.get("email_verified") in (True, "true")
+        email, verified = (
+            str(claims.get("email") or ""),
+            claims.get("email_verified") in (True, "true"),
+        )
         name = claims.get("name") or claims.get("preferred_username") or email.partition("@")[0]
-        return Person(identity=f"{self._issuer} {claims['sub']}", name=str(name), email=email if verified else None)
+        return Person(
+            identity=f"{self._issuer} {claims['sub']}",
+            name=str(name),
+            email=email if verified else None,
+        )
 
     def _exchange(self, code: str, *, verifier: str, back: str) -> dict[str, Any]:
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": verifier}
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": back,
+            "code_verifier": verifier,
+        }
         headers = {}
-        methods = self._discovered().get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = self._discovered().get("token_endpoint_auth_methods_supported") or [
+            "client_secret_basic"
+        ]
         if not self._client_secret:
             form["client_id"] = self._client_id
         elif "client_secret_basic" in methods:
@@ -106,7 +139,10 @@ class Provider:
         if status == 400 and answer.get("error") == "invalid_grant":
             raise Invalid("the code is too old, or was used before.", where=self._issuer)
         if status != 200:
-            raise Unavailable(f"the provider refuses this server: {status} {answer.get('error')}.", where=self._issuer)
+            raise Unavailable(
+                f"the provider refuses this server: {status} {answer.get('error')}.",
+                where=self._issuer,
+            )
         return answer
 
     def _told(self, tokens: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
@@ -159,10 +195,16 @@ class Provider:
             raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
         if anew or not self._keys:
             found = _fetch(self._endpoint("jwks_uri"))[1].get("keys")
-            self._keys = [key for key in found if isinstance(key, dict)] if isinstance(found, list) else []
+            self._keys = (
+                [key for key in found if isinstance(key, dict)] if isinstance(found, list) else []
+            )
         fitting = []
         for key in self._keys:
-            if name in (None, key.get("kid")) and key.get("use", "sig") == "sig" and key.get("kty") != "oct":
+            if (
+                name in (None, key.get("kid"))
+                and key.get("use", "sig") == "sig"
+                and key.get("kty") != "oct"
+            ):
                 try:
                     fitting.append(jwt.PyJWK(key, algorithm))
                 except jwt.PyJWTError:  # a kind of key that this signature is not made by
@@ -178,10 +220,14 @@ class Provider:
     def _discovered(self) -> dict[str, Any]:
         with self._lock:
             if time.monotonic() >= self._metadata_until:
-                status, found = _fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+                status, found = _fetch(
+                    f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+                )
                 if status != 200 or found.get("issuer") != self._issuer:
                     what = f"this is not what the provider calls itself, which is {found.get('issuer')}."
-                    raise Unavailable(what, where=self._issuer, remedy="Set LEGIBLY_OIDC_ISSUER to that.")
+                    raise Unavailable(
+                        what, where=self._issuer, remedy="Set LEGIBLY_OIDC_ISSUER to that."
+                    )
                 self._metadata, self._metadata_until = found, time.monotonic() + _METADATA_SECONDS
             return self._metadata
 
@@ -191,7 +237,11 @@ def _check_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return url
-    raise Invalid("an OpenID provider needs an https:// address.", where=url, remedy="http:// only on this machine.")
+    raise Invalid(
+        "an OpenID provider needs an https:// address.",
+        where=url,
+        remedy="http:// only on this machine.",
+    )
 
 
 def _with(address: str, query: Mapping[str, str]) -> str:
@@ -213,7 +263,7 @@ def _fetch(
 ) -> tuple[int, dict[str, Any]]:
     """Status and JSON object of an address. Raises Unavailable where there is none to be had."""
     data = urlencode(form).encode() if form is not None else None
-    request = urllib.request.Request(url, data, {"Accept": "application/json", **(headers or {})})  # noqa: S310 - checked
+    request = urllib.request.Request(url, data, {"Accept": "application/json", **(headers or {})})
     try:
         with _opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
             status, body = response.status, response.read(_MOST_BYTES)

@@ -51,7 +51,9 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
     if stat.size > max_bytes:
         raise TooLarge(f"this picture has {stat.size} bytes; {max_bytes} are allowed.", where=key)
     stat, data = store.fetch(key)
-    return _record(reader.read(data), image=keys.image_id(key, stat.modified_at), key=key, size=stat.size)
+    return _record(
+        reader.read(data), image=keys.image_id(key, stat.modified_at), key=key, size=stat.size
+    )
 
 
 def _record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
@@ -101,11 +103,15 @@ NOTHING_SAID = Said()
 class Service:
     """The verbs of the product over a store, an index and a reader."""
 
-    def __init__(self, *, store: Store, index: Index, reader: Reader, max_bytes: int, max_pixels: int) -> None:
+    def __init__(
+        self, *, store: Store, index: Index, reader: Reader, max_bytes: int, max_pixels: int
+    ) -> None:
         self.store, self.index, self.reader = store, index, reader
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
-    def receive(self, data: bytes, said: Said = NOTHING_SAID, *, request: str | None = None) -> Image:
+    def receive(
+        self, data: bytes, said: Said = NOTHING_SAID, *, request: str | None = None
+    ) -> Image:
         """Check and store a new picture; it is pending, and leased to the caller, when this returns.
 
         `request` names this one upload: sent again by the same owner under the same name, the picture is the image that
@@ -148,7 +154,10 @@ class Service:
             return fresh
         before = json.loads(self.store.read(key))
         if before["sha256"] != digest:
-            raise Conflict("this name of an upload belongs to another picture.", remedy="Give each picture its own.")
+            raise Conflict(
+                "this name of an upload belongs to another picture.",
+                remedy="Give each picture its own.",
+            )
         return str(before["image"])
 
     def _before(self, image_id: str) -> Image:
@@ -156,14 +165,21 @@ class Service:
             return self.index.get(image_id)
         except NotFound:
             raise Conflict(
-                "this picture was deleted after it had come.", remedy="Send it anew to have it back."
+                "this picture was deleted after it had come.",
+                remedy="Send it anew to have it back.",
             ) from None
 
     def _keep(self, image: Image, data: bytes) -> None:
         # The picture comes last: a sweep that sees it finds everything else in its place.
         if image.name or image.writer or image.owner:
             record = UploadRecord(
-                image.id, image.key, image.media_type, image.bytes, image.name, image.writer, image.owner
+                image.id,
+                image.key,
+                image.media_type,
+                image.bytes,
+                image.name,
+                image.writer,
+                image.owner,
             )
             self.store.create(keys.upload(image.id), line(record.to_json()))
         if image.label:
@@ -177,7 +193,9 @@ class Service:
             record = read_object(self.store, self.reader, image.key, max_bytes=self._max_bytes)
             record = replace(record, image=image.id)
         else:
-            record = _record(self.reader.read(data), image=image.id, key=image.key, size=image.bytes)
+            record = _record(
+                self.reader.read(data), image=image.id, key=image.key, size=image.bytes
+            )
         return write_reading(self.store, record)
 
     def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
@@ -193,12 +211,19 @@ class Service:
 
     def fail(self, image: Image, error: str) -> Image:
         """Write down that an image cannot be read, and why."""
-        record = FailureRecord(image.id, image.key, image.bytes, image.width, image.height, error, now())
+        record = FailureRecord(
+            image.id, image.key, image.bytes, image.width, image.height, error, now()
+        )
         self.store.create(keys.failure(image.id, self.reader.model.version), line(record.to_json()))
         return self.index.fail(image.id, error)
 
     def label(
-        self, image_id: str, text: str | None, *, source: LabelSource = "volunteered", by: str | None = None
+        self,
+        image_id: str,
+        text: str | None,
+        *,
+        source: LabelSource = "volunteered",
+        by: str | None = None,
     ) -> Image:
         """Give an image its true text, or take it back with None; again to correct it. Raises NotFound, Invalid."""
         image = self.index.get(image_id)
@@ -245,9 +270,13 @@ class Service:
 
     def adopt(self, stats: Sequence[Stat]) -> int:
         """Take in pictures that came without an upload; returns how many were new."""
-        pictures = {keys.image_id(stat.key, stat.modified_at): stat for stat in stats if is_picture(stat)}
+        pictures = {
+            keys.image_id(stat.key, stat.modified_at): stat for stat in stats if is_picture(stat)
+        }
         unknown = set(pictures) - self.index.known(pictures)
-        return self.index.add([self._found(pictures[image_id], image_id) for image_id in sorted(unknown)])
+        return self.index.add(
+            [self._found(pictures[image_id], image_id) for image_id in sorted(unknown)]
+        )
 
     def announce(self, said: Said, *, media_type: str, size: int) -> UploadRecord:
         """Write down what is said of a picture that its sender puts into the store; `adopt` finds it there.
@@ -255,7 +284,9 @@ class Service:
         Raises Invalid for a label that cannot be one.
         """
         image_id = keys.new_id(now())
-        label = _at_upload(said.truth, image_id)  # at the moment that stands in the id, where `adopt` looks for it
+        label = _at_upload(
+            said.truth, image_id
+        )  # at the moment that stands in the id, where `adopt` looks for it
         key = keys.image(image_id, media_type)
         record = UploadRecord(image_id, key, media_type, size, said.name, said.writer, said.owner)
         self.store.create(keys.upload(image_id), line(record.to_json()))
@@ -264,8 +295,12 @@ class Service:
         return record
 
     def _found(self, stat: Stat, image_id: str) -> Image:
-        upload = self._upload(image_id) if keys.is_own(stat.key) else None  # nobody announces a name of others' choice
-        return replace(found(stat, upload), label=self._label_at_upload(image_id) if upload else None)
+        upload = (
+            self._upload(image_id) if keys.is_own(stat.key) else None
+        )  # nobody announces a name of others' choice
+        return replace(
+            found(stat, upload), label=self._label_at_upload(image_id) if upload else None
+        )
 
     def _label_at_upload(self, image_id: str) -> Label | None:
         try:
@@ -281,7 +316,9 @@ class Service:
             return None
 
     def _write_label(self, image_id: str, label: Label) -> bool:
-        return self.store.create(keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json()))
+        return self.store.create(
+            keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json())
+        )
 
     def _pair(self, images: Sequence[Image]) -> None:
         pairs = [pair for image in images if (pair := pair_of(image)) is not None]

@@ -16,7 +16,9 @@ Json = dict[str, Any]
 
 def stamp(moment: datetime) -> str:
     """Write a moment as ISO 8601 UTC with milliseconds, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    )
 
 
 def moment(text: str) -> datetime:
@@ -137,7 +139,9 @@ class Label:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(text=data["text"], at=moment(data["at"]), source=data["source"], by=data.get("by"))
+        return cls(
+            text=data["text"], at=moment(data["at"]), source=data["source"], by=data.get("by")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,14 @@ class Image:
 
     def with_reading(self, record: "ReadingRecord") -> Self:
         """The same image, read."""
-        return replace(self, state="read", reading=record.reading, error=None, width=record.width, height=record.height)
+        return replace(
+            self,
+            state="read",
+            reading=record.reading,
+            error=None,
+            width=record.width,
+            height=record.height,
+        )
 
     def to_json(self) -> Json:
         """The image of the HTTP contract: what anybody who may see it may know."""
@@ -179,7 +190,9 @@ class Image:
             "height": self.height,
             "name": self.name,
             "writer": self.writer,
-            "label": {"text": label.text, "at": stamp(label.at), "source": label.source} if label else None,
+            "label": {"text": label.text, "at": stamp(label.at), "source": label.source}
+            if label
+            else None,
             "error": self.error,
             "reading": self.reading.to_json() if self.reading else None,
         }
@@ -211,7 +224,9 @@ class UploadRecord:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         facts = {name: data[name] for name in ("image", "key", "media_type", "bytes")}
-        return cls(**facts, name=data.get("name"), writer=data.get("writer"), owner=data.get("owner"))
+        return cls(
+            **facts, name=data.get("name"), writer=data.get("writer"), owner=data.get("owner")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +242,19 @@ class ReadingRecord:
     reading: Reading
 
     def to_json(self) -> Json:
-        facts = {"media_type": self.media_type, "bytes": self.bytes, "width": self.width, "height": self.height}
+        facts = {
+            "media_type": self.media_type,
+            "bytes": self.bytes,
+            "width": self.width,
+            "height": self.height,
+        }
         return {"image": self.image, "key": self.key, **facts, **self.reading.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        facts = {name: data[name] for name in ("image", "key", "media_type", "bytes", "width", "height")}
+        facts = {
+            name: data[name] for name in ("image", "key", "media_type", "bytes", "width", "height")
+        }
         return cls(**facts, reading=Reading.from_json(data))
 
 
@@ -250,7 +272,13 @@ class FailureRecord:
 
     def to_json(self) -> Json:
         facts = {"bytes": self.bytes, "width": self.width, "height": self.height}
-        return {"image": self.image, "key": self.key, **facts, "error": self.error, "at": stamp(self.at)}
+        return {
+            "image": self.image,
+            "key": self.key,
+            **facts,
+            "error": self.error,
+            "at": stamp(self.at),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -33,7 +33,11 @@ def reindex(
     """
     read = partial(_records, store, skipped=skipped)
     deleted = {keys.last(stat.key).partition(".")[0] for stat in store.list(keys.DELETIONS)}
-    images = _images(store, {record.image: record for record in read(keys.UPLOADS, UploadRecord.from_json)}, deleted)
+    images = _images(
+        store,
+        {record.image: record for record in read(keys.UPLOADS, UploadRecord.from_json)},
+        deleted,
+    )
     progress("images", len(images))
     readings = []
     for record in read(keys.READINGS, ReadingRecord.from_json):
@@ -62,7 +66,9 @@ def reindex(
     return len(images)
 
 
-def _images(store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str]) -> dict[str, Image]:
+def _images(
+    store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str]
+) -> dict[str, Image]:
     images = {}
     for stat in store.list(keys.IMAGES):
         if is_picture(stat):
@@ -97,7 +103,11 @@ def _take_labels(images: dict[str, Image], records: Iterable[LabelRecord]) -> li
 
 
 def _records(
-    store: Store, prefix: str, make: Callable[[Mapping[str, Any]], T], *, skipped: Callable[[str], None]
+    store: Store,
+    prefix: str,
+    make: Callable[[Mapping[str, Any]], T],
+    *,
+    skipped: Callable[[str], None],
 ) -> Iterator[T]:
     """What every JSON line of every object under `prefix` says; one that was torn, or is something else, is told."""
     for where, line in _lines(store, prefix):
@@ -115,7 +125,9 @@ def _lines(store: Store, prefix: str) -> Iterator[tuple[str, bytes]]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for start in range(0, len(listed), _BATCH):
             part = listed[start : start + _BATCH]
-            for key, content in zip(part, pool.map(lambda key: _content(store, key), part), strict=True):
+            for key, content in zip(
+                part, pool.map(lambda key: _content(store, key), part), strict=True
+            ):
                 for number, line in enumerate(content.splitlines(), start=1):
                     if line.strip():
                         yield f"{key}:{number}", line

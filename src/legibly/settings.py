@@ -23,29 +23,59 @@ def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
 class Settings:
     """Everything that can be set; each field is `LEGIBLY_FIELD` in the environment and `field` in the file."""
 
-    store: str = _setting("file://./legibly-data/objects", "object store: file://, s3://bucket/prefix or memory://")
-    database: str = _setting("sqlite:///./legibly-data/index.db", "index: sqlite:///PATH or postgresql://…")
-    model: str = _setting("digits", "model pack: a name, a folder, or http(s)://…/v2/models/NAME of a remote one")
+    store: str = _setting(
+        "file://./legibly-data/objects", "object store: file://, s3://bucket/prefix or memory://"
+    )
+    database: str = _setting(
+        "sqlite:///./legibly-data/index.db", "index: sqlite:///PATH or postgresql://…"
+    )
+    model: str = _setting(
+        "digits", "model pack: a name, a folder, or http(s)://…/v2/models/NAME of a remote one"
+    )
     queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
-    classify: str = _setting("here", "who reads pictures: here, or elsewhere (a function, other workers)")
-    hook_secret: str = _setting("", "secret of POST /api/events/s3; empty: it takes no events", secret=True)
-    uploads: str = _setting("direct", "how browsers send files to an s3:// store: direct (straight to it), or server")
-    accounts: str = _setting("auto", "who may come in: on, off, elsewhere (a gate in front asks), auto: as needed")
-    admin_password: str = _setting("", "password of `admin`, made at the start if nobody is one", secret=True)
-    oidc_issuer: str = _setting("", "OpenID provider by which people sign in, as it calls itself; empty: none")
+    classify: str = _setting(
+        "here", "who reads pictures: here, or elsewhere (a function, other workers)"
+    )
+    hook_secret: str = _setting(
+        "", "secret of POST /api/events/s3; empty: it takes no events", secret=True
+    )
+    uploads: str = _setting(
+        "direct", "how browsers send files to an s3:// store: direct (straight to it), or server"
+    )
+    accounts: str = _setting(
+        "auto", "who may come in: on, off, elsewhere (a gate in front asks), auto: as needed"
+    )
+    admin_password: str = _setting(
+        "", "password of `admin`, made at the start if nobody is one", secret=True
+    )
+    oidc_issuer: str = _setting(
+        "", "OpenID provider by which people sign in, as it calls itself; empty: none"
+    )
     oidc_client_id: str = _setting("", "what it calls this server")
-    oidc_client_secret: str = _setting("", "its secret for this server; empty: a public client", secret=True)
-    oidc_domains: str = _setting("", "e-mail domains whose people may come in, by commas; *: whom the provider knows")
+    oidc_client_secret: str = _setting(
+        "", "its secret for this server; empty: a public client", secret=True
+    )
+    oidc_domains: str = _setting(
+        "", "e-mail domains whose people may come in, by commas; *: whom the provider knows"
+    )
     oidc_name: str = _setting("", "what the button calls the provider; empty: its host")
-    hosts: str = _setting("", "host names that this server answers to, separated by commas; empty: see the manual")
+    hosts: str = _setting(
+        "", "host names that this server answers to, separated by commas; empty: see the manual"
+    )
     session_hours: int = _setting(12, "hours after which one has to sign in again")
     rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
     max_pixels: int = _setting(50_000_000, "pixels that one image may have")
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
-    sweep_seconds: float = _setting(2.0, "seconds between two looks for pictures that came without an upload; 0: never")
-    ask_rate: float = _setting(0.1, "share of images whose writers are asked for the true label, 0 … 1")
-    review_people: int = _setting(1, "people who have to give a picture the same text to end its review: 1 or 2")
+    sweep_seconds: float = _setting(
+        2.0, "seconds between two looks for pictures that came without an upload; 0: never"
+    )
+    ask_rate: float = _setting(
+        0.1, "share of images whose writers are asked for the true label, 0 … 1"
+    )
+    review_people: int = _setting(
+        1, "people who have to give a picture the same text to end its review: 1 or 2"
+    )
     threads: int = _setting(0, "threads that classify; 0: one a core, four at most")
 
     def __post_init__(self) -> None:
@@ -53,15 +83,27 @@ class Settings:
             if getattr(self, name) < 1:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
         if self.review_people not in (1, 2):
-            raise Invalid(f"review_people must be 1 or 2, not {self.review_people}.", where="settings")
+            raise Invalid(
+                f"review_people must be 1 or 2, not {self.review_people}.", where="settings"
+            )
         if self.classify not in ("here", "elsewhere"):
-            raise Invalid(f"classify must be here or elsewhere, not {self.classify!r}.", where="settings")
+            raise Invalid(
+                f"classify must be here or elsewhere, not {self.classify!r}.", where="settings"
+            )
         if self.uploads not in ("direct", "server"):
-            raise Invalid(f"uploads must be direct or server, not {self.uploads!r}.", where="settings")
+            raise Invalid(
+                f"uploads must be direct or server, not {self.uploads!r}.", where="settings"
+            )
         if self.accounts not in ("on", "off", "elsewhere", "auto"):
-            raise Invalid(f"accounts must be on, off, elsewhere or auto, not {self.accounts!r}.", where="settings")
+            raise Invalid(
+                f"accounts must be on, off, elsewhere or auto, not {self.accounts!r}.",
+                where="settings",
+            )
         if self.oidc_issuer and not (self.oidc_client_id and self.oidc_domains):
-            raise Invalid("oidc_issuer needs oidc_client_id, and oidc_domains: who may come in.", where="settings")
+            raise Invalid(
+                "oidc_issuer needs oidc_client_id, and oidc_domains: who may come in.",
+                where="settings",
+            )
         if self.session_hours < 1 or self.rate < 0:
             raise Invalid("session_hours must be at least 1, rate at least 0.", where="settings")
         if not 0 <= self.ask_rate <= 1:
@@ -78,11 +120,15 @@ class Settings:
             raise Invalid("this settings file does not exist.", where=str(path))
         values |= {name: (value, f"--{name}") for name, value in flags.items() if value is not None}
         kinds = {f.name: type(f.default) for f in fields(cls)}
-        return cls(**{name: _cast(value, kinds[name], where) for name, (value, where) in values.items()})
+        return cls(
+            **{name: _cast(value, kinds[name], where) for name, (value, where) in values.items()}
+        )
 
     def masked(self) -> dict[str, Any]:
         """All settings as they are, passwords in URLs and secrets hidden."""
-        return {f.name: _mask(getattr(self, f.name), secret=f.metadata["secret"]) for f in fields(self)}
+        return {
+            f.name: _mask(getattr(self, f.name), secret=f.metadata["secret"]) for f in fields(self)
+        }
 
 
 def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[str, tuple[Any, str]]:
@@ -104,7 +150,9 @@ def _from_file(path: Path, *, known: set[str]) -> dict[str, tuple[Any, str]]:
         raise Invalid(f"this is not TOML: {error}.", where=str(path)) from error
     for name in table:
         if name not in known:
-            raise Invalid(f"there is no setting called {name!r}.", where=str(path), remedy=_known(known))
+            raise Invalid(
+                f"there is no setting called {name!r}.", where=str(path), remedy=_known(known)
+            )
     return {name: (value, f"{path}: {name}") for name, value in table.items()}
 
 

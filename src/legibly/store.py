@@ -93,12 +93,16 @@ class Store:
         with self._errors(key):
             return obstore.sign(self._backend, method, key, timedelta(seconds=seconds))
 
-    def _put(self, key: str, data: bytes, *, mode: Literal["create", "overwrite"], media_type: str | None) -> None:
+    def _put(
+        self, key: str, data: bytes, *, mode: Literal["create", "overwrite"], media_type: str | None
+    ) -> None:
         # Folders know no content types: there the key's extension tells.
         typed = media_type and not isinstance(self._backend, LocalStore)
         attributes = {"Content-Type": media_type} if typed and media_type else None
         with self._errors(key):
-            obstore.put(self._backend, key, data, mode=mode, attributes=attributes, use_multipart=False)
+            obstore.put(
+                self._backend, key, data, mode=mode, attributes=attributes, use_multipart=False
+            )
 
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -111,11 +115,15 @@ class Store:
             raise NotFound("there is no such object.", where=where) from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
             remedy = "Check the credentials and the rights on this store (`legibly doctor`)."
-            raise Forbidden(f"the store refuses: {_brief(error)}.", where=where, remedy=remedy) from error
+            raise Forbidden(
+                f"the store refuses: {_brief(error)}.", where=where, remedy=remedy
+            ) from error
         except (ValueError, NotSupportedError) as error:
             raise Invalid(f"this cannot be a key: {_brief(error)}.", where=where) from error
         except (GenericError, BaseError, OSError) as error:
-            raise Unavailable(f"the store does not answer: {_brief(error)}.", where=where) from error
+            raise Unavailable(
+                f"the store does not answer: {_brief(error)}.", where=where
+            ) from error
 
 
 def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
@@ -133,9 +141,13 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"this folder cannot be made: {error.strerror}.", where=str(folder)) from error
+            raise Unavailable(
+                f"this folder cannot be made: {error.strerror}.", where=str(folder)
+            ) from error
         return Store(LocalStore(prefix=folder), url=url)
-    raise Invalid("this is no store.", where=url, remedy="Use file://FOLDER, s3://BUCKET/PREFIX or memory://.")
+    raise Invalid(
+        "this is no store.", where=url, remedy="Use file://FOLDER, s3://BUCKET/PREFIX or memory://."
+    )
 
 
 def folder_of(url: str) -> Path:
@@ -150,13 +162,17 @@ def packs_folder(url: str) -> Path | None:
 
 def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-    options: dict[str, Any] = {"region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    options: dict[str, Any] = {
+        "region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    }
     if endpoint:
         # Other servers rarely have a wildcard name, so the bucket goes into the path.
         options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
         options["client_options"] = {"allow_http": endpoint.startswith("http://")}
     names = ("access_key_id", "secret_access_key", "session_token")
-    options |= {name: environ[f"AWS_{name.upper()}"] for name in names if f"AWS_{name.upper()}" in environ}
+    options |= {
+        name: environ[f"AWS_{name.upper()}"] for name in names if f"AWS_{name.upper()}" in environ
+    }
     if _has_profile(environ) and "AWS_ACCESS_KEY_ID" not in environ:
         from obstore.auth.boto3 import Boto3CredentialProvider  # profiles are read by boto3 alone
 
@@ -174,7 +190,9 @@ def _has_profile(environ: Mapping[str, str]) -> bool:
 
 
 def _stat(meta: Any) -> Stat:
-    return Stat(key=meta["path"], size=meta["size"], modified_at=meta["last_modified"], etag=meta["e_tag"])
+    return Stat(
+        key=meta["path"], size=meta["size"], modified_at=meta["last_modified"], etag=meta["e_tag"]
+    )
 
 
 def _brief(error: BaseException) -> str:

@@ -44,7 +44,10 @@ def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
 
 def reader(settings: Settings) -> Reader:
     """The reader with the model of the settings: a pack, or a remote one."""
-    return Reader(open_model(settings.model, added=packs_folder(settings.store)), max_pixels=settings.max_pixels)
+    return Reader(
+        open_model(settings.model, added=packs_folder(settings.store)),
+        max_pixels=settings.max_pixels,
+    )
 
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
@@ -85,12 +88,16 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
             accounts=Accounts(core.store) if settings.accounts == "on" else None,
             classes=Classes(core.store) if settings.accounts == "on" else None,
             provider=provider(settings),
-            presigner=Presigner(core.store, environ=environ) if settings.store.startswith("s3://") else None,
+            presigner=Presigner(core.store, environ=environ)
+            if settings.store.startswith("s3://")
+            else None,
         )
     )
 
 
-def _worker(settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]) -> Worker | Elsewhere:
+def _worker(
+    settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]
+) -> Worker | Elsewhere:
     """What reads pictures, or follows those who do."""
     sweeper = Sweeper(core, seconds=settings.sweep_seconds)
     consumer = _consumer(settings, core, on_change=on_change) if settings.queue else None
@@ -106,7 +113,9 @@ def _worker(settings: Settings, core: Service, *, on_change: Callable[[Sequence[
     )
 
 
-def lone_worker(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Worker | QueueWorker:
+def lone_worker(
+    settings: Settings, *, environ: Mapping[str, str] = os.environ
+) -> Worker | QueueWorker:
     """A worker without a web server: over the queue of the settings, else over the index's pending images."""
     if not settings.queue:
         core = service(settings, environ=environ)
@@ -129,7 +138,9 @@ def lone_worker(settings: Settings, *, environ: Mapping[str, str] = os.environ) 
     return QueueWorker(SqsQueue(settings.queue), batches)
 
 
-def _consumer(settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]) -> Consumer:
+def _consumer(
+    settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]
+) -> Consumer:
     from legibly.events.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
     _, prefix = place(settings.store)
@@ -144,7 +155,9 @@ def provider(settings: Settings) -> "oidc.Provider | None":
         from legibly import oidc  # PyJWT is an extra
     except ImportError as error:
         remedy = "Install it: pip install 'legibly[oidc]'."
-        raise Invalid("what OpenID Connect needs is missing.", where="LEGIBLY_OIDC_ISSUER", remedy=remedy) from error
+        raise Invalid(
+            "what OpenID Connect needs is missing.", where="LEGIBLY_OIDC_ISSUER", remedy=remedy
+        ) from error
     return oidc.Provider(
         issuer=settings.oidc_issuer,
         client_id=settings.oidc_client_id,
@@ -161,7 +174,10 @@ def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.envi
         book.add("admin", role="admin", password=settings.admin_password)
     if not book.has_admin():
         remedy = "Make one: legibly users add NAME --role admin"
-        raise Invalid("beyond this machine Legibly needs accounts, and there is no administrator yet.", remedy=remedy)
+        raise Invalid(
+            "beyond this machine Legibly needs accounts, and there is no administrator yet.",
+            remedy=remedy,
+        )
 
 
 def begin(settings: Settings, *, workers: int) -> None:
@@ -172,7 +188,9 @@ def begin(settings: Settings, *, workers: int) -> None:
         raise Invalid("without accounts nobody can tell whether two people agree.", remedy=remedy)
     if workers > 1:
         _check_shareable(settings, workers)
-        reader(settings)  # a single process fails by itself; the processes of many would be started for ever
+        reader(
+            settings
+        )  # a single process fails by itself; the processes of many would be started for ever
     opened = index(settings)
     if settings.database.startswith("sqlite"):
         opened.release()  # SQLite serves one machine, and this is its only start: leases are those of a crash
@@ -181,7 +199,12 @@ def begin(settings: Settings, *, workers: int) -> None:
 
 def _check_shareable(settings: Settings, workers: int) -> None:
     alone = [
-        name for name, part in (("store", "memory://"), ("database", ":memory:")) if part in getattr(settings, name)
+        name
+        for name, part in (("store", "memory://"), ("database", ":memory:"))
+        if part in getattr(settings, name)
     ]
     if alone:
-        raise Invalid(f"{workers} processes cannot share a {alone[0]} in memory.", remedy="Serve with --workers 1.")
+        raise Invalid(
+            f"{workers} processes cannot share a {alone[0]} in memory.",
+            remedy="Serve with --workers 1.",
+        )

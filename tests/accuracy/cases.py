@@ -39,20 +39,38 @@ NASTY = [
 
 MODELS = ("digits@111111111111", "digits@222222222222")
 moments = st.one_of(
-    st.sampled_from(["2026-11-22T10:00:00.000Z", "2026-11-22T10:00:00.001Z", "2026-11-21T23:59:59.999Z"]),
-    st.sampled_from(["2026-11-22 10:00:00", "2026-11-22T10:00:00.1234+05:30", "2026-13-01T00:00:00Z", "soon", ""]),
-    st.sampled_from(["2026-11-22T23:30:00-12:00", "2026-11-22T00:10:00+01", "2026-11-22T22:00:00.5-02:00"]),
+    st.sampled_from(
+        ["2026-11-22T10:00:00.000Z", "2026-11-22T10:00:00.001Z", "2026-11-21T23:59:59.999Z"]
+    ),
+    st.sampled_from(
+        [
+            "2026-11-22 10:00:00",
+            "2026-11-22T10:00:00.1234+05:30",
+            "2026-13-01T00:00:00Z",
+            "soon",
+            "",
+        ]
+    ),
+    st.sampled_from(
+        ["2026-11-22T23:30:00-12:00", "2026-11-22T00:10:00+01", "2026-11-22T22:00:00.5-02:00"]
+    ),
     st.none(),
 )
-texts = st.one_of(st.sampled_from(["0", "1", "7", "12", "12/3", "90 210", "", "cat", "Ж", "'"]), st.none())
+texts = st.one_of(
+    st.sampled_from(["0", "1", "7", "12", "12/3", "90 210", "", "cat", "Ж", "'"]), st.none()
+)
 records = st.fixed_dictionaries(
     {},
     optional={
-        "image": st.one_of(st.sampled_from(["a", "b", "c", "d", "", "0192"]), st.none(), st.integers(0, 3)),
+        "image": st.one_of(
+            st.sampled_from(["a", "b", "c", "d", "", "0192"]), st.none(), st.integers(0, 3)
+        ),
         "predicted": texts,
         "actual": texts,
         "confidence": st.one_of(
-            st.floats(0, 1), st.sampled_from([0, 1, 0.95, 0.999, 2, -0.5, "0.7", "?", True]), st.none()
+            st.floats(0, 1),
+            st.sampled_from([0, 1, 0.95, 0.999, 2, -0.5, "0.7", "?", True]),
+            st.none(),
         ),
         "model": st.one_of(st.sampled_from(MODELS), st.none()),
         "source": st.one_of(st.sampled_from(["asked", "volunteered", "at_upload", ""]), st.none()),
@@ -64,7 +82,9 @@ lines = st.lists(st.one_of(records.map(json.dumps), st.sampled_from(NASTY)), max
 deletions = st.sets(st.sampled_from(["a", "d"]))
 
 
-def write_lines(base: Path, parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()) -> plan.Plan:
+def write_lines(
+    base: Path, parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()
+) -> plan.Plan:
     """A store of a folder: one file a part, tombstones for the deleted; the plan to read it."""
     for number, part in enumerate(parts):
         put(base, f"{keys.PAIRS}date=2026-11-22/{number:03d}.jsonl", "\n".join(part).encode())
@@ -88,7 +108,9 @@ def planned(base: Path) -> plan.Plan:
 
 def expected(parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()) -> cells.Table:
     """What plain Python counts."""
-    return reference.table(reference.rows_of_lines([line for part in parts for line in part]), deleted=deleted)
+    return reference.table(
+        reference.rows_of_lines([line for part in parts for line in part]), deleted=deleted
+    )
 
 
 def pair(image: str, predicted: str, actual: str | None, **more: Any) -> dict[str, Any]:

@@ -49,7 +49,11 @@ def running(folder: Path) -> Iterator[Cluster]:
     home = need_spark()
     port, page = services.free_port(), services.free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
-    environ |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    environ |= {
+        "SPARK_HOME": str(home),
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
     environ |= {"SPARK_LOG_DIR": str(folder), "SPARK_WORKER_DIR": str(folder / "work")}
     start = [str(home / "bin" / "spark-class")]
     master = f"spark://127.0.0.1:{port}"
@@ -60,7 +64,9 @@ def running(folder: Path) -> Iterator[Cluster]:
         for number in range(2):
             limits = ["--host", "127.0.0.1", "--webui-port", "0", "-c", "1", "-m", "1200m"]
             command = [*start, "org.apache.spark.deploy.worker.Worker", *limits, master]
-            stack.enter_context(services.running(command, log=folder / f"worker{number}.log", env=environ))
+            stack.enter_context(
+                services.running(command, log=folder / f"worker{number}.log", env=environ)
+            )
         services.wait_for(lambda: _alive(page) == 2, what="Spark's workers", seconds=90)
         yield Cluster(master, environ)
 

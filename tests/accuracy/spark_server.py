@@ -26,7 +26,9 @@ def main() -> None:
         try:
             if job["do"] == "compact":
                 grace = timedelta(seconds=job["grace"])
-                answer = asdict(compact_spark.compact(spark, base=base, now=datetime.now(UTC), grace=grace))
+                answer = asdict(
+                    compact_spark.compact(spark, base=base, now=datetime.now(UTC), grace=grace)
+                )
             else:
                 listing = spark_engine.listing(spark, base)
                 plan = plans.make(listing, read=spark_engine.read(spark, base))

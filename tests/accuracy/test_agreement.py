@@ -53,11 +53,17 @@ def _fill(base: Path) -> None:
             source: records.LabelSource = "asked" if number % 3 else "volunteered"
             for label in (text, actual)[: draw.choice([1, 2])]:
                 at += timedelta(seconds=9)
-                pairs.append(records.Pair(image, text, label, sure, str(MODELS[0]), None, source, at))
+                pairs.append(
+                    records.Pair(image, text, label, sure, str(MODELS[0]), None, source, at)
+                )
     for record in readings:
         _put(base, keys.reading(record.image, record.reading.model.version), record.to_json())
     for pair in pairs:
-        _put(base, keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2]), pair.to_json())
+        _put(
+            base,
+            keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2]),
+            pair.to_json(),
+        )
     _put(base, keys.deletion(pairs[0].image), {"image": pairs[0].image})
 
 
@@ -69,7 +75,9 @@ def _put(base: Path, key: str, record: records.Json) -> None:
 
 def _legibly(server: Server, *arguments: str) -> bytes:
     command = [sys.executable, "-m", "legibly", *arguments]
-    done = subprocess.run(command, cwd=server.folder, env=os.environ, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=server.folder, env=os.environ, capture_output=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 

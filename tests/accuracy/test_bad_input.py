@@ -16,7 +16,9 @@ pair = cases.pair
 
 def _report(base: Path, *files: list[Any]) -> report.Report:
     """DuckDB's report of files of records or raw lines; it has to be the reference's, and its page has to be drawn."""
-    parts = [[line if isinstance(line, str) else json.dumps(line) for line in lines] for lines in files]
+    parts = [
+        [line if isinstance(line, str) else json.dumps(line) for line in lines] for lines in files
+    ]
     plan = cases.write_lines(base, parts)
     found = report.build(duckdb_engine.table(plan, base=str(base), environ={}))
     assert report.encode(found) == report.encode(report.build(cases.expected(parts)))
@@ -39,11 +41,23 @@ def test_an_empty_source(tmp_path: Path) -> None:
 
 def test_no_labels_at_all(tmp_path: Path) -> None:
     """Readings without one label: nothing is said of accuracy, the readings are counted."""
-    reading = {"image": "a", "model": {"name": "d", "version": "1"}, "verdict": "read", "text": "7", "confidence": 0.9}
+    reading = {
+        "image": "a",
+        "model": {"name": "d", "version": "1"},
+        "verdict": "read",
+        "text": "7",
+        "confidence": 0.9,
+    }
     text = json.dumps({**reading, "at": "2026-11-22T10:00:00.000Z"})
     cases.put(tmp_path, f"{keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
-    found = report.build(duckdb_engine.table(cases.planned(tmp_path), base=str(tmp_path), environ={}))
-    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["readings"]) == (0, None, 1)
+    found = report.build(
+        duckdb_engine.table(cases.planned(tmp_path), base=str(tmp_path), environ={})
+    )
+    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["readings"]) == (
+        0,
+        None,
+        1,
+    )
     assert words.headline(found).startswith("There are no true labels yet")
     assert "no true labels yet" in html.render(found)
 
@@ -77,7 +91,9 @@ def test_unknown_classes(tmp_path: Path) -> None:
 )
 def test_confidence_that_is_none(tmp_path: Path, confidence: str) -> None:
     """Such a pair counts for accuracy and not for calibration."""
-    line = json.dumps(pair("a", "7", "7", confidence=None)).replace('"confidence": null', f'"confidence": {confidence}')
+    line = json.dumps(pair("a", "7", "7", confidence=None)).replace(
+        '"confidence": null', f'"confidence": {confidence}'
+    )
     found = _report(tmp_path, [line, pair("b", "7", "1", confidence=0.9)])
     assert (found["pairs"], sum(row["n"] for row in found["calibration"]["bins"])) == (2, 1)
 
@@ -95,8 +111,19 @@ def test_mixed_schemas_of_older_records(tmp_path: Path) -> None:
     bare = {"image": "a", "predicted": "7", "actual": "7"}
     found = _report(
         tmp_path,
-        [bare, {**bare, "image": "b", "model": "d@1", "writer": {"name": "x"}, "extra": [1, {"y": 2}]}],
-        [{"image": 5, "predicted": 7, "actual": 7, "confidence": "0.9", "labelled_at": "2026-11-22 10:00:00"}],
+        [
+            bare,
+            {**bare, "image": "b", "model": "d@1", "writer": {"name": "x"}, "extra": [1, {"y": 2}]},
+        ],
+        [
+            {
+                "image": 5,
+                "predicted": 7,
+                "actual": 7,
+                "confidence": "0.9",
+                "labelled_at": "2026-11-22 10:00:00",
+            }
+        ],
         [{"predicted_class": 7, "actual_class": 7}],
     )
     assert (found["pairs"], found["accuracy"]["value"]) == (3, 1.0)
@@ -115,8 +142,15 @@ def test_duplicate_ids(tmp_path: Path) -> None:
 
 def test_clock_skew(tmp_path: Path) -> None:
     """Labels from years to come and from before 1970 count; no day is made up for the latter."""
-    moments = ["3026-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-11-22T23:59:59.999-12:00"]
-    found = _report(tmp_path, [pair(f"i{n}", "7", "7", labelled_at=at) for n, at in enumerate(moments)])
+    moments = [
+        "3026-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "2026-11-22T23:59:59.999-12:00",
+    ]
+    found = _report(
+        tmp_path, [pair(f"i{n}", "7", "7", labelled_at=at) for n, at in enumerate(moments)]
+    )
     assert (found["pairs"], [row["day"] for row in found["by_day"]]) == (4, ["2026-11-23"])
 
 

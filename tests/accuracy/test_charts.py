@@ -22,8 +22,12 @@ def _report(*, days: int, names: tuple[str, ...], n: int = 40) -> report.Report:
 
 
 @pytest.mark.parametrize("days", [2, 20, 63, 400])
-@pytest.mark.parametrize("names", [("0", "1"), ("<b>&\"'", "a class with a name longer than there is room for", "")])
-def test_every_chart_is_one_labelled_picture_inside_its_frame(days: int, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "names", [("0", "1"), ("<b>&\"'", "a class with a name longer than there is room for", "")]
+)
+def test_every_chart_is_one_labelled_picture_inside_its_frame(
+    days: int, names: tuple[str, ...]
+) -> None:
     """Well-formed XML with one sentence; every dot lies inside the frame; no name turns into markup."""
     for name, drawn in charts.all_of(_report(days=days, names=names)).items():
         assert drawn, name

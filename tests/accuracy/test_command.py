@@ -15,25 +15,40 @@ ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 
 def _legibly(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "legibly", *arguments]
-    return subprocess.run(command, cwd=cwd, env=ENVIRON, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, cwd=cwd, env=ENVIRON, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_json_is_the_report_and_nothing_else(tmp_path: Path) -> None:
     """--json, --out and the reference agree to the byte."""
     cases.write_lines(tmp_path / "store", [cases.NASTY])
     out = tmp_path / "report.json"
-    done = _legibly("accuracy", f"file://{tmp_path}/store", "--json", "--out", str(out), cwd=tmp_path)
+    done = _legibly(
+        "accuracy", f"file://{tmp_path}/store", "--json", "--out", str(out), cwd=tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert out.read_bytes() == done.stdout.encode() == report.encode(report.build(cases.expected([cases.NASTY])))
+    assert (
+        out.read_bytes()
+        == done.stdout.encode()
+        == report.encode(report.build(cases.expected([cases.NASTY])))
+    )
 
 
 def test_the_table_starts_with_plain_words_and_the_page_is_one_file(tmp_path: Path) -> None:
     """Words first, then figures; the HTML file fetches nothing and holds the same figures."""
-    lines = [json.dumps(cases.pair(f"i{n}", str(n % 10), str(n % 10 if n % 9 else 3))) for n in range(400)]
+    lines = [
+        json.dumps(cases.pair(f"i{n}", str(n % 10), str(n % 10 if n % 9 else 3)))
+        for n in range(400)
+    ]
     cases.write_lines(tmp_path / "store", [lines])
-    done = _legibly("accuracy", str(tmp_path / "store"), "--html", str(tmp_path / "a.html"), cwd=tmp_path)
+    done = _legibly(
+        "accuracy", str(tmp_path / "store"), "--html", str(tmp_path / "a.html"), cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    assert re.match(r"Of 1,000 pictures like these, between \d+ and \d+ are read right", done.stdout)
+    assert re.match(
+        r"Of 1,000 pictures like these, between \d+ and \d+ are read right", done.stdout
+    )
     page = (tmp_path / "a.html").read_text()
     assert page.count("<svg") >= 3
     assert not re.search(r"(src|href)=.?https?:|<script|@import", page)

@@ -51,7 +51,9 @@ def _open(base: Path) -> stores.Store:
 
 
 def _bytes(base: Path) -> bytes:
-    return report.encode(report.build(duckdb_engine.table(cases.planned(base), base=str(base), environ={})))
+    return report.encode(
+        report.build(duckdb_engine.table(cases.planned(base), base=str(base), environ={}))
+    )
 
 
 def _run(store: stores.Store, *, grace: int = 0, now: datetime = NOW) -> Done:
@@ -60,12 +62,18 @@ def _run(store: stores.Store, *, grace: int = 0, now: datetime = NOW) -> Done:
 
 def _lines(start: int, stop: int, *, said: str = "1", day: int = 22) -> list[str]:
     when = f"2026-11-{day}T10:00:00.000Z"
-    return [json.dumps(cases.pair(f"i{n}", said, str(n % 3), labelled_at=when)) for n in range(start, stop)]
+    return [
+        json.dumps(cases.pair(f"i{n}", said, str(n % 3), labelled_at=when))
+        for n in range(start, stop)
+    ]
 
 
 @pytest.mark.parametrize("fewest", [1, 1000])
 @settings(max_examples=25, deadline=None)
-@given(parts=st.lists(st.lists(cases.lines, min_size=1, max_size=3), min_size=1, max_size=3), deleted=cases.deletions)
+@given(
+    parts=st.lists(st.lists(cases.lines, min_size=1, max_size=3), min_size=1, max_size=3),
+    deleted=cases.deletions,
+)
 def test_any_pairs_report_the_same_before_and_after(
     fewest: int, parts: list[list[list[str]]], deleted: set[str]
 ) -> None:
@@ -79,7 +87,9 @@ def test_any_pairs_report_the_same_before_and_after(
             gone = sorted(deleted) if number else []
             so_far += lines
             for place, part in enumerate(lines):
-                cases.put(base, f"{keys.PAIRS}date=x/{number}-{place}.jsonl", "\n".join(part).encode())
+                cases.put(
+                    base, f"{keys.PAIRS}date=x/{number}-{place}.jsonl", "\n".join(part).encode()
+                )
             cases.write_lines(base, [], deleted=gone)
             _run(_open(base))
             assert _bytes(base) == report.encode(report.build(cases.expected(so_far, deleted=gone)))
@@ -91,7 +101,12 @@ def test_small_files_become_one_parquet_a_day(tmp_path: Path) -> None:
     cases.write_lines(tmp_path, lines)
     before = _bytes(tmp_path)
     done = _run(_open(tmp_path))
-    assert (done.pairs_read, done.files_read, done.pairs_written, done.files_written) == (100, 20, 100, 2)
+    assert (done.pairs_read, done.files_read, done.pairs_written, done.files_written) == (
+        100,
+        20,
+        100,
+        2,
+    )
     found = cases.planned(tmp_path)
     assert (found.lines, len(found.settled)) == ((), 2)
     assert [key.split("/")[2] for key in found.settled] == ["date=2026-11-21", "date=2026-11-22"]
@@ -117,10 +132,18 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
     """A relabelled image moves to the day of its new label: one row an image and model, wherever it was."""
     cases.write_lines(tmp_path, [_lines(0, 50, day=20), _lines(50, 60, day=21)])
     _run(_open(tmp_path))
-    cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/new.jsonl", "\n".join(_lines(0, 10, said="2")).encode())
+    cases.put(
+        tmp_path,
+        f"{keys.PAIRS}date=2026-11-22/new.jsonl",
+        "\n".join(_lines(0, 10, said="2")).encode(),
+    )
     before = _bytes(tmp_path)
     done = _run(_open(tmp_path))
-    assert (done.pairs_read, done.pairs_written, len(cases.planned(tmp_path).settled)) == (60, 50, 3)
+    assert (done.pairs_read, done.pairs_written, len(cases.planned(tmp_path).settled)) == (
+        60,
+        50,
+        3,
+    )
     assert _bytes(tmp_path) == before
 
 
@@ -128,7 +151,11 @@ def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
     """Reports take the counts that the run left, so they open no settled file; without them they count anew."""
     cases.write_lines(tmp_path, [_lines(0, 50, day=20), _lines(50, 60, day=21)])
     _run(_open(tmp_path))
-    cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/new.jsonl", "\n".join(_lines(0, 10, said="2")).encode())
+    cases.put(
+        tmp_path,
+        f"{keys.PAIRS}date=2026-11-22/new.jsonl",
+        "\n".join(_lines(0, 10, said="2")).encode(),
+    )
     _run(_open(tmp_path))
     found, before = cases.planned(tmp_path), _bytes(tmp_path)
     counts = list(tmp_path.rglob("counts-*"))
@@ -149,7 +176,11 @@ def test_killed_at_any_change_it_loses_and_doubles_nothing(tmp_path: Path, grace
         base = tmp_path / f"{changes}"
         cases.write_lines(base, [_lines(0, 20, day=20), _lines(20, 40)], deleted=["i7"])
         _run(_open(base))
-        cases.put(base, f"{keys.PAIRS}date=2026-11-22/a.jsonl", "\n".join(_lines(15, 25, said="2", day=23)).encode())
+        cases.put(
+            base,
+            f"{keys.PAIRS}date=2026-11-22/a.jsonl",
+            "\n".join(_lines(15, 25, said="2", day=23)).encode(),
+        )
         cases.put(base, f"{keys.PAIRS}date=2026-11-22/b.jsonl", "\n".join(_lines(40, 45)).encode())
         before = _bytes(base)
         dying = DyingStore(f"file://{base}", changes=changes)
@@ -208,10 +239,16 @@ def test_a_file_with_a_bad_line_stays(tmp_path: Path) -> None:
 
 def test_pairs_can_be_read_back_as_records(tmp_path: Path) -> None:
     """For rebuilding the index: what compaction wrote is exactly what was there, less deleted images."""
-    first = records.Pair("a", "7", None, 0.123456789, "d@1", "anna", "asked", NOW - timedelta(microseconds=1000))
+    first = records.Pair(
+        "a", "7", None, 0.123456789, "d@1", "anna", "asked", NOW - timedelta(microseconds=1000)
+    )
     second = records.Pair("b", "12/3", "12", 1.0, "d@2", None, "volunteered", NOW)
     for number, pair in enumerate([first, second]):
-        cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/{number}.jsonl", json.dumps(pair.to_json()).encode())
+        cases.put(
+            tmp_path,
+            f"{keys.PAIRS}date=2026-11-22/{number}.jsonl",
+            json.dumps(pair.to_json()).encode(),
+        )
     assert list(compact.pairs(_open(tmp_path))) == []
     _run(_open(tmp_path))
     assert sorted(compact.pairs(_open(tmp_path)), key=lambda pair: pair.image) == [first, second]

@@ -44,7 +44,9 @@ def spark_process() -> Iterator["subprocess.Popen[str]"]:
     here = Path(__file__).parent
     environ = {**os.environ, "PYTHONPATH": str(here.parents[1] / "src")}
     command = [sys.executable, str(here / "spark_server.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
+    ) as process:
         yield process
         assert process.stdin
         with contextlib.suppress(BrokenPipeError):
@@ -99,7 +101,11 @@ def test_every_nasty_line_is_counted_or_skipped_alike(engine: Engine, tmp_path: 
 def test_an_empty_store_is_a_report_of_nothing(engine: Engine, tmp_path: Path) -> None:
     """No pairs at all: numbers are null, nothing fails."""
     found = json.loads(_bytes(engine(plan.Plan(), tmp_path)))
-    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["basis"]) == (0, None, "none")
+    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["basis"]) == (
+        0,
+        None,
+        "none",
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,16 +113,24 @@ def test_an_empty_store_is_a_report_of_nothing(engine: Engine, tmp_path: Path) -
 def test_duckdb_is_the_reference(parts: list[list[str]], deleted: set[str]) -> None:
     """Whatever the lines: DuckDB's bytes are plain Python's."""
     with tempfile.TemporaryDirectory() as folder:
-        found = _duckdb(cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder))
+        found = _duckdb(
+            cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder)
+        )
     assert _bytes(found) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(parts=st.lists(cases.lines, max_size=3), deleted=cases.deletions)
-def test_spark_is_the_reference(spark_engine: Engine, parts: list[list[str]], deleted: set[str]) -> None:
+def test_spark_is_the_reference(
+    spark_engine: Engine, parts: list[list[str]], deleted: set[str]
+) -> None:
     """Whatever the lines: Spark's bytes are plain Python's."""
     with tempfile.TemporaryDirectory() as folder:
-        found = spark_engine(cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder))
+        found = spark_engine(
+            cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder)
+        )
     assert _bytes(found) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
 
 
@@ -136,23 +150,46 @@ def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path)
     common = {"confidence": 0.5, "model": "digits@1", "source": "asked"}
     lines = [
         json.dumps(
-            {"image": "a", "predicted": "7", "actual": "7", **common, "labelled_at": "2026-11-22T10:00:00.001Z"}
+            {
+                "image": "a",
+                "predicted": "7",
+                "actual": "7",
+                **common,
+                "labelled_at": "2026-11-22T10:00:00.001Z",
+            }
         ),
         json.dumps(
-            {"image": "b", "predicted": "7", "actual": "1", **common, "labelled_at": "2026-11-22T10:00:00.002Z"}
+            {
+                "image": "b",
+                "predicted": "7",
+                "actual": "1",
+                **common,
+                "labelled_at": "2026-11-22T10:00:00.002Z",
+            }
         ),
         json.dumps({"image": "c", "predicted": "7", "actual": None}),
     ]
-    later = [json.dumps({**cases.pair("b", "7", "7", **common), "labelled_at": "2026-11-22T11:00:00.000Z"})]
+    later = [
+        json.dumps(
+            {**cases.pair("b", "7", "7", **common), "labelled_at": "2026-11-22T11:00:00.000Z"}
+        )
+    ]
     found = engine(cases.write_lines(tmp_path, [later]), tmp_path)
     assert found == cases.expected([lines, later])
 
 
-def test_settled_files_need_no_second_look_but_newer_pairs_win(engine: Engine, tmp_path: Path) -> None:
+def test_settled_files_need_no_second_look_but_newer_pairs_win(
+    engine: Engine, tmp_path: Path
+) -> None:
     """Rows of settled Parquet count as they are, unless a fresh pair is of the same image and model."""
     key = f"{keys.PAIRS}date=2026-11-22/settled.parquet"
     (tmp_path / key).parent.mkdir(parents=True)
-    rows = [cases.pair("a", "7", "7"), cases.pair("b", "1", "7"), cases.pair("c", "1", "1"), cases.pair("d", "1", "1")]
+    rows = [
+        cases.pair("a", "7", "7"),
+        cases.pair("b", "1", "7"),
+        cases.pair("c", "1", "1"),
+        cases.pair("d", "1", "1"),
+    ]
     text = ", ".join(f"({', '.join(_literal(v) for v in row.values())})" for row in rows)
     duckdb.sql(
         f"SELECT * REPLACE (labelled_at::TIMESTAMP AS labelled_at) FROM (VALUES {text}) AS t({', '.join(rows[0])})"
@@ -175,7 +212,13 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(engine: Engine, t
 
 
 def _literal(value: object) -> str:
-    return "NULL::VARCHAR" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}::DOUBLE"
+    return (
+        "NULL::VARCHAR"
+        if value is None
+        else f"'{value}'"
+        if isinstance(value, str)
+        else f"{value}::DOUBLE"
+    )
 
 
 def test_file_names_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -193,13 +236,20 @@ def test_a_file_that_is_no_parquet_is_a_named_error(engine: Engine, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kinds", [2, 1 << 32])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     parquet=st.lists(cases.records, max_size=25), files=st.integers(1, 6), settled=st.booleans(),
     parts=st.lists(cases.lines, max_size=2), deleted=cases.deletions,
 )  # fmt: skip
 def test_much_parquet_is_counted_without_names_first(
-    kinds: int, parquet: list[dict[str, Any]], files: int, settled: bool, parts: list[list[str]], deleted: set[str]
+    kinds: int,
+    parquet: list[dict[str, Any]],
+    files: int,
+    settled: bool,
+    parts: list[list[str]],
+    deleted: set[str],
 ) -> None:
     """Nameless, deleted, repeated rows, lines beside them, hashes that collide: the short way gives the reference."""
     if settled:  # settled pairs are whole, and one an image and model
@@ -213,21 +263,36 @@ def test_much_parquet_is_counted_without_names_first(
         patch.setattr(repeats, "HASH", f"CAST(hash(CAST(image AS VARCHAR)) % {kinds} AS UINTEGER)")
         rows = [json.dumps(row) for row in parquet]
         found = cases.write_lines(base, parts, deleted=sorted(deleted))
-        shares = {f"{keys.PAIRS}date=2026-11-22/{number}.parquet": rows[number::files] for number in range(files)}
+        shares = {
+            f"{keys.PAIRS}date=2026-11-22/{number}.parquet": rows[number::files]
+            for number in range(files)
+        }
         for key, share in shares.items():
             _write_parquet(base / key, share, settled=settled)
-        found = replace(found, settled=tuple(shares)) if settled else replace(found, parquet=tuple(shares))
+        found = (
+            replace(found, settled=tuple(shares))
+            if settled
+            else replace(found, parquet=tuple(shares))
+        )
         counted = _duckdb(found, base)
     assert counted == cases.expected([rows, *parts], deleted=sorted(deleted))
 
 
-def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(tmp_path: Path) -> None:
+def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(
+    tmp_path: Path,
+) -> None:
     """Whole numbers here, floating ones there, none elsewhere: much is counted as little is."""
     folder = tmp_path / keys.PAIRS / "date=2026-11-22"
     folder.mkdir(parents=True)
     rest = "'1' AS predicted, '1' AS actual, 'm@1' AS model, 'asked' AS source"
-    for name, columns in (("a", f"i AS image, {rest}"), ("b", f"i / 2 AS image, {rest}"), ("c", rest)):
-        duckdb.sql(f"SELECT {columns} FROM range(8) AS t(i)").write_parquet(str(folder / f"{name}.parquet"))
+    for name, columns in (
+        ("a", f"i AS image, {rest}"),
+        ("b", f"i / 2 AS image, {rest}"),
+        ("c", rest),
+    ):
+        duckdb.sql(f"SELECT {columns} FROM range(8) AS t(i)").write_parquet(
+            str(folder / f"{name}.parquet")
+        )
     found = cases.planned(tmp_path)
     little = _duckdb(found, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
@@ -239,14 +304,23 @@ def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(tm
 def _record(row: reference.Row) -> dict[str, Any]:
     at = None if row.us < 0 else (cells.EPOCH + timedelta(microseconds=row.us)).isoformat()
     sure = row.millionths / 1_000_000 if row.millionths >= 0 else None
-    facts = {"image": row.image, "model": row.model, "source": row.source, "predicted": row.predicted}
+    facts = {
+        "image": row.image,
+        "model": row.model,
+        "source": row.source,
+        "predicted": row.predicted,
+    }
     return {**facts, "actual": row.actual, "confidence": sure, "labelled_at": at}
 
 
 def _write_parquet(path: Path, rows: list[str], *, settled: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".txt").write_text("\n".join(rows))
-    typed = "* REPLACE (confidence::DOUBLE AS confidence, labelled_at::TIMESTAMP AS labelled_at)" if settled else "*"
+    typed = (
+        "* REPLACE (confidence::DOUBLE AS confidence, labelled_at::TIMESTAMP AS labelled_at)"
+        if settled
+        else "*"
+    )
     read = f"read_json('{path.with_suffix('.txt')}', columns = {canonical.TEXT_COLUMNS}, format = 'newline_delimited')"
     duckdb.sql(f"SELECT {typed} FROM {read}").write_parquet(str(path))
 
@@ -257,7 +331,12 @@ def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: 
         "image": "a", "model": {"name": "digits", "version": "1"}, "verdict": "read", "text": "7", "confidence": 0.97,
         "items": [{"box": [1, 2, 3, 4]}], "at": "2026-11-22T10:00:00.000Z",
     }  # fmt: skip
-    lines = [reading, reading, {**reading, "image": "b", "verdict": "blank", "text": ""}, {**reading, "image": "c"}]
+    lines = [
+        reading,
+        reading,
+        {**reading, "image": "b", "verdict": "blank", "text": ""},
+        {**reading, "image": "c"},
+    ]
     text = "\n".join(json.dumps(line) for line in lines) + "\nnot json\n"
     cases.put(tmp_path, f"{keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
     cases.put(tmp_path, f"{keys.DELETIONS}date=2026-11-22/c.json", b"{}")
@@ -267,13 +346,20 @@ def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: 
     )
 
 
-def test_spark_compacts_as_duckdb_does(spark_process: "subprocess.Popen[str]", tmp_path: Path) -> None:
+def test_spark_compacts_as_duckdb_does(
+    spark_process: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
     """On Spark: the same counts, every report unchanged, files with a bad line and the grace respected."""
     first = [
-        json.dumps(cases.pair(f"i{n}", "1", str(n % 3), labelled_at=f"2026-11-{20 + n % 2}T10:00:00Z"))
+        json.dumps(
+            cases.pair(f"i{n}", "1", str(n % 3), labelled_at=f"2026-11-{20 + n % 2}T10:00:00Z")
+        )
         for n in range(9)
     ]
-    second = [json.dumps(cases.pair(f"i{n}", "2", "2", labelled_at="2026-11-22T10:00:00Z")) for n in range(4)]
+    second = [
+        json.dumps(cases.pair(f"i{n}", "2", "2", labelled_at="2026-11-22T10:00:00Z"))
+        for n in range(4)
+    ]
     cases.write_lines(tmp_path, [first[:5], first[5:], cases.NASTY])
 
     def compacted(grace: int) -> tuple[int, ...]:

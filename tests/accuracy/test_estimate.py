@@ -24,7 +24,10 @@ def _world(draw: random.Random, *, answers: bool) -> tuple[float, dict[str, obje
         bin_ = cells.bin_of(cells.in_millionths(confidence))
         reads.append(cells.Read("2026-11-22", "digits@1", "read", predicted, bin_, 1))
         if number % 5 == 0:
-            source, given = "asked", not answers or draw.random() < (0.9 if confidence < 0.9 else 0.35)
+            source, given = (
+                "asked",
+                not answers or draw.random() < (0.9 if confidence < 0.9 else 0.35),
+            )
         else:
             source, given = "volunteered", draw.random() < (0.02 if true else 0.3)
         if given:
@@ -66,7 +69,9 @@ def test_too_few_asked_labels_do_not_lead() -> None:
 def test_the_gap_between_volunteers_and_the_asked_is_shown() -> None:
     """Volunteered labels that are worse come with the interval of the difference."""
     rows = [reference.Row(f"a{n}", "d@1", "asked", "1", "1", 900_000, US) for n in range(100)]
-    rows += [reference.Row(f"v{n}", "d@1", "volunteered", "1", "7", 900_000, US) for n in range(100)]
+    rows += [
+        reference.Row(f"v{n}", "d@1", "volunteered", "1", "7", 900_000, US) for n in range(100)
+    ]
     gap = report.build(reference.table(rows))["estimate"]["volunteered_less_asked"]
     assert gap["value"] == -1.0
     assert gap["high"] < -0.9

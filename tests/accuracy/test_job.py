@@ -21,5 +21,7 @@ def test_the_job_imports_from_a_zip_with_pyspark_alone(tmp_path: Path) -> None:
     )
     environ = {**os.environ, "PYTHONPATH": str(archive)}
     command = [sys.executable, "-c", code, str(archive)]
-    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

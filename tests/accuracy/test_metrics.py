@@ -40,13 +40,23 @@ def test_wilson_and_newcombe_as_published() -> None:
     assert (difference.low, difference.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
-@given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 1000), st.integers(0, 50), st.integers(0, 50)),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_joining_strata_keeps_every_count(rows: list[tuple[int, int, int]]) -> None:
     """However strata are joined, no picture and no label is lost, and each part has enough labels where any has."""
-    strata = [metrics.Stratum(size, labelled, min(right, labelled)) for size, labelled, right in rows]
+    strata = [
+        metrics.Stratum(size, labelled, min(right, labelled)) for size, labelled, right in rows
+    ]
     joined = metrics.merged(strata, least=10)
     for name in ("size", "labelled", "right"):
-        assert sum(getattr(part, name) for part in joined) == sum(getattr(part, name) for part in strata)
+        assert sum(getattr(part, name) for part in joined) == sum(
+            getattr(part, name) for part in strata
+        )
     if len(joined) > 1:
         assert min(part.labelled for part in joined) >= 10
 

@@ -16,7 +16,12 @@ classes = st.sampled_from(["0", "1", "7", "10", "cat"])
 
 def _count(data: bytes) -> tuple[older.Counts, list[tuple[int, str]]]:
     counts, bad = older.Counts(), []
-    older.count(io.BytesIO(data), name="f", counts=counts, bad=lambda _, line, what: bad.append((line, what)))
+    older.count(
+        io.BytesIO(data),
+        name="f",
+        counts=counts,
+        bad=lambda _, line, what: bad.append((line, what)),
+    )
     return counts, bad
 
 
@@ -25,9 +30,13 @@ def _count(data: bytes) -> tuple[older.Counts, list[tuple[int, str]]]:
     st.sampled_from([3, 40, 400]),
     st.sampled_from([0, 24]),
 )
-def test_every_pair_of_every_line_counts(lines: list[list[tuple[str, str]]], chunk: int, long: int) -> None:
+def test_every_pair_of_every_line_counts(
+    lines: list[list[tuple[str, str]]], chunk: int, long: int
+) -> None:
     """Lines of any number of pairs, blocks of any size, counted at once or not: what goes in comes out."""
-    text = "\n".join(",".join(f"{predicted},{actual}" for predicted, actual in line) for line in lines)
+    text = "\n".join(
+        ",".join(f"{predicted},{actual}" for predicted, actual in line) for line in lines
+    )
     counts = older.Counts()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(older, "CHUNK_BYTES", chunk)
@@ -41,14 +50,22 @@ def test_every_pair_of_every_line_counts(lines: list[list[tuple[str, str]]], chu
 def test_odd_lines_are_named_by_file_and_number() -> None:
     """Odd counts and empty fields are told with their line, counted and skipped; the others count."""
     counts, bad = _count(b"7,7,1,1\n7,7,1\n\n 3 , 3 \r\n5,\n,\n4,4,\n7,7,1\n8,8")
-    assert dict(counts.pairs) == {("7", "7"): 1, ("1", "1"): 1, ("3", "3"): 1, ("4", "4"): 1, ("8", "8"): 1}
+    assert dict(counts.pairs) == {
+        ("7", "7"): 1,
+        ("1", "1"): 1,
+        ("3", "3"): 1,
+        ("4", "4"): 1,
+        ("8", "8"): 1,
+    }
     assert sorted(line for line, _ in bad) == [2, 5, 6, 8]
     assert "3 fields" in bad[0][1]
     assert counts.malformed == 4
     assert counts.table().skipped["malformed"] == 4
 
 
-@pytest.mark.parametrize("line", ["7,7,1,1,2,2,3,3,4,4,5,5,6,6", " 7 ,7\t,1,1,2,2,3,3,4,4,5,5,6,6\r"])
+@pytest.mark.parametrize(
+    "line", ["7,7,1,1,2,2,3,3,4,4,5,5,6,6", " 7 ,7\t,1,1,2,2,3,3,4,4,5,5,6,6\r"]
+)
 @pytest.mark.parametrize("odd", ["7,7,1,1,2,2,3,3,4,4,5,5,6", "7,7,1,1,2,2,3,3,4,4,5,,6,6"])
 def test_a_bad_line_among_long_ones_is_found(line: str, odd: str) -> None:
     """Where lines are long and counted at once, a bad one is still named by its number."""
@@ -93,5 +110,10 @@ def test_the_report_of_older_pairs_claims_nothing_it_cannot_know() -> None:
     """No confidence: no calibration; no time: no days; nobody knows who labelled: it says so."""
     counts, _ = _count(b"7,7\n" * 30 + b"7,1\n")
     found = report.build(counts.table())
-    assert (found["pairs"], found["by_day"], found["calibration"]["ece"], found["selective"]) == (31, [], None, [])
+    assert (found["pairs"], found["by_day"], found["calibration"]["ece"], found["selective"]) == (
+        31,
+        [],
+        None,
+        [],
+    )
     assert found["estimate"]["basis"] == "unknown"

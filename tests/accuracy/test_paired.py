@@ -10,19 +10,27 @@ from hypothesis import strategies as st
 
 from legibly.accuracy import metrics, paired
 
-COUNTS = st.builds(paired.Table, *(st.integers(0, 60) for _ in range(4))).filter(lambda table: table.n > 0)
+COUNTS = st.builds(paired.Table, *(st.integers(0, 60) for _ in range(4))).filter(
+    lambda table: table.n > 0
+)
 RUNS = 300
 
 
 def test_the_published_example_of_the_score_interval() -> None:
     """Airway hyper-responsiveness before and after transplantation (Bentur 2009): Tango's is −0.517 to −0.026."""
     found = paired.difference(paired.Table(1, 7, 1, 12))
-    assert (round(found.low, 3), round(found.value, 3), round(found.high, 3)) == (-0.517, -0.286, -0.026)
+    assert (round(found.low, 3), round(found.value, 3), round(found.high, 3)) == (
+        -0.517,
+        -0.286,
+        -0.026,
+    )
 
 
 @given(COUNTS)
 @settings(max_examples=60, deadline=None)
-def test_the_ends_of_the_score_interval_are_where_the_likelihood_puts_them(table: paired.Table) -> None:
+def test_the_ends_of_the_score_interval_are_where_the_likelihood_puts_them(
+    table: paired.Table,
+) -> None:
     """At each inner end, the statistic with the most likely shares of that difference is 1.96: found by brute force."""
     found = paired.difference(table)
     assert -1 <= found.low <= found.value <= found.high <= 1
@@ -58,7 +66,9 @@ def test_swapping_the_two_turns_the_interval_round(table: paired.Table) -> None:
     """Whichever comes first, the same is said of them; each interval holds its own value."""
     for interval in (paired.difference, paired.at_any_time):
         one, other = interval(table), interval(table.swapped())
-        assert (one.low, one.value, one.high) == pytest.approx((-other.high, -other.value, -other.low), abs=1e-6)
+        assert (one.low, one.value, one.high) == pytest.approx(
+            (-other.high, -other.value, -other.low), abs=1e-6
+        )
         assert one.low - 1e-9 <= one.value <= one.high + 1e-9
 
 
@@ -85,7 +95,9 @@ def walks(gained: float, lost: float, *, seed: int) -> list[list[paired.Table]]:
     for _ in range(RUNS):
         steps = source.choices((1, -1, 0), (gained, lost, 1 - gained - lost), k=1000)
         looks = (steps[:n] for n in range(20, 1001, 20))
-        found.append([paired.Table(part.count(0), part.count(-1), part.count(1), 0) for part in looks])
+        found.append(
+            [paired.Table(part.count(0), part.count(-1), part.count(1), 0) for part in looks]
+        )
     return found
 
 
@@ -93,7 +105,10 @@ def test_looking_again_and_again_promotes_no_better_model_that_is_none() -> None
     """Two equally good models, 50 looks: McNemar at 5 % finds one better in far too many stores, this in few."""
     stores = walks(0.05, 0.05, seed=1)
     naive = [
-        any(paired.mcnemar(int(t.only_first), int(t.only_second)) < 0.05 and t.value > 0 for t in looks)
+        any(
+            paired.mcnemar(int(t.only_first), int(t.only_second)) < 0.05 and t.value > 0
+            for t in looks
+        )
         for looks in stores
     ]
     ours = [any(paired.evidence(t, above=0.0) >= math.log(40) for t in looks) for looks in stores]
@@ -112,7 +127,10 @@ def test_looking_again_and_again_promotes_no_model_that_is_worse_by_the_margin()
 
 def test_a_good_candidate_is_let_in() -> None:
     """Nine in ten of equally good models that differ in 2 % of pictures pass five points within 1,000 labels."""
-    ours = [paired.evidence(looks[-1], above=-0.05) >= math.log(40) for looks in walks(0.01, 0.01, seed=3)]
+    ours = [
+        paired.evidence(looks[-1], above=-0.05) >= math.log(40)
+        for looks in walks(0.01, 0.01, seed=3)
+    ]
     assert sum(ours) / RUNS > 0.9
 
 

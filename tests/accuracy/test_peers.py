@@ -43,7 +43,9 @@ def test_mcnemar_is_statsmodels() -> None:
     draw = random.Random(6)
     for _ in range(CASES):
         first, second = (draw.randint(0, int(10 ** draw.uniform(0, 3))) for _ in range(2))
-        expected = table.mcnemar([[10, first], [second, 3]], exact=True).pvalue if first + second else 1.0
+        expected = (
+            table.mcnemar([[10, first], [second, 3]], exact=True).pvalue if first + second else 1.0
+        )
         assert paired.mcnemar(first, second) == pytest.approx(expected, abs=2e-12, rel=0)
 
 
@@ -66,8 +68,12 @@ def test_the_report_is_scikit_learn_s() -> None:
 def _compare(sklearn: Any, said: list[str], true: list[str], found: report.Report) -> None:
     labels = found["confusion"]["labels"]
     assert labels == sorted({*said, *true})
-    assert found["confusion"]["counts"] == sklearn.confusion_matrix(true, said, labels=labels).tolist()
-    assert found["accuracy"]["value"] == pytest.approx(sklearn.accuracy_score(true, said), abs=1e-12, rel=0)
+    assert (
+        found["confusion"]["counts"] == sklearn.confusion_matrix(true, said, labels=labels).tolist()
+    )
+    assert found["accuracy"]["value"] == pytest.approx(
+        sklearn.accuracy_score(true, said), abs=1e-12, rel=0
+    )
     peers = sklearn.precision_recall_fscore_support(true, said, labels=labels, zero_division=0)
     for row, precision, recall, f1, support in zip(found["classes"], *peers, strict=True):
         ours = (row["precision"]["value"] or 0.0, row["recall"]["value"] or 0.0, row["f1"] or 0.0)

@@ -48,7 +48,9 @@ def test_a_predicted_zero_is_a_class_like_any_other() -> None:
 
 def test_several_digits_count_once_as_text_and_place_by_place() -> None:
     """90210 read as 90218: one wrong picture, four right places and one wrong; other lengths lie not side by side."""
-    found = reference.report([_pair(1, "90218", "90210"), _pair(2, "12/3 4", "12/34"), _pair(3, "77", "7")])
+    found = reference.report(
+        [_pair(1, "90218", "90210"), _pair(2, "12/3 4", "12/34"), _pair(3, "77", "7")]
+    )
     assert (found["pairs"], found["accuracy"]["value"]) == (3, 0.0)
     assert sum(map(sum, found["confusion"]["counts"])) == 9
     assert found["confusion"]["left_out"]["texts"] == 1
@@ -77,10 +79,21 @@ def test_numbers_are_one_label_each_where_the_model_says_so() -> None:
 
 def test_calibration_and_coverage_by_hand() -> None:
     """Four pairs at 0.93 and 0.51, worked out on paper."""
-    pairs = [_pair(1, "1", "1"), _pair(2, "1", "2"), _pair(3, "3", "3", confidence=0.51), _pair(4, "4", "4")]
+    pairs = [
+        _pair(1, "1", "1"),
+        _pair(2, "1", "2"),
+        _pair(3, "3", "3", confidence=0.51),
+        _pair(4, "4", "4"),
+    ]
     found = reference.report(pairs)
     low, high = found["calibration"]["bins"]
-    assert (low["from"], low["to"], low["n"], low["confidence"], low["accuracy"]) == (0.5, 0.55, 1, 0.51, 1.0)
+    assert (low["from"], low["to"], low["n"], low["confidence"], low["accuracy"]) == (
+        0.5,
+        0.55,
+        1,
+        0.51,
+        1.0,
+    )
     assert (high["from"], high["to"], high["n"], high["confidence"]) == (0.9, 0.95, 3, 0.93)
     assert abs(found["calibration"]["ece"] - (0.25 * 0.49 + 0.75 * (0.93 - 2 / 3))) < 1e-12
     kept = {row["threshold"]: (row["coverage"], row["accuracy"]) for row in found["selective"]}
@@ -98,7 +111,8 @@ def test_few_pairs_are_marked_as_too_few() -> None:
 def test_ten_thousand_classes_are_a_report_of_bearable_size() -> None:
     """The matrix holds 200 labels and says what it leaves out; the classes are all there."""
     rows = [
-        cells.Cell("2026-11-22", "m@1", "asked", f"c{n}", f"c{n + n % 7}", 900_000, n + 1, 0) for n in range(10_000)
+        cells.Cell("2026-11-22", "m@1", "asked", f"c{n}", f"c{n + n % 7}", 900_000, n + 1, 0)
+        for n in range(10_000)
     ]
     found = report.build(cells.Table(tuple(sorted(rows))))
     assert len(found["confusion"]["labels"]) == 200
@@ -111,7 +125,9 @@ def test_ten_thousand_classes_are_a_report_of_bearable_size() -> None:
 @given(st.permutations(range(12)))
 def test_order_changes_nothing(order: list[int]) -> None:
     """Pairs in any order, doubled or not: the same bytes."""
-    pairs = [_pair(n // 2, str(n % 3), str(n % 4), confidence=n / 12, labelled_at=NOW) for n in range(12)]
+    pairs = [
+        _pair(n // 2, str(n % 3), str(n % 4), confidence=n / 12, labelled_at=NOW) for n in range(12)
+    ]
     shuffled = [pairs[place] for place in order]
     expected = report.encode(reference.report(pairs))
     assert report.encode(reference.report(shuffled)) == expected
@@ -120,7 +136,9 @@ def test_order_changes_nothing(order: list[int]) -> None:
 
 def test_the_contract_s_fields_are_there() -> None:
     """Every field of the contract's section 5, in finite JSON."""
-    found = json.loads(report.encode(reference.report([_pair(1, "1", "1", confidence=float("nan"))])))
+    found = json.loads(
+        report.encode(reference.report([_pair(1, "1", "1", confidence=float("nan"))]))
+    )
     assert {"pairs", "accuracy", "classes", "confusion", "calibration", "selective"} <= set(found)
     assert {"by_day", "by_model", "by_source"} <= set(found)
     assert found["calibration"] == {"ece": None, "bins": []}

@@ -21,8 +21,16 @@ from legibly.accuracy import compact, duckdb_engine, report, sources
 SRC = str(Path(__file__).parents[2] / "src")
 PARTS = [
     cases.NASTY,
-    [json.dumps(cases.pair(f"i{n}", str(n % 10), str(n % 7), confidence=n / 300)) for n in range(300)],
-    [json.dumps(cases.pair(f"i{n}", str(n % 10), str(n % 10), labelled_at="2026-11-23T01:00:00Z")) for n in range(90)],
+    [
+        json.dumps(cases.pair(f"i{n}", str(n % 10), str(n % 7), confidence=n / 300))
+        for n in range(300)
+    ],
+    [
+        json.dumps(
+            cases.pair(f"i{n}", str(n % 10), str(n % 10), labelled_at="2026-11-23T01:00:00Z")
+        )
+        for n in range(90)
+    ],
 ]
 
 
@@ -31,9 +39,14 @@ def _expected() -> bytes:
 
 
 @pytest.fixture
-def bucket(seaweedfs: services.S3Server, request: pytest.FixtureRequest) -> tuple[str, dict[str, str]]:
+def bucket(
+    seaweedfs: services.S3Server, request: pytest.FixtureRequest
+) -> tuple[str, dict[str, str]]:
     """The URL of an empty prefix of a real bucket, and the variables that lead to it."""
-    pytest.importorskip("duckdb_extension_httpfs", reason="install duckdb-extension-httpfs; `make test-all` brings it")
+    pytest.importorskip(
+        "duckdb_extension_httpfs",
+        reason="install duckdb-extension-httpfs; `make test-all` brings it",
+    )
     return f"s3://{seaweedfs.bucket}/accuracy-{request.node.name.split('[')[0]}", seaweedfs.environ
 
 
@@ -61,15 +74,31 @@ def test_duckdb_reads_a_bucket(
     found = sources.find(f"{url}-{settle}-{large}", environ=environ)
     assert found.plan
     assert (bool(found.plan.settled), bool(found.plan.counts)) == (settle, settle)
-    assert report.encode(report.build(duckdb_engine.table(found.plan, base=found.base, environ=environ))) == _expected()
+    assert (
+        report.encode(
+            report.build(duckdb_engine.table(found.plan, base=found.base, environ=environ))
+        )
+        == _expected()
+    )
 
 
 def _job(folder: Path, out: Path, spark: cluster.Cluster) -> "subprocess.Popen[bytes]":
     script = f"{SRC}/legibly/accuracy/spark_job.py"
-    command = [sys.executable, script, "--store", str(folder), "--out", str(out), "--master", spark.master]
+    command = [
+        sys.executable,
+        script,
+        "--store",
+        str(folder),
+        "--out",
+        str(out),
+        "--master",
+        spark.master,
+    ]
     environ = {**spark.environ, "PYTHONPATH": SRC}
     with (out.parent / "job.log").open("wb") as log:
-        return subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command, env=environ, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +110,16 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]
 
 @pytest.mark.service("spark")
 @pytest.mark.timeout(400)
-def test_a_killed_job_run_again_gives_the_same_report(spark: cluster.Cluster, tmp_path: Path) -> None:
+def test_a_killed_job_run_again_gives_the_same_report(
+    spark: cluster.Cluster, tmp_path: Path
+) -> None:
     """On two workers: killed before its end it leaves no half report; run again, it gives the reference's bytes."""
     base, out = tmp_path / "store", tmp_path / "reports" / "accuracy.json"
     out.parent.mkdir()
     cases.write_lines(base, PARTS)
-    (out.parent / "_accuracy.json.part").write_bytes(b'{"pairs": 12')  # what a job that died while writing leaves
+    (out.parent / "_accuracy.json.part").write_bytes(
+        b'{"pairs": 12'
+    )  # what a job that died while writing leaves
     first = _job(base, out, spark)
     time.sleep(4)
     os.killpg(first.pid, signal.SIGKILL)
@@ -108,7 +141,9 @@ def test_duckdb_and_a_cluster_agree_over_one_bucket(
     jars = ":".join(str(jar) for jar in cluster.s3a_jars())
     url, access = bucket
     _fill(url, access, settle=True)
-    options = f"--driver-class-path {jars} --conf spark.executor.extraClassPath={jars} pyspark-shell"
+    options = (
+        f"--driver-class-path {jars} --conf spark.executor.extraClassPath={jars} pyspark-shell"
+    )
     environ = {**spark.environ, **access, "PYTHONPATH": SRC, "PYSPARK_SUBMIT_ARGS": options}
     found = []
     for engine in ([], ["--engine", "spark", "--master", spark.master]):
@@ -129,10 +164,31 @@ def test_spark_compacts_a_bucket(bucket: tuple[str, dict[str, str]], tmp_path: P
     url, access = bucket
     store = _fill(url, access, settle=False)
     options = f"--driver-class-path {jars} pyspark-shell"
-    environ = {**os.environ, **access, "PYTHONPATH": SRC, "PYSPARK_SUBMIT_ARGS": options, "SPARK_LOCAL_IP": "127.0.0.1"}
-    command = [sys.executable, "-m", "legibly", "compact", "--store", url, "--engine", "spark", "--master", "local[2]"]
+    environ = {
+        **os.environ,
+        **access,
+        "PYTHONPATH": SRC,
+        "PYSPARK_SUBMIT_ARGS": options,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "legibly",
+        "compact",
+        "--store",
+        url,
+        "--engine",
+        "spark",
+        "--master",
+        "local[2]",
+    ]
     done = subprocess.run(
-        [*command, "--grace", "0", "--json"], env=environ, cwd=tmp_path, capture_output=True, check=False
+        [*command, "--grace", "0", "--json"],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     counts = json.loads(done.stdout)
@@ -142,4 +198,9 @@ def test_spark_compacts_a_bucket(bucket: tuple[str, dict[str, str]], tmp_path: P
     found = sources.find(url, environ=access)
     assert found.plan
     assert len(found.plan.settled) == 2
-    assert report.encode(report.build(duckdb_engine.table(found.plan, base=found.base, environ=access))) == _expected()
+    assert (
+        report.encode(
+            report.build(duckdb_engine.table(found.plan, base=found.base, environ=access))
+        )
+        == _expected()
+    )

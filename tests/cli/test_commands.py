@@ -13,7 +13,9 @@ import pytest
 import pictures
 
 
-def legibly(*words: str, folder: Path, status: int = 0, stdin: bytes = b"", **environ: str) -> tuple[str, str]:
+def legibly(
+    *words: str, folder: Path, status: int = 0, stdin: bytes = b"", **environ: str
+) -> tuple[str, str]:
     """Run the program; gives what it printed on both outputs."""
     done = subprocess.run(
         [sys.executable, "-m", "legibly", *words],
@@ -30,10 +32,14 @@ def legibly(*words: str, folder: Path, status: int = 0, stdin: bytes = b"", **en
 def test_help_lists_the_commands_without_loading_them(tmp_path: Path) -> None:
     """`legibly --help` names every command and imports none of the heavy libraries."""
     out, _ = legibly("--help", folder=tmp_path)
-    assert {"serve", "classify", "evaluate", "accuracy", "models", "reindex", "doctor"} <= set(out.split())
+    assert {"serve", "classify", "evaluate", "accuracy", "models", "reindex", "doctor"} <= set(
+        out.split()
+    )
     script = "import sys; from legibly.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     script += "print([m for m in ('numpy', 'onnxruntime', 'fastapi', 'sqlalchemy', 'duckdb') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -46,7 +52,10 @@ def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
 def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
     """What went wrong, where, what to do; the traceback comes with --debug alone."""
     _, err = legibly("reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
-    assert err == "legibly: ftp://x: this is no store. Use file://FOLDER, s3://BUCKET/PREFIX or memory://.\n"
+    assert (
+        err
+        == "legibly: ftp://x: this is no store. Use file://FOLDER, s3://BUCKET/PREFIX or memory://.\n"
+    )
     _, err = legibly("--debug", "reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
     assert "Traceback" in err
 
@@ -54,7 +63,12 @@ def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
 def test_nothing_secret_is_printed(tmp_path: Path) -> None:
     """A password in a setting appears neither in an error, nor with --debug, nor in what the doctor prints."""
     database = "postgresql://legibly:s3cret-word@127.0.0.1:1/x"
-    for words in (("serve", "--port", "0"), ("--debug", "reindex"), ("doctor",), ("doctor", "--json")):
+    for words in (
+        ("serve", "--port", "0"),
+        ("--debug", "reindex"),
+        ("doctor",),
+        ("doctor", "--json"),
+    ):
         out, err = legibly(*words, folder=tmp_path, status=1, LEGIBLY_DATABASE=database)
         assert "s3cret-word" not in out + err
 

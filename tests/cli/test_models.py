@@ -22,7 +22,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(models.command, list(words), standalone_mode=False, catch_exceptions=False)
+    return CliRunner().invoke(
+        models.command, list(words), standalone_mode=False, catch_exceptions=False
+    )
 
 
 def answer(*words: str) -> Any:

@@ -41,7 +41,9 @@ def pack(name: str, **facts: Any) -> Path:
 
 
 def run(*words: str, said: str | None = None) -> Result:
-    return CliRunner().invoke(models.command, list(words), standalone_mode=False, catch_exceptions=False, input=said)
+    return CliRunner().invoke(
+        models.command, list(words), standalone_mode=False, catch_exceptions=False, input=said
+    )
 
 
 def answer(*words: str) -> Any:
@@ -56,7 +58,9 @@ def dataset(tmp_path: Path) -> str:
     for label, stroke in STROKES.items():
         (folder / f"{label}.png").write_bytes(pictures.png(stroke))
     with (folder / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "label"), *[(f"{label}.png", label) for label in STROKES] * 30])
+        csv.writer(file).writerows(
+            [("file", "label"), *[(f"{label}.png", label) for label in STROKES] * 30]
+        )
     return str(folder)
 
 
@@ -65,7 +69,9 @@ def fill(count: int, *, asked: bool = True) -> None:
     service = wiring.service(Settings())
     for number in range(count):
         image = service.receive(pictures.png(list(STROKES.values())[number % 3]))
-        service.label(image.id, list(STROKES)[number % 3], source="asked" if asked else "volunteered")
+        service.label(
+            image.id, list(STROKES)[number % 3], source="asked" if asked else "volunteered"
+        )
 
 
 def test_compare_on_a_dataset(dataset: str) -> None:
@@ -75,13 +81,21 @@ def test_compare_on_a_dataset(dataset: str) -> None:
     assert "exact McNemar p = " in told
     assert "Worse: digits" in told
     made = answer("compare", "digits", "worse", dataset)
-    assert made["right"]["table"] == {"both": 30, "only_present": 60, "only_candidate": 0, "neither": 0}
+    assert made["right"]["table"] == {
+        "both": 30,
+        "only_present": 60,
+        "only_candidate": 0,
+        "neither": 0,
+    }
     assert made["right"]["verdict"] == "worse"
     assert made["right"]["p"] < 1e-9
     assert made["present"]["milliseconds"] > 0
     assert made["looks"] == "one"
     assert answer("compare", "worse", "digits", dataset)["right"]["verdict"] == "better"
-    assert answer("compare", "digits", "same", dataset, "--margin", "0.05")["right"]["verdict"] == "no_worse"
+    assert (
+        answer("compare", "digits", "same", dataset, "--margin", "0.05")["right"]["verdict"]
+        == "no_worse"
+    )
     assert answer("compare", "digits", "same", dataset)["right"]["more"] > 90
 
 
@@ -99,7 +113,9 @@ def test_a_promotion_is_proved_recorded_and_taken_back() -> None:
     done = run("promote", "same", "--margin", "0.05", said="y\n")
     assert 'legibly.toml says model = "same"' in done.stdout
     assert [row["used"] for row in answer("list")] == [False]
-    assert wiring.reader(Settings.load(environ={})).model.version == answer("show", "same")["version"]
+    assert (
+        wiring.reader(Settings.load(environ={})).model.version == answer("show", "same")["version"]
+    )
     (kept,) = answer("history")
     assert (kept["number"], kept["kind"], kept["from"]["setting"], kept["to"]["setting"]) == (
         1,
@@ -159,7 +175,11 @@ def test_force_promotes_with_a_reason(dataset: str) -> None:
     """The reason is kept, with the evidence where there is any; without labels there is none."""
     assert answer("promote", "same", "--force", "urgent", "--yes")["evidence"] is None
     forced = answer("promote", "worse", "--data", dataset, "--force", "a drill", "--yes")
-    assert (forced["number"], forced["reason"], forced["evidence"]["decision"]["passed"]) == (2, "a drill", False)
+    assert (forced["number"], forced["reason"], forced["evidence"]["decision"]["passed"]) == (
+        2,
+        "a drill",
+        False,
+    )
     assert answer("rollback")["to"]["setting"] == "same"
     assert answer("rollback")["to"]["setting"] == "digits"
 

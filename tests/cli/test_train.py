@@ -23,14 +23,27 @@ print("trained")
 
 
 def run(*words: str) -> object:
-    return CliRunner().invoke(train.command, list(words), standalone_mode=False, catch_exceptions=False).return_value
+    return (
+        CliRunner()
+        .invoke(train.command, list(words), standalone_mode=False, catch_exceptions=False)
+        .return_value
+    )
 
 
 def test_a_recipe_is_run_with_its_own_options(tmp_path: Path) -> None:
     """A recipe gets --data, --out and the options it alone knows; with --json stdout is the new card alone."""
     recipe = tmp_path / "copies.py"
     recipe.write_text(COPIES)
-    words = [str(recipe), "--data", str(tmp_path), "--out", str(tmp_path / "pack"), "--seed", "7", "--json"]
+    words = [
+        str(recipe),
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "pack"),
+        "--seed",
+        "7",
+        "--json",
+    ]
     result = CliRunner().invoke(train.command, words, catch_exceptions=False)
     assert json.loads(result.stdout)["name"] == "digits"
 

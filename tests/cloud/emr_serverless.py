@@ -44,8 +44,16 @@ class StandIn(ThreadingHTTPServer):
         """Take a job on; returns its id."""
         number = f"00fjob{len(self.jobs):010d}"
         self.asked.append(body)
-        self.jobs[number] = {"state": "SUBMITTED", "stateDetails": "", "executionRole": body["executionRoleArn"]}
-        self.jobs[number] |= {"jobDriver": body["jobDriver"], "createdAt": time.time(), "updatedAt": time.time()}
+        self.jobs[number] = {
+            "state": "SUBMITTED",
+            "stateDetails": "",
+            "executionRole": body["executionRoleArn"],
+        }
+        self.jobs[number] |= {
+            "jobDriver": body["jobDriver"],
+            "createdAt": time.time(),
+            "updatedAt": time.time(),
+        }
         threading.Thread(target=self._run, args=(self.jobs[number],), daemon=True).start()
         return number
 
@@ -58,11 +66,18 @@ class StandIn(ThreadingHTTPServer):
             words[place] = self._fetch(words[place])
             script = self._fetch(submit["entryPoint"])
         except ClientError as error:
-            job |= {"state": "FAILED", "stateDetails": f"Job failed, please check the entry point: {error}"}
+            job |= {
+                "state": "FAILED",
+                "stateDetails": f"Job failed, please check the entry point: {error}",
+            }
             return
         job["state"] = "RUNNING"
         done = self._submit([*words, script, *submit["entryPointArguments"]])
-        job |= {"state": "SUCCESS"} if done == 0 else {"state": "FAILED", "stateDetails": f"exit code {done}"}
+        job |= (
+            {"state": "SUCCESS"}
+            if done == 0
+            else {"state": "FAILED", "stateDetails": f"exit code {done}"}
+        )
 
     def _submit(self, words: list[str]) -> int:
         jars = ":".join(str(jar) for jar in cluster.s3a_jars())
@@ -70,20 +85,38 @@ class StandIn(ThreadingHTTPServer):
         python = self.folder / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
         python.chmod(0o755)
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "JAVA_HOME")}
-        environ = {**kept, **self.environ, "PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1"}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "HOME", "JAVA_HOME")
+        }
+        environ = {
+            **kept,
+            **self.environ,
+            "PYSPARK_PYTHON": str(python),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
         submit = [str(cluster.need_spark() / "bin" / "spark-submit"), "--master", "local[2]"]
         with self.log.open("wb") as log:
             command = [*submit, "--driver-class-path", jars, *words]
-            return subprocess.run(command, env=environ, cwd=self.folder, stdout=log, stderr=log, check=False).returncode
+            return subprocess.run(
+                command, env=environ, cwd=self.folder, stdout=log, stderr=log, check=False
+            ).returncode
 
     def _fetch(self, url: str) -> str:
         parts = urlsplit(url)
         target = self.folder / Path(parts.path).name
-        access = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+        access = {
+            "aws_access_key_id": "AWS_ACCESS_KEY_ID",
+            "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+        }
         given = {name: self.environ[variable] for name, variable in access.items()}
-        client = boto3.client("s3", endpoint_url=self.environ["AWS_ENDPOINT_URL"], region_name="us-east-1", **given)
-        target.write_bytes(client.get_object(Bucket=parts.netloc, Key=parts.path[1:])["Body"].read())
+        client = boto3.client(
+            "s3", endpoint_url=self.environ["AWS_ENDPOINT_URL"], region_name="us-east-1", **given
+        )
+        target.write_bytes(
+            client.get_object(Bucket=parts.netloc, Key=parts.path[1:])["Body"].read()
+        )
         return str(target)
 
 
@@ -93,11 +126,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != f"/applications/{APPLICATION}/jobruns":
-            self._answer(404, {"message": "Application not found"}, error="ResourceNotFoundException")
+            self._answer(
+                404, {"message": "Application not found"}, error="ResourceNotFoundException"
+            )
             return
         number = self.server.start_job(body)
         self._answer(
-            200, {"applicationId": APPLICATION, "jobRunId": number, "arn": f"arn:aws:emr-serverless:::{number}"}
+            200,
+            {
+                "applicationId": APPLICATION,
+                "jobRunId": number,
+                "arn": f"arn:aws:emr-serverless:::{number}",
+            },
         )
 
     def do_GET(self) -> None:
@@ -116,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (its name in the library)
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
 

@@ -81,11 +81,20 @@ class Instance:
         environ = {**self.environ, **self.settings, **changed}
         [start] = self.unit["ExecStart"]
         for before in self.unit.get("ExecStartPre", []):
-            subprocess.run(shlex.split(before), env=environ, cwd=self.root, check=True, capture_output=True)
-        command = [word.replace("0.0.0.0", "127.0.0.1").replace("8000", str(port)) for word in shlex.split(start)]
+            subprocess.run(
+                shlex.split(before), env=environ, cwd=self.root, check=True, capture_output=True
+            )
+        command = [
+            word.replace("0.0.0.0", "127.0.0.1").replace("8000", str(port))
+            for word in shlex.split(start)
+        ]
         url = f"http://127.0.0.1:{port}"
-        with services.running(command, log=self.root / "service.log", env=environ, cwd=self.root) as group:
-            services.wait_for(lambda: urllib.request.urlopen(f"{url}/healthz", timeout=5), what="it", seconds=90)
+        with services.running(
+            command, log=self.root / "service.log", env=environ, cwd=self.root
+        ) as group:
+            services.wait_for(
+                lambda: urllib.request.urlopen(f"{url}/healthz", timeout=5), what="it", seconds=90
+            )
             try:
                 yield url
             finally:  # at once, and all of it: a polite end would go on answering for seconds
@@ -103,10 +112,19 @@ def boot(deployment: Deployment, template: str, role: str, root: Path) -> Instan
     versions = ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
     data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
     script = _PLACES.sub(f"{root}/", base64.b64decode(data).decode())
-    environ = {**os.environ, **_as(deployment, role), "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    environ = {
+        **os.environ,
+        **_as(deployment, role),
+        "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+    }
     environ["PATH"] = f"{_play(root)}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-x", "-c", script], env=environ, cwd=root, capture_output=True, text=True, check=False
+        ["bash", "-x", "-c", script],
+        env=environ,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return Instance(root, environ)
@@ -123,19 +141,32 @@ def _as(deployment: Deployment, role: str) -> dict[str, str]:
         text = document if isinstance(document, str) else json.dumps(document)
         iam.put_user_policy(UserName=user, PolicyName=policy, PolicyDocument=text)
     key = iam.create_access_key(UserName=user)["AccessKey"]
-    mine = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    mine = {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
     return {**deployment.emulator.environ, **mine}
 
 
 def _play(root: Path) -> Path:
     """The commands of an instance; returns their folder."""
-    tools, venv, agent = root / "played", root / "venv", root / "opt/aws/amazon-cloudwatch-agent/bin"
+    tools, venv, agent = (
+        root / "played",
+        root / "venv",
+        root / "opt/aws/amazon-cloudwatch-agent/bin",
+    )
     for folder in (tools, venv, agent, root / "etc/systemd/system", root / "var/lib/legibly"):
         folder.mkdir(parents=True)
     files = {tools / name: _DONE for name in ("dnf", "useradd", "systemctl")}
-    files |= {agent / "amazon-cloudwatch-agent-ctl": _DONE, venv / "pip": _PIP, venv / "legibly": _LEGIBLY}
+    files |= {
+        agent / "amazon-cloudwatch-agent-ctl": _DONE,
+        venv / "pip": _PIP,
+        venv / "legibly": _LEGIBLY,
+    }
     files |= {tools / "aws": _AWS, tools / "python3.12": _PYTHON}
     for path, text in files.items():
-        path.write_text(text.replace("{python}", sys.executable).replace("{venv}", str(venv)), encoding="utf-8")
+        path.write_text(
+            text.replace("{python}", sys.executable).replace("{venv}", str(venv)), encoding="utf-8"
+        )
         path.chmod(0o755)
     return tools

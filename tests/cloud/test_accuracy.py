@@ -28,12 +28,17 @@ VALUES = {
 }  # fmt: skip
 PARTS = [
     cases.NASTY,
-    [json.dumps(cases.pair(f"i{n}", str(n % 12), str(n % 7), confidence=n / 300)) for n in range(300)],
+    [
+        json.dumps(cases.pair(f"i{n}", str(n % 12), str(n % 7), confidence=n / 300))
+        for n in range(300)
+    ],
 ]
 
 
 def _template() -> dict[str, Any]:
-    decode = pytest.importorskip("cfnlint.decode", reason="cfn-lint is not installed; `make test-all` brings it")
+    decode = pytest.importorskip(
+        "cfnlint.decode", reason="cfn-lint is not installed; `make test-all` brings it"
+    )
     found, findings = decode.decode(str(TEMPLATE))
     assert not findings
     return dict(found)
@@ -49,7 +54,9 @@ def _filled(value: Any, values: dict[str, str]) -> str:
 
 
 def _outputs(values: dict[str, str]) -> dict[str, str]:
-    return {name: _filled(output["Value"], values) for name, output in _template()["Outputs"].items()}
+    return {
+        name: _filled(output["Value"], values) for name, output in _template()["Outputs"].items()
+    }
 
 
 def test_the_nightly_job_is_the_one_of_the_command() -> None:
@@ -59,12 +66,19 @@ def test_the_nightly_job_is_the_one_of_the_command() -> None:
     assert target["Arn"]["Fn::Sub"].endswith(":scheduler:::aws-sdk:emrserverless:startJobRun")
     nightly = _lowered(json.loads(_filled(target["Input"], values)))
     asked = accuracy._job(_outputs(values), "s3://images/reports/x.json")
-    shape = boto3.client("emr-serverless", "us-east-1").meta.service_model.operation_model("StartJobRun").input_shape
+    shape = (
+        boto3.client("emr-serverless", "us-east-1")
+        .meta.service_model.operation_model("StartJobRun")
+        .input_shape
+    )
     for request in (nightly, {**asked, "clientToken": "x"}):
         assert not ParamValidator().validate(request, shape).has_errors()
     arguments = nightly["jobDriver"]["sparkSubmit"]["entryPointArguments"]
     assert arguments.pop(5) == "s3://images/reports/nightly-<aws.scheduler.execution-id>.json"
-    assert asked["jobDriver"]["sparkSubmit"]["entryPointArguments"].pop(5) == "s3://images/reports/x.json"
+    assert (
+        asked["jobDriver"]["sparkSubmit"]["entryPointArguments"].pop(5)
+        == "s3://images/reports/x.json"
+    )
     assert nightly.pop("clientToken") == "<aws.scheduler.execution-id>"
     assert {**nightly, "name": ""} == {**asked, "name": ""}
 
@@ -86,7 +100,9 @@ def test_roles_may_do_their_one_thing() -> None:
     }
     assert all(statement["Resource"] != "*" for statement in night.values())
     assert job["s3:PutObject"]["Resource"]["Fn::Sub"].endswith("${DataBucket}/reports/*")
-    assert [action for action, statement in job.items() if statement["Resource"] == "*"] == ["logs:DescribeLogGroups"]
+    assert [action for action, statement in job.items() if statement["Resource"] == "*"] == [
+        "logs:DescribeLogGroups"
+    ]
 
 
 def _allowed(role: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -120,14 +136,19 @@ def standin(
 @pytest.mark.service("spark")
 @pytest.mark.service("seaweedfs")
 @pytest.mark.timeout(400)
-def test_the_package_runs_and_its_report_comes_back(standin: emr_serverless.StandIn, tmp_path: Path) -> None:
+def test_the_package_runs_and_its_report_comes_back(
+    standin: emr_serverless.StandIn, tmp_path: Path
+) -> None:
     """The uploaded script and package go through spark-submit over the bucket: the reference's report, and its page.
 
     The job's Python has no site-packages, so everything but Spark itself comes out of the package.
     """
     aws, told = Aws(region="us-east-1"), list[str]()
     script, archive = package.job(tmp_path)
-    values = {**VALUES, "JobScript": deploy.upload(aws, "images", script, "accuracy", ".py", told.append)}
+    values = {
+        **VALUES,
+        "JobScript": deploy.upload(aws, "images", script, "accuracy", ".py", told.append),
+    }
     values["JobPackage"] = deploy.upload(aws, "images", archive, "accuracy", ".zip", told.append)
     outputs = {**_outputs(values), "Store": "s3://images/cloud-accuracy"}
     store = stores.open_store(outputs["Store"], environ=standin.environ)
@@ -137,7 +158,9 @@ def test_the_package_runs_and_its_report_comes_back(standin: emr_serverless.Stan
     expected = report.build(cases.expected(PARTS), whole=[cases.MODELS[0]])
     assert expected != report.build(cases.expected(PARTS))
     assert encoded == store.read(key) == report.encode(expected), standin.log.read_text()[-3000:]
-    assert store.read(key.removesuffix("json") + "html").decode() == html.render(json.loads(encoded))
+    assert store.read(key.removesuffix("json") + "html").decode() == html.render(
+        json.loads(encoded)
+    )
     states = [line.split()[-1] for line in told if re.match(r" +\d+:\d\d  ", line)]
     assert (states[0] in ("submitted", "scheduled", "running"), states[-1]) == (True, "success")
     [asked] = standin.asked
@@ -148,8 +171,14 @@ def test_the_package_runs_and_its_report_comes_back(standin: emr_serverless.Stan
 @pytest.mark.service("seaweedfs")
 def test_a_job_that_fails_says_why_and_where_to_look(standin: emr_serverless.StandIn) -> None:
     """EMR's own words, the job's id and the log group, in one line; an unknown application likewise."""
-    outputs = _outputs({**VALUES, "JobScript": "accuracy/no such.py", "JobPackage": "accuracy/no such.zip"})
-    with pytest.raises(errors.Unavailable, match=r"FAILED: .*entry point.*log group /legibly/x/spark"):
+    outputs = _outputs(
+        {**VALUES, "JobScript": "accuracy/no such.py", "JobPackage": "accuracy/no such.zip"}
+    )
+    with pytest.raises(
+        errors.Unavailable, match=r"FAILED: .*entry point.*log group /legibly/x/spark"
+    ):
         accuracy.run(outputs, aws=Aws(region="us-east-1"), report=lambda _: None, poll_seconds=0.05)
     with pytest.raises(errors.NotFound, match="Application not found"):
-        accuracy.run({**outputs, "ApplicationId": "0"}, aws=Aws(region="us-east-1"), report=lambda _: None)
+        accuracy.run(
+            {**outputs, "ApplicationId": "0"}, aws=Aws(region="us-east-1"), report=lambda _: None
+        )

@@ -37,7 +37,9 @@ def put(deployment: Deployment, data: bytes, key: str | None = None) -> str:
 def records(deployment: Deployment, folder: str) -> list[dict[str, Any]]:
     """Every record in a folder of the bucket."""
     s3, found = deployment.client("s3"), []
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=deployment.bucket, Prefix=folder):
+    for page in s3.get_paginator("list_objects_v2").paginate(
+        Bucket=deployment.bucket, Prefix=folder
+    ):
         for thing in page.get("Contents", []):
             content = s3.get_object(Bucket=deployment.bucket, Key=thing["Key"])["Body"].read()
             found += [json.loads(line) for line in content.splitlines()]
@@ -51,7 +53,9 @@ def of(deployment: Deployment, key: str, folder: str = keys.READINGS) -> list[di
 
 def count(deployment: Deployment, output: str) -> int:
     """Messages in a queue, in flight included."""
-    facts = deployment.client("sqs").get_queue_attributes(QueueUrl=deployment.outputs[output], AttributeNames=["All"])
+    facts = deployment.client("sqs").get_queue_attributes(
+        QueueUrl=deployment.outputs[output], AttributeNames=["All"]
+    )
     names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
     return sum(int(facts["Attributes"][name]) for name in names)
 
@@ -73,7 +77,9 @@ def waiting(deployment: Deployment, queue: str) -> int:
 def web(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A web server with the environment that the template gives its instances, and a database of its own."""
     ec2 = deployment.client("ec2")
-    template = ec2.describe_launch_template_versions(LaunchTemplateName=_web_template(deployment), Versions=["$Latest"])
+    template = ec2.describe_launch_template_versions(
+        LaunchTemplateName=_web_template(deployment), Versions=["$Latest"]
+    )
     data = template["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
     script = base64.b64decode(data).decode()
     environ = dict(re.findall(r"^((?:LEGIBLY|AWS)_\w+)=(.*)$", script, re.MULTILINE))
@@ -101,7 +107,9 @@ def await_image(client: httpx.Client, name: str) -> dict[str, Any]:
 
     def look() -> bool:
         images = client.get("/api/images", params={"limit": 500}).json()["images"]
-        found[:] = [image for image in images if image["name"] == name and image["state"] != "pending"]
+        found[:] = [
+            image for image in images if image["name"] == name and image["state"] != "pending"
+        ]
         return bool(found)
 
     services.wait_for(look, what=name, seconds=90)
@@ -114,7 +122,12 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
     """The command prints an https address; with the same code once more, nothing is uploaded and nothing changes."""
     assert re.fullmatch(r"https://\w+\.cloudfront\.net", deployment.address)
     assert "Sign in as admin with the password" in deployment.told
-    assert "admin\tadmin" in deployment.emulator.legibly("users", "--store", deployment.outputs["Store"], "list").stdout
+    assert (
+        "admin\tadmin"
+        in deployment.emulator.legibly(
+            "users", "--store", deployment.outputs["Store"], "list"
+        ).stdout
+    )
     for name, value in deployment.emulator.environ.items():
         monkeypatch.setenv(name, value)
     told: list[str] = []
@@ -123,7 +136,9 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
     assert told == ["nothing had to change"]
 
 
-def test_a_picture_put_by_anybody_is_read_and_live(deployment: Deployment, client: httpx.Client) -> None:
+def test_a_picture_put_by_anybody_is_read_and_live(
+    deployment: Deployment, client: httpx.Client
+) -> None:
     """PUT by S3 alone → one reading in the bucket → an event on an open page, and the image in the list."""
     with client.stream("GET", "/api/live") as live:
         lines = live.iter_lines()
@@ -152,19 +167,31 @@ def test_an_upload_is_read_by_the_function(deployment: Deployment, client: httpx
     assert answer.status_code == 200
     image = answer.json()
     assert (image["reading"]["text"], image["label"]["text"]) == ("0", "0")
-    [record] = [record for record in records(deployment, keys.READINGS) if record["image"] == image["id"]]
+    [record] = [
+        record for record in records(deployment, keys.READINGS) if record["image"] == image["id"]
+    ]
     assert record["model"] == image["reading"]["model"]
     services.wait_for(
-        lambda: [pair for pair in records(deployment, keys.PAIRS) if pair["image"] == image["id"]], what="the pair"
+        lambda: [pair for pair in records(deployment, keys.PAIRS) if pair["image"] == image["id"]],
+        what="the pair",
     )
 
 
-def test_a_direct_upload_is_read_by_the_function(client: httpx.Client, deployment: Deployment) -> None:
+def test_a_direct_upload_is_read_by_the_function(
+    client: httpx.Client, deployment: Deployment
+) -> None:
     """Announced at the web server, put into the bucket: the reading comes with what was said of it."""
     data = pictures.png(pictures.ONE)
-    upload = client.post("/api/uploads", json={"media_type": "image/png", "bytes": len(data), "name": "direct"}).json()
+    upload = client.post(
+        "/api/uploads", json={"media_type": "image/png", "bytes": len(data), "name": "direct"}
+    ).json()
     trusted = ssl.create_default_context(cafile=deployment.emulator.certificate)
-    assert httpx.put(upload["url"], content=data, headers=upload["headers"], verify=trusted).status_code == 200
+    assert (
+        httpx.put(
+            upload["url"], content=data, headers=upload["headers"], verify=trusted
+        ).status_code
+        == 200
+    )
     image = await_image(client, "direct")
     assert (image["id"], image["reading"]["text"]) == (upload["id"], "1")
 
@@ -190,7 +217,11 @@ def test_a_flood_is_read_once_each(deployment: Deployment) -> None:
         what="flood",
         seconds=120,
     )
-    read = [record["key"] for record in records(deployment, keys.READINGS) if record["key"].startswith("images/flood/")]
+    read = [
+        record["key"]
+        for record in records(deployment, keys.READINGS)
+        if record["key"].startswith("images/flood/")
+    ]
     assert sorted(read) == sorted(flood)
     services.wait_for(lambda: count(deployment, "ImagesQueueUrl") == 0, what="the queue")
     assert count(deployment, "ImagesDeadLettersUrl") == 0
@@ -204,13 +235,19 @@ def test_a_lost_permission_is_noticed_and_mended(deployment: Deployment) -> None
     document = document if isinstance(document, dict) else json.loads(document)
     crippled = {
         **document,
-        "Statement": [statement for statement in document["Statement"] if statement["Action"] != "s3:GetObject"],
+        "Statement": [
+            statement
+            for statement in document["Statement"]
+            if statement["Action"] != "s3:GetObject"
+        ],
     }
     hurried(deployment)
     iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(crippled))
     try:
         key = put(deployment, pictures.png())
-        services.wait_for(lambda: count(deployment, "ImagesDeadLettersUrl"), what="the dead letter", seconds=90)
+        services.wait_for(
+            lambda: count(deployment, "ImagesDeadLettersUrl"), what="the dead letter", seconds=90
+        )
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
     [letter] = status(deployment)["dead_letters"]
@@ -227,14 +264,18 @@ def test_a_lost_permission_is_noticed_and_mended(deployment: Deployment) -> None
     assert status(deployment)["dead_letters"] == []
 
 
-def test_a_message_that_is_none_becomes_a_dead_letter_with_its_reason(deployment: Deployment) -> None:
+def test_a_message_that_is_none_becomes_a_dead_letter_with_its_reason(
+    deployment: Deployment,
+) -> None:
     """Poison harms nobody, and can be found and taken away."""
     hurried(deployment)
     sqs = deployment.client("sqs")
     sqs.send_message(QueueUrl=deployment.outputs["ImagesQueueUrl"], MessageBody="{poison")
     key = put(deployment, pictures.png())
     services.wait_for(lambda: of(deployment, key), what="the other picture", seconds=60)
-    services.wait_for(lambda: count(deployment, "ImagesDeadLettersUrl"), what="the dead letter", seconds=90)
+    services.wait_for(
+        lambda: count(deployment, "ImagesDeadLettersUrl"), what="the dead letter", seconds=90
+    )
     [letter] = status(deployment)["dead_letters"]
     assert "not JSON" in letter["reason"]
     sqs.purge_queue(QueueUrl=deployment.outputs["ImagesDeadLettersUrl"])
@@ -251,7 +292,9 @@ def test_a_web_server_that_was_away_catches_up(deployment: Deployment, web: Serv
         before = await_image(client, key.rpartition("/")[2])
     database = web.environ["LEGIBLY_DATABASE"].replace("index.db", "fresh.db")
     fresh = Server(web.folder, services.free_port(), {**web.environ, "LEGIBLY_DATABASE": database})
-    deployment.emulator.legibly("reindex", "--store", deployment.outputs["Store"], "--database", database)
+    deployment.emulator.legibly(
+        "reindex", "--store", deployment.outputs["Store"], "--database", database
+    )
     fresh.start()
     try:
         with httpx.Client(base_url=fresh.url, timeout=60) as client:
@@ -268,7 +311,9 @@ def hurried(deployment: Deployment) -> None:
 
 
 def _function_role(deployment: Deployment) -> str:
-    function = deployment.client("lambda").get_function_configuration(FunctionName=deployment.outputs["FunctionName"])
+    function = deployment.client("lambda").get_function_configuration(
+        FunctionName=deployment.outputs["FunctionName"]
+    )
     return str(function["Role"]).rpartition("/")[2]
 
 
@@ -284,7 +329,9 @@ def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     assert deployment.emulator.legibly("cloud", "status", check=False).returncode == 1
     for name, value in deployment.emulator.environ.items():
         monkeypatch.setenv(name, value)
-    outputs = deploy.deploy(Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=deployment.code)
+    outputs = deploy.deploy(
+        Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=deployment.code
+    )
     assert outputs["BucketName"] == deployment.bucket
     assert len(records(deployment, keys.READINGS)) == before > 0
     key = put(deployment, pictures.png())

@@ -22,7 +22,12 @@ def blocks(name: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    return [line for name in ("aws.md", "s3-compatible.md") for line in blocks(name) if line.startswith("legibly ")]
+    return [
+        line
+        for name in ("aws.md", "s3-compatible.md")
+        for line in blocks(name)
+        if line.startswith("legibly ")
+    ]
 
 
 def test_the_guides_have_commands() -> None:

@@ -15,7 +15,9 @@ from legibly.cli import cloud
 from legibly.cloud import package, plan, prices
 
 
-@pytest.mark.parametrize("name", ["", "a", "Legibly", "legibly_1", "9lives", "-x-", "x" * 31, "a.b"])
+@pytest.mark.parametrize(
+    "name", ["", "a", "Legibly", "legibly_1", "9lives", "-x-", "x" * 31, "a.b"]
+)
 def test_a_name_that_no_bucket_could_have_is_refused(name: str) -> None:
     """Before anything is built or asked."""
     with pytest.raises(errors.Invalid, match="stack"):
@@ -35,8 +37,13 @@ def test_an_idle_deployment_without_servers_costs_next_to_nothing() -> None:
     small = prices.estimate(size="small", classifier="function", pictures=10_000)
     scale = prices.estimate(size="scale", classifier="servers", pictures=10_000)
     assert prices.total(idle) < prices.total(small) < prices.total(scale)
-    million, half = (prices.estimate(size="none", classifier="function", pictures=n) for n in (1_000_000, 500_000))
-    assert prices.total(million) - prices.total(half) == pytest.approx(prices.total(half) - prices.total(idle))
+    million, half = (
+        prices.estimate(size="none", classifier="function", pictures=n)
+        for n in (1_000_000, 500_000)
+    )
+    assert prices.total(million) - prices.total(half) == pytest.approx(
+        prices.total(half) - prices.total(idle)
+    )
 
 
 def test_synth_tells_what_and_how_much() -> None:
@@ -68,7 +75,11 @@ def test_the_wheel_is_the_package_and_always_the_same(tmp_path: Path) -> None:
     first, second = package.wheel(tmp_path / "a"), package.wheel(tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
     names = set(zipfile.ZipFile(first).namelist())
-    assert {"legibly/aws_lambda.py", "legibly/packs/digits/model.onnx", "legibly/web/app.py"} <= names
+    assert {
+        "legibly/aws_lambda.py",
+        "legibly/packs/digits/model.onnx",
+        "legibly/web/app.py",
+    } <= names
     assert not [name for name in names if "__pycache__" in name]
 
 
@@ -79,6 +90,8 @@ def test_the_servers_archive_pins_everything(tmp_path: Path) -> None:
         [wheel] = [name for name in opened.getnames() if name.startswith("wheels/")]
         pins = opened.extractfile("constraints.txt").read().decode().splitlines()  # type: ignore[union-attr]
     assert wheel.startswith("wheels/legibly-")
-    assert {"fastapi", "onnxruntime", "boto3", "psycopg"} <= {pin.partition("==")[0] for pin in pins}
+    assert {"fastapi", "onnxruntime", "boto3", "psycopg"} <= {
+        pin.partition("==")[0] for pin in pins
+    }
     assert all("==" in pin for pin in pins)
     assert not {"pytest", "torch", "mypy"} & {pin.partition("==")[0] for pin in pins}

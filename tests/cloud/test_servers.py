@@ -68,7 +68,9 @@ def port(large: Deployment) -> int:
     told["LEGIBLY_MODEL"] = f"http://127.0.0.1:{port}/v2/models/digits"
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": told})
     for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
-        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2})
+        functions.update_event_source_mapping(
+            UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2}
+        )
     return port
 
 
@@ -90,14 +92,19 @@ def database(postgres: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def web(large: Deployment, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def web(
+    large: Deployment, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """A web server as its user data starts it, over PostgreSQL; its client has signed in as the stack's `admin`."""
     instance = boot(large, "large-WebTemplate", "large-WebRole", tmp_path_factory.mktemp("web"))
     told = instance.settings["LEGIBLY_DATABASE"]
     assert told.startswith("postgresql://legibly:")
     assert told.endswith("/legibly?sslmode=require")
     here = f"{told.rpartition('@')[0]}@{database}/legibly?sslmode=require"
-    with instance.running(LEGIBLY_DATABASE=here) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        instance.running(LEGIBLY_DATABASE=here) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         assert instance.settings["LEGIBLY_ADMIN_PASSWORD"] == large.outputs["password"]
         done = client.post("/login", data={"name": "admin", "password": large.outputs["password"]})
         assert done.status_code == 303
@@ -119,7 +126,11 @@ def image_of(client: httpx.Client, key: str) -> dict[str, Any]:
 
     def look() -> bool:
         images = client.get("/api/images", params={"limit": 500}).json()["images"]
-        found[:] = [one for one in images if one["name"] == key.rpartition("/")[2] and one["state"] != "pending"]
+        found[:] = [
+            one
+            for one in images
+            if one["name"] == key.rpartition("/")[2] and one["state"] != "pending"
+        ]
         return bool(found)
 
     services.wait_for(look, what=key, seconds=90)
@@ -136,7 +147,9 @@ def test_a_model_server_that_is_away_costs_time_alone(
     with model.running(port=port):
         services.wait_for(lambda: of(large, first), what="the reading", seconds=90)
     second = put(large, pictures.png(pictures.ZERO))
-    services.wait_for(lambda: _told(large, second, "does not answer"), what="the reason", seconds=60)
+    services.wait_for(
+        lambda: _told(large, second, "does not answer"), what="the reason", seconds=60
+    )
     with model.running(port=port):
         services.wait_for(lambda: of(large, second), what="the reading", seconds=90)
         assert [image_of(web, key)["reading"]["text"] for key in (first, second)] == ["7", "0"]
@@ -169,7 +182,11 @@ def test_a_function_that_is_killed_in_the_middle_loses_and_doubles_nothing(
         for _ in range(400):
             if killed < 3:
                 killed += sum(_kill(process) for process in _functions(large))
-            read = [record["key"] for record in records(large, keys.READINGS) if "/killed/" in record["key"]]
+            read = [
+                record["key"]
+                for record in records(large, keys.READINGS)
+                if "/killed/" in record["key"]
+            ]
             if set(read) >= set(many):
                 break
             time.sleep(0.3)
@@ -179,7 +196,9 @@ def test_a_function_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     assert count(large, "ImagesDeadLettersUrl") == 0
 
 
-def test_what_nobody_should_read_is_left_alone(large: Deployment, model: Instance, port: int) -> None:
+def test_what_nobody_should_read_is_left_alone(
+    large: Deployment, model: Instance, port: int
+) -> None:
     """A key outside the prefixes starts nothing; deleted or replaced before its turn: passed over, `status` says so."""
     put(large, pictures.png(), "elsewhere/a.png")
     gone = put(large, pictures.png(), "images/gone.png")  # nobody reads: the model server is away

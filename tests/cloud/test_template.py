@@ -54,14 +54,21 @@ def test_the_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[
     }  # fmt: skip
     writes = [text["Fn::Sub"] for statement in statements(resources, "FunctionRole")
               if statement["Action"] == "s3:PutObject" for text in statement["Resource"]]  # fmt: skip
-    assert [key.rpartition("${AWS::Region}/")[2] for key in writes] == ["records/readings/*", "records/failures/*"]
+    assert [key.rpartition("${AWS::Region}/")[2] for key in writes] == [
+        "records/readings/*",
+        "records/failures/*",
+    ]
 
 
 def test_no_role_may_do_everything_anywhere(resources: dict[str, dict[str, Any]]) -> None:
     """No wildcard action, no wildcard resource in any role."""
     for name in ("FunctionRole", "WebRole", "ModelRole"):
         for statement in statements(resources, name):
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            actions = (
+                statement["Action"]
+                if isinstance(statement["Action"], list)
+                else [statement["Action"]]
+            )
             assert not [action for action in actions if action.endswith("*")]
             assert statement["Resource"] != "*"
 
@@ -69,7 +76,9 @@ def test_no_role_may_do_everything_anywhere(resources: dict[str, dict[str, Any]]
 def test_nothing_is_open_to_the_world(resources: dict[str, dict[str, Any]]) -> None:
     """Every way in is from CloudFront's list or another group; no SSH, no key, no port from anywhere."""
     ways = [
-        way for group in of_type(resources, "AWS::EC2::SecurityGroup") for way in group.get("SecurityGroupIngress", [])
+        way
+        for group in of_type(resources, "AWS::EC2::SecurityGroup")
+        for way in group.get("SecurityGroupIngress", [])
     ]
     assert ways
     for way in ways:
@@ -80,9 +89,14 @@ def test_nothing_is_open_to_the_world(resources: dict[str, dict[str, Any]]) -> N
         assert "KeyName" not in template["LaunchTemplateData"]
 
 
-def test_instances_ask_for_their_metadata_with_a_token(resources: dict[str, dict[str, Any]]) -> None:
+def test_instances_ask_for_their_metadata_with_a_token(
+    resources: dict[str, dict[str, Any]],
+) -> None:
     """IMDSv2 alone, one hop; disks encrypted."""
-    templates = [template["LaunchTemplateData"] for template in of_type(resources, "AWS::EC2::LaunchTemplate")]
+    templates = [
+        template["LaunchTemplateData"]
+        for template in of_type(resources, "AWS::EC2::LaunchTemplate")
+    ]
     assert len(templates) == 2
     for template in templates:
         assert template["MetadataOptions"]["HttpTokens"] == "required"
@@ -90,7 +104,9 @@ def test_instances_ask_for_their_metadata_with_a_token(resources: dict[str, dict
         assert template["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
 
 
-def test_the_bucket_is_private_encrypted_versioned_and_kept(resources: dict[str, dict[str, Any]]) -> None:
+def test_the_bucket_is_private_encrypted_versioned_and_kept(
+    resources: dict[str, dict[str, Any]],
+) -> None:
     """And deleted with nobody's stack."""
     bucket = resources["Bucket"]
     assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -98,13 +114,18 @@ def test_the_bucket_is_private_encrypted_versioned_and_kept(resources: dict[str,
     assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     [statement] = resources["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert (statement["Effect"], statement["Condition"]) == (
+        "Deny",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
 
 
 def test_every_queue_has_dead_letters_and_their_alarm(resources: dict[str, dict[str, Any]]) -> None:
     """What fails for good is kept for two weeks, and somebody is told."""
     queues = {
-        name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::SQS::Queue"
     }
     alarmed = {
         str(alarm["Dimensions"][0]["Value"]) for alarm in of_type(resources, "AWS::CloudWatch::Alarm")
@@ -120,9 +141,13 @@ def test_every_queue_has_dead_letters_and_their_alarm(resources: dict[str, dict[
 
 def test_pictures_alone_start_the_function(resources: dict[str, dict[str, Any]]) -> None:
     """The bucket tells the pictures' queue of `images/` only, so that what is written can never start it."""
-    configurations = resources["Bucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    configurations = resources["Bucket"]["Properties"]["NotificationConfiguration"][
+        "QueueConfigurations"
+    ]
     for configuration in configurations:
         [rule] = configuration["Filter"]["S3Key"]["Rules"]
         assert (rule["Value"] == "images/") == ("ImagesQueue" in str(configuration["Queue"]))
         assert rule["Value"] in ("images/", "records/readings/", "records/failures/")
-    assert resources["Trigger"]["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert resources["Trigger"]["Properties"]["FunctionResponseTypes"] == [
+        "ReportBatchItemFailures"
+    ]

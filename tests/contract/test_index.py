@@ -17,13 +17,29 @@ from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
 from legibly.index.port import Filter
 from legibly.index.sql import SqlIndex, open_index
-from legibly.records import Image, Label, LabelRecord, LabelSource, Model, Pair, Reading, ReadingRecord, now
+from legibly.records import (
+    Image,
+    Label,
+    LabelRecord,
+    LabelSource,
+    Model,
+    Pair,
+    Reading,
+    ReadingRecord,
+    now,
+)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a database is."""
-    return f"sqlite:///{tmp_path}/index.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres"))
+    return (
+        f"sqlite:///{tmp_path}/index.db"
+        if request.param == "sqlite"
+        else str(request.getfixturevalue("postgres"))
+    )
 
 
 @pytest.fixture
@@ -43,7 +59,9 @@ def image(**values: object) -> Image:
     return replace(blank, **values)  # type: ignore[arg-type]
 
 
-def reading(of: Image, text: str = "7", *, version: str = "a" * 12, seconds: float = 0) -> ReadingRecord:
+def reading(
+    of: Image, text: str = "7", *, version: str = "a" * 12, seconds: float = 0
+) -> ReadingRecord:
     """A reading of an image."""
     said = Reading("read", text, 0.9, Model("digits", version), now() + timedelta(seconds=seconds))
     return ReadingRecord(of.id, of.key, of.media_type, of.bytes, 28, 28, said)
@@ -114,14 +132,25 @@ def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
     index.add([one, two])
     begin = now()
     said = [("rita", "7"), ("rob", "1"), ("rob", None), ("rob", "7"), ("rob", None)]
-    given = [Label(text, begin + timedelta(seconds=n), by=f"review:{who}") for n, (who, text) in enumerate(said, 1)]
+    given = [
+        Label(text, begin + timedelta(seconds=n), by=f"review:{who}")
+        for n, (who, text) in enumerate(said, 1)
+    ]
     states = []
     for label in given[:4]:
         index.label(one.id, label)
-        states += [name for name in ("second", "disputed", "agreed") if index.page(Filter(review=name), limit=9)]
+        states += [
+            name
+            for name in ("second", "disputed", "agreed")
+            if index.page(Filter(review=name), limit=9)
+        ]
     assert states == ["second", "disputed", "second", "agreed"]
     index.add_labels(
-        [LabelRecord(image_id, label) for label in reversed(given) for image_id in (one.id, two.id, "gone")]
+        [
+            LabelRecord(image_id, label)
+            for label in reversed(given)
+            for image_id in (one.id, two.id, "gone")
+        ]
     )
     found = index.labels([one.id, two.id, "gone"])
     assert found == {one.id: [one.label, *given], two.id: given}
@@ -197,7 +226,9 @@ def test_of_racing_claimers_one_gets_each_image(index: SqlIndex) -> None:
     index.add([image() for _ in range(20)])
     with ThreadPoolExecutor(4) as pool:
         claims = [
-            claim for part in pool.map(lambda _: index.claim(limit=20, lease_seconds=60), range(4)) for claim in part
+            claim
+            for part in pool.map(lambda _: index.claim(limit=20, lease_seconds=60), range(4))
+            for claim in part
         ]
     assert len({claim.image.id for claim in claims}) == len(claims) == 20
 
@@ -246,7 +277,10 @@ def test_pairs_count_once(index: SqlIndex) -> None:
     """The same pair twice is one; a label that was taken back keeps its pair with no actual text."""
     one = image()
     index.add([one])
-    told, back = pair(one), replace(pair(one, actual=None), labelled_at=now() + timedelta(seconds=1))
+    told, back = (
+        pair(one),
+        replace(pair(one, actual=None), labelled_at=now() + timedelta(seconds=1)),
+    )
     index.add_pairs([told, told, back])
     index.add_pairs([told])
     assert list(index.pairs()) == [told, back]
@@ -262,7 +296,9 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
     for number in range(400):
         at = now() + timedelta(hours=number)
         model, text = Model("digits", draw.choice("ab") * 12), draw.choice(["7", "1", "12/3", ""])
-        said = Reading(draw.choice(["read", "unsure"]), text, draw.choice([0, 1, draw.random()]), model, at)
+        said = Reading(
+            draw.choice(["read", "unsure"]), text, draw.choice([0, 1, draw.random()]), model, at
+        )
         of = replace(image(), id=draw.choice(ids))
         record = replace(reading(of), reading=said)
         index.settle([record]) if number % 2 else index.add_readings([record, record])
@@ -276,7 +312,9 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
     index.settle([replace(reading(image(id=ids[1])), image=ids[1])])
 
     def expected(chosen: set[str]) -> bytes:
-        reads = Counter(reference.read_of(said) for (image_id, _), said in read.items() if image_id in chosen)
+        reads = Counter(
+            reference.read_of(said) for (image_id, _), said in read.items() if image_id in chosen
+        )
         kept = [one for one in pairs if one.image in chosen]
         return encode(reference.report(kept, reads=[one._replace(n=n) for one, n in reads.items()]))
 
@@ -304,7 +342,9 @@ def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
         ("postgresql://user:s3cret@127.0.0.1:1/x", Unavailable, "does not answer"),
     ],
 )
-def test_what_cannot_be_opened_is_told_without_secrets(url: str, error: type[Exception], told: str) -> None:
+def test_what_cannot_be_opened_is_told_without_secrets(
+    url: str, error: type[Exception], told: str
+) -> None:
     """Other URLs and dead servers are named errors, and no password stands in them."""
     with pytest.raises(error, match=told) as raised:
         open_index(url)

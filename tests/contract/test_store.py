@@ -12,17 +12,28 @@ import pytest
 from legibly.errors import Invalid, NotFound
 from legibly.store import Store, open_store
 
-NAMES = ["plain.png", "with space.png", "plus+and%20percent.png", "ünïcödé-数字.png", "dots..in..name.png", "a/b/c.png"]
+NAMES = [
+    "plain.png",
+    "with space.png",
+    "plus+and%20percent.png",
+    "ünïcödé-数字.png",
+    "dots..in..name.png",
+    "a/b/c.png",
+]
 
 
-@pytest.fixture(params=["file", "memory", pytest.param("s3", marks=pytest.mark.service("seaweedfs"))])
+@pytest.fixture(
+    params=["file", "memory", pytest.param("s3", marks=pytest.mark.service("seaweedfs"))]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store."""
     if request.param == "s3":
         server = request.getfixturevalue("seaweedfs")
         yield open_store(f"s3://{server.bucket}/{uuid4()}", environ=server.environ)
     else:
-        yield open_store({"file": f"file://{tmp_path}/objects", "memory": "memory://"}[request.param], environ={})
+        yield open_store(
+            {"file": f"file://{tmp_path}/objects", "memory": "memory://"}[request.param], environ={}
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,8 +73,15 @@ def test_lists_only_below_the_prefix_and_past_the_offset(store: Store) -> None:
     """A prefix is a folder; `after` leaves out what comes up to it."""
     for key in ("images/a", "images/b", "images/c", "imagesx/d", "records/e"):
         store.create(key, b"x")
-    assert sorted(stat.key for stat in store.list("images/")) == ["images/a", "images/b", "images/c"]
-    assert sorted(stat.key for stat in store.list("images/", after="images/a")) == ["images/b", "images/c"]
+    assert sorted(stat.key for stat in store.list("images/")) == [
+        "images/a",
+        "images/b",
+        "images/c",
+    ]
+    assert sorted(stat.key for stat in store.list("images/", after="images/a")) == [
+        "images/b",
+        "images/c",
+    ]
 
 
 def test_fetch_gives_facts_and_bytes_of_one_moment(store: Store) -> None:

@@ -40,14 +40,26 @@ class Server:
 def serving(folder: Path, *, port: int | None = None, **environ: str) -> Iterator[Server]:
     """`legibly serve` over `folder` until the block ends."""
     port = port or services.free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("LEGIBLY_", "AWS_"))}
-    env |= {"LEGIBLY_STORE": f"file://{folder}/objects", "LEGIBLY_DATABASE": f"sqlite:///{folder}/index.db", **environ}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LEGIBLY_", "AWS_"))
+    }
+    env |= {
+        "LEGIBLY_STORE": f"file://{folder}/objects",
+        "LEGIBLY_DATABASE": f"sqlite:///{folder}/index.db",
+        **environ,
+    }
     root = Path(__file__).parents[2]
     env["PYTHONPATH"] = str(root / "src")
     command = [sys.executable, "-m", "legibly", "serve", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     with services.running(command, log=folder / "serve.log", env=env, cwd=folder):
-        services.wait_for(lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5), what="legibly serve", seconds=90)
+        services.wait_for(
+            lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5),
+            what="legibly serve",
+            seconds=90,
+        )
         yield Server(url, folder)
 
 
@@ -76,7 +88,9 @@ def server(lasting_server: Server) -> Server:
 
 def call(server: Server, path: str, *, method: str = "GET") -> Any:
     """What the API says; None where it says nothing."""
-    with urllib.request.urlopen(urllib.request.Request(server.url + path, method=method), timeout=30) as response:
+    with urllib.request.urlopen(
+        urllib.request.Request(server.url + path, method=method), timeout=30
+    ) as response:
         body = response.read()
     return json.loads(body) if body else None
 
@@ -105,7 +119,9 @@ class Faults(list[str]):
         return [text for text in self if "415" not in text]
 
 
-def context_of(browser: Browser, *, size: str = "desktop", scheme: str = "light", **options: object) -> BrowserContext:
+def context_of(
+    browser: Browser, *, size: str = "desktop", scheme: str = "light", **options: object
+) -> BrowserContext:
     """A fresh context: no cookies, no storage."""
     width, height = SIZES[size]
     return browser.new_context(

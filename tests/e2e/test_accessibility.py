@@ -40,12 +40,18 @@ def violations(page: Page, axe: str) -> list[str]:
     found: Any = page.evaluate(
         """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})"""
     )
-    return [f"{rule['id']}: {node['html'][:160]}" for rule in found["violations"] for node in rule["nodes"]]
+    return [
+        f"{rule['id']}: {node['html'][:160]}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["phone", "desktop"])
-def test_no_page_breaks_a_rule(server: Server, browser: Browser, axe: str, size: str, scheme: str) -> None:
+def test_no_page_breaks_a_rule(
+    server: Server, browser: Browser, axe: str, size: str, scheme: str
+) -> None:
     """WCAG 2.2 AA as far as axe-core can tell, on each page with something in it."""
     context = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
     page = context.new_page()

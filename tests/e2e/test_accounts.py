@@ -25,7 +25,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desktop", "light")])
-def test_signing_in_working_and_leaving(guarded: Server, browser: Browser, size: str, scheme: str) -> None:
+def test_signing_in_working_and_leaving(
+    guarded: Server, browser: Browser, size: str, scheme: str
+) -> None:
     """The sign-in page says what was wrong, leads back, and every flow of an account works by its buttons."""
     context = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
     page, faults = context.new_page(), []
@@ -71,18 +73,28 @@ def test_signing_in_working_and_leaving(guarded: Server, browser: Browser, size:
 
 @pytest.mark.service("oidc-provider")
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark")])
-def test_signing_in_at_an_openid_provider(tmp_path: Path, browser: Browser, size: str, scheme: str) -> None:
+def test_signing_in_at_an_openid_provider(
+    tmp_path: Path, browser: Browser, size: str, scheme: str
+) -> None:
     """The button leads to a real provider, back into the app as a writer, out again, and says when nobody answers."""
     port, here = services.free_port(), services.free_port()
     legibly = f"http://127.0.0.1:{here}"
-    settings = {"ISSUER": f"http://127.0.0.1:{port}", "CLIENT_ID": "legibly", "DOMAINS": "school.example"}
+    settings = {
+        "ISSUER": f"http://127.0.0.1:{port}",
+        "CLIENT_ID": "legibly",
+        "DOMAINS": "school.example",
+    }
     settings |= {"CLIENT_SECRET": "a secret of tests & more", "NAME": "School"}
     environ = {f"LEGIBLY_OIDC_{name}": value for name, value in settings.items()}
     context = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
-    context.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())  # the provider's page wants a font
+    context.route(
+        lambda url: "127.0.0.1" not in url, lambda route: route.abort()
+    )  # the provider's page wants a font
     page, faults = context.new_page(), []
     axe = Path(AXE).read_text(encoding="utf-8") if AXE.is_file() else None
-    with serving(tmp_path, port=here, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD, **environ):
+    with serving(
+        tmp_path, port=here, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD, **environ
+    ):
         with services.openid(tmp_path, port=port, legibly=legibly):
             page.goto(f"{legibly}/handwriting")
             faults += violations(page, axe) if axe else []

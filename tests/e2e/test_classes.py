@@ -39,7 +39,9 @@ def writes(page: Page, count: int) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["phone", "desktop"])
-def test_a_class_from_its_opening_to_its_end(school: Server, browser: Browser, size: str, scheme: str) -> None:
+def test_a_class_from_its_opening_to_its_end(
+    school: Server, browser: Browser, size: str, scheme: str
+) -> None:
     """Every step by its buttons; no page breaks a rule; a nickname with markup is text; deleting ends it for all."""
     teachers = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
     pupils = context_of(browser, size=size, scheme=scheme, bypass_csp=True)

@@ -22,14 +22,18 @@ def png(shade: int, *, side: int = 60) -> bytes:
     raw = blank * 8 + inked * (side - 16) + blank * 8
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(server: Server, page: Page) -> None:
+def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(
+    server: Server, page: Page
+) -> None:
     """Draw a 7, see 7 without a reload, confirm it with Enter, and the accuracy appears; a label can be taken back."""
     page.goto(server.url)
     expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
@@ -37,7 +41,10 @@ def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(server: Serve
     answers(page, "7")
     expect(page.locator("#card .verdict")).to_have_text("sure")
     expect(page.locator(".bars li")).to_have_count(3)
-    assert page.locator(".saw img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 28
+    assert (
+        page.locator(".saw img").evaluate("image => image.decode().then(() => image.naturalWidth)")
+        == 28
+    )
     page.keyboard.press("Enter")
     expect(page.locator("#accuracy-words")).to_contain_text("Of 1,000 pictures like these")
     expect(page.locator("#accuracy .right3")).to_have_text("1")
@@ -56,7 +63,9 @@ def test_a_newcomer_can_try_a_sample(server: Server, page: Page) -> None:
     expect(page.locator("#sample")).to_have_count(0)
 
 
-def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(server: Server, page: Page) -> None:
+def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(
+    server: Server, page: Page
+) -> None:
     """A 0 is an answer like any other: shown, confirmed, corrected."""
     page.goto(server.url)
     page.locator("#automatic").uncheck()
@@ -66,7 +75,9 @@ def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(server: Server
     expect(page.locator("#recent .line").first).to_contain_text("0")
     page.get_by_role("button", name="It was a 6").click()
     expect(page.locator(".truth .done")).to_contain_text("it was 6")
-    expect(page.locator("#accuracy .wrong3")).to_have_attribute("href", "/history?actual=6&predicted=0")
+    expect(page.locator("#accuracy .wrong3")).to_have_attribute(
+        "href", "/history?actual=6&predicted=0"
+    )
 
 
 def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> None:

@@ -55,7 +55,9 @@ def bucket(seaweedfs: services.S3Server) -> Bucket:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server, bucket: Bucket) -> Iterator[Server]:
+def served(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server, bucket: Bucket
+) -> Iterator[Server]:
     """`legibly serve` over the bucket, whose rules let its pages put."""
     folder = tmp_path_factory.mktemp("direct")
     environ: dict[str, Any] = {
@@ -79,14 +81,19 @@ def empty(served: Server, bucket: Bucket) -> Server:
 
 def chosen(page: Page, *files: tuple[str, str, bytes]) -> None:
     """Choose files as a person does."""
-    given: list[Any] = [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
+    given: list[Any] = [
+        {"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files
+    ]
     page.locator("#files").set_input_files(given)
 
 
 def sent(page: Page) -> list[tuple[str, str]]:
     """Method and address of every request that brings something, as they are made."""
     found: list[tuple[str, str]] = []
-    page.on("request", lambda asked: found.append((asked.method, asked.url)) if asked.method != "GET" else None)
+    page.on(
+        "request",
+        lambda asked: found.append((asked.method, asked.url)) if asked.method != "GET" else None,
+    )
     return found
 
 
@@ -101,15 +108,21 @@ def photo() -> bytes:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a camera of mine"
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 0.0)})
-    return pictures.encoded(pictures.drawing().rotate(90), "JPEG", exif=exif, comment=b"my comment", quality=95)
+    return pictures.encoded(
+        pictures.drawing().rotate(90), "JPEG", exif=exif, comment=b"my comment", quality=95
+    )
 
 
-def test_files_go_straight_into_the_store_and_are_read(empty: Server, bucket: Bucket, desktop: Page) -> None:
+def test_files_go_straight_into_the_store_and_are_read(
+    empty: Server, bucket: Bucket, desktop: Page
+) -> None:
     """Each file is put by the browser, none through the server; all are read, with their names, without a complaint."""
     asked = sent(desktop)
     desktop.goto(empty.url)
     chosen(desktop, *((f"ä {n}.png", "image/png", pictures.png()) for n in range(6)))
-    expect(desktop.locator("#queue p")).to_have_text("All done: 6 of 6 sent, 6 read", timeout=30_000)
+    expect(desktop.locator("#queue p")).to_have_text(
+        "All done: 6 of 6 sent, 6 read", timeout=30_000
+    )
     assert sum(method == "PUT" and "/direct/here/images/" in url for method, url in asked) == 6
     assert not [url for method, url in asked if url == f"{empty.url}/api/images"]
     images = call(empty, "/api/images")["images"]
@@ -118,12 +131,16 @@ def test_files_go_straight_into_the_store_and_are_read(empty: Server, bucket: Bu
     assert len(bucket.pictures()) == 6
 
 
-def test_what_is_put_tells_nothing_of_its_maker(empty: Server, bucket: Bucket, desktop: Page) -> None:
+def test_what_is_put_tells_nothing_of_its_maker(
+    empty: Server, bucket: Bucket, desktop: Page
+) -> None:
     """Place, camera and comments are gone before a file leaves the browser; the pixels and their orientation stay."""
     desktop.goto(empty.url)
     asked = sent(desktop)
     chosen(desktop, ("photo.jpg", "image/jpeg", photo()), ("scan.png", "image/png", _noted()))
-    expect(desktop.locator("#queue p")).to_have_text("All done: 2 of 2 sent, 2 read", timeout=30_000)
+    expect(desktop.locator("#queue p")).to_have_text(
+        "All done: 2 of 2 sent, 2 read", timeout=30_000
+    )
     assert sum(method == "PUT" for method, _ in asked) == 2
     assert {image["reading"]["text"] for image in call(empty, "/api/images")["images"]} == {"7"}
     for key in bucket.pictures():
@@ -142,7 +159,9 @@ def _noted() -> bytes:
     return pictures.encoded(pictures.drawing(), pnginfo=notes)
 
 
-def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(empty: Server, desktop: Page) -> None:
+def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(
+    empty: Server, desktop: Page
+) -> None:
     """A WebP, a turned PNG, and what is no picture: none is put; the server takes, or refuses, each as ever."""
     turned = Image.Exif()
     turned[0x0112] = 3
@@ -154,18 +173,27 @@ def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(empty:
         ("b.png", "image/png", pictures.encoded(pictures.drawing().rotate(180), exif=turned)),
         ("c.png", "image/png", b"hello, no picture"),
     )
-    expect(desktop.locator("#queue p")).to_have_text("All done: 2 of 3 sent, 2 read", timeout=30_000)
+    expect(desktop.locator("#queue p")).to_have_text(
+        "All done: 2 of 3 sent, 2 read", timeout=30_000
+    )
     assert not [url for method, url in asked if method == "PUT"]
     assert {image["reading"]["text"] for image in call(empty, "/api/images")["images"]} == {"7"}
 
 
-def test_progress_shows_and_a_reload_sends_nothing_twice(empty: Server, bucket: Bucket, browser: Browser) -> None:
+def test_progress_shows_and_a_reload_sends_nothing_twice(
+    empty: Server, bucket: Bucket, browser: Browser
+) -> None:
     """On a slow line the bar moves within a file; reloaded in the middle, every file is there once."""
     context = context_of(browser)
     page = context.new_page()
     page.goto(empty.url)
     line = context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 1_500_000}
+    slow = {
+        "offline": False,
+        "latency": 20,
+        "downloadThroughput": -1,
+        "uploadThroughput": 1_500_000,
+    }
     line.send("Network.emulateNetworkConditions", slow)
     chosen(page, *((f"{n}.png", "image/png", noise()) for n in range(5)))
     page.wait_for_function("() => document.querySelector('#queue progress').value % 1 > 0")
@@ -179,7 +207,9 @@ def test_progress_shows_and_a_reload_sends_nothing_twice(empty: Server, bucket: 
     context.close()
 
 
-def test_a_store_that_lets_no_page_in_is_gone_round(empty: Server, bucket: Bucket, browser: Browser) -> None:
+def test_a_store_that_lets_no_page_in_is_gone_round(
+    empty: Server, bucket: Bucket, browser: Browser
+) -> None:
     """Without a rule for its origin the page says so, once, and sends by the server; nothing is lost or doubled."""
     context = context_of(browser)
     page = context.new_page()
@@ -190,7 +220,9 @@ def test_a_store_that_lets_no_page_in_is_gone_round(empty: Server, bucket: Bucke
         expect(page.locator(".toast")).to_have_text(
             "The store cannot be reached from this browser. Your pictures go through the server instead."
         )
-        expect(page.locator("#queue p")).to_have_text("All done: 6 of 6 sent, 6 read", timeout=60_000)
+        expect(page.locator("#queue p")).to_have_text(
+            "All done: 6 of 6 sent, 6 read", timeout=60_000
+        )
         assert page.locator(".toast").count() <= 1
         assert len(call(empty, "/api/images")["images"]) == len(bucket.pictures()) == 6
     finally:

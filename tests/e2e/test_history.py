@@ -19,7 +19,9 @@ from e2e.test_classify import png
 pytestmark = pytest.mark.service("chromium")
 
 
-def upload(server: Server, count: int, *, label: str | None = None, name: str = "bar") -> list[dict[str, Any]]:
+def upload(
+    server: Server, count: int, *, label: str | None = None, name: str = "bar"
+) -> list[dict[str, Any]]:
     """Pictures of a 1, read."""
     images = []
     for n in range(count):
@@ -37,7 +39,9 @@ def upload(server: Server, count: int, *, label: str | None = None, name: str = 
             + png(n)
             + f"\r\n--{boundary}--\r\n".encode()
         )
-        request = urllib.request.Request(f"{server.url}/api/images?wait=20", data=body, method="POST")
+        request = urllib.request.Request(
+            f"{server.url}/api/images?wait=20", data=body, method="POST"
+        )
         request.add_header("Content-Type", f"multipart/form-data; boundary={boundary}")
         with urllib.request.urlopen(request, timeout=30) as response:
             images.append(json.load(response))
@@ -96,13 +100,18 @@ def test_deleting_waits_so_that_it_can_be_undone(server: Server, desktop: Page) 
     desktop.locator("#gallery input").first.check()
     desktop.keyboard.press("Delete")
     desktop.goto(f"{server.url}/models")
-    services.wait_for(lambda: len(call(server, "/api/images")["images"]) == 2, what="the deletion's way to the server")
+    services.wait_for(
+        lambda: len(call(server, "/api/images")["images"]) == 2,
+        what="the deletion's way to the server",
+    )
     desktop.goto(f"{server.url}/history")
     expect(desktop.locator("#gallery li")).to_have_count(2)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "zip"])
-def test_what_is_selected_can_be_downloaded(server: Server, desktop: Page, tmp_path: Path, kind: str) -> None:
+def test_what_is_selected_can_be_downloaded(
+    server: Server, desktop: Page, tmp_path: Path, kind: str
+) -> None:
     """CSV, JSON and ZIP hold exactly the selected pictures; no cell is a formula."""
     images = upload(server, 3, name="=1+1")
     desktop.goto(f"{server.url}/history")

@@ -23,7 +23,8 @@ PASSWORD = "four unrelated words"
 def files(count: int) -> list[Any]:
     """Pictures of a 1, each of another shade or size."""
     return [
-        {"name": f"{n}.png", "mimeType": "image/png", "buffer": png(n % 100, side=60 + n % 50)} for n in range(count)
+        {"name": f"{n}.png", "mimeType": "image/png", "buffer": png(n % 100, side=60 + n % 50)}
+        for n in range(count)
     ]
 
 
@@ -41,14 +42,18 @@ def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> N
     desktop.goto(server.url)
     bad = {"name": "<b>not a picture</b>.png", "mimeType": "image/png", "buffer": b"hello"}
     desktop.locator("#files").set_input_files([*files(199), bad])
-    expect(desktop.locator("#queue p")).to_have_text("All done: 199 of 200 sent, 199 read", timeout=60_000)
+    expect(desktop.locator("#queue p")).to_have_text(
+        "All done: 199 of 200 sent, 199 read", timeout=60_000
+    )
     expect(desktop.locator("#queue li")).to_contain_text("<b>not a picture</b>.png")
     desktop.reload()
     expect(desktop.locator("#recent li")).to_have_count(24)
     assert len(call(server, "/api/images?limit=500")["images"]) == 199
 
 
-def test_a_queue_survives_a_reload_and_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
+def test_a_queue_survives_a_reload_and_a_restart_of_the_server(
+    browser: Browser, tmp_path: Path
+) -> None:
     """Files chosen while the server is away are sent after a reload, once it is back; none is lost."""
     context = context_of(browser)
     page = context.new_page()
@@ -60,13 +65,17 @@ def test_a_queue_survives_a_reload_and_a_restart_of_the_server(browser: Browser,
     expect(page.locator("#queue p")).to_have_text("0 of 12 sent, 0 read")
     with serving(tmp_path, port=port) as second:
         page.reload()
-        expect(page.locator("#queue p")).to_contain_text("All done", timeout=30_000)  # of those that were left
+        expect(page.locator("#queue p")).to_contain_text(
+            "All done", timeout=30_000
+        )  # of those that were left
         names = {image["name"] for image in call(second, "/api/images")["images"]}
         assert names == {f"{n}.png" for n in range(12)}
         context.close()
 
 
-def test_a_crash_while_two_hundred_files_upload_loses_and_doubles_none(browser: Browser, tmp_path: Path) -> None:
+def test_a_crash_while_two_hundred_files_upload_loses_and_doubles_none(
+    browser: Browser, tmp_path: Path
+) -> None:
     """The server is killed in the midst of it: the page says so, and with the next one each is there once."""
     context = context_of(browser)
     page = context.new_page()
@@ -74,11 +83,15 @@ def test_a_crash_while_two_hundred_files_upload_loses_and_doubles_none(browser: 
         server = Server(crashing.url, tmp_path)
         page.goto(server.url)
         page.locator("#files").set_input_files(files(200))
-        expect(page.locator("#queue p")).to_have_text(re.compile(r"^([4-9]\d|1\d\d) of 200 sent"), timeout=30_000)
+        expect(page.locator("#queue p")).to_have_text(
+            re.compile(r"^([4-9]\d|1\d\d) of 200 sent"), timeout=30_000
+        )
         crashing.stop(signal.SIGKILL)
         expect(page.locator("#queue .away")).to_contain_text("Nothing is lost")
         crashing.start()
-        expect(page.locator("#queue p")).to_have_text("All done: 200 of 200 sent, 200 read", timeout=90_000)
+        expect(page.locator("#queue p")).to_have_text(
+            "All done: 200 of 200 sent, 200 read", timeout=90_000
+        )
         expect(page.locator("#queue .away")).to_be_hidden()
         names = [image["name"] for image in call(server, "/api/images?limit=500")["images"]]
         assert sorted(names) == sorted(f"{n}.png" for n in range(200))
@@ -109,7 +122,10 @@ def test_a_lost_acknowledgement_doubles_nothing(server: Server, browser: Browser
     answers(page, "7")
     images = call(server, "/api/images")["images"]
     assert len(torn) >= 6
-    assert sorted(image["name"] for image in images) == [*(f"{n}.png" for n in range(8)), "drawing.png"]
+    assert sorted(image["name"] for image in images) == [
+        *(f"{n}.png" for n in range(8)),
+        "drawing.png",
+    ]
     assert {image["id"] for image in images} >= set(torn)
     context.close()
 
@@ -121,7 +137,9 @@ def test_a_session_that_ended_keeps_the_pictures(browser: Browser, tmp_path: Pat
         subprocess.run(command, cwd=tmp_path, input=f"{PASSWORD}\n", text=True, check=True)
     context = context_of(browser)
     page = context.new_page()
-    with Process.started(tmp_path, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD) as server:
+    with Process.started(
+        tmp_path, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD
+    ) as server:
         sign_in(page, server.url, "ada")
         context.clear_cookies()
         page.locator("#files").set_input_files(files(5))
@@ -131,7 +149,9 @@ def test_a_session_that_ended_keeps_the_pictures(browser: Browser, tmp_path: Pat
         expect(page.locator("#queue")).to_be_hidden()
         context.clear_cookies()
         sign_in(page, server.url, "ada")
-        expect(page.locator("#queue p")).to_have_text("All done: 5 of 5 sent, 5 read", timeout=30_000)
+        expect(page.locator("#queue p")).to_have_text(
+            "All done: 5 of 5 sent, 5 read", timeout=30_000
+        )
     context.close()
 
 
@@ -139,7 +159,10 @@ def test_of_two_tabs_one_sends(server: Server, browser: Browser) -> None:
     """What a living tab queued, no other sends; when it is closed in the midst of it, the next page goes on."""
     context = context_of(browser)
     one, other = context.new_page(), context.new_page()
-    one.route("**/api/images", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    one.route(
+        "**/api/images",
+        lambda route: route.abort() if route.request.method == "POST" else route.continue_(),
+    )
     one.goto(server.url)
     one.locator("#files").set_input_files(files(6))
     expect(one.locator("#queue p")).to_have_text("0 of 6 sent, 0 read")
@@ -163,7 +186,9 @@ def test_the_pictures_of_a_folder_are_sent(server: Server, desktop: Page, tmp_pa
     (inner / "notes.txt").write_text("not meant", encoding="utf-8")
     desktop.goto(server.url)
     desktop.locator("#folder").set_input_files(inner.parent)
-    expect(desktop.locator("#queue p")).to_have_text("All done: 4 of 4 sent, 4 read", timeout=30_000)
+    expect(desktop.locator("#queue p")).to_have_text(
+        "All done: 4 of 4 sent, 4 read", timeout=30_000
+    )
     names = {image["name"] for image in call(server, "/api/images")["images"]}
     assert names == {"0.png", "1.png", "2.png", "deep ü.png"}
 
@@ -173,11 +198,18 @@ def test_a_slow_line_carries_all(server: Server, desktop: Page) -> None:
     noise = random.Random(3).randbytes(40_000)
     big: list[Any] = [{**file, "buffer": file["buffer"] + noise} for file in files(5)]
     desktop.goto(server.url)
-    line = {"offline": False, "latency": 50, "downloadThroughput": 200_000, "uploadThroughput": 30_000}
+    line = {
+        "offline": False,
+        "latency": 50,
+        "downloadThroughput": 200_000,
+        "uploadThroughput": 30_000,
+    }
     session = desktop.context.new_cdp_session(desktop)
     session.send("Network.emulateNetworkConditions", line)
     desktop.locator("#files").set_input_files(big)
     expect(desktop.locator("#queue p")).to_contain_text("of 5 sent")
     write(desktop, "7")
     answers(desktop, "7")
-    expect(desktop.locator("#queue p")).to_have_text("All done: 5 of 5 sent, 5 read", timeout=60_000)
+    expect(desktop.locator("#queue p")).to_have_text(
+        "All done: 5 of 5 sent, 5 read", timeout=60_000
+    )

@@ -18,7 +18,9 @@ from legibly.store import open_store
 pytestmark = pytest.mark.service("chromium")
 
 
-def test_what_is_contradicted_comes_first_and_leaves_after_a_key(server: Server, page: Page) -> None:
+def test_what_is_contradicted_comes_first_and_leaves_after_a_key(
+    server: Server, page: Page
+) -> None:
     """Labels that sure answers contradict are shown with the reason; Enter and L settle them, U brings one back."""
     upload(server, 2)
     upload(server, 2, label="7")
@@ -31,7 +33,9 @@ def test_what_is_contradicted_comes_first_and_leaves_after_a_key(server: Server,
     expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
     page.keyboard.press("l")
     expect(page.locator("#reason")).not_to_have_text("The answer is sure, but the label says 7.")
-    services.wait_for(lambda: "disagreement" not in reasons(server), what="the last judgement's way to the server")
+    services.wait_for(
+        lambda: "disagreement" not in reasons(server), what="the last judgement's way to the server"
+    )
     assert labels(server) == ["1", "7"]
     page.reload()
     expect(page.locator("#empty, #reason").locator("visible=true").first).to_be_visible()
@@ -48,7 +52,9 @@ def test_whoever_leaves_in_haste_loses_no_judgement(server: Server, desktop: Pag
     for _ in range(3):
         desktop.keyboard.press("Enter")
     desktop.goto("about:blank")
-    services.wait_for(lambda: labels(server) == ["1", "1", "1"], what="the judgements' way to the server")
+    services.wait_for(
+        lambda: labels(server) == ["1", "1", "1"], what="the judgements' way to the server"
+    )
 
 
 def reasons(server: Server) -> list[str]:
@@ -58,10 +64,14 @@ def reasons(server: Server) -> list[str]:
 
 def labels(server: Server) -> list[str]:
     """The labels that the server has, in order."""
-    return sorted(image["label"]["text"] for image in call(server, "/api/images?labelled=true")["images"])
+    return sorted(
+        image["label"]["text"] for image in call(server, "/api/images?labelled=true")["images"]
+    )
 
 
-def test_label_studio_tasks_come_back_as_labels(server: Server, desktop: Page, tmp_path: Path) -> None:
+def test_label_studio_tasks_come_back_as_labels(
+    server: Server, desktop: Page, tmp_path: Path
+) -> None:
     """Exported tasks carry boxes and predictions; annotated and imported, they label our pictures."""
     first, second = upload(server, 2)
     desktop.goto(f"{server.url}/review")
@@ -78,17 +88,23 @@ def test_label_studio_tasks_come_back_as_labels(server: Server, desktop: Page, t
         {"result": [{"type": "textarea", "value": {"text": ["7"]}}], "updated_at": "2026-01-02"},
         {"result": [{"type": "textarea", "value": {"text": ["4"]}}], "updated_at": "2026-01-01"},
     ]
-    tasks[1]["annotations"] = [{"result": [{"type": "textarea", "value": {"text": ["9"]}}], "was_cancelled": True}]
+    tasks[1]["annotations"] = [
+        {"result": [{"type": "textarea", "value": {"text": ["9"]}}], "was_cancelled": True}
+    ]
     tasks.append({"data": {"image": "http://elsewhere/picture.png"}, "annotations": []})
     (tmp_path / "back.json").write_text(json.dumps(tasks), encoding="utf-8")
     desktop.locator("#import").set_input_files(tmp_path / "back.json")
-    expect(desktop.locator("#imported")).to_have_text("1 labelled, 0 the same as before, 0 unknown, 0 refused")
+    expect(desktop.locator("#imported")).to_have_text(
+        "1 labelled, 0 the same as before, 0 unknown, 0 refused"
+    )
     assert call(server, f"/api/images/{second['id']}")["label"]["text"] == "7"
     assert call(server, f"/api/images/{first['id']}")["label"] is None
 
 
 @pytest.mark.service("postgres")
-def test_two_people_agree_by_keyboard_on_postgresql(tmp_path: Path, browser: Browser, postgres: str) -> None:
+def test_two_people_agree_by_keyboard_on_postgresql(
+    tmp_path: Path, browser: Browser, postgres: str
+) -> None:
     """The second is asked without being told, the third is told who said what, then nothing is left."""
     book = accounts.Accounts(open_store(f"file://{tmp_path}/objects", environ={}))
     for name in ("rita", "rob", "tom"):
@@ -96,9 +112,17 @@ def test_two_people_agree_by_keyboard_on_postgresql(tmp_path: Path, browser: Bro
     people = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_REVIEW_PEOPLE": "2", "LEGIBLY_ASK_RATE": "1"}
     people["LEGIBLY_ADMIN_PASSWORD"] = PASSWORD
     faults, pages = [], {}
-    with serving(tmp_path, port=None, LEGIBLY_DATABASE=services.new_database(postgres), **people) as server:
-        for name, size, scheme in (("rita", "desktop", "light"), ("rob", "phone", "dark"), ("tom", "desktop", "dark")):
-            page = pages[name] = context_of(browser, size=size, scheme=scheme, bypass_csp=True).new_page()
+    with serving(
+        tmp_path, port=None, LEGIBLY_DATABASE=services.new_database(postgres), **people
+    ) as server:
+        for name, size, scheme in (
+            ("rita", "desktop", "light"),
+            ("rob", "phone", "dark"),
+            ("tom", "desktop", "dark"),
+        ):
+            page = pages[name] = context_of(
+                browser, size=size, scheme=scheme, bypass_csp=True
+            ).new_page()
             page.goto(f"{server.url}/login")
             page.get_by_label("Name").fill(name)
             page.get_by_label("Password").fill(PASSWORD)
@@ -113,7 +137,9 @@ def test_two_people_agree_by_keyboard_on_postgresql(tmp_path: Path, browser: Bro
         ):
             pages[name].goto(f"{server.url}/review")
             expect(reason[name]).to_contain_text(told)
-            faults += violations(pages[name], AXE.read_text(encoding="utf-8")) if AXE.is_file() else []
+            faults += (
+                violations(pages[name], AXE.read_text(encoding="utf-8")) if AXE.is_file() else []
+            )
             with pages[name].expect_response(lambda response: "/api/review/" in response.url):
                 pages[name].keyboard.press(key)
             expect(pages[name].locator("#empty")).to_be_visible()

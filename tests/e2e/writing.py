@@ -7,7 +7,12 @@ from playwright.sync_api import Page, expect
 Stroke = list[tuple[float, float]]
 
 DIGITS: dict[str, list[Stroke]] = {
-    "0": [[(0.5 + 0.17 * math.sin(t * math.pi / 12), 0.5 - 0.28 * math.cos(t * math.pi / 12)) for t in range(25)]],
+    "0": [
+        [
+            (0.5 + 0.17 * math.sin(t * math.pi / 12), 0.5 - 0.28 * math.cos(t * math.pi / 12))
+            for t in range(25)
+        ]
+    ],
     "1": [[(0.5, 0.22), (0.5, 0.8)]],
     "4": [[(0.42, 0.22), (0.3, 0.55), (0.7, 0.55)], [(0.6, 0.3), (0.58, 0.82)]],
     "7": [[(0.3, 0.28), (0.5, 0.27), (0.68, 0.27), (0.6, 0.45), (0.5, 0.62), (0.42, 0.8)]],

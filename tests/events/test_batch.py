@@ -44,7 +44,9 @@ def put(store: Store, key: str, data: bytes | None = None) -> Event:
 
 def message(number: int, *events: Event, receives: int = 1, redriven: bool = False) -> Message:
     since = datetime.now(UTC) - timedelta(seconds=60)
-    return Message(id=f"m{number}", events=events, receives=receives, since=since, redriven=redriven)
+    return Message(
+        id=f"m{number}", events=events, receives=receives, since=since, redriven=redriven
+    )
 
 
 def readings(store: Store) -> list[records.ReadingRecord]:
@@ -60,26 +62,37 @@ def lines(store: Store, folder: str) -> Iterator[records.Json]:
         yield from (json.loads(line) for line in store.read(stat.key).splitlines())
 
 
-def test_a_batch_becomes_one_file_and_a_single_picture_its_own(store: Store, reader: Reader) -> None:
+def test_a_batch_becomes_one_file_and_a_single_picture_its_own(
+    store: Store, reader: Reader
+) -> None:
     """Ten messages write one record file with ten lines; one message the file named after image and model."""
     batch = [message(number, put(store, f"images/{number}.png")) for number in range(10)]
     assert door(store, reader).read(batch) == []
     [file] = list(store.list(keys.READINGS))
-    assert sorted(record.key for record in readings(store)) == [f"images/{number}.png" for number in range(10)]
-    assert all(keys.holds(file.key, record.image, reader.model.version) for record in readings(store))
+    assert sorted(record.key for record in readings(store)) == [
+        f"images/{number}.png" for number in range(10)
+    ]
+    assert all(
+        keys.holds(file.key, record.image, reader.model.version) for record in readings(store)
+    )
     assert door(store, reader).read([message(10, put(store, "images/one.png"))]) == []
     [alone] = [record for record in readings(store) if record.key == "images/one.png"]
     assert store.head(keys.reading(alone.image, reader.model.version)).size
 
 
-def test_a_delivery_that_comes_again_after_it_was_written_writes_nothing(store: Store, reader: Reader) -> None:
+def test_a_delivery_that_comes_again_after_it_was_written_writes_nothing(
+    store: Store, reader: Reader
+) -> None:
     """The function is killed after writing: the same messages, in other company, double nothing and lose nothing."""
     events = [put(store, f"images/{number}.png") for number in range(4)]
     door(store, reader).read([message(number, event) for number, event in enumerate(events[:3])])
     late = put(store, "images/late.png")
     again = [message(0, events[0], receives=2), message(3, events[3]), message(9, late)]
     assert door(store, reader).read(again) == []
-    assert door(store, reader).read([message(number, events[number], receives=2) for number in (1, 2)]) == []
+    assert (
+        door(store, reader).read([message(number, events[number], receives=2) for number in (1, 2)])
+        == []
+    )
     assert sorted(record.key for record in readings(store)) == [
         *(f"images/{n}.png" for n in range(4)),
         "images/late.png",
@@ -89,7 +102,9 @@ def test_a_delivery_that_comes_again_after_it_was_written_writes_nothing(store: 
 def test_a_dead_letter_put_back_is_read_once(store: Store, reader: Reader) -> None:
     """A message put back counts as delivered before, though its queue says that it is new."""
     event = put(store, "images/a.png")
-    assert door(store, reader).read([message(1, event), message(2, put(store, "images/b.png"))]) == []
+    assert (
+        door(store, reader).read([message(1, event), message(2, put(store, "images/b.png"))]) == []
+    )
     assert door(store, reader).read([message(3, event, redriven=True)]) == []
     assert len(readings(store)) == 2
 
@@ -101,7 +116,9 @@ def test_one_picture_told_of_twice_in_a_batch_is_read_once(store: Store, reader:
     assert len(readings(store)) == 1
 
 
-def test_an_event_of_a_picture_that_was_replaced_is_passed_over(store: Store, reader: Reader) -> None:
+def test_an_event_of_a_picture_that_was_replaced_is_passed_over(
+    store: Store, reader: Reader
+) -> None:
     """Old and new event in either order: the present picture is read, once."""
     old = put(store, "images/a.png", pictures.png(pictures.ONE))
     new = put(store, "images/a.png", pictures.png(pictures.ZERO))
@@ -116,24 +133,37 @@ def test_what_is_gone_or_none_of_ours_is_done_with(store: Store, reader: Reader)
     gone = put(store, "images/a.png")
     store.remove([gone.key])
     others = [
-        Event("bucket", key, "created", size=0) for key in ("images/folder/", "records/readings/x.jsonl", "else/b.png")
+        Event("bucket", key, "created", size=0)
+        for key in ("images/folder/", "records/readings/x.jsonl", "else/b.png")
     ]
     removed = Event("bucket", "images/c.png", "removed")
-    assert door(store, reader).read([message(1, gone), message(2, *others), message(3, removed)]) == []
+    assert (
+        door(store, reader).read([message(1, gone), message(2, *others), message(3, removed)]) == []
+    )
     assert readings(store) == []
     assert failures(store) == []
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", ""), (b"hello, no picture", ""), (pictures.png()[:300], ""), (b"\x89PNG" * 300_000, "bytes")],
+    [
+        (b"", ""),
+        (b"hello, no picture", ""),
+        (pictures.png()[:300], ""),
+        (b"\x89PNG" * 300_000, "bytes"),
+    ],
 )
-def test_what_can_never_be_read_is_written_down_at_once(store: Store, reader: Reader, data: bytes, reason: str) -> None:
+def test_what_can_never_be_read_is_written_down_at_once(
+    store: Store, reader: Reader, data: bytes, reason: str
+) -> None:
     """Empty, no image, cut off, too large: one failure record with the reason, no retry, and the others are read."""
     bad, good = put(store, "images/bad.png", data), put(store, "images/good.png")
     assert door(store, reader).read([message(1, bad), message(2, good)]) == []
     [failure] = failures(store)
-    assert (failure.key, failure.image) == ("images/bad.png", keys.image_id(bad.key, store.head(bad.key).modified_at))
+    assert (failure.key, failure.image) == (
+        "images/bad.png",
+        keys.image_id(bad.key, store.head(bad.key).modified_at),
+    )
     assert reason in failure.error
     assert [record.key for record in readings(store)] == ["images/good.png"]
 
@@ -150,7 +180,9 @@ class Broken:
         return self._reader.read(data)
 
 
-@pytest.mark.parametrize("error", [lambda: errors.Unavailable("the model server is away."), lambda: MemoryError()])
+@pytest.mark.parametrize(
+    "error", [lambda: errors.Unavailable("the model server is away."), lambda: MemoryError()]
+)
 def test_what_may_pass_is_left_to_the_queue_and_written_down_last(
     store: Store, reader: Reader, error: Callable[[], Exception]
 ) -> None:
@@ -168,7 +200,9 @@ def test_what_may_pass_is_left_to_the_queue_and_written_down_last(
     assert len(readings(store)) == 1
 
 
-def test_a_message_that_cannot_be_understood_comes_again_alone(store: Store, reader: Reader) -> None:
+def test_a_message_that_cannot_be_understood_comes_again_alone(
+    store: Store, reader: Reader
+) -> None:
     """It is named for the queue's retries, and harms no other."""
     good = message(2, put(store, "images/a.png"))
     assert door(store, reader).read([Message(id="m1", error="is not JSON"), good]) == ["m1"]

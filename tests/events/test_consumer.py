@@ -32,7 +32,9 @@ def reader() -> Reader:
 def service(tmp_path: Path, reader: Reader) -> Iterator[Service]:
     index = open_index(f"sqlite:///{tmp_path}/index.db")
     store = open_store("memory://", environ={})
-    yield Service(store=store, index=index, reader=reader, max_bytes=1_000_000, max_pixels=1_000_000)
+    yield Service(
+        store=store, index=index, reader=reader, max_bytes=1_000_000, max_pixels=1_000_000
+    )
     index.close()
 
 
@@ -91,7 +93,14 @@ def test_failures_are_shown_and_a_later_reading_wins(service: Service) -> None:
 def test_a_picture_event_makes_a_pending_image(service: Service) -> None:
     """With the pictures' own queue, images become pending for whoever classifies; folder markers do not."""
     consumer = Consumer(service, MemoryQueue())
-    consumer.take([Message(id="1", events=(put(service, "images/a.png"), Event("bucket", "images/x/", "created")))])
+    consumer.take(
+        [
+            Message(
+                id="1",
+                events=(put(service, "images/a.png"), Event("bucket", "images/x/", "created")),
+            )
+        ]
+    )
     assert [image.state for image in images(service)] == ["pending"]
 
 
@@ -113,14 +122,19 @@ def test_a_broken_record_holds_up_nobody(service: Service, content: bytes) -> No
     [good] = function(service, put(service, "images/a.png"))
     bad = f"{keys.READINGS}date=2026-11-22/x.jsonl"
     service.store.create(bad, content)
-    messages = [Message(id="bad", events=(Event("bucket", bad, "created"),)), Message(id="good", events=(good,))]
+    messages = [
+        Message(id="bad", events=(Event("bucket", bad, "created"),)),
+        Message(id="good", events=(good,)),
+    ]
     assert Consumer(service, MemoryQueue()).take(messages) == messages[1:]
     assert [image.state for image in images(service)] == ["read"]
 
 
 def test_an_announced_upload_comes_with_what_was_said_of_it(service: Service) -> None:
     """Writer, name and label that were given before the picture was put are there when it is, and make its pair."""
-    record = service.announce(Said(name="seven.png", writer="Ada", label=" 7 "), media_type="image/png", size=10)
+    record = service.announce(
+        Said(name="seven.png", writer="Ada", label=" 7 "), media_type="image/png", size=10
+    )
     assert images(service) == []
     written = function(service, put(service, record.key))
     Consumer(service, MemoryQueue()).take([Message(id="1", events=tuple(written))])
@@ -159,7 +173,11 @@ def test_what_nobody_read_in_time_is_read_here(service: Service) -> None:
     patient = Elsewhere(service, consumer=None, sweeper=sweeper, on_change=lambda _images: None)
     assert patient.read_late() == 0
     hasty = Elsewhere(
-        service, consumer=None, sweeper=sweeper, on_change=lambda _images: None, late=timedelta(seconds=-5)
+        service,
+        consumer=None,
+        sweeper=sweeper,
+        on_change=lambda _images: None,
+        late=timedelta(seconds=-5),
     )
     assert hasty.read_late() == 2
     assert sorted(image.state for image in images(service)) == ["failed", "read"]

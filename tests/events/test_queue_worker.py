@@ -21,8 +21,12 @@ def test_what_is_read_is_done(tmp_path: Path) -> None:
     stat = store.head("images/a b.png")
     queue = MemoryQueue()
     reader = Reader(open_pack(registry.find("digits")))
-    worker = QueueWorker(queue, BatchReader(store=store, reader=reader, max_bytes=10**6, attempts=3))
-    queue.send(Event("bucket", "images/a b.png", "created", size=stat.size, etag=None, at=stat.modified_at))
+    worker = QueueWorker(
+        queue, BatchReader(store=store, reader=reader, max_bytes=10**6, attempts=3)
+    )
+    queue.send(
+        Event("bucket", "images/a b.png", "created", size=stat.size, etag=None, at=stat.modified_at)
+    )
     assert worker.work_once(wait_seconds=1) == 1
     assert len(list(store.list(keys.READINGS))) == 1
     assert worker.work_once(wait_seconds=0) == 0

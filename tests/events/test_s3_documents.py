@@ -33,9 +33,15 @@ def events(name: str) -> list[Event]:
     ("name", "expected"),
     [
         ("s3_put", [("created", "images/2026-11-22/019aab00-1111-7abc-8def-0123456789ab.png")]),
-        ("s3_several", [("created", "images/a.png"), ("created", "images/b.png"), ("created", "images/c.png")]),
+        (
+            "s3_several",
+            [("created", "images/a.png"), ("created", "images/b.png"), ("created", "images/c.png")],
+        ),
         ("s3_encoded_key", [("created", "images/Unterlagen 2026/schön + gut%2F(手書き).jpg")]),
-        ("s3_delete_marker", [("removed", "images/2026-11-22/019aab00-1111-7abc-8def-0123456789ab.png")]),
+        (
+            "s3_delete_marker",
+            [("removed", "images/2026-11-22/019aab00-1111-7abc-8def-0123456789ab.png")],
+        ),
         ("s3_delete", [("removed", "images/a.png")]),
         ("s3_lifecycle", [("removed", "images/old.png")]),
         ("s3_tagging", []),
@@ -56,7 +62,9 @@ def events(name: str) -> list[Event]:
         ("seaweedfs_folder", []),
     ],
 )
-def test_every_senders_document_gives_its_events(name: str, expected: list[tuple[str, str]]) -> None:
+def test_every_senders_document_gives_its_events(
+    name: str, expected: list[tuple[str, str]]
+) -> None:
     """Whoever sent it and whatever wrapped it, kind and decoded key come out, and nothing for the rest."""
     assert [(event.kind, event.key) for event in events(name)] == expected
 
@@ -103,7 +111,16 @@ def test_a_message_tells_how_often_it_was_delivered() -> None:
 
 @pytest.mark.parametrize(
     "rubbish",
-    ["", "{", "[]", "7", "null", '{"a": 1}', '{"Records": [7]}', '{"Records": [{"eventName": "ObjectCreated:Put"}]}'],
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "null",
+        '{"a": 1}',
+        '{"Records": [7]}',
+        '{"Records": [{"eventName": "ObjectCreated:Put"}]}',
+    ],
 )
 def test_a_document_that_is_none_is_refused_with_a_reason(rubbish: str) -> None:
     """A malformed document is Invalid, in one line."""
@@ -144,12 +161,26 @@ def test_no_document_breaks_the_parser(document: object) -> None:
     assert all(event.key and event.bucket for message in messages for event in message.events)
 
 
-moments = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants them naive
+moments = st.datetimes(
+    min_value=datetime(2000, 1, 1),
+    max_value=datetime(2200, 1, 1),
+    timezones=st.just(UTC),
+)
 versions = st.text("0123456789abcdef", min_size=12, max_size=12)
 
 
 PREFIXES = st.sampled_from(["", "team/legibly", "images", "images/", "/images/records/"])
-NO_KEYS = {"new_id", "is_id", "received_at", "date", "image_id", "is_own", "media_type", "holds", "last"}
+NO_KEYS = {
+    "new_id",
+    "is_id",
+    "received_at",
+    "date",
+    "image_id",
+    "is_own",
+    "media_type",
+    "holds",
+    "last",
+}
 """Functions of `keys` that do not say where something lies."""
 
 
@@ -158,13 +189,26 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
     """Of all the keys that `keys` makes, only a picture's counts as one, wherever in a bucket the store lies."""
     image = keys.new_id(at)
     root = f"{prefix.strip('/')}/" if prefix else ""
-    known = {"image": image, "images": [image, image], "version": version, "at": at, "name": "images/a", "owner": None}
+    known = {
+        "image": image,
+        "images": [image, image],
+        "version": version,
+        "at": at,
+        "name": "images/a",
+        "owner": None,
+    }
     known |= {"folder": keys.UPLOADS, "media_type": "image/png"}
-    makers = inspect.getmembers(keys, lambda thing: inspect.isfunction(thing) and thing.__module__ == keys.__name__)
-    makers = [(name, make) for name, make in makers if not name.startswith("_") and name not in NO_KEYS]
+    makers = inspect.getmembers(
+        keys, lambda thing: inspect.isfunction(thing) and thing.__module__ == keys.__name__
+    )
+    makers = [
+        (name, make) for name, make in makers if not name.startswith("_") and name not in NO_KEYS
+    ]
     assert len(makers) >= 10
     for name, make in makers:
-        made = make(**{parameter: known[parameter] for parameter in inspect.signature(make).parameters})
+        made = make(
+            **{parameter: known[parameter] for parameter in inspect.signature(make).parameters}
+        )
         told = s3_documents.picture(root + made, prefix=prefix)
         assert told == (made if name == "image" else None)
 
@@ -174,7 +218,9 @@ def folders() -> set[str]:
     found = set()
     for path in Path(legibly.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            text = (
+                node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            )
             if named := re.match(r"(?:records/[a-z]+|reports|images)/", text):
                 found.add(named[0])
     return found
@@ -189,7 +235,15 @@ def test_nothing_in_any_folder_of_ours_can_set_us_off(folder: str, name: str, pr
 
 def test_the_folders_of_the_property_above_are_found() -> None:
     """Those of the accounts, of classes and of what compaction settled among them."""
-    known = {accounts.FOLDER, accounts.AUDIT, classes.FOLDER, plan.SETTLED, keys.REQUESTS, keys.REPORTS, keys.IMAGES}
+    known = {
+        accounts.FOLDER,
+        accounts.AUDIT,
+        classes.FOLDER,
+        plan.SETTLED,
+        keys.REQUESTS,
+        keys.REPORTS,
+        keys.IMAGES,
+    }
     assert folders() >= known
 
 
@@ -207,7 +261,15 @@ def test_a_record_file_tells_whose_readings_it_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["images/", "images/new folder/", "image/a.png", "Images/a.png", "other/images/a.png", "records/x"]
+    "key",
+    [
+        "images/",
+        "images/new folder/",
+        "image/a.png",
+        "Images/a.png",
+        "other/images/a.png",
+        "records/x",
+    ],
 )
 def test_folder_markers_and_strangers_are_no_pictures(key: str) -> None:
     """Only objects below `images/` count; a console's folder marker does not."""

@@ -48,10 +48,14 @@ class Bench:
     def __init__(self, folder: Path, reader: Any, *, attempts: int = 5) -> None:
         self.index: SqlIndex = open_index(f"sqlite:///{folder}/index.db")
         store = open_store("memory://", environ={})
-        self.service = Service(store=store, index=self.index, reader=reader, max_bytes=10**6, max_pixels=10**7)
+        self.service = Service(
+            store=store, index=self.index, reader=reader, max_bytes=10**6, max_pixels=10**7
+        )
         self.changed: list[Image] = []
         sweeper = Sweeper(self.service, seconds=0.2)
-        self.worker = Worker(self.service, threads=2, attempts=attempts, sweeper=sweeper, on_change=self._on_change)
+        self.worker = Worker(
+            self.service, threads=2, attempts=attempts, sweeper=sweeper, on_change=self._on_change
+        )
 
     def _on_change(self, images: Sequence[Image]) -> None:
         self.changed += images

@@ -22,7 +22,13 @@ CARD = cards.Card(
 )
 
 
-@given(arrays.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(4)), elements=st.floats(-200, 200, width=32)))
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 5), st.just(4)),
+        elements=st.floats(-200, 200, width=32),
+    )
+)
 def test_probabilities_are_probabilities(logits: calibration.Floats) -> None:
     """Whatever the logits, rows sum to one and digitness lies in 0 … 1, without a warning."""
     probabilities, digitness = calibration.judge(CARD, logits)
@@ -64,6 +70,8 @@ def test_no_items_give_no_verdicts() -> None:
 
 def test_a_high_reject_logit_lowers_digitness() -> None:
     """The more the network votes for "none of them", the less digitness."""
-    _, digitness = calibration.judge(CARD, np.array([[5, 0, 0, -5], [5, 0, 0, 5], [5, 0, 0, 15]], np.float32))
+    _, digitness = calibration.judge(
+        CARD, np.array([[5, 0, 0, -5], [5, 0, 0, 5], [5, 0, 0, 15]], np.float32)
+    )
     assert digitness[0] > digitness[1] > digitness[2]
     assert digitness[1] == pytest.approx(0.5, abs=0.01)

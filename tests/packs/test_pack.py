@@ -78,7 +78,9 @@ def test_it_reads_digits(data: Path) -> None:
     """On the first thousand held-out training digits of MNIST at least 98.5 % are right."""
 
     def idx(name: str, offset: int) -> npt.NDArray[np.uint8]:
-        return np.frombuffer(gzip.decompress((data / "mnist" / name).read_bytes()), np.uint8, offset=offset)
+        return np.frombuffer(
+            gzip.decompress((data / "mnist" / name).read_bytes()), np.uint8, offset=offset
+        )
 
     images = idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28)[-5000:-4000]
     labels = idx("train-labels-idx1-ubyte.gz", 8)[-5000:-4000]
@@ -114,7 +116,9 @@ def test_the_version_follows_content_not_metrics(copied: Path) -> None:
         ({"thresholds": []}, "no card of a model pack"),
     ],
 )
-def test_a_broken_card_is_named_with_a_remedy(copied: Path, facts: dict[str, Any], told: str) -> None:
+def test_a_broken_card_is_named_with_a_remedy(
+    copied: Path, facts: dict[str, Any], told: str
+) -> None:
     """Each mistake in a card says the file, the mistake and what to do."""
     change(copied, **facts)
     with pytest.raises(errors.Invalid, match=re.escape(told)) as caught:

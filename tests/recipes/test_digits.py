@@ -23,27 +23,48 @@ def test_the_readme_claims_what_the_card_says() -> None:
     readme = (RECIPE / "README.md").read_text(encoding="utf-8")
     assert f"{100 * figure['accuracy']:.2f} %" in readme
     assert f"{card.metrics['parameters']:,} parameters" in readme
-    cards_logged = [json.loads(line) for line in (RECIPE / "train.log").read_text().splitlines() if line[:2] == '{"']
+    cards_logged = [
+        json.loads(line)
+        for line in (RECIPE / "train.log").read_text().splitlines()
+        if line[:2] == '{"'
+    ]
     assert card.sha256 in [one.get("sha256") for one in cards_logged]
 
 
 def test_the_claim_holds_for_the_mean_of_three_seeds() -> None:
     """The log holds three seeds of the full recipe; their mean on MNIST's test set is the README's."""
-    lines = [line for line in (RECIPE / "train.log").read_text().splitlines() if line.startswith('{"format"')]
+    lines = [
+        line
+        for line in (RECIPE / "train.log").read_text().splitlines()
+        if line.startswith('{"format"')
+    ]
     found = {
-        card["metrics"]["seed"]: card["metrics"] for card in map(json.loads, lines) if not card["metrics"]["without"]
+        card["metrics"]["seed"]: card["metrics"]
+        for card in map(json.loads, lines)
+        if not card["metrics"]["without"]
     }
     assert len(found) == 3
     mean = sum(metrics["mnist_test_crops"]["accuracy"] for metrics in found.values()) / 3
-    claimed = re.search(r"mean of 3 seeds[^|]*\| *([0-9.]+) %", (RECIPE / "README.md").read_text(encoding="utf-8"))
+    claimed = re.search(
+        r"mean of 3 seeds[^|]*\| *([0-9.]+) %", (RECIPE / "README.md").read_text(encoding="utf-8")
+    )
     assert claimed
     assert float(claimed[1]) == pytest.approx(100 * mean, abs=0.0051)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch: pip install 'legibly[train]'")
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs PyTorch: pip install 'legibly[train]'"
+)
 def test_a_short_run_writes_a_sound_pack(data: Path, tmp_path: Path) -> None:
     """A few steps of the recipe end in a pack that opens."""
-    line = [sys.executable, str(RECIPE / "train.py"), "--data", str(data), "--out", str(tmp_path / "pack")]
+    line = [
+        sys.executable,
+        str(RECIPE / "train.py"),
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "pack"),
+    ]
     subprocess.run([*line, "--images", "2560", "--pages", "40"], check=True)
     assert packs.open_pack(tmp_path / "pack").card.name == "digits"
 

@@ -55,7 +55,9 @@ def test_every_format_shows_the_same_picture(data: bytes, media_type: str) -> No
 
 def test_heic_is_read_and_stripped() -> None:
     """An HEIC file, as phones make them, is decoded; camera and place can be taken out, and no pixel changes."""
-    data = Path(__file__).with_name("seven.heic").read_bytes()  # a drawn 7 with EXIF, written by libheif
+    data = (
+        Path(__file__).with_name("seven.heic").read_bytes()
+    )  # a drawn 7 with EXIF, written by libheif
     picture = decode.decode(data, max_pixels=LIMIT)
     assert picture.facts == decode.Facts("image/heic", 280, 280)
     assert picture.pixels.shape == (280, 280)  # an RGB picture in which nothing has colour

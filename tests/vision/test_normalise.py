@@ -15,7 +15,9 @@ Floats = normalise.Floats
 def centre(crop: Floats) -> tuple[float, float]:
     """The centre of mass, row and column."""
     mass = crop.sum()
-    return float(crop.sum(axis=1) @ np.arange(28) / mass), float(crop.sum(axis=0) @ np.arange(28) / mass)
+    return float(crop.sum(axis=1) @ np.arange(28) / mass), float(
+        crop.sum(axis=0) @ np.arange(28) / mass
+    )
 
 
 @pytest.mark.parametrize("size", [40, 100, 280, 900])
@@ -29,7 +31,10 @@ def test_the_contract_of_mnist_is_kept(size: int, pen: float) -> None:
     assert crop.dtype == np.float32
     assert crop.min() >= 0
     assert crop.max() <= 1
-    rows, columns = np.flatnonzero((crop > 0.02).any(axis=1)), np.flatnonzero((crop > 0.02).any(axis=0))
+    rows, columns = (
+        np.flatnonzero((crop > 0.02).any(axis=1)),
+        np.flatnonzero((crop > 0.02).any(axis=0)),
+    )
     assert 19 <= max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 <= 20
     assert centre(crop) == pytest.approx((14, 14), abs=0.75)
     assert 1.4 <= normalise.stroke_width(crop) <= 4.3

@@ -67,7 +67,10 @@ def test_a_drawing_on_even_paper_is_seen_whole(width: int, light: bool) -> None:
 
 def test_light_ink_on_dark_paper_is_seen() -> None:
     """Chalk on a blackboard, and a canvas drawn white on black: the polarity is told and the strokes are the same."""
-    for pixels in (255 - np.asarray(pictures.drawing()), 255 - photo(np.full((280, 280), 0.8, np.float32))):
+    for pixels in (
+        255 - np.asarray(pictures.drawing()),
+        255 - photo(np.full((280, 280), 0.8, np.float32)),
+    ):
         found = paper.find_ink(pixels)
         assert found.light
         assert overlap(found.mask) > 0.8
@@ -89,7 +92,9 @@ def test_polarity_of_real_handwriting(data: Path) -> None:
 def test_blank_paper_has_no_ink(value: int) -> None:
     """Nothing is found on an even sheet, nor in its noise."""
     assert not ink_of(np.full((120, 160), value, np.uint8)).any()
-    noisy = (value + np.random.default_rng(0).normal(0, 4, (120, 160))).clip(0, 255).astype(np.uint8)
+    noisy = (
+        (value + np.random.default_rng(0).normal(0, 4, (120, 160))).clip(0, 255).astype(np.uint8)
+    )
     assert ink_of(noisy).mean() < 0.002
 
 

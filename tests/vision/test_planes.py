@@ -81,9 +81,16 @@ def test_components_are_those_of_flooding() -> None:
             assert set(zip(*(axis.tolist() for axis in np.nonzero(painted)), strict=True)) == part
             rows, columns = [row for row, _ in part], [column for _, column in part]
             box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
-            assert (found.left[number], found.top[number], found.right[number], found.bottom[number]) == box
+            assert (
+                found.left[number],
+                found.top[number],
+                found.right[number],
+                found.bottom[number],
+            ) == box
             assert found.area[number] == len(part)
-            assert (found.cut(np.array([number]), box) == painted[box[1] : box[3], box[0] : box[2]]).all()
+            assert (
+                found.cut(np.array([number]), box) == painted[box[1] : box[3], box[0] : box[2]]
+            ).all()
 
 
 def test_totals_and_peaks_go_by_component() -> None:
@@ -92,5 +99,7 @@ def test_totals_and_peaks_go_by_component() -> None:
     values = RNG.random((30, 40)).astype(np.float32)
     found = components.components(mask)
     masks = [found.paint(np.arange(len(found)) == number) for number in range(len(found))]
-    assert found.total(values) == pytest.approx([float(values[one].sum()) for one in masks], rel=1e-4)
+    assert found.total(values) == pytest.approx(
+        [float(values[one].sum()) for one in masks], rel=1e-4
+    )
     assert found.peak(values) == pytest.approx([float(values[one].max()) for one in masks])

@@ -29,11 +29,19 @@ def _png() -> bytes:
 
 
 FILES = {
-    "image/jpeg": pictures.encoded(pictures.drawing(), "JPEG", exif=_exif(), comment=b"a private comment"),
+    "image/jpeg": pictures.encoded(
+        pictures.drawing(), "JPEG", exif=_exif(), comment=b"a private comment"
+    ),
     "image/png": _png(),
-    "image/webp": pictures.encoded(pictures.drawing().convert("RGB"), "WEBP", exif=_exif(), lossless=True),
-    "image/tiff": pictures.encoded(pictures.drawing(), "TIFF", exif=_exif(), description="a private comment"),
-    "image/avif": pictures.encoded(pictures.drawing().convert("RGB"), "AVIF", exif=_exif(orientation=1)),
+    "image/webp": pictures.encoded(
+        pictures.drawing().convert("RGB"), "WEBP", exif=_exif(), lossless=True
+    ),
+    "image/tiff": pictures.encoded(
+        pictures.drawing(), "TIFF", exif=_exif(), description="a private comment"
+    ),
+    "image/avif": pictures.encoded(
+        pictures.drawing().convert("RGB"), "AVIF", exif=_exif(orientation=1)
+    ),
 }
 
 
@@ -46,7 +54,9 @@ def test_nothing_private_stays_and_every_pixel_does(media_type: str) -> None:
     assert not any(secret in clean for secret in SECRETS)
     with Image.open(io.BytesIO(clean)) as opened:
         place = opened.getexif().get_ifd(0x8825)
-    assert not any(np.nan_to_num(np.asarray(value, dtype=float)).any() for value in place.values())  # blanked: 0/0
+    assert not any(
+        np.nan_to_num(np.asarray(value, dtype=float)).any() for value in place.values()
+    )  # blanked: 0/0
     before, after = (decode.decode(d, max_pixels=10**6) for d in (data, clean))
     assert before.facts == after.facts
     assert np.array_equal(before.pixels, after.pixels)

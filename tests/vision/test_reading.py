@@ -21,7 +21,9 @@ SEVEN, ZERO, ONE = pictures.SEVEN, pictures.ZERO, pictures.ONE
 
 def sheet(strokes: list[list[list[tuple[int, int]]]], *, step: int = 150) -> Image.Image:
     """Digits in rows on one white sheet, 90 pixels high."""
-    image = Image.new("L", (step * max(len(row) for row in strokes) + 40, 170 * len(strokes) + 40), 255)
+    image = Image.new(
+        "L", (step * max(len(row) for row in strokes) + 40, 170 * len(strokes) + 40), 255
+    )
     for y, row in enumerate(strokes):
         for x, stroke in enumerate(row):
             digit = pictures.drawing(stroke, width=16).resize((140, 140))
@@ -110,7 +112,9 @@ def test_a_large_picture_is_read_whatever_its_digits_size(reader: Reader, height
     sheet = Image.new("L", (1500, 600), 235)
     seven = pictures.drawing().crop((40, 40, 220, 250)).resize((round(height * 0.85), height))
     for place in range(3):
-        sheet.paste(seven.point(lambda level: level * 235 // 255), (100 + round(1.1 * height) * place, 90))
+        sheet.paste(
+            seven.point(lambda level: level * 235 // 255), (100 + round(1.1 * height) * place, 90)
+        )
     found = text(reader, sheet)
     assert found == "777"
 
@@ -119,12 +123,19 @@ def test_a_page_on_its_side_is_turned_by_its_digits(reader: Reader, data: Path) 
     """A page of real digits photographed sideways or upside down reads as it does upright."""
     images = gzip.decompress((data / "mnist" / "train-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((data / "mnist" / "train-labels-idx1-ubyte.gz").read_bytes())
-    glyphs, names = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)[-400:], labels[-400:]
+    glyphs, names = (
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)[-400:],
+        labels[-400:],
+    )
     wanted = "2347/7254"
     rows = []
     for row in wanted.split("/"):
         chosen = [glyphs[names.index(int(name))] for name in row]
-        rows.append(np.concatenate([np.pad(255 - glyph, 8, constant_values=255) for glyph in chosen], axis=1))
+        rows.append(
+            np.concatenate(
+                [np.pad(255 - glyph, 8, constant_values=255) for glyph in chosen], axis=1
+            )
+        )
     page = Image.fromarray(np.concatenate(rows)).resize((528, 264))
     for quarters in range(4):
         turned = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(page), quarters)))
@@ -162,7 +173,10 @@ def test_speckles_cost_little_and_are_no_digits(reader: Reader, share: float, gr
 
     page.see(pixels, judge)
     assert asked < 2_500
-    assert reader.read(pictures.encoded(Image.fromarray(pixels))).reading.verdict in ("unsure", "not_a_digit")
+    assert reader.read(pictures.encoded(Image.fromarray(pixels))).reading.verdict in (
+        "unsure",
+        "not_a_digit",
+    )
 
 
 def test_inputs_are_what_the_network_saw(reader: Reader) -> None:
@@ -215,7 +229,9 @@ def test_every_digit_read_tells_its_legibility(reader: Reader) -> None:
     (item,) = reader.read(pictures.png(SEVEN)).reading.items
     assert item.legibility == pytest.approx(reader.legibility(pictures.png(SEVEN), 0), abs=0.03)
     sign = Image.new("L", (280, 280), 255)
-    ImageDraw.Draw(sign).text((140, 140), "@", fill=0, font=ImageFont.load_default(size=200), anchor="mm")
+    ImageDraw.Draw(sign).text(
+        (140, 140), "@", fill=0, font=ImageFont.load_default(size=200), anchor="mm"
+    )
     reading = reader.read(pictures.encoded(sign)).reading
     assert reading.verdict == "not_a_digit"
     assert [one.legibility for one in reading.items] == [None] * len(reading.items)
@@ -235,7 +251,8 @@ def test_photos_of_a_test_set_stay_read(reader: Reader, data: Path) -> None:
     """A guard, not a measure: nine in ten of some real photos are read right."""
     table = (data / "photos" / "labels.csv").read_text(encoding="utf-8").splitlines()[1::4]
     right = sum(
-        reader.read((data / "photos" / line.split(",")[0]).read_bytes()).reading.text == line.split(",")[1]
+        reader.read((data / "photos" / line.split(",")[0]).read_bytes()).reading.text
+        == line.split(",")[1]
         for line in table
     )
     assert right >= 0.9 * len(table)

@@ -53,13 +53,22 @@ def test_a_row_that_starts_where_another_ends_is_another() -> None:
 
 def test_a_five_and_its_bar_are_in_one_row() -> None:
     """A small piece belongs to the nearest row."""
-    pieces = [piece(0, 0), piece(40, 8, height=32), piece(45, 0, 20, 4), piece(0, 80), piece(40, 80)]
+    pieces = [
+        piece(0, 0),
+        piece(40, 8, height=32),
+        piece(45, 0, 20, 4),
+        piece(0, 80),
+        piece(40, 80),
+    ]
     assert [len(group) for group in rows.rows(pieces, 40)] == [3, 2]
 
 
 def test_text_marks_rows_and_wide_gaps() -> None:
     """Rows are joined by a slash, wide gaps are a space, usual ones are not."""
-    boxes = [[(0, 0, 20, 40), (30, 0, 50, 40), (150, 0, 170, 40), (180, 0, 200, 40)], [(0, 80, 20, 120)]]
+    boxes = [
+        [(0, 0, 20, 40), (30, 0, 50, 40), (150, 0, 170, 40), (180, 0, 200, 40)],
+        [(0, 80, 20, 120)],
+    ]
     assert rows.text([["1", "2", "3", "4"], ["5"]], boxes, 40) == "12 34/5"
     assert rows.text([["7"]], [[(0, 0, 20, 40)]], 40) == "7"
     even = [[(60 * x, 0, 60 * x + 20, 40) for x in range(4)]]
@@ -92,7 +101,9 @@ def test_a_piece_that_the_network_calls_no_digit_is_doubtful_in_slices() -> None
     found = {}
     for score in (-0.05, -9.0):
         whole = lattice.Hypothesis(0, 2, glyphs.merge([one, other]), 0.0, score=-9.0, uncut=True)
-        row = lattice.Row([one, other], 40, [whole, lattice.Hypothesis(0, 1, one, 0.0, score=-0.05)])
+        row = lattice.Row(
+            [one, other], 40, [whole, lattice.Hypothesis(0, 1, one, 0.0, score=-0.05)]
+        )
         row.hypotheses.append(lattice.Hypothesis(1, 2, other, 0.0, score=score))
         found[score] = lattice.best(row, 800).probability
     assert found[-0.05] > 0.95

@@ -13,7 +13,9 @@ def found(label: int, left: int, *, digitness: float = 0.999, height: int = 40) 
     """A digit of the page, at so many pixels from the left."""
     probabilities = np.full(10, 0.0001, np.float32)
     probabilities[label] = 0.9991
-    return page.Found((left, 0, left + 20, height), np.zeros((28, 28), np.float32), probabilities, digitness)
+    return page.Found(
+        (left, 0, left + 20, height), np.zeros((28, 28), np.float32), probabilities, digitness
+    )
 
 
 def told(*items: page.Found, certainty: float = 1.0) -> records.Reading:

@@ -9,10 +9,17 @@ import services
 from server import Server
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))],
+)
 def database(request: pytest.FixtureRequest) -> str:
     """Either database, and an empty one: the URL of PostgreSQL's, nothing for SQLite's, which lies in the folder."""
-    return "" if request.param == "sqlite" else services.new_database(request.getfixturevalue("postgres"))
+    return (
+        ""
+        if request.param == "sqlite"
+        else services.new_database(request.getfixturevalue("postgres"))
+    )
 
 
 @pytest.fixture(scope="module")

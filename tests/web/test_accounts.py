@@ -28,17 +28,28 @@ PASSWORD = "four unrelated words"
 def legibly(folder: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run the program."""
     command = [sys.executable, "-m", "legibly", *words]
-    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with accounts: ada looks after it, ben and cleo write, rita reviews."""
     folder = tmp_path_factory.mktemp("guarded")
-    for name, role in (("ada", "admin"), ("ben", "writer"), ("cleo", "writer"), ("rita", "reviewer")):
-        done = legibly(folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n")
+    for name, role in (
+        ("ada", "admin"),
+        ("ben", "writer"),
+        ("cleo", "writer"),
+        ("rita", "reviewer"),
+    ):
+        done = legibly(
+            folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n"
+        )
         assert done.returncode == 0, done.stderr
-    server = Server(folder, services.free_port(), environ={"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_RATE": "2000"})
+    server = Server(
+        folder, services.free_port(), environ={"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_RATE": "2000"}
+    )
     server.start()
     yield server
     server.stop()
@@ -50,16 +61,22 @@ def signed_in(server: Server, name: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=30) as client:
         form = {"name": name, "password": PASSWORD, "next": "/history"}
         response = client.post("/login", data=form)
-        while response.status_code == 429:  # the tests before used up this address's tries: wait, as one is told to
+        while (
+            response.status_code == 429
+        ):  # the tests before used up this address's tries: wait, as one is told to
             time.sleep(int(response.headers["Retry-After"]))
             response = client.post("/login", data=form)
-        assert (response.status_code, response.headers.get("location")) == (303, "/history"), response.text[:300]
+        assert (response.status_code, response.headers.get("location")) == (303, "/history"), (
+            response.text[:300]
+        )
         yield client
 
 
 def upload(client: httpx.Client, picture: bytes) -> str:
     """Upload a picture and return its id."""
-    response = client.post("/api/images?wait=20", content=picture, headers={"Content-Type": "image/png"})
+    response = client.post(
+        "/api/images?wait=20", content=picture, headers={"Content-Type": "image/png"}
+    )
     assert response.status_code in (200, 202), response.text
     return str(response.json()["id"])
 
@@ -81,12 +98,16 @@ def test_serving_beyond_this_machine_needs_an_administrator(tmp_path: Path) -> N
     environ = {**os.environ, "LEGIBLY_ADMIN_PASSWORD": PASSWORD}
     command = [sys.executable, "-m", "legibly", "serve", "--host", "0.0.0.0", "--port", str(port)]
     with services.running(command, log=tmp_path / "log", env=environ, cwd=tmp_path):
-        services.wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve")
+        services.wait_for(
+            lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve"
+        )
         assert httpx.get(f"http://127.0.0.1:{port}/api/images").status_code == 401
     assert "admin\tadmin" in legibly(tmp_path, "users", "list").stdout
 
 
-def test_who_has_a_gate_elsewhere_has_to_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_a_gate_elsewhere_has_to_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Switched off, accounts keep `serve` on this machine; `elsewhere` opens it, with a warning."""
     port = services.free_port()
     beyond = ["serve", "--host", "0.0.0.0", "--port", str(port)]
@@ -96,9 +117,18 @@ def test_who_has_a_gate_elsewhere_has_to_say_so(tmp_path: Path, monkeypatch: pyt
     assert "LEGIBLY_ACCOUNTS=elsewhere" in refused.stderr
     environ = {**os.environ, "LEGIBLY_ACCOUNTS": "elsewhere"}
     log = tmp_path / "log"
-    with services.running([sys.executable, "-m", "legibly", *beyond], log=log, env=environ, cwd=tmp_path):
-        services.wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve")
-        assert httpx.get(f"http://127.0.0.1:{port}/api/images", headers={"Host": "any.example"}).status_code == 200
+    with services.running(
+        [sys.executable, "-m", "legibly", *beyond], log=log, env=environ, cwd=tmp_path
+    ):
+        services.wait_for(
+            lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve"
+        )
+        assert (
+            httpx.get(
+                f"http://127.0.0.1:{port}/api/images", headers={"Host": "any.example"}
+            ).status_code
+            == 200
+        )
     assert "Warning: nobody is asked who they are here" in log.read_text(encoding="utf-8")
 
 
@@ -106,16 +136,35 @@ def test_nobody_comes_in_unnamed(guarded: Server) -> None:
     """Pages lead to the sign-in page and back; the API says 401; only health, static files and signing in are open."""
     with httpx.Client(base_url=guarded.url) as client:
         page = client.get("/history?wrong=true", headers={"Accept": "text/html"})
-        assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fhistory%3Fwrong%3Dtrue")
-        paths = ["/api/images", "/api/accuracy", "/api/live", "/metrics", "/openapi.json", "/history/download.zip"]
+        assert (page.status_code, page.headers["location"]) == (
+            303,
+            "/login?next=%2Fhistory%3Fwrong%3Dtrue",
+        )
+        paths = [
+            "/api/images",
+            "/api/accuracy",
+            "/api/live",
+            "/metrics",
+            "/openapi.json",
+            "/history/download.zip",
+        ]
         assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 401)
-        assert client.post("/api/images", content=b"x", headers={"Content-Type": "image/png"}).status_code == 401
+        assert (
+            client.post(
+                "/api/images", content=b"x", headers={"Content-Type": "image/png"}
+            ).status_code
+            == 401
+        )
         assert {client.get(path).status_code for path in ("/healthz", "/login")} == {200}
 
 
 def test_writers_see_their_own_images_only(guarded: Server, picture: bytes) -> None:
     """Another writer gets 404 for an image at every address of it, and it stands in none of their lists."""
-    with signed_in(guarded, "ben") as ben, signed_in(guarded, "cleo") as cleo, signed_in(guarded, "rita") as rita:
+    with (
+        signed_in(guarded, "ben") as ben,
+        signed_in(guarded, "cleo") as cleo,
+        signed_in(guarded, "rita") as rita,
+    ):
         mine = upload(ben, picture)
         assert ben.get(f"/api/images/{mine}").status_code == 200
         tails = ["", "/original", "/items/0/input.png", "/items/0/explanation.png"]
@@ -146,19 +195,30 @@ def test_only_administrators_look_after_people(guarded: Server) -> None:
         assert secret is not None
         assert "<b>dora" not in shown
         with httpx.Client(base_url=guarded.url) as dora:
-            done = dora.post("/login", data={"name": "<B>Dora</b>", "password": secret[1], "next": "//evil.example"})
+            done = dora.post(
+                "/login",
+                data={"name": "<B>Dora</b>", "password": secret[1], "next": "//evil.example"},
+            )
             assert (done.status_code, done.headers["location"]) == (303, "/")
             assert dora.get("/history").status_code == 200
-        assert ada.post("/people", data={"name": "<b>DORA</b>", "role": "writer"}).status_code == 400
+        assert (
+            ada.post("/people", data={"name": "<b>DORA</b>", "role": "writer"}).status_code == 400
+        )
         assert "account made" in ada.get("/people").text
 
 
-@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
-def test_other_sites_cannot_act_for_somebody(guarded: Server, picture: bytes, header: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_other_sites_cannot_act_for_somebody(
+    guarded: Server, picture: bytes, header: dict[str, str]
+) -> None:
     """A form or a script of another site is refused although the browser sends the cookie along."""
     with signed_in(guarded, "ben") as ben:
         kind = {"Content-Type": "image/png"}
-        assert ben.post("/api/images", content=picture, headers={**kind, **header}).status_code == 403
+        assert (
+            ben.post("/api/images", content=picture, headers={**kind, **header}).status_code == 403
+        )
         assert ben.post("/logout", headers=header).status_code == 403
         assert ben.get("/history").status_code == 200
 
@@ -191,19 +251,30 @@ def test_sessions_end_by_themselves(guarded: Server) -> None:
         "of nobody": (replace(good, account=keys.new_id(records.now())).seal(key), 401),
         "of an older password": (replace(good, epoch=ben.epoch - 1).seal(key), 401),
         "by another key": (good.seal(bytes(32)), 401),
-        "sealed as something else": (sessions.seal("way", [good.id, ben.id, ben.epoch, good.until], key), 401),
+        "sealed as something else": (
+            sessions.seal("way", [good.id, ben.id, ben.epoch, good.until], key),
+            401,
+        ),
         "of a pupil of no class": (sessions.Session.for_pupil("pupil:a:b", hours=1).seal(key), 401),
     }
     for name, (value, status) in cookies.items():
-        answer = httpx.get(f"{guarded.url}/api/images", headers={"Cookie": f"legibly-session={value}"})
+        answer = httpx.get(
+            f"{guarded.url}/api/images", headers={"Cookie": f"legibly-session={value}"}
+        )
         assert (name, answer.status_code) == (name, status)
     over = {"Cookie": f"legibly-session={cookies['over'][0]}", "Accept": "text/html"}
-    assert httpx.get(f"{guarded.url}/history", headers=over).headers["location"].startswith("/login")
+    assert (
+        httpx.get(f"{guarded.url}/history", headers=over).headers["location"].startswith("/login")
+    )
 
 
 def test_ids_of_others_open_nothing(guarded: Server) -> None:
     """Another's token cannot be revoked, nor another account changed, by whoever knows or makes up its id."""
-    with signed_in(guarded, "ben") as ben, signed_in(guarded, "cleo") as cleo, signed_in(guarded, "rita") as rita:
+    with (
+        signed_in(guarded, "ben") as ben,
+        signed_in(guarded, "cleo") as cleo,
+        signed_in(guarded, "rita") as rita,
+    ):
         ben.post("/account/tokens", data={"name": "mine", "scopes": ["read"], "days": "1"})
         token = re.search(r"/account/tokens/([^/]+)/revoke", ben.get("/account").text)
         assert token is not None
@@ -219,25 +290,43 @@ def test_ids_of_others_open_nothing(guarded: Server) -> None:
         assert ben.get("/account").status_code == 200
 
 
-def test_names_of_files_and_people_are_text_wherever_they_stand(guarded: Server, picture: bytes) -> None:
+def test_names_of_files_and_people_are_text_wherever_they_stand(
+    guarded: Server, picture: bytes
+) -> None:
     """HTML in a file's name, a writer's and an account's is shown as it was typed, on pages and in downloads."""
     evil = "<img src=x onerror=alert(1)>.png"
     with signed_in(guarded, "ben") as ben, signed_in(guarded, "ada") as ada:
         form = {"file": (evil, picture, "image/png")}
-        sent = ben.post("/api/images?wait=20", files=form, data={"writer": "<script>alert(2)</script>"})
+        sent = ben.post(
+            "/api/images?wait=20", files=form, data={"writer": "<script>alert(2)</script>"}
+        )
         assert sent.json()["name"] == evil
         image = sent.json()["id"]
         ada.post("/people", data={"name": "<u>eve</u>", "role": "writer"})
-        for browser, path in ((ben, f"/images/{image}"), (ben, "/history"), (ben, "/handwriting"), (ada, "/people")):
+        for browser, path in (
+            (ben, f"/images/{image}"),
+            (ben, "/history"),
+            (ben, "/handwriting"),
+            (ada, "/people"),
+        ):
             text = browser.get(path).text
-            assert not [markup for markup in ("<img src=x", "<script>alert", "<u>eve") if markup in text]
+            assert not [
+                markup for markup in ("<img src=x", "<script>alert", "<u>eve") if markup in text
+            ]
         assert "&lt;img src=x" in ben.get(f"/images/{image}").text
         downloads = {path: ben.get(f"/history/download.{path}") for path in ("csv", "json")}
-        assert not [path for path, answer in downloads.items() if "html" in answer.headers["content-type"]]
-        assert all(answer.headers["content-disposition"].startswith("attachment") for answer in downloads.values())
+        assert not [
+            path for path, answer in downloads.items() if "html" in answer.headers["content-type"]
+        ]
+        assert all(
+            answer.headers["content-disposition"].startswith("attachment")
+            for answer in downloads.values()
+        )
 
 
-def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_password(guarded: Server) -> None:
+def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_password(
+    guarded: Server,
+) -> None:
     """The cookie is signed, not to be read by scripts, and ends with the session, on the server too."""
     with signed_in(guarded, "cleo") as cleo:
         name, value = next(iter(cleo.cookies.items()))
@@ -264,11 +353,15 @@ def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_p
 def test_tokens_allow_their_scopes_until_they_are_revoked(guarded: Server, picture: bytes) -> None:
     """A token's secret is shown once; it does what its scopes say, never touches accounts, and ends when revoked."""
     with signed_in(guarded, "ben") as ben:
-        shown = ben.post("/account/tokens", data={"name": "script", "scopes": ["read"], "days": "1"}).text
+        shown = ben.post(
+            "/account/tokens", data={"name": "script", "scopes": ["read"], "days": "1"}
+        ).text
         secret = re.search(r'id="secret">([^<]+)<', shown)
         assert secret is not None
         assert secret[1] not in ben.get("/account").text
-        with httpx.Client(base_url=guarded.url, headers={"Authorization": f"Bearer {secret[1]}"}) as script:
+        with httpx.Client(
+            base_url=guarded.url, headers={"Authorization": f"Bearer {secret[1]}"}
+        ) as script:
             assert script.get("/api/images").status_code == 200
             kind = {"Content-Type": "image/png"}
             assert script.post("/api/images", content=picture, headers=kind).status_code == 403
@@ -282,13 +375,21 @@ def test_tokens_allow_their_scopes_until_they_are_revoked(guarded: Server, pictu
 
 def test_a_thousand_sign_ins_a_minute_are_no_guesses(guarded: Server) -> None:
     """After a few tries 429 says when to come back, for the right password too; who is in works on meanwhile."""
-    with signed_in(guarded, "rita") as rita, httpx.Client(base_url=guarded.url, timeout=30) as guesser:
-        answers = [guesser.post("/login", data={"name": "nobody", "password": f"x{n}"}) for n in range(1000)]
+    with (
+        signed_in(guarded, "rita") as rita,
+        httpx.Client(base_url=guarded.url, timeout=30) as guesser,
+    ):
+        answers = [
+            guesser.post("/login", data={"name": "nobody", "password": f"x{n}"})
+            for n in range(1000)
+        ]
         counts = Counter(answer.status_code for answer in answers)
         assert set(counts) == {401, 429}
         assert counts[401] <= 10
         assert int(answers[-1].headers["retry-after"]) >= 1
-        assert guesser.post("/login", data={"name": "nobody", "password": PASSWORD}).status_code == 429
+        assert (
+            guesser.post("/login", data={"name": "nobody", "password": PASSWORD}).status_code == 429
+        )
         assert rita.get("/history").status_code == 200
 
 
@@ -296,7 +397,9 @@ def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes)
     """Account, pictures and records go from store and index; others' stay; nothing of the name is left."""
     done = legibly(guarded.folder, "users", "add", "zoe", "--password-stdin", given=PASSWORD + "\n")
     assert done.returncode == 0
-    services.wait_for(lambda: "zoe" in legibly(guarded.folder, "users", "list").stdout, what="the account")
+    services.wait_for(
+        lambda: "zoe" in legibly(guarded.folder, "users", "list").stdout, what="the account"
+    )
     time.sleep(2.1)  # the server reads the store every two seconds
     with signed_in(guarded, "zoe") as zoe, signed_in(guarded, "ben") as ben:
         others, mine = upload(ben, picture), upload(zoe, picture)
@@ -307,7 +410,11 @@ def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes)
         assert zoe.post("/account/erase", data={"password": PASSWORD}).status_code == 200
         assert zoe.get("/api/images").status_code == 401
         assert ben.get(f"/api/images/{others}").status_code == 200
-    left = [path for path in guarded.objects.rglob("*") if path.is_file() and "deletions" not in str(path)]
+    left = [
+        path
+        for path in guarded.objects.rglob("*")
+        if path.is_file() and "deletions" not in str(path)
+    ]
     assert not [path for path in left if mine in path.name or (b"zoe" in path.read_bytes())]
 
 
@@ -325,14 +432,25 @@ def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
     assert secret.startswith("lgb_")
     listed = legibly(tmp_path, "tokens", "list", "ada").stdout
     assert secret.strip() not in listed
-    assert not [path for path in tmp_path.rglob("*.json") if secret.strip() in path.read_text(encoding="utf-8")]
+    assert not [
+        path
+        for path in tmp_path.rglob("*.json")
+        if secret.strip() in path.read_text(encoding="utf-8")
+    ]
     legibly(tmp_path, "tokens", "revoke", "ada", listed.partition("\t")[0])
     assert legibly(tmp_path, "tokens", "list", "ada").stdout == ""
     legibly(tmp_path, "users", "remove", "ben", "--yes")
     assert legibly(tmp_path, "users", "list").stdout == "ada\tadmin\n"
     assert "no such account" in legibly(tmp_path, "users", "remove", "ben", "--yes").stderr
     book = accounts.Accounts(open_store(f"file://{tmp_path}/legibly-data/objects", environ={}))
-    done = ["account made", "account made", "account: reviewer", "account: disable", "token made", "token revoked"]
+    done = [
+        "account made",
+        "account made",
+        "account: reviewer",
+        "account: disable",
+        "token made",
+        "token revoked",
+    ]
     assert [line["what"] for line in reversed(book.trail(limit=99))] == [*done, "account erased"]
 
 
@@ -344,9 +462,21 @@ def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: P
         with httpx.Client(base_url=server.url) as client:
             answers = {
                 host: client.get("/api/images", headers={"Host": host}).status_code
-                for host in ("evil.example", "localhost:1234", "[::1]:80", "legibly.example", "LEGIBLY.example:443", "")
+                for host in (
+                    "evil.example",
+                    "localhost:1234",
+                    "[::1]:80",
+                    "legibly.example",
+                    "LEGIBLY.example:443",
+                    "",
+                )
             }
-        expected = {"evil.example": 403, "localhost:1234": 200, "[::1]:80": 200, "legibly.example": 200}
+        expected = {
+            "evil.example": 403,
+            "localhost:1234": 200,
+            "[::1]:80": 200,
+            "legibly.example": 200,
+        }
         assert answers == {**expected, "LEGIBLY.example:443": 200, "": 403}
     finally:
         server.stop()

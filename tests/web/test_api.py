@@ -31,7 +31,9 @@ def text(image: dict[str, Any]) -> str:
 def test_an_upload_is_answered_with_its_reading(client: httpx.Client) -> None:
     """A form and a bare body both end in the image of the contract, with one item that fits its box."""
     formed = upload(client, pictures.png())
-    bare = client.post("/api/images?wait=20", content=pictures.png(), headers={"Content-Type": "image/png"}).json()
+    bare = client.post(
+        "/api/images?wait=20", content=pictures.png(), headers={"Content-Type": "image/png"}
+    ).json()
     for image in (formed, bare):
         assert image["state"] == "read"
         assert (image["width"], image["height"], image["media_type"]) == (280, 280, "image/png")
@@ -75,14 +77,19 @@ def test_two_uploads_of_one_name_stay_two(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["with space+plus.png", "ünï çödé 数字.png", "../../etc/passwd", "a\\b:c?.png", "<b>.png"]
+    "name",
+    ["with space+plus.png", "ünï çödé 数字.png", "../../etc/passwd", "a\\b:c?.png", "<b>.png"],
 )
 def test_any_name_is_kept_as_a_name(client: httpx.Client, server: Server, name: str) -> None:
     """Odd names come back as they were (a form's own escapes apart), and nothing is written outside the store."""
     image = upload(client, pictures.png(), name=name)
     assert image["name"] == name
     assert text(image) == "7"
-    outside = [path for path in server.folder.rglob("*.png") if server.objects / "images" not in path.parents]
+    outside = [
+        path
+        for path in server.folder.rglob("*.png")
+        if server.objects / "images" not in path.parents
+    ]
     assert outside == []
     assert len(list(server.objects.rglob(f"{image['id']}.png"))) == 1
 
@@ -122,7 +129,9 @@ def test_a_label_at_upload_counts_when_the_reading_is_there(client: httpx.Client
     pairs, right = counted(client)
     upload(client, pictures.png(), label="7", writer="Ada")
     assert counted(client) == (pairs + 1, right + 1)
-    assert "at_upload" in [source["source"] for source in client.get("/api/accuracy").json()["by_source"]]
+    assert "at_upload" in [
+        source["source"] for source in client.get("/api/accuracy").json()["by_source"]
+    ]
 
 
 def test_what_the_model_saw_can_be_looked_at(client: httpx.Client) -> None:
@@ -140,7 +149,8 @@ def test_pages_follow_each_other(client: httpx.Client) -> None:
     seen, cursor = [], ""
     while cursor is not None:
         page = client.get(
-            "/api/images", params={"limit": 2, "writer": "pager", **({"after": cursor} if cursor else {})}
+            "/api/images",
+            params={"limit": 2, "writer": "pager", **({"after": cursor} if cursor else {})},
         ).json()
         seen += [image["id"] for image in page["images"]]
         cursor = page["next"]
@@ -184,7 +194,9 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
     client.put(f"/api/images/{image['id']}/label", json={"text": "7"})
     thread.join(20)
     assert [one["label"] and one["label"]["text"] for one in heard] == [None, "7"]
-    with httpx.stream("GET", f"{server.url}/api/live", headers={"Last-Event-ID": numbers[0]}, timeout=20) as again:
+    with httpx.stream(
+        "GET", f"{server.url}/api/live", headers={"Last-Event-ID": numbers[0]}, timeout=20
+    ) as again:
         first = next(line for line in again.iter_lines() if line.startswith("data: "))
     assert json.loads(first[6:])["id"] == image["id"]
 
@@ -203,7 +215,9 @@ def test_a_picture_dropped_into_the_folder_is_read(client: httpx.Client, server:
     assert [text(one) for one in found] == ["7"]
 
 
-def test_a_dropped_file_that_is_no_picture_fails_with_its_reason(client: httpx.Client, server: Server) -> None:
+def test_a_dropped_file_that_is_no_picture_fails_with_its_reason(
+    client: httpx.Client, server: Server
+) -> None:
     """What cannot be read is marked as failed, says why, and is not tried for ever."""
     (server.objects / "images").mkdir(parents=True, exist_ok=True)
     (server.objects / "images" / "notes.png").write_text("no picture at all")

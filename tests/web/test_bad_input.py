@@ -71,7 +71,10 @@ def test_what_cannot_be_read_is_refused_with_its_reason(client: httpx.Client, wh
     """The status of the contract, and a sentence that says what it is."""
     data, status, told = REFUSED[what]
     answer = client.post("/api/images", files={"file": ("picture.png", data)})
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
     assert re.search(told, answer.json()["detail"])
     bare = client.post("/api/images", content=data, headers={"Content-Type": "image/png"})
     assert bare.status_code == status
@@ -87,7 +90,9 @@ def test_every_kind_of_picture_is_read(client: httpx.Client, what: str) -> None:
 
 def test_a_single_pixel_is_blank(client: httpx.Client) -> None:
     """1×1 is a picture, with nothing in it."""
-    answer = client.post("/api/images?wait=20", files={"file": pictures.encoded(Image.new("L", (1, 1), 255))})
+    answer = client.post(
+        "/api/images?wait=20", files={"file": pictures.encoded(Image.new("L", (1, 1), 255))}
+    )
     assert answer.json()["reading"]["verdict"] == "blank"
     assert answer.json()["reading"]["text"] == ""
 
@@ -130,8 +135,13 @@ def test_labels_that_cannot_be_one_are_refused(client: httpx.Client) -> None:
     """Empty and endless labels are 400, at upload and later, and leave nothing behind."""
     image = client.post("/api/images?wait=20", files={"file": PNG}).json()
     for text in ("", "   ", "7" * 201):
-        assert client.put(f"/api/images/{image['id']}/label", json={"text": text}).status_code == 400
-    assert client.post("/api/images", files={"file": PNG}, data={"label": "7" * 201}).status_code == 400
+        assert (
+            client.put(f"/api/images/{image['id']}/label", json={"text": text}).status_code == 400
+        )
+    assert (
+        client.post("/api/images", files={"file": PNG}, data={"label": "7" * 201}).status_code
+        == 400
+    )
     assert client.get(f"/api/images/{image['id']}").json()["label"] is None
 
 
@@ -141,7 +151,9 @@ def test_private_metadata_is_not_kept(client: httpx.Client) -> None:
     exif[0x0112] = 6
     exif[0x010F] = "A camera maker"
     exif.get_ifd(0x8825)[2] = (47.0, 22.0, 1.5)
-    data = pictures.encoded(pictures.drawing().rotate(90), "JPEG", exif=exif, comment=b"private words")
+    data = pictures.encoded(
+        pictures.drawing().rotate(90), "JPEG", exif=exif, comment=b"private words"
+    )
     image = client.post("/api/images?wait=20", files={"file": data}).json()
     kept = client.get(f"/api/images/{image['id']}/original").content
     assert b"A camera maker" not in kept

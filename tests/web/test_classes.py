@@ -23,7 +23,9 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server where tess and tom teach, and ben writes."""
     folder = tmp_path_factory.mktemp("school")
     for name, role in (("tess", "reviewer"), ("tom", "reviewer"), ("ben", "writer")):
-        done = legibly(folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n")
+        done = legibly(
+            folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n"
+        )
         assert done.returncode == 0, done.stderr
     environ = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_ADMIN_PASSWORD": PASSWORD}
     server = Server(folder, services.free_port(), environ=environ)
@@ -43,13 +45,26 @@ def opened(teacher: httpx.Client, name: str) -> tuple[str, str]:
 def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -> None:
     """A code and a nickname are enough; a pupil sees their own pictures, the teacher legibility by pupil and digit."""
     nickname = "<i>Fux</i> 🦊"
-    with signed_in(school, "tess") as tess, signed_in(school, "tom") as tom, signed_in(school, "ben") as ben:
+    with (
+        signed_in(school, "tess") as tess,
+        signed_in(school, "tom") as tom,
+        signed_in(school, "ben") as ben,
+    ):
         address, code = opened(tess, "3b")
-        with httpx.Client(base_url=school.url, timeout=30) as pupil, httpx.Client(base_url=school.url) as late:
+        with (
+            httpx.Client(base_url=school.url, timeout=30) as pupil,
+            httpx.Client(base_url=school.url) as late,
+        ):
             assert pupil.post("/join", data={"code": "AAAAAA", "nickname": "x"}).status_code == 400
             joined = pupil.post("/join", data={"code": f" {code.lower()} ", "nickname": nickname})
-            assert (joined.status_code, joined.headers["location"]) == (303, "/handwriting/practice")
-            assert late.post("/join", data={"code": code, "nickname": nickname.upper()}).status_code == 400
+            assert (joined.status_code, joined.headers["location"]) == (
+                303,
+                "/handwriting/practice",
+            )
+            assert (
+                late.post("/join", data={"code": code, "nickname": nickname.upper()}).status_code
+                == 400
+            )
             form = {"file": ("7.png", PICTURE, "image/png")}
             for _ in range(3):
                 sent = pupil.post("/api/images?wait=20", files=form, data={"label": "7"})
@@ -59,7 +74,8 @@ def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -
             assert pupil.get("/handwriting").status_code == 200
             assert ben.get(f"/api/images/{image}").status_code == 404
             assert [
-                pupil.get(path).status_code for path in ("/account", "/people", "/review", "/classes", address)
+                pupil.get(path).status_code
+                for path in ("/account", "/people", "/review", "/classes", address)
             ] == [403] * 5
             page = tess.get(address).text
             assert "&lt;i&gt;Fux&lt;/i&gt; 🦊" in page
@@ -71,7 +87,11 @@ def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -
             tess.post(address, data={"what": "erase"})
             assert pupil.get("/api/images").status_code == 401
         assert tess.get(f"/api/images/{image}").status_code == 404
-    left = [path for path in school.objects.rglob("*") if path.is_file() and "deletions" not in str(path)]
+    left = [
+        path
+        for path in school.objects.rglob("*")
+        if path.is_file() and "deletions" not in str(path)
+    ]
     assert not [path for path in left if image in path.name or b"Fux" in path.read_bytes()]
 
 
@@ -83,8 +103,12 @@ def test_one_pupil_can_be_deleted(school: Server) -> None:
         try:
             for number, pupil in enumerate(pupils):
                 pupil.post("/join", data={"code": code, "nickname": f"pupil {number}"})
-                pupil.post("/api/images?wait=20", content=PICTURE, headers={"Content-Type": "image/png"})
-            button = re.search(r'value="([^"]+)">Delete<span class="sr"> pupil 0<', tess.get(address).text)
+                pupil.post(
+                    "/api/images?wait=20", content=PICTURE, headers={"Content-Type": "image/png"}
+                )
+            button = re.search(
+                r'value="([^"]+)">Delete<span class="sr"> pupil 0<', tess.get(address).text
+            )
             assert button is not None
             tess.post(address, data={"what": button[1]})
             assert pupils[0].get("/api/images").status_code == 401

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.service("seaweedfs")
 
 
 @pytest.fixture(scope="module")
-def cloudy(tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server) -> Iterator[Server]:
+def cloudy(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server
+) -> Iterator[Server]:
     """`legibly serve` over a bucket's folder, taking events over HTTP."""
     environ = {
         "LEGIBLY_STORE": f"s3://{seaweedfs.bucket}/hooks/here",
@@ -85,7 +87,9 @@ def test_an_event_brings_a_picture_in(client: httpx.Client, seaweedfs: services.
     assert client.post("/api/events/s3", json=document, headers=bearer()).json() == {"new": 0}
 
 
-def test_seaweedfs_own_webhook_is_understood(client: httpx.Client, seaweedfs: services.S3Server) -> None:
+def test_seaweedfs_own_webhook_is_understood(
+    client: httpx.Client, seaweedfs: services.S3Server
+) -> None:
     """The document that SeaweedFS's filer sends, password in the address: `?token=`."""
     put(seaweedfs, "hooks/here/images/weed.png", pictures.png(pictures.ZERO))
     document = {
@@ -102,19 +106,28 @@ def test_ceph_may_say_the_secret_as_a_password(client: httpx.Client) -> None:
     """`https://user:SECRET@host/…` arrives as basic authentication; a document without events is no error."""
     basic = b64encode(f"ceph:{SECRET}".encode()).decode()
     document = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "images"}
-    answer = client.post("/api/events/s3", json=document, headers={"Authorization": f"Basic {basic}"})
+    answer = client.post(
+        "/api/events/s3", json=document, headers={"Authorization": f"Basic {basic}"}
+    )
     assert (answer.status_code, answer.json()) == (202, {"new": 0})
 
 
 @pytest.mark.parametrize(
-    "key", ["hooks/here/images/not-there.png", "images/elsewhere.png", "hooks/here/records/readings/x.jsonl"]
+    "key",
+    [
+        "hooks/here/images/not-there.png",
+        "images/elsewhere.png",
+        "hooks/here/records/readings/x.jsonl",
+    ],
 )
 def test_what_a_document_says_is_looked_up(client: httpx.Client, key: str) -> None:
     """Objects that are not there, lie outside the store or are our own records bring nothing in."""
     assert client.post("/api/events/s3", json=event(key), headers=bearer()).json() == {"new": 0}
 
 
-@pytest.mark.parametrize("headers", [{}, bearer("wrong"), {"Authorization": "Basic !!"}, {"Authorization": "Bearer"}])
+@pytest.mark.parametrize(
+    "headers", [{}, bearer("wrong"), {"Authorization": "Basic !!"}, {"Authorization": "Bearer"}]
+)
 def test_without_the_secret_nothing_is_taken(client: httpx.Client, headers: dict[str, str]) -> None:
     """No secret or a wrong one: 401, as a problem document."""
     answer = client.post("/api/events/s3", json=event("x"), headers=headers)
@@ -132,7 +145,13 @@ def test_a_malformed_document_is_refused(client: httpx.Client, body: bytes) -> N
 def test_an_upload_goes_straight_into_the_store(client: httpx.Client) -> None:
     """Announced with label and writer, put with the answer's URL, told of by an event: read, labelled, paired."""
     data = pictures.png()
-    body = {"media_type": "image/png", "bytes": len(data), "label": "7", "writer": "Ada", "name": "direct.png"}
+    body = {
+        "media_type": "image/png",
+        "bytes": len(data),
+        "label": "7",
+        "writer": "Ada",
+        "name": "direct.png",
+    }
     answer = client.post("/api/uploads", json=body)
     assert answer.status_code == 201
     upload = answer.json()
@@ -148,7 +167,9 @@ def test_an_upload_goes_straight_into_the_store(client: httpx.Client) -> None:
 
 
 def announced(client: httpx.Client, data: bytes) -> dict[str, Any]:
-    return dict(client.post("/api/uploads", json={"media_type": "image/png", "bytes": len(data)}).json())
+    return dict(
+        client.post("/api/uploads", json={"media_type": "image/png", "bytes": len(data)}).json()
+    )
 
 
 def test_of_many_who_put_at_once_one_wins(client: httpx.Client) -> None:
@@ -158,7 +179,9 @@ def test_of_many_who_put_at_once_one_wins(client: httpx.Client) -> None:
 
     def put(number: int) -> tuple[int, bytes]:
         content = data[:-1] + bytes([number])
-        return httpx.put(upload["url"], content=content, headers=upload["headers"], timeout=30).status_code, content
+        return httpx.put(
+            upload["url"], content=content, headers=upload["headers"], timeout=30
+        ).status_code, content
 
     with ThreadPoolExecutor(8) as pool:
         answers = sorted(pool.map(put, range(8)))
@@ -187,8 +210,12 @@ def test_who_says_that_a_picture_arrived_has_its_image(client: httpx.Client) -> 
     assert client.post(f"/api/uploads/{upload['id']}").status_code == 404
     httpx.put(upload["url"], content=data, headers=upload["headers"])
     answers = [client.post(f"/api/uploads/{upload['id']}") for _ in range(3)]
-    assert [(answer.status_code, answer.json()["id"]) for answer in answers] == [(202, upload["id"])] * 3
-    services.wait_for(lambda: client.get(f"/api/images/{upload['id']}").json()["state"] == "read", what="reading")
+    assert [(answer.status_code, answer.json()["id"]) for answer in answers] == [
+        (202, upload["id"])
+    ] * 3
+    services.wait_for(
+        lambda: client.get(f"/api/images/{upload['id']}").json()["state"] == "read", what="reading"
+    )
     for strange in ("x", "..%2f..", "01a2049e-0d62-711b-9a31-465688a149a0"):
         assert client.post(f"/api/uploads/{strange}").status_code == 404
 
@@ -208,7 +235,9 @@ def test_an_upload_that_could_not_be_read_is_not_announced(
 ) -> None:
     """Too large, empty, no picture, a label that is none: refused before anything is signed."""
     body = {"media_type": "image/png", "bytes": 10, **change}
-    answer = client.post("/api/uploads", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    answer = client.post(
+        "/api/uploads", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == status
 
 
@@ -227,7 +256,10 @@ def test_nobody_learns_of_another_ones_upload(
     tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server
 ) -> None:
     """With accounts, an announced picture is its sender's: to other writers it does not exist, to reviewers it does."""
-    folder, place = tmp_path_factory.mktemp("owned"), {"LEGIBLY_STORE": f"s3://{seaweedfs.bucket}/owned"}
+    folder, place = (
+        tmp_path_factory.mktemp("owned"),
+        {"LEGIBLY_STORE": f"s3://{seaweedfs.bucket}/owned"},
+    )
     book = Accounts(open_store(place["LEGIBLY_STORE"], environ=seaweedfs.environ))
     people = [
         book.add("ben", role="writer", password=None),
@@ -235,9 +267,14 @@ def test_nobody_learns_of_another_ones_upload(
         book.add("rita", role="reviewer", password=None),
         book.add("ada", role="admin", password=None),
     ]
-    tokens = [book.add_token(person, name="test", scopes=["read", "write"], days=1)[1] for person in people]
+    tokens = [
+        book.add_token(person, name="test", scopes=["read", "write"], days=1)[1]
+        for person in people
+    ]
     with Server.started(folder, **place, LEGIBLY_ACCOUNTS="on", **seaweedfs.environ) as server:
-        ben, cleo, rita, _ = clients = [httpx.Client(base_url=server.url, headers=bearer(token)) for token in tokens]
+        ben, cleo, rita, _ = clients = [
+            httpx.Client(base_url=server.url, headers=bearer(token)) for token in tokens
+        ]
         upload = announced(ben, pictures.png())
         httpx.put(upload["url"], content=pictures.png(), headers=upload["headers"])
         path = f"/api/uploads/{upload['id']}"

@@ -15,15 +15,21 @@ DIGITS = [str(digit) for digit in range(10)]
 _COUNT = itertools.count()
 
 
-def image(read: str, *, label: str | None = None, surely: float = 0.99, rival: str = "9") -> records.Image:
+def image(
+    read: str, *, label: str | None = None, surely: float = 0.99, rival: str = "9"
+) -> records.Image:
     """A picture whose every digit was read as in `read`, with this probability, the rest being the rival's."""
     at = records.moment("2026-11-22T12:00:00Z") + timedelta(seconds=next(_COUNT))
     probabilities = [dict.fromkeys(DIGITS, 0.0) | {rival: 1 - surely, one: surely} for one in read]
-    items = tuple(records.Item((0, 0, 9, 9), one, surely, probabilities[n]) for n, one in enumerate(read))
+    items = tuple(
+        records.Item((0, 0, 9, 9), one, surely, probabilities[n]) for n, one in enumerate(read)
+    )
     reading = records.Reading("read", read, surely, MODEL, at, items)
     truth = records.Label(label, at) if label is not None else None
     identity = keys.new_id(at)
-    return records.Image(identity, "k", at, "image/png", 9, "read", 9, 9, label=truth, reading=reading)
+    return records.Image(
+        identity, "k", at, "image/png", 9, "read", 9, 9, label=truth, reading=reading
+    )
 
 
 def digit(found: records.Json, name: str) -> records.Json:
@@ -35,7 +41,9 @@ def digit(found: records.Json, name: str) -> records.Json:
 def test_legibility_is_the_probability_of_what_was_meant() -> None:
     """A 4 read as 9 with 0.8 is 0.2 legible where the rest spoke for 4; best and worst are told apart."""
     wrong = image("9", label="4", surely=0.8, rival="4")
-    found = legibility.report([wrong, *(image("4", label="4", rival="9") for _ in range(4))], classes=DIGITS)
+    found = legibility.report(
+        [wrong, *(image("4", label="4", rival="9") for _ in range(4))], classes=DIGITS
+    )
     row = digit(found, "4")
     assert row["n"] == 5
     assert row["worst"][0]["image"] == wrong.id
@@ -67,8 +75,12 @@ def test_labels_taken_back_do_not_count_as_labels() -> None:
     assert digit(legibility.report([back], classes=DIGITS), "7")["n"] == 1
 
 
-@pytest.mark.parametrize(("new", "old", "word"), [(0.99, 0.6, "better"), (0.6, 0.99, "worse"), (0.9, 0.9, "steady")])
-def test_a_trend_is_told_only_where_its_interval_leaves_out_zero(new: float, old: float, word: str) -> None:
+@pytest.mark.parametrize(
+    ("new", "old", "word"), [(0.99, 0.6, "better"), (0.6, 0.99, "worse"), (0.9, 0.9, "steady")]
+)
+def test_a_trend_is_told_only_where_its_interval_leaves_out_zero(
+    new: float, old: float, word: str
+) -> None:
     """The newest ten against the ten before."""
     images = [image("4", label="4", surely=new + n % 2 / 200) for n in range(10)]
     images += [image("4", label="4", surely=old + n % 2 / 200) for n in range(10)]

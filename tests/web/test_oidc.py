@@ -35,14 +35,18 @@ def environ_of(issuer: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Callable[[], None], Callable[[], None]]]:
+def school(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Server, Callable[[], None], Callable[[], None]]]:
     """A server, and what starts and stops the provider that it asks."""
     folder, port = tmp_path_factory.mktemp("school"), services.free_port()
     server = Server(folder, services.free_port(), environ=environ_of(f"http://127.0.0.1:{port}"))
     with contextlib.ExitStack() as running:
 
         def start() -> None:
-            provider = services.openid(folder, port=port, legibly=server.url, code_seconds=CODE_SECONDS)
+            provider = services.openid(
+                folder, port=port, legibly=server.url, code_seconds=CODE_SECONDS
+            )
             running.enter_context(provider)
 
         start()
@@ -81,11 +85,14 @@ def way_back(browser: httpx.Client, address: str, who: str) -> str:
             response = browser.get(response.next_request.url)
             continue
         action, prompt = (
-            re.search(what, response.text) for what in (r'action="([^"]+)"', r'name="prompt" value="(\w+)"')
+            re.search(what, response.text)
+            for what in (r'action="([^"]+)"', r'name="prompt" value="(\w+)"')
         )
         assert action is not None, response.text
         assert prompt is not None
-        response = browser.post(action[1], data={"prompt": prompt[1], "login": who, "password": "any"})
+        response = browser.post(
+            action[1], data={"prompt": prompt[1], "login": who, "password": "any"}
+        )
 
 
 def come_in(browser: httpx.Client, who: str) -> httpx.Response:
@@ -101,7 +108,9 @@ def told(response: httpx.Response) -> str:
     return found[1].replace("&#39;", "'")
 
 
-def test_somebody_comes_in_as_the_writer_that_they_are(server: Server, browser: httpx.Client) -> None:
+def test_somebody_comes_in_as_the_writer_that_they_are(
+    server: Server, browser: httpx.Client
+) -> None:
     """A first sign-in makes a writer with the provider's name, later ones find it again, and it stands in the trail."""
     request = parse_qs(urlsplit(entrance(browser)).query)
     assert request["code_challenge_method"] == ["S256"]
@@ -119,11 +128,16 @@ def test_somebody_comes_in_as_the_writer_that_they_are(server: Server, browser: 
         assert "<h1>ben of school</h1>" in again.get("/account").text
     with signed_in(server, "admin") as admin:
         people = admin.get("/people").text
-        assert people.count('scope="row">ben of school<br><span class="quiet small">http://127.0.0.1') == 1
+        assert (
+            people.count('scope="row">ben of school<br><span class="quiet small">http://127.0.0.1')
+            == 1
+        )
         assert "account made" in people
 
 
-def test_signing_out_ends_the_session_and_offers_the_provider(server: Server, browser: httpx.Client) -> None:
+def test_signing_out_ends_the_session_and_offers_the_provider(
+    server: Server, browser: httpx.Client
+) -> None:
     """The sign-in page then says that one is still known there, and leads to where that ends."""
     come_in(browser, "cleo")
     out = browser.post("/logout")
@@ -144,7 +158,11 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
     with httpx.Client(base_url=server.url, timeout=30) as zoe:
         come_in(zoe, "zoe")
         with signed_in(server, "admin") as admin:
-            row = re.search(r">zoe of school<br>.*?action=\"(/people/[^\"]+)\"", admin.get("/people").text, re.DOTALL)
+            row = re.search(
+                r">zoe of school<br>.*?action=\"(/people/[^\"]+)\"",
+                admin.get("/people").text,
+                re.DOTALL,
+            )
             assert row is not None
             admin.post(row[1], data={"what": "disable"})
         time.sleep(2.1)  # the server reads the store every two seconds
@@ -156,7 +174,9 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
     assert told(denied) == "The sign-in service did not let you in."
 
 
-def test_answers_that_no_sign_in_here_asked_for_are_refused(server: Server, browser: httpx.Client) -> None:
+def test_answers_that_no_sign_in_here_asked_for_are_refused(
+    server: Server, browser: httpx.Client
+) -> None:
     """A state of nobody, of another browser or used before, and an answer of another provider, bring nobody in."""
     back = way_back(browser, entrance(browser), "ben")
     with httpx.Client(base_url=server.url, timeout=30) as victim:
@@ -166,7 +186,9 @@ def test_answers_that_no_sign_in_here_asked_for_are_refused(server: Server, brow
         assert victim.get("/api/images").status_code == 401
     forged = httpx.URL(back).copy_set_param("state", "x" * 43)
     assert TOO_OLD in told(browser.get(forged))
-    foreign = httpx.URL(way_back(browser, entrance(browser), "ben")).copy_set_param("iss", "https://evil.example")
+    foreign = httpx.URL(way_back(browser, entrance(browser), "ben")).copy_set_param(
+        "iss", "https://evil.example"
+    )
     assert NOT_TRUSTED in told(browser.get(foreign))
     assert browser.get(back).status_code == 303
     assert TOO_OLD in told(browser.get(back))
@@ -178,10 +200,14 @@ def test_behind_a_proxy_that_speaks_tls_everything_is_secure(browser: httpx.Clie
     out = browser.get("/login/oidc")
     query = parse_qs(urlsplit(out.headers["location"]).query)
     assert query["redirect_uri"][0].startswith("https://")
-    back = browser.get("/login/oidc/back", params={"state": query["state"][0], "error": "access_denied"})
+    back = browser.get(
+        "/login/oidc/back", params={"state": query["state"][0], "error": "access_denied"}
+    )
     for given in (out.headers["set-cookie"], back.headers["set-cookie"]):
         assert given.startswith("__Host-legibly-way-")
-        assert {"secure", "path=/", "httponly", "samesite=lax"} <= {part.strip().lower() for part in given.split(";")}
+        assert {"secure", "path=/", "httponly", "samesite=lax"} <= {
+            part.strip().lower() for part in given.split(";")
+        }
 
 
 def test_a_wrong_nonce_and_a_code_that_expired_bring_nobody_in(browser: httpx.Client) -> None:
@@ -193,7 +219,9 @@ def test_a_wrong_nonce_and_a_code_that_expired_bring_nobody_in(browser: httpx.Cl
     time.sleep(CODE_SECONDS + 1)
     late = browser.get(back)
     assert (late.status_code, TOO_OLD in told(late)) == (400, True)
-    swapped = httpx.URL(way_back(browser, entrance(browser), "ben")).copy_set_param("code", "made-up")
+    swapped = httpx.URL(way_back(browser, entrance(browser), "ben")).copy_set_param(
+        "code", "made-up"
+    )
     assert TOO_OLD in told(browser.get(swapped))
     assert browser.get("/api/images", headers={"Accept": "*/*"}).status_code == 401
 

@@ -19,11 +19,16 @@ from server import Server
 PICTURE = pictures.png()
 
 
-def send(client: httpx.Client, name: str, *, picture: bytes = PICTURE, label: str | None = None) -> httpx.Response:
+def send(
+    client: httpx.Client, name: str, *, picture: bytes = PICTURE, label: str | None = None
+) -> httpx.Response:
     """Upload the picture under a name."""
     headers = {"Idempotency-Key": name, "Content-Type": "image/png"}
     return client.post(
-        "/api/images", content=picture, headers=headers, params={"wait": "20"} | ({"label": label} if label else {})
+        "/api/images",
+        content=picture,
+        headers=headers,
+        params={"wait": "20"} | ({"label": label} if label else {}),
     )
 
 
@@ -76,13 +81,17 @@ def test_the_same_name_is_the_same_image_at_any_time(server: Server, client: htt
     """At once from many sides, after a restart, and after the index was lost and rebuilt."""
     before = count(client)
     with ThreadPoolExecutor(8) as pool:
-        first = {answer.json()["id"] for answer in pool.map(lambda _: send(client, "many"), range(8))}
+        first = {
+            answer.json()["id"] for answer in pool.map(lambda _: send(client, "many"), range(8))
+        }
     assert len(first) == 1
     server.stop()
     for path in server.objects.parent.glob("index.db*"):
         path.unlink()
     environ = {**os.environ, **server.environ}
-    subprocess.run([sys.executable, "-m", "legibly", "reindex"], cwd=server.folder, env=environ, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "legibly", "reindex"], cwd=server.folder, env=environ, check=True
+    )
     server.start()
     again = send(client, "many")
     assert (again.status_code, {again.json()["id"]}) == (200, first)
@@ -95,7 +104,10 @@ def test_another_name_is_another_image(client: httpx.Client) -> None:
     one, two = send(client, "one").json()["id"], send(client, "two").json()["id"]
     assert one != two
     refused = send(client, "one", picture=pictures.png(pictures.ZERO))
-    assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
+    assert (refused.status_code, refused.headers["content-type"]) == (
+        409,
+        "application/problem+json",
+    )
     assert "belongs to another picture" in refused.json()["detail"]
     assert keys.request("one", "ben") != keys.request("one", "eva")
     assert send(client, "x" * 201).status_code == 400

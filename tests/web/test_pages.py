@@ -25,10 +25,17 @@ def sentences() -> set[str]:
     for name in ("words.py", "pages.py", "formats.py", "models_page.py", "../accuracy/charts.py"):
         text = (WEB / name).read_text(encoding="utf-8")
         found |= {
-            ast.literal_eval(match[1]) for match in re.finditer(r'(?:\b_|gettext)\(\s*("(?:[^"\\]|\\.)*")\s*\)', text)
+            ast.literal_eval(match[1])
+            for match in re.finditer(r'(?:\b_|gettext)\(\s*("(?:[^"\\]|\\.)*")\s*\)', text)
         }
     found |= {hint.text for hints in advice.TABLE.values() for hint in hints}
-    return found | {*told.SENTENCES, *told.THINGS, *explain.PLACES, explain.WITH_RIVAL, explain.WITHOUT_RIVAL}
+    return found | {
+        *told.SENTENCES,
+        *told.THINGS,
+        *explain.PLACES,
+        explain.WITH_RIVAL,
+        explain.WITHOUT_RIVAL,
+    }
 
 
 @pytest.mark.parametrize("language", [language for language in i18n.LANGUAGES if language != "en"])
@@ -38,7 +45,11 @@ def test_every_sentence_is_translated_with_its_places(language: str) -> None:
     wanted = sentences()
     assert len(wanted) > 250
     assert wanted - set(catalogue) == set()
-    odd = [text for text in wanted if sorted(PLACES.findall(text)) != sorted(PLACES.findall(catalogue[text]))]
+    odd = [
+        text
+        for text in wanted
+        if sorted(PLACES.findall(text)) != sorted(PLACES.findall(catalogue[text]))
+    ]
     assert odd == []
 
 
@@ -78,7 +89,11 @@ def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
 
 def test_what_errors_say_is_said_somewhere() -> None:
     """A sentence that the program no longer says needs no translation; a few are put together elsewhere."""
-    source = "\n".join(path.read_text(encoding="utf-8") for path in WEB.parent.rglob("*.py") if path.name != "told.py")
+    source = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in WEB.parent.rglob("*.py")
+        if path.name != "told.py"
+    )
     unsaid = [
         sentence
         for sentence in told.SENTENCES
@@ -92,7 +107,12 @@ def test_choosing_a_language_leads_back(client: httpx.Client) -> None:
     done = client.get("/language/de", headers={"Referer": f"{client.base_url}/accuracy"})
     assert (done.status_code, done.headers["location"]) == (303, "/accuracy")
     assert f"{i18n.COOKIE}=de" in done.headers["set-cookie"]
-    assert client.get("/language/de", headers={"Referer": "https://evil.example//evil"}).headers["location"] == "/"
+    assert (
+        client.get("/language/de", headers={"Referer": "https://evil.example//evil"}).headers[
+            "location"
+        ]
+        == "/"
+    )
     client.cookies.clear()
 
 
@@ -118,11 +138,15 @@ msgstr ""
 msgid "say \\"five\\""
 msgstr "sag „fünf“"
 """
-    assert dict(i18n.parse(text.splitlines())) == {"one two": "eins zwei", 'say "five"': "sag „fünf“"}
+    assert dict(i18n.parse(text.splitlines())) == {
+        "one two": "eins zwei",
+        'say "five"': "sag „fünf“",
+    }
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(1.0, "100.0"), (0.99999, "99.9"), (0.97, "97.0"), (0.0, "0.0"), (0.29, "29.0")]
+    ("share", "text"),
+    [(1.0, "100.0"), (0.99999, "99.9"), (0.97, "97.0"), (0.0, "0.0"), (0.29, "29.0")],
 )
 def test_per_cent_never_overstates(share: float, text: str) -> None:
     """Only certainty reads 100 %, and no figure loses a tenth to binary fractions."""
@@ -133,7 +157,10 @@ def test_the_confusion_table_shows_every_class() -> None:
     """Classes without pairs have their row too; nothing has one only where it was counted."""
     confusion = {"labels": ["4", "9", ""], "counts": [[3, 1, 0], [0, 2, 1], [0, 0, 0]]}
     table = formats.heat_table(confusion, classes=["0", "4", "9"])
-    assert table == {"labels": ["0", "4", "9", ""], "counts": [[0] * 4, [0, 3, 1, 0], [0, 0, 2, 1], [0] * 4]}
+    assert table == {
+        "labels": ["0", "4", "9", ""],
+        "counts": [[0] * 4, [0, 3, 1, 0], [0, 0, 2, 1], [0] * 4],
+    }
     heavy = formats.heat_table(confusion, classes=[str(n) for n in range(100)], limit=1)
     assert heavy["labels"][0] == "4"
 
@@ -145,7 +172,12 @@ def test_static_files_are_kept_for_ever_under_their_version_only(client: httpx.C
     assert "immutable" in kept.headers["cache-control"]
     assert kept.headers["content-encoding"] == "gzip"
     assert client.get("/static/0/app.css").headers["cache-control"] == "no-cache"
-    for path in ("/static/0/app.py", "/static/0/..%2fpages.py", "/static/0/%2e%2e/pages.py", "/static/0/x.css"):
+    for path in (
+        "/static/0/app.py",
+        "/static/0/..%2fpages.py",
+        "/static/0/%2e%2e/pages.py",
+        "/static/0/x.css",
+    ):
         assert client.get(path).status_code == 404
 
 
@@ -178,7 +210,12 @@ def test_small_pictures_are_shown_as_they_are(client: httpx.Client) -> None:
     """A drawing goes to the page untouched; a large picture is made small first."""
     large = pictures.encoded(pictures.drawing(size=900), "PNG")
     for data, kind in ((pictures.png(), "image/png"), (large, "image/webp")):
-        identity = client.post("/api/images?wait=20", content=data, headers={"Content-Type": "image/png"}).json()["id"]
+        identity = client.post(
+            "/api/images?wait=20", content=data, headers={"Content-Type": "image/png"}
+        ).json()["id"]
         shown = client.get(f"/images/{identity}/picture?size=192")
-        assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == (kind, "nosniff")
+        assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == (
+            kind,
+            "nosniff",
+        )
         assert (shown.content == data) is (kind == "image/png")

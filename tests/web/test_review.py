@@ -49,7 +49,9 @@ def people(office: Server) -> Iterator[dict[str, httpx.Client]]:
 
 def upload(client: httpx.Client) -> str:
     """A picture that is read; gives its id."""
-    done = client.post("/api/images?wait=20", content=pictures.png(), headers={"Content-Type": "image/png"})
+    done = client.post(
+        "/api/images?wait=20", content=pictures.png(), headers={"Content-Type": "image/png"}
+    )
     assert done.status_code == 200, done.text
     return str(done.json()["id"])
 
@@ -66,7 +68,9 @@ def judge(client: httpx.Client, image: str, text: str | None) -> dict[str, Any]:
     return dict(done.json())
 
 
-def test_a_picture_leaves_when_two_people_gave_the_same_text(people: dict[str, httpx.Client]) -> None:
+def test_a_picture_leaves_when_two_people_gave_the_same_text(
+    people: dict[str, httpx.Client],
+) -> None:
     """The first leaves it to others, who are not told what was said; the second who agrees ends it for everybody."""
     image = upload(people["ben"])
     assert queue(people["rita"])[image]["reason"] in ("asked", "unsure")
@@ -78,7 +82,9 @@ def test_a_picture_leaves_when_two_people_gave_the_same_text(people: dict[str, h
     assert not any(image in queue(client) for name, client in people.items() if name != "ben")
 
 
-def test_where_two_differ_a_third_or_an_administrator_decides(office: Server, people: dict[str, httpx.Client]) -> None:
+def test_where_two_differ_a_third_or_an_administrator_decides(
+    office: Server, people: dict[str, httpx.Client]
+) -> None:
     """The queue says who said what; the newest text counts meanwhile; each word stays a record that reindex finds."""
     image = upload(people["ben"])
     judge(people["rita"], image, "7")
@@ -106,7 +112,9 @@ def reindexed(office: Server) -> str:
     database = office.environ.get("LEGIBLY_DATABASE")
     flags = ["--database", database] if database else []
     command = [sys.executable, "-m", "legibly", "reindex", *flags]
-    done = subprocess.run(command, cwd=office.folder, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, cwd=office.folder, capture_output=True, text=True, timeout=60, check=True
+    )
     return done.stdout + done.stderr
 
 
@@ -132,7 +140,9 @@ def test_label_studios_annotators_stay_apart(people: dict[str, httpx.Client]) ->
     said = [annotation["result"][0] for annotation in tasks[third]["annotations"]]
     assert [result["value"]["text"] for result in said] == [["3"], ["8"]]
     assert len({result["meta"]["text"][0] for result in said}) == 2
-    for annotation in tasks[third]["annotations"]:  # as Label Studio exports what was imported: by the importer
+    for annotation in tasks[third][
+        "annotations"
+    ]:  # as Label Studio exports what was imported: by the importer
         annotation["completed_by"] = {"id": 1, "email": "boss@school.example"}
     tasks[first]["annotations"] = [
         annotated("7", 1, "01"),
@@ -141,19 +151,37 @@ def test_label_studios_annotators_stay_apart(people: dict[str, httpx.Client]) ->
     tasks[second]["annotations"] = [annotated("7", 2, "03"), annotated("4", 2, "01")]
     assert taken(people["tom"], exported(people["tom"]))["labelled"] == 0
     tasks = {image: tasks[image] for image in (first, second, third)}
-    assert taken(people["tom"], list(tasks.values())) == {"labelled": 3, "same": 2, "unknown": 0, "refused": 0}
-    assert taken(people["tom"], list(tasks.values())) == {"labelled": 0, "same": 5, "unknown": 0, "refused": 0}
+    assert taken(people["tom"], list(tasks.values())) == {
+        "labelled": 3,
+        "same": 2,
+        "unknown": 0,
+        "refused": 0,
+    }
+    assert taken(people["tom"], list(tasks.values())) == {
+        "labelled": 0,
+        "same": 5,
+        "unknown": 0,
+        "refused": 0,
+    }
     waiting = queue(people["rob"])
     assert first not in waiting
     assert [waiting[image]["reason"] for image in (second, third)] == ["second", "second"]
     judge(people["rob"], second, "1")
-    assert queue(people["tom"])[second]["said"] == [{"text": "7", "name": "Label Studio"}, {"text": "1", "name": "rob"}]
+    assert queue(people["tom"])[second]["said"] == [
+        {"text": "7", "name": "Label Studio"},
+        {"text": "1", "name": "rob"},
+    ]
     assert "school.example" not in people["ada"].get("/review/label-studio.json").text
 
 
 def annotated(text: str, by: object, second: str) -> dict[str, Any]:
     """An annotation as Label Studio exports it."""
-    result = {"type": "textarea", "from_name": "text", "to_name": "image", "value": {"text": [text]}}
+    result = {
+        "type": "textarea",
+        "from_name": "text",
+        "to_name": "image",
+        "value": {"text": [text]},
+    }
     return {"result": [result], "completed_by": by, "updated_at": f"2026-01-01T00:00:{second}Z"}
 
 

@@ -31,7 +31,9 @@ NEWEST_FIRST = "(us, actual IS NOT NULL, coalesce(actual, ''), predicted, millio
 IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
 
 
-def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "", named: bool = True) -> str:
+def select(
+    kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "", named: bool = True
+) -> str:
     """A query for `relation` in the columns of pairs.sql, and `extra` ones.
 
     `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
@@ -46,7 +48,7 @@ def select(kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str 
         WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {known(_text("source", kinds))} END AS source,
       CASE WHEN {image} <> '' THEN {predicted} END AS predicted, {actual} AS actual,
       {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us{", " + extra if extra else ""}
-    FROM {relation}"""  # noqa: S608  (column names are ours, the relation is the engine's)
+    FROM {relation}"""
 
 
 def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
@@ -54,18 +56,20 @@ def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> 
 
     Both are for the engine to put right once the rows are counted.
     """
-    model, source, predicted, actual = (_text(name, kinds) for name in ("model", "source", "predicted", "actual"))
+    model, source, predicted, actual = (
+        _text(name, kinds) for name in ("model", "source", "predicted", "actual")
+    )
     return f"""SELECT CAST(NULL AS VARCHAR(65535)) AS image, {model} AS model,
       CASE WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {source} END AS source,
       {predicted} AS predicted, {actual} AS actual, {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us
-    FROM {relation}"""  # noqa: S608  (as above)
+    FROM {relation}"""
 
 
 def select_settled(*, dialect: str, relation: str) -> str:
     """A query for settled Parquet files, which hold whole pairs in known types."""
     return f"""SELECT image, model, source, predicted, actual, {_millionths(SETTLED)} AS millionths,
       {_us(SETTLED, dialect)} AS us
-    FROM {relation}"""  # noqa: S608  (as above)
+    FROM {relation}"""
 
 
 def known(name: str) -> str:
@@ -86,7 +90,7 @@ def select_readings(*, dialect: str, relation: str) -> str:
     return f"""SELECT image, concat(coalesce(model.name, 'unknown'), '@', coalesce(model.version, '')) AS model,
       coalesce(verdict, '') AS verdict, coalesce(text, '') AS said, {_millionths(kinds)} AS millionths,
       {_us(kinds, dialect, at)} AS us
-    FROM {relation} WHERE image IS NOT NULL"""  # noqa: S608  (as above)
+    FROM {relation} WHERE image IS NOT NULL"""
 
 
 def _text(name: str, kinds: Mapping[str, str]) -> str:

@@ -112,7 +112,9 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
         elif actual is None:
             taken_back += n
         else:
-            found.append(Cell(day_name(day_us), model, source, predicted, actual, lower, n, millionths))
+            found.append(
+                Cell(day_name(day_us), model, source, predicted, actual, lower, n, millionths)
+            )
     found.sort()
     return Table(tuple(_merged(found)), tuple(sorted(reads)), taken_back, skipped)
 
@@ -143,7 +145,9 @@ def units(text: str, *, whole: bool = False) -> tuple[str, ...]:
     return tuple(bare) if bare.isascii() and bare.isdigit() else (text,) if text else ()
 
 
-def places(predicted: str, actual: str, *, whole: bool = False) -> tuple[tuple[str, str], ...] | None:
+def places(
+    predicted: str, actual: str, *, whole: bool = False
+) -> tuple[tuple[str, str], ...] | None:
     """(predicted, actual) label by label, or None where the two do not lie side by side.
 
     A single label that was read as nothing, or nothing read as one, is a place too: the empty text is its own class.

@@ -57,14 +57,18 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
     if not bins:
         return None
     gettext = voice.gettext
-    what = gettext("Accuracy against confidence in {bins} ranges; on average they lie {ece} apart.").format(
-        bins=len(bins), ece=voice.percent(report["calibration"]["ece"])
-    )
+    what = gettext(
+        "Accuracy against confidence in {bins} ranges; on average they lie {ece} apart."
+    ).format(bins=len(bins), ece=voice.percent(report["calibration"]["ece"]))
     ticks = svg.share_ticks(0, 1, point=voice.point)
     x = svg.Axis(0, 1, 56, 56 + HEIGHT, ticks, gettext("how sure it was"))
     y = svg.Axis(0, 1, 8 + HEIGHT, 8, ticks, gettext("how often it was right"))
     points = [
-        svg.Point(row["confidence"], *_ends(row), voice.told(_as_share(row), voice.percent(row["confidence"])))
+        svg.Point(
+            row["confidence"],
+            *_ends(row),
+            voice.told(_as_share(row), voice.percent(row["confidence"])),
+        )
         for row in bins
     ]
     diagonal = svg.line([(x.start, y.start), (x.stop, y.stop)], colour=svg.MUTED, dashed=True)
@@ -73,29 +77,48 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
 
 def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
     """Coverage and accuracy where only answers from a confidence on are kept."""
-    rows = [row for row in report["selective"] if row["accuracy"] is not None and row["pairs"] >= LEAST]
+    rows = [
+        row for row in report["selective"] if row["accuracy"] is not None and row["pairs"] >= LEAST
+    ]
     if len(rows) < 2:
         return None
     gettext = voice.gettext
     said = gettext("{coverage} answered and {accuracy} of these right")
     ends = (
-        said.format(coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2))
+        said.format(
+            coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2)
+        )
         for row in (rows[0], rows[-1])
     )
     what = gettext("Only sure answers: {first}; {last}.").format(first=next(ends), last=next(ends))
     lowest = min(row["coverage"] for row in rows)
     lowest = min(0.9, int(lowest * 10) / 10)
-    x = svg.Axis(lowest, 1, 56, WIDTH, svg.share_ticks(lowest, 1, point=voice.point), gettext("share answered"))
+    x = svg.Axis(
+        lowest,
+        1,
+        56,
+        WIDTH,
+        svg.share_ticks(lowest, 1, point=voice.point),
+        gettext("share answered"),
+    )
     y = _upwards(min(row["low"] for row in rows), gettext("share right"), voice)
-    names = {row["threshold"]: f"≥ {100 * row['threshold']:.4g} %".replace(".", voice.point) for row in rows}
+    names = {
+        row["threshold"]: f"≥ {100 * row['threshold']:.4g} %".replace(".", voice.point)
+        for row in rows
+    }
     points = [
-        svg.Point(row["coverage"], *_ends(row), voice.told(_as_share(row), names[row["threshold"]])) for row in rows
+        svg.Point(row["coverage"], *_ends(row), voice.told(_as_share(row), names[row["threshold"]]))
+        for row in rows
     ]
-    marks = svg.line((x.at(point.place), y.at(point.value)) for point in points) + svg.upright(points, x=x, y=y)
+    marks = svg.line((x.at(point.place), y.at(point.value)) for point in points) + svg.upright(
+        points, x=x, y=y
+    )
     for row in rows:
         if row["threshold"] in _NAMED:
             place = min(max(x.at(row["coverage"]), x.start + 28), x.stop - 28)
-            marks += svg.note(place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]])
+            marks += svg.note(
+                place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]]
+            )
     return svg.draw(marks, x=x, y=y, label=what)
 
 
@@ -113,7 +136,9 @@ def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
     x = svg.Axis(days[0].toordinal(), days[-1].toordinal(), 56, WIDTH, _dates(days[0], days[-1]))
     y = _upwards(min(row["low"] for row in rows), voice.gettext("share right"), voice)
     points = [
-        svg.Point(day.toordinal(), row["value"], row["low"], row["high"], voice.told(row, row["day"]))
+        svg.Point(
+            day.toordinal(), row["value"], row["low"], row["high"], voice.told(row, row["day"])
+        )
         for day, row in zip(days, rows, strict=True)
     ]
     marks = svg.upright(points, x=x, y=y) if len(rows) <= _MOST_DOTS else svg.band(points, x=x, y=y)
@@ -128,15 +153,17 @@ def classes(report: Report, voice: Voice = ENGLISH) -> str | None:
     nothing = voice.gettext("(nothing)")
     rows = [{**row, "name": row["name"] or nothing} for row in rows]
     worst = min(rows, key=_value)
-    what = voice.gettext("Share found of {classes} classes; the lowest is {name} with {value}.").format(
-        classes=len(rows), name=worst["name"], value=voice.percent(worst["value"])
-    )
+    what = voice.gettext(
+        "Share found of {classes} classes; the lowest is {name} with {value}."
+    ).format(classes=len(rows), name=worst["name"], value=voice.percent(worst["value"]))
     return _named(rows, what, voice.gettext("share found"), voice)
 
 
 def by_model(report: Report, voice: Voice = ENGLISH) -> str | None:
     """Models side by side, where there are several."""
-    rows = [{"name": row["model"], **row["accuracy"]} for row in report["by_model"] if row["enough"]]
+    rows = [
+        {"name": row["model"], **row["accuracy"]} for row in report["by_model"] if row["enough"]
+    ]
     if len(rows) < 2:
         return None
     best = max(rows, key=_value)
@@ -151,7 +178,9 @@ def _named(rows: Sequence[Mapping[str, Any]], what: str, title: str, voice: Voic
     names = [_short(row["name"]) for row in rows]
     low = _start(min(row["low"] for row in rows))
     left = max(24.0, svg.width_of(names) + 10)
-    x = svg.Axis(low, 1, left, max(WIDTH, left + 200), svg.share_ticks(low, 1, point=voice.point), title)
+    x = svg.Axis(
+        low, 1, left, max(WIDTH, left + 200), svg.share_ticks(low, 1, point=voice.point), title
+    )
     ticks = [svg.Tick(place, name) for place, name in enumerate(names)]
     y = svg.Axis(-0.5, len(rows) - 0.5, 8, 8 + _ROW * len(rows), ticks)
     points = [
@@ -168,7 +197,9 @@ def _upwards(low: float, title: str, voice: Voice) -> svg.Axis:
 
 
 def _start(low: float) -> float:
-    return 0.0 if low < 0.5 else int(low * 10) / 10 if low < 0.9 else min(int(low * 100) / 100, 0.99)
+    return (
+        0.0 if low < 0.5 else int(low * 10) / 10 if low < 0.9 else min(int(low * 100) / 100, 0.99)
+    )
 
 
 def _dates(first: date, last: date) -> list[svg.Tick]:
@@ -176,11 +207,15 @@ def _dates(first: date, last: date) -> list[svg.Tick]:
     span = (last - first).days
     if span <= 62:
         step = max(1, -(-span // 5))
-        found = [date.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1, step)]
+        found = [
+            date.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1, step)
+        ]
         return [svg.Tick(day.toordinal(), f"{day:%m-%d}") for day in found]
     months = first.year * 12 + first.month, last.year * 12 + last.month - 1
     step = -(-(months[1] - months[0] + 1) // 6)
-    starts = [date(month // 12, month % 12 + 1, 1) for month in range(months[0], months[1] + 1, step)]
+    starts = [
+        date(month // 12, month % 12 + 1, 1) for month in range(months[0], months[1] + 1, step)
+    ]
     return [svg.Tick(day.toordinal(), f"{day:%Y-%m}") for day in starts]
 
 

@@ -32,7 +32,7 @@ _NEWEST = f"""
 SELECT * EXCLUDE (place) FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM {{}}
 ) AS ranked WHERE place = 1
-"""  # noqa: S608  (of ours)
+"""
 _RECORDS = f"""
 SELECT image, predicted, actual, exact AS confidence, model, writer, source,
   CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
@@ -42,7 +42,7 @@ FROM (
   UNION ALL
   SELECT {_COLUMNS} FROM newest
 ) AS settled ANTI JOIN deleted ON settled.image = deleted.image
-"""  # noqa: S608  (of ours)
+"""
 
 
 def compact(
@@ -81,10 +81,16 @@ def compact(
         created, counts = list(_upload(store, made, run)), f"{plans.SETTLED}counts-{run}.parquet"
         store.create(counts, totals.read_bytes())
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
-    waiting = {key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed}
+    waiting = {
+        key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed
+    }
     settled = sorted([*(key for key in plan.settled if key not in reopened), *created])
     retired = waiting | dict.fromkeys(gone, records.stamp(now))
-    _commit(store, plans.Manifest(plan.manifest.number + 1, tuple(settled), retired, counts), [*created, counts])
+    _commit(
+        store,
+        plans.Manifest(plan.manifest.number + 1, tuple(settled), retired, counts),
+        [*created, counts],
+    )
     if not grace:
         store.remove(gone)
         removed |= set(gone)
@@ -99,32 +105,52 @@ def pairs(store: Store) -> Iterator[records.Pair]:
     plan = sources.of_store(store)
     deleted = set(plan.deleted)
     columns = "image, predicted, actual, exact, model, writer, source, us"
-    with tempfile.TemporaryDirectory(prefix="legibly-pairs-") as folder, duckdb.connect() as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="legibly-pairs-") as folder,
+        duckdb.connect() as connection,
+    ):
         path = Path(folder) / "part.parquet"
         for key in (*plan.parquet, *plan.settled):
             path.write_bytes(store.read(key))
             query = files.whole_parquet(connection, [str(path)], "")
-            cursor = connection.execute(f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0")  # noqa: S608
+            cursor = connection.execute(
+                f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0"
+            )
             while batch := cursor.fetchmany(10_000):
                 for image, predicted, actual, exact, model, writer, source, us in batch:
                     if image not in deleted:
                         at = cells.EPOCH + timedelta(microseconds=us)
-                        yield records.Pair(image, predicted, actual, exact or 0.0, model, writer, source, at)
+                        yield records.Pair(
+                            image, predicted, actual, exact or 0.0, model, writer, source, at
+                        )
 
 
-def _sweep(store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta) -> set[str]:
+def _sweep(
+    store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta
+) -> set[str]:
     """Remove what was retired longer ago than `grace`, and what a newer manifest replaced; returns the former."""
     before = now - grace
-    retired = {key for key, at in plan.manifest.retired.items() if key in stats and records.moment(at) <= before}
+    retired = {
+        key
+        for key, at in plan.manifest.retired.items()
+        if key in stats and records.moment(at) <= before
+    }
     kept = {plan.manifest.key, plan.manifest.counts, *plan.manifest.retired}
     manifests = [key for key in stats if key.startswith(plans.SETTLED) and key not in kept]
     # A retired file counts as fresh unless a manifest names it, so the newest manifest stays whatever its age.
-    store.remove([*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)])
+    store.remove(
+        [*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)]
+    )
     return retired
 
 
 def _take_fresh(
-    connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str, *, store: Store, stats: Mapping[str, Stat]
+    connection: duckdb.DuckDBPyConnection,
+    plan: plans.Plan,
+    base: str,
+    *,
+    store: Store,
+    stats: Mapping[str, Stat],
 ) -> set[str]:
     """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
     columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
@@ -140,20 +166,25 @@ def _take_fresh(
     every = "SELECT * FROM lines"
     if plan.parquet:
         every += f" UNION ALL {files.whole_parquet(connection, plan.parquet, base)}"
-    query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE predicted IS NULL"  # noqa: S608  (of ours)
+    query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE predicted IS NULL"
     files.run(connection, query)
-    whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
+    whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"
     files.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
     found = _keys((row[0] for row in files.run(connection, "SELECT filename FROM flawed")), base)
     return found & {*plan.lines, *plan.parquet}  # less the bundles
 
 
-def _take_bundles(connection: duckdb.DuckDBPyConnection, small: Sequence[str], *, store: Store) -> None:
+def _take_bundles(
+    connection: duckdb.DuckDBPyConnection, small: Sequence[str], *, store: Store
+) -> None:
     """Add small files to `lines`; the files of a bundle with a torn line are looked at one by one."""
     with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
         found = bundles.write(store, small, Path(folder))
         files.run(connection, f"INSERT INTO lines {files.whole_bundles(list(found))}")
-    torn = files.run(connection, "SELECT DISTINCT filename FROM lines WHERE predicted IS NULL AND source = 'malformed'")
+    torn = files.run(
+        connection,
+        "SELECT DISTINCT filename FROM lines WHERE predicted IS NULL AND source = 'malformed'",
+    )
     doubtful = [key for (name,) in torn for key in found.get(name, ())]
     if doubtful:
         rows = [(key,) for key in bundles.flawed(store, doubtful)]
@@ -203,10 +234,16 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
         for number in range(slices):
             part = repeats.one(Path(name, "again"), number)
             if part:
-                files.run(connection, f"COPY ({_NEWEST.format(part)}) TO '{name}/{number}.parquet' (FORMAT parquet)")
+                files.run(
+                    connection,
+                    f"COPY ({_NEWEST.format(part)}) TO '{name}/{number}.parquet' (FORMAT parquet)",
+                )
         newest = [str(path) for path in sorted(Path(name).glob("*.parquet"))]
-        none = f"(SELECT {_COLUMNS} FROM taken WHERE FALSE)"  # noqa: S608  (of ours)
-        files.run(connection, f"CREATE TEMP VIEW newest AS FROM {files.parquet(newest, '') if newest else none}")
+        none = f"(SELECT {_COLUMNS} FROM taken WHERE FALSE)"
+        files.run(
+            connection,
+            f"CREATE TEMP VIEW newest AS FROM {files.parquet(newest, '') if newest else none}",
+        )
         # Few rows a flush and a group, or hundreds of open days would fill the memory.
         files.run(connection, "SET partitioned_write_flush_threshold = 65536")
         options = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, PARTITION_BY (date), OVERWRITE_OR_IGNORE"
@@ -230,7 +267,7 @@ def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> N
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(files.run(connection, f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  (a name of ours)
+    return int(files.run(connection, f"SELECT count(*) FROM {table}")[0][0])
 
 
 def _keys(paths: Iterable[str], base: str) -> set[str]:

@@ -26,7 +26,7 @@ FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM taken
 ) AS ranked ANTI JOIN deleted ON ranked.image = deleted.image
 WHERE place = 1
-"""  # noqa: S608  (of ours)
+"""
 
 
 def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) -> Done:
@@ -34,7 +34,11 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
     found = sorted(spark_engine.listing(spark, base))
     plan = plans.make(found, read=spark_engine.read(spark, base))
     before = now - grace
-    removed = [key for key, at in plan.manifest.retired.items() if key in found and records.moment(at) <= before]
+    removed = [
+        key
+        for key, at in plan.manifest.retired.items()
+        if key in found and records.moment(at) <= before
+    ]
     spark_engine.remove(spark, base, removed)
     spark_engine.view_deleted(spark, plan.deleted)
     taken, flawed = _take_fresh(spark, plan, base)
@@ -47,13 +51,17 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
     created = list(_write(spark, base))
     written = spark.read.parquet(*(f"{base}/{key}" for key in created)).count() if created else 0
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
-    waiting = {key: at for key, at in plan.manifest.retired.items() if key in found and key not in removed}
+    waiting = {
+        key: at for key, at in plan.manifest.retired.items() if key in found and key not in removed
+    }
     files = sorted([*(key for key in plan.settled if key not in reopened), *created])
     retired = waiting | dict.fromkeys(gone, records.stamp(now))
     manifest = plans.Manifest(plan.manifest.number + 1, tuple(files), retired)
     if not spark_engine.create(spark, f"{base}/{manifest.key}", manifest.encode()):
         spark_engine.remove(spark, base, created)
-        raise Conflict("another compaction finished meanwhile.", where=manifest.key, remedy="Run it again.")
+        raise Conflict(
+            "another compaction finished meanwhile.", where=manifest.key, remedy="Run it again."
+        )
     if not grace:
         spark_engine.remove(spark, base, gone)
         removed += gone
@@ -67,7 +75,11 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
         schema = f"{spark_engine.PAIR_SCHEMA}, writer: STRING"
         spark_engine.lines(spark, plan.lines, base, schema).createOrReplaceTempView("files")
         extra = f"{canonical.kept(canonical.TEXT)}, file"
-        parts.append(spark.sql(canonical.select(canonical.TEXT, dialect="spark", relation="files", extra=extra)))
+        parts.append(
+            spark.sql(
+                canonical.select(canonical.TEXT, dialect="spark", relation="files", extra=extra)
+            )
+        )
     columns = f"{spark_engine.CANONICAL}, exact DOUBLE, writer STRING, file STRING"
     taken = spark_engine.union(spark, parts, columns).persist(StorageLevel.MEMORY_AND_DISK)
     bad = taken.where("predicted IS NULL").select("file").distinct()
@@ -75,12 +87,16 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
     return taken.join(bad, "file", "left_anti").select(taken.columns), flawed
 
 
-def _take_settled(spark: SparkSession, plan: plans.Plan, base: str, taken: DataFrame) -> tuple[DataFrame, list[str]]:
+def _take_settled(
+    spark: SparkSession, plan: plans.Plan, base: str, taken: DataFrame
+) -> tuple[DataFrame, list[str]]:
     """Add the settled files that hold an image and model of the fresh pairs, or a deleted image."""
     if not plan.settled:
         return taken, []
     settled = spark_engine.union(spark, _frames(spark, plan.settled, base), spark_engine.CANONICAL)
-    touched = settled.join(taken.select("image", "model").distinct(), ["image", "model"], "left_semi")
+    touched = settled.join(
+        taken.select("image", "model").distinct(), ["image", "model"], "left_semi"
+    )
     doomed = settled.join(spark.table("deleted"), "image", "left_semi")
     files = touched.select("file").union(doomed.select("file")).distinct().collect()
     reopened = sorted(_keys((row[0] for row in files), plan.settled))

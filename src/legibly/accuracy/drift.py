@@ -25,7 +25,10 @@ def build(reads: tuple[cells.Read, ...], *, whole: Collection[str] = ()) -> dict
     if not days:
         return None
     last = date.fromisoformat(max(days))
-    start, first = last - timedelta(days=WINDOW_DAYS - 1), last - timedelta(days=WINDOW_DAYS + REFERENCE_DAYS - 1)
+    start, first = (
+        last - timedelta(days=WINDOW_DAYS - 1),
+        last - timedelta(days=WINDOW_DAYS + REFERENCE_DAYS - 1),
+    )
     recent = Counter[str]()
     for read in reads:
         if read.day >= start.isoformat():
@@ -55,7 +58,11 @@ def build(reads: tuple[cells.Read, ...], *, whole: Collection[str] = ()) -> dict
 def change(drift: dict[str, Any] | None) -> str | None:
     """The largest change in a word: none, some, much; None where drift is not known."""
     sizes = ("none", "some", "much")
-    return max((drift[name]["change"] for name in ("verdicts", "classes")), key=sizes.index) if drift else None
+    return (
+        max((drift[name]["change"] for name in ("verdicts", "classes")), key=sizes.index)
+        if drift
+        else None
+    )
 
 
 def _size(reads: list[cells.Read]) -> int:

@@ -28,7 +28,7 @@ _TOGETHER = f"""
 SELECT * REPLACE ({canonical.known("model")} AS model, {canonical.known("source")} AS source,
   CAST(sum(n) AS BIGINT) AS n, CAST(sum(millionths) AS BIGINT) AS millionths)
 FROM counted GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL
-"""  # noqa: S608  (of ours)
+"""
 
 
 def sql(name: str) -> str:
@@ -78,10 +78,12 @@ def write_counts(
 
 
 def _load_counts(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
-    files.run(connection, f"INSERT INTO counted SELECT * FROM {files.parquet([plan.counts], base)}")  # noqa: S608
+    files.run(connection, f"INSERT INTO counted SELECT * FROM {files.parquet([plan.counts], base)}")
 
 
-def _count_settled(connection: duckdb.DuckDBPyConnection, settled: Sequence[str], base: str, *, sign: int = 1) -> None:
+def _count_settled(
+    connection: duckdb.DuckDBPyConnection, settled: Sequence[str], base: str, *, sign: int = 1
+) -> None:
     _count(connection, settled=[_settled(settled, base).unnamed()] if settled else [], sign=sign)
 
 
@@ -105,7 +107,7 @@ class _Source:
     def rows(self, connection: duckdb.DuckDBPyConnection, base: str) -> int:
         if self.keys:
             return files.rows(connection, self.keys, base)
-        return int(files.run(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608  (of ours)
+        return int(files.run(connection, f"SELECT count(*) FROM {self.relation}")[0][0])
 
     def images(self, connection: duckdb.DuckDBPyConnection, base: str) -> list[str]:
         return files.images(connection, self.keys, base) if self.keys else [self.relation]
@@ -118,7 +120,9 @@ class _Source:
         """The same with no look at the images; a row in which that shows is for a second look to put right."""
         if not self.named:
             return self.pairs(relation)
-        return canonical.select_unnamed(self.kinds, dialect="duckdb", relation=relation or self.relation)
+        return canonical.select_unnamed(
+            self.kinds, dialect="duckdb", relation=relation or self.relation
+        )
 
 
 def _start(connection: duckdb.DuckDBPyConnection) -> None:
@@ -132,7 +136,7 @@ def _count_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) ->
     fresh = []
     if plan.lines:  # not temporary: see repeats.find
         text = files.json_lines(plan.lines, base, canonical.TEXT_COLUMNS)
-        files.run(connection, f"CREATE TABLE lines AS SELECT * FROM {text}")  # noqa: S608  (of ours)
+        files.run(connection, f"CREATE TABLE lines AS SELECT * FROM {text}")
         fresh.append(_Source("lines", canonical.TEXT))
     if plan.parquet:
         relation = files.parquet(plan.parquet, base)
@@ -187,20 +191,26 @@ def _count_twice(
         for source, place in places:
             repeats.copy(connection, source.relation, source.columns, place, slices=slices)
         for number in range(slices):
-            again = [(source, part) for source, place in places if (part := repeats.one(place, number))]
+            again = [
+                (source, part) for source, place in places if (part := repeats.one(place, number))
+            ]
             _count(connection, settled=[source.unnamed(part) for source, part in again], sign=-1)
             _count(connection, fresh=[source.pairs(part) for source, part in again])
 
 
 def _count(
-    connection: duckdb.DuckDBPyConnection, *, fresh: Sequence[str] = (), settled: Sequence[str] = (), sign: int = 1
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    fresh: Sequence[str] = (),
+    settled: Sequence[str] = (),
+    sign: int = 1,
 ) -> None:
     """Add what pairs.sql makes of some queries to `counted`, or with `sign` -1 take it away."""
     for name, parts in (("fresh", fresh), ("settled", settled)):
         query = " UNION ALL ".join(parts or ["SELECT * FROM nothing"])
         files.run(connection, f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
     signed = f"* REPLACE ({sign} * n AS n, {sign} * millionths AS millionths)"
-    files.run(connection, f"INSERT INTO counted SELECT {signed} FROM ({sql('pairs.sql')})")  # noqa: S608  (of ours)
+    files.run(connection, f"INSERT INTO counted SELECT {signed} FROM ({sql('pairs.sql')})")
 
 
 def _reads(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> list[cells.Read]:

@@ -16,9 +16,7 @@ from legibly.errors import Invalid, Unavailable
 
 MEMORY_LIMIT = "1500MB"
 """DuckDB counts its buffers alone: the process stays below 2 GB with this."""
-COLUMNS = (
-    "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, millionths BIGINT, us BIGINT"
-)
+COLUMNS = "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, millionths BIGINT, us BIGINT"
 _SHARES = 32
 """Many files are read for their images in as many shares, so that little is held twice."""
 
@@ -77,7 +75,9 @@ def whole_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], ba
 
 def whole_lines(keys: Sequence[str], base: str) -> str:
     """The same for JSON lines."""
-    return _whole(canonical.TEXT, json_lines(keys, base, canonical.TEXT_COLUMNS, filename=True), "filename")
+    return _whole(
+        canonical.TEXT, json_lines(keys, base, canonical.TEXT_COLUMNS, filename=True), "filename"
+    )
 
 
 def whole_bundles(found: Sequence[str]) -> str:
@@ -88,7 +88,9 @@ def whole_bundles(found: Sequence[str]) -> str:
 
 
 def _whole(kinds: Mapping[str, str], relation: str, filename: str) -> str:
-    return canonical.select(kinds, dialect="duckdb", relation=relation, extra=f"{canonical.kept(kinds)}, {filename}")
+    return canonical.select(
+        kinds, dialect="duckdb", relation=relation, extra=f"{canonical.kept(kinds)}, {filename}"
+    )
 
 
 def kinds_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
@@ -97,7 +99,7 @@ def kinds_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, 
 
 
 def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
-    described = run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608  (paths are quoted)
+    described = run(connection, f"DESCRIBE SELECT * FROM {relation}")
     return {name.lower(): kind for name, kind, *_ in described}
 
 
@@ -115,12 +117,18 @@ def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str
     # The text of a number depends on its type, which is that of all files together.
     image = f"CAST(image AS {kind}) AS image"
     shares = min(len(keys), _SHARES)
-    return [f"(SELECT {image} FROM {parquet(keys[share::shares], base)})" for share in range(shares)]  # noqa: S608
+    return [
+        f"(SELECT {image} FROM {parquet(keys[share::shares], base)})"
+        for share in range(shares)
+    ]
 
 
 def rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
     """How many rows Parquet files have, by their footers."""
-    found = run(connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})")  # noqa: S608
+    found = run(
+        connection,
+        f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})",
+    )
     return int(found[0][0])
 
 
@@ -147,9 +155,13 @@ def told() -> Iterator[None]:
         raise Unavailable(f"the pairs cannot be read: {brief}", where="accuracy") from error
     except duckdb.OutOfMemoryException as error:
         remedy = "Give the job more memory or disk (--memory), or run it on Spark."
-        raise Unavailable("the job does not fit into its memory limit.", where="accuracy", remedy=remedy) from error
+        raise Unavailable(
+            "the job does not fit into its memory limit.", where="accuracy", remedy=remedy
+        ) from error
     except duckdb.Error as error:
-        raise Invalid(f"the pairs cannot be read: {str(error).splitlines()[0]}", where="accuracy") from error
+        raise Invalid(
+            f"the pairs cannot be read: {str(error).splitlines()[0]}", where="accuracy"
+        ) from error
 
 
 def quote(text: str) -> str:
@@ -172,25 +184,41 @@ def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -
             connection.execute("INSTALL httpfs; LOAD httpfs")
     except duckdb.Error as error:
         remedy = "Install the package duckdb-extension-httpfs, or let this machine reach extensions.duckdb.org."
-        raise Unavailable("DuckDB cannot load its httpfs extension.", where="s3://", remedy=remedy) from error
+        raise Unavailable(
+            "DuckDB cannot load its httpfs extension.", where="s3://", remedy=remedy
+        ) from error
     options = {"TYPE": "s3"} | {name: quote(value) for name, value in _s3_options(environ).items()}
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         parts = urlsplit(endpoint)
-        options |= {"ENDPOINT": quote(parts.netloc), "URL_STYLE": "'path'", "USE_SSL": str(parts.scheme == "https")}
-    connection.execute("CREATE SECRET (" + ", ".join(f"{name} {value}" for name, value in options.items()) + ")")
+        options |= {
+            "ENDPOINT": quote(parts.netloc),
+            "URL_STYLE": "'path'",
+            "USE_SSL": str(parts.scheme == "https"),
+        }
+    connection.execute(
+        "CREATE SECRET (" + ", ".join(f"{name} {value}" for name, value in options.items()) + ")"
+    )
 
 
 def _shipped(name: str) -> Path | None:
     spec = importlib.util.find_spec("duckdb_extension_httpfs")
     folders = (spec.submodule_search_locations or ()) if spec else ()
-    return next((Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None)
+    return next(
+        (Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None
+    )
 
 
 def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
     """Key, secret, token and region from the environment, or else from wherever boto3 finds them (roles, profiles)."""
-    options = {"REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
-    names = {"KEY_ID": "AWS_ACCESS_KEY_ID", "SECRET": "AWS_SECRET_ACCESS_KEY", "SESSION_TOKEN": "AWS_SESSION_TOKEN"}
+    options = {
+        "REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    }
+    names = {
+        "KEY_ID": "AWS_ACCESS_KEY_ID",
+        "SECRET": "AWS_SECRET_ACCESS_KEY",
+        "SESSION_TOKEN": "AWS_SESSION_TOKEN",
+    }
     given = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
     if "KEY_ID" not in given and importlib.util.find_spec("boto3"):
         import boto3  # only where the environment has no keys: a role or a profile
@@ -198,6 +226,10 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
         held = boto3.Session().get_credentials()
         if held:
             frozen = held.get_frozen_credentials()
-            found = {"KEY_ID": frozen.access_key, "SECRET": frozen.secret_key, "SESSION_TOKEN": frozen.token}
+            found = {
+                "KEY_ID": frozen.access_key,
+                "SECRET": frozen.secret_key,
+                "SESSION_TOKEN": frozen.token,
+            }
             given = {name: value for name, value in found.items() if value}
     return options | given

@@ -35,10 +35,20 @@ def build(table: cells.Table, by_source: dict[str, tuple[int, int]]) -> dict[str
         weighted = bool(strata)
         accuracy = metrics.stratified(strata) if strata else metrics.share(right, n)
     else:
-        right, n = (sum(counts) for counts in zip(*by_source.values(), strict=True)) if by_source else (0, 0)
+        right, n = (
+            (sum(counts) for counts in zip(*by_source.values(), strict=True))
+            if by_source
+            else (0, 0)
+        )
         accuracy = metrics.share(right, n)
-    volunteered, asked = (metrics.share(*by_source.get(name, (0, 0))) for name in ("volunteered", "asked"))
-    compare = volunteered and asked and min(by_source[name][1] for name in ("volunteered", "asked")) >= ENOUGH
+    volunteered, asked = (
+        metrics.share(*by_source.get(name, (0, 0))) for name in ("volunteered", "asked")
+    )
+    compare = (
+        volunteered
+        and asked
+        and min(by_source[name][1] for name in ("volunteered", "asked")) >= ENOUGH
+    )
     return {
         "basis": basis,
         "pairs": n,
@@ -80,8 +90,13 @@ def _strata(table: cells.Table) -> list[metrics.Stratum]:
 
 
 def _of_model(
-    model: str, sizes: Counter[tuple[str, int]], labelled: Counter[tuple[str, int]], right: Counter[tuple[str, int]]
+    model: str,
+    sizes: Counter[tuple[str, int]],
+    labelled: Counter[tuple[str, int]],
+    right: Counter[tuple[str, int]],
 ) -> Iterable[metrics.Stratum]:
     keys: Sequence[tuple[str, int]] = sorted(key for key in {*sizes, *labelled} if key[0] == model)
-    parts = [metrics.Stratum(max(sizes[key], labelled[key]), labelled[key], right[key]) for key in keys]
+    parts = [
+        metrics.Stratum(max(sizes[key], labelled[key]), labelled[key], right[key]) for key in keys
+    ]
     return metrics.merged(parts, least=10)

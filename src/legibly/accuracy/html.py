@@ -100,11 +100,18 @@ def _matrix(report: Report, base: str) -> str:
     head = "".join(f'<th scope="col">{_esc(_name(label))}</th>' for label in labels)
     rows = []
     for actual, counts in zip(labels, confusion["counts"], strict=True):
-        cells = "".join(_cell(actual, said, n, sum(counts), base) for said, n in zip(labels, counts, strict=True))
+        cells = "".join(
+            _cell(actual, said, n, sum(counts), base)
+            for said, n in zip(labels, counts, strict=True)
+        )
         rows.append(f'<tr><th scope="row">{_esc(_name(actual))}</th>{cells}</tr>')
     caption = "True label down, answer across" + ("; a cell opens its pictures" if base else "")
     left = confusion["left_out"]["texts"] + confusion["left_out"]["places"]
-    note = f'<p class="quiet">{left:,} labels that do not lie side by side are not in this table.</p>' if left else ""
+    note = (
+        f'<p class="quiet">{left:,} labels that do not lie side by side are not in this table.</p>'
+        if left
+        else ""
+    )
     return (
         f"<h2>What was taken for what</h2>{_SCROLL.format('The matrix')}"
         f'<table class="matrix"><caption>{caption}</caption>'
@@ -125,7 +132,10 @@ def _cell(actual: str, said: str, n: int, total: int, base: str) -> str:
 
 
 def _confused(report: Report) -> str:
-    rows = [(_name(row["actual"]), _name(row["predicted"]), f"{row['n']:,}") for row in report["confused"]]
+    rows = [
+        (_name(row["actual"]), _name(row["predicted"]), f"{row['n']:,}")
+        for row in report["confused"]
+    ]
     return _table("What was taken for what most often", ("true", "read as", "times"), rows)
 
 
@@ -137,7 +147,11 @@ def _calibration(report: Report, chart: str | None) -> str:
         for row in bins
     ]  # fmt: skip
     ece = report["calibration"]["ece"]
-    note = "" if ece is None else f"<p>Confidence and accuracy lie {words.percent(ece)} apart on average.</p>"
+    note = (
+        ""
+        if ece is None
+        else f"<p>Confidence and accuracy lie {words.percent(ece)} apart on average.</p>"
+    )
     names = ("it said", "pictures", "on average", "were right", "95 %")
     return _table("Is the confidence honest?", names, rows, chart=chart, before=note)
 
@@ -181,8 +195,12 @@ def _drift(report: Report) -> str:
         "much": "What came in last week differs a lot from the four weeks before: check the accuracy.",
     }[drifts.change(drift) or "none"]
     rows = [(name, _index(drift[name])) for name in ("verdicts", "classes")]
-    days = [(row["day"], _index(row["verdicts"]), _index(row["classes"])) for row in drift["by_day"]]
-    text = f"<h2>What came in</h2><p>{says}</p>" + _plain(("stability index", "value and 95 %"), rows)
+    days = [
+        (row["day"], _index(row["verdicts"]), _index(row["classes"])) for row in drift["by_day"]
+    ]
+    text = f"<h2>What came in</h2><p>{says}</p>" + _plain(
+        ("stability index", "value and 95 %"), rows
+    )
     return text + (_plain(("day", "verdicts", "classes"), days) if days else "")
 
 
@@ -193,12 +211,21 @@ def _index(index: Mapping[str, Any]) -> str:
 
 
 def _skipped(report: Report) -> str:
-    rows = [(name, f"{n:,}") for name, n in (*report["skipped"].items(), ("taken back", report["taken_back"])) if n]
+    rows = [
+        (name, f"{n:,}")
+        for name, n in (*report["skipped"].items(), ("taken back", report["taken_back"]))
+        if n
+    ]
     return _table("Not counted", ("why", "lines"), rows) if rows else ""
 
 
 def _table(
-    title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, chart: str | None = None, before: str = ""
+    title: str,
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    chart: str | None = None,
+    before: str = "",
 ) -> str:
     """A heading, its chart, and the table behind it: folded where there is a chart or the table is long."""
     if not rows:
@@ -218,11 +245,19 @@ def _plain(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     for first, *rest in rows:
-        yield f'<tr><th scope="row">{_esc(first)}</th>' + "".join(f"<td>{_esc(text)}</td>" for text in rest) + "</tr>"
+        yield (
+            f'<tr><th scope="row">{_esc(first)}</th>'
+            + "".join(f"<td>{_esc(text)}</td>" for text in rest)
+            + "</tr>"
+        )
 
 
 def _range(share: Mapping[str, float | None]) -> str:
-    return "" if share["value"] is None else f"{words.percent(share['low'])} – {words.percent(share['high'])}"
+    return (
+        ""
+        if share["value"] is None
+        else f"{words.percent(share['low'])} – {words.percent(share['high'])}"
+    )
 
 
 def _name(label: str) -> str:

@@ -10,7 +10,9 @@ from legibly.index.port import Index
 _EPOCH = cells.EPOCH.date()
 
 
-def report(index: Index, *, owner: str | None = None, whole: Collection[str] = ()) -> reports.Report:
+def report(
+    index: Index, *, owner: str | None = None, whole: Collection[str] = ()
+) -> reports.Report:
     """The report over every pair and reading, or over those of one owner's images alone; `whole` as in `build`."""
     found = index.tally(cells.EDGES, owner=owner)
     rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in found.pairs)

@@ -76,7 +76,11 @@ def merged(strata: Sequence[Stratum], *, least: int) -> list[Stratum]:
     out: list[Stratum] = []
     size = labelled = right = 0
     for stratum in strata:
-        size, labelled, right = size + stratum.size, labelled + stratum.labelled, right + stratum.right
+        size, labelled, right = (
+            size + stratum.size,
+            labelled + stratum.labelled,
+            right + stratum.right,
+        )
         if labelled >= least:
             out.append(Stratum(size, labelled, right))
             size = labelled = right = 0

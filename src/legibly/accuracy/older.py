@@ -37,7 +37,16 @@ class Counts:
     def table(self) -> cells.Table:
         """The cells of these pairs: undated, of an unknown model and source, without confidence."""
         rows = (
-            cells.Counted(cells.UNDATED_US, cells.UNKNOWN, cells.UNKNOWN, predicted, actual, cells.NO_CONFIDENCE, n, 0)
+            cells.Counted(
+                cells.UNDATED_US,
+                cells.UNKNOWN,
+                cells.UNKNOWN,
+                predicted,
+                actual,
+                cells.NO_CONFIDENCE,
+                n,
+                0,
+            )
             for (predicted, actual), n in self.pairs.items()
         )
         table = cells.collect(rows)
@@ -74,7 +83,11 @@ def count(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
     elif found in ("objects", "records"):
         _count_objects(file, name=name, counts=counts, bad=bad)
     else:
-        raise Invalid("this holds no pairs.", where=name, remedy="Give text lines, JSON objects, or a store's URL.")
+        raise Invalid(
+            "this holds no pairs.",
+            where=name,
+            remedy="Give text lines, JSON objects, or a store's URL.",
+        )
 
 
 def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
@@ -93,7 +106,10 @@ def _count_at_once(lines: list[str], counts: Counts) -> bool:
         return False
     fields = ",".join(lines).split(",")
     found = Counter(zip(fields[::2], fields[1::2], strict=True))
-    stripped = [(predicted.strip(_PADDING), actual.strip(_PADDING), n) for (predicted, actual), n in found.items()]
+    stripped = [
+        (predicted.strip(_PADDING), actual.strip(_PADDING), n)
+        for (predicted, actual), n in found.items()
+    ]
     if any(not predicted or not actual for predicted, actual, _ in stripped):
         return False
     for predicted, actual, n in stripped:
@@ -171,7 +187,11 @@ def _whole(file: BinaryIO) -> Any:
         file.seek(0)
         data = file.read(WHOLE_FILE_BYTES + 1)
         try:
-            return json.loads(data.removeprefix(b"\xef\xbb\xbf")) if len(data) <= WHOLE_FILE_BYTES else None
+            return (
+                json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+                if len(data) <= WHOLE_FILE_BYTES
+                else None
+            )
         except ValueError:
             return None
     return None if not first.lstrip().startswith(b"[") else json.loads(first)
@@ -191,4 +211,10 @@ def _label(value: Any) -> str | None:
     """A class as text; numbers as they are written, so that 7 and "7" are one class."""
     if isinstance(value, bool) or value is None:
         return None
-    return str(value) if isinstance(value, (str, int)) else f"{value:g}" if isinstance(value, float) else None
+    return (
+        str(value)
+        if isinstance(value, (str, int))
+        else f"{value:g}"
+        if isinstance(value, float)
+        else None
+    )

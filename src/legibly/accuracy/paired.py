@@ -18,7 +18,8 @@ _ERROR = 0.025  # on each side of a 95 % interval
 _BETS = tuple(2 ** (-k / 2) for k in range(17))
 # The largest bets weigh most: they are the best ones where two models hardly ever differ, which is the common case.
 _LOG_WEIGHTS = tuple(
-    math.log(1 / (k + 1) / math.fsum(1 / (j + 1) for j in range(len(_BETS)))) for k in range(len(_BETS))
+    math.log(1 / (k + 1) / math.fsum(1 / (j + 1) for j in range(len(_BETS))))
+    for k in range(len(_BETS))
 )
 
 Interval = Callable[["Table"], metrics.Proportion]
@@ -37,7 +38,12 @@ class Table:
     def of(cls, couples: Iterable[tuple[bool, bool]]) -> Self:
         """Count couples of (first is right, second is right)."""
         found = list(couples)
-        return cls(*(found.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
+        return cls(
+            *(
+                found.count(kind)
+                for kind in ((True, True), (True, False), (False, True), (False, False))
+            )
+        )
 
     @property
     def n(self) -> float:
@@ -50,7 +56,12 @@ class Table:
 
     def times(self, factor: float) -> "Table":
         """The same shares in so many times as many pictures."""
-        return Table(factor * self.both, factor * self.only_first, factor * self.only_second, factor * self.neither)
+        return Table(
+            factor * self.both,
+            factor * self.only_first,
+            factor * self.only_second,
+            factor * self.neither,
+        )
 
     def swapped(self) -> "Table":
         """The same pictures with the two in each other's place."""
@@ -94,7 +105,11 @@ def at_any_time(table: Table) -> metrics.Proportion:
     Source: I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1–27: the mean of bounded values by betting.
     """
     low = _root(lambda delta: evidence(table, above=delta) >= -math.log(_ERROR), -1.0, table.value)
-    high = -_root(lambda delta: evidence(table.swapped(), above=delta) >= -math.log(_ERROR), -1.0, -table.value)
+    high = -_root(
+        lambda delta: evidence(table.swapped(), above=delta) >= -math.log(_ERROR),
+        -1.0,
+        -table.value,
+    )
     return metrics.Proportion(table.value, low, high)
 
 
@@ -107,16 +122,23 @@ def evidence(table: Table, *, above: float) -> float:
     """
     terms = []
     for bet, log_weight in zip(_BETS, _LOG_WEIGHTS, strict=True):
-        stake = min(bet, 0.99 / (1 + above)) if above > -1 else bet  # what is left must stay above nothing
+        stake = (
+            min(bet, 0.99 / (1 + above)) if above > -1 else bet
+        )  # what is left must stay above nothing
         won, same, lost = (math.log(1 + stake * (gain - above)) for gain in (1, 0, -1))
         terms.append(
-            log_weight + table.only_second * won + (table.both + table.neither) * same + table.only_first * lost
+            log_weight
+            + table.only_second * won
+            + (table.both + table.neither) * same
+            + table.only_first * lost
         )
     most = max(terms)
     return most + math.log(math.fsum(math.exp(term - most) for term in terms))
 
 
-def more(table: Table, settled: Callable[[metrics.Proportion], bool], *, interval: Interval) -> int | None:
+def more(
+    table: Table, settled: Callable[[metrics.Proportion], bool], *, interval: Interval
+) -> int | None:
     """About how many more pictures, falling out like these, until the interval is `settled`; None if never."""
     if not table.n:
         return None

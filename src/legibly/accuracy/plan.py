@@ -43,10 +43,14 @@ class Manifest:
         try:
             found: dict[str, Any] = json.loads(data)
             number = int(key.removeprefix(SETTLED).removesuffix(".json"))
-            return cls(number, tuple(found["files"]), dict(found["retired"]), str(found.get("counts", "")))
+            return cls(
+                number, tuple(found["files"]), dict(found["retired"]), str(found.get("counts", ""))
+            )
         except (ValueError, KeyError, TypeError):
             remedy = "Remove it: the files that it names are then read as pairs like any others."
-            raise Invalid("this is no manifest of settled pairs.", where=key, remedy=remedy) from None
+            raise Invalid(
+                "this is no manifest of settled pairs.", where=key, remedy=remedy
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,19 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
     manifests = [key for key in found if key.startswith(SETTLED) and key.endswith(".json")]
     manifest = Manifest.decode(manifests[-1], read(manifests[-1])) if manifests else Manifest()
     settled, gone = frozenset(manifest.files), frozenset(manifest.retired)
-    pairs = [key for key in found if key.startswith(keys.PAIRS) and key not in gone and key not in settled]
+    pairs = [
+        key
+        for key in found
+        if key.startswith(keys.PAIRS) and key not in gone and key not in settled
+    ]
     return Plan(
         lines=tuple(key for key in pairs if key.endswith((".jsonl", ".json"))),
         parquet=tuple(key for key in pairs if key.endswith(".parquet")),
         settled=tuple(sorted(settled)),
         deleted=tuple(_id(key) for key in found if key.startswith(keys.DELETIONS)),
-        readings=tuple(key for key in found if key.startswith(keys.READINGS) and key.endswith(".jsonl")),
+        readings=tuple(
+            key for key in found if key.startswith(keys.READINGS) and key.endswith(".jsonl")
+        ),
         counts=manifest.counts if manifest.counts in found else "",
         manifest=manifest,
     )

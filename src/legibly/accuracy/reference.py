@@ -43,10 +43,14 @@ def report(
 def read_of(reading: records.Reading, n: int = 1) -> cells.Read:
     """`n` readings like this one, for the population that labels are a sample of."""
     lower = cells.bin_of(cells.in_millionths(reading.confidence))
-    return cells.Read(f"{reading.at:%Y-%m-%d}", str(reading.model), reading.verdict, reading.text, lower, n)
+    return cells.Read(
+        f"{reading.at:%Y-%m-%d}", str(reading.model), reading.verdict, reading.text, lower, n
+    )
 
 
-def table(rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[cells.Read] = ()) -> cells.Table:
+def table(
+    rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[cells.Read] = ()
+) -> cells.Table:
     """What pairs.sql does: the newest row of each image and model, counted."""
     newest: dict[tuple[str, str], Row] = {}
     flawed: Counter[str] = Counter()
@@ -59,13 +63,24 @@ def table(rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[c
             newest[row.image, row.model] = row
     gone = set(deleted)
     counts = Counter(_counted(row) for row in newest.values() if row.image not in gone)
-    found = [counted._replace(n=n, millionths=n * counted.millionths) for counted, n in counts.items()]
-    skipped = [cells.Counted(cells.UNDATED_US, "", flaw, None, None, 0, n, 0) for flaw, n in flawed.items()]
+    found = [
+        counted._replace(n=n, millionths=n * counted.millionths) for counted, n in counts.items()
+    ]
+    skipped = [
+        cells.Counted(cells.UNDATED_US, "", flaw, None, None, 0, n, 0) for flaw, n in flawed.items()
+    ]
     return cells.collect([*found, *skipped], reads)
 
 
 def _order(row: Row) -> tuple[Any, ...]:
-    return (row.us, row.actual is not None, row.actual or "", row.predicted, row.millionths, row.source)
+    return (
+        row.us,
+        row.actual is not None,
+        row.actual or "",
+        row.predicted,
+        row.millionths,
+        row.source,
+    )
 
 
 def _counted(row: Row) -> cells.Counted:
@@ -103,7 +118,10 @@ def row_of_json(found: object) -> Row:
     if predicted is None:
         return _flawed("no_prediction")
     model, source = (_text(found.get(name)) or cells.UNKNOWN for name in ("model", "source"))
-    millionths, us = cells.in_millionths(_number(found.get("confidence"))), _us_of_text(_text(found.get("labelled_at")))
+    millionths, us = (
+        cells.in_millionths(_number(found.get("confidence"))),
+        _us_of_text(_text(found.get("labelled_at"))),
+    )
     return Row(image, model, source, predicted, _text(found.get("actual")), millionths, us)
 
 

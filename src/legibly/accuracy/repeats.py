@@ -26,7 +26,9 @@ A_SLICE = 1_000_000
 """Images in a slice, roughly: some 300 MB while the newest row of each is kept."""
 
 
-def find(connection: duckdb.DuckDBPyConnection, relations: Sequence[str], *, rows: int) -> NDArray[np.uint32]:
+def find(
+    connection: duckdb.DuckDBPyConnection, relations: Sequence[str], *, rows: int
+) -> NDArray[np.uint32]:
     """The hashes that occur more than once in the columns `image` of relations with `rows` rows together.
 
     Some are returned repeatedly. The relations are read side by side, with a cursor each: they may not name what is
@@ -34,7 +36,9 @@ def find(connection: duckdb.DuckDBPyConnection, relations: Sequence[str], *, row
     """
     passes = max(1, -(-rows // AT_ONCE))
     with ThreadPoolExecutor(_HANDS) as pool:
-        return np.concatenate([_of_pass(connection, relations, pool, rows, at, passes) for at in range(passes)])
+        return np.concatenate(
+            [_of_pass(connection, relations, pool, rows, at, passes) for at in range(passes)]
+        )
 
 
 def _of_pass(
@@ -50,7 +54,7 @@ def _of_pass(
 
     def fetch(relation: str) -> None:
         nonlocal used
-        query = f"SELECT h FROM (SELECT {HASH} AS h FROM {relation}) {within}"  # noqa: S608  (a relation of ours)
+        query = f"SELECT h FROM (SELECT {HASH} AS h FROM {relation}) {within}"
         with connection.cursor() as cursor, contextlib.suppress(duckdb.BinderException):
             part = cursor.execute(query).fetchnumpy()["h"]
             with filling:
@@ -67,24 +71,33 @@ def _of_pass(
     return again
 
 
-def put(connection: duckdb.DuckDBPyConnection, relations: Sequence[str], found: NDArray[np.uint32] | None) -> int:
+def put(
+    connection: duckdb.DuckDBPyConnection,
+    relations: Sequence[str],
+    found: NDArray[np.uint32] | None,
+) -> int:
     """Provide the table `several`: the hashes of all images of some relations, and those found. Returns the slices."""
-    every = [f"SELECT {HASH} FROM {relation}" for relation in relations]  # noqa: S608  (relations of ours)
+    every = [f"SELECT {HASH} FROM {relation}" for relation in relations]
     if found is not None:
         connection.register("found", {"h": found})
         every.append("SELECT h FROM found")
     query = " UNION ALL ".join(every)
-    files.run(connection, f"CREATE OR REPLACE TEMP TABLE several AS SELECT DISTINCT h FROM ({query}) AS t(h)")  # noqa: S608
+    files.run(
+        connection,
+        f"CREATE OR REPLACE TEMP TABLE several AS SELECT DISTINCT h FROM ({query}) AS t(h)",
+    )
     return 1 + int(files.run(connection, "SELECT count(*) FROM several")[0][0]) // A_SLICE
 
 
-def copy(connection: duckdb.DuckDBPyConnection, relation: str, columns: str, folder: Path, *, slices: int) -> None:
+def copy(
+    connection: duckdb.DuckDBPyConnection, relation: str, columns: str, folder: Path, *, slices: int
+) -> None:
     """Write the rows of a relation whose image is one of `several` into a folder."""
     # Names hardly ever repeat here, so that looking for those that do is wasted.
     options = "FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1000"
     options += ", PARTITION_BY (slice)" if slices > 1 else ", PER_THREAD_OUTPUT"
     chosen = f"{columns}, {HASH} % {slices} AS slice" if slices > 1 else columns
-    query = f"SELECT {chosen} FROM {relation} WHERE {HASH} IN (SELECT h FROM several)"  # noqa: S608  (of ours)
+    query = f"SELECT {chosen} FROM {relation} WHERE {HASH} IN (SELECT h FROM several)"
     files.run(connection, f"COPY ({query}) TO {files.quote(str(folder))} ({options})")
 
 

@@ -15,7 +15,19 @@ from legibly.accuracy import cells, drift, estimate, metrics
 MOST_LABELS = 200
 """A larger confusion matrix holds the labels with most places only: 10,000 classes would be 200 MB of zeros."""
 MOST_CONFUSED = 50
-THRESHOLDS = (0, 500_000, 600_000, 700_000, 800_000, 900_000, 950_000, 980_000, 990_000, 995_000, 999_000)
+THRESHOLDS = (
+    0,
+    500_000,
+    600_000,
+    700_000,
+    800_000,
+    900_000,
+    950_000,
+    980_000,
+    990_000,
+    995_000,
+    999_000,
+)
 
 Report = dict[str, Any]
 Right = dict[str, tuple[int, int]]
@@ -33,7 +45,10 @@ class _Tally:
         self.right[name] += right
 
     def rows(self, title: str) -> list[dict[str, Any]]:
-        return [{title: name, **_accuracy(self.right[name], self.all[name])} for name in sorted(self.all)]
+        return [
+            {title: name, **_accuracy(self.right[name], self.all[name])}
+            for name in sorted(self.all)
+        ]
 
 
 def build(table: cells.Table, *, whole: Collection[str] = ()) -> Report:
@@ -65,7 +80,9 @@ def build(table: cells.Table, *, whole: Collection[str] = ()) -> Report:
     return {
         "pairs": pairs,
         "accuracy": metrics.as_json(metrics.share(sum(models.right.values()), pairs)),
-        "estimate": estimate.build(table, {name: (right, n) for name, (n, right) in sorted(by_source.items())}),
+        "estimate": estimate.build(
+            table, {name: (right, n) for name, (n, right) in sorted(by_source.items())}
+        ),
         "classes": _classes(placed),
         "confusion": _confusion(placed, unplaced),
         "confused": _confused(placed),
@@ -102,7 +119,9 @@ def _sums(found: Sequence[cells.Cell], whole: Collection[str]) -> tuple[dict[Any
     return by_day, by_source, by_model, texts
 
 
-def _placed(texts: Mapping[tuple[str, str, bool], list[int]]) -> tuple[Counter[tuple[str, str]], int]:
+def _placed(
+    texts: Mapping[tuple[str, str, bool], list[int]],
+) -> tuple[Counter[tuple[str, str]], int]:
     """Labels side by side, and how many texts do not lie so."""
     placed, unplaced = Counter[tuple[str, str]](), 0
     for (predicted, actual, whole), (n, _) in texts.items():
@@ -115,11 +134,17 @@ def _placed(texts: Mapping[tuple[str, str, bool], list[int]]) -> tuple[Counter[t
 
 def encode(report: Report) -> bytes:
     """The report's one spelling: compact UTF-8 JSON and a line feed."""
-    return (json.dumps(report, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode()
+    return (
+        json.dumps(report, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+    ).encode()
 
 
 def _accuracy(right: int, n: int) -> dict[str, Any]:
-    return {"pairs": n, "accuracy": metrics.as_json(metrics.share(right, n)), "enough": n >= estimate.ENOUGH}
+    return {
+        "pairs": n,
+        "accuracy": metrics.as_json(metrics.share(right, n)),
+        "enough": n >= estimate.ENOUGH,
+    }
 
 
 def _in_order(label: str) -> tuple[bool, str]:
@@ -156,13 +181,22 @@ def _confusion(placed: Counter[tuple[str, str]], unplaced: int) -> dict[str, Any
     labels = sorted(heaviest, key=_in_order)
     counts = [[placed[predicted, actual] for predicted in labels] for actual in labels]
     shown = sum(map(sum, counts))
-    left_out = {"labels": len(weight) - len(labels), "places": sum(placed.values()) - shown, "texts": unplaced}
+    left_out = {
+        "labels": len(weight) - len(labels),
+        "places": sum(placed.values()) - shown,
+        "texts": unplaced,
+    }
     return {"labels": labels, "counts": counts, "left_out": left_out}
 
 
 def _confused(placed: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
-    wrong = sorted((-n, actual, predicted) for (predicted, actual), n in placed.items() if predicted != actual)
-    return [{"actual": actual, "predicted": predicted, "n": -n} for n, actual, predicted in wrong[:MOST_CONFUSED]]
+    wrong = sorted(
+        (-n, actual, predicted) for (predicted, actual), n in placed.items() if predicted != actual
+    )
+    return [
+        {"actual": actual, "predicted": predicted, "n": -n}
+        for n, actual, predicted in wrong[:MOST_CONFUSED]
+    ]
 
 
 def _calibration(bins: _Tally, confidence: Counter[int]) -> dict[str, Any]:
@@ -195,6 +229,10 @@ def _selective(bins: _Tally) -> list[dict[str, Any]]:
         kept = sum(n for lower, n in bins.all.items() if lower >= threshold)
         right = sum(n for lower, n in bins.right.items() if lower >= threshold)
         found = metrics.as_json(metrics.share(right, kept))
-        row = {"threshold": threshold / 1_000_000, "coverage": kept / known, "accuracy": found["value"]}
+        row = {
+            "threshold": threshold / 1_000_000,
+            "coverage": kept / known,
+            "accuracy": found["value"],
+        }
         out.append({**row, "low": found["low"], "high": found["high"], "pairs": kept})
     return out

@@ -29,7 +29,10 @@ def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
         return Source(base=base_of(source), plan=of_store(store))
     path = stores.folder_of(source) if source.startswith("file://") else Path(source)
     if path.is_dir() and (path / "records").is_dir():
-        return Source(base=str(path), plan=of_store(stores.open_store(f"file://{path.absolute()}", environ=environ)))
+        return Source(
+            base=str(path),
+            plan=of_store(stores.open_store(f"file://{path.absolute()}", environ=environ)),
+        )
     if not path.exists():
         remedy = "Give a store's URL, a folder, or a file of pairs."
         raise NotFound("there is nothing here.", where=source, remedy=remedy)
@@ -55,16 +58,24 @@ def _of_files(path: Path) -> Source:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     kinds: dict[str, list[Path]] = {}
     for file in files:
-        if (file.suffix.lower() in SUFFIXES and not file.name.startswith((".", "_"))) or path.is_file():
+        if (
+            file.suffix.lower() in SUFFIXES and not file.name.startswith((".", "_"))
+        ) or path.is_file():
             kinds.setdefault(_kind(file), []).append(file)
     if not kinds or set(kinds) == {"nothing"}:
-        raise Invalid("there are no pairs in here.", where=str(path), remedy="Give a store's URL or a file of pairs.")
+        raise Invalid(
+            "there are no pairs in here.",
+            where=str(path),
+            remedy="Give a store's URL or a file of pairs.",
+        )
     older_files = kinds.get("text", []) + kinds.get("objects", [])
     today = _names(kinds.get("records", [])), _names(kinds.get("parquet", []))
     if older_files and any(today):
         odd = older_files[0]
         remedy = "Give them one at a time: only the newer ones say of which image they are."
-        raise Invalid("pairs of today and of an older format lie side by side.", where=str(odd), remedy=remedy)
+        raise Invalid(
+            "pairs of today and of an older format lie side by side.", where=str(odd), remedy=remedy
+        )
     if older_files:
         return Source(older=tuple(sorted(older_files)))
     return Source(plan=plans.Plan(lines=today[0], parquet=today[1]))
@@ -81,5 +92,9 @@ def _kind(file: Path) -> str:
         return "nothing"
     found = older.kind(head)
     if found is None:
-        raise Invalid("this holds no pairs.", where=str(file), remedy="Give text lines, JSON lines or Parquet.")
+        raise Invalid(
+            "this holds no pairs.",
+            where=str(file),
+            remedy="Give text lines, JSON lines or Parquet.",
+        )
     return found

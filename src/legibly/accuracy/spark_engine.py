@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812  (Spark's own habit)
+from pyspark.sql import functions as F
 
 from legibly.accuracy import canonical, cells
 from legibly.accuracy import plan as plans
@@ -29,8 +29,12 @@ def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSe
 
     Raises Unavailable where Spark does not start.
     """
-    builder = SparkSession.builder.appName("legibly accuracy").config("spark.ui.showConsoleProgress", "false")
-    builder = builder.config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC")
+    builder = SparkSession.builder.appName("legibly accuracy").config(
+        "spark.ui.showConsoleProgress", "false"
+    )
+    builder = builder.config("spark.ui.enabled", "false").config(
+        "spark.sql.session.timeZone", "UTC"
+    )
     for name, value in _s3a(environ).items():
         builder = builder.config(name, value)
     if master:
@@ -40,14 +44,18 @@ def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSe
     except Exception as error:
         remedy = "Spark needs Java 17 (`java -version`) and a reachable master."
         brief = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Unavailable(f"Spark does not start: {brief}", where=master or "spark", remedy=remedy) from error
+        raise Unavailable(
+            f"Spark does not start: {brief}", where=master or "spark", remedy=remedy
+        ) from error
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
 
 def location(spark: SparkSession, url: str) -> str:
     """A store URL as Hadoop spells it: `s3://` stays where the cluster has its own connector (EMR), else `s3a://`."""
-    if url.startswith("s3://") and not spark.sparkContext._jsc.hadoopConfiguration().get("fs.s3.impl"):  # noqa: SLF001
+    if url.startswith("s3://") and not spark.sparkContext._jsc.hadoopConfiguration().get(
+        "fs.s3.impl"
+    ):
         return "s3a://" + url.removeprefix("s3://")
     return url
 
@@ -59,7 +67,9 @@ def table(spark: SparkSession, plan: plans.Plan, *, base: str, reads: bool = Tru
         rows = spark.sql(_sql("pairs.sql")).collect()
         return cells.collect(rows, _reads(spark, plan, base) if reads else ())
     except Exception as error:
-        raise Invalid(f"Spark cannot read the pairs: {_brief(error)}", where=_culprit(error) or base) from error
+        raise Invalid(
+            f"Spark cannot read the pairs: {_brief(error)}", where=_culprit(error) or base
+        ) from error
 
 
 def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
@@ -73,14 +83,16 @@ def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
     union(spark, parts, CANONICAL).createOrReplaceTempView("fresh")
     union(spark, settled, CANONICAL).createOrReplaceTempView("settled")
     if parts and settled:
-        spark.sql("SELECT DISTINCT image, model FROM fresh WHERE predicted IS NOT NULL").createOrReplaceTempView(
-            "touched"
-        )
+        spark.sql(
+            "SELECT DISTINCT image, model FROM fresh WHERE predicted IS NOT NULL"
+        ).createOrReplaceTempView("touched")
     else:
         _frame(spark, [], "image STRING, model STRING").createOrReplaceTempView("touched")
 
 
-def listing(spark: SparkSession, base: str, prefixes: Sequence[str] = plans.PREFIXES) -> Iterator[str]:
+def listing(
+    spark: SparkSession, base: str, prefixes: Sequence[str] = plans.PREFIXES
+) -> Iterator[str]:
     """The keys of all files under `prefixes` of `base`, with Hadoop's own client."""
     system, root = _file(spark, base)
     start = str(system.makeQualified(root).toUri().getPath()).rstrip("/") + "/"
@@ -146,7 +158,7 @@ def remove(spark: SparkSession, base: str, keys: Iterable[str]) -> None:
 def _file(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Hadoop's file system and path of a file."""
     target = _java(spark).org.apache.hadoop.fs.Path(path)
-    return target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target  # noqa: SLF001
+    return target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target
 
 
 def _sql(name: str) -> str:
@@ -154,7 +166,7 @@ def _sql(name: str) -> str:
 
 
 def _java(spark: SparkSession) -> Any:
-    return spark.sparkContext._jvm  # noqa: SLF001  (Hadoop's file system has no Python face)
+    return spark.sparkContext._jvm
 
 
 def view_deleted(spark: SparkSession, images: Sequence[str]) -> None:
@@ -166,7 +178,9 @@ def _frame(spark: SparkSession, rows: list[tuple[str, ...]], schema: str) -> Dat
     if rows:
         return spark.createDataFrame(rows, schema)
     # The engine itself makes an empty relation with no job and no Python.
-    columns = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in map(str.split, schema.split(", ")))
+    columns = ", ".join(
+        f"CAST(NULL AS {kind}) AS {column}" for column, kind in map(str.split, schema.split(", "))
+    )
     return spark.sql(f"SELECT {columns} WHERE FALSE")
 
 
@@ -180,7 +194,9 @@ def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataF
     return whole
 
 
-def parquet(spark: SparkSession, keys: Sequence[str], base: str, *, whole: bool = False) -> list[DataFrame]:
+def parquet(
+    spark: SparkSession, keys: Sequence[str], base: str, *, whole: bool = False
+) -> list[DataFrame]:
     """Parquet files in the columns of pairs.sql, together where their schemas fit, else one by one.
 
     `whole`: with all else that a pair has, and the file's name as `file`.
@@ -199,14 +215,18 @@ def parquet(spark: SparkSession, keys: Sequence[str], base: str, *, whole: bool 
         named = frame.select("*", F.col("_metadata.file_path").alias("file")) if whole else frame
         named.createOrReplaceTempView("files")
         extra = f"{canonical.kept(kinds)}, file" if whole else ""
-        out.append(spark.sql(canonical.select(kinds, dialect="spark", relation="files", extra=extra)))
+        out.append(
+            spark.sql(canonical.select(kinds, dialect="spark", relation="files", extra=extra))
+        )
     return out
 
 
 def _settled(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFrame]:
     if not keys:
         return []
-    spark.read.parquet(*(f"{base.rstrip('/')}/{key}" for key in keys)).createOrReplaceTempView("files")
+    spark.read.parquet(*(f"{base.rstrip('/')}/{key}" for key in keys)).createOrReplaceTempView(
+        "files"
+    )
     return [spark.sql(canonical.select_settled(dialect="spark", relation="files"))]
 
 
@@ -232,8 +252,13 @@ def _reads(spark: SparkSession, plan: plans.Plan, base: str) -> list[cells.Read]
     if not plan.readings:
         return []
     lines(spark, plan.readings, base, READING_SCHEMA).createOrReplaceTempView("reading_lines")
-    spark.sql(canonical.select_readings(dialect="spark", relation="reading_lines")).createOrReplaceTempView("readings")
-    return [cells.Read(cells.day_name(day), *rest) for day, *rest in spark.sql(_sql("readings.sql")).collect()]
+    spark.sql(
+        canonical.select_readings(dialect="spark", relation="reading_lines")
+    ).createOrReplaceTempView("readings")
+    return [
+        cells.Read(cells.day_name(day), *rest)
+        for day, *rest in spark.sql(_sql("readings.sql")).collect()
+    ]
 
 
 def _s3a(environ: Mapping[str, str]) -> dict[str, str]:
@@ -243,7 +268,9 @@ def _s3a(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         "spark.hadoop.fs.s3a.endpoint": endpoint,
         "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(urlsplit(endpoint).scheme == "https").lower(),
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(
+            urlsplit(endpoint).scheme == "https"
+        ).lower(),
     }
 
 

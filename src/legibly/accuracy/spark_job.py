@@ -21,17 +21,29 @@ from legibly.errors import LegiblyError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; the exit status: 0, or 1 after an error that is told on stderr."""
-    parser = argparse.ArgumentParser(description="Turn pairs of predicted and true labels into accuracy.")
-    parser.add_argument("--store", required=True, help="s3://BUCKET/PREFIX, or a folder that every worker sees")
+    parser = argparse.ArgumentParser(
+        description="Turn pairs of predicted and true labels into accuracy."
+    )
+    parser.add_argument(
+        "--store", required=True, help="s3://BUCKET/PREFIX, or a folder that every worker sees"
+    )
     parser.add_argument("--out", required=True, help="where the JSON report goes")
     parser.add_argument("--html", action="store_true", help="write the page beside it, as .html")
-    parser.add_argument("--whole", default="-", help="models whose texts are one label each, with commas between")
+    parser.add_argument(
+        "--whole", default="-", help="models whose texts are one label each, with commas between"
+    )
     parser.add_argument("--master", help="Spark master, where spark-submit does not name it")
-    parser.add_argument("--no-readings", action="store_true", help="count pairs alone: no response weights, no drift")
+    parser.add_argument(
+        "--no-readings",
+        action="store_true",
+        help="count pairs alone: no response weights, no drift",
+    )
     options = parser.parse_args(arguments)
     try:
         spark = spark_engine.session(master=options.master, environ=os.environ)
-        found = run(spark, options.store, reads=not options.no_readings, whole=options.whole.split(","))
+        found = run(
+            spark, options.store, reads=not options.no_readings, whole=options.whole.split(",")
+        )
         out = spark_engine.location(spark, options.out)
         if options.html:
             page = html.render(json.loads(found)).encode()
@@ -39,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spark_engine.write(spark, out, found)
         spark.stop()
     except LegiblyError as error:
-        print(f"legibly: {error}", file=sys.stderr)  # noqa: T201  (a program's own output)
+        print(f"legibly: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -48,7 +60,9 @@ def run(spark: SparkSession, store: str, *, reads: bool = True, whole: Sequence[
     """The encoded report of a store, `s3://…`, `file://…` or a folder."""
     base = spark_engine.location(spark, store)
     plan = plans.make(spark_engine.listing(spark, base), read=spark_engine.read(spark, base))
-    return report.encode(report.build(spark_engine.table(spark, plan, base=base, reads=reads), whole=whole))
+    return report.encode(
+        report.build(spark_engine.table(spark, plan, base=base, reads=reads), whole=whole)
+    )
 
 
 if __name__ == "__main__":

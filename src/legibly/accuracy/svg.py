@@ -54,10 +54,14 @@ class Point(NamedTuple):
 
 def share_ticks(low: float, high: float, *, most: int = 6, point: str = ".") -> list[Tick]:
     """Round per cents between two shares."""
-    step = next((step for step in reversed(_STEPS) if (high - low) / step <= most - 1 + 1e-9), _STEPS[0])
+    step = next(
+        (step for step in reversed(_STEPS) if (high - low) / step <= most - 1 + 1e-9), _STEPS[0]
+    )
     first = -int(-(low / step - 1e-9) // 1)
     digits = max(0, len(f"{100 * step:.4f}".rstrip("0").partition(".")[2]))
-    found = itertools.takewhile(lambda value: value <= high + 1e-9, (n * step for n in itertools.count(first)))
+    found = itertools.takewhile(
+        lambda value: value <= high + 1e-9, (n * step for n in itertools.count(first))
+    )
     return [Tick(value, f"{100 * value:.{digits}f} %".replace(".", point)) for value in found]
 
 
@@ -92,7 +96,9 @@ def band(points: Sequence[Point], *, x: Axis, y: Axis) -> str:
     return area + line([(x.at(point.place), y.at(point.value)) for point in points])
 
 
-def line(places: Iterable[tuple[float, float]], *, colour: str = ACCENT, dashed: bool = False) -> str:
+def line(
+    places: Iterable[tuple[float, float]], *, colour: str = ACCENT, dashed: bool = False
+) -> str:
     """A line through places of the drawing."""
     dash = ' stroke-dasharray="4 4"' if dashed else ""
     return f'<path d="{_path(places)}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>'
@@ -132,7 +138,11 @@ def _across(x: Axis, y: Axis) -> str:
     )
     lines = "".join(f"M{_n(x.start)} {_n(y.at(tick.value))}H{_n(x.stop)}" for tick in y.ticks)
     middle = (y.start + y.stop) / 2
-    title = f'<g transform="rotate(-90 11 {_n(middle)})">{_title(y.title, 11, middle)}</g>' if y.title else ""
+    title = (
+        f'<g transform="rotate(-90 11 {_n(middle)})">{_title(y.title, 11, middle)}</g>'
+        if y.title
+        else ""
+    )
     return f'<path d="{lines}" stroke="{LINE}" stroke-width=".5"/>{words}{title}'
 
 

@@ -92,7 +92,9 @@ def _classes(report: Report) -> Iterator[str]:
         name = row["label"] or "(nothing)"
         figures = f"{percent(row['precision']['value']):>10} {percent(row['recall']['value']):>10}"
         f1 = "–" if row["f1"] is None else f"{row['f1']:.4f}"
-        yield f"  {name:<12} {row['support']:>12,} {figures} {f1:>8}" + ("" if row["enough"] else "   too few to say")
+        yield f"  {name:<12} {row['support']:>12,} {figures} {f1:>8}" + (
+            "" if row["enough"] else "   too few to say"
+        )
     if len(report["classes"]) > 40:
         yield f"  … and {len(report['classes']) - 40:,} more classes (--json has them all)"
 

@@ -17,16 +17,42 @@ _NAMED_LINES = 20
 
 @click.command("accuracy")
 @click.argument("source", required=False)
-@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option(
+    "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True
+)
 @click.option("--master", help="Spark master, such as spark://HOST:7077; none: this machine.")
 @click.option("--out", help="Also write the JSON report to this file or s3:// or file:// URL.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write one self-contained page.")
-@click.option("--memory", default="1500MB", show_default=True, help="Memory that DuckDB may use before it spills.")
-@click.option("--readings/--no-readings", default=True, help="Weigh labels by all readings, and look for drift.")
-@click.option("--whole", multiple=True, metavar="MODEL", help="A model whose texts are one label each: 10 is a class.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write one self-contained page.",
+)
+@click.option(
+    "--memory",
+    default="1500MB",
+    show_default=True,
+    help="Memory that DuckDB may use before it spills.",
+)
+@click.option(
+    "--readings/--no-readings",
+    default=True,
+    help="Weigh labels by all readings, and look for drift.",
+)
+@click.option(
+    "--whole",
+    multiple=True,
+    metavar="MODEL",
+    help="A model whose texts are one label each: 10 is a class.",
+)
 def command(
-    *, source: str | None, out: str | None, as_json: bool, html: Path | None, whole: tuple[str, ...], **how: Any
+    *,
+    source: str | None,
+    out: str | None,
+    as_json: bool,
+    html: Path | None,
+    whole: tuple[str, ...],
+    **how: Any,
 ) -> None:
     """Turn pairs into accuracy: of the configured store, of SOURCE (a store's URL, a folder), or of a file of pairs.
 
@@ -48,7 +74,9 @@ def command(
         click.echo("\n".join(words.lines(made)))
 
 
-def _table(found: sources.Source, *, engine: str, master: str | None, memory: str, readings: bool) -> cells.Table:
+def _table(
+    found: sources.Source, *, engine: str, master: str | None, memory: str, readings: bool
+) -> cells.Table:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
     if found.older:
@@ -59,12 +87,16 @@ def _table(found: sources.Source, *, engine: str, master: str | None, memory: st
         from legibly.accuracy import duckdb_engine, duckdb_files
 
         limits = duckdb_files.Limits(memory=memory)
-        return duckdb_engine.table(found.plan, base=found.base, environ=os.environ, limits=limits, reads=readings)
+        return duckdb_engine.table(
+            found.plan, base=found.base, environ=os.environ, limits=limits, reads=readings
+        )
     try:
         from legibly.accuracy import spark_engine
     except ImportError:
         remedy = "Install it: pip install 'legibly[spark]'."
-        raise Unavailable("PySpark is not installed.", where="--engine spark", remedy=remedy) from None
+        raise Unavailable(
+            "PySpark is not installed.", where="--engine spark", remedy=remedy
+        ) from None
     spark = spark_engine.session(master=master, environ=os.environ)
     base = spark_engine.location(spark, found.base)
     return spark_engine.table(spark, found.plan, base=base, reads=readings)
@@ -92,4 +124,6 @@ def _write(out: str, encoded: bytes) -> None:
     from legibly import store as stores
 
     folder, _, name = out.rpartition("/")
-    stores.open_store(folder, environ=os.environ).replace(name, encoded, media_type="application/json")
+    stores.open_store(folder, environ=os.environ).replace(
+        name, encoded, media_type="application/json"
+    )

@@ -28,10 +28,19 @@ MANY = 20
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else.")
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
 @click.option(
-    "--legibility", is_flag=True, help="Measure legibility over 16 small changes, not three; several times as slow."
+    "--legibility",
+    is_flag=True,
+    help="Measure legibility over 16 small changes, not three; several times as slow.",
 )
 @click.pass_context
-def command(ctx: click.Context, *, paths: tuple[str, ...], as_json: bool, model: str | None, legibility: bool) -> None:
+def command(
+    ctx: click.Context,
+    *,
+    paths: tuple[str, ...],
+    as_json: bool,
+    model: str | None,
+    legibility: bool,
+) -> None:
     """Read pictures: files, folders, globs, - for standard input, s3://BUCKET/KEY or s3://BUCKET/PREFIX/."""
     reader = wiring.reader(options.settings(model=model))
     reader.thorough = legibility
@@ -67,9 +76,15 @@ def _sources(path: str) -> list[Source]:
     elif place.exists():
         files = [place]
     else:
-        files = [Path(name) for name in sorted(glob.glob(path, recursive=True)) if Path(name).is_file()]  # noqa: PTH207
+        files = [
+            Path(name)
+            for name in sorted(glob.glob(path, recursive=True))
+            if Path(name).is_file()
+        ]
     if not files:
-        what = "there are no pictures in this folder." if place.is_dir() else "there is no such file."
+        what = (
+            "there are no pictures in this folder." if place.is_dir() else "there is no such file."
+        )
         raise errors.NotFound(what, where=path)
     return [(str(file), file.read_bytes) for file in files]
 
@@ -82,7 +97,9 @@ def _objects(url: str) -> list[Source]:
     store = open_store(root, environ=os.environ)
     if key and not key.endswith("/"):
         return [(url, lambda: store.read(key))]
-    found = [stat.key for stat in store.list(key) if Path(stat.key).suffix.lower() in datasets.EXTENSIONS]
+    found = [
+        stat.key for stat in store.list(key) if Path(stat.key).suffix.lower() in datasets.EXTENSIONS
+    ]
     if not found:
         raise errors.NotFound("there are no pictures under this prefix.", where=url)
     return [(f"{root}/{one}", lambda one=one: store.read(one)) for one in sorted(found)]  # type: ignore[misc]
@@ -118,7 +135,9 @@ def _line(name: str, reading: records.Reading) -> str:
 
 
 def _complain(error: errors.LegiblyError | OSError, name: str = "") -> int:
-    place = f"{name}: " if name and not (isinstance(error, errors.LegiblyError) and error.where) else ""
+    place = (
+        f"{name}: " if name and not (isinstance(error, errors.LegiblyError) and error.where) else ""
+    )
     what = error.strerror if isinstance(error, OSError) else str(error)
     click.echo(f"legibly: {place}{what}", err=True)
     return 1

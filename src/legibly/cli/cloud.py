@@ -14,12 +14,17 @@ from legibly.cloud import prices
 
 def _stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
     region = click.option("--region", help="AWS region, instead of AWS_REGION and the profile's.")
-    stack = click.option("--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack.")
+    stack = click.option(
+        "--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack."
+    )
     return stack(region(function))
 
 
 def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    sizes, classifiers = click.Choice(["none", "small", "scale"]), click.Choice(["function", "servers"])
+    sizes, classifiers = (
+        click.Choice(["none", "small", "scale"]),
+        click.Choice(["function", "servers"]),
+    )
     size = click.option("--size", type=sizes, default="small", show_default=True,
                         help="none: no servers; small: one, SQLite; scale: several, PostgreSQL.")  # fmt: skip
     classifier = click.option("--classifier", type=classifiers, default="function", show_default=True,
@@ -44,7 +49,9 @@ def _plan(
         if not equals:
             raise errors.Invalid("is no parameter.", where=text, remedy="Write NAME=VALUE.")
         pairs.append((name, value))
-    return plans.Plan(stack=stack, size=size, classifier=classifier, email=email, parameters=tuple(pairs))
+    return plans.Plan(
+        stack=stack, size=size, classifier=classifier, email=email, parameters=tuple(pairs)
+    )
 
 
 def _aws(region: str | None) -> Any:
@@ -70,10 +77,16 @@ command.add_command(cloud_accuracy.command)
 
 @command.command("synth")
 @_plan_options
-@click.option("--pictures", default=10_000, show_default=True, help="Pictures a month, for the estimate.")
+@click.option(
+    "--pictures", default=10_000, show_default=True, help="Pictures a month, for the estimate."
+)
 @click.option("--template", is_flag=True, help="Print the CloudFormation template instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print the estimate as JSON and nothing else.")
-def synth(*, region: str | None, pictures: int, template: bool, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the estimate as JSON and nothing else."
+)
+def synth(
+    *, region: str | None, pictures: int, template: bool, as_json: bool, **options: Any
+) -> None:
     """Print what deploy would do, and what it would cost a month. Asks nobody, changes nothing."""
     del region
     if template:
@@ -82,8 +95,16 @@ def synth(*, region: str | None, pictures: int, template: bool, as_json: bool, *
     plan = _plan(**options)
     lines = prices.estimate(size=plan.size, classifier=plan.classifier, pictures=pictures)
     if as_json:
-        listed = [{"what": line.what, "dollars": round(line.dollars, 2), "idle": line.idle} for line in lines]
-        told = {"as_of": prices.AS_OF, "caveat": prices.CAVEAT, "source": prices.SOURCE, "lines": listed}
+        listed = [
+            {"what": line.what, "dollars": round(line.dollars, 2), "idle": line.idle}
+            for line in lines
+        ]
+        told = {
+            "as_of": prices.AS_OF,
+            "caveat": prices.CAVEAT,
+            "source": prices.SOURCE,
+            "lines": listed,
+        }
         click.echo(json.dumps({**told, "total": round(prices.total(lines), 2)}))
         return
     click.echo("What deploy will do:")
@@ -91,13 +112,19 @@ def synth(*, region: str | None, pictures: int, template: bool, as_json: bool, *
         click.echo(f"  {step}")
     click.echo(f"\nUS dollars a month at {pictures:,} pictures ({prices.CAVEAT}):")
     for line in lines:
-        click.echo(f"  {line.dollars:>9.2f}  {line.what}{'  (also without any picture)' if line.idle else ''}")
-    click.echo(f"  {prices.total(lines):>9.2f}  in all; {prices.total([x for x in lines if x.idle]):.2f} of it idle")
+        click.echo(
+            f"  {line.dollars:>9.2f}  {line.what}{'  (also without any picture)' if line.idle else ''}"
+        )
+    click.echo(
+        f"  {prices.total(lines):>9.2f}  in all; {prices.total([x for x in lines if x.idle]):.2f} of it idle"
+    )
 
 
 @command.command("deploy")
 @_plan_options
-@click.option("--with-wheels", is_flag=True, help="Upload every wheel, so that servers need no package index.")
+@click.option(
+    "--with-wheels", is_flag=True, help="Upload every wheel, so that servers need no package index."
+)
 @click.option("--wait/--no-wait", default=True, help="Wait until the web page answers.")
 def deploy(*, region: str | None, with_wheels: bool, wait: bool, **options: Any) -> None:
     """Create or update the stack, with its events as they happen; prints the address."""
@@ -109,7 +136,10 @@ def deploy(*, region: str | None, with_wheels: bool, wait: bool, **options: Any)
     password = deploying.make_admin(outputs, aws=aws) if address else None
     if password:
         secret = outputs["AdminPassword"].rpartition(":secret:")[2]
-        click.echo(f"Sign in as admin with the password {password} (kept in the secret {secret}).", err=True)
+        click.echo(
+            f"Sign in as admin with the password {password} (kept in the secret {secret}).",
+            err=True,
+        )
     if address and wait and not deploying.await_answer(address, report=_report):
         remedy = f"Look into the log group /legibly/{plan.stack}/servers."
         raise errors.Unavailable("the web page does not answer yet.", where=address, remedy=remedy)
@@ -140,10 +170,14 @@ def _show(found: Any) -> None:
     click.echo(f"function {found.function_code}, model {found.model or 'has read nothing today'}")
     for queue in found.queues:
         age = f", oldest {queue.oldest_seconds} s" if queue.oldest_seconds is not None else ""
-        click.echo(f"  {queue.name:<14}{queue.waiting:>7} waiting {queue.in_flight:>6} in flight{age}")
+        click.echo(
+            f"  {queue.name:<14}{queue.waiting:>7} waiting {queue.in_flight:>6} in flight{age}"
+        )
     click.echo(f"function errors in the last hour: {found.function_errors_last_hour}")
     for letter in found.dead_letters:
-        click.echo(f"  dead {letter.queue}: {', '.join(letter.keys) or letter.message}: {letter.reason}")
+        click.echo(
+            f"  dead {letter.queue}: {', '.join(letter.keys) or letter.message}: {letter.reason}"
+        )
     click.echo(f"pictures of today that cannot be read: {len(found.failures)}")
     for failure in found.failures[-5:]:
         click.echo(f"  {failure.key}: {failure.error}")
@@ -157,7 +191,9 @@ def _show(found: Any) -> None:
 
 @command.command("redrive")
 @_stack_options
-@click.option("--records", is_flag=True, help="Those of the records' queue instead of the pictures'.")
+@click.option(
+    "--records", is_flag=True, help="Those of the records' queue instead of the pictures'."
+)
 def redrive(*, stack: str, region: str | None, records: bool) -> None:
     """Put dead letters back into their queue, once their cause is mended."""
     aws = _aws(region)
@@ -176,7 +212,9 @@ def open_page(*, stack: str, region: str | None) -> None:
 
     address = Stack(aws, stack).outputs().get("Address")
     if address is None:
-        remedy = "Deploy with --size small, or point `legibly serve` at the bucket: docs/guides/aws.md."
+        remedy = (
+            "Deploy with --size small, or point `legibly serve` at the bucket: docs/guides/aws.md."
+        )
         raise errors.NotFound("this stack has no web servers.", where=stack, remedy=remedy)
     click.echo(address)
     click.launch(address)
@@ -184,7 +222,11 @@ def open_page(*, stack: str, region: str | None) -> None:
 
 @command.command("destroy")
 @_stack_options
-@click.option("--data", is_flag=True, help="Delete the bucket of pictures and records, too. There is no way back.")
+@click.option(
+    "--data",
+    is_flag=True,
+    help="Delete the bucket of pictures and records, too. There is no way back.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(*, stack: str, region: str | None, data: bool, yes: bool) -> None:
     """Delete the deployment; the bucket of pictures and records stays unless told otherwise."""

@@ -11,12 +11,24 @@ from legibly.cloud.plan import Plan
 
 
 @click.command("accuracy")
-@click.option("--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack.")
+@click.option(
+    "--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack."
+)
 @click.option("--region", help="AWS region, instead of AWS_REGION and the profile's.")
-@click.option("--nightly", metavar="WHEN", help="Also run it at these times, as 'cron(15 2 * * ? *)' in UTC; or off.")
-@click.option("--whole", metavar="MODELS", help="Models, with commas between, whose texts are one label each; or -.")
+@click.option(
+    "--nightly",
+    metavar="WHEN",
+    help="Also run it at these times, as 'cron(15 2 * * ? *)' in UTC; or off.",
+)
+@click.option(
+    "--whole",
+    metavar="MODELS",
+    help="Models, with commas between, whose texts are one label each; or -.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
-def command(*, stack: str, region: str | None, nightly: str | None, whole: str | None, as_json: bool) -> None:
+def command(
+    *, stack: str, region: str | None, nightly: str | None, whole: str | None, as_json: bool
+) -> None:
     """Run the accuracy job on EMR Serverless over the stack's bucket; follow it, and show its report.
 
     JSON and HTML lie in the bucket below reports/. The first call makes the stack NAME-accuracy, which runs the job
@@ -29,7 +41,9 @@ def command(*, stack: str, region: str | None, nightly: str | None, whole: str |
         remedy = "Install it: pip install 'legibly[aws]'."
         raise errors.Invalid("boto3 is missing.", where="legibly cloud", remedy=remedy) from None
     aws = Aws(region=region)
-    outputs = accuracy.prepare(Plan(stack=stack), aws=aws, report=_report, nightly=nightly, whole=whole)
+    outputs = accuracy.prepare(
+        Plan(stack=stack), aws=aws, report=_report, nightly=nightly, whole=whole
+    )
     key, encoded = accuracy.run(outputs, aws=aws, report=_report)
     if as_json:
         sys.stdout.buffer.write(encoded)

@@ -18,10 +18,23 @@ from legibly.errors import Unavailable
 
 @click.command("compact")
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
-@click.option("--grace", type=float, default=3600, show_default=True, help="Seconds that replaced files stay readable.")
-@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option(
+    "--grace",
+    type=float,
+    default=3600,
+    show_default=True,
+    help="Seconds that replaced files stay readable.",
+)
+@click.option(
+    "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True
+)
 @click.option("--master", help="Spark master, such as spark://HOST:7077; none: this machine.")
-@click.option("--memory", default="1500MB", show_default=True, help="Memory that DuckDB may use before it spills.")
+@click.option(
+    "--memory",
+    default="1500MB",
+    show_default=True,
+    help="Memory that DuckDB may use before it spills.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
 def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> None:
     """Turn the small files of pairs into partitioned Parquet, safely while others write and read."""
@@ -32,12 +45,18 @@ def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> No
     if not done.files_read:
         click.echo("Nothing is fresh: there was nothing to do.")
     else:
-        click.echo(f"{done.pairs_read:,} pairs of {done.files_read:,} files are now {done.pairs_written:,} pairs in")
-        click.echo(f"{done.files_written:,} Parquet files. The old files go with a run after {grace:g} seconds.")
+        click.echo(
+            f"{done.pairs_read:,} pairs of {done.files_read:,} files are now {done.pairs_written:,} pairs in"
+        )
+        click.echo(
+            f"{done.files_written:,} Parquet files. The old files go with a run after {grace:g} seconds."
+        )
     if done.files_removed:
         click.echo(f"{done.files_removed:,} files that an earlier run replaced are removed.")
     if done.files_flawed:
-        click.echo(f"{done.files_flawed:,} files hold lines that are no pairs and stay as they are.")
+        click.echo(
+            f"{done.files_flawed:,} files hold lines that are no pairs and stay as they are."
+        )
 
 
 def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory: str) -> Done:
@@ -48,12 +67,16 @@ def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory:
 
         limits = duckdb_files.Limits(memory=memory)
         opened = stores.open_store(url, environ=os.environ)
-        return compact.compact(opened, environ=os.environ, now=records.now(), grace=grace, limits=limits)
+        return compact.compact(
+            opened, environ=os.environ, now=records.now(), grace=grace, limits=limits
+        )
     try:
         from legibly.accuracy import compact_spark, spark_engine
     except ImportError:
         remedy = "Install it: pip install 'legibly[spark]'."
-        raise Unavailable("PySpark is not installed.", where="--engine spark", remedy=remedy) from None
+        raise Unavailable(
+            "PySpark is not installed.", where="--engine spark", remedy=remedy
+        ) from None
     spark = spark_engine.session(master=master, environ=os.environ)
     base = spark_engine.location(spark, sources.base_of(url))
     return compact_spark.compact(spark, base=base, now=records.now(), grace=grace)

@@ -32,7 +32,11 @@ def command(*, as_json: bool) -> None:
     settings = options.settings()
     findings = [*_needed(settings), *_extras()]
     if as_json:
-        document = {"version": __version__, "settings": settings.masked(), "findings": [asdict(f) for f in findings]}
+        document = {
+            "version": __version__,
+            "settings": settings.masked(),
+            "findings": [asdict(f) for f in findings],
+        }
         click.echo(json.dumps(document, indent=2))
     else:
         _print(settings, findings)
@@ -44,7 +48,9 @@ def _needed(settings: Settings) -> list[Finding]:
     return [
         Finding("Python", sys.version_info >= (3, 11), python),
         _try("object store", lambda: _look(settings)),
-        _try("database", lambda: f"answers; {sum(wiring.index(settings).counts().values())} images"),
+        _try(
+            "database", lambda: f"answers; {sum(wiring.index(settings).counts().values())} images"
+        ),
         _try("model", lambda: "{0.name} {0.version}".format(wiring.reader(settings).model)),
     ]
 
@@ -63,13 +69,29 @@ def _try(what: str, check: Callable[[], str]) -> Finding:
 
 
 def _extras() -> list[Finding]:
-    modules = {"aws": "boto3", "postgres": "psycopg", "oidc": "jwt", "spark": "pyspark", "train": "torch"}
+    modules = {
+        "aws": "boto3",
+        "postgres": "psycopg",
+        "oidc": "jwt",
+        "spark": "pyspark",
+        "train": "torch",
+    }
     found = [
-        Finding(f"extra {extra}", find_spec(module) is not None, f"pip install 'legibly[{extra}]'", needed=False)
+        Finding(
+            f"extra {extra}",
+            find_spec(module) is not None,
+            f"pip install 'legibly[{extra}]'",
+            needed=False,
+        )
         for extra, module in modules.items()
     ]
     java = shutil.which("java")
-    return [*found, Finding("Java (for Spark)", java is not None, java or "install a Java 17 runtime", needed=False)]
+    return [
+        *found,
+        Finding(
+            "Java (for Spark)", java is not None, java or "install a Java 17 runtime", needed=False
+        ),
+    ]
 
 
 def _print(settings: Settings, findings: list[Finding]) -> None:

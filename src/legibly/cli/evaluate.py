@@ -16,10 +16,16 @@ from legibly.vision.reading import Reader
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
 @click.option(
-    "--crops", is_flag=True, help="Feed crops straight to the network; without it pictures go the whole path."
+    "--crops",
+    is_flag=True,
+    help="Feed crops straight to the network; without it pictures go the whole path.",
 )
-@click.option("--compare", help="Another pack to read the same pictures: adds an exact McNemar test.")
-def command(*, dataset: Path, as_json: bool, model: str | None, crops: bool, compare: str | None) -> None:
+@click.option(
+    "--compare", help="Another pack to read the same pictures: adds an exact McNemar test."
+)
+def command(
+    *, dataset: Path, as_json: bool, model: str | None, crops: bool, compare: str | None
+) -> None:
     """Score a model on DATASET: a folder with labels.csv, an …-images-idx3-ubyte file, or a folder of class folders."""
     reader = wiring.reader(options.settings(model=model))
     outcomes = _outcomes(reader, dataset, crops=crops)

@@ -51,13 +51,21 @@ class _Lazy(click.Group):
 
 
 def _available() -> dict[str, str]:
-    return {name: text for name, text in _COMMANDS.items() if importlib.util.find_spec(f"legibly.cli.{name}")}
+    return {
+        name: text
+        for name, text in _COMMANDS.items()
+        if importlib.util.find_spec(f"legibly.cli.{name}")
+    }
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="legibly")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--config", type=click.Path(dir_okay=False), help="Settings file instead of ./legibly.toml.")
+@click.option(
+    "--config", type=click.Path(dir_okay=False), help="Settings file instead of ./legibly.toml."
+)
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool, config: str | None) -> None:
     """Handwritten digits and other small pictures: answers with a confidence that holds."""
@@ -83,7 +91,10 @@ def main(arguments: list[str] | None = None) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        _end(f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and report it.", words)
+        _end(
+            f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and report it.",
+            words,
+        )
 
 
 def _end(message: str, words: list[str]) -> None:

@@ -38,7 +38,9 @@ def list_(*, as_json: bool) -> None:
         return
     for row in rows:
         star = "*" if row["used"] else " "
-        click.echo(f"{star} {row['name']:<16} {row['version']}  {row['place']:<8} {len(row['classes'])} classes")
+        click.echo(
+            f"{star} {row['name']:<16} {row['version']}  {row['place']:<8} {len(row['classes'])} classes"
+        )
 
 
 @command.command("show")
@@ -86,7 +88,9 @@ def add(*, folder: Path, name: str | None, as_json: bool) -> None:
     opened = packs.open_pack(folder)
     target = registry.add(folder, added=_needed_folder(), name=name)
     told = {"name": target.name, "version": opened.model.version, "folder": str(target)}
-    click.echo(json.dumps(told) if as_json else f"{target.name} {opened.model.version} added as {target}")
+    click.echo(
+        json.dumps(told) if as_json else f"{target.name} {opened.model.version} added as {target}"
+    )
 
 
 @command.command("remove")
@@ -94,7 +98,9 @@ def add(*, folder: Path, name: str | None, as_json: bool) -> None:
 @_JSON
 def remove(*, name: str, as_json: bool) -> None:
     """Delete an added pack."""
-    if options.settings().model == name and any(entry.name == name for entry in registry.entries(added=_added())):
+    if options.settings().model == name and any(
+        entry.name == name for entry in registry.entries(added=_added())
+    ):
         remedy = "First choose another: legibly models use digits."
         raise errors.Conflict("this pack is in use.", where=name, remedy=remedy)
     registry.remove(name, added=_needed_folder())
@@ -110,7 +116,11 @@ def use(*, model: str, as_json: bool) -> None:
     opened = packs.open_pack(folder)
     file = options.keep(model)
     told = {"model": model, "version": opened.model.version, "file": str(file)}
-    click.echo(json.dumps(told) if as_json else f"{file} says model = {json.dumps(model)}; restart what is running")
+    click.echo(
+        json.dumps(told)
+        if as_json
+        else f"{file} says model = {json.dumps(model)}; restart what is running"
+    )
 
 
 def _added() -> Path | None:
@@ -121,7 +131,9 @@ def _needed_folder() -> Path:
     folder = _added()
     if folder is None:
         remedy = "Keep the pack in a folder and give its path: LEGIBLY_MODEL=PATH."
-        raise errors.Invalid("packs are added beside a store in a folder; this store is none.", remedy=remedy)
+        raise errors.Invalid(
+            "packs are added beside a store in a folder; this store is none.", remedy=remedy
+        )
     return folder
 
 
@@ -135,7 +147,12 @@ def _used(current: settings.Settings, added: Path | None) -> Path | None:
 def _row(entry: registry.Entry, used: Path | None) -> dict[str, Any]:
     card = cards.read_card(entry.folder)
     facts = {"name": entry.name, "version": _version(entry.folder, card), "place": entry.place}
-    return {**facts, "used": entry.folder == used, "classes": list(card.classes), "folder": str(entry.folder)}
+    return {
+        **facts,
+        "used": entry.folder == used,
+        "classes": list(card.classes),
+        "folder": str(entry.folder),
+    }
 
 
 def _version(folder: Path, card: cards.Card) -> str:

@@ -30,12 +30,16 @@ def keep(model: str) -> Path:
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise errors.Invalid(f"this is not TOML: {error}.", where=str(file), remedy="Mend it first.") from error
+        raise errors.Invalid(
+            f"this is not TOML: {error}.", where=str(file), remedy="Mend it first."
+        ) from error
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         remedy = f"Write `model = {json.dumps(model, ensure_ascii=False)}` into it yourself."
-        raise errors.Unavailable(f"cannot be written ({error.strerror}).", where=str(file), remedy=remedy) from error
+        raise errors.Unavailable(
+            f"cannot be written ({error.strerror}).", where=str(file), remedy=remedy
+        ) from error
     return file
 
 

@@ -17,9 +17,13 @@ from legibly.promotion import history as histories
 from legibly.vision.reading import Reader
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-_SHARE = functools.partial(click.option, type=click.FloatRange(0, 1, min_open=True, max_open=True), show_default=True)
+_SHARE = functools.partial(
+    click.option, type=click.FloatRange(0, 1, min_open=True, max_open=True), show_default=True
+)
 _MARGIN = _SHARE(
-    "--margin", default=comparison.MARGIN, help="Share of pictures that a candidate may read worse at most."
+    "--margin",
+    default=comparison.MARGIN,
+    help="Share of pictures that a candidate may read worse at most.",
 )
 _COVERAGE = _SHARE(
     "--coverage-margin",
@@ -48,20 +52,31 @@ class _Readers:
 @_MARGIN
 @_SINCE
 @_JSON
-def compare(*, present: str, candidate: str, dataset: Path | None, margin: float, as_json: bool, since: Any) -> None:
+def compare(
+    *, present: str, candidate: str, dataset: Path | None, margin: float, as_json: bool, since: Any
+) -> None:
     """Is pack B better than A? Reads DATASET with both, or the store's own labelled pictures."""
-    made = _compare(_readers(present, candidate), dataset, margins=comparison.Margins(margin), since=since)
+    made = _compare(
+        _readers(present, candidate), dataset, margins=comparison.Margins(margin), since=since
+    )
     click.echo(json.dumps(made) if as_json else "\n".join(words.lines(made)))
 
 
 @click.command("promote")
 @click.argument("candidate", metavar="PACK")
-@click.option("--data", "dataset", type=click.Path(path_type=Path), help="Labelled pictures, instead of the store's.")
+@click.option(
+    "--data",
+    "dataset",
+    type=click.Path(path_type=Path),
+    help="Labelled pictures, instead of the store's.",
+)
 @_MARGIN
 @_COVERAGE
 @_SINCE
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", "reason", metavar="REASON", help="Promote without proof; the reason is recorded.")
+@click.option(
+    "--force", "reason", metavar="REASON", help="Promote without proof; the reason is recorded."
+)
 @_JSON
 def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **how: Any) -> None:
     """Read with PACK from now on, if it is shown to be no worse than the present model.
@@ -125,15 +140,25 @@ def history(*, as_json: bool) -> None:
     for change in () if as_json else made:
         sides = (f"{side.setting} {side.model.version}" for side in (change.before, change.after))
         why = f": {change.reason}" if change.reason else ""
-        click.echo(f"{change.number}  {records.stamp(change.at)}  {change.by}  {change.kind}  {' → '.join(sides)}{why}")
+        click.echo(
+            f"{change.number}  {records.stamp(change.at)}  {change.by}  {change.kind}  {' → '.join(sides)}{why}"
+        )
 
 
 def _readers(present: str, candidate: str) -> _Readers:
-    return _Readers(*(wiring.reader(options.settings(model=model)) for model in (present, candidate)))
+    return _Readers(
+        *(wiring.reader(options.settings(model=model)) for model in (present, candidate))
+    )
 
 
 def _evidence(
-    readers: _Readers, reason: str | None, *, dataset: Path | None, margin: float, coverage_margin: float, since: Any
+    readers: _Readers,
+    reason: str | None,
+    *,
+    dataset: Path | None,
+    margin: float,
+    coverage_margin: float,
+    since: Any,
 ) -> records.Json | None:
     """The comparison; None where there can be none and the promotion is forced."""
     try:
@@ -145,7 +170,9 @@ def _evidence(
         return None
 
 
-def _compare(readers: _Readers, dataset: Path | None, *, margins: comparison.Margins, since: Any) -> records.Json:
+def _compare(
+    readers: _Readers, dataset: Path | None, *, margins: comparison.Margins, since: Any
+) -> records.Json:
     settings = options.settings()
     if dataset is not None:
         samples, where = datasets.samples(dataset), str(dataset)
@@ -169,7 +196,9 @@ def _read(readers: _Readers, samples: list[datasets.Sample], where: str) -> list
     if not sys.stderr.isatty():
         return comparison.read(readers.present, readers.candidate, samples)
     with click.progressbar(length=len(samples), label=where, file=sys.stderr) as bar:
-        return comparison.read(readers.present, readers.candidate, samples, tick=lambda: bar.update(1))
+        return comparison.read(
+            readers.present, readers.candidate, samples, tick=lambda: bar.update(1)
+        )
 
 
 def _refuse(decision: rule.Decision, made: records.Json | None, *, as_json: bool) -> None:
@@ -179,7 +208,9 @@ def _refuse(decision: rule.Decision, made: records.Json | None, *, as_json: bool
     sys.exit(1)
 
 
-def _change(kind: Literal["promote", "rollback"], known: list[histories.Change], **facts: Any) -> histories.Change:
+def _change(
+    kind: Literal["promote", "rollback"], known: list[histories.Change], **facts: Any
+) -> histories.Change:
     number = known[-1].number + 1 if known else 1
     return histories.Change(number=number, kind=kind, at=records.now(), by=_who(), **facts)
 
@@ -201,7 +232,11 @@ def _kept(made: records.Json | None, decision: rule.Decision | None) -> records.
 
 def _tell(change: histories.Change, file: Path, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"promoted": change.kind == "promote", "file": str(file), **change.to_json()}))
+        click.echo(
+            json.dumps(
+                {"promoted": change.kind == "promote", "file": str(file), **change.to_json()}
+            )
+        )
         return
     to = change.after
     click.echo(

@@ -19,13 +19,21 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 takes a free one.",
 )
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes."
+)
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
-@click.option("--log-level", default="warning", show_default=True, help="debug, info, warning or error.")
+@click.option(
+    "--log-level", default="warning", show_default=True, help="debug, info, warning or error."
+)
 def command(host: str, port: int, workers: int, log_level: str, **flags: str | None) -> None:
     """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
     settings = options.settings(**flags)
@@ -36,8 +44,12 @@ def command(host: str, port: int, workers: int, log_level: str, **flags: str | N
         wiring.require_accounts(settings)
     port = _free(host, port)
     wiring.begin(settings, workers=workers)
-    os.environ[FLAGS] = json.dumps({name: value for name, value in flags.items() if value is not None})
-    click.echo(f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}", err=True)
+    os.environ[FLAGS] = json.dumps(
+        {name: value for name, value in flags.items() if value is not None}
+    )
+    click.echo(
+        f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}", err=True
+    )
     uvicorn.run(
         "legibly.asgi:create",
         factory=True,
@@ -56,7 +68,9 @@ def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
         flags["accounts"] = "on"
     if settings.accounts == "off":
         remedy = "Where a gate in front asks who comes, say so: LEGIBLY_ACCOUNTS=elsewhere."
-        raise Invalid("accounts are off, and this is reached from beyond this machine.", remedy=remedy)
+        raise Invalid(
+            "accounts are off, and this is reached from beyond this machine.", remedy=remedy
+        )
     if settings.accounts == "elsewhere":
         warning = "Warning: nobody is asked who they are here: whoever reaches this port may see and delete everything."
         click.secho(warning, err=True, fg="yellow")
@@ -72,6 +86,8 @@ def _free(host: str, port: int) -> int:
         except OSError as error:
             remedy = f"Choose another: legibly serve --port {port + 1}."
             raise Conflict(
-                f"this cannot be listened on: {error.strerror}.", where=f"{host}:{port}", remedy=remedy
+                f"this cannot be listened on: {error.strerror}.",
+                where=f"{host}:{port}",
+                remedy=remedy,
             ) from error
         return int(probe.getsockname()[1])

@@ -29,13 +29,23 @@ def list_(given: dict[str, accounts.Accounts], user: str) -> None:
 @click.argument("user")
 @click.option("--name", default="command line", show_default=True)
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(accounts.SCOPES), default=("read", "write", "label")
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(accounts.SCOPES),
+    default=("read", "write", "label"),
 )
-@click.option("--days", type=click.IntRange(0, 3650), default=90, show_default=True, help="0: for ever.")
+@click.option(
+    "--days", type=click.IntRange(0, 3650), default=90, show_default=True, help="0: for ever."
+)
 @click.pass_obj
-def add(given: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int) -> None:
+def add(
+    given: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int
+) -> None:
     """Make a token and print it, this once."""
-    token, secret = given["book"].add_token(given["book"].named(user), name=name, scopes=scopes, days=days or None)
+    token, secret = given["book"].add_token(
+        given["book"].named(user), name=name, scopes=scopes, days=days or None
+    )
     users.note(given["book"], "token made", token.id)
     click.echo(secret)
 
@@ -51,4 +61,6 @@ def revoke(given: dict[str, accounts.Accounts], user: str, token: str) -> None:
             given["book"].revoke(known)
             users.note(given["book"], "token revoked", known.id)
             return
-    raise NotFound("there is no such token.", where=token[:80], remedy="`legibly tokens list USER` names them.")
+    raise NotFound(
+        "there is no such token.", where=token[:80], remedy="`legibly tokens list USER` names them."
+    )

@@ -16,9 +16,21 @@ RECIPES = Path(__file__).parents[3] / "recipes"
 
 @click.command("train", context_settings={"ignore_unknown_options": True})
 @click.argument("recipe")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the data.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new pack.")
-@click.option("--json", "as_json", is_flag=True, help="Print the pack's card and nothing else on stdout.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of the data.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of the new pack.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the pack's card and nothing else on stdout."
+)
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
 def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[str, ...]) -> None:
     """Train a classifier by RECIPE and write a model pack.
@@ -27,11 +39,16 @@ def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[st
     whatever else is given here; it needs the `train` extra.
     """
     file = find(recipe)
-    if "import torch" in file.read_text(encoding="utf-8") and importlib.util.find_spec("torch") is None:
+    if (
+        "import torch" in file.read_text(encoding="utf-8")
+        and importlib.util.find_spec("torch") is None
+    ):
         remedy = "Install it: pip install 'legibly[train]'."
-        raise errors.Unavailable("PyTorch, which this recipe needs, is not installed.", where=str(file), remedy=remedy)
+        raise errors.Unavailable(
+            "PyTorch, which this recipe needs, is not installed.", where=str(file), remedy=remedy
+        )
     line = [sys.executable, str(file), "--data", str(data), "--out", str(out), *rest]
-    done = subprocess.run(line, stdout=2 if as_json else None, check=False)  # noqa: S603 - asked for
+    done = subprocess.run(line, stdout=2 if as_json else None, check=False)
     if done.returncode:
         what = f"the recipe ended with status {done.returncode}."
         raise errors.Invalid(what, where=str(file), remedy="Its last lines above say why.")
@@ -50,6 +67,8 @@ def find(recipe: str) -> Path:
     for file in candidates:
         if file.is_file():
             return file
-    known = ", ".join(sorted(file.parent.name for file in RECIPES.glob("*/train.py"))) or "none here"
+    known = (
+        ", ".join(sorted(file.parent.name for file in RECIPES.glob("*/train.py"))) or "none here"
+    )
     remedy = f"Known are: {known}; or give the path of a train.py. The source checkout has them under recipes/."
     raise errors.NotFound("no such recipe.", where=recipe, remedy=remedy)

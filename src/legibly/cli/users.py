@@ -41,12 +41,18 @@ def list_(given: dict[str, accounts.Accounts]) -> None:
 @click.option("--role", type=click.Choice(accounts.ROLES), default="writer", show_default=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.pass_obj
-def add(given: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, password_stdin: bool) -> None:
+def add(
+    given: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, password_stdin: bool
+) -> None:
     """Make an account; without a password given, one is made up and printed."""
     password = _password(from_stdin=password_stdin)
     person = given["book"].add(name, role=role, password=password)
     note(given["book"], "account made", person.id)
-    click.echo(f"{person.name} may sign in now." if password_stdin else f"Password of {person.name}: {password}")
+    click.echo(
+        f"{person.name} may sign in now."
+        if password_stdin
+        else f"Password of {person.name}: {password}"
+    )
 
 
 @command.command("password")

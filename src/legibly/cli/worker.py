@@ -12,7 +12,10 @@ from legibly.events.queue_worker import QueueWorker
 
 
 @click.command("worker")
-@click.option("--queue", help="SQS queue of S3 events, instead of LEGIBLY_QUEUE; none: the index's pending images.")
+@click.option(
+    "--queue",
+    help="SQS queue of S3 events, instead of LEGIBLY_QUEUE; none: the index's pending images.",
+)
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE; not needed with a queue.")
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")

@@ -64,13 +64,17 @@ def run(
     if found["state"] != "SUCCESS":
         details = str(found.get("stateDetails") or "no reason given").rstrip(".")
         remedy = f"Look into the log group {outputs['LogGroup']}."
-        raise errors.Unavailable(f"the job ended as {found['state']}: {details}.", where=job["jobRunId"], remedy=remedy)
+        raise errors.Unavailable(
+            f"the job ended as {found['state']}: {details}.", where=job["jobRunId"], remedy=remedy
+        )
     return key, open_store(outputs["Store"], environ=aws.environ()).read(key)
 
 
 def _job(outputs: Mapping[str, str], out: str) -> dict[str, Any]:
     """What StartJobRun is asked for. boto3 adds the token that makes a request sent twice one job."""
-    logs = {"cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": outputs["LogGroup"]}}
+    logs = {
+        "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": outputs["LogGroup"]}
+    }
     return {
         "applicationId": outputs["ApplicationId"],
         "executionRoleArn": outputs["JobRoleArn"],
@@ -95,7 +99,9 @@ def _job(outputs: Mapping[str, str], out: str) -> dict[str, Any]:
     }
 
 
-def _follow(client: Any, job: dict[str, str], *, report: Report, poll_seconds: float) -> dict[str, Any]:
+def _follow(
+    client: Any, job: dict[str, str], *, report: Report, poll_seconds: float
+) -> dict[str, Any]:
     """Report each state of the job until it rests."""
     started, told = time.monotonic(), ""
     while True:

@@ -15,7 +15,13 @@ from legibly import errors
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFoundException"}
 _ABSENT |= {"AWS.SimpleQueueService.NonExistentQueue"}
 _DENIED = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}
-_UNKNOWN = {"InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidAccessKeyId", "AuthFailure"}
+_UNKNOWN = {
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+}
 
 
 class Aws:
@@ -25,13 +31,17 @@ class Aws:
         # boto3 itself reads AWS_DEFAULT_REGION only; everything else at AWS reads AWS_REGION.
         self._session = boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None)
         if self._session.region_name is None:
-            raise errors.Invalid("no region is set.", where="AWS", remedy="Give --region, or set AWS_REGION.")
+            raise errors.Invalid(
+                "no region is set.", where="AWS", remedy="Give --region, or set AWS_REGION."
+            )
         self.region: str = self._session.region_name
 
-    @functools.cache  # noqa: B019 - one object a command
+    @functools.cache
     def client(self, service: str) -> Any:
         """The client of one service, with patient retries."""
-        return self._session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
+        return self._session.client(
+            service, config=Config(retries={"mode": "standard", "max_attempts": 5})
+        )
 
     def environ(self) -> dict[str, str]:
         """The variables that lead others, who do not use boto3, to the same account."""
@@ -42,7 +52,10 @@ class Aws:
             variables["AWS_ENDPOINT_URL"] = endpoint
         if found is not None:
             frozen = found.get_frozen_credentials()
-            variables |= {"AWS_ACCESS_KEY_ID": frozen.access_key, "AWS_SECRET_ACCESS_KEY": frozen.secret_key}
+            variables |= {
+                "AWS_ACCESS_KEY_ID": frozen.access_key,
+                "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
+            }
             if frozen.token:
                 variables["AWS_SESSION_TOKEN"] = frozen.token
         return variables
@@ -59,12 +72,17 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        code, what = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+        code, what = (
+            error.response["Error"].get("Code", ""),
+            error.response["Error"].get("Message", ""),
+        )
         what = f"{error.operation_name}: {what or code}".rstrip(".")
         if code in _ABSENT:
             raise errors.NotFound(f"{what}.", where=where) from error
         if code in _UNKNOWN:
-            raise errors.Forbidden(f"{what}.", authenticated=False, where=where, remedy=_LOGIN) from error
+            raise errors.Forbidden(
+                f"{what}.", authenticated=False, where=where, remedy=_LOGIN
+            ) from error
         if code in _DENIED:
             remedy = "docs/guides/aws.md lists the permissions that are needed."
             raise errors.Forbidden(f"{what}.", where=where, remedy=remedy) from error

@@ -25,7 +25,12 @@ _ANSWER_SECONDS = 900
 
 
 def deploy(
-    plan: Plan, *, aws: Aws, report: Report, code: tuple[Path, Path | None] | None = None, with_wheels: bool = False
+    plan: Plan,
+    *,
+    aws: Aws,
+    report: Report,
+    code: tuple[Path, Path | None] | None = None,
+    with_wheels: bool = False,
 ) -> dict[str, str]:
     """Bring the stack to what the plan says; returns its outputs.
 
@@ -35,20 +40,32 @@ def deploy(
     bucket = plan.artifact_bucket(account, aws.region)
     with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
         if code is None:
-            report("building the function's zip" + (" and the servers' archive" if plan.has_servers else ""))
-            web = package.web_archive(Path(folder), with_wheels=with_wheels) if plan.has_servers else None
+            report(
+                "building the function's zip"
+                + (" and the servers' archive" if plan.has_servers else "")
+            )
+            web = (
+                package.web_archive(Path(folder), with_wheels=with_wheels)
+                if plan.has_servers
+                else None
+            )
             code = (package.function_zip(Path(folder)), web)
         _make_bucket(aws, bucket, report)
         keys = {"FunctionCode": upload(aws, bucket, code[0], "function", ".zip", report)}
         if code[1]:
             keys["WebCode"] = upload(aws, bucket, code[1], "web", ".tar.gz", report)
         source = Path(folder) / "legibly.yaml"
-        source.write_text(_named(template(), plan.data_bucket(account, aws.region)), encoding="utf-8")
+        source.write_text(
+            _named(template(), plan.data_bucket(account, aws.region)), encoding="utf-8"
+        )
         key = upload(aws, bucket, source, "template", ".yaml", report)
     stack = Stack(aws, plan.stack)
     parameters = {**plan.template_parameters(), "ArtifactBucket": bucket, **keys}
     if plan.has_web:
-        parameters |= {"OriginSecret": _origin_secret(aws, bucket), "CloudFrontPrefixList": _prefix_list(aws)}
+        parameters |= {
+            "OriginSecret": _origin_secret(aws, bucket),
+            "CloudFrontPrefixList": _prefix_list(aws),
+        }
     where = {"TemplateURL": f"{_bucket_url(aws, bucket)}/{key}"}
     if not stack.apply(where, parameters, report=report):
         report("nothing had to change")
@@ -81,7 +98,7 @@ def await_answer(address: str, *, report: Report) -> bool:
     report(f"waiting for {address} (a new web server takes some three minutes)")
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:  # noqa: S310 - an https address
+            with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
                 if answer.status == 200:
                     return True
         except (urllib.error.URLError, OSError):
@@ -123,7 +140,9 @@ def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
         "records/failures/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
     }
     with translated(bucket):
-        found = client.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
+        found = client.get_bucket_notification_configuration(Bucket=bucket).get(
+            "QueueConfigurations", []
+        )
         present = {
             rule["Value"]: entry["QueueArn"]
             for entry in found
@@ -171,7 +190,8 @@ def _make_bucket(aws: Aws, name: str, report: Report) -> None:
             place = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
         client.create_bucket(Bucket=name, **place)
         blocked = dict.fromkeys(
-            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
+            True,
         )
         client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
 
@@ -234,7 +254,9 @@ def _remove_bucket(aws: Aws, name: str, report: Report) -> None:
     with translated(name):
         for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
             versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            doomed = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+            doomed = [
+                {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
+            ]
             if doomed:
                 client.delete_objects(Bucket=name, Delete={"Objects": doomed, "Quiet": True})
         client.delete_bucket(Bucket=name)

@@ -32,7 +32,17 @@ ROOMS = ("events", "index", "packs", "vision")
 """Folders of the package that the function needs, beside the modules at its top."""
 
 # What the libraries bring and nothing at run time reads: tests, headers, type stubs, converters, sources.
-_DROP_FOLDERS = {"tests", "test", "testing", "include", "_pyinstaller", "tools", "f2py", "__pycache__", "bin"}
+_DROP_FOLDERS = {
+    "tests",
+    "test",
+    "testing",
+    "include",
+    "_pyinstaller",
+    "tools",
+    "f2py",
+    "__pycache__",
+    "bin",
+}
 _DROP_FOLDERS |= {"transformers", "quantization"}  # onnxruntime's converters
 _DROP_SUFFIXES = (".pyi", ".pyc", ".h", ".hpp", ".c", ".cpp", ".pyx", ".pxd", ".a")
 _KEEP = {"numpy/testing", "numpy/_core/tests"}  # numpy imports the first lazily for everybody
@@ -50,19 +60,25 @@ def function_zip(folder: Path) -> Path:
             target = staging / "legibly" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-    files = {path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()
+    }
     files = {name: path for name, path in files.items() if _wanted(name)}
     files |= {path.relative_to(staging).as_posix(): path for path in _bytecode(staging)}
     unzipped = sum(path.stat().st_size for path in files.values())
     if unzipped > MOST_UNZIPPED:
-        raise errors.Invalid(f"has {unzipped} bytes unzipped; Lambda allows {MOST_UNZIPPED}.", where="function zip")
+        raise errors.Invalid(
+            f"has {unzipped} bytes unzipped; Lambda allows {MOST_UNZIPPED}.", where="function zip"
+        )
     target = folder / "function.zip"
     with zipfile.ZipFile(target, "w") as archive:
         for name in sorted(files):
             _add(archive, name, files[name].read_bytes())
     if target.stat().st_size > MOST_ZIPPED:
         size = target.stat().st_size
-        raise errors.Invalid(f"has {size} bytes zipped; {MOST_ZIPPED} are allowed.", where="function zip")
+        raise errors.Invalid(
+            f"has {size} bytes zipped; {MOST_ZIPPED} are allowed.", where="function zip"
+        )
     return target
 
 
@@ -75,7 +91,9 @@ def web_archive(folder: Path, *, with_wheels: bool = False) -> Path:
     shutil.rmtree(wheels, ignore_errors=True)
     wheels.mkdir(parents=True)
     wheel(wheels)
-    versions = {name: version for name, version in closure("legibly", extras={"aws"}) if name != "legibly"}
+    versions = {
+        name: version for name, version in closure("legibly", extras={"aws"}) if name != "legibly"
+    }
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
     if with_wheels:
         _download([f"{name}=={version}" for name, version in versions.items()], wheels)
@@ -108,7 +126,9 @@ def wheel(folder: Path) -> Path:
     files = {f"legibly/{name}": path.read_bytes() for name, path in _package_files()}
     files[f"{info}/METADATA"] = (distribution.read_text("METADATA") or "").encode()
     files[f"{info}/entry_points.txt"] = (distribution.read_text("entry_points.txt") or "").encode()
-    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: legibly\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: legibly\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in sorted(files.items())]
     files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""]).encode()
     target = folder / f"legibly-{distribution.version}-py3-none-any.whl"
@@ -135,7 +155,9 @@ def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str
             distribution = metadata.distribution(current)
         except metadata.PackageNotFoundError:
             remedy = "Install it here first: pip install 'legibly[aws]'."
-            raise errors.Invalid("is not installed, so its version is unknown.", where=current, remedy=remedy) from None
+            raise errors.Invalid(
+                "is not installed, so its version is unknown.", where=current, remedy=remedy
+            ) from None
         canonical = current.lower().replace("_", "-")
         if (canonical, wanted) in seen:
             continue
@@ -145,7 +167,9 @@ def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str
         for text in distribution.requires or []:
             needed = Requirement(text)
             environments = [{"extra": extra} for extra in wanted] or [{"extra": ""}]
-            if needed.marker is None or any(needed.marker.evaluate(environment) for environment in environments):
+            if needed.marker is None or any(
+                needed.marker.evaluate(environment) for environment in environments
+            ):
                 todo.append((needed.name, frozenset(needed.extras)))
 
 
@@ -177,13 +201,36 @@ def _install(requirements: list[str], target: Path) -> None:
         _pip("install", "--no-compile", "--target", str(target), *only, *requirements)
     else:
         platform = ["--python-platform", "x86_64-manylinux_2_28"]
-        _run([_uv(), "pip", "install", "-q", "--target", str(target), *platform, *only, *requirements])
+        _run(
+            [
+                _uv(),
+                "pip",
+                "install",
+                "-q",
+                "--target",
+                str(target),
+                *platform,
+                *only,
+                *requirements,
+            ]
+        )
 
 
 def _download(requirements: list[str], target: Path) -> None:
     if not util.find_spec("pip"):
-        raise errors.Invalid("pip is needed to fetch wheels.", where="packaging", remedy="Install pip here.")
-    _pip("download", "--no-deps", "-d", str(target), "--only-binary=:all:", "--python-version", PYTHON, *requirements)
+        raise errors.Invalid(
+            "pip is needed to fetch wheels.", where="packaging", remedy="Install pip here."
+        )
+    _pip(
+        "download",
+        "--no-deps",
+        "-d",
+        str(target),
+        "--only-binary=:all:",
+        "--python-version",
+        PYTHON,
+        *requirements,
+    )
 
 
 def _pip(verb: str, *arguments: str) -> None:
@@ -214,18 +261,27 @@ def _bytecode(staging: Path) -> list[Path]:
     python = _python()
     if python is None:
         return []
-    environ = {**os.environ, "PYTHONPATH": str(staging), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(staging),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+    }
     command = [python, "-s", "-c", _COMPILE, str(staging)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our words
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()
-        raise errors.Invalid(f"cannot be imported: {reason[-1] if reason else 'no reason'}", where="function zip")
+        raise errors.Invalid(
+            f"cannot be imported: {reason[-1] if reason else 'no reason'}", where="function zip"
+        )
     return [Path(line) for line in done.stdout.splitlines()]
 
 
 def _python() -> str | None:
     """An interpreter of the function's version."""
-    others = sorted(str(path) for path in Path.home().glob(f".pyenv/versions/{PYTHON}.*/bin/python"))
+    others = sorted(
+        str(path) for path in Path.home().glob(f".pyenv/versions/{PYTHON}.*/bin/python")
+    )
     for name in (sys.executable, shutil.which(f"python{PYTHON}"), *others):
         if name and _version(name) == PYTHON:
             return name
@@ -234,7 +290,7 @@ def _python() -> str | None:
 
 def _version(python: str) -> str:
     code = "import sys; print('{}.{}'.format(*sys.version_info))"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - found here
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
 
@@ -242,16 +298,20 @@ def _uv() -> str:
     found = shutil.which("uv")
     if found is None:
         raise errors.Invalid(
-            "neither pip nor uv is here.", where="packaging", remedy="Install pip: python -m ensurepip."
+            "neither pip nor uv is here.",
+            where="packaging",
+            remedy="Install pip: python -m ensurepip.",
         )
     return found
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise errors.Unavailable(reason[-1] if reason else "failed without a word.", where=" ".join(command[1:4]))
+        raise errors.Unavailable(
+            reason[-1] if reason else "failed without a word.", where=" ".join(command[1:4])
+        )
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -24,14 +24,18 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.stack):
-            remedy = "Use 3 to 30 lower-case letters, digits and hyphens; buckets are named after it."
+            remedy = (
+                "Use 3 to 30 lower-case letters, digits and hyphens; buckets are named after it."
+            )
             raise errors.Invalid("cannot be a stack's name.", where=self.stack, remedy=remedy)
         chosen = dict(self.parameters)
         retry, limit = int(chosen.get("RetrySeconds", 180)), int(chosen.get("FunctionSeconds", 30))
         if retry < limit:
             remedy = f"Set RetrySeconds to {6 * limit} (six times FunctionSeconds)."
             raise errors.Invalid(
-                f"{retry} s are shorter than the function's {limit} s.", where="RetrySeconds", remedy=remedy
+                f"{retry} s are shorter than the function's {limit} s.",
+                where="RetrySeconds",
+                remedy=remedy,
             )
 
     @property
@@ -59,7 +63,12 @@ class Plan:
 
     def template_parameters(self) -> dict[str, str]:
         """The template's parameters as far as they are known before anything is built."""
-        return {"Size": self.size, "Classifier": self.classifier, "Email": self.email, **dict(self.parameters)}
+        return {
+            "Size": self.size,
+            "Classifier": self.classifier,
+            "Email": self.email,
+            **dict(self.parameters),
+        }
 
     def steps(self) -> Iterator[str]:
         """What will be done, one line each."""
@@ -70,7 +79,9 @@ class Plan:
         yield "    two queues with dead letters, a function that reads pictures, alarms, logs, a dashboard"
         if self.has_web:
             yield "    a network, a load balancer that CloudFront alone may reach, CloudFront with HTTPS"
-            yield "    web servers: " + ("2 or more with PostgreSQL" if self.size == "scale" else "1 with SQLite")
+            yield "    web servers: " + (
+                "2 or more with PostgreSQL" if self.size == "scale" else "1 with SQLite"
+            )
         if self.classifier == "servers":
             yield "    model servers behind a load balancer of their own"
         if self.email:

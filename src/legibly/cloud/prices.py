@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 AS_OF = "2025-06"
-CAVEAT = f"list prices of us-east-1 as remembered of {AS_OF}, not checked since; no free tiers, no taxes"
+CAVEAT = (
+    f"list prices of us-east-1 as remembered of {AS_OF}, not checked since; no free tiers, no taxes"
+)
 SOURCE = "aws.amazon.com/{lambda,s3,sqs,ec2,elasticloadbalancing,rds,cloudwatch,cloudfront}/pricing, us-east-1"
 
 Size = Literal["none", "small", "scale"]
@@ -19,7 +21,12 @@ HOURS = 730
 LAMBDA_GB_SECOND, LAMBDA_REQUEST = 0.0000166667, 0.20e-6
 S3_PUT, S3_GET, S3_GB_MONTH = 0.005e-3, 0.0004e-3, 0.023
 SQS_REQUEST = 0.40e-6
-INSTANCE_HOUR = {"t3a.small": 0.0188, "t3a.medium": 0.0376, "c7a.large": 0.10264, "db.t4g.micro": 0.016}
+INSTANCE_HOUR = {
+    "t3a.small": 0.0188,
+    "t3a.medium": 0.0376,
+    "c7a.large": 0.10264,
+    "db.t4g.micro": 0.016,
+}
 BALANCER_HOUR, BALANCER_UNIT_HOUR = 0.0225, 0.008
 ADDRESS_HOUR = 0.005  # a public IPv4 address
 DISK_GB_MONTH, DATABASE_GB_MONTH = 0.08, 0.115
@@ -41,14 +48,23 @@ class Line:
     idle: bool
 
 
-def estimate(*, size: Size, classifier: Classifier, pictures: int, kept_months: int = 12) -> list[Line]:
+def estimate(
+    *, size: Size, classifier: Classifier, pictures: int, kept_months: int = 12
+) -> list[Line]:
     """What `pictures` a month cost, the pictures of `kept_months` being kept."""
-    lines = [*_pictures(pictures, kept_months), Line("alarms and dashboard", 4 * ALARM_MONTH, idle=True)]
+    lines = [
+        *_pictures(pictures, kept_months),
+        Line("alarms and dashboard", 4 * ALARM_MONTH, idle=True),
+    ]
     if size != "none":
         lines += _web(size)
     if classifier == "servers":
         lines.append(
-            Line("model servers: 1 c7a.large and a load balancer", _server("c7a.large") + _balancer(0), idle=True)
+            Line(
+                "model servers: 1 c7a.large and a load balancer",
+                _server("c7a.large") + _balancer(0),
+                idle=True,
+            )
         )
     return lines
 

@@ -24,7 +24,9 @@ class Stack:
         """What CloudFormation knows of it; None where it does not exist."""
         with translated(self.name):
             try:
-                stack: dict[str, Any] = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
+                stack: dict[str, Any] = self._client.describe_stacks(StackName=self.name)["Stacks"][
+                    0
+                ]
             except ClientError as error:
                 if "does not exist" in str(error):
                     return None
@@ -36,17 +38,23 @@ class Stack:
         stack = self.describe()
         if stack is None:
             remedy = "`legibly cloud deploy` makes it; --stack and --region name another one."
-            raise errors.NotFound(f"there is no such stack in {self._aws.region}.", where=self.name, remedy=remedy)
+            raise errors.NotFound(
+                f"there is no such stack in {self._aws.region}.", where=self.name, remedy=remedy
+            )
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def apply(self, template: Mapping[str, str], parameters: Mapping[str, str], *, report: Report) -> bool:
+    def apply(
+        self, template: Mapping[str, str], parameters: Mapping[str, str], *, report: Report
+    ) -> bool:
         """Create or update it as one change set; False where nothing had to change. Raises Invalid when it failed.
 
         `template` is `{"TemplateURL": …}` or `{"TemplateBody": …}`. A bucket that an earlier stack of this name left
         behind is taken over.
         """
         present = self.describe()
-        if present and present["StackStatus"] == "ROLLBACK_COMPLETE":  # a first deployment that failed leaves a husk
+        if (
+            present and present["StackStatus"] == "ROLLBACK_COMPLETE"
+        ):  # a first deployment that failed leaves a husk
             self.delete(report=report)
             present = None
         name = f"legibly-{int(time.time())}"
@@ -60,7 +68,10 @@ class Stack:
                 # A first look at names would take the bucket that an earlier stack left for somebody else's.
                 DisableValidation=present is None,
                 Capabilities=["CAPABILITY_IAM"],
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in parameters.items()
+                ],
                 Tags=[{"Key": "legibly", "Value": self.name}],
                 **template,
             )
@@ -90,7 +101,9 @@ class Stack:
                 reason = str(found.get("StatusReason", ""))
                 if "didn't contain changes" in reason or "No updates" in reason:
                     return False
-                raise errors.Invalid(f"CloudFormation refuses the template: {reason}", where=self.name)
+                raise errors.Invalid(
+                    f"CloudFormation refuses the template: {reason}", where=self.name
+                )
             time.sleep(_POLL_SECONDS)
 
     def _newest_event(self) -> str | None:
@@ -105,12 +118,18 @@ class Stack:
             for event in self._events_past(seen, stack or self.name):
                 report(_line(event))
                 if event["ResourceStatus"].endswith("_FAILED") and not first_failure:
-                    first_failure = (
-                        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
-                    )
-                if event["PhysicalResourceId"] == event["StackId"] and _at_rest(event["ResourceStatus"]):
-                    if event["ResourceStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):
-                        raise errors.Invalid(f"{event['ResourceStatus']}. {first_failure}", where=self.name)
+                    first_failure = f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+                if event["PhysicalResourceId"] == event["StackId"] and _at_rest(
+                    event["ResourceStatus"]
+                ):
+                    if event["ResourceStatus"] not in (
+                        "CREATE_COMPLETE",
+                        "UPDATE_COMPLETE",
+                        "DELETE_COMPLETE",
+                    ):
+                        raise errors.Invalid(
+                            f"{event['ResourceStatus']}. {first_failure}", where=self.name
+                        )
                     return
             time.sleep(_POLL_SECONDS)
 
@@ -118,7 +137,9 @@ class Stack:
         """Events not seen yet, oldest first."""
         fresh: list[dict[str, Any]] = []
         with translated(self.name):
-            for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack):
+            for page in self._client.get_paginator("describe_stack_events").paginate(
+                StackName=stack
+            ):
                 for event in page["StackEvents"]:
                     if event["EventId"] in seen:
                         break

@@ -16,7 +16,9 @@ _MOST_LINES, _SOME = 5, {"PaginationConfig": {"MaxItems": 2000}}
 # What log lines are found by, in CloudWatch's pattern language: by level, and by words where a log has no levels.
 _TROUBLE = ("WARN", "ERROR", '"Task timed out"', '"), try"')
 _PASSED_OVER = ('"was deleted before it was read"', '"was replaced since"')
-_LOOK_SECONDS = 20  # so long a dead letter stays hidden from the next look, unless we put it back first
+_LOOK_SECONDS = (
+    20  # so long a dead letter stays hidden from the next look, unless we put it back first
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ class Status:
     @property
     def is_well(self) -> bool:
         """Whether nothing needs a person."""
-        return not self.dead_letters and not self.function_errors_last_hour and self.state.endswith("_COMPLETE")
+        return (
+            not self.dead_letters
+            and not self.function_errors_last_hour
+            and self.state.endswith("_COMPLETE")
+        )
 
     def to_json(self) -> records.Json:
         data = asdict(self)
@@ -76,7 +82,9 @@ def status(name: str, *, aws: Aws) -> Status:
     stack = Stack(aws, name)
     outputs, described = stack.outputs(), stack.describe() or {}
     failures = tuple(_failures(aws, outputs["BucketName"], records.now()))
-    trouble, passed_over = (tuple(_logged(aws, outputs["FunctionLogGroup"], what)) for what in (_TROUBLE, _PASSED_OVER))
+    trouble, passed_over = (
+        tuple(_logged(aws, outputs["FunctionLogGroup"], what)) for what in (_TROUBLE, _PASSED_OVER)
+    )
     return Status(
         stack=name,
         region=aws.region,
@@ -106,7 +114,9 @@ def redrive(name: str, *, aws: Aws, which: str = "pictures") -> int:
     with translated(source):
         while letters := _receive(client, source, hide_seconds=_LOOK_SECONDS):
             for letter in letters:
-                client.send_message(QueueUrl=target, MessageBody=letter["Body"], MessageAttributes=at)
+                client.send_message(
+                    QueueUrl=target, MessageBody=letter["Body"], MessageAttributes=at
+                )
                 client.delete_message(QueueUrl=source, ReceiptHandle=letter["ReceiptHandle"])
                 count += 1
     return count
@@ -125,19 +135,32 @@ _DEAD_BY_NAME = {"pictures": "ImagesDeadLettersUrl", "records": "RecordsDeadLett
 def _queue(aws: Aws, label: str, url: str) -> QueueState:
     with translated(url):
         facts = aws.client("sqs").get_queue_attributes(
-            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+            QueueUrl=url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
         waiting = int(facts["ApproximateNumberOfMessages"])
         in_flight = int(facts["ApproximateNumberOfMessagesNotVisible"])
-        age = _metric(aws, "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", _name(url), "Maximum", minutes=10)
-    return QueueState(label, waiting, in_flight, int(age) if age is not None and waiting + in_flight else None)
+        age = _metric(
+            aws,
+            "AWS/SQS",
+            "ApproximateAgeOfOldestMessage",
+            "QueueName",
+            _name(url),
+            "Maximum",
+            minutes=10,
+        )
+    return QueueState(
+        label, waiting, in_flight, int(age) if age is not None and waiting + in_flight else None
+    )
 
 
 def _name(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-def _metric(aws: Aws, space: str, name: str, dimension: str, value: str, how: str, *, minutes: int) -> float | None:
+def _metric(
+    aws: Aws, space: str, name: str, dimension: str, value: str, how: str, *, minutes: int
+) -> float | None:
     end = records.now()
     points = aws.client("cloudwatch").get_metric_statistics(
         Namespace=space, MetricName=name, Dimensions=[{"Name": dimension, "Value": value}],
@@ -148,7 +171,9 @@ def _metric(aws: Aws, space: str, name: str, dimension: str, value: str, how: st
 
 def _errors_last_hour(aws: Aws, function: str) -> int:
     with translated(function):
-        return int(_metric(aws, "AWS/Lambda", "Errors", "FunctionName", function, "Sum", minutes=60) or 0)
+        return int(
+            _metric(aws, "AWS/Lambda", "Errors", "FunctionName", function, "Sum", minutes=60) or 0
+        )
 
 
 def _logged(aws: Aws, group: str, patterns: Sequence[str]) -> Iterator[str]:
@@ -159,7 +184,9 @@ def _logged(aws: Aws, group: str, patterns: Sequence[str]) -> Iterator[str]:
         with translated(group):
             pages = aws.client("logs").get_paginator("filter_log_events")
             for pattern in patterns:
-                for page in pages.paginate(logGroupName=group, startTime=since, filterPattern=pattern, **_SOME):
+                for page in pages.paginate(
+                    logGroupName=group, startTime=since, filterPattern=pattern, **_SOME
+                ):
                     found |= {(event["timestamp"], event["message"]) for event in page["events"]}
     except errors.NotFound:
         return
@@ -176,13 +203,22 @@ def _message_of(line: str) -> str:
         return line.strip()[:300]
 
 
-def _dead_letters(aws: Aws, outputs: dict[str, str], failures: Sequence[records.FailureRecord]) -> Iterator[DeadLetter]:
+def _dead_letters(
+    aws: Aws, outputs: dict[str, str], failures: Sequence[records.FailureRecord]
+) -> Iterator[DeadLetter]:
     reasons = {failure.key: failure.error for failure in failures}
-    for label, output in (("pictures", "ImagesDeadLettersUrl"), ("records", "RecordsDeadLettersUrl")):
+    for label, output in (
+        ("pictures", "ImagesDeadLettersUrl"),
+        ("records", "RecordsDeadLettersUrl"),
+    ):
         for message in _peek(aws, outputs[output]):
             named = tuple(event.key for event in message.events)
             known = message.error or next((reasons[key] for key in named if key in reasons), None)
-            reason = known or _from_logs(aws, outputs["FunctionLogGroup"], message.id) or "no reason was written down"
+            reason = (
+                known
+                or _from_logs(aws, outputs["FunctionLogGroup"], message.id)
+                or "no reason was written down"
+            )
             yield DeadLetter(label, message.id, named, reason)
 
 
@@ -192,17 +228,24 @@ def _peek(aws: Aws, url: str) -> list[Message]:
     found: list[Message] = []
     handles: list[str] = []
     with translated(url):
-        while len(found) < _MOST_LETTERS and (letters := _receive(client, url, hide_seconds=_LOOK_SECONDS)):
+        while len(found) < _MOST_LETTERS and (
+            letters := _receive(client, url, hide_seconds=_LOOK_SECONDS)
+        ):
             found += parse({"Messages": letters})
             handles += [letter["ReceiptHandle"] for letter in letters]
         for handle in handles:
-            client.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+            client.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0
+            )
     return found
 
 
 def _receive(client: Any, url: str, *, hide_seconds: int) -> list[dict[str, Any]]:
     answer = client.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=hide_seconds, MessageAttributeNames=["All"]
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=hide_seconds,
+        MessageAttributeNames=["All"],
     )
     letters: list[dict[str, Any]] = answer.get("Messages", [])
     return letters
@@ -211,10 +254,16 @@ def _receive(client: Any, url: str, *, hide_seconds: int) -> list[dict[str, Any]
 def _from_logs(aws: Aws, group: str, message: str) -> str | None:
     try:
         with translated(group):
-            events = aws.client("logs").filter_log_events(logGroupName=group, filterPattern=f'"{message}"')["events"]
+            events = aws.client("logs").filter_log_events(
+                logGroupName=group, filterPattern=f'"{message}"'
+            )["events"]
     except errors.LegiblyError:
         return None
-    told = [event["message"] for event in events if "try" in event["message"] or "ERROR" in event["message"]]
+    told = [
+        event["message"]
+        for event in events
+        if "try" in event["message"] or "ERROR" in event["message"]
+    ]
     return _message_of(told[-1]) if told else None
 
 

@@ -54,7 +54,13 @@ class BatchReader:
     """Reads the pictures of whole deliveries. `prefix` is where in its bucket the store lies."""
 
     def __init__(
-        self, *, store: Store, reader: pipeline.Reader, prefix: str = "", max_bytes: int, attempts: int
+        self,
+        *,
+        store: Store,
+        reader: pipeline.Reader,
+        prefix: str = "",
+        max_bytes: int,
+        attempts: int,
     ) -> None:
         self._store, self._reader = store, reader
         self._prefix, self._max_bytes, self._attempts = prefix, max_bytes, attempts
@@ -64,7 +70,9 @@ class BatchReader:
         outcome = _Outcome()
         tasks = list(self._tasks(messages, outcome))
         with ThreadPoolExecutor(max_workers=max(1, min(_THREADS, len(tasks)))) as pool:
-            for task, record in zip(tasks, pool.map(lambda task: self._read(task, outcome), tasks), strict=True):
+            for task, record in zip(
+                tasks, pool.map(lambda task: self._read(task, outcome), tasks), strict=True
+            ):
                 if record:
                     outcome.readings.append((task, record))
         self._write(outcome)
@@ -74,7 +82,9 @@ class BatchReader:
         seen: set[tuple[str, str | None]] = set()
         for message in messages:
             if message.error:
-                _log.error("message %s: %s", message.id, message.error, extra={"message_id": message.id})
+                _log.error(
+                    "message %s: %s", message.id, message.error, extra={"message_id": message.id}
+                )
                 outcome.retry.add(message.id)
             for event in message.events:
                 key = picture(event.key, prefix=self._prefix)
@@ -89,7 +99,9 @@ class BatchReader:
         try:
             size = self._store.head(task.key).size if task.event.size is None else task.event.size
             if size > self._max_bytes:
-                raise errors.TooLarge(f"this picture has {size} bytes; {self._max_bytes} are allowed.", where=task.key)
+                raise errors.TooLarge(
+                    f"this picture has {size} bytes; {self._max_bytes} are allowed.", where=task.key
+                )
             stat, data = self._store.fetch(task.key)
             image = keys.image_id(task.key, stat.modified_at)
             if not _is_current(task.event, stat.etag):
@@ -107,14 +119,22 @@ class BatchReader:
             self._fail(task, image, str(error), outcome)
         except Exception as error:
             _log.exception("an unexpected error while reading %s", task.key)
-            self._again(task, image, f"reading it failed unexpectedly ({type(error).__name__}).", outcome)
+            self._again(
+                task, image, f"reading it failed unexpectedly ({type(error).__name__}).", outcome
+            )
         return None
 
     def _record(self, image: str, key: str, data: bytes) -> records.ReadingRecord:
         result = self._reader.read(data)
         facts = result.facts
         return records.ReadingRecord(
-            image, key, facts.media_type, len(data), facts.width, facts.height, reading=result.reading
+            image,
+            key,
+            facts.media_type,
+            len(data),
+            facts.width,
+            facts.height,
+            reading=result.reading,
         )
 
     def _has_reading(self, message: Message, image: str, at: datetime | None) -> bool:
@@ -126,7 +146,9 @@ class BatchReader:
         if self._store_has(keys.reading(image, version)):
             return True
         after = folder + keys.new_id(since - _EARLIER)[:13] if since else None
-        return any(keys.holds(stat.key, image, version) for stat in self._store.list(folder, after=after))
+        return any(
+            keys.holds(stat.key, image, version) for stat in self._store.list(folder, after=after)
+        )
 
     def _store_has(self, key: str) -> bool:
         try:
@@ -140,12 +162,21 @@ class BatchReader:
         message = task.message
         outcome.retry.add(message.id)
         facts = {"message_id": message.id, "key": task.key}
-        _log.warning("%s (message %s), try %d: %s", task.key, message.id, message.receives, reason, extra=facts)
+        _log.warning(
+            "%s (message %s), try %d: %s",
+            task.key,
+            message.id,
+            message.receives,
+            reason,
+            extra=facts,
+        )
         if message.receives >= self._attempts:
             try:
                 self._write_failure(task, image, f"{reason} It was tried {message.receives} times.")
             except errors.LegiblyError as error:
-                _log.warning("%s: the reason could not be written: %s", task.key, error, extra=facts)
+                _log.warning(
+                    "%s: the reason could not be written: %s", task.key, error, extra=facts
+                )
 
     def _fail(self, task: _Task, image: str, reason: str, outcome: _Outcome) -> None:
         """It can never be read: write down why, and be done with the message."""
@@ -157,8 +188,12 @@ class BatchReader:
 
     def _write_failure(self, task: _Task, image: str, reason: str) -> None:
         size = task.event.size or 0
-        record = records.FailureRecord(image, task.key, size, width=None, height=None, error=reason, at=records.now())
-        self._store.create(keys.failure(image, self._reader.model.version), pipeline.line(record.to_json()))
+        record = records.FailureRecord(
+            image, task.key, size, width=None, height=None, error=reason, at=records.now()
+        )
+        self._store.create(
+            keys.failure(image, self._reader.model.version), pipeline.line(record.to_json())
+        )
 
     def _write(self, outcome: _Outcome) -> None:
         for group in _files(outcome.readings):
@@ -172,7 +207,9 @@ class BatchReader:
         if len(group) == 1:
             pipeline.write_reading(self._store, group[0])
             return
-        key = keys.batch([record.image for record in group], group[0].reading.model.version, records.now())
+        key = keys.batch(
+            [record.image for record in group], group[0].reading.model.version, records.now()
+        )
         self._store.create(key, b"".join(pipeline.line(record.to_json()) for record in group))
 
 
@@ -189,4 +226,7 @@ def _files(
         by_date[keys.date(record.image)].setdefault(record.image, (task, record))
     for images in by_date.values():
         group = list(images.values())
-        yield from (group[start : start + _MOST_IN_A_FILE] for start in range(0, len(group), _MOST_IN_A_FILE))
+        yield from (
+            group[start : start + _MOST_IN_A_FILE]
+            for start in range(0, len(group), _MOST_IN_A_FILE)
+        )

@@ -79,7 +79,12 @@ class Consumer:
         prefix: str = "",
         on_change: Callable[[Sequence[records.Image]], None] = lambda _images: None,
     ) -> None:
-        self._service, self._queue, self._prefix, self._on_change = service, queue, prefix, on_change
+        self._service, self._queue, self._prefix, self._on_change = (
+            service,
+            queue,
+            prefix,
+            on_change,
+        )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
 
@@ -142,14 +147,20 @@ class Consumer:
             if picture(key):
                 content.pictures.append(self._service.store.head(key))
             elif key.startswith(keys.READINGS) and key.endswith(".jsonl"):
-                content.readings += [records.ReadingRecord.from_json(data) for data in self._lines(key)]
+                content.readings += [
+                    records.ReadingRecord.from_json(data) for data in self._lines(key)
+                ]
             elif key.startswith(keys.FAILURES) and key.endswith(".json"):
-                content.failures += [records.FailureRecord.from_json(data) for data in self._lines(key)]
+                content.failures += [
+                    records.FailureRecord.from_json(data) for data in self._lines(key)
+                ]
         except errors.NotFound:
             _log.info("%s was deleted before it was looked at", key)
 
     def _lines(self, key: str) -> Iterator[records.Json]:
-        return (json.loads(line) for line in self._service.store.read(key).splitlines() if line.strip())
+        return (
+            json.loads(line) for line in self._service.store.read(key).splitlines() if line.strip()
+        )
 
     def _settle(self, contents: Sequence[_Content]) -> None:
         readings = list(chain.from_iterable(content.readings for content in contents))
@@ -174,4 +185,6 @@ class Consumer:
 
 def _stat(record: records.ReadingRecord | records.FailureRecord) -> Stat:
     """The picture of a record, as far as an index needs it: its time stands in its id."""
-    return Stat(key=record.key, size=record.bytes, modified_at=keys.received_at(record.image), etag=None)
+    return Stat(
+        key=record.key, size=record.bytes, modified_at=keys.received_at(record.image), etag=None
+    )

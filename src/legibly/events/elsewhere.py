@@ -34,7 +34,12 @@ class Elsewhere:
         every_seconds: float = 30.0,
         late: timedelta = LATE,
     ) -> None:
-        self._service, self._consumer, self._sweeper, self._on_change = service, consumer, sweeper, on_change
+        self._service, self._consumer, self._sweeper, self._on_change = (
+            service,
+            consumer,
+            sweeper,
+            on_change,
+        )
         self._every_seconds, self._late = every_seconds, late
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._tend, name="tend", daemon=True)

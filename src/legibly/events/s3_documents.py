@@ -22,7 +22,12 @@ REDRIVEN = "legibly-redriven"
 """Message attribute of a dead letter that was put back: its first delivery was earlier than its queue says."""
 
 _EVENTBRIDGE: dict[str, Kind] = {"Object Created": "created", "Object Deleted": "removed"}
-_SEAWEEDFS: dict[str, Kind] = {"create": "created", "update": "created", "rename": "created", "delete": "removed"}
+_SEAWEEDFS: dict[str, Kind] = {
+    "create": "created",
+    "update": "created",
+    "rename": "created",
+    "delete": "removed",
+}
 _DEPTH = 4  # SQS around SNS around the document is 2; more is somebody's loop
 
 
@@ -68,7 +73,11 @@ def parse(document: str | bytes | Mapping[str, Any]) -> tuple[Message, ...]:
     """
     data = _object(document)
     deliveries = data.get("Records", data.get("Messages"))
-    if isinstance(deliveries, list) and deliveries and all(_is_sqs(record) for record in deliveries):
+    if (
+        isinstance(deliveries, list)
+        and deliveries
+        and all(_is_sqs(record) for record in deliveries)
+    ):
         return tuple(_message(delivery) for delivery in deliveries)
     return (Message(id="", events=tuple(_events(data))),)
 
@@ -80,7 +89,9 @@ def picture(key: str, *, prefix: str = "") -> str | None:
     nothing that we write elsewhere can set us off; folder markers, which consoles make, do not count either.
     """
     own = relative(key, prefix=prefix)
-    return own if own is not None and own.startswith(keys.IMAGES) and not own.endswith("/") else None
+    return (
+        own if own is not None and own.startswith(keys.IMAGES) and not own.endswith("/") else None
+    )
 
 
 def relative(key: str, *, prefix: str = "") -> str | None:
@@ -116,7 +127,11 @@ def _is_sqs(record: object) -> bool:
 
 def _message(delivery: Mapping[str, Any]) -> Message:
     """A message of a queue, as Lambda (`messageId`) or `ReceiveMessage` (`MessageId`) writes it."""
-    own = {name[0].lower() + name[1:]: value for name, value in delivery.items() if isinstance(name, str) and name}
+    own = {
+        name[0].lower() + name[1:]: value
+        for name, value in delivery.items()
+        if isinstance(name, str) and name
+    }
     attributes, custom = _mapping(own.get("attributes")), _mapping(own.get("messageAttributes"))
     facts: dict[str, Any] = {
         "id": str(own.get("messageId", "")),
@@ -186,7 +201,9 @@ def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: objec
         etag, sequencer = thing.get("eTag", thing.get("etag")), thing.get("sequencer")
         size = _whole(thing.get("size"))
     except (KeyError, TypeError, AttributeError):
-        raise errors.Invalid("has a record without bucket or key.", where="event document") from None
+        raise errors.Invalid(
+            "has a record without bucket or key.", where="event document"
+        ) from None
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
         raise errors.Invalid("has a record without bucket or key.", where="event document")
     return Event(

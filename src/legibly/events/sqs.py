@@ -12,7 +12,12 @@ from legibly import errors
 from legibly.events.s3_documents import Message, parse
 
 _AT_ONCE = 10  # what SQS gives and takes in one call
-_REFUSED = {"AccessDenied", "AccessDeniedException", "InvalidClientTokenId", "SignatureDoesNotMatch"}
+_REFUSED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+}
 
 
 class SqsQueue:
@@ -22,7 +27,9 @@ class SqsQueue:
         self.url = url
         region = region or os.environ.get("AWS_REGION") or _region_of(url)
         self._client = boto3.client(
-            "sqs", region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 3})
+            "sqs",
+            region_name=region,
+            config=Config(retries={"mode": "standard", "max_attempts": 3}),
         )
 
     def receive(self, *, wait_seconds: int) -> Sequence[Message]:
@@ -32,7 +39,10 @@ class SqsQueue:
                 QueueUrl=self.url,
                 MaxNumberOfMessages=_AT_ONCE,
                 WaitTimeSeconds=wait_seconds,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp"],
+                MessageSystemAttributeNames=[
+                    "ApproximateReceiveCount",
+                    "ApproximateFirstReceiveTimestamp",
+                ],
                 MessageAttributeNames=["All"],
             )
         messages = answer.get("Messages", [])

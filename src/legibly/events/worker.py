@@ -48,7 +48,10 @@ class Worker:
         self._sweeper, self._consumer = sweeper, consumer
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._work, name=f"classify-{n}", daemon=True) for n in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._work, name=f"classify-{n}", daemon=True)
+            for n in range(threads)
+        ]
         self._threads.append(threading.Thread(target=self._tend, name="tend", daemon=True))
 
     def start(self) -> None:

@@ -31,16 +31,26 @@ def engine(url: str) -> Engine:
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
-        raise Invalid("this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS) from None
+        raise Invalid(
+            "this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         try:
-            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True)
+            return sa.create_engine(
+                parsed.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True
+            )
         except (ImportError, NoSuchModuleError):
             remedy = "Install it: pip install 'legibly[postgres]'."
-            raise Invalid("the PostgreSQL driver is missing.", where="LEGIBLY_DATABASE", remedy=remedy) from None
-    raise Invalid(f"there is no index for {parsed.get_backend_name()}.", where="LEGIBLY_DATABASE", remedy=_URLS)
+            raise Invalid(
+                "the PostgreSQL driver is missing.", where="LEGIBLY_DATABASE", remedy=remedy
+            ) from None
+    raise Invalid(
+        f"there is no index for {parsed.get_backend_name()}.",
+        where="LEGIBLY_DATABASE",
+        remedy=_URLS,
+    )
 
 
 def _sqlite(url: sa.URL) -> Engine:
@@ -48,20 +58,31 @@ def _sqlite(url: sa.URL) -> Engine:
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"this folder cannot be made: {error.strerror}.", where=str(url.database)) from error
+            raise Unavailable(
+                f"this folder cannot be made: {error.strerror}.", where=str(url.database)
+            ) from error
         made = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
     else:
-        made = sa.create_engine(url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool)
+        made = sa.create_engine(
+            url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool
+        )
 
     @event.listens_for(made, "connect")
     def _set_up(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver shall begin nothing by itself
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "temp_store=MEMORY"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "busy_timeout=30000",
+            "temp_store=MEMORY",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a reader that turns writer could not wait for its turn
+            connection.exec_driver_sql(
+                "BEGIN IMMEDIATE"
+            )  # a reader that turns writer could not wait for its turn
 
     return made

@@ -35,7 +35,12 @@ def unsaid_by(person: str) -> sa.ColumnElement[bool]:
     """Images to which a person gave no label, or took it back."""
     later = labels.alias()
     withdrawn = sa.exists().where(
-        later.c.image == labels.c.image, later.c.by == labels.c.by, later.c.at > labels.c.at, later.c.text.is_(None)
+        later.c.image == labels.c.image,
+        later.c.by == labels.c.by,
+        later.c.at > labels.c.at,
+        later.c.text.is_(None),
     )
-    said = sa.exists().where(labels.c.image == images.c.id, labels.c.by == person, labels.c.text.is_not(None))
+    said = sa.exists().where(
+        labels.c.image == images.c.id, labels.c.by == person, labels.c.text.is_not(None)
+    )
     return ~said.where(~withdrawn)

@@ -91,7 +91,9 @@ readings = Table(
 deletions = Table("deletions", METADATA, Column("image", String(36), primary_key=True))
 
 # One row each: the sequence number, and the version of this schema.
-counters = Table("counters", METADATA, Column("name", String(20), primary_key=True), Column("value", BigInteger))
+counters = Table(
+    "counters", METADATA, Column("name", String(20), primary_key=True), Column("value", BigInteger)
+)
 
 
 def image_row(image: Image) -> dict[str, Any]:
@@ -162,7 +164,9 @@ def image_of(row: Any) -> Image:
     """The image of a row of `images`."""
     label = None
     if row.label_at is not None:
-        label = Label(row.label_text, moment(row.label_at), source=row.label_source, by=row.label_by)
+        label = Label(
+            row.label_text, moment(row.label_at), source=row.label_source, by=row.label_by
+        )
     return Image(
         id=row.id,
         key=row.key,

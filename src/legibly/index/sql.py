@@ -34,17 +34,26 @@ class SqlIndex:
     # Writing
 
     def add(self, images_: Sequence[Image], *, lease_seconds: float = 0) -> int:
-        lease = {"attempts": 1, "leased_until": time.time() + lease_seconds} if lease_seconds else {}
+        lease = (
+            {"attempts": 1, "leased_until": time.time() + lease_seconds} if lease_seconds else {}
+        )
         with self._write() as connection:
             fresh = self._fresh(connection, images_)
             if not fresh:
                 return 0
             sequence = _advance(connection, len(fresh))
             rows = [
-                {**schema.image_row(image), **lease, "sequence": number} for number, image in enumerate(fresh, sequence)
+                {**schema.image_row(image), **lease, "sequence": number}
+                for number, image in enumerate(fresh, sequence)
             ]
-            _insert_new(connection, images, rows)  # another process may have been quicker since the look
-            _insert_new(connection, schema.labels, labels.rows({one.id: [one.label] for one in fresh if one.label}))
+            _insert_new(
+                connection, images, rows
+            )  # another process may have been quicker since the look
+            _insert_new(
+                connection,
+                schema.labels,
+                labels.rows({one.id: [one.label] for one in fresh if one.label}),
+            )
             return len(fresh)
 
     def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
@@ -52,7 +61,10 @@ class SqlIndex:
             return []
         with self._write() as connection:
             first = _advance(connection, len(records))
-            rows = [_settle(connection, record, sequence) for sequence, record in enumerate(records, first)]
+            rows = [
+                _settle(connection, record, sequence)
+                for sequence, record in enumerate(records, first)
+            ]
             self._insert_readings(connection, records)
         return [schema.image_of(row) for row in rows if row is not None]
 
@@ -86,7 +98,9 @@ class SqlIndex:
         now = time.time()
         due = (images.c.state == "pending") & (images.c.leased_until <= now)
         chosen = sa.select(images.c.id).where(due).order_by(images.c.id).limit(limit)
-        with self._read() as connection:  # most looks find nothing, and then nobody has to wait for a writer
+        with (
+            self._read() as connection
+        ):  # most looks find nothing, and then nobody has to wait for a writer
             if connection.execute(chosen.limit(1)).first() is None:
                 return []
         with self._write() as connection:
@@ -96,15 +110,24 @@ class SqlIndex:
                 .values(leased_until=now + lease_seconds, attempts=images.c.attempts + 1)
                 .returning(images)
             ).all()
-        return [Claim(schema.image_of(row), row.attempts) for row in sorted(rows, key=lambda row: row.id)]
+        return [
+            Claim(schema.image_of(row), row.attempts)
+            for row in sorted(rows, key=lambda row: row.id)
+        ]
 
     def defer(self, image: str, *, seconds: float) -> None:
         with self._write() as connection:
-            connection.execute(images.update().where(images.c.id == image).values(leased_until=time.time() + seconds))
+            connection.execute(
+                images.update()
+                .where(images.c.id == image)
+                .values(leased_until=time.time() + seconds)
+            )
 
     def release(self) -> None:
         with self._write() as connection:
-            connection.execute(images.update().where(images.c.state == "pending").values(leased_until=0.0))
+            connection.execute(
+                images.update().where(images.c.state == "pending").values(leased_until=0.0)
+            )
 
     def add_pairs(self, pairs_: Sequence[Pair]) -> None:
         with self._write() as connection:
@@ -134,7 +157,9 @@ class SqlIndex:
         return schema.image_of(row)
 
     def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> list[Image]:
-        query = sa.select(images).where(*_conditions(wanted)).order_by(images.c.id.desc()).limit(limit)
+        query = (
+            sa.select(images).where(*_conditions(wanted)).order_by(images.c.id.desc()).limit(limit)
+        )
         if after is not None:
             query = query.where(images.c.id < after)
         with self._read() as connection:
@@ -155,7 +180,12 @@ class SqlIndex:
         return found
 
     def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
-        query = sa.select(images).where(images.c.sequence > after).order_by(images.c.sequence).limit(limit)
+        query = (
+            sa.select(images)
+            .where(images.c.sequence > after)
+            .order_by(images.c.sequence)
+            .limit(limit)
+        )
         with self._read() as connection:
             return [(row.sequence, schema.image_of(row)) for row in connection.execute(query)]
 
@@ -204,17 +234,25 @@ class SqlIndex:
     def _change(self, image: str, values: dict[str, Any]) -> Image:
         with self._write() as connection:
             sequence = _advance(connection, 1)
-            row = connection.execute(_UPDATE.values(sequence=sequence, **values), {"image": image}).one_or_none()
+            row = connection.execute(
+                _UPDATE.values(sequence=sequence, **values), {"image": image}
+            ).one_or_none()
         if row is None:
             raise NotFound("there is no such image.", where=image)
         return schema.image_of(row)
 
-    def _label(self, connection: Connection, given: Mapping[str, Sequence[Label]]) -> dict[str, Any]:
+    def _label(
+        self, connection: Connection, given: Mapping[str, Sequence[Label]]
+    ) -> dict[str, Any]:
         """Take labels in; the rows of their images as they are then, those only that are known."""
         known = {row.id for row in connection.execute(_THERE, {"ids": list(given)})}
-        _insert_new(connection, schema.labels, labels.rows({image: given[image] for image in known}))
+        _insert_new(
+            connection, schema.labels, labels.rows({image: given[image] for image in known})
+        )
         sequence, changed = _advance(connection, len(known)), {}
-        for number, (image, all_given) in enumerate(labels.read(connection, sorted(known)).items(), sequence):
+        for number, (image, all_given) in enumerate(
+            labels.read(connection, sorted(known)).items(), sequence
+        ):
             statement = _UPDATE.values(sequence=number, **labels.columns(all_given))
             changed[image] = connection.execute(statement, {"image": image}).one()
         return changed
@@ -228,13 +266,22 @@ class SqlIndex:
 
     def _insert_readings(self, connection: Connection, records: Sequence[ReadingRecord]) -> None:
         gone = self._deleted(connection, [record.image for record in records])
-        rows = [schema.reading_row(record.image, record.reading) for record in records if record.image not in gone]
+        rows = [
+            schema.reading_row(record.image, record.reading)
+            for record in records
+            if record.image not in gone
+        ]
         if rows:
             fresh = _dialect(connection).insert(readings)
-            changed = {name: fresh.excluded[name] for name in ("at", "verdict", "text", "confidence")}
+            changed = {
+                name: fresh.excluded[name] for name in ("at", "verdict", "text", "confidence")
+            }
             newer = fresh.excluded.at > readings.c.at
             connection.execute(
-                fresh.on_conflict_do_update(index_elements=["image", "model"], set_=changed, where=newer), rows
+                fresh.on_conflict_do_update(
+                    index_elements=["image", "model"], set_=changed, where=newer
+                ),
+                rows,
             )
 
     def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -256,16 +303,18 @@ _PAIRS = sa.select(pairs).order_by(*_PAIRS_KEY)
 # Built once: what a statement compiles to is remembered with it.
 _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
 _UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
-_DELETED = sa.select(deletions.c.image).where(deletions.c.image.in_(sa.bindparam("ids", expanding=True)))
+_DELETED = sa.select(deletions.c.image).where(
+    deletions.c.image.in_(sa.bindparam("ids", expanding=True))
+)
 _THERE = sa.select(images.c.id).where(images.c.id.in_(sa.bindparam("ids", expanding=True)))
 _KNOWN = _THERE.union_all(_DELETED)
 _SETTLED = (
     *("state", "error", "sequence", "media_type", "width", "height"),
     *schema.reading_columns(None),
 )  # the columns that a reading sets
-_SETTLE = _UPDATE.where(sa.or_(images.c.read_at.is_(None), images.c.read_at <= sa.bindparam("new_read_at"))).values(
-    {name: sa.bindparam(f"new_{name}") for name in _SETTLED}
-)
+_SETTLE = _UPDATE.where(
+    sa.or_(images.c.read_at.is_(None), images.c.read_at <= sa.bindparam("new_read_at"))
+).values({name: sa.bindparam(f"new_{name}") for name in _SETTLED})
 _ADVANCE = (
     counters.update()
     .where(counters.c.name == "sequence")
@@ -311,10 +360,18 @@ def _dialect(connection: Connection) -> Any:
 
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    exact = {"verdict": "verdict", "text": "text", "label": "label_text", "writer": "writer", "owner": "owner"}
+    exact = {
+        "verdict": "verdict",
+        "text": "text",
+        "label": "label_text",
+        "writer": "writer",
+        "owner": "owner",
+    }
     exact |= {"review": "review", "state": "state"}
     conditions = [
-        images.c[column] == getattr(wanted, name) for name, column in exact.items() if getattr(wanted, name) is not None
+        images.c[column] == getattr(wanted, name)
+        for name, column in exact.items()
+        if getattr(wanted, name) is not None
     ]
     if wanted.wrong:
         conditions.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
@@ -347,21 +404,35 @@ def open_index(url: str, *, renew: bool = False) -> SqlIndex:
     index = SqlIndex(engine)
     with database.errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7302)"))  # two servers may start at once
-        if renew and sa.inspect(connection).has_table(counters.name) and _version(connection) != schema.VERSION:
+            connection.execute(
+                sa.text("SELECT pg_advisory_xact_lock(7302)")
+            )  # two servers may start at once
+        if (
+            renew
+            and sa.inspect(connection).has_table(counters.name)
+            and _version(connection) != schema.VERSION
+        ):
             schema.METADATA.drop_all(connection)
         schema.METADATA.create_all(connection)
         _insert_new(
-            connection, counters, [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}]
+            connection,
+            counters,
+            [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}],
         )
         version = _version(connection)
     if version != schema.VERSION:
         index.close()
         remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
-        raise Invalid(f"its tables are of version {version}, not {schema.VERSION}.", where=where, remedy=remedy)
+        raise Invalid(
+            f"its tables are of version {version}, not {schema.VERSION}.",
+            where=where,
+            remedy=remedy,
+        )
     return index
 
 
 def _version(connection: Connection) -> int | None:
     """The version of the tables that are there."""
-    return connection.execute(sa.select(counters.c.value).where(counters.c.name == "schema")).scalar()
+    return connection.execute(
+        sa.select(counters.c.value).where(counters.c.name == "schema")
+    ).scalar()

@@ -31,7 +31,9 @@ def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
 
 def _pairs(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any]:
     # An image, model and moment have one pair: newest is whatever has the last moment.
-    newest = sa.func.row_number().over(partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc())
+    newest = sa.func.row_number().over(
+        partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc()
+    )
     millionths = _millionths(pairs.c.confidence, whole)
     ranked = (
         sa.select(
@@ -43,7 +45,9 @@ def _pairs(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any
         .where(*_of(owner, pairs))
         .subquery()
     )
-    return _grouped(ranked, "day model source predicted actual", edges, total=True).where(ranked.c.place == 1)
+    return _grouped(ranked, "day model source predicted actual", edges, total=True).where(
+        ranked.c.place == 1
+    )
 
 
 def _readings(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any]:
@@ -60,17 +64,29 @@ def _readings(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[
 
 
 def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool) -> sa.Select[Any]:
-    lower = sa.case(*((rows.c.millionths >= edge, edge) for edge in sorted(edges, reverse=True)), else_=-1)
+    lower = sa.case(
+        *((rows.c.millionths >= edge, edge) for edge in sorted(edges, reverse=True)), else_=-1
+    )
     by = [*(rows.c[name] for name in names.split()), lower.label("bin")]
-    sums = [sa.func.sum(sa.case((rows.c.millionths > 0, rows.c.millionths), else_=0))] if total else []
+    sums = (
+        [sa.func.sum(sa.case((rows.c.millionths > 0, rows.c.millionths), else_=0))] if total else []
+    )
     # By number, since a database takes the bin's expression with other parameters for another expression.
-    return sa.select(*by, sa.func.count(), *sums).group_by(*(sa.text(str(place + 1)) for place in range(len(by))))
+    return sa.select(*by, sa.func.count(), *sums).group_by(
+        *(sa.text(str(place + 1)) for place in range(len(by)))
+    )
 
 
 def _millionths(confidence: sa.ColumnElement[float], whole: Any) -> sa.ColumnElement[int]:
     within = confidence.between(0, 1)
-    return sa.case((within, sa.cast(whole(confidence * 1_000_000.0 + 0.5), sa.BigInteger)), else_=-1)
+    return sa.case(
+        (within, sa.cast(whole(confidence * 1_000_000.0 + 0.5), sa.BigInteger)), else_=-1
+    )
 
 
 def _of(owner: str | None, table: sa.Table) -> list[sa.ColumnElement[bool]]:
-    return [table.c.image.in_(sa.select(images.c.id).where(images.c.owner == owner))] if owner is not None else []
+    return (
+        [table.c.image.in_(sa.select(images.c.id).where(images.c.owner == owner))]
+        if owner is not None
+        else []
+    )

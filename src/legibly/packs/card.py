@@ -125,7 +125,11 @@ class Card:
         layout, reject, classes = data["layout"], data.get("reject"), tuple(data["classes"])
         _known("layout", layout, get_args(Layout))
         _known("reject", reject, (None, *get_args(Reject)))
-        if not classes or len(set(classes)) < len(classes) or not all(isinstance(name, str) for name in classes):
+        if (
+            not classes
+            or len(set(classes)) < len(classes)
+            or not all(isinstance(name, str) for name in classes)
+        ):
             raise ValueError("classes must be different texts, at least one")
         temperature = float(data.get("temperature", 1.0))
         if temperature <= 0:
@@ -139,7 +143,9 @@ class Card:
             sha256=str(data["sha256"]),
             temperature=temperature,
             reject=cast("Reject | None", reject),
-            digitness=Digitness.from_json(data["digitness"]) if data.get("digitness") else Digitness(),
+            digitness=Digitness.from_json(data["digitness"])
+            if data.get("digitness")
+            else Digitness(),
             licence=str(data.get("licence", "")),
             source=str(data.get("source", "")),
             created=str(data.get("created", "")),
@@ -149,7 +155,9 @@ class Card:
 
 def _known(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} is {value!r}, known are {', '.join(repr(one) for one in allowed)}")
+        raise ValueError(
+            f"{name} is {value!r}, known are {', '.join(repr(one) for one in allowed)}"
+        )
 
 
 def read_card(folder: Path) -> Card:
@@ -160,11 +168,15 @@ def read_card(folder: Path) -> Card:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Card.from_json(data)
     except OSError as error:
-        raise errors.Invalid(f"cannot be read ({error.strerror})", where=str(path), remedy=remedy) from error
+        raise errors.Invalid(
+            f"cannot be read ({error.strerror})", where=str(path), remedy=remedy
+        ) from error
     except KeyError as error:
         raise errors.Invalid(f"the card lacks {error}", where=str(path), remedy=remedy) from error
     except (TypeError, ValueError, AttributeError) as error:
-        raise errors.Invalid(f"no card of a model pack: {error}", where=str(path), remedy=remedy) from error
+        raise errors.Invalid(
+            f"no card of a model pack: {error}", where=str(path), remedy=remedy
+        ) from error
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -18,7 +18,9 @@ BATCH = 256  # items in one run of the network: keeps its activations within som
 class Pack:
     """A classifier ready to use; safe to share between threads."""
 
-    def __init__(self, *, card: cards.Card, model: records.Model, run: Callable[[Floats], Floats]) -> None:
+    def __init__(
+        self, *, card: cards.Card, model: records.Model, run: Callable[[Floats], Floats]
+    ) -> None:
         self.card, self.model = card, model
         self._run = run
 
@@ -31,7 +33,9 @@ class Pack:
         shape = self.card.input
         if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
             wanted = f"(N, {shape.channels}, {shape.height}, {shape.width})"
-            raise errors.Invalid(f"the network takes {wanted}, not {crops.shape}", where=self.card.name)
+            raise errors.Invalid(
+                f"the network takes {wanted}, not {crops.shape}", where=self.card.name
+            )
         if not len(crops):
             return np.zeros((0, self.card.outputs), np.float32)
         crops = np.ascontiguousarray(crops, np.float32)
@@ -63,7 +67,9 @@ def open_pack(folder: Path, *, threads: int = 1) -> Pack:
         content = path.read_bytes()
     except OSError as error:
         remedy = "Copy the whole pack again: card.json and model.onnx."
-        raise errors.Invalid(f"cannot be read ({error.strerror})", where=str(path), remedy=remedy) from error
+        raise errors.Invalid(
+            f"cannot be read ({error.strerror})", where=str(path), remedy=remedy
+        ) from error
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise errors.Invalid(
             "is not the network that its card describes: the SHA-256 differs",
@@ -81,12 +87,16 @@ def _network(content: bytes, *, path: Path, threads: int) -> Callable[[Floats], 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what fails is raised; nothing is printed besides
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn a core
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # idle threads must not burn a core
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no other base class
         what = f"is no network that ONNX Runtime can run: {str(error).splitlines()[0]}"
-        raise errors.Invalid(what, where=str(path), remedy="Export it again as ONNX, opset 17 or lower.") from error
+        raise errors.Invalid(
+            what, where=str(path), remedy="Export it again as ONNX, opset 17 or lower."
+        ) from error
     name = session.get_inputs()[0].name
     return lambda crops: np.asarray(session.run(None, {name: crops})[0])
 
@@ -103,4 +113,6 @@ def _try_out(pack: Pack, *, path: Path) -> None:
         ) from error
     if logits.shape != (2, pack.card.outputs) or not np.isfinite(logits).all():
         what = f"gives {logits.shape} of {logits.dtype} where the card promises (2, {pack.card.outputs}) finite logits"
-        raise errors.Invalid(what, where=str(path), remedy="Mend `classes` and `reject` in card.json.")
+        raise errors.Invalid(
+            what, where=str(path), remedy="Mend `classes` and `reject` in card.json."
+        )

@@ -55,7 +55,11 @@ def add(folder: Path, *, added: Path, name: str | None = None) -> Path:
     """
     name = name or cards.read_card(folder).name
     if not name or Path(name).name != name or name.startswith("."):
-        raise errors.Invalid("cannot name a pack", where=name, remedy="Use a plain name without slashes: --name NAME.")
+        raise errors.Invalid(
+            "cannot name a pack",
+            where=name,
+            remedy="Use a plain name without slashes: --name NAME.",
+        )
     target = added / name
     if target.exists() or any(entry.name == name for entry in entries(added=added)):
         remedy = "Remove it first, or add it under another name: --name NAME."
@@ -76,11 +80,21 @@ def remove(name: str, *, added: Path) -> None:
             shutil.rmtree(entry.folder)
             return
         if entry.name == name:
-            raise errors.Invalid("comes with Legibly and stays", where=name, remedy="Only added packs can be removed.")
-    raise errors.NotFound("no such model pack", where=name, remedy="`legibly models list` names them.")
+            raise errors.Invalid(
+                "comes with Legibly and stays",
+                where=name,
+                remedy="Only added packs can be removed.",
+            )
+    raise errors.NotFound(
+        "no such model pack", where=name, remedy="`legibly models list` names them."
+    )
 
 
 def _packs(parent: Path | None) -> list[Path]:
     if parent is None or not parent.is_dir():
         return []
-    return sorted(card.parent for card in parent.glob("*/" + cards.CARD) if not card.parent.name.startswith("."))
+    return sorted(
+        card.parent
+        for card in parent.glob("*/" + cards.CARD)
+        if not card.parent.name.startswith(".")
+    )

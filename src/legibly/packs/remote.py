@@ -39,16 +39,25 @@ def open_remote(url: str) -> Pack:
         version = str(metadata["versions"][-1])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         remedy = "Its metadata need the pack's card.json as the text parameters.card, as `legibly serve` gives it."
-        raise errors.Invalid("this is no model of a Legibly server.", where=url, remedy=remedy) from error
+        raise errors.Invalid(
+            "this is no model of a Legibly server.", where=url, remedy=remedy
+        ) from error
 
     def run(crops: Floats) -> Floats:
-        tensor = {"name": INPUT, "datatype": "FP32", "shape": list(crops.shape), "data": crops.ravel().tolist()}
+        tensor = {
+            "name": INPUT,
+            "datatype": "FP32",
+            "shape": list(crops.shape),
+            "data": crops.ravel().tolist(),
+        }
         answer = caller.call("POST", "/infer", {"inputs": [tensor]})
         try:
             output = next(one for one in answer["outputs"] if one["name"] == OUTPUT)
             return np.asarray(output["data"], np.float32).reshape(output["shape"])
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            raise errors.Unavailable("the model server answers something else than logits.", where=url) from error
+            raise errors.Unavailable(
+                "the model server answers something else than logits.", where=url
+            ) from error
 
     return Pack(card=card, model=records.Model(name=card.name, version=version), run=run)
 
@@ -70,13 +79,17 @@ class _Caller:
         if status != 200:
             self._close()
         if status >= 500 or status == 429:
-            raise errors.Unavailable(f"the model server answers {status}.", where=self._url.geturl())
+            raise errors.Unavailable(
+                f"the model server answers {status}.", where=self._url.geturl()
+            )
         if status != 200:
             raise errors.Invalid(f"the model server answers {status}.", where=self._url.geturl())
         try:
             parsed = json.loads(answer)
         except ValueError as error:
-            raise errors.Invalid("the model server's answer is no JSON.", where=self._url.geturl()) from error
+            raise errors.Invalid(
+                "the model server's answer is no JSON.", where=self._url.geturl()
+            ) from error
         return parsed if isinstance(parsed, dict) else {}
 
     def _send(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
@@ -96,7 +109,9 @@ class _Caller:
     def _exchange(
         self, connection: http.client.HTTPConnection, method: str, path: str, content: bytes | None
     ) -> tuple[int, bytes]:
-        connection.request(method, self._url.path + path, content, {"Content-Type": "application/json"})
+        connection.request(
+            method, self._url.path + path, content, {"Content-Type": "application/json"}
+        )
         response = connection.getresponse()
         return response.status, response.read()
 

@@ -66,11 +66,15 @@ def _pages(index: Index, wanted: Filter) -> Iterator[records.Image]:
         last = page[-1].id
 
 
-def require_comparable(present: Reader, candidate: Reader, samples: Sequence[datasets.Sample], *, where: str) -> None:
+def require_comparable(
+    present: Reader, candidate: Reader, samples: Sequence[datasets.Sample], *, where: str
+) -> None:
     """Raises errors.Invalid where these two models cannot be compared on these pictures, and says why."""
     if present.model.version == candidate.model.version:
         remedy = "Name two different packs: `legibly models list` shows their versions."
-        raise errors.Invalid("these are the same model twice.", where=_told(present.model), remedy=remedy)
+        raise errors.Invalid(
+            "these are the same model twice.", where=_told(present.model), remedy=remedy
+        )
     known, others = set(present.pack.card.classes), set(candidate.pack.card.classes)
     if known != others:
         odd = " ".join(sorted(known ^ others)[:10])
@@ -78,11 +82,15 @@ def require_comparable(present: Reader, candidate: Reader, samples: Sequence[dat
         what = f"the two models do not have the same classes: {odd} only in one of them."
         raise errors.Invalid(what, where=_told(candidate.model), remedy=remedy)
     if not samples:
-        remedy = "Label some pictures first, or give a DATASET; pictures before --since do not count."
+        remedy = (
+            "Label some pictures first, or give a DATASET; pictures before --since do not count."
+        )
         raise errors.Invalid("there are no labelled pictures.", where=where, remedy=remedy)
     if not any(_sayable(sample.text, present.pack.card) for sample in samples):
         remedy = f"Their classes are {' '.join(sorted(known)[:20])}; is this the right dataset?"
-        raise errors.Invalid("none of these labels is one that the models can say.", where=where, remedy=remedy)
+        raise errors.Invalid(
+            "none of these labels is one that the models can say.", where=where, remedy=remedy
+        )
 
 
 def _sayable(text: str, card: Card) -> bool:
@@ -90,17 +98,27 @@ def _sayable(text: str, card: Card) -> bool:
 
 
 def read(
-    present: Reader, candidate: Reader, samples: Sequence[datasets.Sample], *, tick: Callable[[], None] = lambda: None
+    present: Reader,
+    candidate: Reader,
+    samples: Sequence[datasets.Sample],
+    *,
+    tick: Callable[[], None] = lambda: None,
 ) -> list[Couple]:
     """Read every picture with both models, one right after the other; pictures deleted meanwhile are left out."""
     couples = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # fetching waits, reading computes: only the latter is timed
+    with ThreadPoolExecutor(
+        _AT_ONCE
+    ) as pool:  # fetching waits, reading computes: only the latter is timed
         for start in range(0, len(samples), _AT_ONCE):
             batch = samples[start : start + _AT_ONCE]
             for sample, held in zip(batch, pool.map(_load, batch), strict=True):
                 if held is not None:
                     again = [replace(sample, load=lambda held=held: held)]  # type: ignore[misc]
-                    couples.append(Couple(evaluation.run(present, again)[0], evaluation.run(candidate, again)[0]))
+                    couples.append(
+                        Couple(
+                            evaluation.run(present, again)[0], evaluation.run(candidate, again)[0]
+                        )
+                    )
                 tick()
     return couples
 
@@ -132,14 +150,24 @@ def build(
         raise errors.Invalid("none of the labelled pictures is there any more.", where=data)
     interval = paired.at_any_time if live else paired.difference
     right = _measure(lead, lambda one: one.right, margin=margins.right, interval=interval)
-    safe = _measure(lead, lambda one: one.right or one.verdict != "read", margin=margins.right, interval=interval)
-    covered = _measure(lead, lambda one: one.verdict == "read", margin=margins.coverage, interval=interval)
+    safe = _measure(
+        lead,
+        lambda one: one.right or one.verdict != "read",
+        margin=margins.right,
+        interval=interval,
+    )
+    covered = _measure(
+        lead, lambda one: one.verdict == "read", margin=margins.coverage, interval=interval
+    )
     return {
         "present": _side([couple.present for couple in lead], present, data),
         "candidate": _side([couple.candidate for couple in lead], candidate, data),
         "data": {"where": data, "basis": basis, "n": len(lead), "fingerprint": _fingerprint(lead)},
         "looks": "any" if live else "one",
-        "right": {**right, "p": paired.mcnemar(right["table"]["only_present"], right["table"]["only_candidate"])},
+        "right": {
+            **right,
+            "p": paired.mcnemar(right["table"]["only_present"], right["table"]["only_candidate"]),
+        },
         "safe": safe,
         "coverage": covered,
         "by_source": _by_source(couples) if live else {},
@@ -167,18 +195,28 @@ def _side(outcomes: Sequence[evaluation.Outcome], model: records.Model, data: st
 
 
 def _measure(
-    couples: Sequence[Couple], good: Callable[[evaluation.Outcome], bool], *, margin: float, interval: paired.Interval
+    couples: Sequence[Couple],
+    good: Callable[[evaluation.Outcome], bool],
+    *,
+    margin: float,
+    interval: paired.Interval,
 ) -> records.Json:
     table = _table(couples, good)
     found = interval(table)
     names = ("both", "only_present", "only_candidate", "neither")
     return {
-        "table": dict(zip(names, (table.both, table.only_first, table.only_second, table.neither), strict=True)),
+        "table": dict(
+            zip(
+                names, (table.both, table.only_first, table.only_second, table.neither), strict=True
+            )
+        ),
         "difference": found.to_json(),
         "single_look": paired.difference(table).to_json(),
         "margin": margin,
         "verdict": _verdict(found, margin),
-        "more": paired.more(table, lambda one: _verdict(one, margin) != "too_few", interval=interval),
+        "more": paired.more(
+            table, lambda one: _verdict(one, margin) != "too_few", interval=interval
+        ),
         "more_to_pass": paired.more(table, lambda one: one.low > -margin, interval=interval),
     }
 
@@ -206,7 +244,10 @@ def _by_source(couples: Sequence[Couple]) -> records.Json:
             "present": sum(couple.present.right for couple in members),
             "candidate": sum(couple.candidate.right for couple in members),
         }
-        shares = {side: metrics.as_json(metrics.share(right, len(members))) for side, right in sides.items()}
+        shares = {
+            side: metrics.as_json(metrics.share(right, len(members)))
+            for side, right in sides.items()
+        }
         found = paired.at_any_time(_table(members, lambda one: one.right))
         made[source] = {"n": len(members), **shares, "difference": found.to_json()}
     return made

@@ -45,7 +45,11 @@ def decide(made: Json) -> Decision:
     needed = [made[name]["more_to_pass"] for name in failed]
     missing = None if None in needed else max(needed)
     reasons = "; ".join(_reason(name, made[name]) for name in failed)
-    return Decision(passed=False, says=f"Not shown to be no worse: {reasons}. {_remedy(missing)}", missing=missing)
+    return Decision(
+        passed=False,
+        says=f"Not shown to be no worse: {reasons}. {_remedy(missing)}",
+        missing=missing,
+    )
 
 
 def _volunteered(made: Json) -> Decision:

@@ -72,7 +72,10 @@ def lines(made: Json) -> list[str]:
         "",
     ]
     text += [_row("points", "candidate less present", "no worse if above")]
-    text += [_row(title, _change(made[name]), f"{signed(-made[name]['margin'])}") for name, title in _MEASURES.items()]
+    text += [
+        _row(title, _change(made[name]), f"{signed(-made[name]['margin'])}")
+        for name, title in _MEASURES.items()
+    ]
     text += [f"labels {_source(*item)}" for item in made["by_source"].items()]
     look = right["single_look"]
     span = f" and {signed(look['low'])} to {signed(look['high'])}, had this been the only look"
@@ -101,7 +104,11 @@ def _risk(read: Json) -> str:
     if not read["n"]:
         return "none"
     accuracy = read["accuracy"]
-    turned = {"value": 1 - accuracy["value"], "low": 1 - accuracy["high"], "high": 1 - accuracy["low"]}
+    turned = {
+        "value": 1 - accuracy["value"],
+        "low": 1 - accuracy["high"],
+        "high": 1 - accuracy["low"],
+    }
     return f"{read['errors']}: {_share(turned)}"
 
 

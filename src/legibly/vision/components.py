@@ -51,14 +51,20 @@ class Components:
     def total(self, values: Floats) -> NDArray[np.float64]:
         """The sum of `values` (H, W) over each component."""
         flat = np.concatenate([values.ravel(), np.zeros(1, np.float32)])
-        bounds = np.stack([self.row * self.shape[1] + self.start, self.row * self.shape[1] + self.stop], axis=1)
-        sums = np.add.reduceat(flat, bounds.ravel())[::2] if len(bounds) else np.zeros(0, np.float32)
+        bounds = np.stack(
+            [self.row * self.shape[1] + self.start, self.row * self.shape[1] + self.stop], axis=1
+        )
+        sums = (
+            np.add.reduceat(flat, bounds.ravel())[::2] if len(bounds) else np.zeros(0, np.float32)
+        )
         return np.bincount(self.label, weights=sums, minlength=len(self)).astype(np.float64)
 
     def peak(self, values: Floats) -> Floats:
         """The largest of `values` (H, W) in each component."""
         flat = np.concatenate([values.ravel(), np.zeros(1, np.float32)])
-        bounds = np.stack([self.row * self.shape[1] + self.start, self.row * self.shape[1] + self.stop], axis=1)
+        bounds = np.stack(
+            [self.row * self.shape[1] + self.start, self.row * self.shape[1] + self.stop], axis=1
+        )
         result = np.full(len(self), -np.inf, np.float32)
         if len(bounds):
             np.maximum.at(result, self.label, np.maximum.reduceat(flat, bounds.ravel())[::2])
@@ -87,7 +93,9 @@ def components(mask: Mask) -> Components:
     high = np.searchsorted(begin, end + stride, side="right")
     count = np.maximum(high - low, 0)
     upper = np.repeat(np.arange(len(row)), count)
-    lower = np.arange(len(upper)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
+    lower = (
+        np.arange(len(upper)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
+    )
     label, number = _join(len(row), upper, lower)
     big = np.iinfo(np.intp).max
     left, top = np.full(number, big), np.full(number, big)

@@ -97,7 +97,9 @@ def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) 
         pixels = _pixels(image, facts, enough_pixels)
     except Exception as error:  # decoders raise whatever broken bytes led them to
         raise _broken(media_type, error) from error
-    return Picture(pixels, max(facts.width / pixels.shape[1], facts.height / pixels.shape[0]), facts)
+    return Picture(
+        pixels, max(facts.width / pixels.shape[1], facts.height / pixels.shape[0]), facts
+    )
 
 
 def _open(data: bytes, media_type: str) -> Image.Image:
@@ -116,7 +118,9 @@ def _broken(media_type: str, error: Exception) -> errors.LegiblyError:
     kind = media_type.removeprefix("image/").upper()
     if isinstance(error, errors.LegiblyError):
         return error
-    return errors.Unusable(f"the {kind} picture is truncated or damaged.", remedy="Send it again, or save it anew.")
+    return errors.Unusable(
+        f"the {kind} picture is truncated or damaged.", remedy="Send it again, or save it anew."
+    )
 
 
 def _facts(image: Image.Image, media_type: str, max_pixels: int) -> Facts:
@@ -172,7 +176,11 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
 def _plain(pixels: Pixels) -> Pixels:
     """RGB in which nothing has colour as one channel, which reads in half the time; anything else as it is."""
     for part in (pixels[::64], pixels):  # most pictures with colour show it soon
-        if part.ndim == 2 or (part[:, :, 0] != part[:, :, 1]).any() or (part[:, :, 1] != part[:, :, 2]).any():
+        if (
+            part.ndim == 2
+            or (part[:, :, 0] != part[:, :, 1]).any()
+            or (part[:, :, 1] != part[:, :, 2]).any()
+        ):
             return pixels
     return np.ascontiguousarray(pixels[:, :, 1])
 
@@ -225,7 +233,9 @@ def _on_paper(image: Image.Image) -> Image.Image:
     if alpha.getextrema() == (255, 255):
         return image.convert("RGB")
     weight = np.asarray(alpha, np.float32)
-    shown = float((np.asarray(image.convert("L"), np.float32) * weight).sum() / max(float(weight.sum()), 1.0))
+    shown = float(
+        (np.asarray(image.convert("L"), np.float32) * weight).sum() / max(float(weight.sum()), 1.0)
+    )
     light = shown > 215 and float(weight.mean()) < 128
     paper = Image.new("RGB", image.size, (0, 0, 0) if light else (255, 255, 255))
     paper.paste(image.convert("RGB"), mask=alpha)

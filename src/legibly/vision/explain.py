@@ -18,10 +18,19 @@ ZOOM = 10
 Places = tuple[str, str | None]
 """Two of PLACES: where the ink speaks for the answer, and for its rival (None: hardly anywhere)."""
 PLACES = (
-    *("at the top left", "at the top", "at the top right", "on the left", "in the middle", "on the right"),
+    *(
+        "at the top left",
+        "at the top",
+        "at the top right",
+        "on the left",
+        "in the middle",
+        "on the right",
+    ),
     *("at the bottom left", "at the bottom", "at the bottom right", "everywhere"),
 )
-WITHOUT_RIVAL = "The blue ink, mostly {place}, speaks for {label}; hardly any ink speaks for {rival}."
+WITHOUT_RIVAL = (
+    "The blue ink, mostly {place}, speaks for {label}; hardly any ink speaks for {rival}."
+)
 WITH_RIVAL = "The blue ink, mostly {place}, speaks for {label}; the orange ink, mostly {other}, speaks for {rival}."
 INK, FOR, AGAINST = (70, 70, 78), (37, 99, 235), (234, 120, 20)
 """Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival (orange)."""
@@ -32,7 +41,9 @@ def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
 
     Patches of ink are taken out one at a time; what the difference of the two logits loses is what that patch gave.
     """
-    places = [(top, left) for top in range(-2, SIDE - 2, STEP) for left in range(-2, SIDE - 2, STEP)]
+    places = [
+        (top, left) for top in range(-2, SIDE - 2, STEP) for left in range(-2, SIDE - 2, STEP)
+    ]
     windows = np.zeros((len(places), SIDE, SIDE), np.float32)
     for index, (top, left) in enumerate(places):
         windows[index, max(0, top) : top + PATCH, max(0, left) : left + PATCH] = 1.0
@@ -72,10 +83,17 @@ def places(told: Floats) -> Places:
     return _place(np.clip(told, 0, None)), None if little else _place(np.clip(-told, 0, None))
 
 
-def sentence(where: Places, intended: str, rival: str, *, gettext: Callable[[str], str] = str) -> str:
+def sentence(
+    where: Places, intended: str, rival: str, *, gettext: Callable[[str], str] = str
+) -> str:
     """The same in words, in the language of `gettext`."""
     told = WITHOUT_RIVAL if where[1] is None else WITH_RIVAL
-    filled = {"place": gettext(where[0]), "other": gettext(where[1] or ""), "label": intended, "rival": rival}
+    filled = {
+        "place": gettext(where[0]),
+        "other": gettext(where[1] or ""),
+        "label": intended,
+        "rival": rival,
+    }
     return gettext(told).format(**filled)
 
 

@@ -22,7 +22,9 @@ def find(ink: paper.Ink) -> list[glyphs.Piece]:
         return []
     candidates = glyphs.pieces(found, _sound(found, ink))
     height = rows.typical_height(candidates)
-    large = [piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)]
+    large = [
+        piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)
+    ]
     return [piece for piece in large if not _bar(piece, large, height)]
 
 
@@ -76,16 +78,24 @@ def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
     mean = found.total(ink.values) / found.area
     faint = mean < 0.6 * mean[main]
     sliver = (sides[0] & (wide < 0.3 * size[main])) | (sides[1] & (high < 0.3 * size[main]))
-    fat = 2.0 * found.area / np.maximum(wide + high, 1) > 2.0 * found.area[main] / max(wide[main] + high[main], 1)
+    fat = 2.0 * found.area / np.maximum(wide + high, 1) > 2.0 * found.area[main] / max(
+        wide[main] + high[main], 1
+    )
     solid = (found.area > 0.5 * wide * high) & fat & (size > 0.5 * size[main])
-    long = (wide > 0.6 * width) & (high < 0.25 * wide) | (high > 0.6 * height) & (wide < 0.12 * high)
+    long = (wide > 0.6 * width) & (high < 0.25 * wide) | (high > 0.6 * height) & (
+        wide < 0.12 * high
+    )
     return np.asarray(touches & (faint | sliver | solid | long))
 
 
 def _frames(found: components.Components, keep: Mask) -> Mask:
     """Which components are drawn around others: frames, tables, a circle around a number."""
     height, width = found.bottom - found.top, found.right - found.left
-    thin = keep & (found.area < 0.35 * width * height) & (np.maximum(width, height) > 0.15 * max(found.shape))
+    thin = (
+        keep
+        & (found.area < 0.35 * width * height)
+        & (np.maximum(width, height) > 0.15 * max(found.shape))
+    )
     frames = np.zeros(len(found), np.bool_)
     for index in np.flatnonzero(thin):
         inside = keep & (found.left > found.left[index]) & (found.right < found.right[index])

@@ -58,7 +58,12 @@ def pieces(found: components.Components, chosen: Mask) -> list[Piece]:
     """The chosen components as pieces."""
     result = []
     for index in np.flatnonzero(chosen):
-        box = (int(found.left[index]), int(found.top[index]), int(found.right[index]), int(found.bottom[index]))
+        box = (
+            int(found.left[index]),
+            int(found.top[index]),
+            int(found.right[index]),
+            int(found.bottom[index]),
+        )
         result.append(Piece(box, found.cut(np.array([index]), box)))
     return result
 
@@ -71,7 +76,12 @@ def crop(ink: paper.Ink, piece: Piece) -> Floats:
     reach = max(1, round(0.05 * max(piece.width, piece.height)))
     left, top, right, bottom = piece.box
     height, width = ink.values.shape
-    outer = (max(0, left - reach), max(0, top - reach), min(width, right + reach), min(height, bottom + reach))
+    outer = (
+        max(0, left - reach),
+        max(0, top - reach),
+        min(width, right + reach),
+        min(height, bottom + reach),
+    )
     values = ink.values[outer[1] : outer[3], outer[0] : outer[2]]
     inked = ink.mask[outer[1] : outer[3], outer[0] : outer[2]]
     mask = np.zeros(values.shape, np.bool_)
@@ -86,7 +96,9 @@ def crop(ink: paper.Ink, piece: Piece) -> Floats:
     own = spread(mask, reach) & (~strange | mask)
     high = planes.quantiles(values[mask], 0.8)[0] if mask.any() else 1.0
     low = min(2.5 * ink.noise + 0.01, 0.5 * high)
-    return np.where(own, np.clip((values - low) / max(high - low, 1e-3), 0.0, 1.0), 0.0).astype(np.float32)
+    return np.where(own, np.clip((values - low) / max(high - low, 1e-3), 0.0, 1.0), 0.0).astype(
+        np.float32
+    )
 
 
 def _reduce(plane: Floats | Mask, factor: int) -> Floats:

@@ -68,7 +68,10 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
     fragments: list[glyphs.Piece] = []
     origin: list[int] = []
     for index, (piece, suspect) in enumerate(zip(pieces, suspects, strict=True)):
-        cuttable = piece.width > (CUT_FROM if suspect else SURELY_WIDE) * height and piece.height > SHORT * height
+        cuttable = (
+            piece.width > (CUT_FROM if suspect else SURELY_WIDE) * height
+            and piece.height > SHORT * height
+        )
         parts = seams.cut(piece, min(height, piece.height)) if cuttable else [piece]
         fragments += parts
         origin += [index] * len(parts)
@@ -83,8 +86,12 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
             if not alone and not _plausible(group, sources, height):
                 break
             piece = pieces[sources[0]] if alone else glyphs.merge(group)
-            prior = cuts[first] + cuts[last] - 0.25 * (len(set(sources)) - 1) + _usual(piece, height)
-            row.hypotheses.append(Hypothesis(first, last, piece, prior, uncut=alone and len(group) > 1))
+            prior = (
+                cuts[first] + cuts[last] - 0.25 * (len(set(sources)) - 1) + _usual(piece, height)
+            )
+            row.hypotheses.append(
+                Hypothesis(first, last, piece, prior, uncut=alone and len(group) > 1)
+            )
     return row
 
 
@@ -103,7 +110,9 @@ def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: fl
     top, bottom = min(piece.box[1] for piece in group), max(piece.box[3] for piece in group)
     if right - left > WIDEST * height or bottom - top > 1.7 * height:
         return False
-    for one, other, source, next_source in zip(group, group[1:], sources, sources[1:], strict=False):
+    for one, other, source, next_source in zip(
+        group, group[1:], sources, sources[1:], strict=False
+    ):
         if source == next_source:
             continue
         gap = other.box[0] - one.box[2]
@@ -130,7 +139,11 @@ def best(row: Row, typical_area: float) -> Path:
         by_end[hypothesis.last].append(hypothesis)
     for end in range(1, count + 1):
         skip = _skip(row.fragments[end - 1], typical_area, row.height)
-        score[end], ways[end], anything[end] = score[end - 1] + skip, ways[end - 1] + skip, anything[end - 1] + skip
+        score[end], ways[end], anything[end] = (
+            score[end - 1] + skip,
+            ways[end - 1] + skip,
+            anything[end - 1] + skip,
+        )
         for hypothesis in by_end[end]:
             first, value = hypothesis.first, hypothesis.score
             ways[end] = np.logaddexp(ways[end], ways[first] + value)

@@ -33,7 +33,9 @@ def changed(crops: Floats) -> Floats:
     result = np.empty((len(crops), CHANGES, SIDE, SIDE), np.float32)
     result[:, : len(_MOVES)] = _moved(crops, tuple(range(len(_MOVES))))
     padded = np.pad(crops, ((0, 0), (1, 1), (1, 1)))
-    around = np.stack([padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]])
+    around = np.stack(
+        [padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]]
+    )
     result[:, -3] = 0.4 * crops + 0.6 * np.maximum(crops, around.max(axis=0))
     result[:, -2] = 0.5 * crops + 0.5 * np.minimum(crops, around.min(axis=0))
     result[:, -1] = 0.4 * crops + 0.15 * around.sum(axis=0)
@@ -54,7 +56,9 @@ def measure(probabilities: Floats, digitness: Floats, intended: NDArray[np.intp]
 def _moved(crops: Floats, moves: tuple[int, ...]) -> Floats:
     """(N, 28, 28) → (N, moves, 28, 28) float32."""
     index, weight = _tables()
-    flat = np.zeros((len(crops), SIDE * SIDE + 1), np.float32)  # the last element is the paper outside
+    flat = np.zeros(
+        (len(crops), SIDE * SIDE + 1), np.float32
+    )  # the last element is the paper outside
     flat[:, :-1] = crops.reshape(len(crops), -1)
     places, shares = index[list(moves)], weight[list(moves)]
     moved = np.einsum("nmpk,mpk->nmp", flat[:, places], shares, optimize=False)
@@ -70,7 +74,10 @@ def _tables() -> tuple[NDArray[np.intp], Floats]:
     for across, down, degrees, shear, scale in _MOVES:
         angle = np.deg2rad(degrees)
         x, y = (columns - middle - across) / scale, (rows - middle - down) / scale
-        x, y = x * np.cos(angle) + y * np.sin(angle) + shear * y, y * np.cos(angle) - x * np.sin(angle)
+        x, y = (
+            x * np.cos(angle) + y * np.sin(angle) + shear * y,
+            y * np.cos(angle) - x * np.sin(angle),
+        )
         x, y = x + middle, y + middle
         left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
         index, weight = [], []

@@ -69,7 +69,11 @@ def _shrink(tight: Floats) -> Floats:
     fine = _resize(tight, INNER * FINE - 2 * steps if grow else INNER * FINE)
     fine = planes.pad(fine, steps if grow else 1)
     for step in range(steps):
-        fine = _spread(fine, cross=step % 2 == 0) if grow else 1.0 - _spread(1.0 - fine, cross=step % 2 == 0)
+        fine = (
+            _spread(fine, cross=step % 2 == 0)
+            if grow
+            else 1.0 - _spread(1.0 - fine, cross=step % 2 == 0)
+        )
     mended = trim(np.clip(fine, 0.0, 1.0))
     if mended is None or (not grow and mended.sum() < 0.4 * fine.size * tight.mean()):
         return _resize(tight, INNER)

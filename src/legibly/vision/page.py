@@ -74,9 +74,13 @@ def see(pixels: Pixels, judge: Judge) -> Page:
     A large picture is looked at reduced first, less so where that shows small digits, and as it is where that
     convinces little.
     """
-    factor = min(int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64)
+    factor = min(
+        int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64
+    )
     while factor > 1:
-        glance = _look(np.asarray(Image.fromarray(pixels).reduce(factor)), judge, least=GLANCE_HEIGHT)
+        glance = _look(
+            np.asarray(Image.fromarray(pixels).reduce(factor)), judge, least=GLANCE_HEIGHT
+        )
         if glance.height >= GLANCE_HEIGHT and glance.merit > -SURE:
             return _enlarged(glance, factor, pixels.shape)
         small = 0 < glance.height < GLANCE_HEIGHT
@@ -91,7 +95,11 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
         left, top, right, bottom = (factor * side for side in one.box)
         return replace(one, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
 
-    return Page(tuple(tuple(box(one) for one in row) for row in page.rows), page.certainty, page.height * factor)
+    return Page(
+        tuple(tuple(box(one) for one in row) for row in page.rows),
+        page.certainty,
+        page.height * factor,
+    )
 
 
 def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
@@ -106,7 +114,10 @@ def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
         other = _page(paper.find_ink(pixels, light=not ink.light), judge)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
-            page, ink = replace(other, certainty=0.5 * other.certainty), replace(ink, light=not ink.light)
+            page, ink = (
+                replace(other, certainty=0.5 * other.certainty),
+                replace(ink, light=not ink.light),
+            )
     if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, judge)
     return page
@@ -116,7 +127,9 @@ def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
     """The page as it reads best among the four quarter turns; upright unless another is far more convincing."""
     height, width = pixels.shape[:2]
     for quarters in (1, 2, 3):
-        other = _page(paper.find_ink(np.ascontiguousarray(np.rot90(pixels, quarters)), light=light), judge)
+        other = _page(
+            paper.find_ink(np.ascontiguousarray(np.rot90(pixels, quarters)), light=light), judge
+        )
         if len(other.found) >= TURN_FROM and other.merit > page.merit + 0.3:
             back = [
                 tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
@@ -150,7 +163,9 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
     opinions = _Opinions(ink, judge)
     some = pieces[:: -(-len(pieces) // SAMPLE)]
     opinions.ask(some)
-    if len(pieces) > CROWD and sum(opinions.of(piece).confidence < CLEAR for piece in some) > 0.7 * len(some):
+    if len(pieces) > CROWD and sum(
+        opinions.of(piece).confidence < CLEAR for piece in some
+    ) > 0.7 * len(some):
         crowd = rows.rows(some, height)
         return Page(tuple(tuple(opinions.of(piece) for piece in row) for row in crowd), 0.0, height)
     opinions.ask(pieces)
@@ -161,7 +176,9 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
     hypotheses = [hypothesis for line in lines for hypothesis in line.hypotheses]
     opinions.ask([hypothesis.piece for hypothesis in hypotheses])
     for hypothesis in hypotheses:
-        hypothesis.score = float(np.log(max(opinions.of(hypothesis.piece).confidence, 1e-4))) + hypothesis.prior
+        hypothesis.score = (
+            float(np.log(max(opinions.of(hypothesis.piece).confidence, 1e-4))) + hypothesis.prior
+        )
     area = float(np.median([piece.area for piece in pieces]))
     result, certainty = [], 1.0
     for line in lines:
@@ -210,7 +227,9 @@ def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], judge: Judge) -> Pag
     crops = _crops(ink, choices)
     probabilities, digitness = judge(crops)
     # All ink is the likelier truth: leaving some out has to convince.
-    merit = np.log(np.maximum(probabilities.max(axis=1) * digitness, 1e-4)) - 0.3 * np.arange(len(choices))
+    merit = np.log(np.maximum(probabilities.max(axis=1) * digitness, 1e-4)) - 0.3 * np.arange(
+        len(choices)
+    )
     at = int(merit.argmax())
     found = Found(choices[at].box, crops[at], probabilities[at], float(digitness[at]))
     return Page(((found,),), 1.0, float(choices[at].height))

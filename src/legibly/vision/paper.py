@@ -71,10 +71,18 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
     for radius in SMOOTHING:
         if planes.grain(values) <= GRAINY * typical or max(grey.shape) < 50 * radius:
             break
-        values = _divide(np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(radius))), paper)
+        values = _divide(
+            np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(radius))), paper
+        )
         peaks = strength(values)
         noise, typical = _levels(values, peaks)
-    return Ink(values, _strokes(values, peaks, max(4.5 * noise, FAINTEST, 0.22 * typical)), noise, light, doubt)
+    return Ink(
+        values,
+        _strokes(values, peaks, max(4.5 * noise, FAINTEST, 0.22 * typical)),
+        noise,
+        light,
+        doubt,
+    )
 
 
 def _thumb(pixels: Pixels) -> Floats:
@@ -176,14 +184,18 @@ def _paper(small: Floats) -> Floats:
     blank = ratio > max(0.8 * high, low)
     # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts that right.
     weight = planes.box(blank.astype(np.float32), size // 2 | 1)
-    mean = planes.box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(weight, 1e-3)
+    mean = planes.box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(
+        weight, 1e-3
+    )
     return (paper * np.where(weight > 0.05, mean, 1.0)).astype(np.float32)
 
 
 def _stroke_window(ink: Floats) -> int:
     """An odd window about three times as wide as the strokes on a small ink plane."""
     strong = ink > max(FAINTEST, 0.5 * planes.quantiles(ink, 0.995)[0])
-    edges = np.count_nonzero(strong[1:] != strong[:-1]) + np.count_nonzero(strong[:, 1:] != strong[:, :-1])
+    edges = np.count_nonzero(strong[1:] != strong[:-1]) + np.count_nonzero(
+        strong[:, 1:] != strong[:, :-1]
+    )
     # Edges counted along rows and columns are some 4/π longer than they are.
     width = 2.0 * np.count_nonzero(strong) / max(edges * np.pi / 4, 1.0)
     return max(7, round(3.0 * width + 2.0) | 1)
@@ -215,7 +227,9 @@ def _strokes(values: Floats, peaks: Floats, floor: float) -> Mask:
     level = np.maximum(EDGE * peaks, floor)
     block = _block(values.shape)
     height, width = values.shape
-    local = Image.fromarray(level).resize((level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR)
+    local = Image.fromarray(level).resize(
+        (level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR
+    )
     return np.asarray(values > np.asarray(local)[:height, :width])
 
 
@@ -230,5 +244,10 @@ def strength(values: Floats) -> Floats:
     rows, columns = -(-height // block), -(-width // block)
     padded = np.full((rows * block, columns * block), -1.0, np.float32)
     padded[:height, :width] = values
-    peaks = padded.reshape(rows, block, columns * block).max(axis=1).reshape(rows, columns, block).max(axis=2)
+    peaks = (
+        padded.reshape(rows, block, columns * block)
+        .max(axis=1)
+        .reshape(rows, columns, block)
+        .max(axis=2)
+    )
     return planes.dilate(peaks, 5)

@@ -20,7 +20,9 @@ def _slide(plane: Plane, size: int, axis: int) -> Plane:
     """A running maximum along one axis, by doubling."""
     half = size // 2
     length = plane.shape[axis]
-    shape = (length + 2 * half, plane.shape[1]) if axis == 0 else (plane.shape[0], length + 2 * half)
+    shape = (
+        (length + 2 * half, plane.shape[1]) if axis == 0 else (plane.shape[0], length + 2 * half)
+    )
     lowest: float | bool = False if plane.dtype == np.bool_ else -np.inf
     wide = np.full(shape, lowest, plane.dtype)
     if axis == 0:
@@ -108,7 +110,9 @@ def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
     """The values below which these shares lie, from some thousand of them: partitioning stalls on many equal values."""
     flat = values.ravel()
     ordered = np.sort(flat[:: max(1, flat.size // SAMPLE)])
-    return tuple(float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in shares)
+    return tuple(
+        float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in shares
+    )
 
 
 def skew(plane: Floats, least: float) -> float:

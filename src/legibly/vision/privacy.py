@@ -44,7 +44,9 @@ def _jpeg(data: bytes) -> bytes:
         marker = data[position + 1]
         if marker == 0xDA:  # the picture itself: everything after it stays
             break
-        if marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 0x01:  # filling and markers without a length
+        if (
+            marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 0x01
+        ):  # filling and markers without a length
             kept.append(data[position : position + 1 + (marker != 0xFF)])
             position += 1 + (marker != 0xFF)
             continue
@@ -73,7 +75,9 @@ def _png(data: bytes) -> bytes:
         position = end
     if orientation != 1 and kept:
         body = b"eXIf" + _only(orientation)
-        kept.insert(1, struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)))
+        kept.insert(
+            1, struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        )
     return data[:8] + b"".join(kept) + data[position:]
 
 
@@ -87,7 +91,9 @@ def _webp(data: bytes) -> bytes:
             exif = _only(_orientation(body.removeprefix(_EXIF)))
             kept.append(struct.pack("<4sI", b"EXIF", len(exif)) + exif)
         elif kind == b"VP8X" and body:
-            kept.append(data[position : position + 8] + bytes([body[0] & ~0x04]) + body[1:])  # no XMP any more
+            kept.append(
+                data[position : position + 8] + bytes([body[0] & ~0x04]) + body[1:]
+            )  # no XMP any more
         elif kind != b"XMP ":
             kept.append(data[position:end])
         position = end
@@ -104,7 +110,9 @@ def _orientation(tiff: bytes) -> int:
     """The orientation in an EXIF block, 1 (upright) where it holds none."""
     try:
         order = _byte_order(tiff, 0)
-        for tag, _kind, _count, at in _entries(tiff, struct.unpack_from(order + "I", tiff, 4)[0], order):
+        for tag, _kind, _count, at in _entries(
+            tiff, struct.unpack_from(order + "I", tiff, 4)[0], order
+        ):
             if tag == _ORIENTATION:
                 value = int(struct.unpack_from(order + "H", tiff, at)[0])
                 return value if 1 <= value <= 8 else 1
@@ -144,7 +152,9 @@ def _blanked(data: bytes, starts: list[int]) -> bytes:
     return bytes(changed)
 
 
-def _blank_directory(data: bytearray, start: int, offset: int, order: str, *, everything: bool = False) -> None:
+def _blank_directory(
+    data: bytearray, start: int, offset: int, order: str, *, everything: bool = False
+) -> None:
     block = bytes(memoryview(data)[start:])
     for tag, kind, count, at in _entries(block, offset, order):
         size = _SIZES.get(kind, 1) * count

@@ -44,7 +44,9 @@ class Reader:
     Each item's legibility is told by three runs of the network, with `thorough` by all the changes of `legibility`.
     """
 
-    def __init__(self, pack: packs.Pack, *, max_pixels: int = 50_000_000, thorough: bool = False) -> None:
+    def __init__(
+        self, pack: packs.Pack, *, max_pixels: int = 50_000_000, thorough: bool = False
+    ) -> None:
         self.pack = pack
         self.model = pack.model
         self.max_pixels = max_pixels
@@ -82,7 +84,9 @@ class Reader:
         others = one.probabilities.copy()
         others[meant] = -1.0
         rival = int(others.argmax())
-        told = explain.effect(one.crop, lambda crops: self.pack.logits(crops[:, None]), meant, rival)
+        told = explain.effect(
+            one.crop, lambda crops: self.pack.logits(crops[:, None]), meant, rival
+        )
         names = self.pack.card.classes[meant], self.pack.card.classes[rival]
         return Explanation(explain.picture(one.crop, told), explain.places(told), *names)
 
@@ -98,7 +102,11 @@ class Reader:
         height, width = images.shape[1:]
         result = []
         for crop, classes, digit in zip(scaled, probabilities, digitness, strict=True):
-            seen = page.Page(((page.Found((0, 0, width, height), crop, classes, float(digit)),),), 1.0, float(height))
+            seen = page.Page(
+                ((page.Found((0, 0, width, height), crop, classes, float(digit)),),),
+                1.0,
+                float(height),
+            )
             result.append(self._tell(seen, scale=1.0, size=(width, height), milliseconds={}))
         return result
 
@@ -119,19 +127,36 @@ class Reader:
         """The picture as a single item, resized to the network's input."""
         wanted = self.pack.card.input
         image = Image.fromarray(picture.pixels).convert("L" if wanted.channels == 1 else "RGB")
-        small = np.asarray(image.resize((wanted.width, wanted.height), Image.Resampling.BILINEAR), np.float32) / 255.0
+        small = (
+            np.asarray(
+                image.resize((wanted.width, wanted.height), Image.Resampling.BILINEAR), np.float32
+            )
+            / 255.0
+        )
         planes = small[None] if small.ndim == 2 else small.transpose(2, 0, 1)
         values = (wanted.low + (wanted.high - wanted.low) * planes).astype(np.float32)
         probabilities, digitness = self.pack.judge(self.pack.logits(values[None]))
         height, width = picture.pixels.shape[:2]
-        one = page.Found((0, 0, width, height), planes.mean(axis=0), probabilities[0], float(digitness[0]))
+        one = page.Found(
+            (0, 0, width, height), planes.mean(axis=0), probabilities[0], float(digitness[0])
+        )
         return page.Page(((one,),), 1.0, float(height))
 
     def _tell(
-        self, seen: page.Page, *, scale: float, size: tuple[int, int], milliseconds: dict[str, float]
+        self,
+        seen: page.Page,
+        *,
+        scale: float,
+        size: tuple[int, int],
+        milliseconds: dict[str, float],
     ) -> records.Reading:
         return telling.reading(
-            seen, card=self.pack.card, model=self.model, scale=scale, size=size, milliseconds=milliseconds
+            seen,
+            card=self.pack.card,
+            model=self.model,
+            scale=scale,
+            size=size,
+            milliseconds=milliseconds,
         )
 
     def _items(self, data: bytes) -> list[page.Found]:
@@ -142,9 +167,13 @@ class Reader:
     def _one(self, data: bytes, number: int) -> page.Found:
         items = self._items(data)
         if not 0 <= number < len(items):
-            raise errors.NotFound(f"the picture has {len(items)} items, counted from 0.", where=f"item {number}")
+            raise errors.NotFound(
+                f"the picture has {len(items)} items, counted from 0.", where=f"item {number}"
+            )
         if self.pack.card.layout == "whole":
-            raise errors.NotFound("only ink can be explained; this model takes whole pictures.", where=self.model.name)
+            raise errors.NotFound(
+                "only ink can be explained; this model takes whole pictures.", where=self.model.name
+            )
         return items[number]
 
     def _class(self, one: page.Found, intended: str | None) -> int:
@@ -152,7 +181,9 @@ class Reader:
             return int(one.probabilities.argmax())
         if intended not in self.pack.card.classes:
             known = ", ".join(self.pack.card.classes)
-            raise errors.NotFound("the model knows no such class.", where=intended, remedy=f"Known are {known}.")
+            raise errors.NotFound(
+                "the model knows no such class.", where=intended, remedy=f"Known are {known}."
+            )
         return self.pack.card.classes.index(intended)
 
     def _legibilities(self, items: list[page.Found], intended: list[int]) -> Floats:
@@ -165,7 +196,9 @@ class Reader:
         crops = legibility.turned(np.stack([one.crop for one in items]))
         probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
         turned = legibility.measure(probabilities, digitness, np.array(intended))
-        return np.asarray((np.array([one.confidence for one in items]) + 2.0 * turned) / 3.0, np.float32)
+        return np.asarray(
+            (np.array([one.confidence for one in items]) + 2.0 * turned) / 3.0, np.float32
+        )
 
     def _with_legibility(self, reading: records.Reading, seen: page.Page) -> records.Reading:
         found = [one for row in telling.kept(seen, self.pack.card) for one in row]

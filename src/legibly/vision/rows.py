@@ -19,9 +19,14 @@ def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
         return 0.0
     # A lying bar's width speaks for its digit's size too, a little.
     heights = np.array(
-        [max(piece.height, 0.6 * piece.width if piece.width < 2 * piece.height else 0) for piece in pieces]
+        [
+            max(piece.height, 0.6 * piece.width if piece.width < 2 * piece.height else 0)
+            for piece in pieces
+        ]
     )
-    weights = np.array([piece.height * (piece.height + piece.width) for piece in pieces], np.float64)
+    weights = np.array(
+        [piece.height * (piece.height + piece.width) for piece in pieces], np.float64
+    )
     order = np.argsort(heights)
     below = np.cumsum(weights[order])
     return float(heights[order][int(np.searchsorted(below, below[-1] / 2))])
@@ -34,7 +39,9 @@ def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:
         return 0.0
     x, y = np.array([piece.middle for piece in full]).T
     across, down = x[None] - x[:, None], y[None] - y[:, None]
-    far = np.where((across > 0.3 * height) & (np.abs(down) < STEEPEST * across + 0.3 * height), across, np.inf)
+    far = np.where(
+        (across > 0.3 * height) & (np.abs(down) < STEEPEST * across + 0.3 * height), across, np.inf
+    )
     nearest = far.argmin(axis=1)
     steps = np.arange(len(full))
     known = np.isfinite(far[steps, nearest]) & (far[steps, nearest] < 4 * height)
@@ -59,7 +66,10 @@ def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piec
     full = [piece for piece in pieces if piece.height > 0.5 * height] or list(pieces)
     groups: list[list[glyphs.Piece]] = []
     for piece in sorted(full, key=level):
-        if groups and level(piece) - float(np.median([level(one) for one in groups[-1]])) < 0.62 * height:
+        if (
+            groups
+            and level(piece) - float(np.median([level(one) for one in groups[-1]])) < 0.62 * height
+        ):
             groups[-1].append(piece)
         else:
             groups.append([piece])
@@ -83,7 +93,10 @@ def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[gl
         for index, end in enumerate(ends):
             gap = first.box[0] - end.box[2]
             drop = abs(first.middle[1] - end.middle[1])
-            if -0.1 * height < gap < WIDEST_STEP * height and drop < HIGHEST_STEP * height + 0.3 * max(gap, 0):
+            if (
+                -0.1 * height < gap < WIDEST_STEP * height
+                and drop < HIGHEST_STEP * height + 0.3 * max(gap, 0)
+            ):
                 rows[index] += group
                 ends[index] = last
                 break
@@ -93,9 +106,13 @@ def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[gl
     return rows
 
 
-def text(labels: Sequence[Sequence[str]], boxes: Sequence[Sequence[glyphs.Box]], height: float) -> str:
+def text(
+    labels: Sequence[Sequence[str]], boxes: Sequence[Sequence[glyphs.Box]], height: float
+) -> str:
     """The labels in reading order: rows joined by `/`, wide gaps by a space."""
-    return "/".join(_row(row, places, height) for row, places in zip(labels, boxes, strict=True) if row)
+    return "/".join(
+        _row(row, places, height) for row, places in zip(labels, boxes, strict=True) if row
+    )
 
 
 def _row(labels: Sequence[str], boxes: Sequence[glyphs.Box], height: float) -> str:

@@ -36,7 +36,9 @@ def clean(ink: paper.Ink) -> paper.Ink:
     gone = _either(across, down)
     if gone is None:
         return ink
-    values = np.where(glyphs.spread(gone, 1) & ~(ink.mask & ~gone), np.minimum(ink.values, 0.0), ink.values)
+    values = np.where(
+        glyphs.spread(gone, 1) & ~(ink.mask & ~gone), np.minimum(ink.values, 0.0), ink.values
+    )
     return replace(ink, values=values.astype(np.float32), mask=ink.mask & ~gone)
 
 
@@ -132,7 +134,9 @@ def _level(x: Ints, start: Ints, stop: Ints) -> Mask:
     return has
 
 
-def _strongest(x: Ints, y: NDArray[np.float64], shape: tuple[int, int], thickest: int) -> NDArray[np.float64] | None:
+def _strongest(
+    x: Ints, y: NDArray[np.float64], shape: tuple[int, int], thickest: int
+) -> NDArray[np.float64] | None:
     """The nearly level line with most points: slope and height at x = 0, None where no line is long enough."""
     height, width = shape
     angles = np.deg2rad(np.arange(-STEEPEST_DEGREES, STEEPEST_DEGREES + 0.1, FINEST_DEGREES))
@@ -142,7 +146,9 @@ def _strongest(x: Ints, y: NDArray[np.float64], shape: tuple[int, int], thickest
     bins = int((height + 2 * reach) / step) + 3
     sample = slice(None, None, max(1, len(x) // 4000))
     offsets = ((y[sample][None] - slopes[:, None] * x[sample][None] + reach) / step).astype(np.intp)
-    counts = np.bincount((offsets + bins * np.arange(len(slopes))[:, None]).ravel(), minlength=bins * len(slopes))
+    counts = np.bincount(
+        (offsets + bins * np.arange(len(slopes))[:, None]).ravel(), minlength=bins * len(slopes)
+    )
     # A line may straddle two bins.
     pairs = counts[:-1] + counts[1:]
     best = int(pairs.argmax())

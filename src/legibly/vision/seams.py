@@ -38,7 +38,9 @@ def contact(one: glyphs.Piece, other: glyphs.Piece) -> int:
     near = np.zeros((bottom - top + 2, right - left + 2), np.bool_)
     x, y = other.box[0] - left + 1, other.box[1] - top + 1
     for across, down in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        near[y + down : y + down + other.height, x + across : x + across + other.width] |= other.mask
+        near[y + down : y + down + other.height, x + across : x + across + other.width] |= (
+            other.mask
+        )
     x, y = one.box[0] - left + 1, one.box[1] - top + 1
     return int(np.count_nonzero(near[y : y + one.height, x : x + one.width] & one.mask))
 
@@ -47,7 +49,12 @@ def _trim(piece: glyphs.Piece, part: glyphs.Mask) -> glyphs.Piece | None:
     rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
     if not len(rows):
         return None
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    top, bottom, left, right = (
+        int(rows[0]),
+        int(rows[-1]) + 1,
+        int(columns[0]),
+        int(columns[-1]) + 1,
+    )
     x, y = piece.box[0], piece.box[1]
     return glyphs.Piece((x + left, y + top, x + right, y + bottom), part[top:bottom, left:right])
 
@@ -56,7 +63,10 @@ def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
     """Cuts from left to right: for each row of the piece the first column right of the cut."""
     scale = ROWS / piece.height
     size = (max(4, round(piece.width * scale)), ROWS)
-    small = np.asarray(Image.fromarray(piece.mask.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float32)
+    small = np.asarray(
+        Image.fromarray(piece.mask.astype(np.float32)).resize(size, Image.Resampling.BOX),
+        np.float32,
+    )
     cost = small + np.float32(0.02)
     total, back = _accumulate(cost)
     least = 0.18 * height * scale
@@ -66,7 +76,9 @@ def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
     rows = np.arange(ROWS)
     inner = _apart(sorted(inner, key=lambda path: float(cost[rows, path].sum())), 0.6 * least)
     source = np.minimum((np.arange(piece.height) * scale).astype(np.intp), ROWS - 1)
-    return [np.round((path[source] + 0.5) / size[0] * piece.width).astype(np.intp) for path in inner]
+    return [
+        np.round((path[source] + 0.5) / size[0] * piece.width).astype(np.intp) for path in inner
+    ]
 
 
 def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
@@ -75,9 +87,15 @@ def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
     rows = np.arange(ROWS)
     paths = []
     for lean in LEANS:
-        columns = np.arange(width)[None] + np.round(lean * (ROWS / 2 - rows)).astype(np.intp)[:, None]
+        columns = (
+            np.arange(width)[None] + np.round(lean * (ROWS / 2 - rows)).astype(np.intp)[:, None]
+        )
         crossed = small[rows[:, None], np.clip(columns, 0, width - 1)].sum(axis=0)
-        lowest = [at for at in _minima(crossed, distance) if crossed[at] <= crossed[max(0, at - 2) : at + 3].min()]
+        lowest = [
+            at
+            for at in _minima(crossed, distance)
+            if crossed[at] <= crossed[max(0, at - 2) : at + 3].min()
+        ]
         paths += [np.clip(columns[:, at], 0, width - 1) for at in lowest]
     return paths
 

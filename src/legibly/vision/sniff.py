@@ -29,7 +29,11 @@ _MAGIC = (
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
 _OTHERS = (
     (b"%PDF", "a PDF document", "Save the page as PNG or take a picture of it."),
-    (b"PK\x03\x04", "a ZIP archive (or an office document)", "Unpack it and send the pictures inside."),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive (or an office document)",
+        "Unpack it and send the pictures inside.",
+    ),
     (b"PK\x05\x06", "an empty ZIP archive", "Send the pictures themselves."),
     (b"\x1f\x8b", "a gzip archive", "Unpack it and send the pictures inside."),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it and send the pictures inside."),

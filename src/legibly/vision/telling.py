@@ -21,7 +21,13 @@ def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
     result = []
     for row in seen.rows:
         sure = sum(one.digitness >= limit for one in row)
-        result.append([one for one in row if one.digitness >= limit or (sure >= 2 and _like_a_digit(one, seen.height))])
+        result.append(
+            [
+                one
+                for one in row
+                if one.digitness >= limit or (sure >= 2 and _like_a_digit(one, seen.height))
+            ]
+        )
     return [row for row in result if row] or [list(row) for row in seen.rows]
 
 
@@ -38,7 +44,9 @@ def _told(seen: page.Page, lines: list[list[page.Found]]) -> float:
     """The share that the text tells of what is there and as high as a digit: what was left out may belong to it."""
     count = sum(map(len, lines))
     told = {id(one) for row in lines for one in row}
-    return count / (count + sum(id(one) not in told and _high(one, seen.height) for one in seen.found))
+    return count / (
+        count + sum(id(one) not in told and _high(one, seen.height) for one in seen.found)
+    )
 
 
 def reading(
@@ -66,7 +74,9 @@ def reading(
         labels = [[item.label for item in row] for row in items]
         text = rows.text(labels, [[one.box for one in row] for row in lines], seen.height)
         # Each item has to be right, the page seen and cut right, and nothing left out that belongs to the text.
-        confidence = float(np.prod([item.confidence for item in flat])) * seen.certainty * _told(seen, lines)
+        confidence = (
+            float(np.prod([item.confidence for item in flat])) * seen.certainty * _told(seen, lines)
+        )
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
     return records.Reading(
         verdict=verdict,
@@ -79,7 +89,9 @@ def reading(
     )
 
 
-def _item(one: page.Found, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool) -> records.Item:
+def _item(
+    one: page.Found, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool
+) -> records.Item:
     order = np.argsort(-one.probabilities)
     label, confidence = card.classes[int(order[0])], one.confidence
     if rejected:
@@ -88,7 +100,10 @@ def _item(one: page.Found, card: cards.Card, scale: float, size: tuple[int, int]
         box=_box(one.box, scale, size),
         label=label,
         confidence=round(confidence, 6),
-        probabilities={name: round(float(p), 6) for name, p in zip(card.classes, one.probabilities, strict=True)},
+        probabilities={
+            name: round(float(p), 6)
+            for name, p in zip(card.classes, one.probabilities, strict=True)
+        },
         confused_with=card.classes[int(order[1])] if len(order) > 1 else None,
     )
 

@@ -7,9 +7,13 @@ from legibly.errors import Unusable
 
 def check(data: bytes, media_type: str) -> None:
     """Raise Unusable where the end of a JPEG, PNG or WebP is missing; other kinds show it when they are decoded."""
-    look = {"image/jpeg": _jpeg_ends, "image/png": _png_ends, "image/webp": _webp_ends}.get(media_type)
+    look = {"image/jpeg": _jpeg_ends, "image/png": _png_ends, "image/webp": _webp_ends}.get(
+        media_type
+    )
     if look is not None and not look(data):
-        raise Unusable("the picture is truncated: its end is missing.", remedy="Send the whole file again.")
+        raise Unusable(
+            "the picture is truncated: its end is missing.", remedy="Send the whole file again."
+        )
 
 
 def _jpeg_ends(data: bytes) -> bool:

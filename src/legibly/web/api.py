@@ -26,7 +26,10 @@ router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 # A picture is shown as a picture only, whatever else its bytes might be to a browser.
-_PICTURE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+_PICTURE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
 
 _PICTURE_BODY: dict[str, Any] = {
     "requestBody": {
@@ -61,13 +64,19 @@ class LabelBody(BaseModel):
 async def post_image(
     request: Request,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, description=_ONCE)] = None,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description=_ONCE)
+    ] = None,
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
     upload = await uploaded(request, owner=caller_of(request).account)
-    image = await to_thread.run_sync(lambda: state.service.receive(upload.data, upload.said, request=idempotency_key))
-    settled = image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)
+    image = await to_thread.run_sync(
+        lambda: state.service.receive(upload.data, upload.said, request=idempotency_key)
+    )
+    settled = (
+        image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)
+    )
     headers = {"Location": f"/api/images/{image.id}"}
     if settled is not None:
         return JSONResponse(settled.to_json(), 200, headers=headers)
@@ -90,7 +99,9 @@ def get_images(
     since: str | None = None,
     until: str | None = None,
     actual: Annotated[str | None, Query(description="one digit of the label, ∅ for none")] = None,
-    predicted: Annotated[str | None, Query(description="what that digit was read as, ∅ for nothing")] = None,
+    predicted: Annotated[
+        str | None, Query(description="what that digit was read as, ∅ for nothing")
+    ] = None,
 ) -> JSONResponse:
     """A page of images, newest first; `next` is the cursor of the page after it, null at the end."""
     wanted = Filter(
@@ -106,13 +117,20 @@ def get_images(
         owner=caller_of(request).owner,
     )
     held = state_of(request)
-    index, place = held.index, downloads.Place.of(actual, predicted, whole=lambda: whole.models(held.settings))
+    index, place = (
+        held.index,
+        downloads.Place.of(actual, predicted, whole=lambda: whole.models(held.settings)),
+    )
     if place is None:
         images = index.page(wanted, limit=limit + 1, after=after)
     else:
-        images = list(itertools.islice(downloads.matching(index, wanted, place=place, after=after), limit + 1))
+        images = list(
+            itertools.islice(downloads.matching(index, wanted, place=place, after=after), limit + 1)
+        )
     following = images[limit - 1].id if len(images) > limit else None
-    return JSONResponse({"images": [image.to_json() for image in images[:limit]], "next": following})
+    return JSONResponse(
+        {"images": [image.to_json() for image in images[:limit]], "next": following}
+    )
 
 
 @router.get("/images/{image_id}")
@@ -170,7 +188,9 @@ async def get_live(request: Request) -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label."""
     last = request.headers.get("last-event-id", "")
     owner = caller_of(request).owner
-    stream = state_of(request).hub.stream(after=int(last) if last.isdecimal() else None, owner=owner)
+    stream = state_of(request).hub.stream(
+        after=int(last) if last.isdecimal() else None, owner=owner
+    )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -179,7 +199,8 @@ async def get_live(request: Request) -> StreamingResponse:
 def get_accuracy(request: Request) -> Response:
     """How often the answers were right, by every pair of an answer and a true label."""
     return Response(
-        reports.encode(current_report(state_of(request), owner=caller_of(request).owner)), media_type="application/json"
+        reports.encode(current_report(state_of(request), owner=caller_of(request).owner)),
+        media_type="application/json",
     )
 
 
@@ -202,15 +223,23 @@ def _image(request: Request, image_id: str) -> records.Image:
     return seen(state_of(request).index.get(image_id), caller_of(request))
 
 
-def _view(request: Request, image_id: str, number: int, *, view: Literal["input", "explanation"]) -> Response:
+def _view(
+    request: Request, image_id: str, number: int, *, view: Literal["input", "explanation"]
+) -> Response:
     image = _image(request, image_id)
     if image.reading is None or not 0 <= number < len(image.reading.items):
         raise NotFound("this image has no such item.", where=f"{image_id}, item {number}")
     state = state_of(request)
     if image.reading.model != state.views.model:
-        raise Invalid("this image was read by another model than the one in use.", remedy="Read it again.")
+        raise Invalid(
+            "this image was read by another model than the one in use.", remedy="Read it again."
+        )
     data = state.store.read(image.key)
-    png = _png(state.views.inputs(data)[number]) if view == "input" else state.views.explain(data, number)
+    png = (
+        _png(state.views.inputs(data)[number])
+        if view == "input"
+        else state.views.explain(data, number)
+    )
     return Response(png, media_type="image/png", headers=_FOREVER)
 
 

@@ -9,7 +9,9 @@ from legibly import __version__
 from legibly.web import api, errors, gate, health, hooks, inference, metrics, pages, uploads
 from legibly.web.state import State
 
-_DESCRIPTION = "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
+_DESCRIPTION = (
+    "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
+)
 
 
 def create_app(state: State) -> FastAPI:
@@ -42,5 +44,7 @@ def create_app(state: State) -> FastAPI:
     app.include_router(inference.router)
     metrics.install(app, state)
     pages.install(app)
-    app.add_middleware(gate.Gate, settings=state.settings, accounts=state.accounts, classes=state.classes)
+    app.add_middleware(
+        gate.Gate, settings=state.settings, accounts=state.accounts, classes=state.classes
+    )
     return app

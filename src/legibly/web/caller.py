@@ -36,7 +36,9 @@ class Caller:
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller has this scope."""
         if scope not in self.scopes:
-            raise Forbidden(f"this token does not allow to {scope}.", remedy=f"Make one with the scope {scope}.")
+            raise Forbidden(
+                f"this token does not allow to {scope}.", remedy=f"Make one with the scope {scope}."
+            )
 
     def require_role(self, role: Role) -> None:
         """Raises Forbidden unless the caller has this role or one above it."""

@@ -26,7 +26,9 @@ def classes_of(request: Request) -> Classes:
     """The classes. Raises NotFound on a machine of one's own, where nobody else could join."""
     classes = state_of(request).classes
     if classes is None:
-        raise NotFound("there are no classes here.", remedy="They come with accounts, beyond this machine.")
+        raise NotFound(
+            "there are no classes here.", remedy="They come with accounts, beyond this machine."
+        )
     return classes
 
 
@@ -47,7 +49,9 @@ def _add_joining(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.post("/join")
     def join(
-        request: Request, code: Annotated[str, Form(max_length=40)], nickname: Annotated[str, Form(max_length=200)]
+        request: Request,
+        code: Annotated[str, Form(max_length=40)],
+        nickname: Annotated[str, Form(max_length=200)],
     ) -> Response:
         """Join a class."""
         address = signin.address_of(request)
@@ -81,7 +85,9 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.post("/classes")
     def start(
-        request: Request, name: Annotated[str, Form(max_length=200)], keep_days: Annotated[int, Form()] = 30
+        request: Request,
+        name: Annotated[str, Form(max_length=200)],
+        keep_days: Annotated[int, Form()] = 30,
     ) -> Response:
         """Open a class."""
         try:
@@ -98,8 +104,15 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
         classes, state = classes_of(request), state_of(request)
         rows = [(pupil, _of(state, pupil)) for pupil in classes.pupils(school_class)]
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
-        shown: dict[str, Any] = {"school_class": school_class, "rows": rows, "digits": _DIGITS, "link": link}
-        return pages.render(request, "class.html", **shown, together=_together([found for _, found in rows]))
+        shown: dict[str, Any] = {
+            "school_class": school_class,
+            "rows": rows,
+            "digits": _DIGITS,
+            "link": link,
+        }
+        return pages.render(
+            request, "class.html", **shown, together=_together([found for _, found in rows])
+        )
 
     _add_changing(routes)
 
@@ -108,7 +121,11 @@ def _add_changing(routes: APIRouter) -> None:
     @routes.post("/classes/{class_id}")
     def change(request: Request, class_id: str, what: Annotated[str, Form()]) -> Response:
         """Close it, open it again, delete a pupil by id, or delete everything."""
-        school_class, classes, state = _own(request, class_id), classes_of(request), state_of(request)
+        school_class, classes, state = (
+            _own(request, class_id),
+            classes_of(request),
+            state_of(request),
+        )
         if what == "erase":
             erasure.erase_class(state, classes, school_class)
             return RedirectResponse("/classes", 303)

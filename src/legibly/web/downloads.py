@@ -55,12 +55,17 @@ class Place:
         one = cells.is_whole(image.reading.model.name, self.whole)
         return any(
             self.actual in (None, actual) and self.predicted in (None, predicted)
-            for predicted, actual in cells.places(image.reading.text, image.label.text, whole=one) or ()
+            for predicted, actual in cells.places(image.reading.text, image.label.text, whole=one)
+            or ()
         )
 
     @classmethod
     def of(
-        cls, actual: str | None, predicted: str | None, *, whole: Callable[[], Collection[str]] = tuple
+        cls,
+        actual: str | None,
+        predicted: str | None,
+        *,
+        whole: Callable[[], Collection[str]] = tuple,
     ) -> "Place | None":
         """The place that an address names, where `∅` stands for nothing; None, and `whole` not asked, for none."""
         if not actual and not predicted:
@@ -69,10 +74,16 @@ class Place:
         return cls(true, said, whole())
 
 
-def matching(index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None) -> Iterator[Image]:
+def matching(
+    index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None
+) -> Iterator[Image]:
     """Every image past the id `after` that a filter wants and that has such a place, newest first."""
     if place is not None:
-        differ = place.actual is not None and place.predicted is not None and place.actual != place.predicted
+        differ = (
+            place.actual is not None
+            and place.predicted is not None
+            and place.actual != place.predicted
+        )
         wanted = replace(wanted, labelled=True, wrong=wanted.wrong or differ)
     while page := index.page(wanted, limit=_PAGE, after=after):
         yield from page if place is None else filter(place.holds, page)
@@ -105,11 +116,21 @@ def _csv(images: Iterable[Image]) -> Iterator[bytes]:
 
 def _cells(image: Image) -> list[str]:
     reading = image.reading
-    known = [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else ["", "", ""]
+    known = (
+        [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else ["", "", ""]
+    )
     label = image.label if image.label and image.label.text is not None else None
     truth = [label.text or "", stamp(label.at)] if label else ["", ""]
     size = [str(image.width or ""), str(image.height or "")]
-    texts = [image.id, image.name or "", stamp(image.received_at), image.writer or "", *known, *truth, *size]
+    texts = [
+        image.id,
+        image.name or "",
+        stamp(image.received_at),
+        image.writer or "",
+        *known,
+        *truth,
+        *size,
+    ]
     return [_harmless(text) for text in texts]
 
 

@@ -32,7 +32,9 @@ _PLAIN = {
 }
 
 
-def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(
+    status: int, title: str, detail: str, *, headers: dict[str, str] | None = None
+) -> JSONResponse:
     """A problem document."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
@@ -68,7 +70,9 @@ def shown(request: Request, document: JSONResponse) -> Response:
         return response
     if catalogue.language == "en":
         return document
-    kept = {name: value for name, value in document.headers.items() if not name.startswith("content-")}
+    kept = {
+        name: value for name, value in document.headers.items() if not name.startswith("content-")
+    }
     headers = {**kept, "Content-Language": catalogue.language, "Vary": "Accept-Language, Cookie"}
     return problem(document.status_code, title, detail, headers=headers)
 
@@ -82,21 +86,32 @@ def install(app: FastAPI) -> None:
         return shown(request, problem_of(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
-        details: list[Any] = list(error.errors()) if isinstance(error, RequestValidationError) else []
-        told = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in details)
-        return shown(request, problem(400, "Malformed request", told or "The request is malformed."))
+        details: list[Any] = (
+            list(error.errors()) if isinstance(error, RequestValidationError) else []
+        )
+        told = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in details
+        )
+        return shown(
+            request, problem(400, "Malformed request", told or "The request is malformed.")
+        )
 
     async def http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return await unexpected(request, error)
         headers = dict(error.headers) if error.headers else None
         detail = _PLAIN.get(error.status_code, str(error.detail))
-        return shown(request, problem(error.status_code, str(error.detail), detail, headers=headers))
+        return shown(
+            request, problem(error.status_code, str(error.detail), detail, headers=headers)
+        )
 
     async def unexpected(request: Request, error: Exception) -> Response:
         _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
         return shown(
-            request, problem(500, "A fault of ours", "Something went wrong on the server; it has been logged.")
+            request,
+            problem(
+                500, "A fault of ours", "Something went wrong on the server; it has been logged."
+            ),
         )
 
     app.add_exception_handler(errors.LegiblyError, ours)

@@ -53,22 +53,30 @@ class Figures:
     def in_words(self, value: Share, pairs: int, gettext: Callable[[str], str]) -> str:
         """How many of a thousand pictures like these are read right; says so where few pictures stand behind it."""
         low, high = math.floor(value["low"] * 1000), math.ceil(value["high"] * 1000)
-        text = gettext("Of {base} pictures like these, between {low} and {high} are read right (95 %).")
+        text = gettext(
+            "Of {base} pictures like these, between {low} and {high} are read right (95 %)."
+        )
         if pairs < _FEW:
             text += " " + gettext("That is a wide margin: labelled so far: {pairs}.")
-        return text.format(base=self.number(1000), low=self.number(low), high=self.number(high), pairs=pairs)
+        return text.format(
+            base=self.number(1000), low=self.number(low), high=self.number(high), pairs=pairs
+        )
 
 
 FIGURES = {"en": Figures(), "de": Figures(group=".", point=",")}
 
 
-def heat_table(confusion: Mapping[str, Any], *, classes: Sequence[str], limit: int = 40) -> dict[str, Any]:
+def heat_table(
+    confusion: Mapping[str, Any], *, classes: Sequence[str], limit: int = 40
+) -> dict[str, Any]:
     """The part of a confusion matrix that fits a page: the model's classes, or the heaviest labels of many.
 
     "Nothing" (an empty text) has a row or column where it was counted.
     """
     labels, counts = confusion["labels"], confusion["counts"]
-    weight = {name: sum(counts[at]) + sum(row[at] for row in counts) for at, name in enumerate(labels)}
+    weight = {
+        name: sum(counts[at]) + sum(row[at] for row in counts) for at, name in enumerate(labels)
+    }
     kept = list(classes)
     if len(kept) > limit:
         kept = sorted(sorted(labels, key=lambda name: (-weight[name], name))[:limit])

@@ -48,7 +48,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.post("/history/download.{kind}")
     def selected(request: Request, kind: downloads.Format, ids: Annotated[str, Form()]) -> Response:
         """The images of these ids, separated by spaces."""
-        return _download(downloads.stream(_named(request, ids), kind, store=state_of(request).store), kind)
+        return _download(
+            downloads.stream(_named(request, ids), kind, store=state_of(request).store), kind
+        )
 
     @routes.post("/history/delete", status_code=204)
     def delete(request: Request, ids: Annotated[str, Form()]) -> Response:

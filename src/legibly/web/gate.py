@@ -23,7 +23,16 @@ from legibly.web.caller import LOCAL, Caller
 from legibly.web.state import state_of
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_OPEN = ("/healthz", "/readyz", "/login", "/about", "/favicon.ico", "/manifest.webmanifest", "/api/events/s3", "/join")
+_OPEN = (
+    "/healthz",
+    "/readyz",
+    "/login",
+    "/about",
+    "/favicon.ico",
+    "/manifest.webmanifest",
+    "/api/events/s3",
+    "/join",
+)
 _OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
 _PURGE_SECONDS = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -33,10 +42,17 @@ class Gate:
     """Wraps the application. `accounts` is None where there are none."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: Settings, accounts: Accounts | None, classes: Classes | None = None
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        accounts: Accounts | None,
+        classes: Classes | None = None,
     ) -> None:
         self._app, self._accounts, self._classes = app, accounts, classes
-        self._hosts = tuple(name.strip().lower() for name in settings.hosts.split(",") if name.strip())
+        self._hosts = tuple(
+            name.strip().lower() for name in settings.hosts.split(",") if name.strip()
+        )
         if self._hosts or (accounts is None and settings.accounts != "elsewhere"):
             self._hosts = (*self._hosts, *_LOOPBACK)
         self._buckets = limits.Buckets(settings.rate if accounts is not None else 0)
@@ -74,8 +90,14 @@ class Gate:
     def _check_host(self, request: Request) -> None:
         """A name that somebody else pointed here must not open what trusts this machine (DNS rebinding)."""
         host = _host(request.headers.get("host", ""))
-        if self._hosts and host not in self._hosts and request.url.path not in ("/healthz", "/readyz"):
-            raise Forbidden("this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names.")
+        if (
+            self._hosts
+            and host not in self._hosts
+            and request.url.path not in ("/healthz", "/readyz")
+        ):
+            raise Forbidden(
+                "this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names."
+            )
 
     async def _caller(self, request: Request) -> Caller | None:
         """Who asks; None where that is not known and has to be; whoever it is where all may come."""
@@ -109,7 +131,9 @@ class Gate:
         if account.disabled or account.epoch != session.epoch:
             return None
         name, role = account.name, account.role
-        return Caller(account=account.id, name=name, role=role, session=session.id, until=session.until)
+        return Caller(
+            account=account.id, name=name, role=role, session=session.id, until=session.until
+        )
 
     async def _purge(self, request: Request) -> None:
         """Now and then, delete the classes whose time has come."""
@@ -127,7 +151,9 @@ class Gate:
         if pupil is None:
             return None
         name = pupil.nickname
-        return Caller(account=pupil.owner, name=name, role="writer", session=session.id, until=session.until)
+        return Caller(
+            account=pupil.owner, name=name, role="writer", session=session.id, until=session.until
+        )
 
 
 def _by_token(request: Request, accounts: Accounts) -> Caller | None:
@@ -138,7 +164,9 @@ def _by_token(request: Request, accounts: Accounts) -> Caller | None:
     if found is None:
         raise Forbidden("this token is unknown, revoked or expired.", authenticated=False)
     account, token = found
-    return Caller(account=account.id, name=account.name, role=account.role, scopes=frozenset(token.scopes))
+    return Caller(
+        account=account.id, name=account.name, role=account.role, scopes=frozenset(token.scopes)
+    )
 
 
 def is_open(path: str) -> bool:
@@ -164,7 +192,10 @@ def _check_origin(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site in ("cross-site", "same-site"):
         raise Forbidden("this request came from another site.")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+    if (
+        origin is not None
+        and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    ):
         raise Forbidden("this request came from another site.")
 
 
@@ -182,7 +213,9 @@ def _ask_who(request: Request) -> Response:
     if request.method == "GET" and "text/html" in headers.get("accept", ""):
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?next={quote(path, safe='')}", 303)
-    raise Forbidden("you have to sign in.", authenticated=False, remedy="Send a token: Authorization: Bearer …")
+    raise Forbidden(
+        "you have to sign in.", authenticated=False, remedy="Send a token: Authorization: Bearer …"
+    )
 
 
 def too_often(request: Request, seconds: float) -> Response:

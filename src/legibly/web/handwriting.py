@@ -28,7 +28,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     def handwriting(request: Request, writer: _WRITER = None) -> Response:
         """How legible each digit is, and what would help."""
         found = own_report(request, writer)
-        return pages.render(request, "handwriting.html", found=found, writer=writer or "", most=MOST_IMAGES)
+        return pages.render(
+            request, "handwriting.html", found=found, writer=writer or "", most=MOST_IMAGES
+        )
 
     @routes.get("/handwriting/practice")
     def practice(request: Request, writer: _WRITER = None) -> Response:
@@ -91,7 +93,9 @@ def _advice(request: Request, row: dict[str, Any]) -> str:
         if example["read"] == read:
             try:
                 data = state_of(request).store.read(_find(request, example["image"]).key)
-                return advice.pair(meant, read, state_of(request).views.inputs(data)[example["item"]])
+                return advice.pair(
+                    meant, read, state_of(request).views.inputs(data)[example["item"]]
+                )
             except (LegiblyError, IndexError):
                 break
     return advice.pair(meant, read)

@@ -37,7 +37,9 @@ class UploadBody(BaseModel):
 async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
     """Announce a picture; the answer says how to put it into the store. Only with an `s3://` store."""
     state = state_of(request)
-    return JSONResponse(await to_thread.run_sync(lambda: _announce(state, body, caller_of(request).account)), 201)
+    return JSONResponse(
+        await to_thread.run_sync(lambda: _announce(state, body, caller_of(request).account)), 201
+    )
 
 
 @router.post("/uploads/{image_id}", status_code=202)
@@ -47,7 +49,9 @@ def post_arrived(request: Request, image_id: str) -> JSONResponse:
 
 
 @router.post("/events/s3", status_code=202)
-async def post_events(request: Request, authorization: Annotated[str | None, Header()] = None) -> Response:
+async def post_events(
+    request: Request, authorization: Annotated[str | None, Header()] = None
+) -> Response:
     """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures were new."""
     state = state_of(request)
     _admit(state.settings.hook_secret, authorization, request.query_params.get("token"))
@@ -62,14 +66,22 @@ async def post_events(request: Request, authorization: Annotated[str | None, Hea
 def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json:
     settings = state.settings
     if body.media_type not in keys.EXTENSIONS:
-        raise errors.NotAnImage(f"{body.media_type} is no type of picture that is read.", remedy=_types())
+        raise errors.NotAnImage(
+            f"{body.media_type} is no type of picture that is read.", remedy=_types()
+        )
     if body.bytes > settings.max_bytes:
-        raise errors.TooLarge(f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed.")
+        raise errors.TooLarge(
+            f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed."
+        )
     if state.presigner is None:
-        raise errors.Invalid("only an s3:// store can be uploaded to directly.", where=state.store.url)
+        raise errors.Invalid(
+            "only an s3:// store can be uploaded to directly.", where=state.store.url
+        )
     said = Said(name=body.name, writer=body.writer, owner=owner, label=body.label)
     record = state.service.announce(said, media_type=body.media_type, size=body.bytes)
-    signed = state.presigner.put(record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS)
+    signed = state.presigner.put(
+        record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS
+    )
     return {
         "id": record.image,
         "method": "PUT",
@@ -106,7 +118,9 @@ def _admit(secret: str, authorization: str | None, token: str | None) -> None:
     elif kind.lower() == "basic":
         given = _password(value)
     if not hmac.compare_digest(given.encode(), secret.encode()):
-        raise errors.Forbidden("the secret of this webhook is missing or wrong.", authenticated=False)
+        raise errors.Forbidden(
+            "the secret of this webhook is missing or wrong.", authenticated=False
+        )
 
 
 def _password(value: str) -> str:

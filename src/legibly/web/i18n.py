@@ -35,7 +35,9 @@ class Catalogue:
         """The sentence, or several finished ones of an error (`told`)."""
         if not self.sentences:
             return text
-        return self.sentences.get(text) or told.say(text, lambda known: self.sentences.get(known, known))
+        return self.sentences.get(text) or told.say(
+            text, lambda known: self.sentences.get(known, known)
+        )
 
 
 def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,11 @@ def get_model(request: Request, name: str, version: str | None = None) -> JSONRe
     """The model's inputs and outputs, and its card as text, with which any Legibly can use it from afar."""
     pack = _pack(request, name, version)
     shape = pack.card.input
-    crops = {"name": INPUT, "datatype": "FP32", "shape": [-1, shape.channels, shape.height, shape.width]}
+    crops = {
+        "name": INPUT,
+        "datatype": "FP32",
+        "shape": [-1, shape.channels, shape.height, shape.width],
+    }
     logits = {"name": OUTPUT, "datatype": "FP32", "shape": [-1, pack.card.outputs]}
     return JSONResponse(
         {
@@ -82,11 +86,18 @@ def get_model_ready(request: Request, name: str, version: str | None = None) -> 
 
 @router.post("/models/{name}/infer")
 @router.post("/models/{name}/versions/{version}/infer")
-def post_infer(request: Request, name: str, body: Infer, version: str | None = None) -> JSONResponse:
+def post_infer(
+    request: Request, name: str, body: Infer, version: str | None = None
+) -> JSONResponse:
     """Run the network on crops (N, channels, height, width), 0 paper … 1 ink; gives raw logits (N, K)."""
     pack = _pack(request, name, version)
     logits = pack.logits(_crops(body, pack))
-    output = {"name": OUTPUT, "datatype": "FP32", "shape": list(logits.shape), "data": logits.ravel().tolist()}
+    output = {
+        "name": OUTPUT,
+        "datatype": "FP32",
+        "shape": list(logits.shape),
+        "data": logits.ravel().tolist(),
+    }
     answer = {"model_name": name, "model_version": pack.model.version, "outputs": [output]}
     return JSONResponse(answer | ({"id": body.id} if body.id is not None else {}))
 
@@ -94,7 +105,9 @@ def post_infer(request: Request, name: str, body: Infer, version: str | None = N
 def _pack(request: Request, name: str, version: str | None) -> Pack:
     pack = state_of(request).views.pack
     if name != pack.model.name or version not in (None, pack.model.version):
-        raise errors.NotFound("there is no such model here.", where=name[:80], remedy=f"There is {pack.model.name}.")
+        raise errors.NotFound(
+            "there is no such model here.", where=name[:80], remedy=f"There is {pack.model.name}."
+        )
     return pack
 
 

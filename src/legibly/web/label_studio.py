@@ -40,7 +40,9 @@ def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, A
     if reading is not None:
         version = f"{reading.model.name}@{reading.model.version}"
         result = [*_boxes(image), _text(reading.text)] if reading.text else []
-        found["predictions"] = [{"model_version": version, "score": reading.confidence, "result": result}]
+        found["predictions"] = [
+            {"model_version": version, "score": reading.confidence, "result": result}
+        ]
     found["annotations"] = [
         {"result": [_text(label.text or "", by=label.by or "")], "created_at": stamp(label.at)}
         for label in standing(labels).values()
@@ -50,7 +52,13 @@ def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, A
 
 def _text(text: str, *, by: str | None = None) -> dict[str, Any]:
     meta = {} if by is None else {"meta": {"text": [f"{_BY}{by}"]}}
-    return {"from_name": "text", "to_name": "image", "type": "textarea", "value": {"text": [text]}, **meta}
+    return {
+        "from_name": "text",
+        "to_name": "image",
+        "type": "textarea",
+        "value": {"text": [text]},
+        **meta,
+    }
 
 
 def _boxes(image: Image) -> Iterator[dict[str, Any]]:
@@ -60,10 +68,24 @@ def _boxes(image: Image) -> Iterator[dict[str, Any]]:
     for item in image.reading.items:
         left, top, width, height = item.box
         place = {"x": 100 * left / image.width, "y": 100 * top / image.height}
-        size = {"width": 100 * width / image.width, "height": 100 * height / image.height, "rotation": 0}
+        size = {
+            "width": 100 * width / image.width,
+            "height": 100 * height / image.height,
+            "rotation": 0,
+        }
         value = {**place, **size, "rectanglelabels": [item.label]}
-        frame = {"original_width": image.width, "original_height": image.height, "score": item.confidence}
-        yield {"from_name": "digit", "to_name": "image", "type": "rectanglelabels", "value": value, **frame}
+        frame = {
+            "original_width": image.width,
+            "original_height": image.height,
+            "score": item.confidence,
+        }
+        yield {
+            "from_name": "digit",
+            "to_name": "image",
+            "type": "rectanglelabels",
+            "value": value,
+            **frame,
+        }
 
 
 def labels(document: object) -> Iterable[Labelled]:
@@ -72,7 +94,10 @@ def labels(document: object) -> Iterable[Labelled]:
     Understands the full JSON export (TextArea, Choices or Number results) and the short one (JSON-MIN). Raises Invalid.
     """
     if not isinstance(document, list) or not all(isinstance(entry, Mapping) for entry in document):
-        raise Invalid("this is no export of Label Studio.", remedy="Export as JSON or JSON-MIN: a list of tasks.")
+        raise Invalid(
+            "this is no export of Label Studio.",
+            remedy="Export as JSON or JSON-MIN: a list of tasks.",
+        )
     return [found for entry in document for found in _labelled(entry)]
 
 
@@ -85,13 +110,23 @@ def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
             return
         identity = match[0]
     if "annotations" not in entry:
-        text = next((_joined(entry[name]) for name in ("text", "choice", "number", "label") if entry.get(name)), None)
+        text = next(
+            (
+                _joined(entry[name])
+                for name in ("text", "choice", "number", "label")
+                if entry.get(name)
+            ),
+            None,
+        )
         if text:
             yield Labelled(identity, text, _annotator(entry.get("annotator")))
         return
     newest: dict[tuple[str, str | None], Labelled] = {}
     for found in _annotated(identity, entry["annotations"]):
-        who = (found.annotator, found.author)  # whoever imported our annotations is their annotator, too
+        who = (
+            found.annotator,
+            found.author,
+        )  # whoever imported our annotations is their annotator, too
         newest.pop(who, None)  # so that the order is that of the newest ones
         newest[who] = found
     yield from newest.values()
@@ -100,12 +135,19 @@ def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
 def _annotated(identity: str, annotations: object) -> Iterator[Labelled]:
     given = annotations if isinstance(annotations, list) else []
     wanted = [one for one in given if isinstance(one, Mapping) and not one.get("was_cancelled")]
-    for annotation in sorted(wanted, key=lambda one: str(one.get("updated_at") or one.get("created_at") or "")):
+    for annotation in sorted(
+        wanted, key=lambda one: str(one.get("updated_at") or one.get("created_at") or "")
+    ):
         for result in annotation.get("result") or ():
             value = result.get("value", {}) if isinstance(result, Mapping) else {}
-            text = next((_joined(value[kind]) for kind in ("text", "choices", "number") if value.get(kind)), None)
+            text = next(
+                (_joined(value[kind]) for kind in ("text", "choices", "number") if value.get(kind)),
+                None,
+            )
             if text:
-                yield Labelled(identity, text, _annotator(annotation.get("completed_by")), _author(result))
+                yield Labelled(
+                    identity, text, _annotator(annotation.get("completed_by")), _author(result)
+                )
                 break
 
 

@@ -46,7 +46,11 @@ def written(images: Iterable[Image]) -> Iterator[Written]:
         if reading is None or reading.verdict not in ("read", "unsure"):
             continue
         truth = image.label.text if image.label and image.label.text is not None else None
-        places = [character for character in truth if character not in " /"] if truth is not None else None
+        places = (
+            [character for character in truth if character not in " /"]
+            if truth is not None
+            else None
+        )
         if places is not None and len(places) != len(reading.items):
             continue  # which item was meant by which digit is not known
         for number, item in enumerate(reading.items):
@@ -54,7 +58,15 @@ def written(images: Iterable[Image]) -> Iterator[Written]:
                 continue
             meant = places[number] if places is not None else item.label
             moment = f"{image.received_at:%Y-%m-%dT%H:%M:%SZ}"
-            yield Written(image.id, number, meant, item.label, _legibility(item, meant), moment, places is not None)
+            yield Written(
+                image.id,
+                number,
+                meant,
+                item.label,
+                _legibility(item, meant),
+                moment,
+                places is not None,
+            )
 
 
 def _legibility(item: Item, meant: str) -> float:
@@ -77,7 +89,8 @@ def report(images: Iterable[Image], *, classes: Sequence[str]) -> dict[str, Any]
         "read_right": _right(everything),
         "digits": digits,
         "confused": [
-            {"meant": meant, "read": read, "n": n} for (meant, read), n in sorted(confusions.items(), key=_by_count)[:5]
+            {"meant": meant, "read": read, "n": n}
+            for (meant, read), n in sorted(confusions.items(), key=_by_count)[:5]
         ],
     }
 
@@ -89,7 +102,9 @@ def _by_count(entry: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]
 def _right(many: Sequence[Written]) -> dict[str, Any]:
     """Of those with a label: without one, the answer itself would be the judge."""
     labelled = [one for one in many if one.labelled]
-    return metrics.as_json(metrics.share(sum(one.meant == one.read for one in labelled), len(labelled)))
+    return metrics.as_json(
+        metrics.share(sum(one.meant == one.read for one in labelled), len(labelled))
+    )
 
 
 def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 class Buckets:
     """`rate` requests a minute for each name, as many at once; safe for threads, forgets who was away longest."""
 
-    def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic, most_names: int = 20_000) -> None:
+    def __init__(
+        self, rate: float, *, clock: Callable[[], float] = time.monotonic, most_names: int = 20_000
+    ) -> None:
         self._rate, self._clock, self._most_names = rate, clock, most_names
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()

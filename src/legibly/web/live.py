@@ -78,7 +78,9 @@ class Hub:
         try:
             sequence = await to_thread.run_sync(self._index.sequence) if after is None else after
             yield f"retry: 1000\nid: {sequence}\n\n"
-            while page := await to_thread.run_sync(partial(self._index.changes, sequence, limit=_PAGE)):
+            while page := await to_thread.run_sync(
+                partial(self._index.changes, sequence, limit=_PAGE)
+            ):
                 for sequence, image in page:
                     if _concerns(image, owner):
                         yield _event(sequence, image)
@@ -125,7 +127,9 @@ class Hub:
     async def _wait(self) -> bool:
         """Until somebody tells of a change (True), or it is time to look for one (False)."""
         try:
-            await asyncio.wait_for(self._woken.wait(), _POLL_SECONDS if self._listeners or self._waiters else None)
+            await asyncio.wait_for(
+                self._woken.wait(), _POLL_SECONDS if self._listeners or self._waiters else None
+            )
         except TimeoutError:
             return False
         self._woken.clear()
@@ -153,7 +157,9 @@ class Hub:
 
 
 def _concerns(image: Image, owner: str | None) -> bool:
-    return (image.state != "pending" or image.label is not None) and (owner is None or image.owner == owner)
+    return (image.state != "pending" or image.label is not None) and (
+        owner is None or image.owner == owner
+    )
 
 
 def _event(sequence: int, image: Image) -> str:

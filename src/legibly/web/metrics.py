@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +30,9 @@ class _Images(Collector):
         self._index = index
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
+        family = GaugeMetricFamily(
+            "legibly_images", "Images that the index knows.", labels=["state"]
+        )
         counts = self._index.counts()
         for state in ("pending", "read", "failed"):
             family.add_metric([state], counts.get(state, 0))
@@ -41,10 +49,17 @@ class _Counting:
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
         self._app = app
         self._requests = Counter(
-            "legibly_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
+            "legibly_requests",
+            "Requests by route and status.",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self._seconds = Histogram(
-            "legibly_request_seconds", "Seconds until the answer began.", ["route"], buckets=_SECONDS, registry=registry
+            "legibly_request_seconds",
+            "Seconds until the answer began.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -24,9 +24,19 @@ def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]
     used = state.views.model
     found = [_told(entry, gettext) for entry in registry.entries(added=_added(state))]
     same = [pack for pack in found if (pack["model"], pack["version"]) == (used.name, used.version)]
-    same.sort(key=lambda pack: pack["name"] != state.settings.model)  # a copy under another name is the same model
+    same.sort(
+        key=lambda pack: pack["name"] != state.settings.model
+    )  # a copy under another name is the same model
     if not same:
-        same = [{"name": used.name, "model": used.name, "version": used.version, "card": None, "place": "elsewhere"}]
+        same = [
+            {
+                "name": used.name,
+                "model": used.name,
+                "version": used.version,
+                "card": None,
+                "place": "elsewhere",
+            }
+        ]
         found += same
     here = {row["model"]: row for row in report["by_model"]}
     for pack in found:
@@ -41,10 +51,19 @@ def _added(state: State) -> Path | None:
 
 
 def _told(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
-    pack: dict[str, Any] = {"name": entry.name, "model": entry.name, "version": "", "place": entry.place, "card": None}
+    pack: dict[str, Any] = {
+        "name": entry.name,
+        "model": entry.name,
+        "version": "",
+        "place": entry.place,
+        "card": None,
+    }
     try:
         card = cards.read_card(entry.folder)
-        pack |= {"model": card.name, "version": _version(entry.folder, (entry.folder / cards.MODEL).stat().st_mtime_ns)}
+        pack |= {
+            "model": card.name,
+            "version": _version(entry.folder, (entry.folder / cards.MODEL).stat().st_mtime_ns),
+        }
     except (LegiblyError, OSError) as error:
         return pack | {"problem": str(error)}
     return pack | {
@@ -81,7 +100,9 @@ def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
             "risk": one.get("risk"),
         }
         for name, one in sets.items()
-        if isinstance(one, Mapping) and isinstance(one.get("n"), int) and isinstance(one.get("errors"), int)
+        if isinstance(one, Mapping)
+        and isinstance(one.get("n"), int)
+        and isinstance(one.get("errors"), int)
     ]
 
 

@@ -49,7 +49,10 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
 }
-_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_FOREVER = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+}
 _LEAST_WORTH_PACKING = 1000
 
 
@@ -60,11 +63,17 @@ class Pages:
         self.assets = assets.Assets()
         loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
         self._environment = jinja2.Environment(
-            loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+            loader=loader,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
         )
         self._environment.globals.update(asset=self.assets.url)
 
-    def render(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    def render(
+        self, request: Request, template: str, *, status: int = 200, **values: Any
+    ) -> Response:
         """A page in the caller's language, compressed where the caller takes that."""
         catalogue = i18n.catalogue_for(request)
         gettext, figures = catalogue.gettext, formats.FIGURES[catalogue.language]
@@ -83,13 +92,19 @@ class Pages:
         )
         headers = HEADERS | {"Cache-Control": "no-store"} if values.get("secret") else HEADERS
         if values.get("direct"):  # the page may send to the bucket, too
-            headers = headers | {"Content-Security-Policy": f"{POLICY}; connect-src 'self' {values['direct']}"}
-        return compressed(request, text.encode(), "text/html; charset=utf-8", status=status, headers=headers)
+            headers = headers | {
+                "Content-Security-Policy": f"{POLICY}; connect-src 'self' {values['direct']}"
+            }
+        return compressed(
+            request, text.encode(), "text/html; charset=utf-8", status=status, headers=headers
+        )
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
         """The page that says what happened and what to do."""
         gettext = i18n.catalogue_for(request).gettext
-        return self.render(request, "error.html", status=status, title=gettext(title), detail=gettext(detail))
+        return self.render(
+            request, "error.html", status=status, title=gettext(title), detail=gettext(detail)
+        )
 
 
 def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
@@ -113,7 +128,12 @@ def _navigation(gettext: Callable[[str], str]) -> list[tuple[str, str]]:
 
 
 def compressed(
-    request: Request, data: bytes, media_type: str, *, status: int = 200, headers: dict[str, str] | None = None
+    request: Request,
+    data: bytes,
+    media_type: str,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
 ) -> Response:
     """A response, gzipped where it is worth it and the caller takes it."""
     headers = dict(headers or {})
@@ -155,7 +175,9 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
         asset = pages.assets.get(name)
         if asset is None:
             raise NotFound("there is no such file.", where=name)
-        headers = dict(_FOREVER) if version == pages.assets.version else {"Cache-Control": "no-cache"}
+        headers = (
+            dict(_FOREVER) if version == pages.assets.version else {"Cache-Control": "no-cache"}
+        )
         headers["Vary"] = "Accept-Encoding"
         data = asset.data
         if "gzip" in request.headers.get("accept-encoding", ""):
@@ -168,7 +190,9 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
         back = urlsplit(request.headers.get("referer", ""))
         response = RedirectResponse(signin.safe_path(back.path or "/"), 303)
         if language in i18n.LANGUAGES:
-            response.set_cookie(i18n.COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True)
+            response.set_cookie(
+                i18n.COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True
+            )
         return response
 
     @routes.get("/manifest.webmanifest")
@@ -183,12 +207,29 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
 
 def _manifest(pages: Pages) -> dict[str, Any]:
     icons = [
-        {"src": pages.assets.url("icon.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"},
+        {
+            "src": pages.assets.url("icon.svg"),
+            "sizes": "any",
+            "type": "image/svg+xml",
+            "purpose": "any",
+        },
         {"src": pages.assets.url("icon-192.png"), "sizes": "192x192", "type": "image/png"},
-        {"src": pages.assets.url("icon-512.png"), "sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
+        {
+            "src": pages.assets.url("icon-512.png"),
+            "sizes": "512x512",
+            "type": "image/png",
+            "purpose": "any maskable",
+        },
     ]
     look = {"display": "standalone", "background_color": "#faf8f3", "theme_color": "#faf8f3"}
-    return {"name": "Legibly", "short_name": "Legibly", "id": "/", "start_url": "/", **look, "icons": icons}
+    return {
+        "name": "Legibly",
+        "short_name": "Legibly",
+        "id": "/",
+        "start_url": "/",
+        **look,
+        "icons": icons,
+    }
 
 
 def _add_pages(routes: APIRouter, pages: Pages) -> None:
@@ -197,13 +238,17 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
         """Write, drop, paste, choose, photograph; answers stream in."""
         state = state_of(request)
         classes, rate, direct = classes_of(request), state.settings.ask_rate, _bucket(state)
-        return pages.render(request, "classify.html", classes=classes, rate=rate, direct=direct, **_report(request))
+        return pages.render(
+            request, "classify.html", classes=classes, rate=rate, direct=direct, **_report(request)
+        )
 
     @routes.get("/accuracy")
     def accuracy(request: Request) -> Response:
         """The figures in plain words first."""
         values = _report(request)
-        return pages.render(request, "accuracy.html", **values, **charts_page.sections(values["report"]))
+        return pages.render(
+            request, "accuracy.html", **values, **charts_page.sections(values["report"])
+        )
 
     @routes.get("/accuracy/panel")
     def panel(request: Request) -> Response:
@@ -231,27 +276,38 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
         """One picture with all that is known of it."""
         found = _find(request, image_id)
         shown = found.to_json()
-        return pages.render(request, "image.html", image=shown, facts=_facts(found), classes=classes_of(request))
+        return pages.render(
+            request, "image.html", image=shown, facts=_facts(found), classes=classes_of(request)
+        )
 
     @routes.get("/images/{image_id}/picture")
     def picture(request: Request, image_id: str, size: Annotated[int, Query()] = 640) -> Response:
         """The picture, upright and small."""
         found = _find(request, image_id)
         state = state_of(request)
-        headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+        headers = {
+            "Cache-Control": "private, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+        }
         if thumbnails.is_small(found):
-            return Response(state.store.read(found.key), headers=headers, media_type=found.media_type)
+            return Response(
+                state.store.read(found.key), headers=headers, media_type=found.media_type
+            )
         side = next((known for known in thumbnails.SIZES if known >= size), thumbnails.SIZES[-1])
         data = shelf.get(image_id, side)
         if data is None:
-            data = thumbnails.shrink(state.store.read(found.key), side=side, max_pixels=state.settings.max_pixels)
+            data = thumbnails.shrink(
+                state.store.read(found.key), side=side, max_pixels=state.settings.max_pixels
+            )
             shelf.put(image_id, side, data)
         return Response(data, headers=headers, media_type="image/webp")
 
 
 def _bucket(state: State) -> str | None:
     """Where the page may put files by itself; None where it has to send them to us."""
-    return state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
+    return (
+        state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
+    )
 
 
 def _find(request: Request, image_id: str) -> Image:
@@ -262,7 +318,10 @@ def _find(request: Request, image_id: str) -> Image:
 
 def _report(request: Request) -> dict[str, Any]:
     report = api.current_report(state_of(request), owner=caller_of(request).owner)
-    return {"report": report, "small": formats.heat_table(report["confusion"], classes=classes_of(request))}
+    return {
+        "report": report,
+        "small": formats.heat_table(report["confusion"], classes=classes_of(request)),
+    }
 
 
 def classes_of(request: Request) -> list[str]:
@@ -274,9 +333,20 @@ def classes_of(request: Request) -> list[str]:
 def _facts(image: Image) -> list[tuple[str, str]]:
     size = f"{image.width} × {image.height}" if image.width else "–"
     kind = (mimetypes.guess_extension(image.media_type) or image.media_type).strip(".").upper()
-    facts = [("name", image.name or "–"), ("received", f"{image.received_at:%Y-%m-%d %H:%M:%S} UTC")]
-    facts += [("picture", f"{kind}, {size}, {image.bytes:,} bytes"), ("writer", image.writer or "–")]
+    facts = [
+        ("name", image.name or "–"),
+        ("received", f"{image.received_at:%Y-%m-%d %H:%M:%S} UTC"),
+    ]
+    facts += [
+        ("picture", f"{kind}, {size}, {image.bytes:,} bytes"),
+        ("writer", image.writer or "–"),
+    ]
     if image.reading:
-        times = ", ".join(f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items())
-        facts += [("model", f"{image.reading.model.name} {image.reading.model.version}"), ("took", times or "–")]
+        times = ", ".join(
+            f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items()
+        )
+        facts += [
+            ("model", f"{image.reading.model.name} {image.reading.model.version}"),
+            ("took", times or "–"),
+        ]
     return [*facts, ("id", image.id)]

@@ -21,12 +21,27 @@ _TRAIL = 100
 def add(routes: APIRouter, pages: "Pages") -> None:
     """Add the routes."""
 
-    def show(request: Request, *, secret: str = "", person: str = "", problem: str = "", status: int = 200) -> Response:
+    def show(
+        request: Request,
+        *,
+        secret: str = "",
+        person: str = "",
+        problem: str = "",
+        status: int = 200,
+    ) -> Response:
         accounts = _admins_only(request)
         names = {account.id: account.name for account in accounts.people()}
         trail = accounts.trail(limit=_TRAIL)
-        values = {"secret": secret, "person": person, "problem": problem, "roles": ROLES, "names": names}
-        return pages.render(request, "people.html", status=status, people=accounts.people(), trail=trail, **values)
+        values = {
+            "secret": secret,
+            "person": person,
+            "problem": problem,
+            "roles": ROLES,
+            "names": names,
+        }
+        return pages.render(
+            request, "people.html", status=status, people=accounts.people(), trail=trail, **values
+        )
 
     @routes.get("/people")
     def people(request: Request) -> Response:
@@ -34,7 +49,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         return show(request)
 
     @routes.post("/people")
-    def make(request: Request, name: Annotated[str, Form(max_length=200)], role: Annotated[Role, Form()]) -> Response:
+    def make(
+        request: Request, name: Annotated[str, Form(max_length=200)], role: Annotated[Role, Form()]
+    ) -> Response:
         """A new account with a first password, shown this once."""
         accounts, password = _admins_only(request), secrets.token_urlsafe(12)
         try:
@@ -49,7 +66,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         """A role by its name, or: disable, enable, password, erase."""
         accounts, account = _admins_only(request), signin.accounts_of(request).get(account_id)
         if account.id == caller_of(request).account:
-            raise Forbidden("this is your own account.", remedy="Let another administrator change it.")
+            raise Forbidden(
+                "this is your own account.", remedy="Let another administrator change it."
+            )
         _note(request, f"account: {what[:20]}", account)
         if what == "password":
             password = secrets.token_urlsafe(12)

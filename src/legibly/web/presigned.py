@@ -48,7 +48,9 @@ class Presigner:
         fixed = {"ContentType": media_type, "IfNoneMatch": "*", "ContentLength": size}
         place = {"Bucket": self._bucket, "Key": f"{self._prefix}/{key}".lstrip("/")}
         try:
-            url = self._client.generate_presigned_url("put_object", Params={**place, **fixed}, ExpiresIn=seconds)
+            url = self._client.generate_presigned_url(
+                "put_object", Params={**place, **fixed}, ExpiresIn=seconds
+            )
         except exceptions.BotoCoreError as error:
             remedy = "Check the credentials (`legibly doctor`)."
             raise errors.Forbidden(
@@ -63,6 +65,10 @@ class Presigner:
 
         # The bucket in the path, as everywhere here: it needs no wildcard name, and the policy can name the bucket.
         config = Config(
-            signature_version="s3v4", s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
         )
-        return boto3.Session().client("s3", region_name=self._region, endpoint_url=self._endpoint, config=config)
+        return boto3.Session().client(
+            "s3", region_name=self._region, endpoint_url=self._endpoint, config=config
+        )

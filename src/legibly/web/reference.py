@@ -20,7 +20,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         """Every operation by its tag."""
         document = request.app.openapi()
         base = str(request.base_url).rstrip("/")
-        return pages.render(request, "docs.html", groups=groups(document, base), info=document["info"])
+        return pages.render(
+            request, "docs.html", groups=groups(document, base), info=document["info"]
+        )
 
 
 def groups(document: dict[str, Any], base: str) -> dict[str, list[dict[str, Any]]]:
@@ -34,7 +36,9 @@ def groups(document: dict[str, Any], base: str) -> dict[str, list[dict[str, Any]
     return found
 
 
-def _operation(document: dict[str, Any], path: str, method: str, found: dict[str, Any], base: str) -> dict[str, Any]:
+def _operation(
+    document: dict[str, Any], path: str, method: str, found: dict[str, Any], base: str
+) -> dict[str, Any]:
     parameters = [
         {
             "name": one["name"],
@@ -46,7 +50,9 @@ def _operation(document: dict[str, Any], path: str, method: str, found: dict[str
         for one in found.get("parameters", ())
     ]
     bodies = found.get("requestBody", {}).get("content", {})
-    example = _example(document, bodies.get("application/json", {}).get("schema", {})) if bodies else None
+    example = (
+        _example(document, bodies.get("application/json", {}).get("schema", {})) if bodies else None
+    )
     return {
         "id": f"{method}{path}".replace("/", "-").replace("{", "").replace("}", ""),
         "method": method.upper(),
@@ -54,7 +60,10 @@ def _operation(document: dict[str, Any], path: str, method: str, found: dict[str
         "about": found.get("description", found.get("summary", "")),
         "parameters": parameters,
         "bodies": list(bodies),
-        "answers": [(status, answer.get("description", "")) for status, answer in found.get("responses", {}).items()],
+        "answers": [
+            (status, answer.get("description", ""))
+            for status, answer in found.get("responses", {}).items()
+        ],
         "curl": _curl(base + path, method, bodies, example),
     }
 
@@ -62,7 +71,11 @@ def _operation(document: dict[str, Any], path: str, method: str, found: dict[str
 def _type(schema: dict[str, Any]) -> str:
     kinds = [schema.get("type"), *(one.get("type") for one in schema.get("anyOf", ()))]
     text = " or ".join(str(kind) for kind in kinds if kind and kind != "null")
-    return f"{text}, {schema['default']} by default" if schema.get("default") not in (None, "") else text
+    return (
+        f"{text}, {schema['default']} by default"
+        if schema.get("default") not in (None, "")
+        else text
+    )
 
 
 def _example(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +84,10 @@ def _example(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
     if name:
         schema = document["components"]["schemas"][name]
     properties = schema.get("properties", {})
-    return {key: (value.get("examples") or [_type(value) or "…"])[0] for key, value in properties.items()}
+    return {
+        key: (value.get("examples") or [_type(value) or "…"])[0]
+        for key, value in properties.items()
+    }
 
 
 def _curl(url: str, method: str, bodies: dict[str, Any], example: dict[str, Any] | None) -> str:

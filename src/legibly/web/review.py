@@ -35,7 +35,9 @@ class Judgement(BaseModel):
     text: str | None
 
 
-def queue(index: Index, caller: Caller, *, ask_rate: float, limit: int, people: int) -> list[tuple[Reason, Image]]:
+def queue(
+    index: Index, caller: Caller, *, ask_rate: float, limit: int, people: int
+) -> list[tuple[Reason, Image]]:
     """What to look at, what most needs a person first.
 
     Texts of two people that differ, labels that a sure answer contradicts, texts that a second person has to confirm,
@@ -52,7 +54,10 @@ def queue(index: Index, caller: Caller, *, ask_rate: float, limit: int, people: 
             found.setdefault(image.id, (reason, image))
 
     if people > 1:
-        take("disputed", page(review="disputed", unsaid_by=None if caller.role == "admin" else by(caller)))
+        take(
+            "disputed",
+            page(review="disputed", unsaid_by=None if caller.role == "admin" else by(caller)),
+        )
     wrong = [image for image in page(wrong=True) if _contradicted(image)]
     take("disagreement", sorted(wrong, key=_confidence, reverse=True))
     if people > 1:
@@ -74,7 +79,11 @@ def _confidence(image: Image) -> float:
 
 
 def _contradicted(image: Image) -> bool:
-    sure = image.reading is not None and image.reading.verdict == "read" and image.reading.confidence >= _SURE
+    sure = (
+        image.reading is not None
+        and image.reading.verdict == "read"
+        and image.reading.confidence >= _SURE
+    )
     return sure and image.label is not None and not (image.label.by or "").startswith(REVIEW)
 
 
@@ -93,7 +102,13 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         caller, state = caller_of(request), state_of(request)
         caller.require_role("reviewer")
         settings, limit = state.settings, max(1, min(limit, 500))
-        found = queue(state.index, caller, ask_rate=settings.ask_rate, limit=limit, people=settings.review_people)
+        found = queue(
+            state.index,
+            caller,
+            ask_rate=settings.ask_rate,
+            limit=limit,
+            people=settings.review_people,
+        )
         return JSONResponse({"queue": _told(state, found)})
 
     @routes.put("/api/review/{image_id}", tags=["review"])
@@ -115,7 +130,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 def _told(state: State, found: list[tuple[Reason, Image]]) -> list[dict[str, Any]]:
     """The queue as JSON; a second person is not told what the first one said."""
     given = state.index.labels([image.id for reason, image in found if reason == "disputed"])
-    names = {account.id: account.name for account in state.accounts.people()} if state.accounts else {}
+    names = (
+        {account.id: account.name for account in state.accounts.people()} if state.accounts else {}
+    )
     told = []
     for reason, image in found:
         said = [
@@ -161,7 +178,9 @@ def _take(state: State, caller: Caller, found: label_studio.Labelled) -> str:
     person = f"{REVIEW}{found.annotator}" if found.annotator else by(caller)
     said = standing(state.index.labels([image.id]).get(image.id, ()))
     known = {label.text for who, label in said.items() if (who or "") in (person, found.author)}
-    if not found.annotator and image.label:  # an export that does not say who: nobody confirms anything by it
+    if (
+        not found.annotator and image.label
+    ):  # an export that does not say who: nobody confirms anything by it
         known.add(image.label.text)
     if found.text in known:
         return "same"

@@ -26,7 +26,9 @@ class Session:
     @classmethod
     def of(cls, account: Account, *, hours: int) -> Self:
         """A fresh session."""
-        return cls(secrets.token_urlsafe(16), account.id, account.epoch, int(time.time()) + hours * 3600)
+        return cls(
+            secrets.token_urlsafe(16), account.id, account.epoch, int(time.time()) + hours * 3600
+        )
 
     @classmethod
     def for_pupil(cls, owner: str, *, hours: int) -> Self:
@@ -73,20 +75,32 @@ _SECURE, _PLAIN = "__Host-legibly", "legibly-session"
 
 def is_secure(request: Request) -> bool:
     """Whether the browser came over TLS, to us or to a proxy in front, by what either says of it."""
-    told = (request.url.scheme, request.headers.get("x-forwarded-proto", ""), request.headers.get("origin", ""))
+    told = (
+        request.url.scheme,
+        request.headers.get("x-forwarded-proto", ""),
+        request.headers.get("origin", ""),
+    )
     return any(text.startswith("https") for text in told)
 
 
 def begin(request: Request, response: Response, session: Session, key: bytes) -> None:
     """Give the browser its cookie."""
     seconds = max(0, session.until - int(time.time()))
-    put(request, response, _SECURE if is_secure(request) else _PLAIN, session.seal(key), seconds=seconds)
+    put(
+        request,
+        response,
+        _SECURE if is_secure(request) else _PLAIN,
+        session.seal(key),
+        seconds=seconds,
+    )
 
 
 def put(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
     """Give the browser a cookie that scripts cannot read and that other sites' forms do not send."""
     secure = is_secure(request)
-    response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax")
+    response.set_cookie(
+        name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax"
+    )
 
 
 def drop(request: Request, response: Response, name: str) -> None:

@@ -24,7 +24,9 @@ def accounts_of(request: Request) -> Accounts:
     """The accounts. Raises NotFound on a machine of one's own, where there are none."""
     accounts = state_of(request).accounts
     if accounts is None:
-        raise NotFound("there are no accounts here.", remedy="They come with serving beyond this machine.")
+        raise NotFound(
+            "there are no accounts here.", remedy="They come with serving beyond this machine."
+        )
     return accounts
 
 
@@ -35,7 +37,12 @@ def address_of(request: Request) -> str:
 
 def safe_path(path: str) -> str:
     """The path within this site that `path` names; the first page for anything else."""
-    plain = path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path and "\r" not in path
+    plain = (
+        path.startswith("/")
+        and not path.startswith(("//", "/\\"))
+        and "\n" not in path
+        and "\r" not in path
+    )
     return path if plain else "/"
 
 
@@ -43,7 +50,9 @@ def own_account(request: Request) -> Account:
     """The account of a person at a browser. Raises Forbidden for tokens, which may not touch accounts."""
     caller = caller_of(request)
     if caller.session is None or not caller.account or is_pupil(caller.account):
-        raise Forbidden("only a person who signed in may do this.", authenticated=bool(caller.account))
+        raise Forbidden(
+            "only a person who signed in may do this.", authenticated=bool(caller.account)
+        )
     return accounts_of(request).get(caller.account)
 
 
@@ -58,7 +67,7 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
     addresses, names = limits.Buckets(_TRIES_A_MINUTE), limits.Buckets(_NAMES_A_MINUTE)
 
     @routes.get("/login")
-    def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002 - what everybody calls it
+    def login(request: Request, next: str = "/", left: str = "") -> Response:
         """The form to sign in; `left` says that one came from signing out, and whose doing signing in was."""
         return form(pages, request, next_path=next, left=left)
 
@@ -67,7 +76,7 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
         request: Request,
         name: Annotated[str, Form(max_length=200)],
         password: Annotated[str, Form(max_length=1000)],
-        next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
+        next: Annotated[str, Form(max_length=2000)] = "/",
     ) -> Response:
         """Sign in; slow enough for nobody to guess."""
         accounts, address = accounts_of(request), address_of(request)
@@ -111,7 +120,12 @@ def form(
     """The page to sign in, with what was wrong where something was."""
     accounts_of(request)
     provider = state_of(request).provider
-    values = {"name": name, "problem": problem, "left": left if provider else "", "provider": provider}
+    values = {
+        "name": name,
+        "problem": problem,
+        "left": left if provider else "",
+        "provider": provider,
+    }
     return pages.render(request, "login.html", status=status, next=safe_path(next_path), **values)
 
 
@@ -128,11 +142,15 @@ def remember(request: Request, response: Response, account: Account) -> None:
 
 
 def _add_account(routes: APIRouter, pages: "Pages") -> None:
-    def show(request: Request, *, secret: str = "", told: str = "", problem: str = "", status: int = 200) -> Response:
+    def show(
+        request: Request, *, secret: str = "", told: str = "", problem: str = "", status: int = 200
+    ) -> Response:
         account = own_account(request)
         tokens = accounts_of(request).tokens(account.id)
         values = {"secret": secret, "told": told, "problem": problem, "scopes": SCOPES}
-        return pages.render(request, "account.html", status=status, account=account, tokens=tokens, **values)
+        return pages.render(
+            request, "account.html", status=status, account=account, tokens=tokens, **values
+        )
 
     @routes.get("/account")
     def account(request: Request) -> Response:
@@ -141,7 +159,9 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.post("/account/password")
     def password(
-        request: Request, old: Annotated[str, Form(max_length=1000)], new: Annotated[str, Form(max_length=1000)]
+        request: Request,
+        old: Annotated[str, Form(max_length=1000)],
+        new: Annotated[str, Form(max_length=1000)],
     ) -> Response:
         """Another password; every other session ends."""
         accounts, mine = accounts_of(request), own_account(request)
@@ -185,11 +205,19 @@ def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
     def data(request: Request) -> Response:
         """What is kept of oneself; the pictures come with the gallery's download."""
         mine = own_account(request)
-        images = [image.to_json() for image in downloads.matching(state_of(request).index, Filter(owner=mine.id))]
-        tokens = [{"name": token.name, "scopes": token.scopes} for token in accounts_of(request).tokens(mine.id)]
+        images = [
+            image.to_json()
+            for image in downloads.matching(state_of(request).index, Filter(owner=mine.id))
+        ]
+        tokens = [
+            {"name": token.name, "scopes": token.scopes}
+            for token in accounts_of(request).tokens(mine.id)
+        ]
         person = {"id": mine.id, "name": mine.name, "role": mine.role}
         headers = {"Content-Disposition": 'attachment; filename="legibly-account.json"'}
-        return JSONResponse({"account": person, "tokens": tokens, "images": images}, headers=headers)
+        return JSONResponse(
+            {"account": person, "tokens": tokens, "images": images}, headers=headers
+        )
 
     @routes.post("/account/erase")
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
@@ -200,14 +228,20 @@ def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
         if mine.password is not None and accounts.sign_in(mine.name, password) is None:
             raise Forbidden("the password is not right.")
         erase(state_of(request), accounts, mine, by=caller_of(request), address=address_of(request))
-        response = pages.error(request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels.")
+        response = pages.error(
+            request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels."
+        )
         sessions.end(response)
         return response
 
 
 def erase(state: State, accounts: Accounts, person: Account, *, by: Caller, address: str) -> None:
     """Delete a person's pictures with all records of them, then the account. Raises Forbidden for the last admin."""
-    others = [one for one in accounts.people() if one.id != person.id and one.role == "admin" and not one.disabled]
+    others = [
+        one
+        for one in accounts.people()
+        if one.id != person.id and one.role == "admin" and not one.disabled
+    ]
     if person.role == "admin" and not others:
         raise Forbidden("the last administrator stays.", remedy="Make somebody else one first.")
     erasure.erase_images(state, person.id)

@@ -25,8 +25,14 @@ _BACK = "/login/oidc/back"
 
 TROUBLE: dict[type[Exception], tuple[int, str]] = {
     Unavailable: (503, "The sign-in service does not answer for now. Try again in a moment."),
-    Invalid: (400, "This sign-in is too old, was used before, or began in another browser. Please begin once more."),
-    Forbidden: (403, "What the sign-in service answered cannot be trusted, so nobody was signed in."),
+    Invalid: (
+        400,
+        "This sign-in is too old, was used before, or began in another browser. Please begin once more.",
+    ),
+    Forbidden: (
+        403,
+        "What the sign-in service answered cannot be trusted, so nobody was signed in.",
+    ),
 }
 """What people are told of an error on the way; the log has the rest."""
 _REFUSED = "The sign-in service did not let you in."
@@ -61,7 +67,11 @@ class _Way:
         state = request.query_params.get("state", "")
         found = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
         way = cls(*found) if found is not None else None
-        if way is None or not secrets.compare_digest(way.state.encode(), state.encode()) or way.until <= time.time():
+        if (
+            way is None
+            or not secrets.compare_digest(way.state.encode(), state.encode())
+            or way.until <= time.time()
+        ):
             raise Invalid("this answer belongs to no sign-in of this browser.")
         return way
 
@@ -77,12 +87,14 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     addresses = limits.Buckets(_TRIES_A_MINUTE)
 
     @routes.get("/login/oidc")
-    def leave(request: Request, next: str = "/") -> Response:  # noqa: A002 - what everybody calls it
+    def leave(request: Request, next: str = "/") -> Response:
         """To the provider."""
         provider, back = _provider(request), _address(request) + _BACK
         way = _Way.out(next_path=signin.safe_path(next), back=back)
         try:
-            entrance = provider.entrance(state=way.state, nonce=way.nonce, verifier=way.verifier, back=back)
+            entrance = provider.entrance(
+                state=way.state, nonce=way.nonce, verifier=way.verifier, back=back
+            )
         except (Unavailable, Invalid, Forbidden) as error:
             return _trouble(pages, request, error)
         response = RedirectResponse(entrance, 303, headers={"Cache-Control": "no-store"})
@@ -114,7 +126,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     def sign_out_there(request: Request) -> Response:
         """To where one signs out at the provider too."""
         try:
-            return RedirectResponse(_provider(request).exit(back=f"{_address(request)}/login") or "/login", 303)
+            return RedirectResponse(
+                _provider(request).exit(back=f"{_address(request)}/login") or "/login", 303
+            )
         except (Unavailable, Invalid, Forbidden) as error:
             return _trouble(pages, request, error)
 
@@ -135,7 +149,11 @@ def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]
     if "code" not in given:
         raise _Refusal(_REFUSED)
     person = provider.person(
-        given["code"], issuer=given.get("iss"), nonce=way.nonce, verifier=way.verifier, back=way.back
+        given["code"],
+        issuer=given.get("iss"),
+        nonce=way.nonce,
+        verifier=way.verifier,
+        back=way.back,
     )
     if not _may_enter(person.email, domains=state_of(request).settings.oidc_domains):
         raise _Refusal(_STRANGER)
@@ -164,4 +182,6 @@ def _provider(request: Request) -> "oidc.Provider":
 
 def _address(request: Request) -> str:
     """This server's own address, as the browser knows it."""
-    return f"{'https' if sessions.is_secure(request) else 'http'}://{request.headers.get('host', '')}"
+    return (
+        f"{'https' if sessions.is_secure(request) else 'http'}://{request.headers.get('host', '')}"
+    )

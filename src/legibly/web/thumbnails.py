@@ -16,7 +16,11 @@ SMALL_BYTES, SMALL_SIDE = 16_000, 320
 def is_small(image: Image) -> bool:
     """Whether a picture may go to a page as it is: a drawing of a few kilobytes, of a kind that every browser shows."""
     known = image.state == "read" and image.media_type in ("image/png", "image/jpeg", "image/webp")
-    return known and image.bytes <= SMALL_BYTES and 0 < max(image.width or 0, image.height or 0) <= SMALL_SIDE
+    return (
+        known
+        and image.bytes <= SMALL_BYTES
+        and 0 < max(image.width or 0, image.height or 0) <= SMALL_SIDE
+    )
 
 
 def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
@@ -31,7 +35,12 @@ def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> 
     room = margin * max(width, height)
     right, bottom = left + width + room, top + height + room
     picture = PIL.Image.fromarray(decoded.pixels)
-    inside = (max(0, left - room), max(0, top - room), min(picture.width, right), min(picture.height, bottom))
+    inside = (
+        max(0, left - room),
+        max(0, top - room),
+        min(picture.width, right),
+        min(picture.height, bottom),
+    )
     return _packed(picture.crop(inside), side)
 
 

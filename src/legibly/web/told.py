@@ -142,7 +142,9 @@ THINGS = (
 def _pattern(sentence: str) -> re.Pattern[str]:
     """Finds the sentence at the start of a text; its first letter may be large, as it is where a message begins."""
     parts = [part for part in re.split(r"(\{\w+\})", sentence) if part]
-    pattern = "".join(f"(?P<{part[1:-1]}>.+?)" if part[0] == "{" else re.escape(part) for part in parts)
+    pattern = "".join(
+        f"(?P<{part[1:-1]}>.+?)" if part[0] == "{" else re.escape(part) for part in parts
+    )
     if sentence[0].isalpha():
         pattern = f"[{sentence[0].lower()}{sentence[0].upper()}]" + pattern[1:]
     return re.compile(pattern + r"(?=\s|$)")
@@ -152,14 +154,18 @@ def say(text: str, gettext: Gettext) -> str:
     """A finished text of several sentences: those that are known said anew, the others as they are."""
     said, rest = [], text.strip()
     while rest:
-        found = next(((known, match) for known in SENTENCES if (match := _pattern(known).match(rest))), None)
+        found = next(
+            ((known, match) for known in SENTENCES if (match := _pattern(known).match(rest))), None
+        )
         if found is None:
             head, dot, tail = rest.partition(". ")
             said.append(head + dot.strip())
             rest = tail.strip()
             continue
         known, match = found
-        told = gettext(known).format(**{name: gettext(value) for name, value in match.groupdict().items()})
+        told = gettext(known).format(
+            **{name: gettext(value) for name, value in match.groupdict().items()}
+        )
         said.append(told[0].upper() + told[1:] if rest[0].isupper() else told)
         rest = rest[match.end() :].strip()
     return " ".join(said)

@@ -37,5 +37,9 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise Invalid("the form has no field `file`.", remedy=_USAGE)
-        said = {name: value for name in ("label", "writer") if isinstance(value := form.get(name), str) and value}
+        said = {
+            name: value
+            for name in ("label", "writer")
+            if isinstance(value := form.get(name), str) and value
+        }
         return Upload(await file.read(), Said(name=file.filename, owner=owner, **said))

@@ -33,7 +33,9 @@ def _answers(_: Translate) -> dict[str, str]:
         "why_alt": _("Which ink spoke for {label}, and which against it"),
         "why_for": _("this ink spoke for {label}"),
         "why_against": _("this ink spoke for {rival} instead"),
-        "other_model": _("Another model than the one in use read this picture: what that one saw is not kept."),
+        "other_model": _(
+            "Another model than the one in use read this picture: what that one saw is not kept."
+        ),
         "why_missing": _("There is no explanation for this picture."),
         "legibility": _("legibility {percent}"),
         "all_probabilities": _("All probabilities"),
@@ -44,7 +46,9 @@ def _answers(_: Translate) -> dict[str, str]:
 
 def _labels(_: Translate) -> dict[str, str]:
     return {
-        "asked": _("One in a few pictures is asked about, to measure how often the answers are right. Is this one?"),
+        "asked": _(
+            "One in a few pictures is asked about, to measure how often the answers are right. Is this one?"
+        ),
         "is_it_right": _("Is this right? If not, what was it?"),
         "what_is_it": _("What is it really?"),
         "right": _("Right"),
@@ -69,13 +73,17 @@ def _doing(_: Translate) -> dict[str, str]:
         "drawing": _("drawing.png"),
         "try_again": _("Try again"),
         "reconnecting": _("Connection lost: trying again …"),
-        "error_offline": _("The server cannot be reached. Your picture is still here; try again in a moment."),
+        "error_offline": _(
+            "The server cannot be reached. Your picture is still here; try again in a moment."
+        ),
         "error_status": _("The server answered with status {status}."),
         "queue": _("{sent} of {total} sent, {read} read"),
         "queue_done": _("All done: {sent} of {total} sent, {read} read"),
         "file_gone": _("This file cannot be read any more: it was moved, changed or deleted."),
         "no_pictures": _("No pictures were found there."),
-        "not_direct": _("The store cannot be reached from this browser. Your pictures go through the server instead."),
+        "not_direct": _(
+            "The store cannot be reached from this browser. Your pictures go through the server instead."
+        ),
     }
 
 
@@ -107,6 +115,8 @@ def _practice(_: Translate) -> dict[str, str]:
         "reason_disagreement": _("The answer is sure, but the label says {label}."),
         "reason_second": _("One person looked at it. What do you see?"),
         "reason_disputed": _("People differ: {said}. What do you see?"),
-        "imported": _("{labelled} labelled, {same} the same as before, {unknown} unknown, {refused} refused"),
+        "imported": _(
+            "{labelled} labelled, {same} the same as before, {unknown} unknown, {refused} refused"
+        ),
         "practice_done": _("{count} written, {right} read right"),
     }
