@@ -13,7 +13,8 @@ from pathlib import Path
 SRC = Path(__file__).parents[1] / "src"
 sys.path.insert(0, str(SRC))
 
-from legibly.accuracy import cells, report
+from legibly.accuracy import report
+from legibly.statistics import aggregates
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     print(f"days, classes, models: {rows}; report {path.stat().st_size / 1e6:.2f} MB")
     code = (
         f"import sys, time; sys.path.insert(0, {str(SRC)!r}); start = time.perf_counter(); import json, pathlib;"
-        "import legibly.accuracy.html as pages; made = json.loads(pathlib.Path(sys.argv[1]).read_bytes());"
+        "from legibly.accuracy.render import html as pages; made = json.loads(pathlib.Path(sys.argv[1]).read_bytes());"
         "page = pages.render(made, base='http://x'); first = time.perf_counter() - start; middle = time.perf_counter();"
         "pages.render(made); again = time.perf_counter() - middle;"
         "print(f'first, imports included {first:.2f} s; again {again:.2f} s; {len(page) / 1e6:.2f} MB of HTML')"
@@ -35,7 +36,7 @@ def main() -> None:
     path.unlink()
 
 
-def table() -> cells.Table:
+def table() -> aggregates.Table:
     """A million pairs: 365 days, 100 classes, 5 models."""
     draw = random.Random(1)
     counts: dict[tuple[str, str, str, str, str, int], int] = {}
@@ -43,15 +44,15 @@ def table() -> cells.Table:
     for _ in range(300_000):
         day = (date(2026, 1, 1) + timedelta(days=draw.randrange(365))).isoformat()
         actual = f"class {draw.randrange(100):02d}"
-        lower = draw.choice(cells.EDGES[10:])
+        lower = draw.choice(aggregates.EDGES[10:])
         right = draw.random() < lower / 1_000_000
         predicted = actual if right else f"class {draw.randrange(100):02d}"
         source = draw.choice(["asked", "volunteered", "at_upload"])
         key = (day, f"m@{draw.randrange(5)}", source, predicted, actual, lower)
         counts[key] = counts.get(key, 0) + 1
-    rows = (cells.Cell(*key, n, n * key[5]) for key, n in counts.items())
+    rows = (aggregates.Cell(*key, n, n * key[5]) for key, n in counts.items())
     reads = [
-        cells.Read(
+        aggregates.Read(
             (date(2026, 12, 31) - timedelta(days=back)).isoformat(),
             "m@0",
             "read",
@@ -62,7 +63,7 @@ def table() -> cells.Table:
         for back in range(35)
         for n in range(100)
     ]
-    made = cells.Table(tuple(sorted(rows)), tuple(sorted(reads)))
+    made = aggregates.Table(tuple(sorted(rows)), tuple(sorted(reads)))
     print(f"{len(made.cells):,} cells made in {time.perf_counter() - start:.1f} s")
     start = time.perf_counter()
     report.build(made)

@@ -30,7 +30,7 @@ from botocore.config import Config
 import emulator as emulators
 import pictures
 import services
-from legibly import keys
+from legibly import object_keys
 from legibly.cloud import package
 from server import Server
 from test_aws_lambda import RuntimeApi, came, delivery
@@ -204,7 +204,7 @@ def shown(server: Server) -> int:
 
 
 def listed(s3: object, bucket: str) -> list[str]:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=keys.READINGS)  # type: ignore[attr-defined]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=object_keys.READINGS)  # type: ignore[attr-defined]
     return [thing["Key"] for page in pages for thing in page.get("Contents", [])]
 
 

@@ -13,7 +13,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterator
 
-from legibly.accuracy import paired
+from legibly.statistics import paired
 
 LABELS, EVERY, SEED = 2000, 20, 20261122
 YES = Callable[[paired.Table], bool]

@@ -22,7 +22,8 @@ import web_pages
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
-from legibly import accounts, store
+from legibly import store
+from legibly.people import accounts
 
 PASSWORD = "four unrelated words"
 WARM_UP = 5

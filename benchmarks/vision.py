@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from PIL import Image, ImageDraw
 
+from legibly.images import decode
 from legibly.packs import pack, registry
-from legibly.vision import decode
 from legibly.vision.reading import Reader
 
 SEVEN = [(60, 60), (200, 60), (120, 230)]

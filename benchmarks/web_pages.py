@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from legibly import keys, records
+from legibly import object_keys, records
 from legibly.index.sql import open_index
 from legibly.packs import card as cards
 from legibly.packs import registry
@@ -65,8 +65,8 @@ def image(draw: random.Random, at: records.datetime) -> records.Image:
     reading = records.Reading("read" if sure else "unsure", digit, confidence, MODEL, at, (item,))
     truth = digit if draw.random() < confidence else draw.choice(CLASSES)
     label = records.Label(truth, at + timedelta(seconds=9)) if draw.random() < 0.05 else None
-    identity = keys.new_id(at)
-    key = keys.image(identity, "image/png")
+    identity = object_keys.new_id(at)
+    key = object_keys.image(identity, "image/png")
     return records.Image(
         identity, key, at, "image/png", 2600, "read", 280, 280, label=label, reading=reading
     )
@@ -150,7 +150,7 @@ def report(url: str, count: int) -> None:
     print(
         f"{count:,} images; first paint of / {first_paint(url):,} bytes of HTML, CSS and JavaScript, gzipped"
     )
-    middle = keys.new_id(records.now() - timedelta(days=150))
+    middle = object_keys.new_id(records.now() - timedelta(days=150))
     paths = {
         "classify page": "/",
         "gallery, newest 60": "/api/images?limit=60",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from legibly import accounts, errors
+from legibly import errors
+from legibly.people import accounts
 from legibly.store import Store, open_store
 
 

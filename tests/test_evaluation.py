@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 import pictures
-from legibly import datasets, errors, evaluation, records
+from legibly import errors, records
 from legibly.cli.classify import command as classify
 from legibly.cli.evaluate import command as evaluate
+from legibly.evaluation import datasets, evaluation
 
 MODEL = records.Model("digits", "0123456789ab")
 

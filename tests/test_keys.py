@@ -7,9 +7,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legibly import keys
+from legibly import object_keys
 
-MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(  # noqa: DTZ001
     lambda at: at.replace(tzinfo=UTC, microsecond=at.microsecond // 1000 * 1000)
 )
 
@@ -17,10 +17,10 @@ MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(
 @given(MOMENTS, MOMENTS)
 def test_ids_are_uuid7_and_sort_by_time(first: datetime, second: datetime) -> None:
     """Text order of ids is the order of their moments, to the millisecond, and the moment can be read back."""
-    one, two = keys.new_id(first), keys.new_id(second)
+    one, two = object_keys.new_id(first), object_keys.new_id(second)
     assert UUID(one).version == 7
-    assert keys.is_id(one)
-    assert keys.received_at(one) == first
+    assert object_keys.is_id(one)
+    assert object_keys.received_at(one) == first
     if first != second:
         assert (one < two) == (first < second)
 
@@ -29,25 +29,25 @@ def test_ids_are_uuid7_and_sort_by_time(first: datetime, second: datetime) -> No
 def test_a_picture_of_others_has_one_id(name: str, at: datetime) -> None:
     """The same key and change give the same id, however exactly the time is told; a later change gives another."""
     key = f"images/{name}"
-    told = keys.image_id(key, at)
-    assert told == keys.image_id(key, at.replace(microsecond=0))
-    assert keys.is_id(told)
-    assert told != keys.image_id(key, at + timedelta(seconds=1))
+    told = object_keys.image_id(key, at)
+    assert told == object_keys.image_id(key, at.replace(microsecond=0))
+    assert object_keys.is_id(told)
+    assert told != object_keys.image_id(key, at + timedelta(seconds=1))
 
 
 @given(MOMENTS)
 def test_our_own_pictures_keep_their_id(at: datetime) -> None:
     """A key that `image` made leads back to its id, whenever the object was changed."""
-    image = keys.new_id(at)
-    key = keys.image(image, "image/jpeg")
+    image = object_keys.new_id(at)
+    key = object_keys.image(image, "image/jpeg")
     assert re.fullmatch(r"images/\d{4}-\d\d-\d\d/[0-9a-f-]{36}\.jpg", key)
-    assert keys.image_id(key, datetime.now(UTC)) == image
-    assert keys.is_own(key)
+    assert object_keys.image_id(key, datetime.now(UTC)) == image
+    assert object_keys.is_own(key)
 
 
 @given(MOMENTS)
 def test_each_label_has_a_key_of_its_own(at: datetime) -> None:
     """Labels a millisecond apart never share a key, nor do their pairs."""
-    image, later = keys.new_id(at), at + timedelta(milliseconds=1)
-    assert keys.label(image, at) != keys.label(image, later)
-    assert keys.pair(image, at, "v") != keys.pair(image, later, "v")
+    image, later = object_keys.new_id(at), at + timedelta(milliseconds=1)
+    assert object_keys.label(image, at) != object_keys.label(image, later)
+    assert object_keys.pair(image, at, "v") != object_keys.pair(image, later, "v")

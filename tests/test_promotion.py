@@ -7,12 +7,12 @@ import pytest
 
 import pictures
 from legibly import errors, records, store
-from legibly.accuracy import paired
-from legibly.evaluation import Outcome
+from legibly.evaluation import comparison, comparison_text, promotion_history, promotion_rule
+from legibly.evaluation.evaluation import Outcome
 from legibly.index.sql import open_index
 from legibly.packs.opening import open_model
 from legibly.pipeline import Said, Service
-from legibly.promotion import comparison, history, rule, words
+from legibly.statistics import paired
 from legibly.vision.reading import Reader
 
 OLD, NEW = records.Model("digits", "0" * 12), records.Model("digits", "1" * 12)
@@ -101,8 +101,8 @@ def test_the_sentence(found: list[comparison.Couple], verdict: str, says: str) -
     """Better, worse, no worse within the margin, or how many more labels would tell."""
     made = build(found)
     assert made["right"]["verdict"] == verdict
-    assert says in words.sentence(made)
-    assert words.lines(made)[-1] == words.sentence(made)
+    assert says in comparison_text.sentence(made)
+    assert comparison_text.lines(made)[-1] == comparison_text.sentence(made)
 
 
 def test_labels_are_kept_apart_and_those_asked_for_lead() -> None:
@@ -112,7 +112,7 @@ def test_labels_are_kept_apart_and_those_asked_for_lead() -> None:
     assert (made["data"]["basis"], made["data"]["n"]) == ("asked", 40)
     assert made["right"]["difference"]["value"] == 0
     assert made["by_source"]["volunteered"]["difference"]["value"] == 0.75
-    assert "volunteered" in "\n".join(words.lines(made))
+    assert "volunteered" in "\n".join(comparison_text.lines(made))
     at_upload = build(couples(both=19) + couples(both=25, source="at_upload"))
     assert (at_upload["data"]["basis"], at_upload["data"]["n"]) == ("at_upload", 25)
 
@@ -121,7 +121,7 @@ def test_volunteered_labels_alone_promote_nothing() -> None:
     """However good the candidate looks on them; the answer says how many labels of the other kind are missing."""
     made = build(couples(both=500, won=100, source="volunteered") + couples(both=19))
     assert made["right"]["verdict"] == "better"
-    decision = rule.decide(made)
+    decision = promotion_rule.decide(made)
     assert not decision.passed
     assert "favour the candidate" in decision.says
     assert decision.missing is not None
@@ -130,19 +130,19 @@ def test_volunteered_labels_alone_promote_nothing() -> None:
 
 def test_the_rule_passes_what_is_shown_to_be_no_worse() -> None:
     """Right answers, confident mistakes and coverage all within their margins."""
-    decision = rule.decide(build(couples(both=400, lost=2, won=3, neither=5)))
+    decision = promotion_rule.decide(build(couples(both=400, lost=2, won=3, neither=5)))
     assert (decision.passed, decision.missing) == (True, 0)
 
 
 def test_too_few_labels_promote_nothing_and_so_many_more_would() -> None:
     """The number that the refusal names is enough, if the next labels look like these."""
     found = couples(both=48, lost=1, won=1)
-    decision = rule.decide(build(found))
+    decision = promotion_rule.decide(build(found))
     assert not decision.passed
     assert decision.missing is not None
     times = 1 + decision.missing // len(found) + 1
-    assert rule.decide(build(found * times)).passed
-    assert words.about(decision.missing) in decision.says
+    assert promotion_rule.decide(build(found * times)).passed
+    assert comparison_text.about(decision.missing) in decision.says
 
 
 def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> None:
@@ -151,7 +151,7 @@ def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> No
     found = couples(both=800, won=120, unsure=True) + [comparison.Couple(cautious, bold)] * 80
     made = build(found)
     assert made["right"]["verdict"] == "better"
-    decision = rule.decide(made)
+    decision = promotion_rule.decide(made)
     assert not decision.passed
     assert "`read` but wrong may be" in decision.says
     assert decision.missing is None
@@ -160,14 +160,14 @@ def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> No
 def test_a_candidate_that_is_never_sure_stays_out() -> None:
     """Answering `unsure` to everything makes no confident mistake, and no use either."""
     shy = comparison.Couple(outcome(right=True), outcome(right=True, verdict="unsure"))
-    decision = rule.decide(build([shy] * 900))
+    decision = promotion_rule.decide(build([shy] * 900))
     assert not decision.passed
     assert "answers `read` may be" in decision.says
 
 
 def test_a_candidate_that_is_seen_to_be_worse_is_not_asked_for_more_labels() -> None:
     """Where more of the same labels cannot help, the refusal says so."""
-    decision = rule.decide(build(couples(both=80, lost=20)))
+    decision = promotion_rule.decide(build(couples(both=80, lost=20)))
     assert (decision.passed, decision.missing) == (False, None)
     assert "would not change that" in decision.says
 
@@ -177,14 +177,22 @@ def test_a_candidate_that_is_seen_to_be_worse_is_not_asked_for_more_labels() -> 
 )
 def test_counts_are_told_roughly(count: int, text: str) -> None:
     """Two digits, never too few."""
-    assert words.about(count) == text
+    assert comparison_text.about(count) == text
 
 
-def change(number: int, kind: str, before: str, after: str) -> history.Change:
-    sides = {"before": history.Choice(before, OLD), "after": history.Choice(after, NEW)}
-    return history.Change(
-        number=number, kind=kind, at=records.now(), by="me", reason="why", **sides
-    )  # type: ignore[arg-type]
+def change(number: int, kind: str, before: str, after: str) -> promotion_history.Change:
+    sides = {
+        "before": promotion_history.Choice(before, OLD),
+        "after": promotion_history.Choice(after, NEW),
+    }
+    return promotion_history.Change(
+        number=number,
+        kind=kind,  # type: ignore[arg-type]
+        at=records.now(),
+        by="me",
+        reason="why",
+        **sides,  # type: ignore[arg-type]
+    )
 
 
 def test_changes_are_kept_in_order_and_never_overwritten() -> None:
@@ -192,14 +200,14 @@ def test_changes_are_kept_in_order_and_never_overwritten() -> None:
     kept = store.open_store("memory://", environ={})
     made = [change(1, "promote", "a", "b"), change(2, "rollback", "b", "a")]
     for one in made:
-        history.write(kept, one)
-    assert history.changes(kept) == made
+        promotion_history.write(kept, one)
+    assert promotion_history.changes(kept) == made
     with pytest.raises(errors.Conflict, match="just now"):
-        history.write(kept, change(2, "promote", "a", "c"))
-    assert history.changes(kept) == made
-    kept.create(f"{history.FOLDER}000003.json", b"{}")
+        promotion_history.write(kept, change(2, "promote", "a", "c"))
+    assert promotion_history.changes(kept) == made
+    kept.create(f"{promotion_history.FOLDER}000003.json", b"{}")
     with pytest.raises(errors.Invalid, match="000003"):
-        history.changes(kept)
+        promotion_history.changes(kept)
 
 
 def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
@@ -209,13 +217,13 @@ def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
         change(2, "promote", "b", "c"),
         change(3, "rollback", "c", "b"),
     ]
-    assert history.standing(made, setting="b").number == 1
+    assert promotion_history.standing(made, setting="b").number == 1
     with pytest.raises(errors.Conflict, match="in use is c"):
-        history.standing(made, setting="c")
+        promotion_history.standing(made, setting="c")
     with pytest.raises(errors.NotFound, match="no promotion"):
-        history.standing([*made, change(4, "rollback", "b", "a")], setting="a")
+        promotion_history.standing([*made, change(4, "rollback", "b", "a")], setting="a")
     with pytest.raises(errors.NotFound, match="no promotion"):
-        history.standing([], setting="a")
+        promotion_history.standing([], setting="a")
 
 
 def test_the_labelled_pictures_of_a_store() -> None:

@@ -20,8 +20,8 @@ import numpy as np
 import synthesis
 from PIL import Image, ImageOps
 
-from legibly.accuracy import metrics
 from legibly.packs import pack, registry
+from legibly.statistics import metrics
 from legibly.vision import reading
 
 STRESS = (

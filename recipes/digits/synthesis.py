@@ -419,7 +419,8 @@ def _encode(rng, image: Image.Image, kind: str) -> bytes:
 
 def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray, np.ndarray]:
     """`n` digits from wild pages as Legibly finds and normalises them: (n, 28, 28) uint8 and their labels (n,)."""
-    from legibly.vision import decode, find, normalise, paper
+    from legibly.images import decode
+    from legibly.vision import find, normalise, paper
     from legibly.vision import glyphs as pieces_of
 
     images, truths = [], []
@@ -450,7 +451,8 @@ def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray
 
 def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
     """`n` crops of wrong joins (two digits as one) and of printed lines and smudges found as ink: (n, 28, 28) uint8."""
-    from legibly.vision import decode, find, normalise, paper
+    from legibly.images import decode
+    from legibly.vision import find, normalise, paper
     from legibly.vision import glyphs as pieces_of
 
     images = []

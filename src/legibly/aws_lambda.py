@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from legibly import errors
-from legibly.events import s3_documents
-from legibly.events.batch import BatchReader
+from legibly.ingest import s3_documents
+from legibly.ingest.batch import BatchReader
 from legibly.packs.opening import open_model
 from legibly.settings import Settings
 from legibly.store import open_store

@@ -142,7 +142,7 @@ class Client:
         for left in range(self._tries - 1, -1, -1):
             asked = 0.0
             try:
-                with urllib.request.urlopen(request, timeout=self._timeout_seconds) as got:
+                with urllib.request.urlopen(request, timeout=self._timeout_seconds) as got:  # noqa: S310
                     return bytes(got.read())
             except urllib.error.HTTPError as error:
                 with error:
@@ -171,7 +171,7 @@ class Client:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        return urllib.request.Request(self._url + path, data=body, method=method, headers=headers)
+        return urllib.request.Request(self._url + path, data=body, method=method, headers=headers)  # noqa: S310
 
 
 def _form(fields: dict[str, str | None], data: bytes, name: str) -> tuple[bytes, str]:

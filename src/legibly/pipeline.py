@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from legibly import agreement, keys
+from legibly import agreement, object_keys
 from legibly.errors import Conflict, Invalid, NotFound, TooLarge
+from legibly.images import decode, privacy
 from legibly.index.port import Index
 from legibly.records import (
     FailureRecord,
@@ -29,7 +30,6 @@ from legibly.records import (
     now,
 )
 from legibly.store import Stat, Store
-from legibly.vision import decode, privacy
 from legibly.vision.reading import Result
 
 MAX_TEXT = 200
@@ -52,7 +52,10 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
         raise TooLarge(f"this picture has {stat.size} bytes; {max_bytes} are allowed.", where=key)
     stat, data = store.fetch(key)
     return _record(
-        reader.read(data), image=keys.image_id(key, stat.modified_at), key=key, size=stat.size
+        reader.read(data),
+        image=object_keys.image_id(key, stat.modified_at),
+        key=key,
+        size=stat.size,
     )
 
 
@@ -71,7 +74,7 @@ def _record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord
 
 def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
     """Write a reading once; where this image and model version have one already, that one is returned."""
-    key = keys.reading(record.image, record.reading.model.version)
+    key = object_keys.reading(record.image, record.reading.model.version)
     if store.create(key, line(record.to_json())):
         return record
     return ReadingRecord.from_json(json.loads(store.read(key)))
@@ -124,15 +127,15 @@ class Service:
             raise TooLarge(f"the picture has {len(data)} bytes; {self._max_bytes} are allowed.")
         truth = said.truth
         facts = decode.probe(data, max_pixels=self._max_pixels)
-        image_id = keys.new_id(now())
+        image_id = object_keys.new_id(now())
         if request is not None:
             image_id = self._id_of(request, data, owner=said.owner, fresh=image_id)
             if self.index.known([image_id]):
                 return self._before(image_id)
         image = Image(
             id=image_id,
-            key=keys.image(image_id, facts.media_type),
-            received_at=keys.received_at(image_id),
+            key=object_keys.image(image_id, facts.media_type),
+            received_at=object_keys.received_at(image_id),
             media_type=facts.media_type,
             bytes=len(data),
             width=facts.width,
@@ -149,7 +152,7 @@ class Service:
         """The id that a named upload has: `fresh`, or the one that it got when it first came. Raises Conflict."""
         # The digest tells nothing of the picture to whoever does not know the name.
         digest = hashlib.sha256(request.encode() + b"\0" + data).hexdigest()
-        key = keys.request(request, owner)
+        key = object_keys.request(request, owner)
         if self.store.create(key, line({"image": fresh, "sha256": digest})):
             return fresh
         before = json.loads(self.store.read(key))
@@ -181,7 +184,7 @@ class Service:
                 image.writer,
                 image.owner,
             )
-            self.store.create(keys.upload(image.id), line(record.to_json()))
+            self.store.create(object_keys.upload(image.id), line(record.to_json()))
         if image.label:
             self._write_label(image.id, image.label)
         self.store.create(image.key, data, media_type=image.media_type)
@@ -214,7 +217,9 @@ class Service:
         record = FailureRecord(
             image.id, image.key, image.bytes, image.width, image.height, error, now()
         )
-        self.store.create(keys.failure(image.id, self.reader.model.version), line(record.to_json()))
+        self.store.create(
+            object_keys.failure(image.id, self.reader.model.version), line(record.to_json())
+        )
         return self.index.fail(image.id, error)
 
     def label(
@@ -259,10 +264,15 @@ class Service:
                 doomed.append(self.index.get(image_id).key)
             except NotFound:
                 continue
-            self.store.create(keys.deletion(image_id), line({"image": image_id}))
+            self.store.create(object_keys.deletion(image_id), line({"image": image_id}))
             self.index.remove(image_id)
-            for folder in (keys.UPLOADS, keys.READINGS, keys.FAILURES, keys.LABELS):
-                by_day[keys.day(folder, image_id)].add(image_id)
+            for folder in (
+                object_keys.UPLOADS,
+                object_keys.READINGS,
+                object_keys.FAILURES,
+                object_keys.LABELS,
+            ):
+                by_day[object_keys.day(folder, image_id)].add(image_id)
         for folder, ids in by_day.items():
             names = (stat.key for stat in self.store.list(folder))
             doomed += [key for key in names if key.removeprefix(folder).partition(".")[0] in ids]
@@ -271,7 +281,9 @@ class Service:
     def adopt(self, stats: Sequence[Stat]) -> int:
         """Take in pictures that came without an upload; returns how many were new."""
         pictures = {
-            keys.image_id(stat.key, stat.modified_at): stat for stat in stats if is_picture(stat)
+            object_keys.image_id(stat.key, stat.modified_at): stat
+            for stat in stats
+            if is_picture(stat)
         }
         unknown = set(pictures) - self.index.known(pictures)
         return self.index.add(
@@ -283,20 +295,20 @@ class Service:
 
         Raises Invalid for a label that cannot be one.
         """
-        image_id = keys.new_id(now())
+        image_id = object_keys.new_id(now())
         label = _at_upload(
             said.truth, image_id
         )  # at the moment that stands in the id, where `adopt` looks for it
-        key = keys.image(image_id, media_type)
+        key = object_keys.image(image_id, media_type)
         record = UploadRecord(image_id, key, media_type, size, said.name, said.writer, said.owner)
-        self.store.create(keys.upload(image_id), line(record.to_json()))
+        self.store.create(object_keys.upload(image_id), line(record.to_json()))
         if label is not None:
             self._write_label(image_id, label)
         return record
 
     def _found(self, stat: Stat, image_id: str) -> Image:
         upload = (
-            self._upload(image_id) if keys.is_own(stat.key) else None
+            self._upload(image_id) if object_keys.is_own(stat.key) else None
         )  # nobody announces a name of others' choice
         return replace(
             found(stat, upload), label=self._label_at_upload(image_id) if upload else None
@@ -304,20 +316,20 @@ class Service:
 
     def _label_at_upload(self, image_id: str) -> Label | None:
         try:
-            data = self.store.read(keys.label(image_id, keys.received_at(image_id)))
+            data = self.store.read(object_keys.label(image_id, object_keys.received_at(image_id)))
         except NotFound:
             return None
         return LabelRecord.from_json(json.loads(data)).label
 
     def _upload(self, image_id: str) -> UploadRecord | None:
         try:
-            return UploadRecord.from_json(json.loads(self.store.read(keys.upload(image_id))))
+            return UploadRecord.from_json(json.loads(self.store.read(object_keys.upload(image_id))))
         except NotFound:
             return None
 
     def _write_label(self, image_id: str, label: Label) -> bool:
         return self.store.create(
-            keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json())
+            object_keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json())
         )
 
     def _pair(self, images: Sequence[Image]) -> None:
@@ -330,20 +342,20 @@ class Service:
 
 def is_picture(stat: Stat) -> bool:
     """Whether an object is a picture to classify, and not the marker of a folder."""
-    return stat.key.startswith(keys.IMAGES) and not stat.key.endswith("/")
+    return stat.key.startswith(object_keys.IMAGES) and not stat.key.endswith("/")
 
 
 def found(stat: Stat, upload: UploadRecord | None) -> Image:
     """The pending image of an object in the store, with what was said when it was uploaded."""
-    image_id = keys.image_id(stat.key, stat.modified_at)
-    own = keys.is_own(stat.key)
+    image_id = object_keys.image_id(stat.key, stat.modified_at)
+    own = object_keys.is_own(stat.key)
     return Image(
         id=image_id,
         key=stat.key,
-        received_at=keys.received_at(image_id),
-        media_type=keys.media_type(stat.key),
+        received_at=object_keys.received_at(image_id),
+        media_type=object_keys.media_type(stat.key),
         bytes=stat.size,
-        name=upload.name if upload else None if own else keys.last(stat.key),
+        name=upload.name if upload else None if own else object_keys.last(stat.key),
         writer=upload.writer if upload else None,
         owner=upload.owner if upload else None,
     )
@@ -360,7 +372,11 @@ def text_of(label: str) -> str:
 
 
 def _at_upload(truth: str | None, image_id: str) -> Label | None:
-    return None if truth is None else Label(truth, keys.received_at(image_id), source="at_upload")
+    return (
+        None
+        if truth is None
+        else Label(truth, object_keys.received_at(image_id), source="at_upload")
+    )
 
 
 def pair_of(image: Image) -> Pair | None:
@@ -382,4 +398,4 @@ def pair_of(image: Image) -> Pair | None:
 
 def pair_key(pair: Pair) -> str:
     """Where a pair lies."""
-    return keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2])
+    return object_keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from legibly import keys
+from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index
 from legibly.pipeline import found, is_picture
@@ -32,21 +32,23 @@ def reindex(
     `progress` is told each kind and count, `skipped` the object and number of each line that is no record.
     """
     read = partial(_records, store, skipped=skipped)
-    deleted = {keys.last(stat.key).partition(".")[0] for stat in store.list(keys.DELETIONS)}
+    deleted = {
+        object_keys.last(stat.key).partition(".")[0] for stat in store.list(object_keys.DELETIONS)
+    }
     images = _images(
         store,
-        {record.image: record for record in read(keys.UPLOADS, UploadRecord.from_json)},
+        {record.image: record for record in read(object_keys.UPLOADS, UploadRecord.from_json)},
         deleted,
     )
     progress("images", len(images))
     readings = []
-    for record in read(keys.READINGS, ReadingRecord.from_json):
+    for record in read(object_keys.READINGS, ReadingRecord.from_json):
         _take_reading(images, record)
         readings.append(replace(record, reading=replace(record.reading, items=(), milliseconds={})))
     progress("readings", sum(image.reading is not None for image in images.values()))
-    for failure in read(keys.FAILURES, FailureRecord.from_json):
+    for failure in read(object_keys.FAILURES, FailureRecord.from_json):
         _take_failure(images, failure)
-    labels = _take_labels(images, read(keys.LABELS, LabelRecord.from_json))
+    labels = _take_labels(images, read(object_keys.LABELS, LabelRecord.from_json))
     progress("labels", sum(image.label is not None for image in images.values()))
     index.clear()
     for batch in _batches(images[image_id] for image_id in sorted(images)):
@@ -55,9 +57,11 @@ def reindex(
         index.remove(image_id)
     index.add_labels(labels)  # of most images there is one, which came with the image
     index.add_readings(readings)
-    pairs = list(read(keys.PAIRS, Pair.from_json))
-    if any(stat.key.endswith(".parquet") for stat in store.list(keys.PAIRS)):
-        from legibly.accuracy import compact  # DuckDB, where `legibly compact` has been at work
+    pairs = list(read(object_keys.PAIRS, Pair.from_json))
+    if any(stat.key.endswith(".parquet") for stat in store.list(object_keys.PAIRS)):
+        from legibly.accuracy.compaction import (
+            compact,  # DuckDB, where `legibly compact` has been at work
+        )
 
         pairs += compact.pairs(store)
     for start in range(0, len(pairs), _BATCH):
@@ -70,9 +74,9 @@ def _images(
     store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str]
 ) -> dict[str, Image]:
     images = {}
-    for stat in store.list(keys.IMAGES):
+    for stat in store.list(object_keys.IMAGES):
         if is_picture(stat):
-            image_id = keys.image_id(stat.key, stat.modified_at)
+            image_id = object_keys.image_id(stat.key, stat.modified_at)
             if image_id not in deleted:
                 images[image_id] = found(stat, uploads.get(image_id))
     return images

@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from legibly.accounts import Accounts
-from legibly.classes import Classes
 from legibly.errors import Invalid
-from legibly.events.batch import BatchReader
-from legibly.events.consumer import Consumer
-from legibly.events.elsewhere import Elsewhere
-from legibly.events.queue_worker import QueueWorker
-from legibly.events.s3_documents import place
-from legibly.events.sweep import Sweeper
-from legibly.events.worker import Worker
 from legibly.index.sql import SqlIndex, open_index
+from legibly.ingest.batch import BatchReader
+from legibly.ingest.consumer import Consumer
+from legibly.ingest.external_readers import Elsewhere
+from legibly.ingest.queue_worker import QueueWorker
+from legibly.ingest.s3_documents import place
+from legibly.ingest.sweep import Sweeper
+from legibly.ingest.worker import Worker
 from legibly.packs.opening import open_model
+from legibly.people.accounts import Accounts
+from legibly.people.classrooms import Classes
 from legibly.pipeline import Service
 from legibly.records import Image
 from legibly.settings import Settings
 from legibly.store import Store, open_store, packs_folder
 from legibly.vision.reading import Reader
+from legibly.web.api.direct_uploads import Presigner
+from legibly.web.api.live import Hub
 from legibly.web.app import create_app
-from legibly.web.live import Hub
-from legibly.web.presigned import Presigner
-from legibly.web.state import State
+from legibly.web.services import State
 
 if TYPE_CHECKING:
-    from legibly import oidc
+    from legibly.people import oidc
 
 
 def store(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Store:
@@ -126,7 +126,7 @@ def lone_worker(
             sweeper=Sweeper(core, seconds=settings.sweep_seconds),
             on_change=lambda _images: None,
         )
-    from legibly.events.sqs import SqsQueue  # boto3 is an extra, and slow to import
+    from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
     batches = BatchReader(
         store=store(settings, environ=environ),
@@ -141,7 +141,7 @@ def lone_worker(
 def _consumer(
     settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]
 ) -> Consumer:
-    from legibly.events.sqs import SqsQueue  # boto3 is an extra, and slow to import
+    from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
     _, prefix = place(settings.store)
     return Consumer(core, SqsQueue(settings.queue), prefix=prefix, on_change=on_change)
@@ -152,7 +152,7 @@ def provider(settings: Settings) -> "oidc.Provider | None":
     if not settings.oidc_issuer:
         return None
     try:
-        from legibly import oidc  # PyJWT is an extra
+        from legibly.people import oidc  # PyJWT is an extra
     except ImportError as error:
         remedy = "Install it: pip install 'legibly[oidc]'."
         raise Invalid(

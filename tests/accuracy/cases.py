@@ -7,8 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from legibly import keys
-from legibly.accuracy import cells, plan, reference
+from legibly import object_keys
+from legibly.accuracy import plan
+from legibly.accuracy.engines import reference
+from legibly.statistics import aggregates
 
 NASTY = [
     '{"image":"a","predicted":"7","actual":"7","confidence":0.9,"model":"d@1","source":"asked","labelled_at":"2026-11-22T10:00:00.123Z"}',
@@ -87,9 +89,11 @@ def write_lines(
 ) -> plan.Plan:
     """A store of a folder: one file a part, tombstones for the deleted; the plan to read it."""
     for number, part in enumerate(parts):
-        put(base, f"{keys.PAIRS}date=2026-11-22/{number:03d}.jsonl", "\n".join(part).encode())
+        put(
+            base, f"{object_keys.PAIRS}date=2026-11-22/{number:03d}.jsonl", "\n".join(part).encode()
+        )
     for image in deleted:
-        put(base, f"{keys.DELETIONS}date=2026-11-22/{image}.json", b"{}")
+        put(base, f"{object_keys.DELETIONS}date=2026-11-22/{image}.json", b"{}")
     return planned(base)
 
 
@@ -106,7 +110,7 @@ def planned(base: Path) -> plan.Plan:
     return plan.make(listing, read=lambda key: (base / key).read_bytes())
 
 
-def expected(parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()) -> cells.Table:
+def expected(parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()) -> aggregates.Table:
     """What plain Python counts."""
     return reference.table(
         reference.rows_of_lines([line for part in parts for line in part]), deleted=deleted

@@ -9,8 +9,9 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from legibly.accuracy import compact_spark, spark_engine
 from legibly.accuracy import plan as plans
+from legibly.accuracy.compaction import spark_compact
+from legibly.accuracy.engines import spark_engine
 from legibly.errors import LegiblyError
 
 
@@ -27,7 +28,7 @@ def main() -> None:
             if job["do"] == "compact":
                 grace = timedelta(seconds=job["grace"])
                 answer = asdict(
-                    compact_spark.compact(spark, base=base, now=datetime.now(UTC), grace=grace)
+                    spark_compact.compact(spark, base=base, now=datetime.now(UTC), grace=grace)
                 )
             else:
                 listing = spark_engine.listing(spark, base)

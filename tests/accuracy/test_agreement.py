@@ -14,8 +14,8 @@ import pytest
 
 import pictures
 import services
-from legibly import keys, records
-from legibly.accuracy import html
+from legibly import object_keys, records
+from legibly.accuracy.render import html
 from server import Server
 
 FIRST = datetime(2026, 10, 1, 10, tzinfo=UTC)
@@ -42,11 +42,11 @@ def _fill(base: Path) -> None:
     pairs: list[records.Pair] = []
     for number in range(DAYS * A_DAY):
         at = FIRST + timedelta(days=number // A_DAY)
-        image = keys.new_id(at)
+        image = object_keys.new_id(at)
         text, sure = draw.choice("0123456789"), 1 - 0.5 * draw.random() ** 3
         for model in MODELS if draw.random() < 0.2 else MODELS[:1]:
             said = records.Reading("read" if sure > 0.6 else "unsure", text, sure, model, at)
-            key = keys.image(image, "image/png")
+            key = object_keys.image(image, "image/png")
             readings.append(records.ReadingRecord(image, key, "image/png", 100, 28, 28, said))
         if draw.random() < 0.3:
             actual = text if draw.random() < sure else draw.choice("0123456789")
@@ -57,14 +57,16 @@ def _fill(base: Path) -> None:
                     records.Pair(image, text, label, sure, str(MODELS[0]), None, source, at)
                 )
     for record in readings:
-        _put(base, keys.reading(record.image, record.reading.model.version), record.to_json())
+        _put(
+            base, object_keys.reading(record.image, record.reading.model.version), record.to_json()
+        )
     for pair in pairs:
         _put(
             base,
-            keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2]),
+            object_keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2]),
             pair.to_json(),
         )
-    _put(base, keys.deletion(pairs[0].image), {"image": pairs[0].image})
+    _put(base, object_keys.deletion(pairs[0].image), {"image": pairs[0].image})
 
 
 def _put(base: Path, key: str, record: records.Json) -> None:

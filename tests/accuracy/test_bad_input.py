@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from accuracy import cases
-from legibly import keys
-from legibly.accuracy import duckdb_engine, html, report, sources, words
+from legibly import object_keys
+from legibly.accuracy import report, sources
+from legibly.accuracy.engines import duckdb_engine
+from legibly.accuracy.render import html, plain_text
 from legibly.errors import Invalid, NotFound
 
 pair = cases.pair
@@ -23,7 +25,7 @@ def _report(base: Path, *files: list[Any]) -> report.Report:
     found = report.build(duckdb_engine.table(plan, base=str(base), environ={}))
     assert report.encode(found) == report.encode(report.build(cases.expected(parts)))
     assert html.render(found).endswith("</html>\n")
-    assert "\n".join(words.lines(found))
+    assert "\n".join(plain_text.lines(found))
     return found
 
 
@@ -49,7 +51,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
         "confidence": 0.9,
     }
     text = json.dumps({**reading, "at": "2026-11-22T10:00:00.000Z"})
-    cases.put(tmp_path, f"{keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
+    cases.put(tmp_path, f"{object_keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
     found = report.build(
         duckdb_engine.table(cases.planned(tmp_path), base=str(tmp_path), environ={})
     )
@@ -58,7 +60,7 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
         None,
         1,
     )
-    assert words.headline(found).startswith("There are no true labels yet")
+    assert plain_text.headline(found).startswith("There are no true labels yet")
     assert "no true labels yet" in html.render(found)
 
 

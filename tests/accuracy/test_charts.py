@@ -6,7 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from legibly.accuracy import cells, charts, report, svg
+from legibly.accuracy import report
+from legibly.accuracy.render import charts, svg
+from legibly.statistics import aggregates
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -16,9 +18,9 @@ def _report(*, days: int, names: tuple[str, ...], n: int = 40) -> report.Report:
     for back, name, lower in itertools.product(range(days), names, (500_000, 900_000, 999_000)):
         day = (date(2026, 11, 22) - timedelta(days=back)).isoformat()
         wrong = names[back % len(names)]
-        rows.append(cells.Cell(day, f"m@{back % 2}", "asked", name, name, lower, n, n * lower))
-        rows.append(cells.Cell(day, f"m@{back % 2}", "asked", wrong, name, lower, 1, lower))
-    return report.build(cells.Table(tuple(sorted(rows))))
+        rows.append(aggregates.Cell(day, f"m@{back % 2}", "asked", name, name, lower, n, n * lower))
+        rows.append(aggregates.Cell(day, f"m@{back % 2}", "asked", wrong, name, lower, 1, lower))
+    return report.build(aggregates.Table(tuple(sorted(rows))))
 
 
 @pytest.mark.parametrize("days", [2, 20, 63, 400])
@@ -43,7 +45,7 @@ def test_every_chart_is_one_labelled_picture_inside_its_frame(
 
 def test_too_little_is_no_chart() -> None:
     """Nothing to show is None, not an empty frame."""
-    assert set(charts.all_of(report.build(cells.Table())).values()) == {None}
+    assert set(charts.all_of(report.build(aggregates.Table())).values()) == {None}
 
 
 def test_charts_speak_the_page_s_language() -> None:

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accuracy import cases
-from legibly import keys, records
+from legibly import object_keys, records
 from legibly import store as stores
-from legibly.accuracy import bundles, compact, duckdb_engine, plan, repeats, report
-from legibly.accuracy.done import Done
+from legibly.accuracy import plan, report
+from legibly.accuracy.compaction import compact, repeats
+from legibly.accuracy.compaction.summary import Done
+from legibly.accuracy.engines import bundles, duckdb_engine
 from legibly.errors import Conflict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -88,7 +90,9 @@ def test_any_pairs_report_the_same_before_and_after(
             so_far += lines
             for place, part in enumerate(lines):
                 cases.put(
-                    base, f"{keys.PAIRS}date=x/{number}-{place}.jsonl", "\n".join(part).encode()
+                    base,
+                    f"{object_keys.PAIRS}date=x/{number}-{place}.jsonl",
+                    "\n".join(part).encode(),
                 )
             cases.write_lines(base, [], deleted=gone)
             _run(_open(base))
@@ -134,7 +138,7 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
     _run(_open(tmp_path))
     cases.put(
         tmp_path,
-        f"{keys.PAIRS}date=2026-11-22/new.jsonl",
+        f"{object_keys.PAIRS}date=2026-11-22/new.jsonl",
         "\n".join(_lines(0, 10, said="2")).encode(),
     )
     before = _bytes(tmp_path)
@@ -153,7 +157,7 @@ def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
     _run(_open(tmp_path))
     cases.put(
         tmp_path,
-        f"{keys.PAIRS}date=2026-11-22/new.jsonl",
+        f"{object_keys.PAIRS}date=2026-11-22/new.jsonl",
         "\n".join(_lines(0, 10, said="2")).encode(),
     )
     _run(_open(tmp_path))
@@ -178,10 +182,12 @@ def test_killed_at_any_change_it_loses_and_doubles_nothing(tmp_path: Path, grace
         _run(_open(base))
         cases.put(
             base,
-            f"{keys.PAIRS}date=2026-11-22/a.jsonl",
+            f"{object_keys.PAIRS}date=2026-11-22/a.jsonl",
             "\n".join(_lines(15, 25, said="2", day=23)).encode(),
         )
-        cases.put(base, f"{keys.PAIRS}date=2026-11-22/b.jsonl", "\n".join(_lines(40, 45)).encode())
+        cases.put(
+            base, f"{object_keys.PAIRS}date=2026-11-22/b.jsonl", "\n".join(_lines(40, 45)).encode()
+        )
         before = _bytes(base)
         dying = DyingStore(f"file://{base}", changes=changes)
         try:
@@ -246,7 +252,7 @@ def test_pairs_can_be_read_back_as_records(tmp_path: Path) -> None:
     for number, pair in enumerate([first, second]):
         cases.put(
             tmp_path,
-            f"{keys.PAIRS}date=2026-11-22/{number}.jsonl",
+            f"{object_keys.PAIRS}date=2026-11-22/{number}.jsonl",
             json.dumps(pair.to_json()).encode(),
         )
     assert list(compact.pairs(_open(tmp_path))) == []

@@ -4,12 +4,12 @@ import random
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from legibly.accuracy import cells, drift
+from legibly.statistics import aggregates, drift
 
 
 def _reads(
     mix_before: Sequence[float], mix_after: Sequence[float], *, a_day: int, seed: int = 1
-) -> tuple[cells.Read, ...]:
+) -> tuple[aggregates.Read, ...]:
     draw = random.Random(seed)
     out = []
     for back in range(35):
@@ -17,7 +17,7 @@ def _reads(
         mix = mix_after if back < 7 else mix_before
         for label in draw.choices("0123456789"[: len(mix)], mix, k=a_day):
             verdict = "read" if draw.random() < 0.9 else "unsure"
-            out.append(cells.Read(day.isoformat(), "digits@1", verdict, label, 950_000, 1))
+            out.append(aggregates.Read(day.isoformat(), "digits@1", verdict, label, 950_000, 1))
     return tuple(out)
 
 

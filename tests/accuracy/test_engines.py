@@ -22,15 +22,18 @@ from hypothesis import strategies as st
 
 import services
 from accuracy import cases
-from legibly import keys
-from legibly.accuracy import canonical, cells, duckdb_engine, plan, reference, repeats, report
+from legibly import object_keys
+from legibly.accuracy import plan, report
+from legibly.accuracy.compaction import repeats
+from legibly.accuracy.engines import canonical, duckdb_engine, reference
 from legibly.errors import LegiblyError
+from legibly.statistics import aggregates
 
 pytestmark = pytest.mark.timeout(400)  # Spark starts slowly on a busy machine
-Engine = Callable[[plan.Plan, Path], cells.Table]
+Engine = Callable[[plan.Plan, Path], aggregates.Table]
 
 
-def _duckdb(found: plan.Plan, base: Path) -> cells.Table:
+def _duckdb(found: plan.Plan, base: Path) -> aggregates.Table:
     return duckdb_engine.table(found, base=str(base), environ={})
 
 
@@ -73,10 +76,10 @@ def _ask(process: "subprocess.Popen[str]", job: dict[str, Any]) -> dict[str, Any
     return found
 
 
-def _table(found: dict[str, Any]) -> cells.Table:
-    found["cells"] = tuple(cells.Cell(*cell) for cell in found["cells"])
-    found["reads"] = tuple(cells.Read(*read) for read in found["reads"])
-    return cells.Table(**found)
+def _table(found: dict[str, Any]) -> aggregates.Table:
+    found["cells"] = tuple(aggregates.Cell(*cell) for cell in found["cells"])
+    found["reads"] = tuple(aggregates.Read(*read) for read in found["reads"])
+    return aggregates.Table(**found)
 
 
 @pytest.fixture(params=["duckdb", "spark"])
@@ -85,7 +88,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return _duckdb if request.param == "duckdb" else request.getfixturevalue("spark_engine")
 
 
-def _bytes(table: cells.Table) -> bytes:
+def _bytes(table: aggregates.Table) -> bytes:
     return report.encode(report.build(table))
 
 
@@ -136,7 +139,7 @@ def test_spark_is_the_reference(
 
 def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path) -> None:
     """Times as text or timestamps, columns that are missing or narrower: each file is read as what it is."""
-    folder = tmp_path / keys.PAIRS / "date=2026-11-22"
+    folder = tmp_path / object_keys.PAIRS / "date=2026-11-22"
     folder.mkdir(parents=True)
     parts = [
         """SELECT 'a' AS image, '7' AS predicted, '7' AS actual, 0.5::DOUBLE AS confidence, 'digits@1' AS model,
@@ -182,7 +185,7 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(
     engine: Engine, tmp_path: Path
 ) -> None:
     """Rows of settled Parquet count as they are, unless a fresh pair is of the same image and model."""
-    key = f"{keys.PAIRS}date=2026-11-22/settled.parquet"
+    key = f"{object_keys.PAIRS}date=2026-11-22/settled.parquet"
     (tmp_path / key).parent.mkdir(parents=True)
     rows = [
         cases.pair("a", "7", "7"),
@@ -194,7 +197,7 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(
     duckdb.sql(
         f"SELECT * REPLACE (labelled_at::TIMESTAMP AS labelled_at) FROM (VALUES {text}) AS t({', '.join(rows[0])})"
     ).write_parquet(str(tmp_path / key))
-    gone = f"{keys.PAIRS}date=2026-11-22/gone.jsonl"
+    gone = f"{object_keys.PAIRS}date=2026-11-22/gone.jsonl"
     cases.put(tmp_path, gone, json.dumps(cases.pair("x", "1", "1")).encode())
     cases.put(
         tmp_path,
@@ -224,13 +227,15 @@ def _literal(value: object) -> str:
 def test_file_names_are_taken_as_they_are(tmp_path: Path) -> None:
     """A `*`, a bracket, a quote or a space in a name is no pattern and no code."""
     for name in ("a*.jsonl", "[b].jsonl", "it's c.jsonl", "ä?.jsonl"):
-        cases.put(tmp_path, f"{keys.PAIRS}{name}", json.dumps(cases.pair(name, "1", "1")).encode())
+        cases.put(
+            tmp_path, f"{object_keys.PAIRS}{name}", json.dumps(cases.pair(name, "1", "1")).encode()
+        )
     assert sum(cell.n for cell in _duckdb(cases.planned(tmp_path), tmp_path).cells) == 4
 
 
 def test_a_file_that_is_no_parquet_is_a_named_error(engine: Engine, tmp_path: Path) -> None:
     """A torn Parquet file ends the job with one line that names it, not with a wrong number."""
-    cases.put(tmp_path, f"{keys.PAIRS}torn.parquet", b"PAR1 and then nothing")
+    cases.put(tmp_path, f"{object_keys.PAIRS}torn.parquet", b"PAR1 and then nothing")
     with pytest.raises(LegiblyError, match=r"torn\.parquet|cannot read"):
         engine(cases.planned(tmp_path), tmp_path)
 
@@ -264,7 +269,7 @@ def test_much_parquet_is_counted_without_names_first(
         rows = [json.dumps(row) for row in parquet]
         found = cases.write_lines(base, parts, deleted=sorted(deleted))
         shares = {
-            f"{keys.PAIRS}date=2026-11-22/{number}.parquet": rows[number::files]
+            f"{object_keys.PAIRS}date=2026-11-22/{number}.parquet": rows[number::files]
             for number in range(files)
         }
         for key, share in shares.items():
@@ -282,7 +287,7 @@ def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(
     tmp_path: Path,
 ) -> None:
     """Whole numbers here, floating ones there, none elsewhere: much is counted as little is."""
-    folder = tmp_path / keys.PAIRS / "date=2026-11-22"
+    folder = tmp_path / object_keys.PAIRS / "date=2026-11-22"
     folder.mkdir(parents=True)
     rest = "'1' AS predicted, '1' AS actual, 'm@1' AS model, 'asked' AS source"
     for name, columns in (
@@ -302,7 +307,7 @@ def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(
 
 
 def _record(row: reference.Row) -> dict[str, Any]:
-    at = None if row.us < 0 else (cells.EPOCH + timedelta(microseconds=row.us)).isoformat()
+    at = None if row.us < 0 else (aggregates.EPOCH + timedelta(microseconds=row.us)).isoformat()
     sure = row.millionths / 1_000_000 if row.millionths >= 0 else None
     facts = {
         "image": row.image,
@@ -338,11 +343,11 @@ def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: 
         {**reading, "image": "c"},
     ]
     text = "\n".join(json.dumps(line) for line in lines) + "\nnot json\n"
-    cases.put(tmp_path, f"{keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
-    cases.put(tmp_path, f"{keys.DELETIONS}date=2026-11-22/c.json", b"{}")
+    cases.put(tmp_path, f"{object_keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
+    cases.put(tmp_path, f"{object_keys.DELETIONS}date=2026-11-22/c.json", b"{}")
     assert engine(cases.planned(tmp_path), tmp_path).reads == (
-        cells.Read("2026-11-22", "digits@1", "blank", "", 950_000, 1),
-        cells.Read("2026-11-22", "digits@1", "read", "7", 950_000, 1),
+        aggregates.Read("2026-11-22", "digits@1", "blank", "", 950_000, 1),
+        aggregates.Read("2026-11-22", "digits@1", "read", "7", 950_000, 1),
     )
 
 
@@ -369,7 +374,7 @@ def test_spark_compacts_as_duckdb_does(
         return tuple(done.values())
 
     assert compacted(3600) == (9, 2, 9, 2, 0, 1)
-    cases.put(tmp_path, f"{keys.PAIRS}date=2026-11-22/new.jsonl", "\n".join(second).encode())
+    cases.put(tmp_path, f"{object_keys.PAIRS}date=2026-11-22/new.jsonl", "\n".join(second).encode())
     cases.write_lines(tmp_path, [], deleted=["i8"])
     assert compacted(0) == (13, 3, 8, 3, 5, 1)
     assert [path.name for path in tmp_path.rglob("*.jsonl")] == ["002.jsonl"]

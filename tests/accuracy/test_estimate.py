@@ -3,7 +3,9 @@
 import random
 from datetime import UTC, datetime
 
-from legibly.accuracy import cells, reference, report
+from legibly.accuracy import report
+from legibly.accuracy.engines import reference
+from legibly.statistics import aggregates
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 US = int(NOW.timestamp()) * 1_000_000
@@ -21,8 +23,8 @@ def _world(draw: random.Random, *, answers: bool) -> tuple[float, dict[str, obje
         true = draw.random() < confidence
         right += true
         image, predicted, actual = f"{number:06d}", "1", "1" if true else "7"
-        bin_ = cells.bin_of(cells.in_millionths(confidence))
-        reads.append(cells.Read("2026-11-22", "digits@1", "read", predicted, bin_, 1))
+        bin_ = aggregates.bin_of(aggregates.in_millionths(confidence))
+        reads.append(aggregates.Read("2026-11-22", "digits@1", "read", predicted, bin_, 1))
         if number % 5 == 0:
             source, given = (
                 "asked",
@@ -31,7 +33,7 @@ def _world(draw: random.Random, *, answers: bool) -> tuple[float, dict[str, obje
         else:
             source, given = "volunteered", draw.random() < (0.02 if true else 0.3)
         if given:
-            millionths = cells.in_millionths(confidence)
+            millionths = aggregates.in_millionths(confidence)
             rows.append(reference.Row(image, "digits@1", source, predicted, actual, millionths, US))
     return right / 3000, report.build(reference.table(rows, reads=reads if answers else ()))
 

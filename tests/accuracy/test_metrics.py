@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legibly.accuracy import metrics
+from legibly.statistics import metrics
 
 
 @given(n=st.integers(1, 10**9), data=st.data())

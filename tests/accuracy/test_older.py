@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legibly.accuracy import older, report
+from legibly.accuracy import older_formats, report
 from legibly.errors import Invalid
 
 classes = st.sampled_from(["0", "1", "7", "10", "cat"])
 
 
-def _count(data: bytes) -> tuple[older.Counts, list[tuple[int, str]]]:
-    counts, bad = older.Counts(), []
-    older.count(
+def _count(data: bytes) -> tuple[older_formats.Counts, list[tuple[int, str]]]:
+    counts, bad = older_formats.Counts(), []
+    older_formats.count(
         io.BytesIO(data),
         name="f",
         counts=counts,
@@ -37,12 +37,12 @@ def test_every_pair_of_every_line_counts(
     text = "\n".join(
         ",".join(f"{predicted},{actual}" for predicted, actual in line) for line in lines
     )
-    counts = older.Counts()
+    counts = older_formats.Counts()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(older, "CHUNK_BYTES", chunk)
-        patch.setattr(older, "LONG_LINE", long)
-        older.count(io.BytesIO(text.encode()), name="f", counts=counts, bad=lambda *_: None)
-    expected = older.Counts()
+        patch.setattr(older_formats, "CHUNK_BYTES", chunk)
+        patch.setattr(older_formats, "LONG_LINE", long)
+        older_formats.count(io.BytesIO(text.encode()), name="f", counts=counts, bad=lambda *_: None)
+    expected = older_formats.Counts()
     expected.pairs.update(pair for line in lines for pair in line)
     assert counts.pairs == expected.pairs
 
@@ -103,7 +103,7 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     with pytest.raises(Invalid, match=r"a\.png"):
-        older.count_files([path], bad=lambda *_: None)
+        older_formats.count_files([path], bad=lambda *_: None)
 
 
 def test_the_report_of_older_pairs_claims_nothing_it_cannot_know() -> None:

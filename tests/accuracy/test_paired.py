@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from legibly.accuracy import metrics, paired
+from legibly.statistics import metrics, paired
 
 COUNTS = st.builds(paired.Table, *(st.integers(0, 60) for _ in range(4))).filter(
     lambda table: table.n > 0

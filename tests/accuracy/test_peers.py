@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import services
-from legibly.accuracy import cells, metrics, paired, reference, report
+from legibly.accuracy import report
+from legibly.accuracy.engines import reference
+from legibly.statistics import aggregates, metrics, paired
 
 US = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * 1_000_000
 CASES = 1000
@@ -83,8 +85,8 @@ def _compare(sklearn: Any, said: list[str], true: list[str], found: report.Repor
 
 def test_bins_lie_where_sql_puts_them() -> None:
     """Every edge and its neighbours fall into the bin that starts at or below them."""
-    for edge in cells.EDGES:
-        assert cells.bin_of(edge) == edge
-        assert cells.bin_of(max(0, edge - 1)) <= edge
-    assert cells.bin_of(1_000_000) == 999_000
-    assert cells.bin_of(-1) == cells.NO_CONFIDENCE
+    for edge in aggregates.EDGES:
+        assert aggregates.bin_of(edge) == edge
+        assert aggregates.bin_of(max(0, edge - 1)) <= edge
+    assert aggregates.bin_of(1_000_000) == 999_000
+    assert aggregates.bin_of(-1) == aggregates.NO_CONFIDENCE

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legibly import keys, records
-from legibly.accuracy import cells, reference, report, sampling
+from legibly import object_keys, records
+from legibly.accuracy import report
+from legibly.accuracy.engines import reference
+from legibly.statistics import aggregates, sampling
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -111,10 +113,10 @@ def test_few_pairs_are_marked_as_too_few() -> None:
 def test_ten_thousand_classes_are_a_report_of_bearable_size() -> None:
     """The matrix holds 200 labels and says what it leaves out; the classes are all there."""
     rows = [
-        cells.Cell("2026-11-22", "m@1", "asked", f"c{n}", f"c{n + n % 7}", 900_000, n + 1, 0)
+        aggregates.Cell("2026-11-22", "m@1", "asked", f"c{n}", f"c{n + n % 7}", 900_000, n + 1, 0)
         for n in range(10_000)
     ]
-    found = report.build(cells.Table(tuple(sorted(rows))))
+    found = report.build(aggregates.Table(tuple(sorted(rows))))
     assert len(found["confusion"]["labels"]) == 200
     assert len(found["classes"]) > 9_990
     shown = sum(map(sum, found["confusion"]["counts"]))
@@ -146,7 +148,7 @@ def test_the_contract_s_fields_are_there() -> None:
 
 def test_the_random_sample_is_random_and_stable() -> None:
     """A rate of 10 % asks about 10 % of ids, the same ones each time, and a higher rate asks these too."""
-    ids = [keys.new_id(NOW) for _ in range(4000)]
+    ids = [object_keys.new_id(NOW) for _ in range(4000)]
     asked = [image for image in ids if sampling.asks(image, 0.1)]
     assert 300 < len(asked) < 500
     assert all(sampling.asks(image, 0.2) for image in asked)

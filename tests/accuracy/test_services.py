@@ -14,9 +14,11 @@ import pytest
 
 import services
 from accuracy import cases, cluster
-from legibly import keys, records
+from legibly import object_keys, records
 from legibly import store as stores
-from legibly.accuracy import compact, duckdb_engine, report, sources
+from legibly.accuracy import report, sources
+from legibly.accuracy.compaction import compact
+from legibly.accuracy.engines import duckdb_engine
 
 SRC = str(Path(__file__).parents[2] / "src")
 PARTS = [
@@ -53,7 +55,7 @@ def bucket(
 def _fill(url: str, environ: dict[str, str], *, settle: bool) -> stores.Store:
     store = stores.open_store(url, environ=environ)
     for number, part in enumerate(PARTS):
-        store.create(f"{keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
+        store.create(f"{object_keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
         if settle and number == 1:
             done = compact.compact(store, environ=environ, now=records.now(), grace=timedelta(0))
             assert (done.files_written, done.files_flawed) == (1, 1)
@@ -193,7 +195,7 @@ def test_spark_compacts_a_bucket(bucket: tuple[str, dict[str, str]], tmp_path: P
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     counts = json.loads(done.stdout)
     assert (counts["pairs_read"], counts["pairs_written"], counts["files_written"]) == (390, 300, 2)
-    left = sorted(stat.key.rpartition("/")[2] for stat in store.list(keys.PAIRS))
+    left = sorted(stat.key.rpartition("/")[2] for stat in store.list(object_keys.PAIRS))
     assert (left[0], len(left), left[1].endswith(".parquet")) == ("0.jsonl", 3, True)
     found = sources.find(url, environ=access)
     assert found.plan

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 import pictures
 from legibly import errors, wiring
 from legibly.cli import models
+from legibly.evaluation import promotion_history
 from legibly.packs import card as cards
 from legibly.packs import registry
-from legibly.promotion import history
 from legibly.settings import Settings
 
 STROKES = {"7": pictures.SEVEN, "0": pictures.ZERO, "1": pictures.ONE}
@@ -206,7 +206,7 @@ def test_a_rollback_brings_back_the_very_version(dataset: str) -> None:
     pack("same", created="later still")
     with pytest.raises(errors.Conflict, match="before the promotion it was"):
         run("rollback")
-    assert len(history.changes(wiring.store(Settings()))) == 1
+    assert len(promotion_history.changes(wiring.store(Settings()))) == 1
 
 
 def test_what_cannot_be_compared_is_told_in_one_line(dataset: str, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from botocore.validate import ParamValidator
 import services
 from accuracy import cases
 from cloud import emr_serverless
-from legibly import errors, keys
+from legibly import errors, object_keys
 from legibly import store as stores
-from legibly.accuracy import html, report
+from legibly.accuracy import report
+from legibly.accuracy.render import html
 from legibly.cloud import accuracy, deploy, package
 from legibly.cloud.aws import Aws
 
@@ -153,7 +154,7 @@ def test_the_package_runs_and_its_report_comes_back(
     outputs = {**_outputs(values), "Store": "s3://images/cloud-accuracy"}
     store = stores.open_store(outputs["Store"], environ=standin.environ)
     for number, part in enumerate(PARTS):
-        store.create(f"{keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
+        store.create(f"{object_keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
     key, encoded = accuracy.run(outputs, aws=aws, report=told.append, poll_seconds=0.2)
     expected = report.build(cases.expected(PARTS), whole=[cases.MODELS[0]])
     assert expected != report.build(cases.expected(PARTS))

@@ -17,7 +17,7 @@ import pytest
 import pictures
 import services
 from emulator import SHORT, Deployment
-from legibly import keys
+from legibly import object_keys
 from legibly.cloud import deploy
 from legibly.cloud.aws import Aws
 from legibly.cloud.plan import Plan
@@ -46,7 +46,9 @@ def records(deployment: Deployment, folder: str) -> list[dict[str, Any]]:
     return found
 
 
-def of(deployment: Deployment, key: str, folder: str = keys.READINGS) -> list[dict[str, Any]]:
+def of(
+    deployment: Deployment, key: str, folder: str = object_keys.READINGS
+) -> list[dict[str, Any]]:
     """The records of one picture."""
     return [record for record in records(deployment, folder) if record["key"] == key]
 
@@ -168,11 +170,15 @@ def test_an_upload_is_read_by_the_function(deployment: Deployment, client: httpx
     image = answer.json()
     assert (image["reading"]["text"], image["label"]["text"]) == ("0", "0")
     [record] = [
-        record for record in records(deployment, keys.READINGS) if record["image"] == image["id"]
+        record
+        for record in records(deployment, object_keys.READINGS)
+        if record["image"] == image["id"]
     ]
     assert record["model"] == image["reading"]["model"]
     services.wait_for(
-        lambda: [pair for pair in records(deployment, keys.PAIRS) if pair["image"] == image["id"]],
+        lambda: [
+            pair for pair in records(deployment, object_keys.PAIRS) if pair["image"] == image["id"]
+        ],
         what="the pair",
     )
 
@@ -213,13 +219,15 @@ def test_a_flood_is_read_once_each(deployment: Deployment) -> None:
     """A hundred pictures at once: one reading each, nothing left in any queue of pictures."""
     flood = [put(deployment, pictures.png(), f"images/flood/{number}.png") for number in range(100)]
     services.wait_for(
-        lambda: {record["key"] for record in records(deployment, keys.READINGS)} >= set(flood),
+        lambda: (
+            {record["key"] for record in records(deployment, object_keys.READINGS)} >= set(flood)
+        ),
         what="flood",
         seconds=120,
     )
     read = [
         record["key"]
-        for record in records(deployment, keys.READINGS)
+        for record in records(deployment, object_keys.READINGS)
         if record["key"].startswith("images/flood/")
     ]
     assert sorted(read) == sorted(flood)
@@ -321,7 +329,7 @@ def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Destroyed, the stack and its code are gone and the bucket stays; deployed anew, it is the same bucket."""
-    before = len(records(deployment, keys.READINGS))
+    before = len(records(deployment, object_keys.READINGS))
     deployment.emulator.legibly("cloud", "destroy", "--yes")
     buckets = {bucket["Name"] for bucket in deployment.client("s3").list_buckets()["Buckets"]}
     assert deployment.bucket in buckets
@@ -333,7 +341,7 @@ def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
         Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=deployment.code
     )
     assert outputs["BucketName"] == deployment.bucket
-    assert len(records(deployment, keys.READINGS)) == before > 0
+    assert len(records(deployment, object_keys.READINGS)) == before > 0
     key = put(deployment, pictures.png())
     services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
     deployment.emulator.legibly("cloud", "destroy", "--yes", "--data")

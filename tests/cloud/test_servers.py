@@ -20,7 +20,7 @@ import services
 from cloud.instance import Instance, boot
 from cloud.test_deployed import count, hurried, of, put, records
 from emulator import Deployment
-from legibly import keys
+from legibly import object_keys
 from legibly.cloud import deploy
 from legibly.cloud.aws import Aws
 from legibly.cloud.plan import Plan
@@ -184,7 +184,7 @@ def test_a_function_that_is_killed_in_the_middle_loses_and_doubles_nothing(
                 killed += sum(_kill(process) for process in _functions(large))
             read = [
                 record["key"]
-                for record in records(large, keys.READINGS)
+                for record in records(large, object_keys.READINGS)
                 if "/killed/" in record["key"]
             ]
             if set(read) >= set(many):

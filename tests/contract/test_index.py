@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from legibly import keys
-from legibly.accuracy import indexed, reference
+from legibly import object_keys
+from legibly.accuracy import index_report
+from legibly.accuracy.engines import reference
 from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
 from legibly.index.port import Filter
@@ -54,8 +55,8 @@ def index(url: str) -> Iterator[SqlIndex]:
 def image(**values: object) -> Image:
     """A pending image."""
     at = now()
-    image_id = keys.new_id(at)
-    blank = Image(image_id, keys.image(image_id, "image/png"), at, "image/png", 100)
+    image_id = object_keys.new_id(at)
+    blank = Image(image_id, object_keys.image(image_id, "image/png"), at, "image/png", 100)
     return replace(blank, **values)  # type: ignore[arg-type]
 
 
@@ -246,7 +247,7 @@ def test_pages_run_newest_first_without_gaps(index: SqlIndex) -> None:
     ids = []
     for second in range(7):
         at = now() + timedelta(seconds=second)
-        ids.append(keys.new_id(at))
+        ids.append(object_keys.new_id(at))
         index.add([image(id=ids[-1], received_at=at)])
     collected: list[str] = []
     while page := index.page(Filter(), limit=3, after=collected[-1] if collected else None):
@@ -291,7 +292,7 @@ def test_pairs_count_once(index: SqlIndex) -> None:
 def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
     """Relabelled, taken back, read twice, by several models, deleted: the bytes of plain Python over the records."""
     draw = random.Random(7)
-    ids = [keys.new_id(now()) for _ in range(60)]
+    ids = [object_keys.new_id(now()) for _ in range(60)]
     pairs, read = [], {}
     for number in range(400):
         at = now() + timedelta(hours=number)
@@ -318,9 +319,9 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
         kept = [one for one in pairs if one.image in chosen]
         return encode(reference.report(kept, reads=[one._replace(n=n) for one, n in reads.items()]))
 
-    assert encode(indexed.report(index)) == expected(set(ids) - {ids[1]})
-    assert encode(indexed.report(index, owner="Ada")) == expected({ids[0]})
-    assert encode(indexed.report(index, owner="Eve")) == expected(set())
+    assert encode(index_report.report(index)) == expected(set(ids) - {ids[1]})
+    assert encode(index_report.report(index, owner="Ada")) == expected({ids[0]})
+    assert encode(index_report.report(index, owner="Eve")) == expected(set())
 
 
 def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from e2e.test_accessibility import violations
 from e2e.test_accounts import PASSWORD
 from e2e.test_history import upload
 from e2e.writing import answers, write
-from legibly import accounts
+from legibly.people import accounts
 from legibly.store import open_store
 
 pytestmark = pytest.mark.service("chromium")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import pictures
-from legibly import errors, keys, records
-from legibly.events.batch import BatchReader
-from legibly.events.s3_documents import Event, Message
+from legibly import errors, object_keys, records
+from legibly.ingest.batch import BatchReader
+from legibly.ingest.s3_documents import Event, Message
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Reader as ReaderPort
@@ -50,11 +50,11 @@ def message(number: int, *events: Event, receives: int = 1, redriven: bool = Fal
 
 
 def readings(store: Store) -> list[records.ReadingRecord]:
-    return [records.ReadingRecord.from_json(data) for data in lines(store, keys.READINGS)]
+    return [records.ReadingRecord.from_json(data) for data in lines(store, object_keys.READINGS)]
 
 
 def failures(store: Store) -> list[records.FailureRecord]:
-    return [records.FailureRecord.from_json(data) for data in lines(store, keys.FAILURES)]
+    return [records.FailureRecord.from_json(data) for data in lines(store, object_keys.FAILURES)]
 
 
 def lines(store: Store, folder: str) -> Iterator[records.Json]:
@@ -68,16 +68,17 @@ def test_a_batch_becomes_one_file_and_a_single_picture_its_own(
     """Ten messages write one record file with ten lines; one message the file named after image and model."""
     batch = [message(number, put(store, f"images/{number}.png")) for number in range(10)]
     assert door(store, reader).read(batch) == []
-    [file] = list(store.list(keys.READINGS))
+    [file] = list(store.list(object_keys.READINGS))
     assert sorted(record.key for record in readings(store)) == [
         f"images/{number}.png" for number in range(10)
     ]
     assert all(
-        keys.holds(file.key, record.image, reader.model.version) for record in readings(store)
+        object_keys.holds(file.key, record.image, reader.model.version)
+        for record in readings(store)
     )
     assert door(store, reader).read([message(10, put(store, "images/one.png"))]) == []
     [alone] = [record for record in readings(store) if record.key == "images/one.png"]
-    assert store.head(keys.reading(alone.image, reader.model.version)).size
+    assert store.head(object_keys.reading(alone.image, reader.model.version)).size
 
 
 def test_a_delivery_that_comes_again_after_it_was_written_writes_nothing(
@@ -162,7 +163,7 @@ def test_what_can_never_be_read_is_written_down_at_once(
     [failure] = failures(store)
     assert (failure.key, failure.image) == (
         "images/bad.png",
-        keys.image_id(bad.key, store.head(bad.key).modified_at),
+        object_keys.image_id(bad.key, store.head(bad.key).modified_at),
     )
     assert reason in failure.error
     assert [record.key for record in readings(store)] == ["images/good.png"]

@@ -8,14 +8,14 @@ import pytest
 
 import pictures
 import services
-from legibly import keys, pipeline, records
-from legibly.events.batch import BatchReader
-from legibly.events.consumer import Consumer, MemoryQueue
-from legibly.events.elsewhere import Elsewhere
-from legibly.events.s3_documents import Event, Message
-from legibly.events.sweep import Sweeper
+from legibly import object_keys, pipeline, records
 from legibly.index.port import Filter
 from legibly.index.sql import open_index
+from legibly.ingest.batch import BatchReader
+from legibly.ingest.consumer import Consumer, MemoryQueue
+from legibly.ingest.external_readers import Elsewhere
+from legibly.ingest.s3_documents import Event, Message
+from legibly.ingest.sweep import Sweeper
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Said, Service
@@ -84,7 +84,7 @@ def test_failures_are_shown_and_a_later_reading_wins(service: Service) -> None:
         image.id, image.key, "image/png", 10, 5, 5, service.reader.read(pictures.png()).reading
     )
     pipeline.write_reading(service.store, record)
-    read = Event("bucket", keys.reading(image.id, service.reader.model.version), "created")
+    read = Event("bucket", object_keys.reading(image.id, service.reader.model.version), "created")
     consumer.take([Message(id="2", events=(read,))])
     consumer.take([Message(id="3", events=(failed,))])
     assert [image.state for image in images(service)] == ["read"]
@@ -120,7 +120,7 @@ def test_a_deleted_image_does_not_come_back(service: Service) -> None:
 def test_a_broken_record_holds_up_nobody(service: Service, content: bytes) -> None:
     """A record that is none stays in the queue, for its dead letters; the others are taken in."""
     [good] = function(service, put(service, "images/a.png"))
-    bad = f"{keys.READINGS}date=2026-11-22/x.jsonl"
+    bad = f"{object_keys.READINGS}date=2026-11-22/x.jsonl"
     service.store.create(bad, content)
     messages = [
         Message(id="bad", events=(Event("bucket", bad, "created"),)),

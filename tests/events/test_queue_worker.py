@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pictures
-from legibly import keys
-from legibly.events.batch import BatchReader
-from legibly.events.consumer import MemoryQueue
-from legibly.events.queue_worker import QueueWorker
-from legibly.events.s3_documents import Event
+from legibly import object_keys
+from legibly.ingest.batch import BatchReader
+from legibly.ingest.consumer import MemoryQueue
+from legibly.ingest.queue_worker import QueueWorker
+from legibly.ingest.s3_documents import Event
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.store import open_store
@@ -28,5 +28,5 @@ def test_what_is_read_is_done(tmp_path: Path) -> None:
         Event("bucket", "images/a b.png", "created", size=stat.size, etag=None, at=stat.modified_at)
     )
     assert worker.work_once(wait_seconds=1) == 1
-    assert len(list(store.list(keys.READINGS))) == 1
+    assert len(list(store.list(object_keys.READINGS))) == 1
     assert worker.work_once(wait_seconds=0) == 0

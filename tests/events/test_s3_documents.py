@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import legibly
-from legibly import accounts, classes, errors, keys
+from legibly import errors, object_keys
 from legibly.accuracy import plan
-from legibly.events import s3_documents
-from legibly.events.s3_documents import Event
+from legibly.ingest import s3_documents
+from legibly.ingest.s3_documents import Event
+from legibly.people import accounts, classrooms
 
 DOCUMENTS = Path(__file__).parent / "documents"
 BUCKET = "legibly-data-1f2e3d"
@@ -162,8 +163,8 @@ def test_no_document_breaks_the_parser(document: object) -> None:
 
 
 moments = st.datetimes(
-    min_value=datetime(2000, 1, 1),
-    max_value=datetime(2200, 1, 1),
+    min_value=datetime(2000, 1, 1),  # noqa: DTZ001
+    max_value=datetime(2200, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
 versions = st.text("0123456789abcdef", min_size=12, max_size=12)
@@ -187,7 +188,7 @@ NO_KEYS = {
 @given(moments, versions, PREFIXES)
 def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix: str) -> None:
     """Of all the keys that `keys` makes, only a picture's counts as one, wherever in a bucket the store lies."""
-    image = keys.new_id(at)
+    image = object_keys.new_id(at)
     root = f"{prefix.strip('/')}/" if prefix else ""
     known = {
         "image": image,
@@ -197,9 +198,10 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
         "name": "images/a",
         "owner": None,
     }
-    known |= {"folder": keys.UPLOADS, "media_type": "image/png"}
+    known |= {"folder": object_keys.UPLOADS, "media_type": "image/png"}
     makers = inspect.getmembers(
-        keys, lambda thing: inspect.isfunction(thing) and thing.__module__ == keys.__name__
+        object_keys,
+        lambda thing: inspect.isfunction(thing) and thing.__module__ == object_keys.__name__,
     )
     makers = [
         (name, make) for name, make in makers if not name.startswith("_") and name not in NO_KEYS
@@ -226,7 +228,7 @@ def folders() -> set[str]:
     return found
 
 
-@given(st.sampled_from(sorted(folders() - {keys.IMAGES})), st.text(max_size=40), PREFIXES)
+@given(st.sampled_from(sorted(folders() - {object_keys.IMAGES})), st.text(max_size=40), PREFIXES)
 def test_nothing_in_any_folder_of_ours_can_set_us_off(folder: str, name: str, prefix: str) -> None:
     """Accounts, classes, audit, settled, models, requests, reports …: whatever lies there, under whatever name."""
     root = f"{prefix.strip('/')}/" if prefix else ""
@@ -238,11 +240,11 @@ def test_the_folders_of_the_property_above_are_found() -> None:
     known = {
         accounts.FOLDER,
         accounts.AUDIT,
-        classes.FOLDER,
+        classrooms.FOLDER,
         plan.SETTLED,
-        keys.REQUESTS,
-        keys.REPORTS,
-        keys.IMAGES,
+        object_keys.REQUESTS,
+        object_keys.REPORTS,
+        object_keys.IMAGES,
     }
     assert folders() >= known
 
@@ -250,14 +252,14 @@ def test_the_folders_of_the_property_above_are_found() -> None:
 def test_a_record_file_tells_whose_readings_it_holds() -> None:
     """One image's file or a batch's: its name says so, and tells a picture from the one that replaced it."""
     at, version = datetime(2026, 11, 22, tzinfo=UTC), "3f9c2a41b0de"
-    first = keys.image_id("images/a.png", at)
-    replaced = keys.image_id("images/a.png", at.replace(second=5))
-    batch = keys.batch([first, keys.new_id(at)], version, at)
-    assert keys.holds(batch, first, version)
-    assert not keys.holds(batch, replaced, version)
-    assert not keys.holds(batch, first, "000000000000")
-    assert keys.holds(keys.reading(first, version), first, version)
-    assert len(keys.batch([keys.new_id(at) for _ in range(40)], version, at)) < 900
+    first = object_keys.image_id("images/a.png", at)
+    replaced = object_keys.image_id("images/a.png", at.replace(second=5))
+    batch = object_keys.batch([first, object_keys.new_id(at)], version, at)
+    assert object_keys.holds(batch, first, version)
+    assert not object_keys.holds(batch, replaced, version)
+    assert not object_keys.holds(batch, first, "000000000000")
+    assert object_keys.holds(object_keys.reading(first, version), first, version)
+    assert len(object_keys.batch([object_keys.new_id(at) for _ in range(40)], version, at)) < 900
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import pictures
-from legibly import keys
+from legibly import object_keys
 from legibly.errors import Unavailable
-from legibly.events.sweep import Sweeper, sweep
-from legibly.events.worker import Worker
 from legibly.index.sql import SqlIndex, open_index
+from legibly.ingest.sweep import Sweeper, sweep
+from legibly.ingest.worker import Worker
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Said, Service
@@ -97,7 +97,7 @@ def test_after_the_last_try_it_fails_with_its_reason(tmp_path: Path, reader: Rea
         assert failed.error is not None
         assert "ZeroDivisionError" in failed.error
         assert "2 times" in failed.error
-        assert len(list(bench.service.store.list(keys.FAILURES))) == 1
+        assert len(list(bench.service.store.list(object_keys.FAILURES))) == 1
         following = bench.service.receive(pictures.png())
         bench.worker.submit(following)
         bench.until(following.id, "read")
@@ -143,6 +143,6 @@ def test_classifying_twice_writes_one_record(tmp_path: Path, reader: Reader) -> 
     first = bench.service.classify(image, pictures.png())
     second = bench.service.classify(image)
     assert first.reading == second.reading
-    assert len(list(bench.service.store.list(keys.READINGS))) == 1
+    assert len(list(bench.service.store.list(object_keys.READINGS))) == 1
     assert len(list(bench.index.pairs())) == 1
     bench.index.close()

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 import pictures
 from legibly import errors
-from legibly.vision import decode, privacy
+from legibly.images import decode, privacy
 
 LIMIT = 50_000_000
 

@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 import mutants
 from legibly import errors
-from legibly.vision import decode
+from legibly.images import decode
 from legibly.vision.reading import Reader
 
 CASES = int(os.environ.get("LEGIBLY_FUZZ_CASES", "200"))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 import pictures
-from legibly.vision import decode, privacy
+from legibly.images import decode, privacy
 
 SECRETS = (b"Secret Camera", b"2026:11:22 10:00:00", b"a private comment")
 

@@ -17,9 +17,12 @@ import pytest
 from fastapi.routing import APIRoute
 
 import services
-from legibly import accounts, keys, records
+from legibly import object_keys, records
+from legibly.people import accounts
 from legibly.store import open_store
-from legibly.web import api, hooks, pages, sessions
+from legibly.web.api import images, s3_webhook
+from legibly.web.pages import rendering
+from legibly.web.security import sessions
 from server import Server
 
 PASSWORD = "four unrelated words"
@@ -226,8 +229,12 @@ def test_other_sites_cannot_act_for_somebody(
 def test_forms_of_other_sites_are_refused_at_every_address(guarded: Server) -> None:
     """No route that changes something listens to another site, whoever's cookie comes along."""
     addresses = [
-        (method, re.sub(r"\{\w+\}", keys.new_id(records.now()), route.path))
-        for route in [*pages.router(pages.Pages()).routes, *api.router.routes, *hooks.router.routes]
+        (method, re.sub(r"\{\w+\}", object_keys.new_id(records.now()), route.path))
+        for route in [
+            *rendering.router(rendering.Pages()).routes,
+            *images.router.routes,
+            *s3_webhook.router.routes,
+        ]
         if isinstance(route, APIRoute)
         for method in (route.methods or set()) - {"GET", "HEAD", "OPTIONS"}
     ]
@@ -248,7 +255,7 @@ def test_sessions_end_by_themselves(guarded: Server) -> None:
     cookies = {
         "right": (good.seal(key), 200),
         "over": (replace(good, until=int(time.time()) - 1).seal(key), 401),
-        "of nobody": (replace(good, account=keys.new_id(records.now())).seal(key), 401),
+        "of nobody": (replace(good, account=object_keys.new_id(records.now())).seal(key), 401),
         "of an older password": (replace(good, epoch=ben.epoch - 1).seal(key), 401),
         "by another key": (good.seal(bytes(32)), 401),
         "sealed as something else": (
@@ -285,7 +292,7 @@ def test_ids_of_others_open_nothing(guarded: Server) -> None:
             for what in ("admin", "erase", "password", "disable"):
                 assert other.post(f"/people/{mine}", data={"what": what}).status_code == 403
         with signed_in(guarded, "ada") as ada:
-            for made_up in (keys.new_id(records.now()), "..%2f..%2fsecret", "%00"):
+            for made_up in (object_keys.new_id(records.now()), "..%2f..%2fsecret", "%00"):
                 assert ada.post(f"/people/{made_up}", data={"what": "erase"}).status_code == 404
         assert ben.get("/account").status_code == 200
 

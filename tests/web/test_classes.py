@@ -10,7 +10,8 @@ import pytest
 
 import pictures
 import services
-from legibly import classes, errors, records
+from legibly import errors, records
+from legibly.people import classrooms
 from legibly.store import open_store
 from server import Server
 from web.test_accounts import PASSWORD, legibly, signed_in
@@ -120,15 +121,15 @@ def test_one_pupil_can_be_deleted(school: Server) -> None:
 
 def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class whose days are over takes nobody in and is named for deletion; many pupils are too many."""
-    book = classes.Classes(open_store(f"file://{tmp_path}", environ={}), stale_seconds=0)
+    book = classrooms.Classes(open_store(f"file://{tmp_path}", environ={}), stale_seconds=0)
     opened_class = book.open("3b", teacher="tess", keep_days=1)
-    monkeypatch.setattr(classes, "MOST_PUPILS", 2)
+    monkeypatch.setattr(classrooms, "MOST_PUPILS", 2)
     book.join(opened_class.code, "one")
     book.join(opened_class.code, "two")
     with pytest.raises(errors.Invalid, match="full"):
         book.join(opened_class.code, "three")
     later = records.now() + timedelta(days=2)
-    monkeypatch.setattr(classes, "now", lambda: later)
+    monkeypatch.setattr(classrooms, "now", lambda: later)
     assert [one.id for one in book.over()] == [opened_class.id]
     with pytest.raises(errors.NotFound):
         book.join(opened_class.code, "late")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from legibly import records
-from legibly.web.downloads import Place
+from legibly.exchange.exports import Place
 
 NOW = records.now()
 IMAGE = records.Image("id", "key", NOW, "image/png", 1, "read")

@@ -13,7 +13,7 @@ import pytest
 
 import pictures
 import services
-from legibly.accounts import Accounts
+from legibly.people.accounts import Accounts
 from legibly.store import open_store
 from server import Server
 

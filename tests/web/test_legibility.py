@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from legibly import keys, records
-from legibly.web import advice, legibility
+from legibly import object_keys, records
+from legibly.handwriting import advice, report
 
 MODEL = records.Model("digits", "0" * 12)
 DIGITS = [str(digit) for digit in range(10)]
@@ -26,7 +26,7 @@ def image(
     )
     reading = records.Reading("read", read, surely, MODEL, at, items)
     truth = records.Label(label, at) if label is not None else None
-    identity = keys.new_id(at)
+    identity = object_keys.new_id(at)
     return records.Image(
         identity, "k", at, "image/png", 9, "read", 9, 9, label=truth, reading=reading
     )
@@ -41,7 +41,7 @@ def digit(found: records.Json, name: str) -> records.Json:
 def test_legibility_is_the_probability_of_what_was_meant() -> None:
     """A 4 read as 9 with 0.8 is 0.2 legible where the rest spoke for 4; best and worst are told apart."""
     wrong = image("9", label="4", surely=0.8, rival="4")
-    found = legibility.report(
+    found = report.report(
         [wrong, *(image("4", label="4", rival="9") for _ in range(4))], classes=DIGITS
     )
     row = digit(found, "4")
@@ -56,14 +56,14 @@ def test_legibility_is_the_probability_of_what_was_meant() -> None:
 
 def test_several_digits_are_compared_place_by_place() -> None:
     """`12 3` against `124`: the third digit was a 4; where the counts differ, nothing is claimed."""
-    found = legibility.report([image("124", label="12 3")], classes=DIGITS)
+    found = report.report([image("124", label="12 3")], classes=DIGITS)
     assert [row["digit"] for row in found["digits"] if row["n"]] == ["1", "2", "3"]
-    assert legibility.report([image("124", label="12")], classes=DIGITS)["written"] == 0
+    assert report.report([image("124", label="12")], classes=DIGITS)["written"] == 0
 
 
 def test_unlabelled_answers_count_only_where_they_are_sure() -> None:
     """Without a label, the answer is taken at its word from 0.9 on, and judges nobody's rightness."""
-    found = legibility.report([image("7"), image("7", surely=0.6)], classes=DIGITS)
+    found = report.report([image("7"), image("7", surely=0.6)], classes=DIGITS)
     assert found["written"] == 1
     assert found["read_right"]["value"] is None
 
@@ -72,7 +72,7 @@ def test_labels_taken_back_do_not_count_as_labels() -> None:
     """A label of None says that there is none."""
     one = image("7", label="1")
     back = replace(one, label=records.Label(None, records.now()))
-    assert digit(legibility.report([back], classes=DIGITS), "7")["n"] == 1
+    assert digit(report.report([back], classes=DIGITS), "7")["n"] == 1
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_a_trend_is_told_only_where_its_interval_leaves_out_zero(
     """The newest ten against the ten before."""
     images = [image("4", label="4", surely=new + n % 2 / 200) for n in range(10)]
     images += [image("4", label="4", surely=old + n % 2 / 200) for n in range(10)]
-    row = digit(legibility.report(images, classes=DIGITS), "4")
+    row = digit(report.report(images, classes=DIGITS), "4")
     assert row["trend"]["word"] == word
-    assert digit(legibility.report(images[:12], classes=DIGITS), "4")["trend"] is None
+    assert digit(report.report(images[:12], classes=DIGITS), "4")["trend"] is None
 
 
 def test_advice_looks_at_the_ink() -> None:

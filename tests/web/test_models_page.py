@@ -5,7 +5,7 @@ import shutil
 import httpx
 
 from legibly.packs import registry
-from legibly.web import formats
+from legibly.web.text import number_format
 from server import Server
 
 
@@ -37,7 +37,7 @@ def test_it_speaks_german(client: httpx.Client) -> None:
 
 def test_small_shares_are_rounded_up() -> None:
     """A share of mistakes is never shown smaller than it is."""
-    assert formats.Figures().small(0.00062) == "0.07\u00a0%"
-    assert formats.Figures().small(0.0) == "0.00\u00a0%"
-    assert formats.Figures(point=",").small(0.0001) == "0,01\u00a0%"
-    assert formats.Figures().small(None) == "–"
+    assert number_format.Figures().small(0.00062) == "0.07\u00a0%"
+    assert number_format.Figures().small(0.0) == "0.00\u00a0%"
+    assert number_format.Figures(point=",").small(0.0001) == "0,01\u00a0%"
+    assert number_format.Figures().small(None) == "–"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx
 
 import pictures
-from legibly import keys
+from legibly import object_keys
 from legibly.client import Client
 from server import Server
 
@@ -109,7 +109,7 @@ def test_another_name_is_another_image(client: httpx.Client) -> None:
         "application/problem+json",
     )
     assert "belongs to another picture" in refused.json()["detail"]
-    assert keys.request("one", "ben") != keys.request("one", "eva")
+    assert object_keys.request("one", "ben") != object_keys.request("one", "eva")
     assert send(client, "x" * 201).status_code == 400
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import pictures
 import services
-from legibly import accounts
+from legibly.people import accounts
 from legibly.store import open_store
 from server import Server
 from web.test_accounts import PASSWORD, legibly, signed_in

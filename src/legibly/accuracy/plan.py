@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from legibly import keys
+from legibly import object_keys
 from legibly.errors import Invalid
 
 SETTLED = "records/settled/"
-PREFIXES = (keys.PAIRS, keys.DELETIONS, keys.READINGS, SETTLED)
+PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,15 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
     pairs = [
         key
         for key in found
-        if key.startswith(keys.PAIRS) and key not in gone and key not in settled
+        if key.startswith(object_keys.PAIRS) and key not in gone and key not in settled
     ]
     return Plan(
         lines=tuple(key for key in pairs if key.endswith((".jsonl", ".json"))),
         parquet=tuple(key for key in pairs if key.endswith(".parquet")),
         settled=tuple(sorted(settled)),
-        deleted=tuple(_id(key) for key in found if key.startswith(keys.DELETIONS)),
+        deleted=tuple(_id(key) for key in found if key.startswith(object_keys.DELETIONS)),
         readings=tuple(
-            key for key in found if key.startswith(keys.READINGS) and key.endswith(".jsonl")
+            key for key in found if key.startswith(object_keys.READINGS) and key.endswith(".jsonl")
         ),
         counts=manifest.counts if manifest.counts in found else "",
         manifest=manifest,

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from legibly.accuracy import cells, drift, estimate, metrics
+from legibly.statistics import aggregates, drift, estimate, metrics
 
 MOST_LABELS = 200
 """A larger confusion matrix holds the labels with most places only: 10,000 classes would be 200 MB of zeros."""
@@ -51,7 +51,7 @@ class _Tally:
         ]
 
 
-def build(table: cells.Table, *, whole: Collection[str] = ()) -> Report:
+def build(table: aggregates.Table, *, whole: Collection[str] = ()) -> Report:
     """The whole report; every list is sorted, every number comes from integers in a fixed order.
 
     `whole` names models, with or without their version, whose texts are one label each, digits or not.
@@ -97,7 +97,9 @@ def build(table: cells.Table, *, whole: Collection[str] = ()) -> Report:
     }
 
 
-def _sums(found: Sequence[cells.Cell], whole: Collection[str]) -> tuple[dict[Any, list[int]], ...]:
+def _sums(
+    found: Sequence[aggregates.Cell], whole: Collection[str]
+) -> tuple[dict[Any, list[int]], ...]:
     """All and right: by day, by source, by model and bin (with the confidence), and by texts (and if they are whole).
 
     One plain loop, since there may be a million cells.
@@ -106,7 +108,7 @@ def _sums(found: Sequence[cells.Cell], whole: Collection[str]) -> tuple[dict[Any
     by_source: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
     by_model: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0])
     texts: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
-    one = {model: cells.is_whole(model, whole) for model in {cell.model for cell in found}}
+    one = {model: aggregates.is_whole(model, whole) for model in {cell.model for cell in found}}
     for day, model, source, predicted, actual, lower, n, millionths in found:
         right = n if predicted == actual else 0
         for sums in (by_day[day], by_source[source], texts[predicted, actual, one[model]]):
@@ -125,7 +127,7 @@ def _placed(
     """Labels side by side, and how many texts do not lie so."""
     placed, unplaced = Counter[tuple[str, str]](), 0
     for (predicted, actual, whole), (n, _) in texts.items():
-        found = cells.places(predicted, actual, whole=whole)
+        found = aggregates.places(predicted, actual, whole=whole)
         unplaced += n if found is None else 0
         for place in found or ():
             placed[place] += n
@@ -203,8 +205,8 @@ def _calibration(bins: _Tally, confidence: Counter[int]) -> dict[str, Any]:
     """Twenty equal bins; `ece` is the expected calibration error over them, None where nothing has a confidence."""
     n, right, sums = Counter[int](), Counter[int](), Counter[int]()
     for lower in bins.all:
-        if lower != cells.NO_CONFIDENCE:
-            wide = lower - lower % cells.BIN
+        if lower != aggregates.NO_CONFIDENCE:
+            wide = lower - lower % aggregates.BIN
             n[wide] += bins.all[lower]
             right[wide] += bins.right[lower]
             sums[wide] += confidence[lower]
@@ -215,7 +217,7 @@ def _calibration(bins: _Tally, confidence: Counter[int]) -> dict[str, Any]:
         mean = sums[lower] / n[lower] / 1_000_000
         if accuracy:
             error += n[lower] / total * abs(accuracy.value - mean)
-            ends = {"from": lower / 1_000_000, "to": (lower + cells.BIN) / 1_000_000}
+            ends = {"from": lower / 1_000_000, "to": (lower + aggregates.BIN) / 1_000_000}
             interval = {"accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
             rows.append({**ends, "n": n[lower], "confidence": mean, **interval})
     return {"ece": error if total else None, "bins": rows}
@@ -223,7 +225,7 @@ def _calibration(bins: _Tally, confidence: Counter[int]) -> dict[str, Any]:
 
 def _selective(bins: _Tally) -> list[dict[str, Any]]:
     """What is left, and how good it is, where only answers from a confidence on are kept."""
-    known = sum(n for lower, n in bins.all.items() if lower != cells.NO_CONFIDENCE)
+    known = sum(n for lower, n in bins.all.items() if lower != aggregates.NO_CONFIDENCE)
     out = []
     for threshold in THRESHOLDS if known else ():
         kept = sum(n for lower, n in bins.all.items() if lower >= threshold)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from legibly import store as stores
-from legibly.accuracy import older
+from legibly.accuracy import older_formats
 from legibly.accuracy import plan as plans
 from legibly.errors import Invalid, NotFound
 
@@ -90,7 +90,7 @@ def _kind(file: Path) -> str:
         head = opened.read(65_536)
     if not head.strip():
         return "nothing"
-    found = older.kind(head)
+    found = older_formats.kind(head)
     if found is None:
         raise Invalid(
             "this holds no pairs.",

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from legibly.accuracy import cells, older, report, sources, words
+from legibly.accuracy import older_formats, report, sources
 from legibly.accuracy import whole as wholes
+from legibly.accuracy.render import plain_text
 from legibly.cli import options
 from legibly.errors import Invalid, Unavailable
+from legibly.statistics import aggregates
 
 _NAMED_LINES = 20
 
@@ -65,18 +67,18 @@ def command(
     if out:
         _write(out, encoded)
     if html:
-        import legibly.accuracy.html as pages
+        from legibly.accuracy.render import html as html_report
 
-        html.write_text(pages.render(made), encoding="utf-8")
+        html.write_text(html_report.render(made), encoding="utf-8")
     if as_json:
         sys.stdout.buffer.write(encoded)
     else:
-        click.echo("\n".join(words.lines(made)))
+        click.echo("\n".join(plain_text.lines(made)))
 
 
 def _table(
     found: sources.Source, *, engine: str, master: str | None, memory: str, readings: bool
-) -> cells.Table:
+) -> aggregates.Table:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
     if found.older:
@@ -84,14 +86,14 @@ def _table(
     if found.plan is None:
         raise Invalid("there are no pairs here.")
     if engine == "duckdb":
-        from legibly.accuracy import duckdb_engine, duckdb_files
+        from legibly.accuracy.engines import duckdb_engine, duckdb_files
 
         limits = duckdb_files.Limits(memory=memory)
         return duckdb_engine.table(
             found.plan, base=found.base, environ=os.environ, limits=limits, reads=readings
         )
     try:
-        from legibly.accuracy import spark_engine
+        from legibly.accuracy.engines import spark_engine
     except ImportError:
         remedy = "Install it: pip install 'legibly[spark]'."
         raise Unavailable(
@@ -102,7 +104,7 @@ def _table(
     return spark_engine.table(spark, found.plan, base=base, reads=readings)
 
 
-def _older(found: sources.Source) -> cells.Table:
+def _older(found: sources.Source) -> aggregates.Table:
     told = 0
 
     def bad(name: str, line: int, what: str) -> None:
@@ -111,7 +113,7 @@ def _older(found: sources.Source) -> cells.Table:
         if told <= _NAMED_LINES:
             click.echo(f"{name}:{line}: {what}; skipped", err=True)
 
-    counts = older.count_files(found.older, bad=bad)
+    counts = older_formats.count_files(found.older, bad=bad)
     if told > _NAMED_LINES:
         click.echo(f"… and {told - _NAMED_LINES:,} more lines skipped", err=True)
     return counts.table()

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from legibly import datasets, errors, records, wiring
+from legibly import errors, records, wiring
 from legibly.cli import options
+from legibly.evaluation import datasets
 from legibly.store import open_store
 from legibly.vision.reading import Reader
 
@@ -78,7 +79,7 @@ def _sources(path: str) -> list[Source]:
     else:
         files = [
             Path(name)
-            for name in sorted(glob.glob(path, recursive=True))
+            for name in sorted(glob.glob(path, recursive=True))  # noqa: PTH207
             if Path(name).is_file()
         ]
     if not files:

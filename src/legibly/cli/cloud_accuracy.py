@@ -6,7 +6,7 @@ import sys
 import click
 
 from legibly import errors
-from legibly.accuracy import words
+from legibly.accuracy.render import plain_text
 from legibly.cloud.plan import Plan
 
 
@@ -48,7 +48,7 @@ def command(
     if as_json:
         sys.stdout.buffer.write(encoded)
         return
-    click.echo("\n".join(words.lines(json.loads(encoded))))
+    click.echo("\n".join(plain_text.lines(json.loads(encoded))))
     click.echo(f"\n{outputs['Store']}/{key} and .html; every night: {outputs['Nightly']}")
 
 

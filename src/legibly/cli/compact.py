@@ -11,7 +11,7 @@ import click
 from legibly import records
 from legibly import store as stores
 from legibly.accuracy import sources
-from legibly.accuracy.done import Done
+from legibly.accuracy.compaction.summary import Done
 from legibly.cli import options
 from legibly.errors import Unavailable
 
@@ -63,7 +63,8 @@ def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
     if engine == "duckdb":
-        from legibly.accuracy import compact, duckdb_files  # DuckDB takes its time to load
+        from legibly.accuracy.compaction import compact  # DuckDB takes its time to load
+        from legibly.accuracy.engines import duckdb_files  # DuckDB takes its time to load
 
         limits = duckdb_files.Limits(memory=memory)
         opened = stores.open_store(url, environ=os.environ)
@@ -71,7 +72,8 @@ def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory:
             opened, environ=os.environ, now=records.now(), grace=grace, limits=limits
         )
     try:
-        from legibly.accuracy import compact_spark, spark_engine
+        from legibly.accuracy.compaction import spark_compact
+        from legibly.accuracy.engines import spark_engine
     except ImportError:
         remedy = "Install it: pip install 'legibly[spark]'."
         raise Unavailable(
@@ -79,4 +81,4 @@ def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory:
         ) from None
     spark = spark_engine.session(master=master, environ=os.environ)
     base = spark_engine.location(spark, sources.base_of(url))
-    return compact_spark.compact(spark, base=base, now=records.now(), grace=grace)
+    return spark_compact.compact(spark, base=base, now=records.now(), grace=grace)

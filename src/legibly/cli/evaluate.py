@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from legibly import datasets, evaluation, wiring
+from legibly import wiring
 from legibly.cli import options
+from legibly.evaluation import datasets, evaluation
 from legibly.vision.reading import Reader
 
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import click
 
-from legibly import datasets, errors, records, wiring
+from legibly import errors, records, wiring
 from legibly.cli import options
-from legibly.promotion import comparison, rule, words
-from legibly.promotion import history as histories
+from legibly.evaluation import comparison, comparison_text, datasets, promotion_rule
+from legibly.evaluation import promotion_history as histories
 from legibly.vision.reading import Reader
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
@@ -59,7 +59,7 @@ def compare(
     made = _compare(
         _readers(present, candidate), dataset, margins=comparison.Margins(margin), since=since
     )
-    click.echo(json.dumps(made) if as_json else "\n".join(words.lines(made)))
+    click.echo(json.dumps(made) if as_json else "\n".join(comparison_text.lines(made)))
 
 
 @click.command("promote")
@@ -88,9 +88,9 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
     known = histories.changes(store)
     readers = _readers(present, candidate)
     made = _evidence(readers, reason, **how)
-    decision = rule.decide(made) if made else None
+    decision = promotion_rule.decide(made) if made else None
     if made and not as_json:
-        click.echo("\n".join(words.lines(made)))
+        click.echo("\n".join(comparison_text.lines(made)))
     if decision and not decision.passed and reason is None:
         _refuse(decision, made, as_json=as_json)
     if decision and decision.passed and not as_json:
@@ -201,7 +201,7 @@ def _read(readers: _Readers, samples: list[datasets.Sample], where: str) -> list
         )
 
 
-def _refuse(decision: rule.Decision, made: records.Json | None, *, as_json: bool) -> None:
+def _refuse(decision: promotion_rule.Decision, made: records.Json | None, *, as_json: bool) -> None:
     if not as_json:
         raise errors.Conflict(decision.says, remedy="Or say why it has to be: --force REASON.")
     click.echo(json.dumps({"promoted": False, **decision.to_json(), "evidence": made}))
@@ -222,7 +222,9 @@ def _who() -> str:
         return "unknown"
 
 
-def _kept(made: records.Json | None, decision: rule.Decision | None) -> records.Json | None:
+def _kept(
+    made: records.Json | None, decision: promotion_rule.Decision | None
+) -> records.Json | None:
     """What is recorded of a comparison: its figures, not which pictures it was made of."""
     if made is None or decision is None:
         return None

@@ -2,9 +2,9 @@
 
 import click
 
-from legibly import accounts
 from legibly.cli import users
 from legibly.errors import NotFound
+from legibly.people import accounts
 
 
 @click.group("tokens")

@@ -48,7 +48,7 @@ def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[st
             "PyTorch, which this recipe needs, is not installed.", where=str(file), remedy=remedy
         )
     line = [sys.executable, str(file), "--data", str(data), "--out", str(out), *rest]
-    done = subprocess.run(line, stdout=2 if as_json else None, check=False)
+    done = subprocess.run(line, stdout=2 if as_json else None, check=False)  # noqa: S603
     if done.returncode:
         what = f"the recipe ended with status {done.returncode}."
         raise errors.Invalid(what, where=str(file), remedy="Its last lines above say why.")

@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from legibly import accounts
 from legibly.cli import options
 from legibly.index.port import Filter
+from legibly.people import accounts
 from legibly.store import open_store
 
 

@@ -8,7 +8,7 @@ import click
 
 from legibly import wiring
 from legibly.cli import options
-from legibly.events.queue_worker import QueueWorker
+from legibly.ingest.queue_worker import QueueWorker
 
 
 @click.command("worker")

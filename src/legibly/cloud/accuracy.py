@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from legibly import errors, keys, records
+from legibly import errors, object_keys, records
 from legibly.cloud import deploy, package
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.plan import Plan, template
@@ -54,7 +54,7 @@ def run(
     `outputs` are those of the accuracy stack. Raises Unavailable where the job fails, with what EMR says of it.
     """
     at = records.now()
-    key = f"{keys.REPORTS}accuracy-{at:%Y%m%dT%H%M%S}.json"
+    key = f"{object_keys.REPORTS}accuracy-{at:%Y%m%dT%H%M%S}.json"
     client = aws.client("emr-serverless")
     with translated("EMR Serverless"):
         started = client.start_job_run(**_job(outputs, f"{outputs['Store']}/{key}"))

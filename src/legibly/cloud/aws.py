@@ -36,7 +36,7 @@ class Aws:
             )
         self.region: str = self._session.region_name
 
-    @functools.cache
+    @functools.cache  # noqa: B019
     def client(self, service: str) -> Any:
         """The client of one service, with patient retries."""
         return self._session.client(

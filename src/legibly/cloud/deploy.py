@@ -13,11 +13,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from legibly import errors
-from legibly.accounts import Accounts
 from legibly.cloud import package
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.plan import Plan, template
 from legibly.cloud.stack import Report, Stack
+from legibly.people.accounts import Accounts
 from legibly.store import open_store
 
 _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
@@ -98,7 +98,7 @@ def await_answer(address: str, *, report: Report) -> bool:
     report(f"waiting for {address} (a new web server takes some three minutes)")
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:  # noqa: S310
                 if answer.status == 200:
                     return True
         except (urllib.error.URLError, OSError):

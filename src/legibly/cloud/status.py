@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from legibly import errors, keys, records
+from legibly import errors, object_keys, records
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.stack import Stack
-from legibly.events.s3_documents import REDRIVEN, Message, parse
+from legibly.ingest.s3_documents import REDRIVEN, Message, parse
 
 _MOST_LETTERS, _MOST_FAILURES = 50, 200
 _MOST_LINES, _SOME = 5, {"PaginationConfig": {"MaxItems": 2000}}
@@ -272,7 +272,9 @@ def _failures(aws: Aws, bucket: str, at: datetime) -> Iterator[records.FailureRe
     client = aws.client("s3")
     with translated(bucket):
         listed = client.list_objects_v2(
-            Bucket=bucket, Prefix=f"{keys.FAILURES}date={at:%Y-%m-%d}/", MaxKeys=_MOST_FAILURES
+            Bucket=bucket,
+            Prefix=f"{object_keys.FAILURES}date={at:%Y-%m-%d}/",
+            MaxKeys=_MOST_FAILURES,
         )
         for thing in sorted(listed.get("Contents", []), key=lambda thing: thing["LastModified"]):
             content = client.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read()
@@ -284,7 +286,9 @@ def _model(aws: Aws, bucket: str) -> str | None:
     client = aws.client("s3")
     with translated(bucket):
         listed = client.list_objects_v2(
-            Bucket=bucket, Prefix=f"{keys.READINGS}date={records.now():%Y-%m-%d}/", MaxKeys=1000
+            Bucket=bucket,
+            Prefix=f"{object_keys.READINGS}date={records.now():%Y-%m-%d}/",
+            MaxKeys=1000,
         )
         for thing in listed.get("Contents", [])[-1:]:
             line = client.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read().splitlines()[0]

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from legibly import errors, records
+from legibly.images import decode
 from legibly.packs import pack as packs
-from legibly.vision import decode, explain, legibility, page, telling
+from legibly.vision import explain, legibility, page, telling
 from legibly.vision.clock import Clock
 
 Floats = NDArray[np.float32]

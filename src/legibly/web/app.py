@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from legibly import __version__
-from legibly.web import api, errors, gate, health, hooks, inference, metrics, pages, uploads
-from legibly.web.state import State
+from legibly.web import errors
+from legibly.web.api import health, images, inference, prometheus, s3_webhook, uploads
+from legibly.web.pages import rendering
+from legibly.web.security import middleware
+from legibly.web.services import State
 
 _DESCRIPTION = (
     "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
@@ -39,12 +42,12 @@ def create_app(state: State) -> FastAPI:
     app.state.legibly = state
     errors.install(app)
     app.include_router(health.router)
-    app.include_router(api.router)
-    app.include_router(hooks.router)
+    app.include_router(images.router)
+    app.include_router(s3_webhook.router)
     app.include_router(inference.router)
-    metrics.install(app, state)
-    pages.install(app)
+    prometheus.install(app, state)
+    rendering.install(app)
     app.add_middleware(
-        gate.Gate, settings=state.settings, accounts=state.accounts, classes=state.classes
+        middleware.Gate, settings=state.settings, accounts=state.accounts, classes=state.classes
     )
     return app

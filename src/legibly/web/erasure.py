@@ -1,8 +1,8 @@
 """Deleting pupils and classes with every picture, answer and label of theirs."""
 
-from legibly.classes import Classes, Pupil, SchoolClass
 from legibly.index.port import Filter
-from legibly.web.state import State
+from legibly.people.classrooms import Classes, Pupil, SchoolClass
+from legibly.web.services import State
 
 _BATCH = 500
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from legibly import errors
-from legibly.web import i18n
+from legibly.web.text import i18n
 
 _log = logging.getLogger(__name__)
 

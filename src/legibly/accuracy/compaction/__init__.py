@@ -1,0 +1,1 @@
+"""Small record files into partitioned Parquet."""

@@ -1,0 +1,277 @@
+"""Small pair files into partitioned Parquet with one row an image and model, safely beside writers.
+
+A run reads what is fresh, and the settled files that it touches; writes new Parquet files under fresh names; and
+commits by creating the next manifest (see plan.py), which only one of several runs can. Whatever it replaces is removed
+by a later run, once every job that may have listed it is over. So at any point a crash leaves pairs that count as
+before: files that no manifest names are pairs like any others, and the newest label counts however often it is there.
+"""
+
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from legibly import object_keys, records
+from legibly.accuracy import plan as plans
+from legibly.accuracy import sources
+from legibly.accuracy.compaction import repeats
+from legibly.accuracy.compaction.summary import Done
+from legibly.accuracy.engines import bundles, canonical, duckdb_engine
+from legibly.accuracy.engines import duckdb_files as files
+from legibly.errors import Conflict
+from legibly.statistics import aggregates
+from legibly.store import Stat, Store
+
+GRACE = timedelta(hours=1)
+"""A job that listed files before a run committed has this long to read them."""
+MOST_FILES_A_DAY = 8
+"""A day with more settled files is written anew as a whole when something joins it."""
+
+_COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer"
+_NEWEST = f"""
+SELECT * EXCLUDE (place) FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM {{}}
+) AS ranked WHERE place = 1
+"""  # noqa: S608
+_RECORDS = f"""
+SELECT image, predicted, actual, exact AS confidence, model, writer, source,
+  CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
+  CASE WHEN us >= 0 THEN strftime(make_timestamp(us), '%Y-%m-%d') ELSE 'unknown' END AS date
+FROM (
+  SELECT {_COLUMNS} FROM taken ANTI JOIN several ON {repeats.HASH} = several.h
+  UNION ALL
+  SELECT {_COLUMNS} FROM newest
+) AS settled ANTI JOIN deleted ON settled.image = deleted.image
+"""  # noqa: S608
+
+
+def compact(
+    store: Store,
+    *,
+    environ: Mapping[str, str],
+    now: datetime,
+    grace: timedelta = GRACE,
+    limits: files.Limits | None = None,
+) -> Done:
+    """Settle what is fresh. Raises Conflict where another run committed first: nothing is lost, run it again.
+
+    Files with a line that is no pair stay as they are, so that no line goes uncounted.
+    """
+    stats = {stat.key: stat for prefix in plans.PREFIXES for stat in store.list(prefix)}
+    plan = plans.make(stats, read=store.read)
+    removed = _sweep(store, stats, plan, now=now, grace=grace)
+    base = sources.base_of(store.url)
+    with (
+        files.connected(base, environ=environ, limits=limits) as connection,
+        tempfile.TemporaryDirectory(prefix="legibly-compact-") as folder,
+    ):
+        files.put_deleted(connection, plan.deleted)
+        flawed = _take_fresh(connection, plan, base, store=store, stats=stats)
+        fresh = [key for key in (*plan.lines, *plan.parquet) if key not in flawed]
+        reopened = _take_settled(connection, plan, base)
+        if not fresh and not reopened:
+            return Done(files_removed=len(removed), files_flawed=len(flawed))
+        read = _count(connection, "taken")
+        slices = _find_several(connection, [*plan.parquet, *reopened], base)
+        made = _write(connection, Path(folder), slices=slices)
+        written = files.rows(connection, made, "") if made else 0
+        totals = Path(folder, "counts")
+        duckdb_engine.write_counts(connection, plan, base, without=reopened, new=made, to=totals)
+        run = secrets.token_hex(8)
+        created, counts = list(_upload(store, made, run)), f"{plans.SETTLED}counts-{run}.parquet"
+        store.create(counts, totals.read_bytes())
+    gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
+    waiting = {
+        key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed
+    }
+    settled = sorted([*(key for key in plan.settled if key not in reopened), *created])
+    retired = waiting | dict.fromkeys(gone, records.stamp(now))
+    _commit(
+        store,
+        plans.Manifest(plan.manifest.number + 1, tuple(settled), retired, counts),
+        [*created, counts],
+    )
+    if not grace:
+        store.remove(gone)
+        removed |= set(gone)
+    return Done(read, len(fresh) + len(reopened), written, len(created), len(removed), len(flawed))
+
+
+def pairs(store: Store) -> Iterator[records.Pair]:
+    """The pairs that a store holds in Parquet, as records: with those in lines, all there are.
+
+    For `legibly reindex`, through the store alone. Pairs of deleted images and rows that are no pairs are left out.
+    """
+    plan = sources.of_store(store)
+    deleted = set(plan.deleted)
+    columns = "image, predicted, actual, exact, model, writer, source, us"
+    with (
+        tempfile.TemporaryDirectory(prefix="legibly-pairs-") as folder,
+        duckdb.connect() as connection,
+    ):
+        path = Path(folder) / "part.parquet"
+        for key in (*plan.parquet, *plan.settled):
+            path.write_bytes(store.read(key))
+            query = files.whole_parquet(connection, [str(path)], "")
+            cursor = connection.execute(
+                f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0"  # noqa: S608
+            )
+            while batch := cursor.fetchmany(10_000):
+                for image, predicted, actual, exact, model, writer, source, us in batch:
+                    if image not in deleted:
+                        at = aggregates.EPOCH + timedelta(microseconds=us)
+                        yield records.Pair(
+                            image, predicted, actual, exact or 0.0, model, writer, source, at
+                        )
+
+
+def _sweep(
+    store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta
+) -> set[str]:
+    """Remove what was retired longer ago than `grace`, and what a newer manifest replaced; returns the former."""
+    before = now - grace
+    retired = {
+        key
+        for key, at in plan.manifest.retired.items()
+        if key in stats and records.moment(at) <= before
+    }
+    kept = {plan.manifest.key, plan.manifest.counts, *plan.manifest.retired}
+    manifests = [key for key in stats if key.startswith(plans.SETTLED) and key not in kept]
+    # A retired file counts as fresh unless a manifest names it, so the newest manifest stays whatever its age.
+    store.remove(
+        [*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)]
+    )
+    return retired
+
+
+def _take_fresh(
+    connection: duckdb.DuckDBPyConnection,
+    plan: plans.Plan,
+    base: str,
+    *,
+    store: Store,
+    stats: Mapping[str, Stat],
+) -> set[str]:
+    """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
+    columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
+    files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats.find
+    files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
+    small = [key for key in plan.lines if stats[key].size <= bundles.SMALL_BYTES]
+    bundled = set(small) if len(small) >= bundles.FEWEST else set()
+    large = [key for key in plan.lines if key not in bundled]
+    if large:
+        files.run(connection, f"INSERT INTO lines {files.whole_lines(large, base)}")
+    if bundled:
+        _take_bundles(connection, small, store=store)
+    every = "SELECT * FROM lines"
+    if plan.parquet:
+        every += f" UNION ALL {files.whole_parquet(connection, plan.parquet, base)}"
+    query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE predicted IS NULL"  # noqa: S608
+    files.run(connection, query)
+    whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
+    files.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
+    found = _keys((row[0] for row in files.run(connection, "SELECT filename FROM flawed")), base)
+    return found & {*plan.lines, *plan.parquet}  # less the bundles
+
+
+def _take_bundles(
+    connection: duckdb.DuckDBPyConnection, small: Sequence[str], *, store: Store
+) -> None:
+    """Add small files to `lines`; the files of a bundle with a torn line are looked at one by one."""
+    with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
+        found = bundles.write(store, small, Path(folder))
+        files.run(connection, f"INSERT INTO lines {files.whole_bundles(list(found))}")
+    torn = files.run(
+        connection,
+        "SELECT DISTINCT filename FROM lines WHERE predicted IS NULL AND source = 'malformed'",
+    )
+    doubtful = [key for (name,) in torn for key in found.get(name, ())]
+    if doubtful:
+        rows = [(key,) for key in bundles.flawed(store, doubtful)]
+        connection.executemany("INSERT INTO flawed VALUES (?)", rows)
+
+
+def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
+    """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a deleted one."""
+    reopened = _reopened(connection, plan, base) if plan.settled else []
+    again = [files.whole_parquet(connection, reopened, base)] if reopened else []
+    parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
+    files.run(connection, f"CREATE TEMP VIEW taken AS {parts}")
+    return reopened
+
+
+def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
+    query = files.whole_parquet(connection, plan.settled, base)
+    files.run(connection, f"CREATE TEMP VIEW settled AS {query}")
+    found = files.run(
+        connection,
+        """SELECT DISTINCT filename FROM settled SEMI JOIN fresh
+             ON settled.image = fresh.image AND settled.model = fresh.model
+           UNION SELECT DISTINCT filename FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
+    )
+    reopened = _keys((row[0] for row in found), base)
+    query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"
+    for (day,) in files.run(connection, query):
+        folder = f"{object_keys.PAIRS}date={day}/"
+        crowd = [key for key in plan.settled if key.startswith(folder)]
+        reopened |= set(crowd) if len(crowd) >= MOST_FILES_A_DAY else set()
+    return sorted(reopened)
+
+
+def _find_several(connection: duckdb.DuckDBPyConnection, parquet: Sequence[str], base: str) -> int:
+    """Provide `several` for the images of `taken` that may have more than one pair; returns the slices."""
+    rows = _count(connection, "lines") + (files.rows(connection, parquet, base) if parquet else 0)
+    images = files.images(connection, parquet, base) if parquet else []
+    with files.told():
+        found = repeats.find(connection, [*images, "lines"], rows=rows)
+    return repeats.put(connection, (), found)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) -> list[str]:
+    """Write the newest pair of each image and model into a folder, by day; returns the files."""
+    with tempfile.TemporaryDirectory(prefix="legibly-again-") as name:
+        repeats.copy(connection, "taken", _COLUMNS, Path(name, "again"), slices=slices)
+        for number in range(slices):
+            part = repeats.one(Path(name, "again"), number)
+            if part:
+                files.run(
+                    connection,
+                    f"COPY ({_NEWEST.format(part)}) TO '{name}/{number}.parquet' (FORMAT parquet)",
+                )
+        newest = [str(path) for path in sorted(Path(name).glob("*.parquet"))]
+        none = f"(SELECT {_COLUMNS} FROM taken WHERE FALSE)"  # noqa: S608
+        files.run(
+            connection,
+            f"CREATE TEMP VIEW newest AS FROM {files.parquet(newest, '') if newest else none}",
+        )
+        # Few rows a flush and a group, or hundreds of open days would fill the memory.
+        files.run(connection, "SET partitioned_write_flush_threshold = 65536")
+        options = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, PARTITION_BY (date), OVERWRITE_OR_IGNORE"
+        files.run(connection, f"COPY ({_RECORDS}) TO '{folder}' ({options})")
+    return [str(path) for path in sorted(folder.rglob("*.parquet"))]
+
+
+def _upload(store: Store, made: Sequence[str], run: str) -> Iterator[str]:
+    """Put new files into the store under names that no other run has; yields their keys."""
+    for number, path in enumerate(map(Path, made)):
+        key = f"{object_keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet"
+        store.create(key, path.read_bytes())
+        yield key
+
+
+def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> None:
+    if not store.create(manifest.key, manifest.encode(), media_type="application/json"):
+        store.remove(created)
+        remedy = "Nothing is lost; run it again."
+        raise Conflict("another compaction finished meanwhile.", where=manifest.key, remedy=remedy)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(files.run(connection, f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
+
+
+def _keys(paths: Iterable[str], base: str) -> set[str]:
+    return {path.removeprefix(f"{base.rstrip('/')}/") for path in paths}

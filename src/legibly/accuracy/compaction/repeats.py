@@ -1,0 +1,108 @@
+"""Which of very many images may have several pairs, by 32 bits of a hash each: 4 bytes an image, no table of names.
+
+Images that share a hash by chance are named too, so whoever asks treats them as if they had several: the answer never
+depends on the hash, only the time does. Their rows go to files, in slices that fit into memory one by one, with all
+rows of an image in the same slice.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly.accuracy.engines import duckdb_files as files
+
+HASH = "CAST(hash(CAST(image AS VARCHAR)) >> 32 AS UINTEGER)"
+AT_ONCE = 200_000_000
+"""Hashes that are held at once, 4 bytes each. More are taken in several passes."""
+_HANDS = 4
+"""More threads than this do not make DuckDB's answers NumPy's any sooner."""
+A_SLICE = 1_000_000
+"""Images in a slice, roughly: some 300 MB while the newest row of each is kept."""
+
+
+def find(
+    connection: duckdb.DuckDBPyConnection, relations: Sequence[str], *, rows: int
+) -> NDArray[np.uint32]:
+    """The hashes that occur more than once in the columns `image` of relations with `rows` rows together.
+
+    Some are returned repeatedly. The relations are read side by side, with a cursor each: they may not name what is
+    temporary. One without a column `image` has none.
+    """
+    passes = max(1, -(-rows // AT_ONCE))
+    with ThreadPoolExecutor(_HANDS) as pool:
+        return np.concatenate(
+            [_of_pass(connection, relations, pool, rows, at, passes) for at in range(passes)]
+        )
+
+
+def _of_pass(
+    connection: duckdb.DuckDBPyConnection,
+    relations: Sequence[str],
+    pool: ThreadPoolExecutor,
+    rows: int,
+    number: int,
+    passes: int,
+) -> NDArray[np.uint32]:
+    held, used, filling = np.empty(rows, np.uint32), 0, Lock()
+    within = f"WHERE h % {passes} = {number}" if passes > 1 else ""
+
+    def fetch(relation: str) -> None:
+        nonlocal used
+        query = f"SELECT h FROM (SELECT {HASH} AS h FROM {relation}) {within}"  # noqa: S608
+        with connection.cursor() as cursor, contextlib.suppress(duckdb.BinderException):
+            part = cursor.execute(query).fetchnumpy()["h"]
+            with filling:
+                start, used = used, used + len(part)
+            held[start : start + len(part)] = part
+
+    list(pool.map(fetch, relations))
+    held = held[:used]
+    ends = [used * share // _HANDS for share in range(1, _HANDS)]
+    if used:
+        held.partition(ends)
+    list(pool.map(np.ndarray.sort, np.split(held, ends)))
+    again: NDArray[np.uint32] = held[1:][held[1:] == held[:-1]]
+    return again
+
+
+def put(
+    connection: duckdb.DuckDBPyConnection,
+    relations: Sequence[str],
+    found: NDArray[np.uint32] | None,
+) -> int:
+    """Provide the table `several`: the hashes of all images of some relations, and those found. Returns the slices."""
+    every = [f"SELECT {HASH} FROM {relation}" for relation in relations]  # noqa: S608
+    if found is not None:
+        connection.register("found", {"h": found})
+        every.append("SELECT h FROM found")
+    query = " UNION ALL ".join(every)
+    files.run(
+        connection,
+        f"CREATE OR REPLACE TEMP TABLE several AS SELECT DISTINCT h FROM ({query}) AS t(h)",  # noqa: S608
+    )
+    return 1 + int(files.run(connection, "SELECT count(*) FROM several")[0][0]) // A_SLICE
+
+
+def copy(
+    connection: duckdb.DuckDBPyConnection, relation: str, columns: str, folder: Path, *, slices: int
+) -> None:
+    """Write the rows of a relation whose image is one of `several` into a folder."""
+    # Names hardly ever repeat here, so that looking for those that do is wasted.
+    options = "FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1000"
+    options += ", PARTITION_BY (slice)" if slices > 1 else ", PER_THREAD_OUTPUT"
+    chosen = f"{columns}, {HASH} % {slices} AS slice" if slices > 1 else columns
+    query = f"SELECT {chosen} FROM {relation} WHERE {HASH} IN (SELECT h FROM several)"  # noqa: S608
+    files.run(connection, f"COPY ({query}) TO {files.quote(str(folder))} ({options})")
+
+
+def one(folder: Path, number: int) -> str:
+    """The relation of one slice in a folder that `copy` wrote; empty where it has no rows."""
+    part = folder / f"slice={number}"
+    found = sorted(part.glob("*.parquet")) or sorted(folder.glob("*.parquet"))
+    return files.parquet([str(path) for path in found], "") if found else ""

@@ -1,0 +1,1 @@
+"""The engines that count pairs: DuckDB, Spark and plain Python."""

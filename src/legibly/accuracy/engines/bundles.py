@@ -1,0 +1,61 @@
+"""Very many small files of JSON lines as a few larger ones on this machine, each line with the key that it came from.
+
+An engine opens files one after the other, and each has its price; fetching them side by side and reading a bundle is
+many times faster.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from legibly.accuracy.engines import reference
+from legibly.store import Store
+
+KEY = "_key"
+"""The field that a line gets."""
+SMALL_BYTES = 64_000
+FEWEST = 64
+"""Fewer small files than this are not worth it."""
+_A_BUNDLE = 5000
+_AT_ONCE, _A_THREAD = 32, 20
+
+
+def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence[str]]:
+    """Fetch objects and write bundles into a folder; the keys in each bundle, by its path."""
+    found: dict[str, Sequence[str]] = {}
+    for start in range(0, len(keys), _A_BUNDLE):
+        part = keys[start : start + _A_BUNDLE]
+        path = folder / f"bundle-{len(found)}.jsonl"
+        with path.open("wb") as file:
+            for key, content in _fetched(store, part):
+                file.writelines(_marked(key, content))
+        found[str(path)] = part
+    return found
+
+
+def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:
+    """Those of some objects that hold a line which is no pair."""
+    for key, content in _fetched(store, keys):
+        lines = content.decode("utf-8", errors="replace").split("\n")
+        if any(row.predicted is None for row in reference.rows_of_lines(lines)):
+            yield key
+
+
+def _fetched(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Objects in their order, many at a time; a thread takes several, since handing over costs as much as a file."""
+    parts = [keys[start : start + _A_THREAD] for start in range(0, len(keys), _A_THREAD)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for contents in pool.map(lambda part: [(key, store.read(key)) for key in part], parts):
+            yield from contents
+
+
+def _marked(key: str, content: bytes) -> Iterator[bytes]:
+    """The lines that are not blank, each an object that starts with the key; of what is no object, the key alone."""
+    start = f'{{"{KEY}":{json.dumps(key)}'.encode()
+    for line in content.split(b"\n"):
+        bare = line.strip(b" \t\r")
+        if bare[:1] == b"{":
+            yield start + b"," + bare[1:] + b"\n"
+        elif bare:
+            yield start + b"}\n"

@@ -1,0 +1,126 @@
+"""Pairs of any age and file type in the columns of pairs.sql: the SQL around the SQL.
+
+Records were written by several versions: a column may be missing, a time may be text or a timestamp, a number text.
+`reference.row_of_json` says the same in Python.
+"""
+
+import re
+from collections.abc import Mapping
+
+from legibly.statistics import aggregates
+
+COLUMNS = ("image", "predicted", "actual", "confidence", "model", "source", "labelled_at")
+MOMENT_PATTERN = (
+    "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    "([.][0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
+)
+NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
+MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
+# DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the session's, which is UTC.
+MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
+MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
+TEXT = dict.fromkeys((*COLUMNS, "writer"), "text")
+SETTLED = TEXT | {"confidence": "number", "labelled_at": "time"}
+TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in TEXT) + "}"
+READING_COLUMNS = (
+    "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR', 'text': 'VARCHAR', "
+    "'confidence': 'VARCHAR', 'at': 'VARCHAR'}"
+)
+NEWEST_FIRST = "(us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC"
+"""The order in pairs.sql of the pairs of an image and model."""
+IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
+
+
+def select(
+    kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "", named: bool = True
+) -> str:
+    """A query for `relation` in the columns of pairs.sql, and `extra` ones.
+
+    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
+    the columns is a line that is no JSON object.
+    """
+    empty = " AND ".join(f"{name} IS NULL" for name in COLUMNS if name in kinds) or "TRUE"
+    image, predicted, actual = (_text(name, kinds) for name in ("image", "predicted", "actual"))
+    return f"""SELECT
+      CASE WHEN {image} <> '' AND {predicted} IS NOT NULL THEN {image} ELSE concat('flawed ', uuid()) END AS image,
+      {known(_text("model", kinds))} AS model,
+      CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
+        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {known(_text("source", kinds))} END AS source,
+      CASE WHEN {image} <> '' THEN {predicted} END AS predicted, {actual} AS actual,
+      {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us{", " + extra if extra else ""}
+    FROM {relation}"""  # noqa: S608
+
+
+def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
+    """As `select`, but with no look at the images, most of a file, nor at what a missing model or source is called.
+
+    Both are for the engine to put right once the rows are counted.
+    """
+    model, source, predicted, actual = (
+        _text(name, kinds) for name in ("model", "source", "predicted", "actual")
+    )
+    return f"""SELECT CAST(NULL AS VARCHAR(65535)) AS image, {model} AS model,
+      CASE WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {source} END AS source,
+      {predicted} AS predicted, {actual} AS actual, {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us
+    FROM {relation}"""  # noqa: S608
+
+
+def select_settled(*, dialect: str, relation: str) -> str:
+    """A query for settled Parquet files, which hold whole pairs in known types."""
+    return f"""SELECT image, model, source, predicted, actual, {_millionths(SETTLED)} AS millionths,
+      {_us(SETTLED, dialect)} AS us
+    FROM {relation}"""  # noqa: S608
+
+
+def known(name: str) -> str:
+    """A model or source as the report names it."""
+    return f"coalesce(nullif({name}, ''), '{aggregates.UNKNOWN}')"
+
+
+def kept(kinds: Mapping[str, str]) -> str:
+    """What a pair has beyond the columns of pairs.sql, for `extra`: its exact confidence and its writer."""
+    confidence = _number(kinds) if "confidence" in kinds else "CAST(NULL AS DOUBLE)"
+    return f"{confidence} AS exact, {_text('writer', kinds)} AS writer"
+
+
+def select_readings(*, dialect: str, relation: str) -> str:
+    """A query for reading records in the columns of readings.sql; lines that are none are left out."""
+    at = IDENTIFIER[dialect].format("at")
+    kinds = {"confidence": "text", "at": "text"}
+    return f"""SELECT image, concat(coalesce(model.name, 'unknown'), '@', coalesce(model.version, '')) AS model,
+      coalesce(verdict, '') AS verdict, coalesce(text, '') AS said, {_millionths(kinds)} AS millionths,
+      {_us(kinds, dialect, at)} AS us
+    FROM {relation} WHERE image IS NOT NULL"""  # noqa: S608
+
+
+def _text(name: str, kinds: Mapping[str, str]) -> str:
+    if name not in kinds:
+        return "CAST(NULL AS VARCHAR(65535))"
+    return name if kinds[name] == "text" else f"CAST({name} AS VARCHAR(65535))"
+
+
+def _millionths(kinds: Mapping[str, str]) -> str:
+    if "confidence" not in kinds:
+        return "CAST(-1 AS BIGINT)"
+    number = _number(kinds)
+    within = f"({number}) >= 0 AND ({number}) <= 1"
+    return f"CASE WHEN {within} THEN CAST(floor(({number}) * 1000000 + 0.5) AS BIGINT) ELSE CAST(-1 AS BIGINT) END"
+
+
+def _number(kinds: Mapping[str, str]) -> str:
+    if kinds["confidence"] != "text":
+        return "CAST(confidence AS DOUBLE)"
+    number = f"regexp_extract(confidence, '{NUMBER_PATTERN}', 0)"
+    return f"CASE WHEN {number} <> '' THEN TRY_CAST(confidence AS DOUBLE) END"
+
+
+def _us(kinds: Mapping[str, str], dialect: str, name: str = "labelled_at") -> str:
+    undated = f"CAST({aggregates.UNDATED_US} AS BIGINT)"
+    kind = kinds.get(name.strip('"`'))
+    if kind is None:
+        return undated
+    us = MICROSECONDS[dialect].format(name)
+    if kind == "text":
+        us = MICROSECONDS[dialect].format(f"TRY_CAST({name} AS {MOMENT_TYPE[dialect]})")
+        us = f"CASE WHEN regexp_extract({name}, '{MOMENT_PATTERN}', 0) <> '' THEN {us} END"
+    return f"CASE WHEN ({us}) >= 0 THEN ({us}) ELSE {undated} END"

@@ -1,0 +1,229 @@
+"""pairs.sql on DuckDB, within a memory limit.
+
+Where there is much to count, everything is counted without names first, and then put right for the images that may
+have several pairs: names are most of a file, and most images have one pair.
+"""
+
+import importlib.resources
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from legibly.accuracy.compaction import repeats
+from legibly.accuracy.engines import canonical
+from legibly.accuracy.engines import duckdb_files as files
+from legibly.accuracy.plan import Plan
+from legibly.statistics import aggregates
+
+SPLIT_FROM_ROWS = 1_000_000
+"""From here on it pays to find the images that have several pairs first."""
+_COUNTED = (
+    "day_us BIGINT, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, "
+    "bin BIGINT, n BIGINT, millionths BIGINT"
+)
+_TOGETHER = f"""
+SELECT * REPLACE ({canonical.known("model")} AS model, {canonical.known("source")} AS source,
+  CAST(sum(n) AS BIGINT) AS n, CAST(sum(millionths) AS BIGINT) AS millionths)
+FROM counted GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL
+"""  # noqa: S608
+
+
+def sql(name: str) -> str:
+    """The text of one of the shared queries."""
+    return (
+        importlib.resources.files("legibly.accuracy.engines")
+        .joinpath(name)
+        .read_text(encoding="utf-8")
+    )
+
+
+def table(
+    plan: Plan,
+    *,
+    base: str,
+    environ: Mapping[str, str] = os.environ,
+    limits: files.Limits | None = None,
+    reads: bool = True,
+) -> aggregates.Table:
+    """Count the pairs of a plan whose keys lie under `base`, a folder or `s3://BUCKET[/PREFIX]`.
+
+    `reads`: count the readings too. Raises Invalid for files that are not what their names say, Unavailable where
+    the store does not answer.
+    """
+    with files.connected(base, environ=environ, limits=limits) as connection:
+        files.put_deleted(connection, plan.deleted)
+        _start(connection)
+        _count_plan(connection, plan, base)
+        rows = files.run(connection, _TOGETHER)
+        return aggregates.collect(rows, _reads(connection, plan, base) if reads else ())
+
+
+def write_counts(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    base: str,
+    *,
+    without: Sequence[str],
+    new: Sequence[str],
+    to: Path,
+) -> None:
+    """Write what pairs.sql makes of the settled files of a plan, `without` some and with `new` ones, to a file."""
+    _start(connection)
+    if plan.counts:
+        _load_counts(connection, plan, base)
+        _count_settled(connection, without, base, sign=-1)
+    else:
+        _count_settled(connection, [key for key in plan.settled if key not in without], base)
+    _count_settled(connection, new, "")
+    files.run(connection, f"COPY ({_TOGETHER}) TO {files.quote(str(to))} (FORMAT parquet)")
+
+
+def _load_counts(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
+    files.run(connection, f"INSERT INTO counted SELECT * FROM {files.parquet([plan.counts], base)}")  # noqa: S608
+
+
+def _count_settled(
+    connection: duckdb.DuckDBPyConnection, settled: Sequence[str], base: str, *, sign: int = 1
+) -> None:
+    _count(connection, settled=[_settled(settled, base).unnamed()] if settled else [], sign=sign)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Pairs of one kind: a relation, its columns as `canonical.select` wants them, and its Parquet files if any."""
+
+    relation: str
+    kinds: Mapping[str, str]
+    keys: Sequence[str] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether any row says of which image it is."""
+        return "image" in self.kinds
+
+    @property
+    def columns(self) -> str:
+        return ", ".join(name for name in canonical.COLUMNS if name in self.kinds)
+
+    def rows(self, connection: duckdb.DuckDBPyConnection, base: str) -> int:
+        if self.keys:
+            return files.rows(connection, self.keys, base)
+        return int(files.run(connection, f"SELECT count(*) FROM {self.relation}")[0][0])  # noqa: S608
+
+    def images(self, connection: duckdb.DuckDBPyConnection, base: str) -> list[str]:
+        return files.images(connection, self.keys, base) if self.keys else [self.relation]
+
+    def pairs(self, relation: str = "") -> str:
+        """A query for its rows, or those of a relation like it."""
+        return canonical.select(self.kinds, dialect="duckdb", relation=relation or self.relation)
+
+    def unnamed(self, relation: str = "") -> str:
+        """The same with no look at the images; a row in which that shows is for a second look to put right."""
+        if not self.named:
+            return self.pairs(relation)
+        return canonical.select_unnamed(
+            self.kinds, dialect="duckdb", relation=relation or self.relation
+        )
+
+
+def _start(connection: duckdb.DuckDBPyConnection) -> None:
+    files.run(connection, f"CREATE TEMP TABLE nothing ({files.COLUMNS})")
+    files.run(connection, "CREATE TEMP TABLE touched (image VARCHAR, model VARCHAR)")
+    files.run(connection, f"CREATE TEMP TABLE counted ({_COUNTED})")
+
+
+def _count_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
+    """Count the pairs of a plan into `counted`."""
+    fresh = []
+    if plan.lines:  # not temporary: see repeats.find
+        text = files.json_lines(plan.lines, base, canonical.TEXT_COLUMNS)
+        files.run(connection, f"CREATE TABLE lines AS SELECT * FROM {text}")  # noqa: S608
+        fresh.append(_Source("lines", canonical.TEXT))
+    if plan.parquet:
+        relation = files.parquet(plan.parquet, base)
+        fresh.append(_Source(relation, files.kinds_of(connection, relation), plan.parquet))
+    settled = [_settled(plan.settled, base)] if plan.settled else []
+    uncounted = [*fresh, *settled]
+    if plan.counts:
+        _load_counts(connection, plan, base)
+        uncounted = fresh
+    rows = sum(source.rows(connection, base) for source in fresh)
+    if rows >= SPLIT_FROM_ROWS or (settled and (fresh or plan.deleted)):
+        _count_twice(connection, uncounted, fresh, settled, base, rows=rows)
+    elif settled:
+        _count(connection, settled=[source.unnamed() for source in uncounted])
+    else:
+        _count(connection, fresh=[source.pairs() for source in fresh])
+
+
+def _settled(keys: Sequence[str], base: str) -> _Source:
+    return _Source(files.parquet(keys, base), canonical.SETTLED, keys)
+
+
+def _count_twice(
+    connection: duckdb.DuckDBPyConnection,
+    uncounted: Sequence[_Source],
+    fresh: Sequence[_Source],
+    settled: Sequence[_Source],
+    base: str,
+    *,
+    rows: int,
+) -> None:
+    """Count what is uncounted as if no image had two pairs, and then those again of which one may, and deleted ones.
+
+    Which may is looked up where the fresh `rows` are many; else it is every image that has a fresh pair.
+    """
+    large = rows >= SPLIT_FROM_ROWS
+    named = [source for source in (*fresh, *settled) if source.named]
+    with ThreadPoolExecutor(1) as pool, connection.cursor() as beside:
+        finding = None
+        if large:  # NumPy takes DuckDB's answers one thread at a time: DuckDB counts meanwhile.
+            rows += sum(source.rows(connection, base) for source in settled)
+            images = [image for source in named for image in source.images(connection, base)]
+            finding = pool.submit(repeats.find, beside, images, rows=rows)
+        _count(connection, settled=[source.unnamed() for source in uncounted])
+        with files.told():
+            found = finding.result() if finding else None
+    others = ["(SELECT image FROM deleted UNION ALL VALUES (NULL), (''))"]
+    others += [] if large else [source.relation for source in fresh if source.named]
+    with tempfile.TemporaryDirectory(prefix="legibly-again-") as folder:
+        places = [(source, Path(folder, str(number))) for number, source in enumerate(named)]
+        slices = repeats.put(connection, others, found)
+        for source, place in places:
+            repeats.copy(connection, source.relation, source.columns, place, slices=slices)
+        for number in range(slices):
+            again = [
+                (source, part) for source, place in places if (part := repeats.one(place, number))
+            ]
+            _count(connection, settled=[source.unnamed(part) for source, part in again], sign=-1)
+            _count(connection, fresh=[source.pairs(part) for source, part in again])
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    fresh: Sequence[str] = (),
+    settled: Sequence[str] = (),
+    sign: int = 1,
+) -> None:
+    """Add what pairs.sql makes of some queries to `counted`, or with `sign` -1 take it away."""
+    for name, parts in (("fresh", fresh), ("settled", settled)):
+        query = " UNION ALL ".join(parts or ["SELECT * FROM nothing"])
+        files.run(connection, f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+    signed = f"* REPLACE ({sign} * n AS n, {sign} * millionths AS millionths)"
+    files.run(connection, f"INSERT INTO counted SELECT {signed} FROM ({sql('pairs.sql')})")  # noqa: S608
+
+
+def _reads(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> list[aggregates.Read]:
+    if not plan.readings:
+        return []
+    relation = files.json_lines(plan.readings, base, canonical.READING_COLUMNS)
+    query = canonical.select_readings(dialect="duckdb", relation=relation)
+    files.run(connection, f"CREATE TEMP VIEW readings AS {query}")
+    rows = files.run(connection, sql("readings.sql"))
+    return [aggregates.Read(aggregates.day_name(day), *rest) for day, *rest in rows]

@@ -1,0 +1,235 @@
+"""Files of pairs and readings as relations of DuckDB: JSON lines and Parquet, in folders and `s3://`."""
+
+import contextlib
+import importlib.util
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+
+from legibly.accuracy.engines import bundles, canonical
+from legibly.errors import Invalid, Unavailable
+
+MEMORY_LIMIT = "1500MB"
+"""DuckDB counts its buffers alone: the process stays below 2 GB with this."""
+COLUMNS = "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, millionths BIGINT, us BIGINT"
+_SHARES = 32
+"""Many files are read for their images in as many shares, so that little is held twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the job may use; `threads` 0: one a core. Spilled rows go to a temporary folder."""
+
+    memory: str = MEMORY_LIMIT
+    threads: int = 0
+
+
+@contextlib.contextmanager
+def connected(
+    base: str, *, environ: Mapping[str, str], limits: Limits | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in memory that spills to a folder of its own, with the S3 credentials where `base` needs them."""
+    limits = limits or Limits()
+    with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
+        config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
+        config |= {"preserve_insertion_order": False, "autoinstall_known_extensions": False}
+        # It would keep every settled pair in memory, because the query names them twice.
+        config |= {"disabled_optimizers": "common_subplan"}
+        if limits.threads:
+            config["threads"] = limits.threads
+        with duckdb.connect(config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
+            if base.startswith("s3://"):
+                _use_s3(connection, environ)
+            yield connection
+
+
+def paths(keys: Sequence[str], base: str) -> str:
+    """A SQL list of the files at `keys`; a name is taken as it is, wildcards included."""
+    quoted = (f"{base.rstrip('/')}/{key}" if base else key for key in keys)
+    return "[" + ", ".join(quote(literal(path)) for path in quoted) + "]"
+
+
+def parquet(keys: Sequence[str], base: str, *, filename: bool = False) -> str:
+    """Parquet files of any schema as one relation; with `filename`, the column of that name."""
+    options = f"union_by_name = true, hive_partitioning = false, filename = {filename}"
+    return f"read_parquet({paths(keys, base)}, {options})"
+
+
+def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool = False) -> str:
+    """The same for JSON lines with given columns; a line that is no object has nulls alone."""
+    options = f"format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, filename = {filename}"
+    return f"read_json({paths(keys, base)}, columns = {columns}, {options})"
+
+
+def whole_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
+    """A query for Parquet files in the columns of pairs.sql, with all else that a pair has, and its file."""
+    relation = parquet(keys, base, filename=True)
+    return _whole(kinds_of(connection, relation), relation, "filename")
+
+
+def whole_lines(keys: Sequence[str], base: str) -> str:
+    """The same for JSON lines."""
+    return _whole(
+        canonical.TEXT, json_lines(keys, base, canonical.TEXT_COLUMNS, filename=True), "filename"
+    )
+
+
+def whole_bundles(found: Sequence[str]) -> str:
+    """The same for bundles; the file is a line's key, or the bundle if it is torn."""
+    columns = canonical.TEXT_COLUMNS.replace("}", f", '{bundles.KEY}': 'VARCHAR'}}")
+    relation = json_lines(found, "", columns, filename=True)
+    return _whole(canonical.TEXT, relation, f"coalesce({bundles.KEY}, filename) AS filename")
+
+
+def _whole(kinds: Mapping[str, str], relation: str, filename: str) -> str:
+    return canonical.select(
+        kinds, dialect="duckdb", relation=relation, extra=f"{canonical.kept(kinds)}, {filename}"
+    )
+
+
+def kinds_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """The columns of a relation as `canonical.select` wants them."""
+    return {name: _kind(kind) for name, kind in _types(connection, relation).items()}
+
+
+def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    described = run(connection, f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608
+    return {name.lower(): kind for name, kind, *_ in described}
+
+
+def _kind(kind: str) -> str:
+    if kind.startswith("TIMESTAMP"):
+        return "time"
+    return "text" if kind == "VARCHAR" else "number"
+
+
+def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> list[str]:
+    """Relations with the images of Parquet files, each of some of the files; a file may have no such column."""
+    kind = _types(connection, parquet(keys, base)).get("image")
+    if kind is None:
+        return []
+    # The text of a number depends on its type, which is that of all files together.
+    image = f"CAST(image AS {kind}) AS image"
+    shares = min(len(keys), _SHARES)
+    return [
+        f"(SELECT {image} FROM {parquet(keys[share::shares], base)})"  # noqa: S608
+        for share in range(shares)
+    ]
+
+
+def rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
+    """How many rows Parquet files have, by their footers."""
+    found = run(
+        connection,
+        f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})",  # noqa: S608
+    )
+    return int(found[0][0])
+
+
+def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
+    """Provide the relation deleted."""
+    run(connection, "CREATE TEMP TABLE deleted (image VARCHAR)")
+    if images:
+        connection.execute("INSERT INTO deleted SELECT unnest($images)", {"images": list(images)})
+
+
+def run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """Run a query; DuckDB's errors as ours."""
+    with told():
+        return connection.execute(query).fetchall()
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """DuckDB's errors as ours."""
+    try:
+        yield
+    except (duckdb.HTTPException, duckdb.IOException) as error:
+        brief = str(error).splitlines()[0]
+        raise Unavailable(f"the pairs cannot be read: {brief}", where="accuracy") from error
+    except duckdb.OutOfMemoryException as error:
+        remedy = "Give the job more memory or disk (--memory), or run it on Spark."
+        raise Unavailable(
+            "the job does not fit into its memory limit.", where="accuracy", remedy=remedy
+        ) from error
+    except duckdb.Error as error:
+        raise Invalid(
+            f"the pairs cannot be read: {str(error).splitlines()[0]}", where="accuracy"
+        ) from error
+
+
+def quote(text: str) -> str:
+    """A SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literal(path: str) -> str:
+    """A path whose wildcard characters stand for themselves."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -> None:
+    """Load httpfs, from the package where it is installed (no download), and hand it the usual AWS settings."""
+    shipped = _shipped(f"extensions/v{duckdb.__version__}/httpfs.duckdb_extension")
+    try:
+        if shipped:
+            connection.execute(f"LOAD {quote(str(shipped))}")
+        else:
+            connection.execute("INSTALL httpfs; LOAD httpfs")
+    except duckdb.Error as error:
+        remedy = "Install the package duckdb-extension-httpfs, or let this machine reach extensions.duckdb.org."
+        raise Unavailable(
+            "DuckDB cannot load its httpfs extension.", where="s3://", remedy=remedy
+        ) from error
+    options = {"TYPE": "s3"} | {name: quote(value) for name, value in _s3_options(environ).items()}
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        parts = urlsplit(endpoint)
+        options |= {
+            "ENDPOINT": quote(parts.netloc),
+            "URL_STYLE": "'path'",
+            "USE_SSL": str(parts.scheme == "https"),
+        }
+    connection.execute(
+        "CREATE SECRET (" + ", ".join(f"{name} {value}" for name, value in options.items()) + ")"
+    )
+
+
+def _shipped(name: str) -> Path | None:
+    spec = importlib.util.find_spec("duckdb_extension_httpfs")
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return next(
+        (Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None
+    )
+
+
+def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
+    """Key, secret, token and region from the environment, or else from wherever boto3 finds them (roles, profiles)."""
+    options = {
+        "REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    }
+    names = {
+        "KEY_ID": "AWS_ACCESS_KEY_ID",
+        "SECRET": "AWS_SECRET_ACCESS_KEY",
+        "SESSION_TOKEN": "AWS_SESSION_TOKEN",
+    }
+    given = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+    if "KEY_ID" not in given and importlib.util.find_spec("boto3"):
+        import boto3  # only where the environment has no keys: a role or a profile
+
+        held = boto3.Session().get_credentials()
+        if held:
+            frozen = held.get_frozen_credentials()
+            found = {
+                "KEY_ID": frozen.access_key,
+                "SECRET": frozen.secret_key,
+                "SESSION_TOKEN": frozen.token,
+            }
+            given = {name: value for name, value in found.items() if value}
+    return options | given

@@ -1,0 +1,162 @@
+"""The report in plain Python: what the engines and the index are checked against.
+
+`report(pairs, deleted=…, reads=…)` takes `records.Pair`s, as many an image as there are; some 100,000 a second.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from legibly import records
+from legibly.accuracy import report as reports
+from legibly.accuracy.engines import canonical
+from legibly.statistics import aggregates
+
+
+class Row(NamedTuple):
+    """A pair in the columns of pairs.sql. An `actual` of None: label taken back.
+
+    A `predicted` of None: it cannot be used, and `source` is one of `aggregates.FLAWS`.
+    """
+
+    image: str
+    model: str
+    source: str
+    predicted: str | None
+    actual: str | None
+    millionths: int
+    us: int
+
+
+def report(
+    pairs: Iterable[records.Pair],
+    *,
+    deleted: Iterable[str] = (),
+    reads: Iterable[aggregates.Read] = (),
+    whole: Collection[str] = (),
+) -> reports.Report:
+    """The accuracy report of `pairs`; those of `deleted` images do not count. `whole` as in `report.build`."""
+    return reports.build(table(map(row_of_pair, pairs), deleted=deleted, reads=reads), whole=whole)
+
+
+def read_of(reading: records.Reading, n: int = 1) -> aggregates.Read:
+    """`n` readings like this one, for the population that labels are a sample of."""
+    lower = aggregates.bin_of(aggregates.in_millionths(reading.confidence))
+    return aggregates.Read(
+        f"{reading.at:%Y-%m-%d}", str(reading.model), reading.verdict, reading.text, lower, n
+    )
+
+
+def table(
+    rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[aggregates.Read] = ()
+) -> aggregates.Table:
+    """What pairs.sql does: the newest row of each image and model, counted."""
+    newest: dict[tuple[str, str], Row] = {}
+    flawed: Counter[str] = Counter()
+    for row in rows:
+        if row.predicted is None:
+            flawed[row.source] += 1
+            continue
+        known = newest.setdefault((row.image, row.model), row)
+        if known is not row and _order(row) > _order(known):
+            newest[row.image, row.model] = row
+    gone = set(deleted)
+    counts = Counter(_counted(row) for row in newest.values() if row.image not in gone)
+    found = [
+        counted._replace(n=n, millionths=n * counted.millionths) for counted, n in counts.items()
+    ]
+    skipped = [
+        aggregates.Counted(aggregates.UNDATED_US, "", flaw, None, None, 0, n, 0)
+        for flaw, n in flawed.items()
+    ]
+    return aggregates.collect([*found, *skipped], reads)
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return (
+        row.us,
+        row.actual is not None,
+        row.actual or "",
+        row.predicted,
+        row.millionths,
+        row.source,
+    )
+
+
+def _counted(row: Row) -> aggregates.Counted:
+    day_us = row.us - row.us % aggregates.DAY_US
+    sums = max(0, row.millionths)
+    lower = aggregates.bin_of(row.millionths)
+    return aggregates.Counted(
+        day_us, row.model, row.source, row.predicted, row.actual, lower, 1, sums
+    )
+
+
+def row_of_pair(pair: records.Pair) -> Row:
+    """A record as a row. Never flawed."""
+    us = _microseconds(pair.labelled_at)
+    millionths = aggregates.in_millionths(pair.confidence)
+    return Row(pair.image, pair.model, pair.source, pair.predicted, pair.actual, millionths, us)
+
+
+def rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
+    """JSON lines of any age as rows; blank lines are none."""
+    for line in lines:
+        if line.strip():
+            try:
+                found = json.loads(line)
+            except ValueError:
+                found = None
+            yield row_of_json(found)
+
+
+def row_of_json(found: object) -> Row:
+    """A record of any age as a row, with its flaw. As `canonical.py` says it in SQL."""
+    if not isinstance(found, dict) or all(found.get(name) is None for name in canonical.COLUMNS):
+        return _flawed("malformed")
+    image, predicted = _text(found.get("image")), _text(found.get("predicted"))
+    if not image:
+        return _flawed("no_image")
+    if predicted is None:
+        return _flawed("no_prediction")
+    model, source = (_text(found.get(name)) or aggregates.UNKNOWN for name in ("model", "source"))
+    millionths, us = (
+        aggregates.in_millionths(_number(found.get("confidence"))),
+        _us_of_text(_text(found.get("labelled_at"))),
+    )
+    return Row(image, model, source, predicted, _text(found.get("actual")), millionths, us)
+
+
+def _flawed(flaw: str) -> Row:
+    return Row("", "", flaw, None, None, -1, aggregates.UNDATED_US)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        return float(value) if canonical.NUMBER.match(value) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _us_of_text(text: str | None) -> int:
+    if text is None or not canonical.MOMENT.match(text):
+        return aggregates.UNDATED_US
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return aggregates.UNDATED_US
+    return _microseconds(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def _microseconds(moment: datetime) -> int:
+    """Whole microseconds of Unix time; moments before 1970 count as undated."""
+    past = moment - aggregates.EPOCH
+    us = (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
+    return us if us >= 0 else aggregates.UNDATED_US

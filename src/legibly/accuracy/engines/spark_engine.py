@@ -1,0 +1,291 @@
+"""pairs.sql on Spark SQL: the same text and the same answer as on one machine, for what one machine cannot hold.
+
+Nothing here runs Python on the executors, and nothing is needed beside pyspark. Paths are Hadoop's.
+"""
+
+import importlib.resources
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from legibly.accuracy import plan as plans
+from legibly.accuracy.engines import canonical
+from legibly.errors import Invalid, NotFound, Unavailable
+from legibly.statistics import aggregates
+
+PAIR_SCHEMA = ", ".join(f"{name}: STRING" for name in canonical.COLUMNS)
+READING_SCHEMA = (
+    "image: STRING, model: STRUCT<name: STRING, version: STRING>, verdict: STRING, text: STRING, "
+    "confidence: STRING, at: STRING"
+)
+CANONICAL = "image STRING, model STRING, source STRING, predicted STRING, actual STRING, millionths BIGINT, us BIGINT"
+
+
+def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSession:
+    """A Spark session with what the job needs; `master` None: as `spark-submit` was told, else this machine.
+
+    Raises Unavailable where Spark does not start.
+    """
+    builder = SparkSession.builder.appName("legibly accuracy").config(
+        "spark.ui.showConsoleProgress", "false"
+    )
+    builder = builder.config("spark.ui.enabled", "false").config(
+        "spark.sql.session.timeZone", "UTC"
+    )
+    for name, value in _s3a(environ).items():
+        builder = builder.config(name, value)
+    if master:
+        builder = builder.master(master)
+    try:
+        spark = builder.getOrCreate()
+    except Exception as error:
+        remedy = "Spark needs Java 17 (`java -version`) and a reachable master."
+        brief = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Unavailable(
+            f"Spark does not start: {brief}", where=master or "spark", remedy=remedy
+        ) from error
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def location(spark: SparkSession, url: str) -> str:
+    """A store URL as Hadoop spells it: `s3://` stays where the cluster has its own connector (EMR), else `s3a://`."""
+    if url.startswith("s3://") and not spark.sparkContext._jsc.hadoopConfiguration().get(  # noqa: SLF001
+        "fs.s3.impl"
+    ):
+        return "s3a://" + url.removeprefix("s3://")
+    return url
+
+
+def table(
+    spark: SparkSession, plan: plans.Plan, *, base: str, reads: bool = True
+) -> aggregates.Table:
+    """Count the pairs of a plan whose keys lie under `base`. Raises Invalid for files that cannot be read."""
+    try:
+        _pairs(spark, plan, base)
+        rows = spark.sql(_sql("pairs.sql")).collect()
+        return aggregates.collect(rows, _reads(spark, plan, base) if reads else ())
+    except Exception as error:
+        raise Invalid(
+            f"Spark cannot read the pairs: {_brief(error)}", where=_culprit(error) or base
+        ) from error
+
+
+def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
+    """Provide fresh, settled, touched and deleted."""
+    view_deleted(spark, plan.deleted)
+    parts = parquet(spark, plan.parquet, base)
+    if plan.lines:
+        lines(spark, plan.lines, base, PAIR_SCHEMA).createOrReplaceTempView("lines")
+        parts.append(spark.sql(canonical.select(canonical.TEXT, dialect="spark", relation="lines")))
+    settled = _settled(spark, plan.settled, base)
+    union(spark, parts, CANONICAL).createOrReplaceTempView("fresh")
+    union(spark, settled, CANONICAL).createOrReplaceTempView("settled")
+    if parts and settled:
+        spark.sql(
+            "SELECT DISTINCT image, model FROM fresh WHERE predicted IS NOT NULL"
+        ).createOrReplaceTempView("touched")
+    else:
+        _frame(spark, [], "image STRING, model STRING").createOrReplaceTempView("touched")
+
+
+def listing(
+    spark: SparkSession, base: str, prefixes: Sequence[str] = plans.PREFIXES
+) -> Iterator[str]:
+    """The keys of all files under `prefixes` of `base`, with Hadoop's own client."""
+    system, root = _file(spark, base)
+    start = str(system.makeQualified(root).toUri().getPath()).rstrip("/") + "/"
+    for prefix in prefixes:
+        system, folder = _file(spark, f"{base.rstrip('/')}/{prefix}")
+        if system.exists(folder):
+            files = system.listFiles(folder, True)
+            while files.hasNext():
+                yield files.next().getPath().toUri().getPath().removeprefix(start)
+
+
+def read(spark: SparkSession, base: str) -> Callable[[str], bytes]:
+    """A function that fetches one small object."""
+
+    def fetch(key: str) -> bytes:
+        lines = spark.read.text(f"{base.rstrip('/')}/{key}", wholetext=True).collect()
+        if not lines:
+            raise NotFound("there is no such object.", where=key)
+        return str(lines[0][0]).encode()
+
+    return fetch
+
+
+def write(spark: SparkSession, path: str, data: bytes) -> None:
+    """Write a file as a whole or not at all: on S3 an upload appears when it is complete, elsewhere it is renamed."""
+    at_once = path.startswith(("s3://", "s3a://"))
+    folder, _, name = path.rpartition("/")
+    part = path if at_once else f"{folder}/_{name}.part"
+    system, target = _file(spark, part)
+    stream = system.create(target, True)
+    stream.write(bytearray(data))
+    stream.close()
+    if not at_once:
+        system.delete(_file(spark, path)[1], False)
+        move(spark, part, path)
+
+
+def create(spark: SparkSession, path: str, data: bytes) -> bool:
+    """Write a new file; False where it exists. Hadoop makes sure of that on its own file systems, S3's only nearly."""
+    system, target = _file(spark, path)
+    if system.exists(target):
+        return False
+    stream = system.create(target, False)
+    stream.write(bytearray(data))
+    stream.close()
+    return True
+
+
+def move(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file, making the folder that it goes to."""
+    system, path = _file(spark, target)
+    system.mkdirs(path.getParent())
+    system.rename(_file(spark, source)[1], path)
+
+
+def remove(spark: SparkSession, base: str, keys: Iterable[str]) -> None:
+    """Delete files and folders; what is not there is passed over."""
+    for key in keys:
+        system, path = _file(spark, f"{base.rstrip('/')}/{key}")
+        system.delete(path, True)
+
+
+def _file(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """Hadoop's file system and path of a file."""
+    target = _java(spark).org.apache.hadoop.fs.Path(path)
+    return target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target  # noqa: SLF001
+
+
+def _sql(name: str) -> str:
+    return (
+        importlib.resources.files("legibly.accuracy.engines")
+        .joinpath(name)
+        .read_text(encoding="utf-8")
+    )
+
+
+def _java(spark: SparkSession) -> Any:
+    return spark.sparkContext._jvm  # noqa: SLF001
+
+
+def view_deleted(spark: SparkSession, images: Sequence[str]) -> None:
+    """Provide the relation deleted."""
+    _frame(spark, [(image,) for image in images], "image STRING").createOrReplaceTempView("deleted")
+
+
+def _frame(spark: SparkSession, rows: list[tuple[str, ...]], schema: str) -> DataFrame:
+    if rows:
+        return spark.createDataFrame(rows, schema)
+    # The engine itself makes an empty relation with no job and no Python.
+    columns = ", ".join(
+        f"CAST(NULL AS {kind}) AS {column}" for column, kind in map(str.split, schema.split(", "))
+    )
+    return spark.sql(f"SELECT {columns} WHERE FALSE")
+
+
+def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataFrame:
+    """All of `parts`, or an empty relation of `schema`."""
+    if not parts:
+        return _frame(spark, [], schema)
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.unionByName(part)
+    return whole
+
+
+def parquet(
+    spark: SparkSession, keys: Sequence[str], base: str, *, whole: bool = False
+) -> list[DataFrame]:
+    """Parquet files in the columns of pairs.sql, together where their schemas fit, else one by one.
+
+    `whole`: with all else that a pair has, and the file's name as `file`.
+    """
+    if not keys:
+        return []
+    paths = [f"{base.rstrip('/')}/{key}" for key in keys]
+    try:
+        frames = [spark.read.option("mergeSchema", True).parquet(*paths)]
+    except Exception:
+        # Spark does not merge text with timestamps. A file that is broken fails again below, by itself.
+        frames = [spark.read.parquet(path) for path in paths]
+    out = []
+    for frame in frames:
+        kinds = {name.lower(): _kind(kind) for name, kind in frame.dtypes}
+        named = frame.select("*", F.col("_metadata.file_path").alias("file")) if whole else frame
+        named.createOrReplaceTempView("files")
+        extra = f"{canonical.kept(kinds)}, file" if whole else ""
+        out.append(
+            spark.sql(canonical.select(kinds, dialect="spark", relation="files", extra=extra))
+        )
+    return out
+
+
+def _settled(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFrame]:
+    if not keys:
+        return []
+    spark.read.parquet(*(f"{base.rstrip('/')}/{key}" for key in keys)).createOrReplaceTempView(
+        "files"
+    )
+    return [spark.sql(canonical.select_settled(dialect="spark", relation="files"))]
+
+
+def _kind(kind: str) -> str:
+    if kind.startswith("timestamp"):
+        return "time"
+    return "text" if kind == "string" else "number"
+
+
+def lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> DataFrame:
+    """JSON lines as columns of text, and their `file`; a line that is not one JSON object has nulls alone.
+
+    Spark's parser takes what it likes and passes over the rest of a line. In brackets, the line has to be whole.
+    """
+    text = spark.read.text([f"{base.rstrip('/')}/{key}" for key in keys])
+    listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), f"ARRAY<STRUCT<{schema}>>")
+    found = text.where(F.trim("value") != "").select(listed.alias("found"), "_metadata.file_path")
+    one = F.when(F.size("found") == 1, F.col("found")[0]).alias("one")
+    return found.select(one, F.col("file_path").alias("file")).select("one.*", "file")
+
+
+def _reads(spark: SparkSession, plan: plans.Plan, base: str) -> list[aggregates.Read]:
+    if not plan.readings:
+        return []
+    lines(spark, plan.readings, base, READING_SCHEMA).createOrReplaceTempView("reading_lines")
+    spark.sql(
+        canonical.select_readings(dialect="spark", relation="reading_lines")
+    ).createOrReplaceTempView("readings")
+    return [
+        aggregates.Read(aggregates.day_name(day), *rest)
+        for day, *rest in spark.sql(_sql("readings.sql")).collect()
+    ]
+
+
+def _s3a(environ: Mapping[str, str]) -> dict[str, str]:
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return {}
+    return {
+        "spark.hadoop.fs.s3a.endpoint": endpoint,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(
+            urlsplit(endpoint).scheme == "https"
+        ).lower(),
+    }
+
+
+def _brief(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _culprit(error: BaseException) -> str | None:
+    """The file that an error of Spark's names somewhere in its many lines."""
+    found = re.search(r"\S+\.(parquet|jsonl)", str(error))
+    return found[0] if found else None

@@ -1,0 +1,71 @@
+"""The accuracy job for `spark-submit`: pairs of a store in, `reports/…` out.
+
+    spark-submit --py-files legibly-job.zip spark_job.py --store s3://BUCKET --out s3://BUCKET/reports/NAME.json --html
+
+`make package` builds both; the zip holds records, keys, errors and accuracy, and nothing else is needed. Python 3.11 or
+newer is needed on the driver alone. Run again after a crash, it gives the same report.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from pyspark.sql import SparkSession
+
+from legibly.accuracy import plan as plans
+from legibly.accuracy import report
+from legibly.accuracy.engines import spark_engine
+from legibly.accuracy.render import html
+from legibly.errors import LegiblyError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job; the exit status: 0, or 1 after an error that is told on stderr."""
+    parser = argparse.ArgumentParser(
+        description="Turn pairs of predicted and true labels into accuracy."
+    )
+    parser.add_argument(
+        "--store", required=True, help="s3://BUCKET/PREFIX, or a folder that every worker sees"
+    )
+    parser.add_argument("--out", required=True, help="where the JSON report goes")
+    parser.add_argument("--html", action="store_true", help="write the page beside it, as .html")
+    parser.add_argument(
+        "--whole", default="-", help="models whose texts are one label each, with commas between"
+    )
+    parser.add_argument("--master", help="Spark master, where spark-submit does not name it")
+    parser.add_argument(
+        "--no-readings",
+        action="store_true",
+        help="count pairs alone: no response weights, no drift",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        spark = spark_engine.session(master=options.master, environ=os.environ)
+        found = run(
+            spark, options.store, reads=not options.no_readings, whole=options.whole.split(",")
+        )
+        out = spark_engine.location(spark, options.out)
+        if options.html:
+            page = html.render(json.loads(found)).encode()
+            spark_engine.write(spark, out.removesuffix(".json") + ".html", page)
+        spark_engine.write(spark, out, found)
+        spark.stop()
+    except LegiblyError as error:
+        print(f"legibly: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def run(spark: SparkSession, store: str, *, reads: bool = True, whole: Sequence[str] = ()) -> bytes:
+    """The encoded report of a store, `s3://…`, `file://…` or a folder."""
+    base = spark_engine.location(spark, store)
+    plan = plans.make(spark_engine.listing(spark, base), read=spark_engine.read(spark, base))
+    return report.encode(
+        report.build(spark_engine.table(spark, plan, base=base, reads=reads), whole=whole)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""The report over an index: what `legibly accuracy` says of the same store, without reading the store."""
+
+from collections.abc import Collection
+from datetime import date
+
+from legibly.accuracy import report as reports
+from legibly.index.port import Index
+from legibly.statistics import aggregates
+
+_EPOCH = aggregates.EPOCH.date()
+
+
+def report(
+    index: Index, *, owner: str | None = None, whole: Collection[str] = ()
+) -> reports.Report:
+    """The report over every pair and reading, or over those of one owner's images alone; `whole` as in `build`."""
+    found = index.tally(aggregates.EDGES, owner=owner)
+    rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in found.pairs)
+    reads = (
+        aggregates.Read(aggregates.day_name(_day_us(row.day)), *row[1:]) for row in found.readings
+    )
+    return reports.build(aggregates.collect(rows, reads), whole=whole)
+
+
+def _day_us(day: str) -> int:
+    return (date.fromisoformat(day) - _EPOCH).days * aggregates.DAY_US

@@ -1,0 +1,220 @@
+"""The two older pair formats, counted as they stream: text `predicted,actual,predicted,actual,…` and JSON objects
+`{"predicted_class": …, "actual_class": …}`, one a line or one a file.
+
+Such a pair has no image, model, confidence or time: every pair counts, and the report's other tables stay empty.
+One pass on one core is faster than starting a cluster, so that every engine reads these files this way.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from legibly.errors import Invalid
+from legibly.statistics import aggregates
+
+CHUNK_BYTES = 1 << 24
+WHOLE_FILE_BYTES = 1 << 26
+"""A JSON object that runs over several lines is read as a whole: up to this size."""
+
+LONG_LINE = 24
+"""Bytes a line from which lines hardly repeat, so that it pays to count their pairs at once."""
+_PADDING = " \t\r\ufeff"
+
+Bad = Callable[[str, int, str], None]
+"""Told of every bad line: file, line number from 1, what is wrong."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Pairs (predicted, actual) by number, and the lines that could not be used."""
+
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    malformed: int = 0
+
+    def table(self) -> aggregates.Table:
+        """The cells of these pairs: undated, of an unknown model and source, without confidence."""
+        rows = (
+            aggregates.Counted(
+                aggregates.UNDATED_US,
+                aggregates.UNKNOWN,
+                aggregates.UNKNOWN,
+                predicted,
+                actual,
+                aggregates.NO_CONFIDENCE,
+                n,
+                0,
+            )
+            for (predicted, actual), n in self.pairs.items()
+        )
+        table = aggregates.collect(rows)
+        table.skipped["malformed"] += self.malformed
+        return table
+
+
+def kind(head: bytes) -> str | None:
+    """What a file is by its first bytes: `text`, `objects` (older JSON), `records` (pairs of today), `parquet`."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] in (b"{", b"["):
+        return "objects" if b"predicted_class" in start or b"actual_class" in start else "records"
+    return "text" if b"\0" not in start else None
+
+
+def count_files(paths: Iterable[Path], *, bad: Bad) -> Counts:
+    """Count files of either format. Raises Invalid for a file of neither."""
+    counts = Counts()
+    for path in paths:
+        with path.open("rb") as file:
+            count(file, name=str(path), counts=counts, bad=bad)
+    return counts
+
+
+def count(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
+    """Add one file to `counts`. Raises Invalid where it is of neither format."""
+    head = file.read(65_536)
+    file.seek(0)
+    found = kind(head)
+    if found == "text":
+        _count_text(file, name=name, counts=counts, bad=bad)
+    elif found in ("objects", "records"):
+        _count_objects(file, name=name, counts=counts, bad=bad)
+    else:
+        raise Invalid(
+            "this holds no pairs.",
+            where=name,
+            remedy="Give text lines, JSON objects, or a store's URL.",
+        )
+
+
+def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
+    first = 1
+    for block in _blocks(file):
+        lines = block.decode("utf-8", errors="replace").split("\n")
+        lines.pop()  # what follows the last line feed: nothing
+        if not (len(block) > LONG_LINE * len(lines) and _count_at_once(lines, counts)):
+            _count_lines(lines, first=first, name=name, counts=counts, bad=bad)
+        first += len(lines)
+
+
+def _count_at_once(lines: list[str], counts: Counts) -> bool:
+    """Count many pairs a line without looking at each line; False, and nothing counted, where one may be bad."""
+    if not all(line.count(",") & 1 for line in lines):
+        return False
+    fields = ",".join(lines).split(",")
+    found = Counter(zip(fields[::2], fields[1::2], strict=True))
+    stripped = [
+        (predicted.strip(_PADDING), actual.strip(_PADDING), n)
+        for (predicted, actual), n in found.items()
+    ]
+    if any(not predicted or not actual for predicted, actual, _ in stripped):
+        return False
+    for predicted, actual, n in stripped:
+        counts.pairs[predicted, actual] += n
+    return True
+
+
+def _count_lines(lines: list[str], *, first: int, name: str, counts: Counts, bad: Bad) -> None:
+    """Count equal lines first: a line is taken apart once, however often it comes."""
+    for line, times in Counter(lines).items():
+        pairs = _pairs(line)
+        if pairs is None:
+            counts.malformed += times
+            _name_lines(lines, line, first=first, name=name, bad=bad)
+        for pair in pairs or ():
+            counts.pairs[pair] += times
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Chunks of whole lines, each with its line feed; the last line gets one."""
+    rest = b""
+    while chunk := file.read(CHUNK_BYTES):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield rest + chunk[:end]
+            rest = chunk[end:]
+        else:
+            rest += chunk
+    if rest:
+        yield rest + b"\n"
+
+
+def _pairs(line: str) -> list[tuple[str, str]] | None:
+    fields = [part.strip(_PADDING) for part in line.split(",")]
+    if fields == [""]:
+        return []
+    if fields[-1] == "" and len(fields) % 2:
+        fields.pop()  # a comma at the end separates nothing
+    if len(fields) % 2 or "" in fields:
+        return None
+    places = iter(fields)
+    return list(zip(places, places, strict=True))
+
+
+def _name_lines(lines: list[str], line: str, *, first: int, name: str, bad: Bad) -> None:
+    fields = line.count(",") + 1
+    what = f"{fields} fields, which make no pairs" if fields % 2 else "an empty field"
+    for offset, other in enumerate(lines):
+        if other == line:
+            bad(name, first + offset, what)
+
+
+def _count_objects(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
+    whole = _whole(file)
+    if whole is not None:
+        for number, found in enumerate(whole if isinstance(whole, list) else [whole], start=1):
+            _count_object(found, name=name, number=number, counts=counts, bad=bad)
+        return
+    file.seek(0)
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            try:
+                found = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
+            except ValueError:
+                found = None
+            _count_object(found, name=name, number=number, counts=counts, bad=bad)
+
+
+def _whole(file: BinaryIO) -> Any:
+    """The file as one JSON value, None where it is lines (or too large to be one value)."""
+    first = file.readline().removeprefix(b"\xef\xbb\xbf")
+    try:
+        json.loads(first)
+    except ValueError:
+        file.seek(0)
+        data = file.read(WHOLE_FILE_BYTES + 1)
+        try:
+            return (
+                json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+                if len(data) <= WHOLE_FILE_BYTES
+                else None
+            )
+        except ValueError:
+            return None
+    return None if not first.lstrip().startswith(b"[") else json.loads(first)
+
+
+def _count_object(found: Any, *, name: str, number: int, counts: Counts, bad: Bad) -> None:
+    known: dict[str, Any] = found if isinstance(found, dict) else {}
+    predicted, actual = _label(known.get("predicted_class")), _label(known.get("actual_class"))
+    if predicted is None or actual is None:
+        counts.malformed += 1
+        bad(name, number, "no JSON object with predicted_class and actual_class")
+    else:
+        counts.pairs[predicted, actual] += 1
+
+
+def _label(value: Any) -> str | None:
+    """A class as text; numbers as they are written, so that 7 and "7" are one class."""
+    if isinstance(value, bool) or value is None:
+        return None
+    return (
+        str(value)
+        if isinstance(value, (str, int))
+        else f"{value:g}"
+        if isinstance(value, float)
+        else None
+    )

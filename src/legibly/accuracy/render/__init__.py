@@ -1,0 +1,1 @@
+"""The accuracy report as charts, HTML and text."""

@@ -1,0 +1,235 @@
+"""The report's charts as SVG, the same in the app's page and in the HTML report.
+
+Each says in one sentence what it shows; the numbers stand in a table beside it. None where there is too little.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from legibly.accuracy.render import svg
+from legibly.accuracy.report import Report
+
+WIDTH, HEIGHT = 400, 230
+MOST_CLASSES = 100
+LEAST = 5
+"""A bin with fewer pairs would show little but its interval."""
+_MOST_DOTS = 60
+_ROW = 18
+_LONGEST_NAME = 24
+_NAMED = (0, 0.9, 0.99, 0.999)
+"""Thresholds whose names stand beside their dots."""
+
+
+class Voice(NamedTuple):
+    """How a chart speaks: the translation of its sentences, and what stands before decimals."""
+
+    gettext: Callable[[str], str] = str
+    point: str = "."
+
+    def percent(self, share: float, digits: int = 1) -> str:
+        """A share as per cent."""
+        return f"{100 * share:.{digits}f} %".replace(".", self.point)
+
+    def told(self, row: Mapping[str, Any], name: str) -> str:
+        """A name with its value and interval, for the pointer."""
+        return f"{name}: {self.percent(row['value'])} ({self.percent(row['low'])} – {self.percent(row['high'])})"
+
+
+ENGLISH = Voice()
+
+
+def all_of(report: Report, voice: Voice = ENGLISH) -> dict[str, str | None]:
+    """Every chart by name: `calibration`, `selective`, `by_day`, `classes`, `by_model`."""
+    makers = {
+        "calibration": calibration,
+        "selective": selective,
+        "by_day": by_day,
+        "classes": classes,
+        "by_model": by_model,
+    }
+    return {name: make(report, voice) for name, make in makers.items()}
+
+
+def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
+    """Reliability: how often answers were right against how sure the machine was, with intervals."""
+    bins = [row for row in report["calibration"]["bins"] if row["n"] >= LEAST]
+    if not bins:
+        return None
+    gettext = voice.gettext
+    what = gettext(
+        "Accuracy against confidence in {bins} ranges; on average they lie {ece} apart."
+    ).format(bins=len(bins), ece=voice.percent(report["calibration"]["ece"]))
+    ticks = svg.share_ticks(0, 1, point=voice.point)
+    x = svg.Axis(0, 1, 56, 56 + HEIGHT, ticks, gettext("how sure it was"))
+    y = svg.Axis(0, 1, 8 + HEIGHT, 8, ticks, gettext("how often it was right"))
+    points = [
+        svg.Point(
+            row["confidence"],
+            *_ends(row),
+            voice.told(_as_share(row), voice.percent(row["confidence"])),
+        )
+        for row in bins
+    ]
+    diagonal = svg.line([(x.start, y.start), (x.stop, y.stop)], colour=svg.MUTED, dashed=True)
+    return svg.draw(diagonal + svg.upright(points, x=x, y=y), x=x, y=y, label=what)
+
+
+def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
+    """Coverage and accuracy where only answers from a confidence on are kept."""
+    rows = [
+        row for row in report["selective"] if row["accuracy"] is not None and row["pairs"] >= LEAST
+    ]
+    if len(rows) < 2:
+        return None
+    gettext = voice.gettext
+    said = gettext("{coverage} answered and {accuracy} of these right")
+    ends = (
+        said.format(
+            coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2)
+        )
+        for row in (rows[0], rows[-1])
+    )
+    what = gettext("Only sure answers: {first}; {last}.").format(first=next(ends), last=next(ends))
+    lowest = min(row["coverage"] for row in rows)
+    lowest = min(0.9, int(lowest * 10) / 10)
+    x = svg.Axis(
+        lowest,
+        1,
+        56,
+        WIDTH,
+        svg.share_ticks(lowest, 1, point=voice.point),
+        gettext("share answered"),
+    )
+    y = _upwards(min(row["low"] for row in rows), gettext("share right"), voice)
+    names = {
+        row["threshold"]: f"≥ {100 * row['threshold']:.4g} %".replace(".", voice.point)
+        for row in rows
+    }
+    points = [
+        svg.Point(row["coverage"], *_ends(row), voice.told(_as_share(row), names[row["threshold"]]))
+        for row in rows
+    ]
+    marks = svg.line((x.at(point.place), y.at(point.value)) for point in points) + svg.upright(
+        points, x=x, y=y
+    )
+    for row in rows:
+        if row["threshold"] in _NAMED:
+            place = min(max(x.at(row["coverage"]), x.start + 28), x.stop - 28)
+            marks += svg.note(
+                place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]]
+            )
+    return svg.draw(marks, x=x, y=y, label=what)
+
+
+def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
+    """Accuracy by day with its interval; days with too few pairs are left out."""
+    rows = [{"day": row["day"], **row["accuracy"]} for row in report["by_day"] if row["enough"]]
+    if len(rows) < 2:
+        return None
+    low, high = min(rows, key=_value), max(rows, key=_value)
+    what = voice.gettext("Accuracy on {days} days, from {low} on {worst} to {high} on {best}.").format(
+        days=len(rows), low=voice.percent(low["value"]), worst=low["day"], high=voice.percent(high["value"]),
+        best=high["day"],
+    )  # fmt: skip
+    days = [date.fromisoformat(row["day"]) for row in rows]
+    x = svg.Axis(days[0].toordinal(), days[-1].toordinal(), 56, WIDTH, _dates(days[0], days[-1]))
+    y = _upwards(min(row["low"] for row in rows), voice.gettext("share right"), voice)
+    points = [
+        svg.Point(
+            day.toordinal(), row["value"], row["low"], row["high"], voice.told(row, row["day"])
+        )
+        for day, row in zip(days, rows, strict=True)
+    ]
+    marks = svg.upright(points, x=x, y=y) if len(rows) <= _MOST_DOTS else svg.band(points, x=x, y=y)
+    return svg.draw(marks, x=x, y=y, label=what)
+
+
+def classes(report: Report, voice: Voice = ENGLISH) -> str | None:
+    """How much of each class was found (recall), with intervals."""
+    rows = [{"name": row["label"], **row["recall"]} for row in report["classes"] if row["enough"]]
+    if not rows or len(rows) > MOST_CLASSES:
+        return None
+    nothing = voice.gettext("(nothing)")
+    rows = [{**row, "name": row["name"] or nothing} for row in rows]
+    worst = min(rows, key=_value)
+    what = voice.gettext(
+        "Share found of {classes} classes; the lowest is {name} with {value}."
+    ).format(classes=len(rows), name=worst["name"], value=voice.percent(worst["value"]))
+    return _named(rows, what, voice.gettext("share found"), voice)
+
+
+def by_model(report: Report, voice: Voice = ENGLISH) -> str | None:
+    """Models side by side, where there are several."""
+    rows = [
+        {"name": row["model"], **row["accuracy"]} for row in report["by_model"] if row["enough"]
+    ]
+    if len(rows) < 2:
+        return None
+    best = max(rows, key=_value)
+    what = voice.gettext("Accuracy of {models} models; the highest is {name} with {value}.").format(
+        models=len(rows), name=best["name"], value=voice.percent(best["value"])
+    )
+    return _named(rows, what, voice.gettext("share right"), voice)
+
+
+def _named(rows: Sequence[Mapping[str, Any]], what: str, title: str, voice: Voice) -> str:
+    """One row a name, with its interval."""
+    names = [_short(row["name"]) for row in rows]
+    low = _start(min(row["low"] for row in rows))
+    left = max(24.0, svg.width_of(names) + 10)
+    x = svg.Axis(
+        low, 1, left, max(WIDTH, left + 200), svg.share_ticks(low, 1, point=voice.point), title
+    )
+    ticks = [svg.Tick(place, name) for place, name in enumerate(names)]
+    y = svg.Axis(-0.5, len(rows) - 0.5, 8, 8 + _ROW * len(rows), ticks)
+    points = [
+        svg.Point(place, row["value"], row["low"], row["high"], voice.told(row, row["name"]))
+        for place, row in enumerate(rows)
+    ]
+    return svg.draw(svg.lying(points, x=x, y=y), x=x, y=y, label=what)
+
+
+def _upwards(low: float, title: str, voice: Voice) -> svg.Axis:
+    """A vertical axis of per cents from a round number below `low` to 1."""
+    start = _start(low)
+    return svg.Axis(start, 1, 8 + HEIGHT, 8, svg.share_ticks(start, 1, point=voice.point), title)
+
+
+def _start(low: float) -> float:
+    return (
+        0.0 if low < 0.5 else int(low * 10) / 10 if low < 0.9 else min(int(low * 100) / 100, 0.99)
+    )
+
+
+def _dates(first: date, last: date) -> list[svg.Tick]:
+    """Up to six days or starts of months."""
+    span = (last - first).days
+    if span <= 62:
+        step = max(1, -(-span // 5))
+        found = [
+            date.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1, step)
+        ]
+        return [svg.Tick(day.toordinal(), f"{day:%m-%d}") for day in found]
+    months = first.year * 12 + first.month, last.year * 12 + last.month - 1
+    step = -(-(months[1] - months[0] + 1) // 6)
+    starts = [
+        date(month // 12, month % 12 + 1, 1) for month in range(months[0], months[1] + 1, step)
+    ]
+    return [svg.Tick(day.toordinal(), f"{day:%Y-%m}") for day in starts]
+
+
+def _ends(row: Mapping[str, Any]) -> tuple[float, float, float]:
+    return row["accuracy"], row["low"], row["high"]
+
+
+def _as_share(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"value": row["accuracy"], "low": row["low"], "high": row["high"]}
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _value(row: Mapping[str, Any]) -> float:
+    return float(row["value"])

@@ -1,0 +1,1 @@
+"""Scores and comparisons of models on labelled pictures, and promotion."""

@@ -1,0 +1,265 @@
+"""Two models on the same labelled pictures: which is right more often, by how much, and whether that can be said yet.
+
+The labels of a store keep coming, and whoever waits for a result looks again and again. Its intervals therefore hold at
+every look together (`paired.at_any_time`); those of a dataset hold for one look (`paired.difference`).
+"""
+
+import hashlib
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from legibly import errors, records
+from legibly.evaluation import datasets, evaluation
+from legibly.index.port import Filter, Index
+from legibly.packs.card import Card
+from legibly.statistics import estimate, metrics, paired
+from legibly.store import Store
+from legibly.vision.reading import Reader
+
+MARGIN = 0.005
+COVERAGE_MARGIN = 0.05
+Basis = Literal["dataset", "asked", "at_upload", "all"]
+Verdict = Literal["better", "no_worse", "worse", "too_few"]
+_PAGE = 500
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Couple:
+    """One picture as both models read it."""
+
+    present: evaluation.Outcome
+    candidate: evaluation.Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """How much worse a candidate may be at most: in right answers and in wrong ones said with confidence, in coverage.
+
+    All are shares of all pictures, 0 … 1.
+    """
+
+    right: float = MARGIN
+    coverage: float = COVERAGE_MARGIN
+
+
+def labelled(index: Index, store: Store, *, since: str | None = None) -> list[datasets.Sample]:
+    """The labelled pictures of a store, their `source` that of the label; `since` is the first day, 2026-11-22."""
+    return [
+        datasets.Sample(
+            image.id,
+            image.label.text,
+            lambda key=image.key: store.read(key),  # type: ignore[misc]
+            source=image.label.source,
+        )
+        for image in _pages(index, Filter(labelled=True, since=since))
+        if image.label and image.label.text is not None
+    ]
+
+
+def _pages(index: Index, wanted: Filter) -> Iterator[records.Image]:
+    last = None
+    while page := index.page(wanted, limit=_PAGE, after=last):
+        yield from page
+        last = page[-1].id
+
+
+def require_comparable(
+    present: Reader, candidate: Reader, samples: Sequence[datasets.Sample], *, where: str
+) -> None:
+    """Raises errors.Invalid where these two models cannot be compared on these pictures, and says why."""
+    if present.model.version == candidate.model.version:
+        remedy = "Name two different packs: `legibly models list` shows their versions."
+        raise errors.Invalid(
+            "these are the same model twice.", where=_told(present.model), remedy=remedy
+        )
+    known, others = set(present.pack.card.classes), set(candidate.pack.card.classes)
+    if known != others:
+        odd = " ".join(sorted(known ^ others)[:10])
+        remedy = "Compare models of one task; switch to another task with `legibly models use`."
+        what = f"the two models do not have the same classes: {odd} only in one of them."
+        raise errors.Invalid(what, where=_told(candidate.model), remedy=remedy)
+    if not samples:
+        remedy = (
+            "Label some pictures first, or give a DATASET; pictures before --since do not count."
+        )
+        raise errors.Invalid("there are no labelled pictures.", where=where, remedy=remedy)
+    if not any(_sayable(sample.text, present.pack.card) for sample in samples):
+        remedy = f"Their classes are {' '.join(sorted(known)[:20])}; is this the right dataset?"
+        raise errors.Invalid(
+            "none of these labels is one that the models can say.", where=where, remedy=remedy
+        )
+
+
+def _sayable(text: str, card: Card) -> bool:
+    return text in ("", *card.classes) or set(text) <= {*card.classes, " ", "/"}
+
+
+def read(
+    present: Reader,
+    candidate: Reader,
+    samples: Sequence[datasets.Sample],
+    *,
+    tick: Callable[[], None] = lambda: None,
+) -> list[Couple]:
+    """Read every picture with both models, one right after the other; pictures deleted meanwhile are left out."""
+    couples = []
+    with ThreadPoolExecutor(
+        _AT_ONCE
+    ) as pool:  # fetching waits, reading computes: only the latter is timed
+        for start in range(0, len(samples), _AT_ONCE):
+            batch = samples[start : start + _AT_ONCE]
+            for sample, held in zip(batch, pool.map(_load, batch), strict=True):
+                if held is not None:
+                    again = [replace(sample, load=lambda held=held: held)]  # type: ignore[misc]
+                    couples.append(
+                        Couple(
+                            evaluation.run(present, again)[0], evaluation.run(candidate, again)[0]
+                        )
+                    )
+                tick()
+    return couples
+
+
+def _load(sample: datasets.Sample) -> bytes | None:
+    try:
+        return sample.load()
+    except errors.NotFound:
+        return None
+
+
+def build(
+    couples: Sequence[Couple],
+    *,
+    present: records.Model,
+    candidate: records.Model,
+    data: str,
+    live: bool,
+    margins: Margins | None = None,
+) -> records.Json:
+    """Every figure of the comparison as JSON; differences are the candidate's share less the present model's.
+
+    With `live` the labels are those of a store, which keep coming: those asked for at random lead where there are
+    enough, and differences hold at every look. Raises errors.Invalid where there is no picture.
+    """
+    margins = margins or Margins()
+    basis, lead = _lead(couples) if live else ("dataset", list(couples))
+    if not lead:
+        raise errors.Invalid("none of the labelled pictures is there any more.", where=data)
+    interval = paired.at_any_time if live else paired.difference
+    right = _measure(lead, lambda one: one.right, margin=margins.right, interval=interval)
+    safe = _measure(
+        lead,
+        lambda one: one.right or one.verdict != "read",
+        margin=margins.right,
+        interval=interval,
+    )
+    covered = _measure(
+        lead, lambda one: one.verdict == "read", margin=margins.coverage, interval=interval
+    )
+    return {
+        "present": _side([couple.present for couple in lead], present, data),
+        "candidate": _side([couple.candidate for couple in lead], candidate, data),
+        "data": {"where": data, "basis": basis, "n": len(lead), "fingerprint": _fingerprint(lead)},
+        "looks": "any" if live else "one",
+        "right": {
+            **right,
+            "p": paired.mcnemar(right["table"]["only_present"], right["table"]["only_candidate"]),
+        },
+        "safe": safe,
+        "coverage": covered,
+        "by_source": _by_source(couples) if live else {},
+        "lost": [one.present.name for one in lead if one.present.right and not one.candidate.right],
+        "won": [one.present.name for one in lead if one.candidate.right and not one.present.right],
+    }
+
+
+def _lead(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
+    """The labels to lead with. Volunteered ones favour the newcomer: people label the present model's mistakes."""
+    blind: tuple[Basis, Basis] = ("asked", "at_upload")
+    for basis in blind:
+        chosen = [couple for couple in couples if couple.present.source == basis]
+        if len(chosen) >= estimate.ENOUGH:
+            return basis, chosen
+    return "all", list(couples)
+
+
+def _side(outcomes: Sequence[evaluation.Outcome], model: records.Model, data: str) -> records.Json:
+    made = evaluation.report(outcomes, model=model, dataset=data)
+    return {
+        **{name: made[name] for name in ("model", "errors", "exact", "read")},
+        "milliseconds": round(statistics.median(one.milliseconds for one in outcomes), 3),
+    }
+
+
+def _measure(
+    couples: Sequence[Couple],
+    good: Callable[[evaluation.Outcome], bool],
+    *,
+    margin: float,
+    interval: paired.Interval,
+) -> records.Json:
+    table = _table(couples, good)
+    found = interval(table)
+    names = ("both", "only_present", "only_candidate", "neither")
+    return {
+        "table": dict(
+            zip(
+                names, (table.both, table.only_first, table.only_second, table.neither), strict=True
+            )
+        ),
+        "difference": found.to_json(),
+        "single_look": paired.difference(table).to_json(),
+        "margin": margin,
+        "verdict": _verdict(found, margin),
+        "more": paired.more(
+            table, lambda one: _verdict(one, margin) != "too_few", interval=interval
+        ),
+        "more_to_pass": paired.more(table, lambda one: one.low > -margin, interval=interval),
+    }
+
+
+def _table(couples: Sequence[Couple], good: Callable[[evaluation.Outcome], bool]) -> paired.Table:
+    return paired.Table.of((good(couple.present), good(couple.candidate)) for couple in couples)
+
+
+def _verdict(found: metrics.Proportion, margin: float) -> Verdict:
+    if found.low > 0:
+        return "better"
+    if found.low > -margin:
+        return "no_worse"
+    return "worse" if found.high < 0 else "too_few"
+
+
+def _by_source(couples: Sequence[Couple]) -> records.Json:
+    """Labels kept apart by why they were given, each with its own shares and its difference at any time."""
+    groups: dict[str, list[Couple]] = {}
+    for couple in couples:
+        groups.setdefault(couple.present.source, []).append(couple)
+    made = {}
+    for source, members in sorted(groups.items()):
+        sides = {
+            "present": sum(couple.present.right for couple in members),
+            "candidate": sum(couple.candidate.right for couple in members),
+        }
+        shares = {
+            side: metrics.as_json(metrics.share(right, len(members)))
+            for side, right in sides.items()
+        }
+        found = paired.at_any_time(_table(members, lambda one: one.right))
+        made[source] = {"n": len(members), **shares, "difference": found.to_json()}
+    return made
+
+
+def _fingerprint(couples: Sequence[Couple]) -> str:
+    """Twelve hex digits that stand for which pictures with which labels these were."""
+    named = sorted(f"{couple.present.name}\0{couple.present.truth}" for couple in couples)
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
+
+
+def _told(model: records.Model) -> str:
+    """A model as people read it."""
+    return f"{model.name} {model.version}"

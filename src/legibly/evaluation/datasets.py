@@ -1,0 +1,163 @@
+"""Labelled pictures as they lie on disk: a folder with `labels.csv`, a pair of idx files, or class folders."""
+
+import csv
+import gzip
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from legibly import errors, object_keys
+
+Pixels = NDArray[np.uint8]
+EXTENSIONS = {f".{extension}" for extension in object_keys.MEDIA_TYPES}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled picture: its name, true text (empty for a picture of no digit), and how to get its bytes."""
+
+    name: str
+    text: str
+    load: Callable[[], bytes]
+    kind: str = ""
+    source: str = ""
+
+
+def samples(path: Path) -> list[Sample]:
+    """The samples of a dataset, in its order. Raises NotFound and Invalid, naming what was expected."""
+    if not path.exists():
+        raise errors.NotFound("there is no such dataset.", where=str(path))
+    if path.is_file():
+        return _from_idx(path) if "idx3" in path.name else _from_table(path)
+    if (path / "labels.csv").is_file():
+        return _from_table(path / "labels.csv")
+    folders = sorted(
+        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
+    )
+    found = [
+        Sample(f"{folder.name}/{file.name}", folder.name, file.read_bytes, source=folder.name)
+        for folder in folders
+        for file in pictures(folder)
+    ]
+    if not found:
+        raise errors.Invalid(
+            "this is no dataset.",
+            where=str(path),
+            remedy="Give a folder with labels.csv (file,label,…) or class folders, or an …-images-idx3-ubyte file.",
+        )
+    return found
+
+
+def pictures(folder: Path) -> Iterator[Path]:
+    """The picture files under a folder, sorted by path, hidden ones left out."""
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.suffix.lower() in EXTENSIONS and file.is_file() and not hidden:
+            yield file
+
+
+def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
+    """A dataset of crops (N, H, W) uint8, ink bright, with their labels; `side` is the wanted (H, W).
+
+    Raises Invalid where pictures have another size.
+    """
+    if path.is_file() and "idx3" in path.name:
+        images, labels = _idx_pair(path)
+        names = [str(label) for label in labels]
+    else:
+        found = samples(path)
+        images = np.stack([_grey(sample, side) for sample in found])
+        names = [sample.text for sample in found]
+    if images.shape[1:] != side:
+        remedy = "Leave --crops out: pictures of other sizes go the whole path."
+        raise errors.Invalid(
+            f"crops must be {side[0]} × {side[1]} pixels.", where=str(path), remedy=remedy
+        )
+    return images, names
+
+
+def _grey(sample: Sample, side: tuple[int, int]) -> Pixels:
+    try:
+        with Image.open(io.BytesIO(sample.load())) as image:
+            grey = np.asarray(image.convert("L"))
+    except OSError as error:
+        raise errors.Unusable("this picture cannot be decoded.", where=sample.name) from error
+    if grey.shape != side:
+        remedy = "Leave --crops out: pictures of other sizes go the whole path."
+        raise errors.Invalid(
+            f"crops must be {side[0]} × {side[1]} pixels.", where=sample.name, remedy=remedy
+        )
+    return grey
+
+
+def _from_table(table: Path) -> list[Sample]:
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"file", "label"} <= set(reader.fieldnames or ()):
+            raise errors.Invalid(
+                "the first line must name the columns file and label.", where=str(table)
+            )
+        result = []
+        for row in reader:
+            picture = table.parent / row["file"]
+            if not picture.is_file():
+                raise errors.NotFound(
+                    f"line {reader.line_num} names a file that is not there: {row['file']}",
+                    where=str(table),
+                )
+            kind, source = row.get("kind") or "", row.get("source") or ""
+            result.append(
+                Sample(row["file"], (row["label"] or "").strip(), picture.read_bytes, kind, source)
+            )
+    return result
+
+
+def _from_idx(path: Path) -> list[Sample]:
+    images, labels = _idx_pair(path)
+    return [
+        Sample(f"{path.name}#{number}", str(label), lambda image=image: _png(image))  # type: ignore[misc]
+        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+    ]
+
+
+def _png(image: Pixels) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _idx_pair(path: Path) -> tuple[Pixels, Pixels]:
+    """Images (N, H, W) and labels (N,) of a pair of idx files, plain or gzipped."""
+    stem = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
+    beside = next(
+        (path.parent / name for name in (stem + ".gz", stem) if (path.parent / name).is_file()),
+        None,
+    )
+    if beside is None:
+        raise errors.NotFound(f"its labels are not beside it: {stem} or {stem}.gz", where=str(path))
+    images, labels = _idx(path, 3), _idx(beside, 1)
+    if len(images) != len(labels):
+        raise errors.Invalid(f"{len(images)} images, but {len(labels)} labels.", where=str(path))
+    return images, labels
+
+
+def _idx(path: Path, dimensions: int) -> Pixels:
+    """An idx file of unsigned bytes. Raises Invalid."""
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        if raw[:4] != bytes((0, 0, 8, dimensions)):
+            raise ValueError("its magic number is another")
+        shape = [
+            int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
+        ]
+        return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (OSError, EOFError, ValueError) as error:
+        raise errors.Invalid(
+            f"this is no idx file of {dimensions} dimensions: {error}.", where=str(path)
+        ) from error

@@ -1,0 +1,256 @@
+"""What a model is worth on labelled pictures: the figures of the protocol, each with what it rests on."""
+
+import math
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from legibly import errors, records
+from legibly.evaluation import datasets
+from legibly.statistics import metrics, paired
+from legibly.vision.reading import Reader
+
+BINS = 15
+"""Bins of the calibration error, each of as many readings."""
+RISKS = (0.001, 0.005, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One sample, read: `text` and `verdict` are None where the picture could not be read."""
+
+    name: str
+    truth: str
+    kind: str
+    source: str
+    text: str | None
+    verdict: str
+    confidence: float
+    milliseconds: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the text is exactly the true one; for a picture of no digit, whether nothing was read."""
+        return self.text == self.truth
+
+
+def run(
+    reader: Reader, samples: Iterable[datasets.Sample], *, tick: Callable[[], None] = lambda: None
+) -> list[Outcome]:
+    """Read every sample the whole way, from bytes; `tick` is called after each."""
+    outcomes = []
+    for sample in samples:
+        data = sample.load()
+        began = time.perf_counter()
+        try:
+            reading = reader.read(data).reading
+            text, verdict, confidence = reading.text, str(reading.verdict), reading.confidence
+        except (errors.NotAnImage, errors.Unusable):
+            text, verdict, confidence = None, "failed", 0.0
+        spent = 1000 * (time.perf_counter() - began)
+        facts = (sample.name, sample.text, sample.kind, sample.source)
+        outcomes.append(Outcome(*facts, text, verdict, confidence, spent))
+        tick()
+    return outcomes
+
+
+def run_crops(reader: Reader, path: Path) -> list[Outcome]:
+    """Feed a dataset's crops straight to the network, in batches."""
+    shape = reader.pack.card.input
+    images, labels = datasets.crops(path, side=(shape.height, shape.width))
+    began = time.perf_counter()
+    readings = reader.crops(images)
+    spent = 1000 * (time.perf_counter() - began) / max(len(images), 1)
+    return [
+        Outcome(
+            f"{path.name}#{number}",
+            label,
+            "",
+            "",
+            one.text,
+            str(one.verdict),
+            one.confidence,
+            spent,
+        )
+        for number, (one, label) in enumerate(zip(readings, labels, strict=True))
+    ]
+
+
+def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -> records.Json:
+    """Every figure of the protocol as JSON; shares carry their 95 % Wilson interval, None is a share of nothing."""
+    if not outcomes:
+        raise errors.Invalid("this dataset is empty.", where=dataset)
+    times = sorted(one.milliseconds for one in outcomes)
+    return {
+        "model": model.to_json(),
+        "dataset": dataset,
+        **_basics(outcomes),
+        "verdicts": dict(sorted(Counter(one.verdict for one in outcomes).items())),
+        "calibration": _calibration(outcomes),
+        "selective": _selective(outcomes),
+        "by_kind": _split(outcomes, lambda one: one.kind),
+        "by_source": _split(outcomes, lambda one: one.source),
+        "milliseconds": {
+            "median": round(statistics.median(times), 3),
+            "p95": round(times[min(len(times) - 1, math.ceil(0.95 * len(times)) - 1)], 3),
+            "mean": round(statistics.fmean(times), 3),
+        },
+        "wrong": [
+            {
+                "name": one.name,
+                "label": one.truth,
+                "text": one.text,
+                "verdict": one.verdict,
+                "confidence": one.confidence,
+            }
+            for one in outcomes
+            if not one.right
+        ],
+    }
+
+
+def mcnemar(one: Sequence[Outcome], other: Sequence[Outcome]) -> records.Json:
+    """Exact McNemar test of two models on the same pictures: who was right alone how often, and the two-sided p."""
+    only_one = sum(a.right and not b.right for a, b in zip(one, other, strict=True))
+    only_other = sum(b.right and not a.right for a, b in zip(one, other, strict=True))
+    return {
+        "only_this": only_one,
+        "only_other": only_other,
+        "p": paired.mcnemar(only_one, only_other),
+    }
+
+
+def distance(one: str, other: str) -> int:
+    """How many letters must be put in, taken out or changed to make one text the other (Levenshtein 1965)."""
+    before = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        line = [row]
+        for column, mark in enumerate(other, 1):
+            line.append(
+                min(before[column] + 1, line[-1] + 1, before[column - 1] + (letter != mark))
+            )
+        before = line
+    return before[-1]
+
+
+def _basics(outcomes: Sequence[Outcome]) -> records.Json:
+    n, right = len(outcomes), sum(one.right for one in outcomes)
+    letters = sum(len(_bare(one.truth)) for one in outcomes)
+    wrong = sum(distance(_bare(one.text or ""), _bare(one.truth)) for one in outcomes)
+    read = [one for one in outcomes if one.verdict == "read"]
+    sure = sum(one.right for one in read)
+    return {
+        "n": n,
+        "errors": n - right,
+        "exact": metrics.as_json(metrics.share(right, n)),
+        "items": {
+            "n": letters,
+            "errors": wrong,
+            "error": metrics.as_json(metrics.share(min(wrong, letters), letters)),
+        },
+        "read": {
+            "n": len(read),
+            "errors": len(read) - sure,
+            "coverage": metrics.as_json(metrics.share(len(read), n)),
+            "accuracy": metrics.as_json(metrics.share(sure, len(read))),
+        },
+    }
+
+
+def _bare(text: str) -> str:
+    """A text's items, without the marks of rows and gaps."""
+    return text.replace("/", "").replace(" ", "")
+
+
+def _split(outcomes: Sequence[Outcome], name: Callable[[Outcome], str]) -> records.Json:
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        if name(one):
+            groups.setdefault(name(one), []).append(one)
+    return {group: _basics(members) for group, members in sorted(groups.items())}
+
+
+def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
+    """Equal-mass calibration error, Brier score, log loss, and errors among the most confident."""
+    confidence = np.array([one.confidence for one in outcomes])
+    right = np.array([one.right for one in outcomes], np.float64)
+    order = np.argsort(confidence, kind="stable")
+    bins = []
+    for members in np.array_split(order, min(BINS, len(order))):
+        said, was = float(confidence[members].mean()), float(right[members].mean())
+        bins.append({"n": len(members), "confidence": round(said, 6), "accuracy": round(was, 6)})
+    ece = sum(abs(one["confidence"] - one["accuracy"]) * one["n"] for one in bins) / len(order)
+    clipped = np.clip(confidence, 1e-6, 1 - 1e-6)
+    top = confidence >= 0.99
+    return {
+        "ece": round(float(ece), 6),
+        "brier": round(float(np.mean((confidence - right) ** 2)), 6),
+        "nll": round(
+            float(-np.mean(right * np.log(clipped) + (1 - right) * np.log(1 - clipped))), 6
+        ),
+        "at_99": {"n": int(top.sum()), "errors": int((1 - right[top]).sum())},
+        "bins": bins,
+    }
+
+
+def _selective(outcomes: Sequence[Outcome]) -> records.Json:
+    """Area under the risk–coverage curve, and the largest coverage at some risks, the most confident first."""
+    order = sorted(outcomes, key=lambda one: -one.confidence)
+    wrong = np.cumsum([not one.right for one in order])
+    taken = np.arange(1, len(order) + 1)
+    risk = wrong / taken
+    coverage = {}
+    for limit in RISKS:
+        within = np.flatnonzero(risk <= limit)
+        coverage[f"{limit:g}"] = (
+            round(float(taken[within[-1]]) / len(order), 6) if len(within) else 0.0
+        )
+    return {"aurc": round(float(risk.mean()), 6), "coverage_at_risk": coverage}
+
+
+def lines(made: records.Json) -> list[str]:
+    """The report in words, for a terminal."""
+    read, items, calibration = made["read"], made["items"], made["calibration"]
+    where = f"{made['model']['name']} {made['model']['version']} on {made['dataset']}"
+    sure, times = calibration["at_99"], made["milliseconds"]
+    at_risk = made["selective"]["coverage_at_risk"].items()
+    losses = f"Brier {calibration['brier']:.4f}, log loss {calibration['nll']:.4f}"
+    text = [
+        where,
+        f"exact text  {_share(made['exact'])}   {made['errors']} wrong of {made['n']}",
+        f"items       {_share(items['error'])} wrong   {items['errors']} of {items['n']}",
+        f"`read`      {_share(read['coverage'])} of all, {read['errors']} wrong: {_share(read['accuracy'])}",
+        f"calibration ECE {calibration['ece']:.4f}, {losses}, {sure['errors']} wrong of {sure['n']} from 0.99 on",
+        "coverage    "
+        + ", ".join(
+            f"{100 * share:.1f} % at {100 * float(risk):g} % risk" for risk, share in at_risk
+        ),
+        "verdicts    " + ", ".join(f"{name} {count}" for name, count in made["verdicts"].items()),
+        f"time        {times['median']:.2f} ms an image (median), {times['p95']:.2f} (95 %)",
+    ]
+    for title, key in (("kind", "by_kind"), ("source", "by_source")):
+        if made[key]:
+            text.append(f"by {title}")
+            text += [
+                f"  {name:<20} {_share(one['exact'])}   {one['errors']} wrong of {one['n']}, "
+                f"read {one['read']['n']}, of these wrong {one['read']['errors']}"
+                for name, one in made[key].items()
+            ]
+    if "compare" in made:
+        test = made["compare"]
+        text.append(
+            f"against {test['model']['name']} {test['model']['version']}: {_share(test['exact'])}; right alone "
+            f"{test['only_this']} against {test['only_other']}, exact McNemar p = {test['p']:.4g}"
+        )
+    return text
+
+
+def _share(value: records.Json) -> str:
+    if value["value"] is None:
+        return "–"
+    return f"{100 * value['value']:.2f} % ({100 * value['low']:.2f} to {100 * value['high']:.2f})"

@@ -1,0 +1,74 @@
+"""When a candidate may take the present model's place.
+
+Three things have to be shown, each by the lower end of a 95 % interval for pairs: that right answers are at most a
+margin fewer, that wrong answers given with confidence (`read`) are at most the same margin more, and that answers which
+need no person are at most a wider margin fewer. All three must hold, so the chance to promote a model that is worse in
+any of them by its margin is at most that of one interval's lower end: 2.5 %.
+"""
+
+from dataclasses import dataclass
+
+from legibly.evaluation import comparison_text
+from legibly.records import Json
+from legibly.statistics import estimate
+
+_WHAT = {
+    "right": "right answers may be {} points fewer",
+    "safe": "answers `read` but wrong may be {} points more",
+    "coverage": "answers `read` may be {} points fewer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether to promote, and why; `missing` labels would be needed: 0 if none, None if no number would do."""
+
+    passed: bool
+    says: str
+    missing: int | None
+
+    def to_json(self) -> Json:
+        return {"passed": self.passed, "says": self.says, "missing": self.missing}
+
+
+def decide(made: Json) -> Decision:
+    """Apply the rule to what `comparison.build` made."""
+    if made["data"]["basis"] == "all":
+        return _volunteered(made)
+    failed = [name for name in _WHAT if made[name]["difference"]["low"] <= -made[name]["margin"]]
+    if not failed:
+        return Decision(
+            passed=True,
+            says="Shown to be no worse in right answers, in wrong ones said with confidence, and in coverage.",
+            missing=0,
+        )
+    needed = [made[name]["more_to_pass"] for name in failed]
+    missing = None if None in needed else max(needed)
+    reasons = "; ".join(_reason(name, made[name]) for name in failed)
+    return Decision(
+        passed=False,
+        says=f"Not shown to be no worse: {reasons}. {_remedy(missing)}",
+        missing=missing,
+    )
+
+
+def _volunteered(made: Json) -> Decision:
+    chosen = max(made["by_source"].get(source, {"n": 0})["n"] for source in ("asked", "at_upload"))
+    needed = made["right"]["more_to_pass"]
+    missing = None if needed is None else max(estimate.ENOUGH, made["data"]["n"] + needed) - chosen
+    says = (
+        "Labels that people volunteer cannot show it, since they favour the candidate; "
+        f"of those asked for, or given with the picture, there are {chosen}. {_remedy(missing)}"
+    )
+    return Decision(passed=False, says=says, missing=missing)
+
+
+def _reason(name: str, measure: Json) -> str:
+    worst = comparison_text.points(max(0.0, -measure["difference"]["low"]))
+    return f"{_WHAT[name].format(worst)} ({comparison_text.points(measure['margin'])} allowed)"
+
+
+def _remedy(missing: int | None) -> str:
+    if missing is None:
+        return "More labels like these would not change that."
+    return f"Some {comparison_text.about(missing)} more labels like these would show it."

@@ -1,1 +1,0 @@
-"""What brings pictures to the service: uploads, looks at the store, messages of queues."""

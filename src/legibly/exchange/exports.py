@@ -1,0 +1,189 @@
+"""Pictures and what is known of them, as CSV, JSON or ZIP: streamed, so that a hundred thousand fit too."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from legibly.errors import LegiblyError, NotFound
+from legibly.index.port import Filter, Index
+from legibly.records import Image, stamp
+from legibly.statistics import aggregates
+from legibly.store import Store
+
+Format = Literal["csv", "json", "zip"]
+MEDIA_TYPES: dict[Format, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "zip": "application/zip",
+}
+COLUMNS = (
+    "id",
+    "name",
+    "received_at",
+    "writer",
+    "verdict",
+    "text",
+    "confidence",
+    "label",
+    "label_at",
+    "width",
+    "height",
+)
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A digit within a text: what it truly is and what it was read as; "" is nothing there, None is whatever.
+
+    Digits are set side by side as the accuracy report does it, so that a cell of its table finds its own pictures; the
+    texts of the models `whole` are one label each.
+    """
+
+    actual: str | None
+    predicted: str | None
+    whole: Collection[str] = ()
+
+    def holds(self, image: Image) -> bool:
+        """Whether some digit of a labelled image is such a one."""
+        if image.reading is None or image.label is None or image.label.text is None:
+            return False
+        one = aggregates.is_whole(image.reading.model.name, self.whole)
+        return any(
+            self.actual in (None, actual) and self.predicted in (None, predicted)
+            for predicted, actual in aggregates.places(
+                image.reading.text, image.label.text, whole=one
+            )
+            or ()
+        )
+
+    @classmethod
+    def of(
+        cls,
+        actual: str | None,
+        predicted: str | None,
+        *,
+        whole: Callable[[], Collection[str]] = tuple,
+    ) -> "Place | None":
+        """The place that an address names, where `∅` stands for nothing; None, and `whole` not asked, for none."""
+        if not actual and not predicted:
+            return None
+        true, said = (value.replace("∅", "") if value else None for value in (actual, predicted))
+        return cls(true, said, whole())
+
+
+def matching(
+    index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None
+) -> Iterator[Image]:
+    """Every image past the id `after` that a filter wants and that has such a place, newest first."""
+    if place is not None:
+        differ = (
+            place.actual is not None
+            and place.predicted is not None
+            and place.actual != place.predicted
+        )
+        wanted = replace(wanted, labelled=True, wrong=wanted.wrong or differ)
+    while page := index.page(wanted, limit=_PAGE, after=after):
+        yield from page if place is None else filter(place.holds, page)
+        after = page[-1].id
+
+
+def named(index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool]) -> Iterator[Image]:
+    """The images of these ids in their order; unknown ones, and those that the caller may not see, are passed over."""
+    for image_id in ids:
+        try:
+            image = index.get(image_id)
+        except NotFound:
+            continue
+        if may_see(image):
+            yield image
+
+
+def stream(images: Iterable[Image], kind: Format, *, store: Store) -> Iterator[bytes]:
+    """The chunks of a download."""
+    if kind == "csv":
+        return _csv(images)
+    return _json(images) if kind == "json" else _zip(images, store)
+
+
+def _csv(images: Iterable[Image]) -> Iterator[bytes]:
+    yield "\ufeff".encode() + _row(COLUMNS)  # the mark by which spreadsheets know UTF-8
+    for image in images:
+        yield _row(_cells(image))
+
+
+def _cells(image: Image) -> list[str]:
+    reading = image.reading
+    known = (
+        [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else ["", "", ""]
+    )
+    label = image.label if image.label and image.label.text is not None else None
+    truth = [label.text or "", stamp(label.at)] if label else ["", ""]
+    size = [str(image.width or ""), str(image.height or "")]
+    texts = [
+        image.id,
+        image.name or "",
+        stamp(image.received_at),
+        image.writer or "",
+        *known,
+        *truth,
+        *size,
+    ]
+    return [_harmless(text) for text in texts]
+
+
+def _harmless(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _row(cells: Sequence[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue().encode()
+
+
+def _json(images: Iterable[Image]) -> Iterator[bytes]:
+    yield b"["
+    for at, image in enumerate(images):
+        yield (b",\n" if at else b"\n") + json.dumps(image.to_json(), ensure_ascii=False).encode()
+    yield b"\n]\n"
+
+
+class _Pipe(io.RawIOBase):
+    """What a zip file is written to, to be taken away piece by piece."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._held += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken, self._held = bytes(self._held), bytearray()
+        return taken
+
+
+def _zip(images: Iterable[Image], store: Store) -> Iterator[bytes]:
+    """Pictures by id, and `images.csv` and `images.json` that tell of them; a picture that is gone is left out."""
+    pipe, kept = _Pipe(), []
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        for image in images:
+            try:
+                data = store.read(image.key)
+            except LegiblyError:
+                continue
+            kept.append(image)
+            archive.writestr(f"images/{image.id}.{image.key.rpartition('.')[2]}", data)
+            yield pipe.take()
+        archive.writestr("images.csv", b"".join(_csv(kept)))
+        archive.writestr("images.json", b"".join(_json(kept)))
+    yield pipe.take()

@@ -1,0 +1,1 @@
+"""The handwriting report and its advice."""

@@ -1,0 +1,158 @@
+"""The handwriting report: how legible each digit of a writer is, how sure that is, whether it gets better, and why not.
+
+The legibility of one written digit is the item's own measure, or where the model gives none the probability of what was
+meant. What was meant is the label, digit by digit; without one, a confident answer is taken at its word.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+from typing import Any
+
+from legibly.handwriting import advice
+from legibly.records import Image, Item
+from legibly.statistics import metrics
+
+ENOUGH = 3
+"""Fewer digits than this are too few to say anything of."""
+TREND = 10
+"""How many of the newest are compared with as many before them."""
+EXAMPLES = 3
+_TRUSTED = 0.9
+# Student's t at 97.5 %, by degrees of freedom 1 … 20, then the normal distribution's.
+_T: tuple[float, ...] = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+_T += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One written digit: what was meant, what was read, how legible; `item` is its place in the image, from 0."""
+
+    image: str
+    item: int
+    meant: str
+    read: str
+    legibility: float
+    at: str
+    labelled: bool
+
+
+def written(images: Iterable[Image]) -> Iterator[Written]:
+    """Every digit of these images of which it is known, or safe to say, what was meant."""
+    for image in images:
+        reading = image.reading
+        if reading is None or reading.verdict not in ("read", "unsure"):
+            continue
+        truth = image.label.text if image.label and image.label.text is not None else None
+        places = (
+            [character for character in truth if character not in " /"]
+            if truth is not None
+            else None
+        )
+        if places is not None and len(places) != len(reading.items):
+            continue  # which item was meant by which digit is not known
+        for number, item in enumerate(reading.items):
+            if places is None and item.confidence < _TRUSTED:
+                continue
+            meant = places[number] if places is not None else item.label
+            moment = f"{image.received_at:%Y-%m-%dT%H:%M:%SZ}"
+            yield Written(
+                image.id,
+                number,
+                meant,
+                item.label,
+                _legibility(item, meant),
+                moment,
+                places is not None,
+            )
+
+
+def _legibility(item: Item, meant: str) -> float:
+    if item.legibility is not None and item.label == meant:
+        return item.legibility
+    return float(item.probabilities.get(meant, 0.0))
+
+
+def report(images: Iterable[Image], *, classes: Sequence[str]) -> dict[str, Any]:
+    """The report as JSON data; images newest first. Digits that were never written are listed with n = 0."""
+    by_digit: dict[str, list[Written]] = defaultdict(list)
+    for one in written(images):
+        by_digit[one.meant].append(one)
+    digits = [_digit(name, by_digit.get(name, [])) for name in classes]
+    everything = [one for name in classes for one in by_digit.get(name, [])]
+    confusions = Counter((one.meant, one.read) for one in everything if one.meant != one.read)
+    return {
+        "written": len(everything),
+        "legibility": _mean([one.legibility for one in everything]),
+        "read_right": _right(everything),
+        "digits": digits,
+        "confused": [
+            {"meant": meant, "read": read, "n": n}
+            for (meant, read), n in sorted(confusions.items(), key=_by_count)[:5]
+        ],
+    }
+
+
+def _by_count(entry: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]:
+    return (-entry[1], entry[0])
+
+
+def _right(many: Sequence[Written]) -> dict[str, Any]:
+    """Of those with a label: without one, the answer itself would be the judge."""
+    labelled = [one for one in many if one.labelled]
+    return metrics.as_json(
+        metrics.share(sum(one.meant == one.read for one in labelled), len(labelled))
+    )
+
+
+def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
+    ranked = sorted(many, key=lambda one: (-one.legibility, one.image, one.item))
+    worst = [one for one in reversed(ranked) if one not in ranked[:EXAMPLES]][:EXAMPLES]
+    taken = Counter(one.read for one in many if one.read != name)
+    read_as = min(taken, key=lambda other: (-taken[other], other)) if taken else None
+    return {
+        "digit": name,
+        "n": len(many),
+        "enough": len(many) >= ENOUGH,
+        "legibility": _mean([one.legibility for one in many]),
+        "read_right": _right(many),
+        "trend": _trend([one.legibility for one in many]),
+        "best": [_example(one) for one in ranked[:EXAMPLES]],
+        "worst": [_example(one) for one in worst],
+        "read_as": read_as,
+        "read_as_n": taken[read_as] if read_as is not None else 0,
+        "history": [round(one.legibility, 4) for one in many[: 3 * TREND]][::-1],
+        "advice": advice.pair(name, read_as) if read_as else None,
+    }
+
+
+def _example(one: Written) -> dict[str, Any]:
+    return {"image": one.image, "item": one.item, "read": one.read, "legibility": one.legibility}
+
+
+def _mean(values: Sequence[float]) -> dict[str, float | None]:
+    """The mean with its 95 % interval by Student's t, kept within 0 … 1; no interval of a single value."""
+    if not values:
+        return {"value": None, "low": None, "high": None}
+    mean = fmean(values)
+    if len(values) == 1:
+        return {"value": mean, "low": 0.0, "high": 1.0}
+    half = _t(len(values) - 1) * math.sqrt(variance(values) / len(values))
+    return {"value": mean, "low": max(0.0, mean - half), "high": min(1.0, mean + half)}
+
+
+def _t(freedom: int) -> float:
+    return _T[freedom - 1] if freedom <= len(_T) else metrics.Z95
+
+
+def _trend(newest_first: Sequence[float]) -> dict[str, Any] | None:
+    """The newest digits against those before: `better` or `worse` only where the 95 % interval leaves out zero."""
+    new, old = newest_first[:TREND], newest_first[TREND : 2 * TREND]
+    if len(old) < ENOUGH:
+        return None
+    change = fmean(new) - fmean(old)
+    half = _t(len(old) - 1) * math.sqrt(variance(new) / len(new) + variance(old) / len(old))
+    word = "better" if change - half > 0 else "worse" if change + half < 0 else "steady"
+    return {"word": word, "change": change, "low": change - half, "high": change + half}

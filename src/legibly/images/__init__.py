@@ -1,0 +1,1 @@
+"""Picture files: bytes to pixels, without knowledge of digits."""

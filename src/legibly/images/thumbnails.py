@@ -1,0 +1,77 @@
+"""Small upright copies of pictures for pages, so that galleries stay quick and HEIC shows everywhere."""
+
+import io
+from collections import OrderedDict
+from threading import Lock
+
+import PIL.Image
+
+from legibly.images import decode
+from legibly.records import Box, Image
+
+SIZES = (96, 192, 640, 1600)
+SMALL_BYTES, SMALL_SIDE = 16_000, 320
+
+
+def is_small(image: Image) -> bool:
+    """Whether a picture may go to a page as it is: a drawing of a few kilobytes, of a kind that every browser shows."""
+    known = image.state == "read" and image.media_type in ("image/png", "image/jpeg", "image/webp")
+    return (
+        known
+        and image.bytes <= SMALL_BYTES
+        and 0 < max(image.width or 0, image.height or 0) <= SMALL_SIDE
+    )
+
+
+def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
+    """A WebP of at most `side` pixels a side. Raises NotAnImage and Unusable."""
+    return _packed(PIL.Image.fromarray(decode.decode(data, max_pixels=max_pixels).pixels), side)
+
+
+def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> bytes:
+    """A WebP of what is in `box` (pixels of the upright picture), with `margin` of its longer side around it."""
+    decoded = decode.decode(data, max_pixels=max_pixels)
+    left, top, width, height = (edge / decoded.scale for edge in box)
+    room = margin * max(width, height)
+    right, bottom = left + width + room, top + height + room
+    picture = PIL.Image.fromarray(decoded.pixels)
+    inside = (
+        max(0, left - room),
+        max(0, top - room),
+        min(picture.width, right),
+        min(picture.height, bottom),
+    )
+    return _packed(picture.crop(inside), side)
+
+
+def _packed(picture: PIL.Image.Image, side: int) -> bytes:
+    if max(picture.size) > side:
+        picture.thumbnail((side, side), PIL.Image.Resampling.LANCZOS, reducing_gap=2)
+    out = io.BytesIO()
+    lossless = max(picture.size) <= 300
+    picture.save(out, "WEBP", quality=82, method=2, lossless=lossless)
+    return out.getvalue()
+
+
+class Shelf:
+    """The thumbnails asked for last, up to a number of bytes; safe for threads."""
+
+    def __init__(self, *, max_bytes: int = 16_000_000) -> None:
+        self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._bytes, self._max_bytes, self._lock = 0, max_bytes, Lock()
+
+    def get(self, image: str, side: int) -> bytes | None:
+        """A thumbnail that is held, None where it is not."""
+        with self._lock:
+            data = self._held.get((image, side))
+            if data is not None:
+                self._held.move_to_end((image, side))
+            return data
+
+    def put(self, image: str, side: int, data: bytes) -> None:
+        """Hold a thumbnail; the ones used longest ago make room."""
+        with self._lock:
+            self._bytes += len(data) - len(self._held.pop((image, side), b""))
+            self._held[image, side] = data
+            while self._bytes > self._max_bytes and self._held:
+                self._bytes -= len(self._held.popitem(last=False)[1])

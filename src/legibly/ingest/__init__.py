@@ -1,0 +1,1 @@
+"""Events to readings: queues, sweeps and workers."""

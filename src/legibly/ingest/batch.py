@@ -1,0 +1,233 @@
+"""One delivery of messages becomes readings: what the Lambda function does, and any worker that shares its queue.
+
+Needs the object store alone. Deliveries may be doubled, reordered, retried and cut off anywhere:
+
+- The readings of a batch go into one record file, those of a single picture into a file named after it and the model.
+  Both are created, never overwritten, and only after that is a message done: a function killed before has written
+  nothing, one killed after has lost nothing.
+- A message that comes again (`receives` > 1, or put back from the dead letters) may have been written the first time.
+  So the record files since its first delivery are listed, and a picture whose reading one of them holds is passed over.
+  A first delivery costs no such look.
+- S3 itself may, rarely, tell of one object in two messages. Both then write a reading, the same one: every consumer
+  keeps one a picture and model version, so nothing counts twice, and compaction drops the second.
+- An event whose etag is not the object's any more is passed over: the replacement has an event of its own.
+- A picture that can never be read (no image, empty, too large) is written down as failed at once: trying again would
+  not help. Everything else is left to the queue's retries, and written down as failed with its reason on the last one,
+  before the queue lays the message with the dead letters.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from legibly import errors, object_keys, pipeline, records
+from legibly.ingest.s3_documents import Event, Message, picture
+from legibly.store import Store
+
+_log = logging.getLogger(__name__)
+_MOST_IN_A_FILE = 40  # see `object_keys.batch`
+_THREADS = 8  # fetching waits for S3 more than it computes
+_EARLIER = timedelta(seconds=5)  # clocks differ: S3's, the queue's, ours
+# Errors that another try may mend; every other one of ours is the picture's own.
+_PASSING = (errors.Unavailable, errors.Forbidden)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    message: Message
+    event: Event
+    key: str
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a batch; `retry` holds the ids of messages that the queue has to deliver again."""
+
+    readings: list[tuple[_Task, records.ReadingRecord]] = field(default_factory=list)
+    retry: set[str] = field(default_factory=set)
+
+
+class BatchReader:
+    """Reads the pictures of whole deliveries. `prefix` is where in its bucket the store lies."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        reader: pipeline.Reader,
+        prefix: str = "",
+        max_bytes: int,
+        attempts: int,
+    ) -> None:
+        self._store, self._reader = store, reader
+        self._prefix, self._max_bytes, self._attempts = prefix, max_bytes, attempts
+
+    def read(self, messages: Sequence[Message]) -> list[str]:
+        """Read every picture that the messages tell of; returns the ids of those to deliver again, in order."""
+        outcome = _Outcome()
+        tasks = list(self._tasks(messages, outcome))
+        with ThreadPoolExecutor(max_workers=max(1, min(_THREADS, len(tasks)))) as pool:
+            for task, record in zip(
+                tasks, pool.map(lambda task: self._read(task, outcome), tasks), strict=True
+            ):
+                if record:
+                    outcome.readings.append((task, record))
+        self._write(outcome)
+        return [message.id for message in messages if message.id in outcome.retry]
+
+    def _tasks(self, messages: Sequence[Message], outcome: _Outcome) -> Iterator[_Task]:
+        seen: set[tuple[str, str | None]] = set()
+        for message in messages:
+            if message.error:
+                _log.error(
+                    "message %s: %s", message.id, message.error, extra={"message_id": message.id}
+                )
+                outcome.retry.add(message.id)
+            for event in message.events:
+                key = picture(event.key, prefix=self._prefix)
+                if key is None or event.kind != "created":
+                    _log.info("nothing to read: %s %s", event.kind, event.key)
+                elif (key, event.etag) not in seen:
+                    seen.add((key, event.etag))
+                    yield _Task(message, event, key)
+
+    def _read(self, task: _Task, outcome: _Outcome) -> records.ReadingRecord | None:
+        image = object_keys.image_id(task.key, task.event.at or records.now())
+        try:
+            size = self._store.head(task.key).size if task.event.size is None else task.event.size
+            if size > self._max_bytes:
+                raise errors.TooLarge(
+                    f"this picture has {size} bytes; {self._max_bytes} are allowed.", where=task.key
+                )
+            stat, data = self._store.fetch(task.key)
+            image = object_keys.image_id(task.key, stat.modified_at)
+            if not _is_current(task.event, stat.etag):
+                _log.warning("%s was replaced since; its own event follows", task.key)
+                return None
+            if self._has_reading(task.message, image, task.event.at):
+                _log.info("%s was read by an earlier delivery", task.key)
+                return None
+            return self._record(image, task.key, data)
+        except errors.NotFound:
+            _log.warning("%s was deleted before it was read", task.key)
+        except _PASSING as error:
+            self._again(task, image, str(error), outcome)
+        except errors.LegiblyError as error:
+            self._fail(task, image, str(error), outcome)
+        except Exception as error:
+            _log.exception("an unexpected error while reading %s", task.key)
+            self._again(
+                task, image, f"reading it failed unexpectedly ({type(error).__name__}).", outcome
+            )
+        return None
+
+    def _record(self, image: str, key: str, data: bytes) -> records.ReadingRecord:
+        result = self._reader.read(data)
+        facts = result.facts
+        return records.ReadingRecord(
+            image,
+            key,
+            facts.media_type,
+            len(data),
+            facts.width,
+            facts.height,
+            reading=result.reading,
+        )
+
+    def _has_reading(self, message: Message, image: str, at: datetime | None) -> bool:
+        """Whether an earlier delivery of this message wrote the reading; see the module's text."""
+        if message.receives < 2 and not message.redriven:
+            return False
+        since = at if message.redriven else message.since
+        version, folder = self._reader.model.version, object_keys.day(object_keys.READINGS, image)
+        if self._store_has(object_keys.reading(image, version)):
+            return True
+        after = folder + object_keys.new_id(since - _EARLIER)[:13] if since else None
+        return any(
+            object_keys.holds(stat.key, image, version)
+            for stat in self._store.list(folder, after=after)
+        )
+
+    def _store_has(self, key: str) -> bool:
+        try:
+            self._store.head(key)
+        except errors.NotFound:
+            return False
+        return True
+
+    def _again(self, task: _Task, image: str, reason: str, outcome: _Outcome) -> None:
+        """Leave it to the queue; after its last try, write down why."""
+        message = task.message
+        outcome.retry.add(message.id)
+        facts = {"message_id": message.id, "key": task.key}
+        _log.warning(
+            "%s (message %s), try %d: %s",
+            task.key,
+            message.id,
+            message.receives,
+            reason,
+            extra=facts,
+        )
+        if message.receives >= self._attempts:
+            try:
+                self._write_failure(task, image, f"{reason} It was tried {message.receives} times.")
+            except errors.LegiblyError as error:
+                _log.warning(
+                    "%s: the reason could not be written: %s", task.key, error, extra=facts
+                )
+
+    def _fail(self, task: _Task, image: str, reason: str, outcome: _Outcome) -> None:
+        """It can never be read: write down why, and be done with the message."""
+        _log.warning("%s cannot be read: %s", task.key, reason, extra={"key": task.key})
+        try:
+            self._write_failure(task, image, reason)
+        except errors.LegiblyError as error:
+            self._again(task, image, str(error), outcome)
+
+    def _write_failure(self, task: _Task, image: str, reason: str) -> None:
+        size = task.event.size or 0
+        record = records.FailureRecord(
+            image, task.key, size, width=None, height=None, error=reason, at=records.now()
+        )
+        self._store.create(
+            object_keys.failure(image, self._reader.model.version), pipeline.line(record.to_json())
+        )
+
+    def _write(self, outcome: _Outcome) -> None:
+        for group in _files(outcome.readings):
+            try:
+                self._write_file([record for _, record in group])
+            except errors.LegiblyError as error:
+                for task, record in group:
+                    self._again(task, record.image, str(error), outcome)
+
+    def _write_file(self, group: Sequence[records.ReadingRecord]) -> None:
+        if len(group) == 1:
+            pipeline.write_reading(self._store, group[0])
+            return
+        key = object_keys.batch(
+            [record.image for record in group], group[0].reading.model.version, records.now()
+        )
+        self._store.create(key, b"".join(pipeline.line(record.to_json()) for record in group))
+
+
+def _is_current(event: Event, etag: str | None) -> bool:
+    return event.etag is None or etag is None or event.etag == etag.strip('"')
+
+
+def _files(
+    readings: Sequence[tuple[_Task, records.ReadingRecord]],
+) -> Iterator[list[tuple[_Task, records.ReadingRecord]]]:
+    """Group readings by the date of their images, each image once, in files of bounded size."""
+    by_date: dict[str, dict[str, tuple[_Task, records.ReadingRecord]]] = defaultdict(dict)
+    for task, record in readings:
+        by_date[object_keys.date(record.image)].setdefault(record.image, (task, record))
+    for images in by_date.values():
+        group = list(images.values())
+        yield from (
+            group[start : start + _MOST_IN_A_FILE]
+            for start in range(0, len(group), _MOST_IN_A_FILE)
+        )

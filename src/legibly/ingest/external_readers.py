@@ -1,0 +1,96 @@
+"""The worker of a server whose pictures are read elsewhere: by a function, or by other workers.
+
+It stands where `worker.Worker` does. What was read comes by the queue; this looks for what no event told of, and reads
+itself only what nobody else did for so long that nobody will.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from legibly import errors
+from legibly.index.port import Filter
+from legibly.ingest.consumer import Consumer
+from legibly.ingest.sweep import Sweeper
+from legibly.pipeline import Service
+from legibly.records import Image, now
+
+_log = logging.getLogger(__name__)
+LATE = timedelta(minutes=20)
+"""Longer than the queue's tries take: five with three minutes between them."""
+
+
+class Elsewhere:
+    """Follows the queue if there is one, sweeps, reads what is late; tells `on_change` of every image that changed."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        consumer: Consumer | None,
+        sweeper: Sweeper,
+        on_change: Callable[[Sequence[Image]], None],
+        every_seconds: float = 30.0,
+        late: timedelta = LATE,
+    ) -> None:
+        self._service, self._consumer, self._sweeper, self._on_change = (
+            service,
+            consumer,
+            sweeper,
+            on_change,
+        )
+        self._every_seconds, self._late = every_seconds, late
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._tend, name="tend", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        if self._consumer:
+            self._consumer.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._consumer:
+            self._consumer.stop()
+        self._thread.join(timeout=10)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether every thread runs."""
+        return self._thread.is_alive() and (self._consumer is None or self._consumer.is_alive)
+
+    def submit(self, image: Image, data: bytes | None = None) -> None:
+        """Leave it to the others: the picture lies in the store, and its event is on its way."""
+
+    def read_late(self) -> int:
+        """Read what nobody read in time; returns how many images changed."""
+        pending = self._service.index.page(Filter(state="pending"), limit=100)
+        latest = now() - self._late
+        return sum(self._read(image) for image in pending if image.received_at < latest)
+
+    def _read(self, image: Image) -> bool:
+        try:
+            changed = self._service.classify(image)
+        except errors.NotFound:  # deleted since
+            self._service.index.remove(image.id)
+            return True
+        except (errors.Unavailable, errors.Forbidden) as error:
+            _log.warning("image %s is late, and cannot be read here: %s", image.id, error)
+            return False
+        except errors.LegiblyError as error:
+            changed = self._service.fail(image, str(error))
+        self._on_change([changed])
+        return True
+
+    def _tend(self) -> None:
+        while not self._stopping.wait(self._every_seconds):
+            try:
+                self._sweeper.sweep_if_due()
+                self.read_late()
+            except errors.LegiblyError as error:
+                _log.warning("looking for pictures: %s", error)
+            except Exception:
+                _log.exception("looking for pictures failed; it goes on")

@@ -1,0 +1,41 @@
+"""Reads the pictures that a queue tells of, without an index: the Lambda function's work in a process that stays."""
+
+import logging
+import threading
+
+from legibly.errors import Forbidden, Unavailable
+from legibly.ingest.batch import BatchReader
+from legibly.ingest.consumer import Queue
+
+_log = logging.getLogger(__name__)
+_PAUSE_SECONDS = 5.0
+
+
+class QueueWorker:
+    """Takes messages, writes readings, and leaves to the queue whatever has to be tried again."""
+
+    def __init__(self, queue: Queue, reader: BatchReader) -> None:
+        self._queue, self._reader = queue, reader
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Work until `stop` is called from another thread or a signal handler."""
+        while not self._stopping.is_set():
+            try:
+                self.work_once(wait_seconds=20)
+            except (Unavailable, Forbidden) as error:
+                _log.warning("the queue: %s", error)
+                self._stopping.wait(_PAUSE_SECONDS)
+
+    def stop(self) -> None:
+        """End after the messages that are under way."""
+        self._stopping.set()
+
+    def work_once(self, *, wait_seconds: int) -> int:
+        """Read one delivery; returns how many of its messages are done. Raises Unavailable and Forbidden."""
+        messages = self._queue.receive(wait_seconds=wait_seconds)
+        again = set(self._reader.read(messages)) if messages else set()
+        done = [message for message in messages if message.id not in again]
+        if done:
+            self._queue.done(done)
+        return len(done)

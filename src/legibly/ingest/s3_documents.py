@@ -1,0 +1,258 @@
+"""S3 event notifications, whatever wrapped them, as frozen records.
+
+One parser for a notification as it is (AWS, MinIO, Ceph), one through SNS, one through EventBridge, SeaweedFS's own
+webhook document, and a batch of SQS messages around any of them, both as Lambda hands them to a function and as
+`ReceiveMessage` returns them. Nothing here knows S3 or SQS: documents in, records out.
+
+Two things that every reader of such documents gets wrong once: keys in notifications are form-encoded (a space is a
+`+`), keys in EventBridge events are not; and a queue also carries messages without any event (`s3:TestEvent`).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import unquote_plus
+
+from legibly import errors, object_keys, records
+
+Kind = Literal["created", "removed"]
+REDRIVEN = "legibly-redriven"
+"""Message attribute of a dead letter that was put back: its first delivery was earlier than its queue says."""
+
+_EVENTBRIDGE: dict[str, Kind] = {"Object Created": "created", "Object Deleted": "removed"}
+_SEAWEEDFS: dict[str, Kind] = {
+    "create": "created",
+    "update": "created",
+    "rename": "created",
+    "delete": "removed",
+}
+_DEPTH = 4  # SQS around SNS around the document is 2; more is somebody's loop
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One object came (or was replaced) or went.
+
+    `key` is decoded; `size`, `etag` (without quotes), `sequencer` and `at` are None where the sender told none.
+    Of two events of one key, the one whose `sequencer` is later as hexadecimal text of equal length came later.
+    """
+
+    bucket: str
+    key: str
+    kind: Kind
+    size: int | None = None
+    etag: str | None = None
+    sequencer: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a queue and its events; `error` says why it could not be understood, else None.
+
+    `id` is empty for a document that came by itself. `receives` counts deliveries, this one included; `since` is the
+    moment of the first, None where unknown. `handle` is what deletes it, where the queue gave one.
+    """
+
+    id: str
+    events: tuple[Event, ...] = ()
+    error: str | None = None
+    receives: int = 1
+    since: datetime | None = None
+    redriven: bool = False
+    handle: str = ""
+
+
+def parse(document: str | bytes | Mapping[str, Any]) -> tuple[Message, ...]:
+    """The messages of a document, in its order; a document that came without a queue is one message.
+
+    A message of a queue that cannot be understood has its `error` set and harms no other.
+    Raises Invalid where the document itself cannot be understood.
+    """
+    data = _object(document)
+    deliveries = data.get("Records", data.get("Messages"))
+    if (
+        isinstance(deliveries, list)
+        and deliveries
+        and all(_is_sqs(record) for record in deliveries)
+    ):
+        return tuple(_message(delivery) for delivery in deliveries)
+    return (Message(id="", events=tuple(_events(data))),)
+
+
+def picture(key: str, *, prefix: str = "") -> str | None:
+    """The key of a picture to read, relative to the store; None for everything else.
+
+    `prefix` is where in the bucket the store lies (`team/legibly`, or empty). Only what lies under `images/` counts, so
+    nothing that we write elsewhere can set us off; folder markers, which consoles make, do not count either.
+    """
+    own = relative(key, prefix=prefix)
+    return (
+        own
+        if own is not None and own.startswith(object_keys.IMAGES) and not own.endswith("/")
+        else None
+    )
+
+
+def relative(key: str, *, prefix: str = "") -> str | None:
+    """A bucket's key as the store calls it; None where it lies outside the store."""
+    root = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    return key[len(root) :] if key.startswith(root) else None
+
+
+def place(store_url: str) -> tuple[str, str]:
+    """Bucket and prefix of an `s3://bucket/prefix` store; both empty for any other."""
+    if not store_url.startswith("s3://"):
+        return "", ""
+    bucket, _, prefix = store_url.removeprefix("s3://").partition("/")
+    return bucket, prefix.strip("/")
+
+
+def _object(document: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(document, (str, bytes)):
+        try:
+            document = json.loads(document)
+        except (ValueError, RecursionError) as error:
+            raise errors.Invalid(f"is not JSON ({error}).", where="event document") from None
+    if not isinstance(document, Mapping):
+        raise errors.Invalid("is no JSON object.", where="event document")
+    return document
+
+
+def _is_sqs(record: object) -> bool:
+    if not isinstance(record, Mapping):
+        return False
+    return record.get("eventSource") == "aws:sqs" or "ReceiptHandle" in record
+
+
+def _message(delivery: Mapping[str, Any]) -> Message:
+    """A message of a queue, as Lambda (`messageId`) or `ReceiveMessage` (`MessageId`) writes it."""
+    own = {
+        name[0].lower() + name[1:]: value
+        for name, value in delivery.items()
+        if isinstance(name, str) and name
+    }
+    attributes, custom = _mapping(own.get("attributes")), _mapping(own.get("messageAttributes"))
+    facts: dict[str, Any] = {
+        "id": str(own.get("messageId", "")),
+        "receives": _whole(attributes.get("ApproximateReceiveCount")) or 1,
+        "since": _milliseconds(attributes.get("ApproximateFirstReceiveTimestamp")),
+        "redriven": REDRIVEN in custom,
+        "handle": str(own.get("receiptHandle", "")),
+    }
+    try:
+        return Message(events=tuple(_events(_object(own.get("body", "")))), **facts)
+    except errors.Invalid as error:
+        return Message(error=str(error), **facts)
+
+
+def _events(data: Mapping[str, Any], depth: int = 0) -> Iterator[Event]:
+    """Every event of a document. Raises Invalid where it is none that we know."""
+    if depth > _DEPTH:
+        raise errors.Invalid("is wrapped too often.", where="event document")
+    if isinstance(data.get("Records"), list):
+        for record in data["Records"]:
+            yield from _record(record, depth)
+    elif data.get("Event") == "s3:TestEvent" or data.get("Type") in (
+        "SubscriptionConfirmation",
+        "UnsubscribeConfirmation",
+    ):
+        return  # a queue's or topic's way to say hello
+    elif "Message" in data and ("Type" in data or "TopicArn" in data):
+        yield from _events(_object(data["Message"]), depth + 1)
+    elif data.get("source") == "aws.s3" and isinstance(data.get("detail"), Mapping):
+        kind = _EVENTBRIDGE.get(str(data.get("detail-type")))
+        if kind:
+            yield _event(data["detail"], kind=kind, key_is_encoded=False, at=data.get("time"))
+    elif "event_type" in data and "key" in data:
+        yield from _seaweedfs(data)
+    else:
+        raise errors.Invalid("is no S3 event that we know.", where="event document")
+
+
+def _record(record: object, depth: int) -> Iterator[Event]:
+    if not isinstance(record, Mapping):
+        raise errors.Invalid("has a record that is no JSON object.", where="event document")
+    topic = record.get("Sns")
+    if isinstance(topic, Mapping):
+        yield from _events(_object(topic.get("Message", "")), depth + 1)
+        return
+    kind = _kind(str(record.get("eventName", "")))
+    if kind is None:
+        return  # restored, tagged, read …: nothing that changes a picture
+    s3 = record.get("s3")
+    if not isinstance(s3, Mapping):
+        raise errors.Invalid("has a record without `s3`.", where="event document")
+    yield _event(s3, kind=kind, key_is_encoded=True, at=record.get("eventTime"))
+
+
+def _kind(name: str) -> Kind | None:
+    """`ObjectCreated:Put` as AWS writes it, `s3:ObjectCreated:Put` as MinIO and Ceph do."""
+    name = name.removeprefix("s3:")
+    if name.startswith("ObjectCreated:"):
+        return "created"
+    return "removed" if name.startswith(("ObjectRemoved:", "LifecycleExpiration:")) else None
+
+
+def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: object) -> Event:
+    try:
+        bucket, thing = s3["bucket"]["name"], s3["object"]
+        key = thing["key"]
+        etag, sequencer = thing.get("eTag", thing.get("etag")), thing.get("sequencer")
+        size = _whole(thing.get("size"))
+    except (KeyError, TypeError, AttributeError):
+        raise errors.Invalid(
+            "has a record without bucket or key.", where="event document"
+        ) from None
+    if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
+        raise errors.Invalid("has a record without bucket or key.", where="event document")
+    return Event(
+        bucket=bucket,
+        key=unquote_plus(key) if key_is_encoded else key,
+        kind=kind,
+        size=size,
+        etag=etag.strip('"') if isinstance(etag, str) and etag.strip('"') else None,
+        sequencer=sequencer if isinstance(sequencer, str) and sequencer else None,
+        at=_moment(at),
+    )
+
+
+def _seaweedfs(data: Mapping[str, Any]) -> Iterator[Event]:
+    """SeaweedFS's filer webhook: a path `/buckets/BUCKET/KEY`; it fires for folders and tag changes too."""
+    kind, path = _SEAWEEDFS.get(str(data["event_type"])), str(data["key"])
+    message = _mapping(data.get("message"))
+    entry = _mapping(message.get("new_entry") or message.get("old_entry"))
+    _, _, rest = path.partition("/buckets/")
+    bucket, _, key = rest.partition("/")
+    if kind and key and not path.endswith("/") and not entry.get("is_directory"):
+        yield Event(bucket=bucket, key=key, kind=kind)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, (int, str)):
+        try:
+            return int(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _milliseconds(value: object) -> datetime | None:
+    whole = _whole(value)
+    try:
+        return datetime.fromtimestamp(whole / 1000, UTC) if whole is not None else None
+    except (ValueError, OSError, OverflowError):
+        return None
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return records.moment(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,49 @@
+"""Looks through the store for pictures that came without an upload: dropped into the folder, or copied by others."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+
+from legibly import object_keys
+from legibly.pipeline import Service
+from legibly.records import now
+from legibly.store import Stat
+
+# A file that is still being copied into the folder would be read half: it must have been left alone for a moment.
+SETTLE = timedelta(seconds=1)
+_BATCH = 1000
+
+
+class Sweeper:
+    """Sweeps whenever it is due: at most once in `seconds`, and on one twentieth of the time at most."""
+
+    def __init__(self, service: Service, *, seconds: float) -> None:
+        self._service = service
+        # A look at a bucket costs money and usually finds nothing, since its events come another way.
+        self._seconds = seconds if service.store.is_local else 30 * seconds
+        self._due = 0.0
+
+    def sweep_if_due(self) -> int:
+        """Sweep unless it is too early; returns how many pictures were new."""
+        started = time.monotonic()
+        if not self._seconds or started < self._due:
+            return 0
+        found = sweep(self._service)
+        ended = time.monotonic()
+        self._due = ended + max(self._seconds, 20 * (ended - started))
+        return found
+
+
+def sweep(service: Service) -> int:
+    """Take in every picture under `images/` that the index does not know; returns how many there were."""
+    latest = now() - SETTLE
+    settled = (
+        stat for stat in service.store.list(object_keys.IMAGES) if stat.modified_at <= latest
+    )
+    return sum(service.adopt(batch) for batch in _batches(settled))
+
+
+def _batches(stats: Iterator[Stat]) -> Iterator[list[Stat]]:
+    while batch := list(islice(stats, _BATCH)):
+        yield batch

@@ -1,0 +1,172 @@
+"""The worker inside `serve`: threads that classify what is pending, and one that looks for what nobody brought."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from legibly.errors import Forbidden, LegiblyError, NotFound, Unavailable
+from legibly.ingest.consumer import Consumer
+from legibly.ingest.sweep import Sweeper
+from legibly.pipeline import LEASE_SECONDS, Service
+from legibly.records import Image, ReadingRecord
+
+_log = logging.getLogger(__name__)
+_BATCH = 8
+_TEND_SECONDS = 0.5
+# Bytes of waiting pictures are kept only so far; the rest is fetched again from the store when its turn comes.
+_KEPT = 64
+_CLAIMED = 128
+# Errors that another try may mend; every other one of ours is the picture's own.
+_PASSING = (Unavailable, Forbidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image to classify; `data` is None where the picture has to be fetched; `attempt` counts from 1."""
+
+    image: Image
+    data: bytes | None = None
+    attempt: int = 1
+
+
+class Worker:
+    """Classifies pending images until it is stopped; tells `on_change` of every image that was read or failed."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        threads: int,
+        attempts: int,
+        sweeper: Sweeper,
+        consumer: Consumer | None = None,
+        on_change: Callable[[Sequence[Image]], None],
+    ) -> None:
+        self._service, self._attempts, self._on_change = service, attempts, on_change
+        self._sweeper, self._consumer = sweeper, consumer
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"classify-{n}", daemon=True)
+            for n in range(threads)
+        ]
+        self._threads.append(threading.Thread(target=self._tend, name="tend", daemon=True))
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.start()
+        if self._consumer:
+            self._consumer.start()
+
+    def stop(self) -> None:
+        """Finish what is under way and end; what was not begun stays pending."""
+        self._stopping.set()
+        if self._consumer:
+            self._consumer.stop()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether every thread runs."""
+        follows = self._consumer is None or self._consumer.is_alive
+        return follows and all(thread.is_alive() for thread in self._threads)
+
+    def submit(self, image: Image, data: bytes | None = None) -> None:
+        """Hand over an image that this process holds the lease of; it is worked on at once."""
+        self._tasks.put(Task(image, data if self._tasks.qsize() < _KEPT else None))
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            task = self._tasks.get()
+            if task is None:
+                return
+            self._classify(self._more([task]))
+
+    def _more(self, tasks: list[Task]) -> list[Task]:
+        """Add what waits already, up to this thread's fair share: one transaction then serves them all."""
+        share = min(_BATCH, 1 + self._tasks.qsize() // len(self._threads))
+        while len(tasks) < share:
+            try:
+                task = self._tasks.get_nowait()
+            except queue.Empty:
+                break
+            if task is None:
+                self._tasks.put(None)
+                break
+            tasks.append(task)
+        return tasks
+
+    def _classify(self, tasks: list[Task]) -> None:
+        try:
+            read = [(task, record) for task in tasks if (record := self._read(task)) is not None]
+            self._settle(read)
+        except Exception:
+            # A thread must outlive everything; the leases end and the images are tried again.
+            _log.exception("classifying did not end; the images will be tried again")
+
+    def _read(self, task: Task) -> ReadingRecord | None:
+        try:
+            return self._service.read(task.image, task.data)
+        except NotFound:
+            self._gone(task.image)
+        except _PASSING as error:
+            self._again(task, str(error))
+        except LegiblyError as error:
+            self._fail(task.image, str(error))
+        except Exception as error:
+            _log.exception("an unexpected error while reading image %s", task.image.id)
+            self._again(task, f"reading it failed unexpectedly ({type(error).__name__}).")
+        return None
+
+    def _settle(self, read: Sequence[tuple[Task, ReadingRecord]]) -> None:
+        try:
+            images = self._service.settle([record for _, record in read])
+        except Unavailable as error:
+            for task, _ in read:
+                self._again(task, str(error))
+        else:
+            if images:
+                self._on_change(images)
+
+    def _again(self, task: Task, reason: str) -> None:
+        if task.attempt >= self._attempts:
+            self._fail(task.image, f"{reason} It was tried {task.attempt} times.")
+        else:
+            _log.warning("image %s, try %d: %s", task.image.id, task.attempt, reason)
+            self._service.index.defer(task.image.id, seconds=2.0 ** (task.attempt - 1))
+
+    def _fail(self, image: Image, reason: str) -> None:
+        _log.warning("image %s cannot be read: %s", image.id, reason)
+        self._on_change([self._service.fail(image, reason)])
+
+    def _gone(self, image: Image) -> None:
+        """A picture that was deleted before its turn came: nothing is left to tell of."""
+        _log.info("image %s was deleted before it was read", image.id)
+        self._service.index.remove(image.id)
+
+    def _tend(self) -> None:
+        """Look for work that nobody submits: what a crash left, what waits for another try, what others put there."""
+        while not self._stopping.wait(_TEND_SECONDS):
+            try:
+                self._sweeper.sweep_if_due()
+                self._claim()
+            except LegiblyError as error:
+                _log.warning("looking for pictures: %s", error)
+            except Exception:
+                _log.exception("looking for pictures failed; it goes on")
+
+    def _claim(self) -> None:
+        # Never more than the threads get through long before the leases end.
+        while self._tasks.qsize() < _CLAIMED and not self._stopping.is_set():
+            claims = self._service.index.claim(limit=_CLAIMED, lease_seconds=LEASE_SECONDS)
+            for claim in claims:
+                self._tasks.put(Task(claim.image, attempt=claim.attempt))
+            if len(claims) < _CLAIMED:
+                return
+            self._stopping.wait(0.05)

@@ -1,0 +1,1 @@
+"""Accounts, classes, sessions of an OpenID provider, and what was done."""

@@ -1,0 +1,333 @@
+"""Accounts, API tokens, signed-out sessions and the audit trail: immutable objects in the store, the newest one counts.
+
+Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at most.
+"""
+
+import hashlib
+import hmac
+import itertools
+import json
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self, get_args
+
+import argon2
+
+from legibly import object_keys
+from legibly.errors import Conflict, Invalid, NotFound
+from legibly.people.store_mirror import Followed
+from legibly.records import moment, now, stamp
+from legibly.store import Store
+
+FOLDER = "records/accounts/"
+PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
+NAMES, IDENTITIES = f"{FOLDER}names/", f"{FOLDER}identities/"
+AUDIT = "records/audit/"
+SECRET = f"{FOLDER}secret.json"
+Role = Literal["writer", "reviewer", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+Scope = Literal["read", "write", "label", "delete"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+SHORTEST_PASSWORD = 10
+_PREFIX = "lgb_"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person. `password` is an argon2id hash, None where nobody can sign in by password.
+
+    `identity` is issuer and subject of the OpenID provider that vouches for them; `epoch` grows whenever every session
+    of theirs has to end.
+    """
+
+    id: str
+    name: str
+    role: Role
+    password: str | None = None
+    identity: str | None = None
+    disabled: bool = False
+    epoch: int = 0
+    at: datetime
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(**{**data, "at": moment(data["at"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An API token, of which only the hash is known here."""
+
+    id: str
+    account: str
+    name: str
+    scopes: tuple[Scope, ...]
+    digest: str
+    expires_at: datetime | None
+    revoked: bool = False
+    at: datetime
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        until = data["expires_at"]
+        values = {**data, "at": moment(data["at"]), "scopes": tuple(data["scopes"])}
+        return cls(**{**values, "expires_at": moment(until) if until else None})
+
+
+class Accounts(Followed[Account | Token | str]):
+    """All accounts of a store; safe for threads. Methods that write may raise Unavailable."""
+
+    folders = (PEOPLE, TOKENS, ENDED)
+
+    def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
+        super().__init__(store, stale_seconds=stale_seconds)
+        self._hasher = argon2.PasswordHasher()  # argon2id, RFC 9106's second recommended parameters
+        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._people: dict[str, Account] = {}
+        self._tokens: dict[str, Token] = {}
+        self._ended: set[str] = set()
+
+    def _parse(self, key: str) -> Account | Token | str:
+        if key.startswith(ENDED):
+            return key.removeprefix(ENDED).rpartition(".")[2]
+        data = json.loads(self._store.read(key))
+        return Account.from_json(data) if key.startswith(PEOPLE) else Token.from_json(data)
+
+    def _take(self, entries: Sequence[Account | Token | str]) -> None:
+        self._people = {entry.id: entry for entry in entries if isinstance(entry, Account)}
+        self._tokens = {entry.id: entry for entry in entries if isinstance(entry, Token)}
+        self._ended = {entry for entry in entries if isinstance(entry, str)}
+
+    # People
+
+    def people(self) -> list[Account]:
+        """Everybody, by name."""
+        return sorted(self._people.values(), key=lambda account: account.name.casefold())
+
+    def has_admin(self) -> bool:
+        """Whether somebody can look after the others."""
+        return any(
+            account.role == "admin" and not account.disabled for account in self._people.values()
+        )
+
+    def get(self, account_id: str) -> Account:
+        """One account. Raises NotFound."""
+        if account_id not in self._people:
+            raise NotFound("there is no such account.", where=account_id[:80])
+        return self._people[account_id]
+
+    def named(self, name: str) -> Account:
+        """The account of this name, however it is capitalised. Raises NotFound."""
+        wanted = name_of(name).casefold()
+        for account in self._people.values():
+            if account.name.casefold() == wanted:
+                return account
+        raise NotFound("there is no such account.", where=name[:80])
+
+    def add(self, name: str, *, role: Role, password: str | None) -> Account:
+        """Make an account. Raises Invalid for names and passwords that cannot be, Conflict where the name is taken."""
+        name = name_of(name)
+        if role not in ROLES:
+            raise Invalid(f"{role!r} is no role.", remedy=f"Roles are {', '.join(ROLES)}.")
+        hashed = None if password is None else self._hash(password, name)
+        at = now()
+        account = Account(id=object_keys.new_id(at), name=name, role=role, password=hashed, at=at)
+        if not self._reserve(_reservation(name), account.id):
+            raise Conflict("this name is taken.", where=name, remedy="Choose another.")
+        return self._write_person(account)
+
+    def vouched(self, identity: str, *, name: str) -> tuple[Account, bool]:
+        """The account of somebody for whom a provider vouches, and whether it was made now: as a writer, by that name.
+
+        A name that is taken gets a number; whoever asks twice at once gets one account.
+        """
+        key, at = f"{IDENTITIES}{_digest(identity)}.json", now()
+        self._reserve(key, object_keys.new_id(at))
+        account_id = json.loads(self._store.read(key))["account"]
+        self.refresh()
+        if account_id in self._people:
+            return self._people[account_id], False
+        plain = name_of(" ".join(_CONTROL.sub(" ", name).split())[:56] or "Somebody")
+        names = itertools.chain([plain], (f"{plain} {number}" for number in itertools.count(2)))
+        free = next(one for one in names if self._reserve(_reservation(one), account_id))
+        account = Account(id=account_id, name=free, role="writer", identity=identity, at=at)
+        return self._write_person(account), True
+
+    def _reserve(self, key: str, account_id: str) -> bool:
+        """Whether `key` stands for this account, and for no other, from now on."""
+        if self._store.create(key, json.dumps({"account": account_id}).encode()):
+            return True
+        return bool(json.loads(self._store.read(key))["account"] == account_id)
+
+    def change(self, account: Account, *, password: str | None = None, **changes: Any) -> Account:
+        """Another role, disabled or not, another password; a new password or role ends every session."""
+        if password is not None:
+            changes["password"] = self._hash(password, account.name)
+        if {"password", "role", "disabled"} & set(changes):
+            changes["epoch"] = account.epoch + 1
+        return self._write_person(
+            replace(account, **changes, at=max(now(), account.at + timedelta(milliseconds=1)))
+        )
+
+    def _write_person(self, account: Account) -> Account:
+        data = {**asdict(account), "at": stamp(account.at)}
+        self._store.create(
+            f"{PEOPLE}{account.id}/{object_keys.new_id(account.at)}.json", json.dumps(data).encode()
+        )
+        self.refresh()
+        return account
+
+    def erase(self, account: Account) -> None:
+        """Forget a person: every version of the account, its tokens and its name. Images go through the service."""
+        doomed = [stat.key for stat in self._store.list(f"{PEOPLE}{account.id}/")]
+        for token in self.tokens(account.id):
+            doomed += [stat.key for stat in self._store.list(f"{TOKENS}{token.id}/")]
+        if account.identity is not None:
+            doomed.append(f"{IDENTITIES}{_digest(account.identity)}.json")
+        self._store.remove([*doomed, _reservation(account.name)])
+        self.refresh()
+
+    def sign_in(self, name: str, password: str) -> Account | None:
+        """The account, if the password is right; takes as long where there is no such account."""
+        try:
+            account: Account | None = self.named(name)
+        except (NotFound, Invalid):
+            account = None
+        hashed = (
+            account.password
+            if account and account.password and not account.disabled
+            else self._nobody
+        )
+        try:
+            self._hasher.verify(hashed, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return None
+        return account if hashed != self._nobody else None
+
+    def _hash(self, password: str, name: str) -> str:
+        if len(password) < SHORTEST_PASSWORD:
+            raise Invalid(f"the password is too short: {SHORTEST_PASSWORD} characters at least.")
+        if password.casefold() in (name.casefold(), name.casefold() * 2) or len(set(password)) < 4:
+            raise Invalid(
+                "the password is too easy to guess.", remedy="Take a few unrelated words."
+            )
+        return self._hasher.hash(password[:1000])
+
+    # Tokens
+
+    def tokens(self, account_id: str) -> list[Token]:
+        """A person's tokens that are not revoked, newest first."""
+        mine = [
+            token
+            for token in self._tokens.values()
+            if token.account == account_id and not token.revoked
+        ]
+        return sorted(mine, key=lambda token: token.id, reverse=True)
+
+    def add_token(
+        self, account: Account, *, name: str, scopes: Collection[str], days: int | None = None
+    ) -> tuple[Token, str]:
+        """Make a token; the second value is its secret, which is never to be had again. Raises Invalid."""
+        wanted = tuple(scope for scope in SCOPES if scope in scopes)
+        if not wanted or set(scopes) - set(SCOPES):
+            raise Invalid("a token needs scopes.", remedy=f"Scopes are {', '.join(SCOPES)}.")
+        at, secret = now(), _PREFIX + secrets.token_urlsafe(32)
+        until = at + timedelta(days=days) if days else None
+        token = Token(
+            id=object_keys.new_id(at),
+            account=account.id,
+            name=name_of(name),
+            scopes=wanted,
+            digest=_digest(secret),
+            expires_at=until,
+            at=at,
+        )
+        return self._write_token(token), secret
+
+    def revoke(self, token: Token) -> None:
+        """End a token for good."""
+        self._write_token(
+            replace(token, revoked=True, at=max(now(), token.at + timedelta(milliseconds=1)))
+        )
+
+    def _write_token(self, token: Token) -> Token:
+        until = stamp(token.expires_at) if token.expires_at else None
+        data = {**asdict(token), "at": stamp(token.at), "expires_at": until}
+        self._store.create(
+            f"{TOKENS}{token.id}/{object_keys.new_id(token.at)}.json", json.dumps(data).encode()
+        )
+        self.refresh()
+        return token
+
+    def owner_of(self, secret: str) -> tuple[Account, Token] | None:
+        """Whose token this is; None for unknown, revoked and expired ones and for disabled accounts."""
+        digest = _digest(secret)
+        for token in self._tokens.values():
+            if hmac.compare_digest(token.digest, digest):
+                account = self._people.get(token.account)
+                over = token.revoked or (token.expires_at is not None and token.expires_at <= now())
+                return None if over or account is None or account.disabled else (account, token)
+        return None
+
+    # Sessions and the audit trail
+
+    def signing_key(self) -> bytes:
+        """The secret by which sessions are signed: made once, the same for every process."""
+        fresh = json.dumps({"key": secrets.token_hex(32)}).encode()
+        self._store.create(SECRET, fresh)
+        return bytes.fromhex(json.loads(self._store.read(SECRET))["key"])
+
+    def end_session(self, session: str, *, until: int) -> None:
+        """Let a session count no more, whoever still holds its cookie; it would have ended at `until`, a Unix time."""
+        self._store.remove([key for key in _keys(self._store.list(ENDED)) if _is_over(key)])
+        self._store.create(f"{ENDED}{until}.{session}", b"{}")
+        self.refresh()
+
+    def has_ended(self, session: str) -> bool:
+        """Whether a session was signed out."""
+        return session in self._ended
+
+    def note(self, what: str, *, by: str | None, on: str = "", address: str = "") -> None:
+        """Write a line of the audit trail: who did what on whom, from where; ids only, so that erasure is complete."""
+        at = now()
+        line = {"at": stamp(at), "what": what, "by": by, "on": on, "address": address}
+        self._store.create(
+            f"{AUDIT}date={at:%Y-%m-%d}/{object_keys.new_id(at)}.json", json.dumps(line).encode()
+        )
+
+    def trail(self, *, limit: int) -> list[dict[str, Any]]:
+        """The newest lines of the audit trail, newest first."""
+        newest = sorted(_keys(self._store.list(AUDIT)), reverse=True)[:limit]
+        return [json.loads(self._store.read(key)) for key in newest]
+
+
+def _keys(stats: Iterable[Any]) -> Iterator[str]:
+    return (stat.key for stat in stats)
+
+
+def _is_over(key: str) -> bool:
+    """Whether a session that was ended would be over by now anyway."""
+    until = key.removeprefix(ENDED).rpartition(".")[0]
+    return until.isdecimal() and int(until) < time.time()
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _reservation(name: str) -> str:
+    return f"{NAMES}{_digest(name.casefold())}.json"
+
+
+def name_of(text: str) -> str:
+    """A name as people type it, made comparable. Raises Invalid."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not name or len(name) > 64 or _CONTROL.search(name):
+        raise Invalid("a name has 1 to 64 characters, none of them invisible.")
+    return name

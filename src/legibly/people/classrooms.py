@@ -1,0 +1,177 @@
+"""School classes: a teacher opens one with a code, pupils join with a nickname; immutable objects in the store.
+
+A pupil is nobody elsewhere: no address, no password, no account. Their images belong to `pupil:CLASS:PUPIL`.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from legibly import object_keys
+from legibly.errors import Conflict, Invalid, NotFound
+from legibly.people.accounts import name_of
+from legibly.people.store_mirror import Followed
+from legibly.records import moment, now, stamp
+from legibly.store import Store
+
+FOLDER = "records/classes/"
+ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # nothing that looks like something else
+CODE_LENGTH = 6
+LONGEST_DAYS = 400
+MOST_PUPILS = 200
+_OWNER = "pupil:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchoolClass:
+    """One class; `keep_days` after it was opened everything of it is deleted."""
+
+    id: str
+    name: str
+    code: str
+    teacher: str
+    keep_days: int
+    closed: bool = False
+    opened_at: datetime
+    at: datetime
+
+    @property
+    def until(self) -> datetime:
+        """When everything of it is deleted."""
+        return self.opened_at + timedelta(days=self.keep_days)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "opened_at": stamp(self.opened_at), "at": stamp(self.at)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(**{**data, "opened_at": moment(data["opened_at"]), "at": moment(data["at"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pupil:
+    """Somebody in a class, by the nickname that they chose."""
+
+    id: str
+    school_class: str
+    nickname: str
+
+    @property
+    def owner(self) -> str:
+        """To whom their images belong."""
+        return f"{_OWNER}{self.school_class}:{self.id}"
+
+
+class Classes(Followed[SchoolClass | Pupil]):
+    """All classes of a store; safe for threads."""
+
+    folders = (FOLDER,)
+
+    def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
+        super().__init__(store, stale_seconds=stale_seconds)
+        self._classes: dict[str, SchoolClass] = {}
+        self._pupils: dict[str, Pupil] = {}
+
+    def _parse(self, key: str) -> SchoolClass | Pupil:
+        data = json.loads(self._store.read(key))
+        return Pupil(**data) if "/pupils/" in key else SchoolClass.from_json(data)
+
+    def _take(self, entries: Sequence[SchoolClass | Pupil]) -> None:
+        self._classes = {entry.id: entry for entry in entries if isinstance(entry, SchoolClass)}
+        pupils = [entry for entry in entries if isinstance(entry, Pupil)]
+        self._pupils = {
+            entry.owner: entry for entry in pupils if entry.school_class in self._classes
+        }
+
+    def all(self) -> list[SchoolClass]:
+        """Every class, the newest first."""
+        return sorted(self._classes.values(), key=lambda one: one.id, reverse=True)
+
+    def get(self, class_id: str) -> SchoolClass:
+        """One class. Raises NotFound."""
+        if class_id not in self._classes:
+            raise NotFound("there is no such class.", where=class_id[:80])
+        return self._classes[class_id]
+
+    def pupils(self, school_class: SchoolClass) -> list[Pupil]:
+        """Everybody in a class, by nickname."""
+        mine = [pupil for pupil in self._pupils.values() if pupil.school_class == school_class.id]
+        return sorted(mine, key=lambda pupil: pupil.nickname.casefold())
+
+    def pupil(self, owner: str) -> Pupil | None:
+        """The pupil of a session; None once the class is gone."""
+        return self._pupils.get(owner)
+
+    def open(self, name: str, *, teacher: str, keep_days: int) -> SchoolClass:
+        """Open a class. Raises Invalid."""
+        if not 1 <= keep_days <= LONGEST_DAYS:
+            raise Invalid(f"a class is kept between 1 and {LONGEST_DAYS} days.")
+        at, code = now(), "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+        return self._write(
+            SchoolClass(
+                id=object_keys.new_id(at),
+                name=name_of(name),
+                code=code,
+                teacher=teacher,
+                keep_days=keep_days,
+                opened_at=at,
+                at=at,
+            )
+        )
+
+    def close(self, school_class: SchoolClass, *, closed: bool) -> SchoolClass:
+        """Let nobody else join, or let them again; who is in stays in."""
+        at = max(now(), school_class.at + timedelta(milliseconds=1))
+        return self._write(replace(school_class, closed=closed, at=at))
+
+    def _write(self, school_class: SchoolClass) -> SchoolClass:
+        key = f"{FOLDER}{school_class.id}/{object_keys.new_id(school_class.at)}.json"
+        self._store.create(key, json.dumps(school_class.to_json()).encode())
+        self.refresh()
+        return school_class
+
+    def join(self, code: str, nickname: str) -> Pupil:
+        """Join a class by its code. Raises NotFound for a wrong code, Conflict for a taken nickname, Invalid."""
+        self.refresh()
+        wanted = "".join(code.split()).upper()
+        found = [
+            one
+            for one in self._classes.values()
+            if one.code == wanted and not one.closed and one.until > now()
+        ]
+        if not found:
+            raise NotFound(
+                "there is no open class with this code.", remedy="Look at the code once more."
+            )
+        nickname, taken = name_of(nickname), self.pupils(found[0])
+        if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
+            raise Conflict("somebody in this class has that nickname.", remedy="Choose another.")
+        if len(taken) >= MOST_PUPILS:
+            raise Invalid(f"this class is full: {MOST_PUPILS} may join.")
+        pupil = Pupil(id=object_keys.new_id(now()), school_class=found[0].id, nickname=nickname)
+        key = f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"
+        self._store.create(key, json.dumps(asdict(pupil)).encode())
+        self.refresh()
+        return pupil
+
+    def forget(self, pupil: Pupil) -> None:
+        """Delete a pupil; their images go through the service."""
+        self._store.remove([f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"])
+        self.refresh()
+
+    def erase(self, school_class: SchoolClass) -> None:
+        """Delete a class and its pupils; images go through the service."""
+        self._store.remove([stat.key for stat in self._store.list(f"{FOLDER}{school_class.id}/")])
+        self.refresh()
+
+    def over(self) -> Iterator[SchoolClass]:
+        """The classes whose time has come."""
+        return (one for one in self.all() if one.until <= now())
+
+
+def is_pupil(owner: str) -> bool:
+    """Whether an image's owner is a pupil."""
+    return owner.startswith(_OWNER)

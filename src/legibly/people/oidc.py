@@ -1,0 +1,281 @@
+"""OpenID Connect: a provider says who somebody is.
+
+Authorization code with PKCE, `state` and `nonce`. Sources: OpenID Connect Core and Discovery 1.0, RFC 7636, RFC 9207.
+"""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import jwt
+
+from legibly.errors import Forbidden, Invalid, Unavailable
+
+SKEW_SECONDS = 60
+"""By how much the provider's clock may differ from ours."""
+_TIMEOUT_SECONDS = 10.0
+_METADATA_SECONDS = 3600.0
+_MOST_BYTES = 1_000_000
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# Signatures by keys of which only the public half is known here.
+_ALGORITHMS = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+)
+_REQUIRED = ("iss", "sub", "aud", "exp", "iat")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Whom a provider vouches for: `identity` is issuer and subject, `email` None unless the provider verified it."""
+
+    identity: str
+    name: str
+    email: str | None
+
+
+class Provider:
+    """One OpenID provider, as one of its clients sees it; safe for threads.
+
+    Its methods raise Unavailable where it does not answer, Invalid for a code that it takes no more, and Forbidden for
+    an answer that cannot be trusted.
+    """
+
+    def __init__(
+        self, *, issuer: str, client_id: str, client_secret: str = "", name: str = ""
+    ) -> None:
+        self._issuer, self._client_id, self._client_secret = issuer, client_id, client_secret
+        _check_address(issuer)
+        self.name = name or urlsplit(issuer).netloc
+        self._lock = threading.Lock()
+        self._metadata: dict[str, Any] = {}
+        self._metadata_until = 0.0
+        self._keys: list[dict[str, Any]] = []
+
+    def entrance(self, *, state: str, nonce: str, verifier: str, back: str) -> str:
+        """Where to send a browser, so that it comes `back` with `state` and a code."""
+        challenge = (
+            base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
+        wanted = {
+            "response_type": "code",
+            "client_id": self._client_id,
+            "redirect_uri": back,
+            "scope": "openid profile email",
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        return _with(self._endpoint("authorization_endpoint"), wanted)
+
+    def exit(self, *, back: str) -> str | None:
+        """Where to send a browser to sign out at the provider too; None where it knows no such place."""
+        if "end_session_endpoint" not in self._discovered():
+            return None
+        wanted = {"client_id": self._client_id, "post_logout_redirect_uri": back}
+        return _with(self._endpoint("end_session_endpoint"), wanted)
+
+    def person(
+        self, code: str, *, issuer: str | None, nonce: str, verifier: str, back: str
+    ) -> Person:
+        """Who came back with this code; `issuer` is what the answer's address says of its sender, if it does."""
+        if issuer is not None and issuer != self._issuer:
+            raise Forbidden("the answer is another provider's.", where=self._issuer)
+        tokens = self._exchange(code, verifier=verifier, back=back)
+        claims = self._verified(str(tokens.get("id_token") or ""), nonce=nonce)
+        if not {"name", "email"} <= set(claims):
+            claims = {**self._told(tokens, subject=claims["sub"]), **claims}
+        email, verified = (
+            str(claims.get("email") or ""),
+            claims.get("email_verified") in (True, "true"),
+        )
+        name = claims.get("name") or claims.get("preferred_username") or email.partition("@")[0]
+        return Person(
+            identity=f"{self._issuer} {claims['sub']}",
+            name=str(name),
+            email=email if verified else None,
+        )
+
+    def _exchange(self, code: str, *, verifier: str, back: str) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": back,
+            "code_verifier": verifier,
+        }
+        headers = {}
+        methods = self._discovered().get("token_endpoint_auth_methods_supported") or [
+            "client_secret_basic"
+        ]
+        if not self._client_secret:
+            form["client_id"] = self._client_id
+        elif "client_secret_basic" in methods:
+            pair = f"{quote(self._client_id, safe='')}:{quote(self._client_secret, safe='')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        else:
+            form |= {"client_id": self._client_id, "client_secret": self._client_secret}
+        status, answer = _fetch(self._endpoint("token_endpoint"), form=form, headers=headers)
+        if status == 400 and answer.get("error") == "invalid_grant":
+            raise Invalid("the code is too old, or was used before.", where=self._issuer)
+        if status != 200:
+            raise Unavailable(
+                f"the provider refuses this server: {status} {answer.get('error')}.",
+                where=self._issuer,
+            )
+        return answer
+
+    def _told(self, tokens: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
+        """What the provider tells beside the ID token, where it does."""
+        if "userinfo_endpoint" not in self._discovered() or not tokens.get("access_token"):
+            return {}
+        headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        status, answer = _fetch(self._endpoint("userinfo_endpoint"), headers=headers)
+        if status != 200:
+            raise Unavailable(f"the provider answers {status}.", where=self._issuer)
+        if answer.get("sub") != subject:
+            raise Forbidden("the provider tells of somebody else.", where=self._issuer)
+        return answer
+
+    def _verified(self, token: str, *, nonce: str) -> dict[str, Any]:
+        try:
+            claims = self._decoded(token)
+        except jwt.PyJWTError as error:
+            raise Forbidden(f"the ID token is not right: {error}.", where=self._issuer) from error
+        audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        if claims.get("azp", self._client_id if len(audience) == 1 else None) != self._client_id:
+            raise Forbidden("the ID token is for another program.", where=self._issuer)
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+            raise Forbidden("the ID token is of another sign-in.", where=self._issuer)
+        return claims
+
+    def _decoded(self, token: str) -> dict[str, Any]:
+        """The claims of a token that the provider signed; its keys are fetched anew where none fits."""
+        header = jwt.get_unverified_header(token)
+        failure: jwt.PyJWTError = jwt.InvalidSignatureError("no key of the provider fits")
+        for anew in (False, True):
+            for key in self._fitting(header, anew=anew):
+                try:
+                    return jwt.decode(
+                        token,
+                        key,
+                        algorithms=_ALGORITHMS,
+                        audience=self._client_id,
+                        issuer=self._issuer,
+                        leeway=SKEW_SECONDS,
+                        options={"require": list(_REQUIRED)},
+                    )
+                except jwt.InvalidSignatureError as error:
+                    failure = error
+        raise failure
+
+    def _fitting(self, header: Mapping[str, Any], *, anew: bool) -> list[jwt.PyJWK]:
+        algorithm, name = header.get("alg"), header.get("kid")
+        if algorithm not in _ALGORITHMS:
+            raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
+        if anew or not self._keys:
+            found = _fetch(self._endpoint("jwks_uri"))[1].get("keys")
+            self._keys = (
+                [key for key in found if isinstance(key, dict)] if isinstance(found, list) else []
+            )
+        fitting = []
+        for key in self._keys:
+            if (
+                name in (None, key.get("kid"))
+                and key.get("use", "sig") == "sig"
+                and key.get("kty") != "oct"
+            ):
+                try:
+                    fitting.append(jwt.PyJWK(key, algorithm))
+                except jwt.PyJWTError:  # a kind of key that this signature is not made by
+                    continue
+        return fitting
+
+    def _endpoint(self, name: str) -> str:
+        address = self._discovered().get(name)
+        if not isinstance(address, str):
+            raise Unavailable(f"the provider names no {name}.", where=self._issuer)
+        return _check_address(address)
+
+    def _discovered(self) -> dict[str, Any]:
+        with self._lock:
+            if time.monotonic() >= self._metadata_until:
+                status, found = _fetch(
+                    f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+                )
+                if status != 200 or found.get("issuer") != self._issuer:
+                    what = f"this is not what the provider calls itself, which is {found.get('issuer')}."
+                    raise Unavailable(
+                        what, where=self._issuer, remedy="Set LEGIBLY_OIDC_ISSUER to that."
+                    )
+                self._metadata, self._metadata_until = found, time.monotonic() + _METADATA_SECONDS
+            return self._metadata
+
+
+def _check_address(url: str) -> str:
+    """The address, if nobody on the way can read or change what goes there. Raises Invalid."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        return url
+    raise Invalid(
+        "an OpenID provider needs an https:// address.",
+        where=url,
+        remedy="http:// only on this machine.",
+    )
+
+
+def _with(address: str, query: Mapping[str, str]) -> str:
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nowhere: what we send is meant for one address."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_Stay)
+
+
+def _fetch(
+    url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object of an address. Raises Unavailable where there is none to be had."""
+    data = urlencode(form).encode() if form is not None else None
+    request = urllib.request.Request(url, data, {"Accept": "application/json", **(headers or {})})  # noqa: S310
+    try:
+        with _opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
+            status, body = response.status, response.read(_MOST_BYTES)
+    except urllib.error.HTTPError as error:
+        with error:
+            status, body = error.code, error.read(_MOST_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"the provider does not answer: {error}.", where=url) from error
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    if status >= 500 or status == 429 or not isinstance(answer, dict):
+        raise Unavailable(f"the provider answers {status}, and no JSON object.", where=url)
+    return status, answer

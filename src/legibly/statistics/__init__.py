@@ -1,0 +1,1 @@
+"""Intervals, tests, estimates and drift."""

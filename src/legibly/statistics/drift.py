@@ -1,0 +1,109 @@
+"""Whether what comes in has changed: verdicts and classes of the last week against the four weeks before.
+
+Only readings are needed, no labels, so drift is seen before accuracy can tell. It is of the model with most readings
+in the last week, since another model changes the mix too.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from datetime import date, timedelta
+from typing import Any
+
+from legibly.statistics import aggregates, metrics
+
+WINDOW_DAYS, REFERENCE_DAYS = 7, 28
+ENOUGH = 200
+"""Fewer readings than this in a window say nothing about a mix of classes."""
+MOST_CLASSES = 30
+
+Mix = Counter[str]
+
+
+def build(
+    reads: tuple[aggregates.Read, ...], *, whole: Collection[str] = ()
+) -> dict[str, Any] | None:
+    """The report's `drift`; None where there are no readings or either window has too few."""
+    days = {read.day for read in reads if read.day}
+    if not days:
+        return None
+    last = date.fromisoformat(max(days))
+    start, first = (
+        last - timedelta(days=WINDOW_DAYS - 1),
+        last - timedelta(days=WINDOW_DAYS + REFERENCE_DAYS - 1),
+    )
+    recent = Counter[str]()
+    for read in reads:
+        if read.day >= start.isoformat():
+            recent[read.model] += read.n
+    model = min(recent, key=lambda name: (-recent[name], name))
+    mine = [read for read in reads if read.model == model and read.day >= first.isoformat()]
+    before = [read for read in mine if read.day < start.isoformat()]
+    after = [read for read in mine if read.day >= start.isoformat()]
+    if min(_size(before), _size(after)) < ENOUGH:
+        return None
+    one = aggregates.is_whole(model, whole)
+    by_day = [
+        {"day": day, **_compare(before, [read for read in after if read.day == day], whole=one)}
+        for day in sorted({read.day for read in after})
+        if _size([read for read in after if read.day == day]) >= ENOUGH
+    ]
+    eve = start - timedelta(days=1)
+    return {
+        "model": model,
+        "reference": {"from": first.isoformat(), "to": eve.isoformat(), "readings": _size(before)},
+        "window": {"from": start.isoformat(), "to": last.isoformat(), "readings": _size(after)},
+        **_compare(before, after, whole=one),
+        "by_day": by_day,
+    }
+
+
+def change(drift: dict[str, Any] | None) -> str | None:
+    """The largest change in a word: none, some, much; None where drift is not known."""
+    sizes = ("none", "some", "much")
+    return (
+        max((drift[name]["change"] for name in ("verdicts", "classes")), key=sizes.index)
+        if drift
+        else None
+    )
+
+
+def _size(reads: list[aggregates.Read]) -> int:
+    return sum(read.n for read in reads)
+
+
+def _compare(
+    before: list[aggregates.Read], after: list[aggregates.Read], *, whole: bool
+) -> dict[str, Any]:
+    return {
+        "readings": _size(after),
+        "verdicts": _stability(_verdicts(before), _verdicts(after)),
+        "classes": _stability(_classes(before, whole), _classes(after, whole)),
+    }
+
+
+def _verdicts(reads: list[aggregates.Read]) -> Mix:
+    mix = Mix()
+    for read in reads:
+        mix[read.verdict] += read.n
+    return mix
+
+
+def _classes(reads: list[aggregates.Read], whole: bool) -> Mix:
+    mix = Mix()
+    for read in reads:
+        for label in aggregates.units(read.text, whole=whole):
+            mix[label] += read.n
+    return mix
+
+
+def _stability(before: Mix, after: Mix) -> dict[str, Any]:
+    """The index with its interval, and its size in a word: none, some (from 0.1), much (from 0.25), by its low end."""
+    names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
+    kept, rest = names[:MOST_CLASSES], names[MOST_CLASSES:]
+    old = [before[name] for name in kept] + ([sum(before[name] for name in rest)] if rest else [])
+    new = [after[name] for name in kept] + ([sum(after[name] for name in rest)] if rest else [])
+    if len(old) < 2 or not sum(old) or not sum(new):
+        return {**metrics.NOTHING, "change": "none"}
+    index = metrics.stability(old, new)
+    change = "much" if index.low >= 0.25 else "some" if index.low >= 0.1 else "none"
+    return {**index.to_json(), "change": change}

@@ -1,0 +1,102 @@
+"""How often the answers are right, estimated without the bias of who gives labels.
+
+People label mistakes more eagerly than successes, so the share right among volunteered labels is too low (and, where
+labels come with the upload, of pictures that somebody chose). The app therefore asks for the label of a random sample
+(`sampling.asks`). Not everybody answers: where the readings are known, each confidence bin of the answered ones counts
+by its size among all readings, so answers that depend on how sure the machine looked bias nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from legibly.statistics import aggregates, metrics
+
+ENOUGH = 20
+"""Fewer pairs than this are too few to say: the interval would be half the scale wide."""
+
+_WHY = {
+    "asked": "These labels were asked for at random, so mistakes are as likely to be among them as successes.",
+    "all": "Too few labels were asked for at random to lead with them. Volunteered labels hold more mistakes than "
+    "their share, because people label a mistake more eagerly than a success: the truth is probably better than this.",
+    "upload": "All labels came with the pictures, before anything was read.",
+    "unknown": "Nobody recorded who chose the labels, so how typical they are is not known.",
+    "none": "There are no labels yet.",
+}
+_WEIGHTED = " Those who answered stand for all readings: each confidence range counts by its share of the readings."
+
+
+def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """The report's `estimate`; `by_source` is right and all pairs of each source."""
+    right, n = by_source.get("asked", (0, 0))
+    basis, weighted = _basis(by_source), False
+    if basis == "asked":
+        strata = _strata(table)
+        weighted = bool(strata)
+        accuracy = metrics.stratified(strata) if strata else metrics.share(right, n)
+    else:
+        right, n = (
+            (sum(counts) for counts in zip(*by_source.values(), strict=True))
+            if by_source
+            else (0, 0)
+        )
+        accuracy = metrics.share(right, n)
+    volunteered, asked = (
+        metrics.share(*by_source.get(name, (0, 0))) for name in ("volunteered", "asked")
+    )
+    compare = (
+        volunteered
+        and asked
+        and min(by_source[name][1] for name in ("volunteered", "asked")) >= ENOUGH
+    )
+    return {
+        "basis": basis,
+        "pairs": n,
+        "readings": sum(read.n for read in table.reads) or None,
+        "weighted": weighted,
+        "enough": n >= ENOUGH,
+        "accuracy": metrics.as_json(accuracy),
+        "volunteered_less_asked": metrics.difference(volunteered, asked).to_json()
+        if compare and volunteered and asked
+        else None,
+        "why": _WHY[basis] + (_WEIGHTED if weighted else ""),
+    }
+
+
+def _basis(by_source: dict[str, tuple[int, int]]) -> str:
+    if by_source.get("asked", (0, 0))[1] >= ENOUGH:
+        return "asked"
+    if not by_source:
+        return "none"
+    return {"at_upload": "upload", "unknown": "unknown"}.get("".join(by_source), "all")
+
+
+def _strata(table: aggregates.Table) -> list[metrics.Stratum]:
+    """Model by model, confidence bin by bin, least sure first; empty unless every asked label's model has readings."""
+    sizes: Counter[tuple[str, int]] = Counter()
+    for read in table.reads:
+        sizes[read.model, read.bin] += read.n
+    labelled: Counter[tuple[str, int]] = Counter()
+    right: Counter[tuple[str, int]] = Counter()
+    for cell in table.cells:
+        if cell.source == "asked":
+            labelled[cell.model, cell.bin] += cell.n
+            right[cell.model, cell.bin] += cell.n if cell.predicted == cell.actual else 0
+    known = {model for model, _ in sizes}
+    models = sorted({model for model, _ in labelled})
+    if not set(models) <= known:
+        return []
+    return [part for model in models for part in _of_model(model, sizes, labelled, right)]
+
+
+def _of_model(
+    model: str,
+    sizes: Counter[tuple[str, int]],
+    labelled: Counter[tuple[str, int]],
+    right: Counter[tuple[str, int]],
+) -> Iterable[metrics.Stratum]:
+    keys: Sequence[tuple[str, int]] = sorted(key for key in {*sizes, *labelled} if key[0] == model)
+    parts = [
+        metrics.Stratum(max(sizes[key], labelled[key]), labelled[key], right[key]) for key in keys
+    ]
+    return metrics.merged(parts, least=10)

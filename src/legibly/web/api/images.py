@@ -1,0 +1,250 @@
+"""The JSON API of images, labels and accuracy."""
+
+import io
+import itertools
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from legibly import object_keys, records
+from legibly.accuracy import index_report, whole
+from legibly.accuracy import report as reports
+from legibly.errors import Invalid, NotFound
+from legibly.exchange import exports
+from legibly.index.port import Filter
+from legibly.web.api.uploads import uploaded
+from legibly.web.security.principal import caller_of, seen
+from legibly.web.services import State, state_of
+
+router = APIRouter(prefix="/api", tags=["images"])
+MAX_WAIT_SECONDS = 30.0
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+# A picture is shown as a picture only, whatever else its bytes might be to a browser.
+_PICTURE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
+
+_PICTURE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "label": {"type": "string"},
+                        "writer": {"type": "string"},
+                    },
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+_ONCE = "a name for this one upload, as random as a UUID: sent again under it, the picture is the same image"
+
+
+class LabelBody(BaseModel):
+    """The true text of an image; null takes an earlier label back."""
+
+    text: str | None = Field(examples=["7"])
+    source: Literal["asked", "volunteered"] = "volunteered"
+
+
+@router.post("/images", status_code=202, openapi_extra=_PICTURE_BODY)
+async def post_image(
+    request: Request,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description=_ONCE)
+    ] = None,
+) -> Response:
+    """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
+    state = state_of(request)
+    upload = await uploaded(request, owner=caller_of(request).account)
+    image = await to_thread.run_sync(
+        lambda: state.service.receive(upload.data, upload.said, request=idempotency_key)
+    )
+    settled = (
+        image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)
+    )
+    headers = {"Location": f"/api/images/{image.id}"}
+    if settled is not None:
+        return JSONResponse(settled.to_json(), 200, headers=headers)
+    return JSONResponse(image.to_json(), 202, headers=headers)
+
+
+@router.get("/images")
+def get_images(
+    request: Request,
+    *,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    after: str | None = None,
+    verdict: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    writer: str | None = None,
+    state: str | None = None,
+    wrong: bool = False,
+    labelled: bool | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    actual: Annotated[str | None, Query(description="one digit of the label, ∅ for none")] = None,
+    predicted: Annotated[
+        str | None, Query(description="what that digit was read as, ∅ for nothing")
+    ] = None,
+) -> JSONResponse:
+    """A page of images, newest first; `next` is the cursor of the page after it, null at the end."""
+    wanted = Filter(
+        verdict=verdict,
+        text=text,
+        label=label,
+        writer=writer,
+        state=state,
+        wrong=wrong,
+        labelled=labelled,
+        since=since,
+        until=until,
+        owner=caller_of(request).owner,
+    )
+    held = state_of(request)
+    index, place = (
+        held.index,
+        exports.Place.of(actual, predicted, whole=lambda: whole.models(held.settings)),
+    )
+    if place is None:
+        images = index.page(wanted, limit=limit + 1, after=after)
+    else:
+        images = list(
+            itertools.islice(exports.matching(index, wanted, place=place, after=after), limit + 1)
+        )
+    following = images[limit - 1].id if len(images) > limit else None
+    return JSONResponse(
+        {"images": [image.to_json() for image in images[:limit]], "next": following}
+    )
+
+
+@router.get("/images/{image_id}")
+def get_image(request: Request, image_id: str) -> JSONResponse:
+    """One image with its reading and label."""
+    return JSONResponse(_image(request, image_id).to_json())
+
+
+@router.delete("/images/{image_id}", status_code=204)
+def delete_image(request: Request, image_id: str) -> Response:
+    """Delete an image and every record of it."""
+    _image(request, image_id)
+    state_of(request).service.remove([image_id])
+    return Response(status_code=204)
+
+
+@router.get("/images/{image_id}/original")
+def get_original(request: Request, image_id: str) -> Response:
+    """The picture as it was received, less private metadata."""
+    image = _image(request, image_id)
+    data = state_of(request).store.read(image.key)
+    known = image.media_type in object_keys.EXTENSIONS
+    media_type = image.media_type if known else "application/octet-stream"
+    return Response(data, media_type=media_type, headers=_FOREVER | _PICTURE)
+
+
+@router.get("/images/{image_id}/items/{number}/input.png")
+def get_input(request: Request, image_id: str, number: int) -> Response:
+    """Exactly what the model saw of one item, as a greyscale PNG; 0 is the first item."""
+    return _view(request, image_id, number, view="input")
+
+
+@router.get("/images/{image_id}/items/{number}/explanation.png")
+def get_explanation(request: Request, image_id: str, number: int) -> Response:
+    """What in one item spoke for its answer, and what for the rival."""
+    return _view(request, image_id, number, view="explanation")
+
+
+@router.put("/images/{image_id}/label")
+async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONResponse:
+    """Give an image its true text; again to correct it, null to take it back."""
+    state, caller = state_of(request), caller_of(request)
+
+    def label() -> records.Image:
+        _image(request, image_id)
+        return state.service.label(image_id, body.text, source=body.source, by=caller.account)
+
+    image = await to_thread.run_sync(label)
+    state.hub.tell([image])
+    return JSONResponse(image.to_json())
+
+
+@router.get("/live")
+async def get_live(request: Request) -> StreamingResponse:
+    """Server-sent events: `event: image` with the image for each new reading or label."""
+    last = request.headers.get("last-event-id", "")
+    owner = caller_of(request).owner
+    stream = state_of(request).hub.stream(
+        after=int(last) if last.isdecimal() else None, owner=owner
+    )
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+@router.get("/accuracy", tags=["accuracy"])
+def get_accuracy(request: Request) -> Response:
+    """How often the answers were right, by every pair of an answer and a true label."""
+    return Response(
+        reports.encode(current_report(state_of(request), owner=caller_of(request).owner)),
+        media_type="application/json",
+    )
+
+
+def current_report(state: State, *, owner: str | None = None) -> reports.Report:
+    """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
+
+    def compute() -> reports.Report:
+        return index_report.report(state.index, owner=owner, whole=whole.models(state.settings))
+
+    return compute() if owner is not None else state.reports.get(state.index.sequence(), compute)
+
+
+def _check(image_id: str) -> None:
+    if not object_keys.is_id(image_id):
+        raise NotFound("there is no such image.", where=image_id[:80])
+
+
+def _image(request: Request, image_id: str) -> records.Image:
+    _check(image_id)
+    return seen(state_of(request).index.get(image_id), caller_of(request))
+
+
+def _view(
+    request: Request, image_id: str, number: int, *, view: Literal["input", "explanation"]
+) -> Response:
+    image = _image(request, image_id)
+    if image.reading is None or not 0 <= number < len(image.reading.items):
+        raise NotFound("this image has no such item.", where=f"{image_id}, item {number}")
+    state = state_of(request)
+    if image.reading.model != state.views.model:
+        raise Invalid(
+            "this image was read by another model than the one in use.", remedy="Read it again."
+        )
+    data = state.store.read(image.key)
+    png = (
+        _png(state.views.inputs(data)[number])
+        if view == "input"
+        else state.views.explain(data, number)
+    )
+    return Response(png, media_type="image/png", headers=_FOREVER)
+
+
+def _png(crop: NDArray[np.float32]) -> bytes:
+    """A network's input as people write: dark ink on white paper."""
+    buffer = io.BytesIO()
+    Image.fromarray((255 - 255 * crop.clip(0, 1)).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,92 @@
+"""Prometheus metrics: what this process did, and how many images the index knows in which state."""
+
+import time
+from collections.abc import Iterator
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from legibly.index.port import Index
+from legibly.web.security.principal import caller_of
+from legibly.web.services import State
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class _Images(Collector):
+    """The index's own counts: the same from every process, so they are not to be summed over processes."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "legibly_images", "Images that the index knows.", labels=["state"]
+        )
+        counts = self._index.counts()
+        for state in ("pending", "read", "failed"):
+            family.add_metric([state], counts.get(state, 0))
+        yield family
+
+    def describe(self) -> Iterator[Metric]:
+        """Told beforehand, so that registering does not ask the database."""
+        yield GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
+
+
+class _Counting:
+    """Wraps the application and counts its requests; Starlette's own base for this runs a task more a request."""
+
+    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "legibly_requests",
+            "Requests by route and status.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "legibly_request_seconds",
+            "Seconds until the answer began.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Routes, not paths: an id in a label would make a series of its own for every image.
+                route = getattr(scope.get("route"), "path", "other")
+                self._requests.labels(scope["method"], route, str(message["status"])).inc()
+                self._seconds.labels(route).observe(time.perf_counter() - began)
+            await send(message)
+
+        await self._app(scope, receive, counted)
+
+
+def install(app: FastAPI, state: State) -> None:
+    """Count the application's requests, and show everything at `/metrics`."""
+    registry = CollectorRegistry()
+    registry.register(_Images(state.index))
+    app.add_middleware(_Counting, registry=registry)
+
+    @app.get("/metrics", tags=["health"], response_class=Response)
+    def metrics(request: Request) -> Response:
+        """Metrics in Prometheus' text format, for a reviewer's token; for all where there are no accounts."""
+        caller_of(request).require_role("reviewer")
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,150 @@
+"""Doors beside the upload form: events of S3 servers that call a webhook, and uploads straight into the store."""
+
+import hmac
+import json
+from base64 import b64decode
+from datetime import timedelta
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from legibly import errors, object_keys, records
+from legibly.ingest import s3_documents
+from legibly.pipeline import Said
+from legibly.store import Stat
+from legibly.web.security.principal import Caller, caller_of
+from legibly.web.services import State, state_of
+
+router = APIRouter(prefix="/api", tags=["images"])
+UPLOAD_SECONDS = 900
+_MOST_EVENTS = 1000
+
+
+class UploadBody(BaseModel):
+    """A picture that is about to be put straight into the object store."""
+
+    media_type: str = Field(examples=["image/png"])
+    bytes: int = Field(ge=1)
+    label: str | None = None
+    writer: str | None = None
+    name: str | None = None
+
+
+@router.post("/uploads", status_code=201)
+async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
+    """Announce a picture; the answer says how to put it into the store. Only with an `s3://` store."""
+    state = state_of(request)
+    return JSONResponse(
+        await to_thread.run_sync(lambda: _announce(state, body, caller_of(request).account)), 201
+    )
+
+
+@router.post("/uploads/{image_id}", status_code=202)
+def post_arrived(request: Request, image_id: str) -> JSONResponse:
+    """Say that an announced picture lies in the store now: the image, as a look or an event would find it later."""
+    return JSONResponse(_arrived(state_of(request), image_id, caller_of(request)).to_json(), 202)
+
+
+@router.post("/events/s3", status_code=202)
+async def post_events(
+    request: Request, authorization: Annotated[str | None, Header()] = None
+) -> Response:
+    """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures were new."""
+    state = state_of(request)
+    _admit(state.settings.hook_secret, authorization, request.query_params.get("token"))
+    messages = s3_documents.parse(await request.body())
+    events = [event for message in messages for event in message.events if event.kind == "created"]
+    if len(events) > _MOST_EVENTS:
+        raise errors.Invalid(f"{len(events)} events at once; {_MOST_EVENTS} are allowed.")
+    new = await to_thread.run_sync(lambda: _adopt(state, events))
+    return JSONResponse({"new": new}, 202)
+
+
+def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json:
+    settings = state.settings
+    if body.media_type not in object_keys.EXTENSIONS:
+        raise errors.NotAnImage(
+            f"{body.media_type} is no type of picture that is read.", remedy=_types()
+        )
+    if body.bytes > settings.max_bytes:
+        raise errors.TooLarge(
+            f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed."
+        )
+    if state.presigner is None:
+        raise errors.Invalid(
+            "only an s3:// store can be uploaded to directly.", where=state.store.url
+        )
+    said = Said(name=body.name, writer=body.writer, owner=owner, label=body.label)
+    record = state.service.announce(said, media_type=body.media_type, size=body.bytes)
+    signed = state.presigner.put(
+        record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS
+    )
+    return {
+        "id": record.image,
+        "method": "PUT",
+        "url": signed.url,
+        "headers": dict(signed.headers),
+        "expires_at": records.stamp(records.now() + timedelta(seconds=UPLOAD_SECONDS)),
+    }
+
+
+def _arrived(state: State, image_id: str, caller: Caller) -> records.Image:
+    absent = errors.NotFound("no such picture has arrived.", where=image_id[:80])
+    if not object_keys.is_id(image_id):
+        raise absent
+    try:
+        record = records.UploadRecord.from_json(
+            json.loads(state.store.read(object_keys.upload(image_id)))
+        )
+        stat = state.store.head(record.key)
+    except errors.NotFound:
+        raise absent from None
+    if caller.owner not in (None, record.owner):
+        raise absent
+    state.service.adopt([stat])
+    return state.index.get(image_id)
+
+
+def _admit(secret: str, authorization: str | None, token: str | None) -> None:
+    """Let pass who knows the secret: as bearer token (MinIO), as basic password (Ceph), or as `?token=` (the rest)."""
+    if not secret:
+        remedy = "Set LEGIBLY_HOOK_SECRET here and at the S3 server."
+        raise errors.Forbidden("no events are taken over HTTP.", remedy=remedy)
+    given = token or ""
+    kind, _, value = (authorization or "").partition(" ")
+    if kind.lower() == "bearer":
+        given = value.strip()
+    elif kind.lower() == "basic":
+        given = _password(value)
+    if not hmac.compare_digest(given.encode(), secret.encode()):
+        raise errors.Forbidden(
+            "the secret of this webhook is missing or wrong.", authenticated=False
+        )
+
+
+def _password(value: str) -> str:
+    try:
+        return b64decode(value, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _adopt(state: State, events: list[s3_documents.Event]) -> int:
+    """Take in the pictures that are really there: what a document says is looked up, never believed."""
+    bucket, prefix = s3_documents.place(state.settings.store)
+    found: list[Stat] = []
+    for event in events:
+        key = s3_documents.picture(event.key, prefix=prefix)
+        if key and event.bucket == bucket:
+            try:
+                found.append(state.store.head(key))
+            except errors.NotFound:
+                continue
+    return state.service.adopt(found)
+
+
+def _types() -> str:
+    return f"Known types: {', '.join(sorted(object_keys.EXTENSIONS))}."

@@ -1,0 +1,53 @@
+"""The pages' style sheets, modules and icons: read once, named by their content, sent compressed."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "static"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file as it is sent."""
+
+    name: str
+    data: bytes
+
+    @property
+    def media_type(self) -> str:
+        return TYPES[Path(self.name).suffix]
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """The bytes, gzipped; always the same for the same content."""
+        return gzip.compress(self.data, 9, mtime=0)
+
+
+class Assets:
+    """All of them under one version, the hash of their content: what a version names never changes."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        files = sorted(path for path in folder.iterdir() if path.suffix in TYPES)
+        self._files = {path.name: Asset(path.name, path.read_bytes()) for path in files}
+        digest = hashlib.sha256()
+        for name, asset in self._files.items():
+            digest.update(name.encode() + b"\0" + asset.data + b"\0")
+        self.version = digest.hexdigest()[:12]
+
+    def get(self, name: str) -> Asset | None:
+        """A file by its name; None where there is none."""
+        return self._files.get(name)
+
+    def url(self, name: str) -> str:
+        """Where pages find a file. Raises KeyError for one that is not there."""
+        return f"/static/{self.version}/{self._files[name].name}"

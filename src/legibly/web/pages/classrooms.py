@@ -1,0 +1,173 @@
+"""Class mode: joining with a code and a nickname; for teachers, legibility by pupil and digit."""
+
+import itertools
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from legibly.errors import LegiblyError, NotFound
+from legibly.exchange import exports
+from legibly.handwriting import report
+from legibly.index.port import Filter
+from legibly.people.classrooms import Classes, Pupil, SchoolClass
+from legibly.web import erasure, errors
+from legibly.web.pages import signin
+from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security.principal import caller_of
+from legibly.web.services import State, state_of
+
+if TYPE_CHECKING:
+    from legibly.web.pages.rendering import Pages
+
+_TRIES_A_MINUTE = 20
+_MOST_IMAGES = 500
+_DIGITS = [str(digit) for digit in range(10)]
+
+
+def classes_of(request: Request) -> Classes:
+    """The classes. Raises NotFound on a machine of one's own, where nobody else could join."""
+    classes = state_of(request).classes
+    if classes is None:
+        raise NotFound(
+            "there are no classes here.", remedy="They come with accounts, beyond this machine."
+        )
+    return classes
+
+
+def add(routes: APIRouter, pages: "Pages") -> None:
+    """Add the routes."""
+    _add_joining(routes, pages)
+    _add_teaching(routes, pages)
+
+
+def _add_joining(routes: APIRouter, pages: "Pages") -> None:
+    addresses = rate_limits.Buckets(_TRIES_A_MINUTE)
+
+    @routes.get("/join")
+    def form(request: Request, code: str = "") -> Response:
+        """The form to join."""
+        classes_of(request)
+        return pages.render(request, "join.html", code=code[:20], nickname="", problem="")
+
+    @routes.post("/join")
+    def join(
+        request: Request,
+        code: Annotated[str, Form(max_length=40)],
+        nickname: Annotated[str, Form(max_length=200)],
+    ) -> Response:
+        """Join a class."""
+        address = signin.address_of(request)
+        wait = addresses.take(address)
+        if wait:
+            return middleware.too_often(request, wait)
+        try:
+            pupil = classes_of(request).join(code, nickname)
+        except LegiblyError as error:
+            values = {"code": code, "nickname": nickname, "problem": errors.for_people(error)}
+            return pages.render(request, "join.html", status=400, **values)
+        addresses.give_back(address)
+        response = RedirectResponse("/handwriting/practice", 303)
+        key = signin.accounts_of(request).signing_key()
+        hours = 24 * classes_of(request).get(pupil.school_class).keep_days
+        sessions.begin(request, response, sessions.Session.for_pupil(pupil.owner, hours=hours), key)
+        return response
+
+
+def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
+    def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
+        classes = _teachers_only(request)
+        erasure.purge(state_of(request))
+        listed = [(one, len(classes.pupils(one))) for one in classes.all() if _mine(request, one)]
+        return pages.render(request, "classes.html", status=status, classes=listed, problem=problem)
+
+    @routes.get("/classes")
+    def listed(request: Request) -> Response:
+        """A teacher's classes."""
+        return show(request)
+
+    @routes.post("/classes")
+    def start(
+        request: Request,
+        name: Annotated[str, Form(max_length=200)],
+        keep_days: Annotated[int, Form()] = 30,
+    ) -> Response:
+        """Open a class."""
+        try:
+            teacher = caller_of(request).account or ""
+            opened = _teachers_only(request).open(name, teacher=teacher, keep_days=keep_days)
+        except LegiblyError as error:
+            return show(request, problem=errors.for_people(error), status=400)
+        return RedirectResponse(f"/classes/{opened.id}", 303)
+
+    @routes.get("/classes/{class_id}")
+    def one(request: Request, class_id: str) -> Response:
+        """One class: pupils by digits."""
+        school_class = _own(request, class_id)
+        classes, state = classes_of(request), state_of(request)
+        rows = [(pupil, _of(state, pupil)) for pupil in classes.pupils(school_class)]
+        link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
+        shown: dict[str, Any] = {
+            "school_class": school_class,
+            "rows": rows,
+            "digits": _DIGITS,
+            "link": link,
+        }
+        return pages.render(
+            request, "class.html", **shown, together=_together([found for _, found in rows])
+        )
+
+    _add_changing(routes)
+
+
+def _add_changing(routes: APIRouter) -> None:
+    @routes.post("/classes/{class_id}")
+    def change(request: Request, class_id: str, what: Annotated[str, Form()]) -> Response:
+        """Close it, open it again, delete a pupil by id, or delete everything."""
+        school_class, classes, state = (
+            _own(request, class_id),
+            classes_of(request),
+            state_of(request),
+        )
+        if what == "erase":
+            erasure.erase_class(state, classes, school_class)
+            return RedirectResponse("/classes", 303)
+        if what in ("close", "open"):
+            classes.close(school_class, closed=what == "close")
+        for pupil in classes.pupils(school_class):
+            if pupil.id == what:
+                erasure.forget_pupil(state, classes, pupil)
+        return RedirectResponse(f"/classes/{class_id}", 303)
+
+
+def _of(state: State, pupil: Pupil) -> dict[str, Any]:
+    wanted = Filter(owner=pupil.owner, state="read")
+    images = itertools.islice(exports.matching(state.index, wanted), _MOST_IMAGES)
+    return report.report(list(images), classes=_DIGITS)
+
+
+def _together(reports: list[dict[str, Any]]) -> dict[str, float | None]:
+    """The legibility of each digit over all pupils who wrote it often enough, each pupil counting once."""
+    found: dict[str, list[float]] = {digit: [] for digit in _DIGITS}
+    for row in itertools.chain.from_iterable(report["digits"] for report in reports):  # noqa: F402
+        if row["enough"]:
+            found[row["digit"]].append(row["legibility"]["value"])
+    return {digit: fmean(values) if values else None for digit, values in found.items()}
+
+
+def _teachers_only(request: Request) -> Classes:
+    caller_of(request).require_role("reviewer")
+    return classes_of(request)
+
+
+def _mine(request: Request, school_class: SchoolClass) -> bool:
+    caller = caller_of(request)
+    return caller.role == "admin" or school_class.teacher == caller.account
+
+
+def _own(request: Request, class_id: str) -> SchoolClass:
+    found = _teachers_only(request).get(class_id)
+    if not _mine(request, found):
+        raise NotFound("there is no such class.")
+    return found

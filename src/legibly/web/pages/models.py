@@ -1,0 +1,121 @@
+"""What the models page tells of each pack: its card in words, and how it does on this server's own pictures."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from legibly.accuracy.report import Report
+from legibly.errors import LegiblyError
+from legibly.packs import card as cards
+from legibly.packs import registry
+from legibly.statistics import metrics
+from legibly.store import folder_of
+from legibly.web.services import State
+
+Gettext = Callable[[str], str]
+MOST_CLASSES = 40
+"""More than this are counted, not listed."""
+
+
+def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]]:
+    """Every pack with what there is to tell of it, the one that reads first."""
+    used = state.views.model
+    found = [_told(entry, gettext) for entry in registry.entries(added=_added(state))]
+    same = [pack for pack in found if (pack["model"], pack["version"]) == (used.name, used.version)]
+    same.sort(
+        key=lambda pack: pack["name"] != state.settings.model
+    )  # a copy under another name is the same model
+    if not same:
+        same = [
+            {
+                "name": used.name,
+                "model": used.name,
+                "version": used.version,
+                "card": None,
+                "place": "elsewhere",
+            }
+        ]
+        found += same
+    here = {row["model"]: row for row in report["by_model"]}
+    for pack in found:
+        pack |= {"used": pack is same[0], "here": here.get(f"{pack['model']}@{pack['version']}")}
+    return sorted(found, key=lambda pack: not pack["used"])
+
+
+def _added(state: State) -> Path | None:
+    """The folder of packs that were added: beside the objects of a folder store."""
+    url = state.settings.store
+    return folder_of(url).parent / "packs" if url.startswith("file://") else None
+
+
+def _told(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
+    pack: dict[str, Any] = {
+        "name": entry.name,
+        "model": entry.name,
+        "version": "",
+        "place": entry.place,
+        "card": None,
+    }
+    try:
+        card = cards.read_card(entry.folder)
+        pack |= {
+            "model": card.name,
+            "version": _version(entry.folder, (entry.folder / cards.MODEL).stat().st_mtime_ns),
+        }
+    except (LegiblyError, OSError) as error:
+        return pack | {"problem": str(error)}
+    return pack | {
+        "card": card,
+        "classes": " ".join(card.classes) if len(card.classes) <= MOST_CLASSES else "",
+        "trials": _trials(card.metrics.get("validation", {}), gettext),
+        "others": _others(card.metrics.get("non_digits", {})),
+        "raw": json.dumps(card.to_json(), indent=1, ensure_ascii=False),
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _version(folder: Path, _changed_ns: int) -> str:
+    return cards.version(cards.read_card(folder), (folder / cards.MODEL).read_bytes())
+
+
+def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
+    """The sets of labelled pictures that a pack was tried on: how many were read right, with the interval."""
+    if not isinstance(sets, Mapping):
+        return []
+    names = {
+        "mnist held": gettext("MNIST, kept back from training"),
+        "corrupted": gettext("the same, blurred, noisy and bent"),
+        "usps": gettext("post codes from envelopes (USPS)"),
+        "canvas": gettext("written on a screen"),
+        "pages": gettext("whole pages, put together"),
+    }
+    return [
+        {
+            "name": names.get(name, name.replace("_", " ")),
+            "n": one["n"],
+            "right": metrics.as_json(metrics.share(one["n"] - one["errors"], one["n"])),
+            "coverage": one.get("coverage"),
+            "risk": one.get("risk"),
+        }
+        for name, one in sets.items()
+        if isinstance(one, Mapping)
+        and isinstance(one.get("n"), int)
+        and isinstance(one.get("errors"), int)
+    ]
+
+
+def _others(sets: object) -> list[dict[str, Any]]:
+    """Things that are none of the classes: how many of each were called sure all the same."""
+    if not isinstance(sets, Mapping):
+        return []
+    return [
+        {
+            "name": name.replace("_", " "),
+            "n": one["n"],
+            "read": metrics.as_json(metrics.share(one["read"] * one["n"], one["n"])),
+        }
+        for name, one in sets.items()
+        if isinstance(one, Mapping) and one.get("n") and "read" in one
+    ]

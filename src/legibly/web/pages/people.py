@@ -1,0 +1,99 @@
+"""For administrators: who has an account, and what was done."""
+
+import secrets
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from legibly.errors import Forbidden, LegiblyError
+from legibly.people.accounts import ROLES, Account, Accounts, Role
+from legibly.web.pages import signin
+from legibly.web.security.principal import caller_of
+from legibly.web.services import state_of
+
+if TYPE_CHECKING:
+    from legibly.web.pages.rendering import Pages
+
+_TRAIL = 100
+
+
+def add(routes: APIRouter, pages: "Pages") -> None:
+    """Add the routes."""
+
+    def show(
+        request: Request,
+        *,
+        secret: str = "",
+        person: str = "",
+        problem: str = "",
+        status: int = 200,
+    ) -> Response:
+        accounts = _admins_only(request)
+        names = {account.id: account.name for account in accounts.people()}
+        trail = accounts.trail(limit=_TRAIL)
+        values = {
+            "secret": secret,
+            "person": person,
+            "problem": problem,
+            "roles": ROLES,
+            "names": names,
+        }
+        return pages.render(
+            request, "people.html", status=status, people=accounts.people(), trail=trail, **values
+        )
+
+    @routes.get("/people")
+    def people(request: Request) -> Response:
+        """Everybody."""
+        return show(request)
+
+    @routes.post("/people")
+    def make(
+        request: Request, name: Annotated[str, Form(max_length=200)], role: Annotated[Role, Form()]
+    ) -> Response:
+        """A new account with a first password, shown this once."""
+        accounts, password = _admins_only(request), secrets.token_urlsafe(12)
+        try:
+            account = accounts.add(name, role=role, password=password)
+        except LegiblyError as error:
+            return show(request, problem=f"{error.what} {error.remedy}", status=400)
+        _note(request, "account made", account)
+        return show(request, secret=password, person=account.name)
+
+    @routes.post("/people/{account_id}")
+    def change(request: Request, account_id: str, what: Annotated[str, Form()]) -> Response:
+        """A role by its name, or: disable, enable, password, erase."""
+        accounts, account = _admins_only(request), signin.accounts_of(request).get(account_id)
+        if account.id == caller_of(request).account:
+            raise Forbidden(
+                "this is your own account.", remedy="Let another administrator change it."
+            )
+        _note(request, f"account: {what[:20]}", account)
+        if what == "password":
+            password = secrets.token_urlsafe(12)
+            accounts.change(account, password=password)
+            return show(request, secret=password, person=account.name)
+        _change(request, accounts, account, what)
+        return RedirectResponse("/people", 303)
+
+
+def _change(request: Request, accounts: Accounts, account: Account, what: str) -> None:
+    if what == "erase":
+        caller, address = caller_of(request), signin.address_of(request)
+        signin.erase(state_of(request), accounts, account, by=caller, address=address)
+    elif what in ("disable", "enable"):
+        accounts.change(account, disabled=what == "disable")
+    elif what in ROLES:
+        accounts.change(account, role=what)
+
+
+def _admins_only(request: Request) -> Accounts:
+    caller_of(request).require_role("admin")
+    signin.own_account(request)
+    return signin.accounts_of(request)
+
+
+def _note(request: Request, what: str, account: Account) -> None:
+    by, address = caller_of(request).account, signin.address_of(request)
+    signin.accounts_of(request).note(what, by=by, on=account.id, address=address)

@@ -1,0 +1,211 @@
+"""Review: the pictures that most need a person, first; and Label Studio's JSON in and out."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Request, UploadFile
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
+
+from legibly.agreement import REVIEW, judgements, standing
+from legibly.errors import Invalid, NotFound
+from legibly.exchange import exports, label_studio
+from legibly.index.port import Filter, Index
+from legibly.records import Image
+from legibly.statistics import sampling
+from legibly.web.pages import history
+from legibly.web.security.principal import Caller, caller_of, seen
+from legibly.web.services import State, state_of
+
+if TYPE_CHECKING:
+    from legibly.web.pages.rendering import Pages
+
+Reason = Literal["disputed", "disagreement", "second", "unsure", "asked"]
+_QUEUE = 50
+_LOOKED_AT = 300
+_SURE = 0.9
+_ELSEWHERE = "Label Studio"
+
+
+class Judgement(BaseModel):
+    """What a reviewer says that a picture shows; null takes it back."""
+
+    text: str | None
+
+
+def queue(
+    index: Index, caller: Caller, *, ask_rate: float, limit: int, people: int
+) -> list[tuple[Reason, Image]]:
+    """What to look at, what most needs a person first.
+
+    Texts of two people that differ, labels that a sure answer contradicts, texts that a second person has to confirm,
+    unsure answers, a random sample; the first and third only where two `people` have to agree. Nobody confirms their
+    own text; where people differ, administrators may look again.
+    """
+    found: dict[str, tuple[Reason, Image]] = {}
+
+    def page(**wanted: Any) -> list[Image]:
+        return index.page(Filter(owner=caller.owner, **wanted), limit=_LOOKED_AT)
+
+    def take(reason: Reason, images: Iterable[Image]) -> None:
+        for image in images:
+            found.setdefault(image.id, (reason, image))
+
+    if people > 1:
+        take(
+            "disputed",
+            page(review="disputed", unsaid_by=None if caller.role == "admin" else by(caller)),
+        )
+    wrong = [image for image in page(wrong=True) if _contradicted(image)]
+    take("disagreement", sorted(wrong, key=_confidence, reverse=True))
+    if people > 1:
+        take("second", page(review="second", unsaid_by=by(caller)))
+    take("unsure", sorted(page(verdict="unsure", labelled=False), key=_confidence))
+    if len(found) < limit:
+        recent = page(state="read", labelled=False)
+        take("asked", (image for image in recent if sampling.asks(image.id, ask_rate)))
+    return list(found.values())[:limit]
+
+
+def by(caller: Caller) -> str:
+    """How labels tell who gave them in review: by id, since a name would outlive its account there."""
+    return f"{REVIEW}{caller.account or ''}"
+
+
+def _confidence(image: Image) -> float:
+    return image.reading.confidence if image.reading else 0.0
+
+
+def _contradicted(image: Image) -> bool:
+    sure = (
+        image.reading is not None
+        and image.reading.verdict == "read"
+        and image.reading.confidence >= _SURE
+    )
+    return sure and image.label is not None and not (image.label.by or "").startswith(REVIEW)
+
+
+def add(routes: APIRouter, pages: "Pages") -> None:
+    """Add the routes."""
+
+    @routes.get("/review")
+    def review(request: Request) -> Response:
+        """One picture after the other, by keyboard only if wished."""
+        caller_of(request).require_role("reviewer")
+        return pages.render(request, "review.html", classes=[str(digit) for digit in range(10)])
+
+    @routes.get("/api/review", tags=["review"])
+    def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
+        """The pictures that most need a person, first, each with the reason; `said` is what people disagree about."""
+        caller, state = caller_of(request), state_of(request)
+        caller.require_role("reviewer")
+        settings, limit = state.settings, max(1, min(limit, 500))
+        found = queue(
+            state.index,
+            caller,
+            ask_rate=settings.ask_rate,
+            limit=limit,
+            people=settings.review_people,
+        )
+        return JSONResponse({"queue": _told(state, found)})
+
+    @routes.put("/api/review/{image_id}", tags=["review"])
+    def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
+        """A reviewer's label: it ends the review of the picture, where two have to agree as soon as they do."""
+        caller, state = caller_of(request), state_of(request)
+        caller.require_role("reviewer")
+        image = seen(state.index.get(image_id), caller)
+        if body.text is None:
+            image = state.service.take_back(image.id, by=by(caller))
+            state.hub.tell([image])
+        else:
+            image = _judge(state, image, body.text, by(caller))
+        return JSONResponse(image.to_json())
+
+    _add_label_studio(routes)
+
+
+def _told(state: State, found: list[tuple[Reason, Image]]) -> list[dict[str, Any]]:
+    """The queue as JSON; a second person is not told what the first one said."""
+    given = state.index.labels([image.id for reason, image in found if reason == "disputed"])
+    names = (
+        {account.id: account.name for account in state.accounts.people()} if state.accounts else {}
+    )
+    told = []
+    for reason, image in found:
+        said = [
+            {"text": label.text, "name": names.get(person.removeprefix(REVIEW), _ELSEWHERE)}
+            for person, label in judgements(given.get(image.id, ())).items()
+        ]
+        shown = replace(image, label=None) if reason == "second" else image
+        told.append({"reason": reason, "image": shown.to_json(), "said": said})
+    return told
+
+
+def _add_label_studio(routes: APIRouter) -> None:
+    @routes.get("/review/label-studio.json")
+    def export(request: Request) -> Response:
+        """Everything that the filter in the address wants, as Label Studio's tasks."""
+        caller, state = caller_of(request), state_of(request)
+        caller.require_role("reviewer")
+        images = exports.matching(state.index, history.filter_of(request.query_params, caller))
+        headers = {"Content-Disposition": 'attachment; filename="legibly-label-studio.json"'}
+        tasks = _tasks(state.index, images, str(request.base_url).rstrip("/"))
+        return StreamingResponse(tasks, media_type="application/json", headers=headers)
+
+    @routes.post("/review/label-studio")
+    def take(request: Request, file: UploadFile) -> JSONResponse:
+        """Take the labels of an export; says how many were new, the same, or of unknown pictures."""
+        caller, state = caller_of(request), state_of(request)
+        caller.require_role("reviewer")
+        try:
+            document = json.loads(file.file.read())
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise Invalid("this is no JSON.", remedy="Export from Label Studio as JSON.") from error
+        counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
+        for found in label_studio.labels(document):
+            counts[_take(state, caller, found)] += 1
+        return JSONResponse(counts)
+
+
+def _take(state: State, caller: Caller, found: label_studio.Labelled) -> str:
+    try:
+        image = seen(state.index.get(found.image), caller)
+    except NotFound:
+        return "unknown"
+    person = f"{REVIEW}{found.annotator}" if found.annotator else by(caller)
+    said = standing(state.index.labels([image.id]).get(image.id, ()))
+    known = {label.text for who, label in said.items() if (who or "") in (person, found.author)}
+    if (
+        not found.annotator and image.label
+    ):  # an export that does not say who: nobody confirms anything by it
+        known.add(image.label.text)
+    if found.text in known:
+        return "same"
+    try:
+        _judge(state, image, found.text, person)
+    except Invalid:
+        return "refused"
+    return "labelled"
+
+
+def _judge(state: State, image: Image, text: str, person: str) -> Image:
+    asked = image.label is None and sampling.asks(image.id, state.settings.ask_rate)
+    source: Literal["asked", "volunteered"] = "asked" if asked else "volunteered"
+    labelled = state.service.label(image.id, text, source=source, by=person)
+    state.hub.tell([labelled])
+    return labelled
+
+
+def _tasks(index: Index, images: Iterator[Image], base_url: str) -> Iterator[bytes]:
+    begin = b"[\n"
+    while batch := list(itertools.islice(images, _LOOKED_AT)):
+        given = index.labels([image.id for image in batch])
+        for image in batch:
+            task = label_studio.task(image, given.get(image.id, ()), base_url=base_url)
+            yield begin + json.dumps(task, ensure_ascii=False).encode()
+            begin = b",\n"
+    yield b"\n]\n" if begin != b"[\n" else b"[]\n"

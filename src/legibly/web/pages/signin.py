@@ -1,0 +1,251 @@
+"""Signing in and out, and one's own account: password, tokens, one's data, and leaving for good."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from legibly.errors import Forbidden, LegiblyError, NotFound
+from legibly.exchange import exports
+from legibly.index.port import Filter
+from legibly.people.accounts import SCOPES, Account, Accounts
+from legibly.people.classrooms import is_pupil
+from legibly.web import erasure
+from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security.principal import Caller, caller_of
+from legibly.web.services import State, state_of
+
+if TYPE_CHECKING:
+    from legibly.web.pages.rendering import Pages
+
+_TRIES_A_MINUTE = 10
+_NAMES_A_MINUTE = 5
+
+
+def accounts_of(request: Request) -> Accounts:
+    """The accounts. Raises NotFound on a machine of one's own, where there are none."""
+    accounts = state_of(request).accounts
+    if accounts is None:
+        raise NotFound(
+            "there are no accounts here.", remedy="They come with serving beyond this machine."
+        )
+    return accounts
+
+
+def address_of(request: Request) -> str:
+    """Whence a request comes."""
+    return request.client.host if request.client else ""
+
+
+def safe_path(path: str) -> str:
+    """The path within this site that `path` names; the first page for anything else."""
+    plain = (
+        path.startswith("/")
+        and not path.startswith(("//", "/\\"))
+        and "\n" not in path
+        and "\r" not in path
+    )
+    return path if plain else "/"
+
+
+def own_account(request: Request) -> Account:
+    """The account of a person at a browser. Raises Forbidden for tokens, which may not touch accounts."""
+    caller = caller_of(request)
+    if caller.session is None or not caller.account or is_pupil(caller.account):
+        raise Forbidden(
+            "only a person who signed in may do this.", authenticated=bool(caller.account)
+        )
+    return accounts_of(request).get(caller.account)
+
+
+def add(routes: APIRouter, pages: "Pages") -> None:
+    """Add the routes."""
+    _add_sessions(routes, pages)
+    _add_account(routes, pages)
+    _add_leaving(routes, pages)
+
+
+def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
+    addresses, names = rate_limits.Buckets(_TRIES_A_MINUTE), rate_limits.Buckets(_NAMES_A_MINUTE)
+
+    @routes.get("/login")
+    def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002
+        """The form to sign in; `left` says that one came from signing out, and whose doing signing in was."""
+        return form(pages, request, next_path=next, left=left)
+
+    @routes.post("/login")
+    def sign_in(
+        request: Request,
+        name: Annotated[str, Form(max_length=200)],
+        password: Annotated[str, Form(max_length=1000)],
+        next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
+    ) -> Response:
+        """Sign in; slow enough for nobody to guess."""
+        accounts, address = accounts_of(request), address_of(request)
+        wait = max(addresses.take(address), names.take(name.casefold()))
+        if wait:
+            return middleware.too_often(request, wait)
+        account = accounts.sign_in(name, password)
+        if account is None:
+            accounts.note("sign-in refused", by=None, address=address)
+            problem = "Name and password do not fit together."
+            return form(pages, request, next_path=next, status=401, name=name, problem=problem)
+        names.give_back(name.casefold())
+        addresses.give_back(address)
+        accounts.note("signed in", by=account.id, address=address)
+        response = RedirectResponse(safe_path(next), 303)
+        remember(request, response, account)
+        return response
+
+    @routes.post("/logout")
+    def sign_out(request: Request) -> Response:
+        """End this session, here and for whoever copied it."""
+        caller, left = caller_of(request), ""
+        if caller.session:
+            accounts_of(request).end_session(caller.session, until=caller.until)
+            left = "?left=oidc" if _is_vouched(request) else ""
+        response = RedirectResponse(f"/login{left}", 303)
+        sessions.end(response)
+        return response
+
+
+def form(
+    pages: "Pages",
+    request: Request,
+    *,
+    next_path: str = "/",
+    status: int = 200,
+    name: str = "",
+    problem: str = "",
+    left: str = "",
+) -> Response:
+    """The page to sign in, with what was wrong where something was."""
+    accounts_of(request)
+    provider = state_of(request).provider
+    values = {
+        "name": name,
+        "problem": problem,
+        "left": left if provider else "",
+        "provider": provider,
+    }
+    return pages.render(request, "login.html", status=status, next=safe_path(next_path), **values)
+
+
+def _is_vouched(request: Request) -> bool:
+    caller = caller_of(request)
+    return not is_pupil(caller.account or "") and own_account(request).identity is not None
+
+
+def remember(request: Request, response: Response, account: Account) -> None:
+    """Begin a session."""
+    key = accounts_of(request).signing_key()
+    hours = state_of(request).settings.session_hours
+    sessions.begin(request, response, sessions.Session.of(account, hours=hours), key)
+
+
+def _add_account(routes: APIRouter, pages: "Pages") -> None:
+    def show(
+        request: Request, *, secret: str = "", told: str = "", problem: str = "", status: int = 200
+    ) -> Response:
+        account = own_account(request)
+        tokens = accounts_of(request).tokens(account.id)
+        values = {"secret": secret, "told": told, "problem": problem, "scopes": SCOPES}
+        return pages.render(
+            request, "account.html", status=status, account=account, tokens=tokens, **values
+        )
+
+    @routes.get("/account")
+    def account(request: Request) -> Response:
+        """One's own account."""
+        return show(request)
+
+    @routes.post("/account/password")
+    def password(
+        request: Request,
+        old: Annotated[str, Form(max_length=1000)],
+        new: Annotated[str, Form(max_length=1000)],
+    ) -> Response:
+        """Another password; every other session ends."""
+        accounts, mine = accounts_of(request), own_account(request)
+        if accounts.sign_in(mine.name, old) is None:
+            return show(request, problem="The old password is not right.", status=403)
+        try:
+            changed = accounts.change(mine, password=new)
+        except LegiblyError as error:
+            return show(request, problem=f"{error.what} {error.remedy}", status=400)
+        accounts.note("password changed", by=mine.id, address=address_of(request))
+        response = show(request, told="The password is changed. Every other session has ended.")
+        remember(request, response, changed)
+        return response
+
+    @routes.post("/account/tokens")
+    def make(
+        request: Request,
+        name: Annotated[str, Form(max_length=64)],
+        scopes: Annotated[list[str], Form()],
+        days: Annotated[int, Form(ge=0, le=3650)] = 90,
+    ) -> Response:
+        """A new token, whose secret is shown this once."""
+        accounts, mine = accounts_of(request), own_account(request)
+        token, secret = accounts.add_token(mine, name=name, scopes=scopes, days=days or None)
+        accounts.note("token made", by=mine.id, on=token.id, address=address_of(request))
+        return show(request, secret=secret)
+
+    @routes.post("/account/tokens/{token_id}/revoke")
+    def revoke(request: Request, token_id: str) -> Response:
+        """End one of one's own tokens."""
+        accounts, mine = accounts_of(request), own_account(request)
+        for token in accounts.tokens(mine.id):
+            if token.id == token_id:
+                accounts.revoke(token)
+                accounts.note("token revoked", by=mine.id, on=token.id, address=address_of(request))
+        return RedirectResponse("/account", 303)
+
+
+def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
+    @routes.get("/account/data.json")
+    def data(request: Request) -> Response:
+        """What is kept of oneself; the pictures come with the gallery's download."""
+        mine = own_account(request)
+        images = [
+            image.to_json()
+            for image in exports.matching(state_of(request).index, Filter(owner=mine.id))
+        ]
+        tokens = [
+            {"name": token.name, "scopes": token.scopes}
+            for token in accounts_of(request).tokens(mine.id)
+        ]
+        person = {"id": mine.id, "name": mine.name, "role": mine.role}
+        headers = {"Content-Disposition": 'attachment; filename="legibly-account.json"'}
+        return JSONResponse(
+            {"account": person, "tokens": tokens, "images": images}, headers=headers
+        )
+
+    @routes.post("/account/erase")
+    def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
+        """Delete one's account, pictures and records; who has no password gives their name instead."""
+        accounts, mine = accounts_of(request), own_account(request)
+        if mine.password is None and password != mine.name:
+            raise Forbidden("this is not the account's name.")
+        if mine.password is not None and accounts.sign_in(mine.name, password) is None:
+            raise Forbidden("the password is not right.")
+        erase(state_of(request), accounts, mine, by=caller_of(request), address=address_of(request))
+        response = pages.error(
+            request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels."
+        )
+        sessions.end(response)
+        return response
+
+
+def erase(state: State, accounts: Accounts, person: Account, *, by: Caller, address: str) -> None:
+    """Delete a person's pictures with all records of them, then the account. Raises Forbidden for the last admin."""
+    others = [
+        one
+        for one in accounts.people()
+        if one.id != person.id and one.role == "admin" and not one.disabled
+    ]
+    if person.role == "admin" and not others:
+        raise Forbidden("the last administrator stays.", remedy="Make somebody else one first.")
+    erasure.erase_images(state, person.id)
+    accounts.erase(person)
+    accounts.note("account erased", by=by.account, on=person.id, address=address)

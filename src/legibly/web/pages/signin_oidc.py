@@ -1,0 +1,188 @@
+"""Signing in by an OpenID provider: there, back with a code, out again; what goes wrong stands on the sign-in page."""
+
+import logging
+import secrets
+import time
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Self
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
+from legibly.people.accounts import Account
+from legibly.web.pages import signin
+from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.services import state_of
+
+if TYPE_CHECKING:
+    from legibly.people import oidc
+    from legibly.web.pages.rendering import Pages
+
+_log = logging.getLogger(__name__)
+_SECONDS = 600
+_TRIES_A_MINUTE = 20
+_BACK = "/login/oidc/back"
+
+TROUBLE: dict[type[Exception], tuple[int, str]] = {
+    Unavailable: (503, "The sign-in service does not answer for now. Try again in a moment."),
+    Invalid: (
+        400,
+        "This sign-in is too old, was used before, or began in another browser. Please begin once more.",
+    ),
+    Forbidden: (
+        403,
+        "What the sign-in service answered cannot be trusted, so nobody was signed in.",
+    ),
+}
+"""What people are told of an error on the way; the log has the rest."""
+_REFUSED = "The sign-in service did not let you in."
+_STRANGER = "Your address is not among those that may come in here. Whoever looks after this server can help."
+_DISABLED = "This account is disabled. Whoever looks after this server can help."
+
+
+class _Refusal(Exception):
+    """Somebody who may not come in, with the sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What a browser takes along to the provider, sealed in a cookie; it is good for one way back."""
+
+    state: str
+    nonce: str
+    verifier: str
+    next: str
+    back: str
+    until: int
+
+    @classmethod
+    def out(cls, *, next_path: str, back: str) -> Self:
+        """A fresh one."""
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        return cls(state, nonce, verifier, next_path, back, int(time.time()) + _SECONDS)
+
+    @classmethod
+    def returned(cls, request: Request, key: bytes) -> Self:
+        """The one of this answer's `state`. Raises Invalid where the browser has none, or it is over."""
+        state = request.query_params.get("state", "")
+        found = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
+        way = cls(*found) if found is not None else None
+        if (
+            way is None
+            or not secrets.compare_digest(way.state.encode(), state.encode())
+            or way.until <= time.time()
+        ):
+            raise Invalid("this answer belongs to no sign-in of this browser.")
+        return way
+
+
+def _cookie(request: Request, state: str) -> str:
+    """A name for each way, so that two tabs do not take each other's."""
+    mark = "".join(letter for letter in state[:12] if letter.isalnum() and letter.isascii())
+    return f"{'__Host-' if sessions.is_secure(request) else ''}legibly-way-{mark}"
+
+
+def add(routes: APIRouter, pages: "Pages") -> None:
+    """Add the routes."""
+    addresses = rate_limits.Buckets(_TRIES_A_MINUTE)
+
+    @routes.get("/login/oidc")
+    def leave(request: Request, next: str = "/") -> Response:  # noqa: A002
+        """To the provider."""
+        provider, back = _provider(request), _address(request) + _BACK
+        way = _Way.out(next_path=signin.safe_path(next), back=back)
+        try:
+            entrance = provider.entrance(
+                state=way.state, nonce=way.nonce, verifier=way.verifier, back=back
+            )
+        except (Unavailable, Invalid, Forbidden) as error:
+            return _trouble(pages, request, error)
+        response = RedirectResponse(entrance, 303, headers={"Cache-Control": "no-store"})
+        sealed = sessions.seal("way", list(astuple(way)), signin.accounts_of(request).signing_key())
+        sessions.put(request, response, _cookie(request, way.state), sealed, seconds=_SECONDS)
+        return response
+
+    @routes.get(_BACK)
+    def come_back(request: Request) -> Response:
+        """From the provider, with a code or an excuse."""
+        provider, address = _provider(request), signin.address_of(request)
+        wait = addresses.take(address)
+        if wait:
+            return middleware.too_often(request, wait)
+        try:
+            account, next_path = _welcome(request, provider)
+        except (_Refusal, Unavailable, Invalid, Forbidden) as error:
+            signin.accounts_of(request).note("sign-in refused", by=None, address=address)
+            response = _trouble(pages, request, error)
+        else:
+            addresses.give_back(address)
+            response = RedirectResponse(next_path, 303)
+            signin.remember(request, response, account)
+        sessions.drop(request, response, _cookie(request, request.query_params.get("state", "")))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @routes.get("/login/oidc/exit")
+    def sign_out_there(request: Request) -> Response:
+        """To where one signs out at the provider too."""
+        try:
+            return RedirectResponse(
+                _provider(request).exit(back=f"{_address(request)}/login") or "/login", 303
+            )
+        except (Unavailable, Invalid, Forbidden) as error:
+            return _trouble(pages, request, error)
+
+
+def _trouble(pages: "Pages", request: Request, error: Exception) -> Response:
+    """The sign-in page with what was wrong."""
+    if isinstance(error, _Refusal):
+        return signin.form(pages, request, status=403, problem=str(error))
+    _log.warning("signing in by OpenID Connect: %s", error)
+    status, problem = TROUBLE[type(error)]
+    return signin.form(pages, request, status=status, problem=problem)
+
+
+def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]:
+    """Whoever came back, and where they wanted to go."""
+    accounts, given = signin.accounts_of(request), request.query_params
+    way = _Way.returned(request, accounts.signing_key())
+    if "code" not in given:
+        raise _Refusal(_REFUSED)
+    person = provider.person(
+        given["code"],
+        issuer=given.get("iss"),
+        nonce=way.nonce,
+        verifier=way.verifier,
+        back=way.back,
+    )
+    if not _may_enter(person.email, domains=state_of(request).settings.oidc_domains):
+        raise _Refusal(_STRANGER)
+    account, is_new = accounts.vouched(person.identity, name=person.name)
+    if account.disabled:
+        raise _Refusal(_DISABLED)
+    address = signin.address_of(request)
+    if is_new:
+        accounts.note("account made", by=account.id, on=account.id, address=address)
+    accounts.note("signed in", by=account.id, address=address)
+    return account, way.next
+
+
+def _may_enter(email: str | None, *, domains: str) -> bool:
+    allowed = {name.strip().lower() for name in domains.split(",")}
+    return "*" in allowed or (email is not None and email.rpartition("@")[2].lower() in allowed)
+
+
+def _provider(request: Request) -> "oidc.Provider":
+    signin.accounts_of(request)
+    provider = state_of(request).provider
+    if provider is None:
+        raise NotFound("nobody signs in by OpenID Connect here.", remedy="Set LEGIBLY_OIDC_ISSUER.")
+    return provider
+
+
+def _address(request: Request) -> str:
+    """This server's own address, as the browser knows it."""
+    return (
+        f"{'https' if sessions.is_secure(request) else 'http'}://{request.headers.get('host', '')}"
+    )

@@ -1,0 +1,227 @@
+"""The gate before every route: which host is meant, whence the request comes, who sends it, and how often.
+
+Without accounts (on a machine of one's own) it still refuses other sites' forged requests and names of other hosts.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+from anyio import to_thread
+from fastapi import Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from legibly.errors import Forbidden, LegiblyError, NotFound
+from legibly.people.accounts import Accounts
+from legibly.people.accounts import Scope as TokenScope
+from legibly.people.classrooms import Classes, is_pupil
+from legibly.settings import Settings
+from legibly.web import erasure, errors
+from legibly.web.security import rate_limits, sessions
+from legibly.web.security.principal import LOCAL, Caller
+from legibly.web.services import state_of
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_OPEN = (
+    "/healthz",
+    "/readyz",
+    "/login",
+    "/about",
+    "/favicon.ico",
+    "/manifest.webmanifest",
+    "/api/events/s3",
+    "/join",
+)
+_OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
+_PURGE_SECONDS = 3600.0
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Gate:
+    """Wraps the application. `accounts` is None where there are none."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        accounts: Accounts | None,
+        classes: Classes | None = None,
+    ) -> None:
+        self._app, self._accounts, self._classes = app, accounts, classes
+        self._hosts = tuple(
+            name.strip().lower() for name in settings.hosts.split(",") if name.strip()
+        )
+        if self._hosts or (accounts is None and settings.accounts != "elsewhere"):
+            self._hosts = (*self._hosts, *_LOOPBACK)
+        self._buckets = rate_limits.Buckets(settings.rate if accounts is not None else 0)
+        self._key: bytes | None = None
+        self._purged_at = -_PURGE_SECONDS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            refusal = await self._refusal(request)
+        except LegiblyError as error:
+            refusal = errors.shown(request, errors.problem_of(error))
+        await (refusal or self._app)(scope, receive, send)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        """What to answer instead of going on; None lets the request pass, its caller on its state."""
+        self._check_host(request)
+        _check_origin(request)
+        caller = await self._caller(request)
+        await self._purge(request)
+        address = request.client.host if request.client else ""
+        wait = self._buckets.take(caller.account if caller and caller.account else address)
+        if wait:
+            return too_often(request, wait)
+        if caller is None:
+            return _ask_who(request)
+        scope = scope_of(request.method, request.url.path)
+        caller.require(scope)
+        request.state.caller = caller
+        return None
+
+    def _check_host(self, request: Request) -> None:
+        """A name that somebody else pointed here must not open what trusts this machine (DNS rebinding)."""
+        host = _host(request.headers.get("host", ""))
+        if (
+            self._hosts
+            and host not in self._hosts
+            and request.url.path not in ("/healthz", "/readyz")
+        ):
+            raise Forbidden(
+                "this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names."
+            )
+
+    async def _caller(self, request: Request) -> Caller | None:
+        """Who asks; None where that is not known and has to be; whoever it is where all may come."""
+        accounts = self._accounts
+        if accounts is None:
+            return LOCAL
+        if accounts.is_stale:
+            await to_thread.run_sync(accounts.refresh)
+        found = _by_token(request, accounts)
+        if found is None:
+            found = await self._by_cookie(request, accounts)
+        if found is None and is_open(request.url.path):
+            return Caller(role="writer", account="", scopes=frozenset({"read", "write"}))
+        return found
+
+    async def _by_cookie(self, request: Request, accounts: Accounts) -> Caller | None:
+        value = sessions.carried(request)
+        if not value:
+            return None
+        if self._key is None:
+            self._key = await to_thread.run_sync(accounts.signing_key)
+        session = sessions.Session.unseal(value, self._key)
+        if session is None or accounts.has_ended(session.id):
+            return None
+        if is_pupil(session.account):
+            return await self._pupil(session)
+        try:
+            account = accounts.get(session.account)
+        except NotFound:
+            return None
+        if account.disabled or account.epoch != session.epoch:
+            return None
+        name, role = account.name, account.role
+        return Caller(
+            account=account.id, name=name, role=role, session=session.id, until=session.until
+        )
+
+    async def _purge(self, request: Request) -> None:
+        """Now and then, delete the classes whose time has come."""
+        if self._classes is not None and time.monotonic() - self._purged_at > _PURGE_SECONDS:
+            self._purged_at = time.monotonic()
+            await to_thread.run_sync(erasure.purge, state_of(request))
+
+    async def _pupil(self, session: sessions.Session) -> Caller | None:
+        """A pupil, as long as their class lasts: a writer who sees what they wrote."""
+        if self._classes is None:
+            return None
+        if self._classes.is_stale:
+            await to_thread.run_sync(self._classes.refresh)
+        pupil = self._classes.pupil(session.account)
+        if pupil is None:
+            return None
+        name = pupil.nickname
+        return Caller(
+            account=pupil.owner, name=name, role="writer", session=session.id, until=session.until
+        )
+
+
+def _by_token(request: Request, accounts: Accounts) -> Caller | None:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or request.url.path == "/api/events/s3":
+        return None
+    found = accounts.owner_of(secret.strip())
+    if found is None:
+        raise Forbidden("this token is unknown, revoked or expired.", authenticated=False)
+    account, token = found
+    return Caller(
+        account=account.id, name=account.name, role=account.role, scopes=frozenset(token.scopes)
+    )
+
+
+def is_open(path: str) -> bool:
+    """Whether anybody may come here."""
+    return path in _OPEN or path.startswith(_OPEN_FOLDERS)
+
+
+def scope_of(method: str, path: str) -> TokenScope:
+    """What a token must allow for a request."""
+    if method in _SAFE:
+        return "read"
+    if method == "DELETE" or path == "/history/delete":
+        return "delete"
+    if path.endswith("/label") or path.startswith(("/api/review/", "/review/")):
+        return "label"
+    return "read" if path.startswith("/history/download") else "write"
+
+
+def _check_origin(request: Request) -> None:
+    """What changes something must come from our own pages, or from a program, which sends no origin."""
+    if request.method in _SAFE:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site in ("cross-site", "same-site"):
+        raise Forbidden("this request came from another site.")
+    if (
+        origin is not None
+        and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    ):
+        raise Forbidden("this request came from another site.")
+
+
+def _host(header: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _ask_who(request: Request) -> Response:
+    """Send a person to the sign-in page, and tell a program that it has to say who it is."""
+    headers: Mapping[str, str] = request.headers
+    if request.method == "GET" and "text/html" in headers.get("accept", ""):
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/login?next={quote(path, safe='')}", 303)
+    raise Forbidden(
+        "you have to sign in.", authenticated=False, remedy="Send a token: Authorization: Bearer …"
+    )
+
+
+def too_often(request: Request, seconds: float) -> Response:
+    """429, with how long to wait."""
+    wait = max(1, math.ceil(seconds))
+    detail = f"That was too often. Try again in {wait} s."
+    document = errors.problem(429, "Too many requests", detail, headers={"Retry-After": str(wait)})
+    return errors.shown(request, document)

@@ -1,0 +1,91 @@
+"""What the routes share: the application's collaborators, typed, in one place."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from fastapi import Request
+from numpy.typing import NDArray
+
+from legibly.accuracy.report import Report
+from legibly.index.port import Index
+from legibly.ingest.external_readers import Elsewhere
+from legibly.ingest.worker import Worker
+from legibly.packs.pack import Pack
+from legibly.people.accounts import Accounts
+from legibly.people.classrooms import Classes
+from legibly.pipeline import Service
+from legibly.records import Image, Model
+from legibly.settings import Settings
+from legibly.store import Store
+from legibly.web.api.live import Hub
+
+if TYPE_CHECKING:
+    from legibly.people import oidc  # its library is an extra
+from legibly.web.api.direct_uploads import Presigner
+
+
+class Views(Protocol):
+    """What a model saw and why it answered so: the reader of this machine, whose `model` it is."""
+
+    model: Model
+    pack: Pack
+
+    def inputs(self, data: bytes) -> list[NDArray[np.float32]]:
+        """The input of each item: (28, 28) float32, 0 paper … 1 ink."""
+
+    def explain(self, data: bytes, number: int) -> bytes:
+        """The explanation of one item as PNG."""
+
+
+class Newest:
+    """Keeps the report of one sequence number; one thread computes, the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sequence = -1
+        self._report: Report | None = None
+
+    def get(self, sequence: int, compute: Callable[[], Report]) -> Report:
+        """The report as of `sequence`."""
+        with self._lock:
+            if self._report is None or self._sequence != sequence:
+                self._report, self._sequence = compute(), sequence
+            return self._report
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The collaborators of the web application."""
+
+    settings: Settings
+    store: Store
+    index: Index
+    service: Service
+    views: Views
+    worker: Worker | Elsewhere
+    hub: Hub
+    accounts: Accounts | None = None
+    classes: Classes | None = None
+    provider: "oidc.Provider | None" = None
+    presigner: Presigner | None = None  # None where the store is no S3
+    reports: Newest = field(default_factory=Newest)
+
+    async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
+        """Have an image classified at once; with seconds to wait, the image as soon as it is settled, or None."""
+        if not seconds:
+            self.worker.submit(image, data)
+            return None
+        with self.hub.waiting(image.id) as settled:
+            self.worker.submit(image, data)
+            return await settled(seconds)
+
+
+def state_of(request: Request) -> State:
+    """The collaborators of the application that serves this request."""
+    state = request.app.state.legibly
+    if not isinstance(state, State):
+        raise TypeError("the application was built without its state")
+    return state

@@ -1,0 +1,80 @@
+"""Languages: gettext catalogues read from `.po` files, and which one a caller wants."""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from legibly.web.text import told
+
+FOLDER = Path(__file__).parents[1] / "locale"
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+COOKIE = "legibly-language"
+
+
+class Asking(Protocol):
+    """The part of a request that tells a language."""
+
+    @property
+    def cookies(self) -> Mapping[str, str]: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The sentences of one language by the English ones; what has no translation stays English."""
+
+    language: str
+    sentences: Mapping[str, str] = field(default_factory=dict)
+
+    def gettext(self, text: str) -> str:
+        """The sentence, or several finished ones of an error (`told`)."""
+        if not self.sentences:
+            return text
+        return self.sentences.get(text) or told.say(
+            text, lambda known: self.sentences.get(known, known)
+        )
+
+
+def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The `(msgid, msgstr)` of a `.po` file without plurals and contexts, fuzzy and obsolete ones left out."""
+    key, entry, fuzzy = "", {"msgid": "", "msgstr": ""}, False
+    for line in [*lines, "msgid"]:
+        stripped = line.strip()
+        if stripped.startswith("msgid"):
+            if entry["msgid"] and entry["msgstr"] and not fuzzy:
+                yield entry["msgid"], entry["msgstr"]
+            entry, fuzzy = {"msgid": "", "msgstr": ""}, fuzzy and not entry["msgstr"]
+        if stripped.startswith("#,"):
+            if entry["msgid"] and entry["msgstr"] and not fuzzy:
+                yield entry["msgid"], entry["msgstr"]
+            entry, fuzzy = {"msgid": "", "msgstr": ""}, "fuzzy" in stripped
+        key = stripped.partition(" ")[0] if stripped.startswith("msg") else key
+        text = stripped.removeprefix(key).strip() if stripped.startswith("msg") else stripped
+        if text.startswith('"') and key in entry:
+            entry[key] += ast.literal_eval(text)
+
+
+@cache
+def catalogue(language: str) -> Catalogue:
+    """The catalogue of a language; an unknown one is English."""
+    path = FOLDER / f"{language}.po"
+    if language not in LANGUAGES or not path.is_file():
+        return Catalogue("en")
+    return Catalogue(language, dict(parse(path.read_text(encoding="utf-8").splitlines())))
+
+
+def catalogue_for(request: Asking) -> Catalogue:
+    """The caller's choice (a cookie), or the first language of theirs that we speak, or English."""
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return catalogue(chosen)
+    for wanted in request.headers.get("accept-language", "").split(","):
+        language = wanted.partition(";")[0].strip().partition("-")[0].lower()
+        if language in LANGUAGES:
+            return catalogue(language)
+    return catalogue("en")
