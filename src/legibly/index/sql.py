@@ -1,6 +1,7 @@
 """The index on SQLite or PostgreSQL, one query text for both."""
 
 import contextlib
+import functools
 import threading
 import time
 from collections import defaultdict
@@ -19,6 +20,7 @@ from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
 _BATCH = 500
+_DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 _PAGE = 5000
 T = TypeVar("T")
 
@@ -272,17 +274,7 @@ class SqlIndex:
             if record.image not in gone
         ]
         if rows:
-            fresh = _dialect(connection).insert(readings)
-            changed = {
-                name: fresh.excluded[name] for name in ("at", "verdict", "text", "confidence")
-            }
-            newer = fresh.excluded.at > readings.c.at
-            connection.execute(
-                fresh.on_conflict_do_update(
-                    index_elements=["image", "model"], set_=changed, where=newer
-                ),
-                rows,
-            )
+            connection.execute(_upsert_reading(connection.dialect.name), rows)
 
     def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         return {row.image for row in connection.execute(_DELETED, {"ids": ids})}
@@ -351,12 +343,23 @@ def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any
 def _insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose primary key is not there yet."""
     if rows:
-        connection.execute(_dialect(connection).insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_or_ignore(connection.dialect.name, table), rows)
 
 
-def _dialect(connection: Connection) -> Any:
-    """Where this database's own INSERT is, which knows what to do on a conflict."""
-    return sqlite if connection.dialect.name == "sqlite" else postgresql
+# Statements are built once: building one costs as much as executing it.
+@functools.cache
+def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
+    return _DIALECTS[dialect].insert(table).on_conflict_do_nothing()
+
+
+@functools.cache
+def _upsert_reading(dialect: str) -> Any:
+    """A reading of an image and model that has one already replaces it if it is newer."""
+    insert = _DIALECTS[dialect].insert(readings)
+    columns = {name: insert.excluded[name] for name in ("at", "verdict", "text", "confidence")}
+    return insert.on_conflict_do_update(
+        index_elements=["image", "model"], set_=columns, where=insert.excluded.at > readings.c.at
+    )
 
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
