@@ -23,8 +23,8 @@ def test_ended_sessions_are_kept_as_long_as_they_would_have_lasted(store: Store)
     book.end_session("over", until=int(time.time()) - 1)
     book.end_session("copied", until=int(time.time()) + 60)
     other.refresh()
-    assert other.has_ended("copied")
-    assert not other.has_ended("over")
+    assert other.is_session_ended("copied")
+    assert not other.is_session_ended("over")
     assert len(list(store.list(accounts.ENDED))) == 1
 
 
@@ -33,15 +33,16 @@ def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> 
     with ThreadPoolExecutor(8) as pool:
         made = list(
             pool.map(
-                lambda _: accounts.Accounts(store).vouched("https://a 1", name="Ada")[0], range(8)
+                lambda _: accounts.Accounts(store).from_provider("https://a 1", name="Ada")[0],
+                range(8),
             )
         )
     assert {account.id for account in made} == {made[0].id}
     assert {account.name for account in made} == {"Ada"}
     book = accounts.Accounts(store)
-    other, is_new = book.vouched("https://b 1", name="ADA")
+    other, is_new = book.from_provider("https://b 1", name="ADA")
     assert (other.name, other.role, is_new) == ("ADA 2", "writer", True)
-    assert book.vouched("https://b 1", name="Somebody else") == (other, False)
+    assert book.from_provider("https://b 1", name="Somebody else") == (other, False)
     assert [person.name for person in book.people()] == ["Ada", "ADA 2"]
 
 
@@ -56,16 +57,16 @@ def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> 
 )
 def test_names_that_providers_tell_become_names(store: Store, told: str, name: str) -> None:
     """Empty, endless and invisible ones too."""
-    assert accounts.Accounts(store).vouched("https://a 1", name=told)[0].name == name
+    assert accounts.Accounts(store).from_provider("https://a 1", name=told)[0].name == name
 
 
 def test_whoever_was_erased_comes_back_as_somebody_new(store: Store) -> None:
     """Nothing of the person is left, the identity and the name included."""
     book = accounts.Accounts(store)
-    before, _ = book.vouched("https://a 1", name="Ada")
+    before, _ = book.from_provider("https://a 1", name="Ada")
     book.erase(before)
     assert [stat.key for stat in store.list(accounts.FOLDER)] == []
-    after, is_new = book.vouched("https://a 1", name="Ada")
+    after, is_new = book.from_provider("https://a 1", name="Ada")
     assert (after.name, is_new, after.id == before.id) == ("Ada", True, False)
 
 
@@ -73,7 +74,7 @@ def test_a_password_account_is_nobodys_by_name(store: Store) -> None:
     """A provider's Ada does not become the Ada who has a password, and cannot sign in by one."""
     book = accounts.Accounts(store)
     mine = book.add("Ada", role="admin", password="four unrelated words")
-    theirs, _ = book.vouched("https://a 1", name="Ada")
+    theirs, _ = book.from_provider("https://a 1", name="Ada")
     assert theirs.id != mine.id
     assert book.sign_in(theirs.name, "") is None
     assert book.sign_in("Ada", "four unrelated words") == mine

@@ -55,7 +55,9 @@ class Played:
         self.answers.setdefault("/jwks_uri", (200, {"keys": [described(KEY, "one")]}))
         self.answers["/token_endpoint"] = (200, {"id_token": token, "access_token": "a"})
         client = Provider(issuer=self.issuer, client_id="legibly", client_secret="s+ &")
-        return client.person("code", issuer=None, nonce="n", verifier="v", back="http://here/back")
+        return client.person(
+            "code", issuer=None, nonce="n", verifier="v", redirect_uri="http://here/back"
+        )
 
 
 @pytest.fixture

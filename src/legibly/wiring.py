@@ -75,7 +75,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
     read = reader(settings)
     core = _service(settings, read, environ)
     hub = Hub(core.index)
-    worker = _worker(settings, core, on_change=hub.tell)
+    worker = _worker(settings, core, on_change=hub.notify)
     return create_app(
         State(
             settings=settings,

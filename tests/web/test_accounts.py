@@ -250,7 +250,7 @@ def test_sessions_end_by_themselves(guarded: Server) -> None:
     """A cookie whose time is over brings nobody in, nor one of an account that is gone, or sealed for other ends."""
     book = accounts.Accounts(open_store(f"file://{guarded.objects}", environ={}))
     book.refresh()
-    key, ben = book.signing_key(), book.named("ben")
+    key, ben = book.signing_key(), book.find_by_name("ben")
     good = sessions.Session.of(ben, hours=1)
     cookies = {
         "right": (good.seal(key), 200),
@@ -458,7 +458,10 @@ def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
         "token made",
         "token revoked",
     ]
-    assert [line["what"] for line in reversed(book.trail(limit=99))] == [*done, "account erased"]
+    assert [line["what"] for line in reversed(book.audit_log(limit=99))] == [
+        *done,
+        "account erased",
+    ]
 
 
 def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: Path) -> None:

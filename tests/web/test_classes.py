@@ -130,7 +130,7 @@ def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         book.join(opened_class.code, "three")
     later = records.now() + timedelta(days=2)
     monkeypatch.setattr(classrooms, "now", lambda: later)
-    assert [one.id for one in book.over()] == [opened_class.id]
+    assert [one.id for one in book.expired()] == [opened_class.id]
     with pytest.raises(errors.NotFound):
         book.join(opened_class.code, "late")
     book.erase(opened_class)

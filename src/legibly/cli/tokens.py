@@ -20,7 +20,7 @@ def command(context: click.Context, store: str | None) -> None:
 @click.pass_obj
 def list_(given: dict[str, accounts.Accounts], user: str) -> None:
     """Somebody's tokens."""
-    for token in given["book"].tokens(given["book"].named(user).id):
+    for token in given["book"].tokens(given["book"].find_by_name(user).id):
         until = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "for ever"
         click.echo(f"{token.id}\t{token.name}\t{','.join(token.scopes)}\t{until}")
 
@@ -44,7 +44,7 @@ def add(
 ) -> None:
     """Make a token and print it, this once."""
     token, secret = given["book"].add_token(
-        given["book"].named(user), name=name, scopes=scopes, days=days or None
+        given["book"].find_by_name(user), name=name, scopes=scopes, days=days or None
     )
     users.note(given["book"], "token made", token.id)
     click.echo(secret)
@@ -56,7 +56,7 @@ def add(
 @click.pass_obj
 def revoke(given: dict[str, accounts.Accounts], user: str, token: str) -> None:
     """End one of somebody's tokens, by its id."""
-    for known in given["book"].tokens(given["book"].named(user).id):
+    for known in given["book"].tokens(given["book"].find_by_name(user).id):
         if known.id == token:
             given["book"].revoke(known)
             users.note(given["book"], "token revoked", known.id)

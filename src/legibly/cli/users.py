@@ -62,7 +62,7 @@ def add(
 def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
     """Another password; every session ends."""
     text = _password(from_stdin=password_stdin)
-    person = given["book"].change(given["book"].named(name), password=text)
+    person = given["book"].change(given["book"].find_by_name(name), password=text)
     note(given["book"], "account: password", person.id)
     click.echo("Changed." if password_stdin else f"Password of {person.name}: {text}")
 
@@ -73,7 +73,7 @@ def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: 
 @click.pass_obj
 def role(given: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
     """Another role."""
-    person = given["book"].change(given["book"].named(name), role=role)
+    person = given["book"].change(given["book"].find_by_name(name), role=role)
     note(given["book"], f"account: {role}", person.id)
 
 
@@ -83,7 +83,7 @@ def role(given: dict[str, accounts.Accounts], name: str, role: accounts.Role) ->
 @click.pass_obj
 def disable(given: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
     """Let somebody in no more; their pictures stay."""
-    person = given["book"].change(given["book"].named(name), disabled=not undo)
+    person = given["book"].change(given["book"].find_by_name(name), disabled=not undo)
     note(given["book"], f"account: {'enable' if undo else 'disable'}", person.id)
 
 
@@ -94,7 +94,7 @@ def disable(given: dict[str, accounts.Accounts], name: str, *, undo: bool) -> No
 def remove(context: click.Context, name: str, *, yes: bool) -> None:
     """Delete an account with every picture, answer and label of theirs."""
     opened: accounts.Accounts = context.obj["book"]
-    person = opened.named(name)
+    person = opened.find_by_name(name)
     if not yes:
         click.confirm(f"Delete {person.name} and all of their pictures for good?", abort=True)
     from legibly import wiring  # two seconds of imports, which no other verb here needs
@@ -108,7 +108,7 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
 
 def note(book: accounts.Accounts, what: str, on: str) -> None:
     """Write a line of the audit trail."""
-    book.note(what, by=None, on=on, address="command line")
+    book.record_audit(what, by=None, on=on, address="command line")
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -20,7 +20,7 @@ import argon2
 
 from legibly import object_keys
 from legibly.errors import Conflict, Invalid, NotFound
-from legibly.people.store_mirror import Followed
+from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
@@ -80,7 +80,7 @@ class Token:
         return cls(**{**values, "expires_at": moment(until) if until else None})
 
 
-class Accounts(Followed[Account | Token | str]):
+class Accounts(StoreMirror[Account | Token | str]):
     """All accounts of a store; safe for threads. Methods that write may raise Unavailable."""
 
     folders = (PEOPLE, TOKENS, ENDED)
@@ -88,7 +88,7 @@ class Accounts(Followed[Account | Token | str]):
     def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
         super().__init__(store, stale_seconds=stale_seconds)
         self._hasher = argon2.PasswordHasher()  # argon2id, RFC 9106's second recommended parameters
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._dummy_hash = self._hasher.hash(secrets.token_hex())
         self._people: dict[str, Account] = {}
         self._tokens: dict[str, Token] = {}
         self._ended: set[str] = set()
@@ -122,9 +122,9 @@ class Accounts(Followed[Account | Token | str]):
             raise NotFound("there is no such account.", where=account_id[:80])
         return self._people[account_id]
 
-    def named(self, name: str) -> Account:
+    def find_by_name(self, name: str) -> Account:
         """The account of this name, however it is capitalised. Raises NotFound."""
-        wanted = name_of(name).casefold()
+        wanted = normalize_name(name).casefold()
         for account in self._people.values():
             if account.name.casefold() == wanted:
                 return account
@@ -132,7 +132,7 @@ class Accounts(Followed[Account | Token | str]):
 
     def add(self, name: str, *, role: Role, password: str | None) -> Account:
         """Make an account. Raises Invalid for names and passwords that cannot be, Conflict where the name is taken."""
-        name = name_of(name)
+        name = normalize_name(name)
         if role not in ROLES:
             raise Invalid(f"{role!r} is no role.", remedy=f"Roles are {', '.join(ROLES)}.")
         hashed = None if password is None else self._hash(password, name)
@@ -142,7 +142,7 @@ class Accounts(Followed[Account | Token | str]):
             raise Conflict("this name is taken.", where=name, remedy="Choose another.")
         return self._write_person(account)
 
-    def vouched(self, identity: str, *, name: str) -> tuple[Account, bool]:
+    def from_provider(self, identity: str, *, name: str) -> tuple[Account, bool]:
         """The account of somebody for whom a provider vouches, and whether it was made now: as a writer, by that name.
 
         A name that is taken gets a number; whoever asks twice at once gets one account.
@@ -153,7 +153,7 @@ class Accounts(Followed[Account | Token | str]):
         self.refresh()
         if account_id in self._people:
             return self._people[account_id], False
-        plain = name_of(" ".join(_CONTROL.sub(" ", name).split())[:56] or "Somebody")
+        plain = normalize_name(" ".join(_CONTROL.sub(" ", name).split())[:56] or "Somebody")
         names = itertools.chain([plain], (f"{plain} {number}" for number in itertools.count(2)))
         free = next(one for one in names if self._reserve(_reservation(one), account_id))
         account = Account(id=account_id, name=free, role="writer", identity=identity, at=at)
@@ -196,19 +196,19 @@ class Accounts(Followed[Account | Token | str]):
     def sign_in(self, name: str, password: str) -> Account | None:
         """The account, if the password is right; takes as long where there is no such account."""
         try:
-            account: Account | None = self.named(name)
+            account: Account | None = self.find_by_name(name)
         except (NotFound, Invalid):
             account = None
         hashed = (
             account.password
             if account and account.password and not account.disabled
-            else self._nobody
+            else self._dummy_hash
         )
         try:
             self._hasher.verify(hashed, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return None
-        return account if hashed != self._nobody else None
+        return account if hashed != self._dummy_hash else None
 
     def _hash(self, password: str, name: str) -> str:
         if len(password) < SHORTEST_PASSWORD:
@@ -242,7 +242,7 @@ class Accounts(Followed[Account | Token | str]):
         token = Token(
             id=object_keys.new_id(at),
             account=account.id,
-            name=name_of(name),
+            name=normalize_name(name),
             scopes=wanted,
             digest=_digest(secret),
             expires_at=until,
@@ -265,7 +265,7 @@ class Accounts(Followed[Account | Token | str]):
         self.refresh()
         return token
 
-    def owner_of(self, secret: str) -> tuple[Account, Token] | None:
+    def token_owner(self, secret: str) -> tuple[Account, Token] | None:
         """Whose token this is; None for unknown, revoked and expired ones and for disabled accounts."""
         digest = _digest(secret)
         for token in self._tokens.values():
@@ -289,19 +289,19 @@ class Accounts(Followed[Account | Token | str]):
         self._store.create(f"{ENDED}{until}.{session}", b"{}")
         self.refresh()
 
-    def has_ended(self, session: str) -> bool:
+    def is_session_ended(self, session: str) -> bool:
         """Whether a session was signed out."""
         return session in self._ended
 
-    def note(self, what: str, *, by: str | None, on: str = "", address: str = "") -> None:
+    def record_audit(self, action: str, *, by: str | None, on: str = "", address: str = "") -> None:
         """Write a line of the audit trail: who did what on whom, from where; ids only, so that erasure is complete."""
         at = now()
-        line = {"at": stamp(at), "what": what, "by": by, "on": on, "address": address}
+        line = {"at": stamp(at), "what": action, "by": by, "on": on, "address": address}
         self._store.create(
             f"{AUDIT}date={at:%Y-%m-%d}/{object_keys.new_id(at)}.json", json.dumps(line).encode()
         )
 
-    def trail(self, *, limit: int) -> list[dict[str, Any]]:
+    def audit_log(self, *, limit: int) -> list[dict[str, Any]]:
         """The newest lines of the audit trail, newest first."""
         newest = sorted(_keys(self._store.list(AUDIT)), reverse=True)[:limit]
         return [json.loads(self._store.read(key)) for key in newest]
@@ -325,7 +325,7 @@ def _reservation(name: str) -> str:
     return f"{NAMES}{_digest(name.casefold())}.json"
 
 
-def name_of(text: str) -> str:
+def normalize_name(text: str) -> str:
     """A name as people type it, made comparable. Raises Invalid."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > 64 or _CONTROL.search(name):

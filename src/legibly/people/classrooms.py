@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from legibly import object_keys
 from legibly.errors import Conflict, Invalid, NotFound
-from legibly.people.accounts import name_of
-from legibly.people.store_mirror import Followed
+from legibly.people.accounts import normalize_name
+from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
@@ -65,7 +65,7 @@ class Pupil:
         return f"{_OWNER}{self.school_class}:{self.id}"
 
 
-class Classes(Followed[SchoolClass | Pupil]):
+class Classes(StoreMirror[SchoolClass | Pupil]):
     """All classes of a store; safe for threads."""
 
     folders = (FOLDER,)
@@ -113,7 +113,7 @@ class Classes(Followed[SchoolClass | Pupil]):
         return self._write(
             SchoolClass(
                 id=object_keys.new_id(at),
-                name=name_of(name),
+                name=normalize_name(name),
                 code=code,
                 teacher=teacher,
                 keep_days=keep_days,
@@ -146,7 +146,7 @@ class Classes(Followed[SchoolClass | Pupil]):
             raise NotFound(
                 "there is no open class with this code.", remedy="Look at the code once more."
             )
-        nickname, taken = name_of(nickname), self.pupils(found[0])
+        nickname, taken = normalize_name(nickname), self.pupils(found[0])
         if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
             raise Conflict("somebody in this class has that nickname.", remedy="Choose another.")
         if len(taken) >= MOST_PUPILS:
@@ -157,7 +157,7 @@ class Classes(Followed[SchoolClass | Pupil]):
         self.refresh()
         return pupil
 
-    def forget(self, pupil: Pupil) -> None:
+    def remove_pupil(self, pupil: Pupil) -> None:
         """Delete a pupil; their images go through the service."""
         self._store.remove([f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"])
         self.refresh()
@@ -167,7 +167,7 @@ class Classes(Followed[SchoolClass | Pupil]):
         self._store.remove([stat.key for stat in self._store.list(f"{FOLDER}{school_class.id}/")])
         self.refresh()
 
-    def over(self) -> Iterator[SchoolClass]:
+    def expired(self) -> Iterator[SchoolClass]:
         """The classes whose time has come."""
         return (one for one in self.all() if one.until <= now())
 

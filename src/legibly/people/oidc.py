@@ -70,42 +70,42 @@ class Provider:
         self._metadata_until = 0.0
         self._keys: list[dict[str, Any]] = []
 
-    def entrance(self, *, state: str, nonce: str, verifier: str, back: str) -> str:
-        """Where to send a browser, so that it comes `back` with `state` and a code."""
+    def authorization_url(self, *, state: str, nonce: str, verifier: str, redirect_uri: str) -> str:
+        """Where to send a browser, so that it comes to `redirect_uri` with `state` and a code."""
         challenge = (
             base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
             .rstrip(b"=")
             .decode()
         )
-        wanted = {
+        query = {
             "response_type": "code",
             "client_id": self._client_id,
-            "redirect_uri": back,
+            "redirect_uri": redirect_uri,
             "scope": "openid profile email",
             "state": state,
             "nonce": nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return _with(self._endpoint("authorization_endpoint"), wanted)
+        return _with(self._endpoint("authorization_endpoint"), query)
 
-    def exit(self, *, back: str) -> str | None:
+    def logout_url(self, *, redirect_uri: str) -> str | None:
         """Where to send a browser to sign out at the provider too; None where it knows no such place."""
         if "end_session_endpoint" not in self._discovered():
             return None
-        wanted = {"client_id": self._client_id, "post_logout_redirect_uri": back}
-        return _with(self._endpoint("end_session_endpoint"), wanted)
+        query = {"client_id": self._client_id, "post_logout_redirect_uri": redirect_uri}
+        return _with(self._endpoint("end_session_endpoint"), query)
 
     def person(
-        self, code: str, *, issuer: str | None, nonce: str, verifier: str, back: str
+        self, code: str, *, issuer: str | None, nonce: str, verifier: str, redirect_uri: str
     ) -> Person:
         """Who came back with this code; `issuer` is what the answer's address says of its sender, if it does."""
         if issuer is not None and issuer != self._issuer:
             raise Forbidden("the answer is another provider's.", where=self._issuer)
-        tokens = self._exchange(code, verifier=verifier, back=back)
+        tokens = self._exchange(code, verifier=verifier, redirect_uri=redirect_uri)
         claims = self._verified(str(tokens.get("id_token") or ""), nonce=nonce)
         if not {"name", "email"} <= set(claims):
-            claims = {**self._told(tokens, subject=claims["sub"]), **claims}
+            claims = {**self._user_info(tokens, subject=claims["sub"]), **claims}
         email, verified = (
             str(claims.get("email") or ""),
             claims.get("email_verified") in (True, "true"),
@@ -117,11 +117,11 @@ class Provider:
             email=email if verified else None,
         )
 
-    def _exchange(self, code: str, *, verifier: str, back: str) -> dict[str, Any]:
+    def _exchange(self, code: str, *, verifier: str, redirect_uri: str) -> dict[str, Any]:
         form = {
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": back,
+            "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
         headers = {}
@@ -145,7 +145,7 @@ class Provider:
             )
         return answer
 
-    def _told(self, tokens: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
+    def _user_info(self, tokens: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
         """What the provider tells beside the ID token, where it does."""
         if "userinfo_endpoint" not in self._discovered() or not tokens.get("access_token"):
             return {}

@@ -12,7 +12,7 @@ from legibly.store import Store
 T = TypeVar("T")
 
 
-class Followed(ABC, Generic[T]):
+class StoreMirror(ABC, Generic[T]):
     """The entries of some folders, each object read once; safe for threads.
 
     Every process looks for itself, and is `stale_seconds` behind the others at most.

@@ -48,6 +48,9 @@ def create_app(state: State) -> FastAPI:
     prometheus.install(app, state)
     rendering.install(app)
     app.add_middleware(
-        middleware.Gate, settings=state.settings, accounts=state.accounts, classes=state.classes
+        middleware.AccessMiddleware,
+        settings=state.settings,
+        accounts=state.accounts,
+        classes=state.classes,
     )
     return app

@@ -10,14 +10,14 @@ _BATCH = 500
 def erase_class(state: State, classes: Classes, school_class: SchoolClass) -> None:
     """Delete a class with its pupils."""
     for pupil in classes.pupils(school_class):
-        forget_pupil(state, classes, pupil)
+        erase_pupil(state, classes, pupil)
     classes.erase(school_class)
 
 
-def forget_pupil(state: State, classes: Classes, pupil: Pupil) -> None:
+def erase_pupil(state: State, classes: Classes, pupil: Pupil) -> None:
     """Delete one pupil."""
     erase_images(state, pupil.owner)
-    classes.forget(pupil)
+    classes.remove_pupil(pupil)
 
 
 def erase_images(state: State, owner: str) -> None:
@@ -30,5 +30,5 @@ def purge(state: State) -> None:
     """Delete the classes whose time has come."""
     if state.classes is not None:
         state.classes.refresh()
-        for over in list(state.classes.over()):
+        for over in list(state.classes.expired()):
             erase_class(state, state.classes, over)

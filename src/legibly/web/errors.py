@@ -40,7 +40,7 @@ def problem(
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 
-def problem_of(error: errors.LegiblyError) -> JSONResponse:
+def problem_document(error: errors.LegiblyError) -> JSONResponse:
     """The problem document of one of our errors."""
     status, title = STATUS[type(error)]
     headers: dict[str, str] = {}
@@ -48,10 +48,10 @@ def problem_of(error: errors.LegiblyError) -> JSONResponse:
         status, title, headers = 401, "Who are you?", {"WWW-Authenticate": "Bearer"}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return problem(status, title, for_people(error), headers=headers)
+    return problem(status, title, public_message(error), headers=headers)
 
 
-def for_people(error: errors.LegiblyError) -> str:
+def public_message(error: errors.LegiblyError) -> str:
     """The error without its place: where a server keeps things is nobody's business but its keeper's."""
     if isinstance(error, errors.Unavailable | errors.Forbidden) and error.where:
         _log.warning("%s", error)
@@ -59,7 +59,7 @@ def for_people(error: errors.LegiblyError) -> str:
     return " ".join(part for part in parts if part)
 
 
-def shown(request: Request, document: JSONResponse) -> Response:
+def error_response(request: Request, document: JSONResponse) -> Response:
     """A problem document in the caller's language, or the page of the same status where a browser asked for a page."""
     catalogue, said = i18n.catalogue_for(request), json.loads(bytes(document.body))
     title, detail = catalogue.gettext(said["title"]), catalogue.gettext(said["detail"])
@@ -83,7 +83,7 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: Exception) -> Response:
         if not isinstance(error, errors.LegiblyError):
             return await unexpected(request, error)
-        return shown(request, problem_of(error))
+        return error_response(request, problem_document(error))
 
     async def invalid(request: Request, error: Exception) -> Response:
         details: list[Any] = (
@@ -92,7 +92,7 @@ def install(app: FastAPI) -> None:
         told = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in details
         )
-        return shown(
+        return error_response(
             request, problem(400, "Malformed request", told or "The request is malformed.")
         )
 
@@ -101,13 +101,13 @@ def install(app: FastAPI) -> None:
             return await unexpected(request, error)
         headers = dict(error.headers) if error.headers else None
         detail = _PLAIN.get(error.status_code, str(error.detail))
-        return shown(
+        return error_response(
             request, problem(error.status_code, str(error.detail), detail, headers=headers)
         )
 
     async def unexpected(request: Request, error: Exception) -> Response:
         _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-        return shown(
+        return error_response(
             request,
             problem(
                 500, "A fault of ours", "Something went wrong on the server; it has been logged."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 from legibly.web.api.direct_uploads import Presigner
 
 
-class Views(Protocol):
+class ModelViews(Protocol):
     """What a model saw and why it answered so: the reader of this machine, whose `model` it is."""
 
     model: Model
@@ -40,7 +40,7 @@ class Views(Protocol):
         """The explanation of one item as PNG."""
 
 
-class Newest:
+class ReportCache:
     """Keeps the report of one sequence number; one thread computes, the others wait for it."""
 
     def __init__(self) -> None:
@@ -64,14 +64,14 @@ class State:
     store: Store
     index: Index
     service: Service
-    views: Views
+    views: ModelViews
     worker: Worker | Elsewhere
     hub: Hub
     accounts: Accounts | None = None
     classes: Classes | None = None
     provider: "oidc.Provider | None" = None
     presigner: Presigner | None = None  # None where the store is no S3
-    reports: Newest = field(default_factory=Newest)
+    reports: ReportCache = field(default_factory=ReportCache)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
         """Have an image classified at once; with seconds to wait, the image as soon as it is settled, or None."""

@@ -19,7 +19,7 @@ from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.web.api.uploads import uploaded
-from legibly.web.security.principal import caller_of, seen
+from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import State, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
@@ -70,7 +70,7 @@ async def post_image(
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
-    upload = await uploaded(request, owner=caller_of(request).account)
+    upload = await uploaded(request, owner=principal_of(request).account)
     image = await to_thread.run_sync(
         lambda: state.service.receive(upload.data, upload.said, request=idempotency_key)
     )
@@ -114,7 +114,7 @@ def get_images(
         labelled=labelled,
         since=since,
         until=until,
-        owner=caller_of(request).owner,
+        owner=principal_of(request).owner,
     )
     held = state_of(request)
     index, place = (
@@ -172,14 +172,14 @@ def get_explanation(request: Request, image_id: str, number: int) -> Response:
 @router.put("/images/{image_id}/label")
 async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONResponse:
     """Give an image its true text; again to correct it, null to take it back."""
-    state, caller = state_of(request), caller_of(request)
+    state, principal = state_of(request), principal_of(request)
 
     def label() -> records.Image:
         _image(request, image_id)
-        return state.service.label(image_id, body.text, source=body.source, by=caller.account)
+        return state.service.label(image_id, body.text, source=body.source, by=principal.account)
 
     image = await to_thread.run_sync(label)
-    state.hub.tell([image])
+    state.hub.notify([image])
     return JSONResponse(image.to_json())
 
 
@@ -187,7 +187,7 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
 async def get_live(request: Request) -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label."""
     last = request.headers.get("last-event-id", "")
-    owner = caller_of(request).owner
+    owner = principal_of(request).owner
     stream = state_of(request).hub.stream(
         after=int(last) if last.isdecimal() else None, owner=owner
     )
@@ -199,7 +199,7 @@ async def get_live(request: Request) -> StreamingResponse:
 def get_accuracy(request: Request) -> Response:
     """How often the answers were right, by every pair of an answer and a true label."""
     return Response(
-        reports.encode(current_report(state_of(request), owner=caller_of(request).owner)),
+        reports.encode(current_report(state_of(request), owner=principal_of(request).owner)),
         media_type="application/json",
     )
 
@@ -220,7 +220,7 @@ def _check(image_id: str) -> None:
 
 def _image(request: Request, image_id: str) -> records.Image:
     _check(image_id)
-    return seen(state_of(request).index.get(image_id), caller_of(request))
+    return require_visible(state_of(request).index.get(image_id), principal_of(request))
 
 
 def _view(

@@ -48,7 +48,7 @@ class Hub:
         if self._task:
             self._task.cancel()
 
-    def tell(self, images: Sequence[Image]) -> None:
+    def notify(self, images: Sequence[Image]) -> None:
         """Say, from any thread of this process, that these images changed: nobody waits for the next look then."""
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._told, images)

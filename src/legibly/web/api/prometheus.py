@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from legibly.index.port import Index
-from legibly.web.security.principal import caller_of
+from legibly.web.security.principal import principal_of
 from legibly.web.services import State
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -88,5 +88,5 @@ def install(app: FastAPI, state: State) -> None:
     @app.get("/metrics", tags=["health"], response_class=Response)
     def metrics(request: Request) -> Response:
         """Metrics in Prometheus' text format, for a reviewer's token; for all where there are no accounts."""
-        caller_of(request).require_role("reviewer")
+        principal_of(request).require_role("reviewer")
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

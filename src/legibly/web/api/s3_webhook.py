@@ -15,7 +15,7 @@ from legibly import errors, object_keys, records
 from legibly.ingest import s3_documents
 from legibly.pipeline import Said
 from legibly.store import Stat
-from legibly.web.security.principal import Caller, caller_of
+from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
@@ -38,14 +38,14 @@ async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
     """Announce a picture; the answer says how to put it into the store. Only with an `s3://` store."""
     state = state_of(request)
     return JSONResponse(
-        await to_thread.run_sync(lambda: _announce(state, body, caller_of(request).account)), 201
+        await to_thread.run_sync(lambda: _announce(state, body, principal_of(request).account)), 201
     )
 
 
 @router.post("/uploads/{image_id}", status_code=202)
 def post_arrived(request: Request, image_id: str) -> JSONResponse:
     """Say that an announced picture lies in the store now: the image, as a look or an event would find it later."""
-    return JSONResponse(_arrived(state_of(request), image_id, caller_of(request)).to_json(), 202)
+    return JSONResponse(_arrived(state_of(request), image_id, principal_of(request)).to_json(), 202)
 
 
 @router.post("/events/s3", status_code=202)
@@ -91,7 +91,7 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
     }
 
 
-def _arrived(state: State, image_id: str, caller: Caller) -> records.Image:
+def _arrived(state: State, image_id: str, principal: Principal) -> records.Image:
     absent = errors.NotFound("no such picture has arrived.", where=image_id[:80])
     if not object_keys.is_id(image_id):
         raise absent
@@ -102,7 +102,7 @@ def _arrived(state: State, image_id: str, caller: Caller) -> records.Image:
         stat = state.store.head(record.key)
     except errors.NotFound:
         raise absent from None
-    if caller.owner not in (None, record.owner):
+    if principal.owner not in (None, record.owner):
         raise absent
     state.service.adopt([stat])
     return state.index.get(image_id)

@@ -15,7 +15,7 @@ from legibly.people.classrooms import Classes, Pupil, SchoolClass
 from legibly.web import erasure, errors
 from legibly.web.pages import signin
 from legibly.web.security import middleware, rate_limits, sessions
-from legibly.web.security.principal import caller_of
+from legibly.web.security.principal import principal_of
 from legibly.web.services import State, state_of
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def _add_joining(routes: APIRouter, pages: "Pages") -> None:
         address = signin.address_of(request)
         wait = addresses.take(address)
         if wait:
-            return middleware.too_often(request, wait)
+            return middleware.too_many_requests(request, wait)
         try:
             pupil = classes_of(request).join(code, nickname)
         except LegiblyError as error:
-            values = {"code": code, "nickname": nickname, "problem": errors.for_people(error)}
+            values = {"code": code, "nickname": nickname, "problem": errors.public_message(error)}
             return pages.render(request, "join.html", status=400, **values)
         addresses.give_back(address)
         response = RedirectResponse("/handwriting/practice", 303)
@@ -95,10 +95,10 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
     ) -> Response:
         """Open a class."""
         try:
-            teacher = caller_of(request).account or ""
+            teacher = principal_of(request).account or ""
             opened = _teachers_only(request).open(name, teacher=teacher, keep_days=keep_days)
         except LegiblyError as error:
-            return show(request, problem=errors.for_people(error), status=400)
+            return show(request, problem=errors.public_message(error), status=400)
         return RedirectResponse(f"/classes/{opened.id}", 303)
 
     @routes.get("/classes/{class_id}")
@@ -137,7 +137,7 @@ def _add_changing(routes: APIRouter) -> None:
             classes.close(school_class, closed=what == "close")
         for pupil in classes.pupils(school_class):
             if pupil.id == what:
-                erasure.forget_pupil(state, classes, pupil)
+                erasure.erase_pupil(state, classes, pupil)
         return RedirectResponse(f"/classes/{class_id}", 303)
 
 
@@ -157,13 +157,13 @@ def _together(reports: list[dict[str, Any]]) -> dict[str, float | None]:
 
 
 def _teachers_only(request: Request) -> Classes:
-    caller_of(request).require_role("reviewer")
+    principal_of(request).require_role("reviewer")
     return classes_of(request)
 
 
 def _mine(request: Request, school_class: SchoolClass) -> bool:
-    caller = caller_of(request)
-    return caller.role == "admin" or school_class.teacher == caller.account
+    principal = principal_of(request)
+    return principal.role == "admin" or school_class.teacher == principal.account
 
 
 def _own(request: Request, class_id: str) -> SchoolClass:

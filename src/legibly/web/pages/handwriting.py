@@ -12,7 +12,7 @@ from legibly.handwriting import advice, report
 from legibly.images import thumbnails
 from legibly.index.port import Filter
 from legibly.records import Image
-from legibly.web.security.principal import caller_of, seen
+from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import state_of
 from legibly.web.text import i18n
 
@@ -44,7 +44,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.get("/api/legibility", tags=["accuracy"])
     def get_legibility(request: Request, writer: _WRITER = None) -> JSONResponse:
-        """The caller's own handwriting report: for each digit its legibility, trend, examples and advice."""
+        """The principal's own handwriting report: for each digit its legibility, trend, examples and advice."""
         return JSONResponse(own_report(request, writer))
 
     @routes.get("/images/{image_id}/items/{number}/picture")
@@ -76,10 +76,10 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
 
 def own_report(request: Request, writer: str | None) -> dict[str, Any]:
-    """The report of the caller's newest pictures, or of one writer among those that the caller may see."""
-    wanted = Filter(owner=caller_of(request).account, writer=writer, state="read")
+    """The report of the principal's newest pictures, or of one writer among those that the principal may see."""
+    wanted = Filter(owner=principal_of(request).account, writer=writer, state="read")
     if writer:
-        wanted = Filter(owner=caller_of(request).owner, writer=writer, state="read")
+        wanted = Filter(owner=principal_of(request).owner, writer=writer, state="read")
     state = state_of(request)
     images = list(itertools.islice(exports.matching(state.index, wanted), MOST_IMAGES))
     found = report.report(images, classes=[str(digit) for digit in range(10)])
@@ -105,4 +105,4 @@ def _advice(request: Request, row: dict[str, Any]) -> str:
 
 
 def _find(request: Request, image_id: str) -> Image:
-    return seen(state_of(request).index.get(image_id), caller_of(request))
+    return require_visible(state_of(request).index.get(image_id), principal_of(request))

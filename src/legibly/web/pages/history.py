@@ -11,7 +11,7 @@ from legibly.accuracy import whole
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.records import Image
-from legibly.web.security.principal import Caller, caller_of
+from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import state_of
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ _EXACT = ("verdict", "text", "label", "writer", "state", "since", "until")
 _MOST_IDS = 100_000
 
 
-def filter_of(query: Mapping[str, str], caller: Caller) -> Filter:
-    """The filter of an address, only of what the caller may see."""
+def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
+    """The filter of an address, only of what the principal may see."""
     given = {name: query[name] for name in _EXACT if query.get(name)}
-    return Filter(**given, wrong=query.get("wrong") == "true", owner=caller.owner)  # type: ignore[arg-type]
+    return Filter(**given, wrong=query.get("wrong") == "true", owner=principal.owner)  # type: ignore[arg-type]
 
 
 def add(routes: APIRouter, pages: "Pages") -> None:
@@ -39,7 +39,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get("/history/download.{kind}")
     def all_matching(request: Request, kind: exports.Format) -> Response:
         """Everything that the filter in the address wants."""
-        state, wanted = state_of(request), filter_of(request.query_params, caller_of(request))
+        state, wanted = state_of(request), filter_of(request.query_params, principal_of(request))
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
         place = exports.Place.of(*cell, whole=lambda: whole.models(state.settings))
         found = exports.matching(state.index, wanted, place=place)
@@ -55,14 +55,14 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.post("/history/delete", status_code=204)
     def delete(request: Request, ids: Annotated[str, Form()]) -> Response:
         """Delete the images of these ids, separated by spaces, with every record of them."""
-        caller_of(request).require("delete")
+        principal_of(request).require("delete")
         state_of(request).service.remove([image.id for image in _named(request, ids)])
         return Response(status_code=204)
 
 
 def _named(request: Request, ids: str) -> Iterator[Image]:
     wanted = [image_id for image_id in ids.split()[:_MOST_IDS] if object_keys.is_id(image_id)]
-    return exports.named(state_of(request).index, wanted, may_see=caller_of(request).may_see)
+    return exports.named(state_of(request).index, wanted, may_see=principal_of(request).may_see)
 
 
 def _download(chunks: Iterator[bytes], kind: exports.Format) -> Response:

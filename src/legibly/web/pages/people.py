@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from legibly.errors import Forbidden, LegiblyError
 from legibly.people.accounts import ROLES, Account, Accounts, Role
 from legibly.web.pages import signin
-from legibly.web.security.principal import caller_of
+from legibly.web.security.principal import principal_of
 from legibly.web.services import state_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     ) -> Response:
         accounts = _admins_only(request)
         names = {account.id: account.name for account in accounts.people()}
-        trail = accounts.trail(limit=_TRAIL)
+        trail = accounts.audit_log(limit=_TRAIL)
         values = {
             "secret": secret,
             "person": person,
@@ -65,7 +65,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     def change(request: Request, account_id: str, what: Annotated[str, Form()]) -> Response:
         """A role by its name, or: disable, enable, password, erase."""
         accounts, account = _admins_only(request), signin.accounts_of(request).get(account_id)
-        if account.id == caller_of(request).account:
+        if account.id == principal_of(request).account:
             raise Forbidden(
                 "this is your own account.", remedy="Let another administrator change it."
             )
@@ -80,8 +80,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
 def _change(request: Request, accounts: Accounts, account: Account, what: str) -> None:
     if what == "erase":
-        caller, address = caller_of(request), signin.address_of(request)
-        signin.erase(state_of(request), accounts, account, by=caller, address=address)
+        principal, address = principal_of(request), signin.address_of(request)
+        signin.erase(state_of(request), accounts, account, by=principal, address=address)
     elif what in ("disable", "enable"):
         accounts.change(account, disabled=what == "disable")
     elif what in ROLES:
@@ -89,11 +89,11 @@ def _change(request: Request, accounts: Accounts, account: Account, what: str) -
 
 
 def _admins_only(request: Request) -> Accounts:
-    caller_of(request).require_role("admin")
+    principal_of(request).require_role("admin")
     signin.own_account(request)
     return signin.accounts_of(request)
 
 
 def _note(request: Request, what: str, account: Account) -> None:
-    by, address = caller_of(request).account, signin.address_of(request)
-    signin.accounts_of(request).note(what, by=by, on=account.id, address=address)
+    by, address = principal_of(request).account, signin.address_of(request)
+    signin.accounts_of(request).record_audit(what, by=by, on=account.id, address=address)

@@ -32,7 +32,7 @@ from legibly.web.pages import (
     signin_oidc,
 )
 from legibly.web.pages import models as models_page
-from legibly.web.security.principal import caller_of, seen
+from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import State, state_of
 from legibly.web.text import i18n, js_messages, number_format
 
@@ -72,7 +72,7 @@ class Pages:
     def render(
         self, request: Request, template: str, *, status: int = 200, **values: Any
     ) -> Response:
-        """A page in the caller's language, compressed where the caller takes that."""
+        """A page in the principal's language, compressed where the principal takes that."""
         catalogue = i18n.catalogue_for(request)
         gettext, figures = catalogue.gettext, number_format.FIGURES[catalogue.language]
         text = self._environment.get_template(template).render(
@@ -83,7 +83,7 @@ class Pages:
             pages=_navigation(gettext),
             words=js_messages.table(gettext),
             figures=figures,
-            caller=caller_of(request),
+            principal=principal_of(request),
             model="@".join(dataclasses.astuple(state_of(request).views.model)),
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
@@ -133,7 +133,7 @@ def compressed(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A response, gzipped where it is worth it and the caller takes it."""
+    """A response, gzipped where it is worth it and the principal takes it."""
     headers = dict(headers or {})
     if len(data) >= _LEAST_WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
         data, headers["Content-Encoding"] = gzip.compress(data, 6, mtime=0), "gzip"
@@ -311,11 +311,11 @@ def _bucket(state: State) -> str | None:
 def _find(request: Request, image_id: str) -> Image:
     if not object_keys.is_id(image_id):
         raise NotFound("there is no such picture.", where=image_id[:80])
-    return seen(state_of(request).index.get(image_id), caller_of(request))
+    return require_visible(state_of(request).index.get(image_id), principal_of(request))
 
 
 def _report(request: Request) -> dict[str, Any]:
-    report = images.current_report(state_of(request), owner=caller_of(request).owner)
+    report = images.current_report(state_of(request), owner=principal_of(request).owner)
     return {
         "report": report,
         "small": number_format.heat_table(report["confusion"], classes=classes_of(request)),

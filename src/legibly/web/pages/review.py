@@ -17,7 +17,7 @@ from legibly.index.port import Filter, Index
 from legibly.records import Image
 from legibly.statistics import sampling
 from legibly.web.pages import history
-from legibly.web.security.principal import Caller, caller_of, seen
+from legibly.web.security.principal import Principal, principal_of, require_visible
 from legibly.web.services import State, state_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Judgement(BaseModel):
 
 
 def queue(
-    index: Index, caller: Caller, *, ask_rate: float, limit: int, people: int
+    index: Index, principal: Principal, *, ask_rate: float, limit: int, people: int
 ) -> list[tuple[Reason, Image]]:
     """What to look at, what most needs a person first.
 
@@ -48,7 +48,7 @@ def queue(
     found: dict[str, tuple[Reason, Image]] = {}
 
     def page(**wanted: Any) -> list[Image]:
-        return index.page(Filter(owner=caller.owner, **wanted), limit=_LOOKED_AT)
+        return index.page(Filter(owner=principal.owner, **wanted), limit=_LOOKED_AT)
 
     def take(reason: Reason, images: Iterable[Image]) -> None:
         for image in images:
@@ -57,12 +57,12 @@ def queue(
     if people > 1:
         take(
             "disputed",
-            page(review="disputed", unsaid_by=None if caller.role == "admin" else by(caller)),
+            page(review="disputed", unsaid_by=None if principal.role == "admin" else by(principal)),
         )
     wrong = [image for image in page(wrong=True) if _contradicted(image)]
     take("disagreement", sorted(wrong, key=_confidence, reverse=True))
     if people > 1:
-        take("second", page(review="second", unsaid_by=by(caller)))
+        take("second", page(review="second", unsaid_by=by(principal)))
     take("unsure", sorted(page(verdict="unsure", labelled=False), key=_confidence))
     if len(found) < limit:
         recent = page(state="read", labelled=False)
@@ -70,9 +70,9 @@ def queue(
     return list(found.values())[:limit]
 
 
-def by(caller: Caller) -> str:
+def by(principal: Principal) -> str:
     """How labels tell who gave them in review: by id, since a name would outlive its account there."""
-    return f"{REVIEW}{caller.account or ''}"
+    return f"{REVIEW}{principal.account or ''}"
 
 
 def _confidence(image: Image) -> float:
@@ -94,18 +94,18 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get("/review")
     def review(request: Request) -> Response:
         """One picture after the other, by keyboard only if wished."""
-        caller_of(request).require_role("reviewer")
+        principal_of(request).require_role("reviewer")
         return pages.render(request, "review.html", classes=[str(digit) for digit in range(10)])
 
     @routes.get("/api/review", tags=["review"])
     def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
         """The pictures that most need a person, first, each with the reason; `said` is what people disagree about."""
-        caller, state = caller_of(request), state_of(request)
-        caller.require_role("reviewer")
+        principal, state = principal_of(request), state_of(request)
+        principal.require_role("reviewer")
         settings, limit = state.settings, max(1, min(limit, 500))
         found = queue(
             state.index,
-            caller,
+            principal,
             ask_rate=settings.ask_rate,
             limit=limit,
             people=settings.review_people,
@@ -115,14 +115,14 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.put("/api/review/{image_id}", tags=["review"])
     def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
         """A reviewer's label: it ends the review of the picture, where two have to agree as soon as they do."""
-        caller, state = caller_of(request), state_of(request)
-        caller.require_role("reviewer")
-        image = seen(state.index.get(image_id), caller)
+        principal, state = principal_of(request), state_of(request)
+        principal.require_role("reviewer")
+        image = require_visible(state.index.get(image_id), principal)
         if body.text is None:
-            image = state.service.take_back(image.id, by=by(caller))
-            state.hub.tell([image])
+            image = state.service.take_back(image.id, by=by(principal))
+            state.hub.notify([image])
         else:
-            image = _judge(state, image, body.text, by(caller))
+            image = _judge(state, image, body.text, by(principal))
         return JSONResponse(image.to_json())
 
     _add_label_studio(routes)
@@ -149,9 +149,9 @@ def _add_label_studio(routes: APIRouter) -> None:
     @routes.get("/review/label-studio.json")
     def export(request: Request) -> Response:
         """Everything that the filter in the address wants, as Label Studio's tasks."""
-        caller, state = caller_of(request), state_of(request)
-        caller.require_role("reviewer")
-        images = exports.matching(state.index, history.filter_of(request.query_params, caller))
+        principal, state = principal_of(request), state_of(request)
+        principal.require_role("reviewer")
+        images = exports.matching(state.index, history.filter_of(request.query_params, principal))
         headers = {"Content-Disposition": 'attachment; filename="legibly-label-studio.json"'}
         tasks = _tasks(state.index, images, str(request.base_url).rstrip("/"))
         return StreamingResponse(tasks, media_type="application/json", headers=headers)
@@ -159,24 +159,24 @@ def _add_label_studio(routes: APIRouter) -> None:
     @routes.post("/review/label-studio")
     def take(request: Request, file: UploadFile) -> JSONResponse:
         """Take the labels of an export; says how many were new, the same, or of unknown pictures."""
-        caller, state = caller_of(request), state_of(request)
-        caller.require_role("reviewer")
+        principal, state = principal_of(request), state_of(request)
+        principal.require_role("reviewer")
         try:
             document = json.loads(file.file.read())
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise Invalid("this is no JSON.", remedy="Export from Label Studio as JSON.") from error
         counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
         for found in label_studio.labels(document):
-            counts[_take(state, caller, found)] += 1
+            counts[_take(state, principal, found)] += 1
         return JSONResponse(counts)
 
 
-def _take(state: State, caller: Caller, found: label_studio.Labelled) -> str:
+def _take(state: State, principal: Principal, found: label_studio.Labelled) -> str:
     try:
-        image = seen(state.index.get(found.image), caller)
+        image = require_visible(state.index.get(found.image), principal)
     except NotFound:
         return "unknown"
-    person = f"{REVIEW}{found.annotator}" if found.annotator else by(caller)
+    person = f"{REVIEW}{found.annotator}" if found.annotator else by(principal)
     said = standing(state.index.labels([image.id]).get(image.id, ()))
     known = {label.text for who, label in said.items() if (who or "") in (person, found.author)}
     if (
@@ -196,7 +196,7 @@ def _judge(state: State, image: Image, text: str, person: str) -> Image:
     asked = image.label is None and sampling.asks(image.id, state.settings.ask_rate)
     source: Literal["asked", "volunteered"] = "asked" if asked else "volunteered"
     labelled = state.service.label(image.id, text, source=source, by=person)
-    state.hub.tell([labelled])
+    state.hub.notify([labelled])
     return labelled
 
 

@@ -12,7 +12,7 @@ from legibly.people.accounts import SCOPES, Account, Accounts
 from legibly.people.classrooms import is_pupil
 from legibly.web import erasure
 from legibly.web.security import middleware, rate_limits, sessions
-from legibly.web.security.principal import Caller, caller_of
+from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def safe_path(path: str) -> str:
 
 def own_account(request: Request) -> Account:
     """The account of a person at a browser. Raises Forbidden for tokens, which may not touch accounts."""
-    caller = caller_of(request)
-    if caller.session is None or not caller.account or is_pupil(caller.account):
+    principal = principal_of(request)
+    if principal.session is None or not principal.account or is_pupil(principal.account):
         raise Forbidden(
-            "only a person who signed in may do this.", authenticated=bool(caller.account)
+            "only a person who signed in may do this.", authenticated=bool(principal.account)
         )
-    return accounts_of(request).get(caller.account)
+    return accounts_of(request).get(principal.account)
 
 
 def add(routes: APIRouter, pages: "Pages") -> None:
@@ -84,15 +84,15 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
         accounts, address = accounts_of(request), address_of(request)
         wait = max(addresses.take(address), names.take(name.casefold()))
         if wait:
-            return middleware.too_often(request, wait)
+            return middleware.too_many_requests(request, wait)
         account = accounts.sign_in(name, password)
         if account is None:
-            accounts.note("sign-in refused", by=None, address=address)
+            accounts.record_audit("sign-in refused", by=None, address=address)
             problem = "Name and password do not fit together."
             return form(pages, request, next_path=next, status=401, name=name, problem=problem)
         names.give_back(name.casefold())
         addresses.give_back(address)
-        accounts.note("signed in", by=account.id, address=address)
+        accounts.record_audit("signed in", by=account.id, address=address)
         response = RedirectResponse(safe_path(next), 303)
         remember(request, response, account)
         return response
@@ -100,9 +100,9 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
     @routes.post("/logout")
     def sign_out(request: Request) -> Response:
         """End this session, here and for whoever copied it."""
-        caller, left = caller_of(request), ""
-        if caller.session:
-            accounts_of(request).end_session(caller.session, until=caller.until)
+        principal, left = principal_of(request), ""
+        if principal.session:
+            accounts_of(request).end_session(principal.session, until=principal.until)
             left = "?left=oidc" if _is_vouched(request) else ""
         response = RedirectResponse(f"/login{left}", 303)
         sessions.end(response)
@@ -132,8 +132,8 @@ def form(
 
 
 def _is_vouched(request: Request) -> bool:
-    caller = caller_of(request)
-    return not is_pupil(caller.account or "") and own_account(request).identity is not None
+    principal = principal_of(request)
+    return not is_pupil(principal.account or "") and own_account(request).identity is not None
 
 
 def remember(request: Request, response: Response, account: Account) -> None:
@@ -173,7 +173,7 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
             changed = accounts.change(mine, password=new)
         except LegiblyError as error:
             return show(request, problem=f"{error.what} {error.remedy}", status=400)
-        accounts.note("password changed", by=mine.id, address=address_of(request))
+        accounts.record_audit("password changed", by=mine.id, address=address_of(request))
         response = show(request, told="The password is changed. Every other session has ended.")
         remember(request, response, changed)
         return response
@@ -188,7 +188,7 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
         """A new token, whose secret is shown this once."""
         accounts, mine = accounts_of(request), own_account(request)
         token, secret = accounts.add_token(mine, name=name, scopes=scopes, days=days or None)
-        accounts.note("token made", by=mine.id, on=token.id, address=address_of(request))
+        accounts.record_audit("token made", by=mine.id, on=token.id, address=address_of(request))
         return show(request, secret=secret)
 
     @routes.post("/account/tokens/{token_id}/revoke")
@@ -198,7 +198,9 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
         for token in accounts.tokens(mine.id):
             if token.id == token_id:
                 accounts.revoke(token)
-                accounts.note("token revoked", by=mine.id, on=token.id, address=address_of(request))
+                accounts.record_audit(
+                    "token revoked", by=mine.id, on=token.id, address=address_of(request)
+                )
         return RedirectResponse("/account", 303)
 
 
@@ -229,7 +231,9 @@ def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
             raise Forbidden("this is not the account's name.")
         if mine.password is not None and accounts.sign_in(mine.name, password) is None:
             raise Forbidden("the password is not right.")
-        erase(state_of(request), accounts, mine, by=caller_of(request), address=address_of(request))
+        erase(
+            state_of(request), accounts, mine, by=principal_of(request), address=address_of(request)
+        )
         response = pages.error(
             request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels."
         )
@@ -237,7 +241,9 @@ def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
         return response
 
 
-def erase(state: State, accounts: Accounts, person: Account, *, by: Caller, address: str) -> None:
+def erase(
+    state: State, accounts: Accounts, person: Account, *, by: Principal, address: str
+) -> None:
     """Delete a person's pictures with all records of them, then the account. Raises Forbidden for the last admin."""
     others = [
         one
@@ -248,4 +254,4 @@ def erase(state: State, accounts: Accounts, person: Account, *, by: Caller, addr
         raise Forbidden("the last administrator stays.", remedy="Make somebody else one first.")
     erasure.erase_images(state, person.id)
     accounts.erase(person)
-    accounts.note("account erased", by=by.account, on=person.id, address=address)
+    accounts.record_audit("account erased", by=by.account, on=person.id, address=address)

@@ -93,8 +93,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         provider, back = _provider(request), _address(request) + _BACK
         way = _Way.out(next_path=signin.safe_path(next), back=back)
         try:
-            entrance = provider.entrance(
-                state=way.state, nonce=way.nonce, verifier=way.verifier, back=back
+            entrance = provider.authorization_url(
+                state=way.state, nonce=way.nonce, verifier=way.verifier, redirect_uri=back
             )
         except (Unavailable, Invalid, Forbidden) as error:
             return _trouble(pages, request, error)
@@ -109,11 +109,11 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         provider, address = _provider(request), signin.address_of(request)
         wait = addresses.take(address)
         if wait:
-            return middleware.too_often(request, wait)
+            return middleware.too_many_requests(request, wait)
         try:
             account, next_path = _welcome(request, provider)
         except (_Refusal, Unavailable, Invalid, Forbidden) as error:
-            signin.accounts_of(request).note("sign-in refused", by=None, address=address)
+            signin.accounts_of(request).record_audit("sign-in refused", by=None, address=address)
             response = _trouble(pages, request, error)
         else:
             addresses.give_back(address)
@@ -128,7 +128,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         """To where one signs out at the provider too."""
         try:
             return RedirectResponse(
-                _provider(request).exit(back=f"{_address(request)}/login") or "/login", 303
+                _provider(request).logout_url(redirect_uri=f"{_address(request)}/login")
+                or "/login",
+                303,
             )
         except (Unavailable, Invalid, Forbidden) as error:
             return _trouble(pages, request, error)
@@ -154,17 +156,17 @@ def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]
         issuer=given.get("iss"),
         nonce=way.nonce,
         verifier=way.verifier,
-        back=way.back,
+        redirect_uri=way.back,
     )
     if not _may_enter(person.email, domains=state_of(request).settings.oidc_domains):
         raise _Refusal(_STRANGER)
-    account, is_new = accounts.vouched(person.identity, name=person.name)
+    account, is_new = accounts.from_provider(person.identity, name=person.name)
     if account.disabled:
         raise _Refusal(_DISABLED)
     address = signin.address_of(request)
     if is_new:
-        accounts.note("account made", by=account.id, on=account.id, address=address)
-    accounts.note("signed in", by=account.id, address=address)
+        accounts.record_audit("account made", by=account.id, on=account.id, address=address)
+    accounts.record_audit("signed in", by=account.id, address=address)
     return account, way.next
 
 

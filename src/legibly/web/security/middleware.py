@@ -20,11 +20,11 @@ from legibly.people.classrooms import Classes, is_pupil
 from legibly.settings import Settings
 from legibly.web import erasure, errors
 from legibly.web.security import rate_limits, sessions
-from legibly.web.security.principal import LOCAL, Caller
+from legibly.web.security.principal import LOCAL, Principal
 from legibly.web.services import state_of
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_OPEN = (
+_PUBLIC = (
     "/healthz",
     "/readyz",
     "/login",
@@ -34,12 +34,12 @@ _OPEN = (
     "/api/events/s3",
     "/join",
 )
-_OPEN_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
+_PUBLIC_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
 _PURGE_SECONDS = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class Gate:
+class AccessMiddleware:
     """Wraps the application. `accounts` is None where there are none."""
 
     def __init__(
@@ -68,24 +68,24 @@ class Gate:
         try:
             refusal = await self._refusal(request)
         except LegiblyError as error:
-            refusal = errors.shown(request, errors.problem_of(error))
+            refusal = errors.error_response(request, errors.problem_document(error))
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
-        """What to answer instead of going on; None lets the request pass, its caller on its state."""
+        """What to answer instead of going on; None lets the request pass, its principal on its state."""
         self._check_host(request)
         _check_origin(request)
-        caller = await self._caller(request)
+        principal = await self._caller(request)
         await self._purge(request)
         address = request.client.host if request.client else ""
-        wait = self._buckets.take(caller.account if caller and caller.account else address)
+        wait = self._buckets.take(principal.account if principal and principal.account else address)
         if wait:
-            return too_often(request, wait)
-        if caller is None:
-            return _ask_who(request)
-        scope = scope_of(request.method, request.url.path)
-        caller.require(scope)
-        request.state.caller = caller
+            return too_many_requests(request, wait)
+        if principal is None:
+            return _challenge(request)
+        scope = required_scope(request.method, request.url.path)
+        principal.require(scope)
+        request.state.principal = principal
         return None
 
     def _check_host(self, request: Request) -> None:
@@ -100,7 +100,7 @@ class Gate:
                 "this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names."
             )
 
-    async def _caller(self, request: Request) -> Caller | None:
+    async def _caller(self, request: Request) -> Principal | None:
         """Who asks; None where that is not known and has to be; whoever it is where all may come."""
         accounts = self._accounts
         if accounts is None:
@@ -110,18 +110,18 @@ class Gate:
         found = _by_token(request, accounts)
         if found is None:
             found = await self._by_cookie(request, accounts)
-        if found is None and is_open(request.url.path):
-            return Caller(role="writer", account="", scopes=frozenset({"read", "write"}))
+        if found is None and is_public(request.url.path):
+            return Principal(role="writer", account="", scopes=frozenset({"read", "write"}))
         return found
 
-    async def _by_cookie(self, request: Request, accounts: Accounts) -> Caller | None:
-        value = sessions.carried(request)
+    async def _by_cookie(self, request: Request, accounts: Accounts) -> Principal | None:
+        value = sessions.cookie_value(request)
         if not value:
             return None
         if self._key is None:
             self._key = await to_thread.run_sync(accounts.signing_key)
         session = sessions.Session.unseal(value, self._key)
-        if session is None or accounts.has_ended(session.id):
+        if session is None or accounts.is_session_ended(session.id):
             return None
         if is_pupil(session.account):
             return await self._pupil(session)
@@ -132,7 +132,7 @@ class Gate:
         if account.disabled or account.epoch != session.epoch:
             return None
         name, role = account.name, account.role
-        return Caller(
+        return Principal(
             account=account.id, name=name, role=role, session=session.id, until=session.until
         )
 
@@ -142,7 +142,7 @@ class Gate:
             self._purged_at = time.monotonic()
             await to_thread.run_sync(erasure.purge, state_of(request))
 
-    async def _pupil(self, session: sessions.Session) -> Caller | None:
+    async def _pupil(self, session: sessions.Session) -> Principal | None:
         """A pupil, as long as their class lasts: a writer who sees what they wrote."""
         if self._classes is None:
             return None
@@ -152,30 +152,30 @@ class Gate:
         if pupil is None:
             return None
         name = pupil.nickname
-        return Caller(
+        return Principal(
             account=pupil.owner, name=name, role="writer", session=session.id, until=session.until
         )
 
 
-def _by_token(request: Request, accounts: Accounts) -> Caller | None:
+def _by_token(request: Request, accounts: Accounts) -> Principal | None:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or request.url.path == "/api/events/s3":
         return None
-    found = accounts.owner_of(secret.strip())
+    found = accounts.token_owner(secret.strip())
     if found is None:
         raise Forbidden("this token is unknown, revoked or expired.", authenticated=False)
     account, token = found
-    return Caller(
+    return Principal(
         account=account.id, name=account.name, role=account.role, scopes=frozenset(token.scopes)
     )
 
 
-def is_open(path: str) -> bool:
+def is_public(path: str) -> bool:
     """Whether anybody may come here."""
-    return path in _OPEN or path.startswith(_OPEN_FOLDERS)
+    return path in _PUBLIC or path.startswith(_PUBLIC_FOLDERS)
 
 
-def scope_of(method: str, path: str) -> TokenScope:
+def required_scope(method: str, path: str) -> TokenScope:
     """What a token must allow for a request."""
     if method in _SAFE:
         return "read"
@@ -208,7 +208,7 @@ def _host(header: str) -> str:
         return ""
 
 
-def _ask_who(request: Request) -> Response:
+def _challenge(request: Request) -> Response:
     """Send a person to the sign-in page, and tell a program that it has to say who it is."""
     headers: Mapping[str, str] = request.headers
     if request.method == "GET" and "text/html" in headers.get("accept", ""):
@@ -219,9 +219,9 @@ def _ask_who(request: Request) -> Response:
     )
 
 
-def too_often(request: Request, seconds: float) -> Response:
+def too_many_requests(request: Request, seconds: float) -> Response:
     """429, with how long to wait."""
     wait = max(1, math.ceil(seconds))
     detail = f"That was too often. Try again in {wait} s."
     document = errors.problem(429, "Too many requests", detail, headers={"Retry-After": str(wait)})
-    return errors.shown(request, document)
+    return errors.error_response(request, document)

@@ -10,7 +10,7 @@ from legibly.records import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Principal:
     """One who asks. `account` is None on a machine of one's own, where there are no accounts and one may do all.
 
     `scopes` are what an API token allows; a person at a browser has all of them, and a `session` that ends at `until`,
@@ -26,39 +26,39 @@ class Caller:
 
     @property
     def owner(self) -> str | None:
-        """Whose images the caller sees; None: everybody's."""
+        """Whose images the principal sees; None: everybody's."""
         return self.account if self.role == "writer" else None
 
     def may_see(self, image: Image) -> bool:
-        """Whether the caller may know of an image."""
+        """Whether the principal may know of an image."""
         return self.owner is None or image.owner == self.owner
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden unless the caller has this scope."""
+        """Raises Forbidden unless the principal has this scope."""
         if scope not in self.scopes:
             raise Forbidden(
                 f"this token does not allow to {scope}.", remedy=f"Make one with the scope {scope}."
             )
 
     def require_role(self, role: Role) -> None:
-        """Raises Forbidden unless the caller has this role or one above it."""
+        """Raises Forbidden unless the principal has this role or one above it."""
         if ROLES.index(self.role) < ROLES.index(role):
             raise Forbidden(f"this needs the role {role}.", remedy="Ask an administrator for it.")
 
 
-LOCAL = Caller()
+LOCAL = Principal()
 
 
-def caller_of(request: Request) -> Caller:
+def principal_of(request: Request) -> Principal:
     """Who sent this request."""
-    caller = getattr(request.state, "caller", LOCAL)
-    if not isinstance(caller, Caller):
-        raise TypeError("the caller of a request is a Caller")
-    return caller
+    principal = getattr(request.state, "principal", LOCAL)
+    if not isinstance(principal, Principal):
+        raise TypeError("the principal of a request is a Principal")
+    return principal
 
 
-def seen(image: Image, caller: Caller) -> Image:
+def require_visible(image: Image, principal: Principal) -> Image:
     """The image, for one who may see it. Raises NotFound for others, as if it did not exist."""
-    if not caller.may_see(image):
+    if not principal.may_see(image):
         raise NotFound("there is no such image.", where=image.id)
     return image

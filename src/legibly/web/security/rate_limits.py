@@ -1,4 +1,4 @@
-"""Rate limits in memory: a bucket for each caller that fills steadily and empties with each request."""
+"""Rate limits in memory: a bucket for each principal that fills steadily and empties with each request."""
 
 import threading
 import time

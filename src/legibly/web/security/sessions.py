@@ -108,7 +108,7 @@ def drop(request: Request, response: Response, name: str) -> None:
     response.delete_cookie(name, path="/", secure=is_secure(request), httponly=True, samesite="lax")
 
 
-def carried(request: Request) -> str:
+def cookie_value(request: Request) -> str:
     """The cookie's value; empty where there is none."""
     return request.cookies.get(_SECURE) or request.cookies.get(_PLAIN) or ""
 
