@@ -1,4 +1,7 @@
-"""Pictures and what is known of them, as CSV, JSON or ZIP: streamed, so that a hundred thousand fit too."""
+"""Pictures and what is known of them, as CSV, JSON or ZIP.
+
+Streamed, so that a hundred thousand fit too.
+"""
 
 import csv
 import io
@@ -38,10 +41,10 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A digit within a text: what it truly is and what it was read as; "" is nothing there, None is whatever.
+    """A digit within a text: its true class and its reading. "" is nothing there, None is any.
 
-    Digits are set side by side as the accuracy report does it, so that a cell of its table finds its own pictures; the
-    texts of the models `whole` are one label each.
+    Digits are set side by side as the accuracy report does it, so that a cell of its table finds
+    its own pictures; the texts of the models `whole` are one label each.
     """
 
     actual: str | None
@@ -52,11 +55,11 @@ class Place:
         """Whether some digit of a labelled image is such a one."""
         if image.reading is None or image.label is None or image.label.text is None:
             return False
-        one = aggregates.is_whole(image.reading.model.name, self.whole)
+        is_whole = aggregates.is_whole(image.reading.model.name, self.whole)
         return any(
             self.actual in (None, actual) and self.predicted in (None, predicted)
             for predicted, actual in aggregates.places(
-                image.reading.text, image.label.text, whole=one
+                image.reading.text, image.label.text, whole=is_whole
             )
             or ()
         )
@@ -69,31 +72,39 @@ class Place:
         *,
         whole: Callable[[], Collection[str]] = tuple,
     ) -> "Place | None":
-        """The place that an address names, where `∅` stands for nothing; None, and `whole` not asked, for none."""
+        """The place that an address names, where `∅` stands for nothing.
+
+        None, and `whole` not asked, for none.
+        """
         if not actual and not predicted:
             return None
-        true, said = (value.replace("∅", "") if value else None for value in (actual, predicted))
-        return cls(true, said, whole())
+        true, predicted = (
+            value.replace("∅", "") if value else None for value in (actual, predicted)
+        )
+        return cls(true, predicted, whole())
 
 
 def matching(
-    index: Index, wanted: Filter, *, place: Place | None = None, after: str | None = None
+    index: Index, image_filter: Filter, *, place: Place | None = None, after: str | None = None
 ) -> Iterator[Image]:
-    """Every image past the id `after` that a filter wants and that has such a place, newest first."""
+    """Every image past the id `after` that matches a filter and has such a place, newest first."""
     if place is not None:
         differ = (
             place.actual is not None
             and place.predicted is not None
             and place.actual != place.predicted
         )
-        wanted = replace(wanted, labelled=True, wrong=wanted.wrong or differ)
-    while page := index.page(wanted, limit=_PAGE, after=after):
+        image_filter = replace(image_filter, labelled=True, wrong=image_filter.wrong or differ)
+    while page := index.page(image_filter, limit=_PAGE, after=after):
         yield from page if place is None else filter(place.holds, page)
         after = page[-1].id
 
 
 def named(index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool]) -> Iterator[Image]:
-    """The images of these ids in their order; unknown ones, and those that the caller may not see, are passed over."""
+    """The images of these ids in their order.
+
+    Unknown ones, and those that the caller may not see, are passed over.
+    """
     for image_id in ids:
         try:
             image = index.get(image_id)
@@ -118,7 +129,7 @@ def _csv(images: Iterable[Image]) -> Iterator[bytes]:
 
 def _cells(image: Image) -> list[str]:
     reading = image.reading
-    known = (
+    reading_cells = (
         [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else ["", "", ""]
     )
     label = image.label if image.label and image.label.text is not None else None
@@ -129,7 +140,7 @@ def _cells(image: Image) -> list[str]:
         image.name or "",
         stamp(image.received_at),
         image.writer or "",
-        *known,
+        *reading_cells,
         *truth,
         *size,
     ]
@@ -158,32 +169,35 @@ class _Pipe(io.RawIOBase):
     """What a zip file is written to, to be taken away piece by piece."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._held += data
+        self._buffer += data
         return len(data)
 
     def take(self) -> bytes:
-        taken, self._held = bytes(self._held), bytearray()
+        taken, self._buffer = bytes(self._buffer), bytearray()
         return taken
 
 
 def _zip(images: Iterable[Image], store: Store) -> Iterator[bytes]:
-    """Pictures by id, and `images.csv` and `images.json` that tell of them; a picture that is gone is left out."""
-    pipe, kept = _Pipe(), []
+    """Pictures by id, and `images.csv` and `images.json` that tell of them.
+
+    A picture that is gone is left out.
+    """
+    pipe, included = _Pipe(), []
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for image in images:
             try:
                 data = store.read(image.key)
             except LegiblyError:
                 continue
-            kept.append(image)
+            included.append(image)
             archive.writestr(f"images/{image.id}.{image.key.rpartition('.')[2]}", data)
             yield pipe.take()
-        archive.writestr("images.csv", b"".join(_csv(kept)))
-        archive.writestr("images.json", b"".join(_json(kept)))
+        archive.writestr("images.csv", b"".join(_csv(included)))
+        archive.writestr("images.json", b"".join(_json(included)))
     yield pipe.take()

@@ -16,8 +16,9 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 class Labelled(NamedTuple):
     """One image and the text that an annotator gave it.
 
-    `annotator` stands for the person at Label Studio, empty where an export does not say; `author` is the `Label.by` of
-    ours (empty for None) from whose annotation theirs was made, None where it was not.
+    `annotator` stands for the person at Label Studio, empty where an export does not say; `author`
+    is the `Label.by` of ours (empty for None) from whose annotation theirs was made, None where it
+    was not.
     """
 
     image: str
@@ -29,25 +30,27 @@ class Labelled(NamedTuple):
 def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, Any]:
     """One task: the picture, our reading as its prediction, what each person said as an annotation.
 
-    `labels` are all that the image was given, oldest first. Who gave them stands in the annotation's `meta`, since
-    Label Studio refuses annotators that it does not know. It fits a labelling configuration with an Image `image`,
-    RectangleLabels `digit` and a TextArea `text`.
+    `labels` are all that the image was given, oldest first. Who gave them stands in the
+    annotation's `meta`, since Label Studio refuses annotators that it does not know. It fits a
+    labelling configuration with an Image `image`, RectangleLabels `digit` and a TextArea `text`.
     """
     address = f"{base_url}/api/images/{image.id}/original"
-    found: dict[str, Any] = {"data": {"image": address, "legibly_id": image.id, "name": image.name}}
+    document: dict[str, Any] = {
+        "data": {"image": address, "legibly_id": image.id, "name": image.name}
+    }
     reading = image.reading
-    found["predictions"] = []
+    document["predictions"] = []
     if reading is not None:
         version = f"{reading.model.name}@{reading.model.version}"
         result = [*_boxes(image), _text(reading.text)] if reading.text else []
-        found["predictions"] = [
+        document["predictions"] = [
             {"model_version": version, "score": reading.confidence, "result": result}
         ]
-    found["annotations"] = [
+    document["annotations"] = [
         {"result": [_text(label.text or "", by=label.by or "")], "created_at": stamp(label.at)}
         for label in standing(labels).values()
     ]
-    return found
+    return document
 
 
 def _text(text: str, *, by: str | None = None) -> dict[str, Any]:
@@ -89,16 +92,17 @@ def _boxes(image: Image) -> Iterator[dict[str, Any]]:
 
 
 def labels(document: object) -> Iterable[Labelled]:
-    """The labels in an export: of each task the newest annotation of each annotator that was not skipped, oldest first.
+    """The newest annotation of each annotator of each task, skipped ones left out, oldest first.
 
-    Understands the full JSON export (TextArea, Choices or Number results) and the short one (JSON-MIN). Raises Invalid.
+    Understands the full JSON export (TextArea, Choices or Number results) and the short one (JSON-
+    MIN). Raises Invalid.
     """
     if not isinstance(document, list) or not all(isinstance(entry, Mapping) for entry in document):
         raise Invalid(
             "this is no export of Label Studio.",
             remedy="Export as JSON or JSON-MIN: a list of tasks.",
         )
-    return [found for entry in document for found in _labelled(entry)]
+    return [labelled for entry in document for labelled in _labelled(entry)]
 
 
 def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
@@ -122,21 +126,23 @@ def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
             yield Labelled(identity, text, _annotator(entry.get("annotator")))
         return
     newest: dict[tuple[str, str | None], Labelled] = {}
-    for found in _annotated(identity, entry["annotations"]):
-        who = (
-            found.annotator,
-            found.author,
+    for labelled in _annotated(identity, entry["annotations"]):
+        person = (
+            labelled.annotator,
+            labelled.author,
         )  # whoever imported our annotations is their annotator, too
-        newest.pop(who, None)  # so that the order is that of the newest ones
-        newest[who] = found
+        newest.pop(person, None)  # so that the order is that of the newest ones
+        newest[person] = labelled
     yield from newest.values()
 
 
 def _annotated(identity: str, annotations: object) -> Iterator[Labelled]:
-    given = annotations if isinstance(annotations, list) else []
-    wanted = [one for one in given if isinstance(one, Mapping) and not one.get("was_cancelled")]
+    entries = annotations if isinstance(annotations, list) else []
+    active = [
+        entry for entry in entries if isinstance(entry, Mapping) and not entry.get("was_cancelled")
+    ]
     for annotation in sorted(
-        wanted, key=lambda one: str(one.get("updated_at") or one.get("created_at") or "")
+        active, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or "")
     ):
         for result in annotation.get("result") or ():
             value = result.get("value", {}) if isinstance(result, Mapping) else {}
@@ -151,18 +157,19 @@ def _annotated(identity: str, annotations: object) -> Iterator[Labelled]:
                 break
 
 
-def _annotator(told: object) -> str:
+def _annotator(annotator: object) -> str:
     """One mark for one person: addresses stay out of the records."""
-    if isinstance(told, Mapping):
-        told = told.get("id") or told.get("email")
-    return f"label-studio:{hashlib.sha256(str(told).encode()).hexdigest()[:16]}" if told else ""
+    if isinstance(annotator, Mapping):
+        annotator = annotator.get("id") or annotator.get("email")
+    digest = hashlib.sha256(str(annotator).encode()).hexdigest()
+    return f"label-studio:{digest[:16]}" if annotator else ""
 
 
 def _author(result: Mapping[str, Any]) -> str | None:
     meta = result.get("meta")
     lines = meta.get("text") if isinstance(meta, Mapping) else None
-    told = (str(line) for line in lines) if isinstance(lines, list) else ()
-    return next((line.removeprefix(_BY) for line in told if line.startswith(_BY)), None)
+    notes = (str(line) for line in lines) if isinstance(lines, list) else ()
+    return next((line.removeprefix(_BY) for line in notes if line.startswith(_BY)), None)
 
 
 def _joined(value: object) -> str:

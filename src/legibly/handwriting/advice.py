@@ -1,6 +1,7 @@
 """What to write otherwise, by what a digit was taken for: a small table, and what the ink itself shows.
 
-The key is (meant, read). A sentence with a feature is used only where the ink has it: `holes` counts the closed loops.
+The key is (meant, read). A sentence with a feature is used only where the ink has it: `holes`
+counts the closed loops.
 """
 
 from collections.abc import Mapping
@@ -77,20 +78,26 @@ TABLE: Mapping[tuple[str, str], tuple[Hint, ...]] = {
 GENERAL = "Write the {meant} larger and slower, and make what tells it from a {read} plain."
 
 
-def pair(meant: str, read: str, ink: Floats | None = None) -> str:
-    """What to write otherwise where `meant` is taken for `read`; `ink` (28, 28), 0 … 1, picks the sentence."""
-    hints = TABLE.get((meant, read))
+def pair(intended: str, read: str, ink: Floats | None = None) -> str:
+    """What to write otherwise where `meant` is taken for `read`.
+
+    `ink` (28, 28), 0 … 1, picks the sentence.
+    """
+    hints = TABLE.get((intended, read))
     if not hints:
-        return GENERAL.format(meant=meant, read=read)
-    found = holes(ink) if ink is not None else None
+        return GENERAL.format(meant=intended, read=read)
+    hole_count = holes(ink) if ink is not None else None
     for hint in hints:
-        if hint.holes is None or found is None or hint.holes == found:
+        if hint.holes is None or hole_count is None or hint.holes == hole_count:
             return hint.text
     return hints[-1].text
 
 
 def holes(ink: Floats) -> int:
-    """How many closed loops the ink has: patches of paper that do not reach the edge. (H, W) in 0 … 1."""
+    """How many closed loops the ink has: patches of paper that do not reach the edge.
+
+    (H, W) in 0 … 1.
+    """
     paper = np.pad(np.asarray(ink) < INK, 1, constant_values=True)
     count, left = 0, paper.copy()
     _flood(left, (0, 0))

@@ -1,7 +1,8 @@
-"""The handwriting report: how legible each digit of a writer is, how sure that is, whether it gets better, and why not.
+"""The handwriting report: the legibility of each digit of a writer, its interval, trend and advice.
 
-The legibility of one written digit is the item's own measure, or where the model gives none the probability of what was
-meant. What was meant is the label, digit by digit; without one, a confident answer is taken at its word.
+The legibility of one written digit is the item's own measure, or where the model gives none the
+probability of what was meant. What was meant is the label, digit by digit; without one, a confident
+answer is taken at its word.
 """
 
 import math
@@ -28,11 +29,14 @@ _T += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One written digit: what was meant, what was read, how legible; `item` is its place in the image, from 0."""
+    """One written digit: what was meant, what was read, how legible.
+
+    `item` is its place in the image, from 0.
+    """
 
     image: str
     item: int
-    meant: str
+    intended: str
     read: str
     legibility: float
     at: str
@@ -56,41 +60,46 @@ def written(images: Iterable[Image]) -> Iterator[Written]:
         for number, item in enumerate(reading.items):
             if places is None and item.confidence < _TRUSTED:
                 continue
-            meant = places[number] if places is not None else item.label
+            intended = places[number] if places is not None else item.label
             moment = f"{image.received_at:%Y-%m-%dT%H:%M:%SZ}"
             yield Written(
                 image.id,
                 number,
-                meant,
+                intended,
                 item.label,
-                _legibility(item, meant),
+                _legibility(item, intended),
                 moment,
                 places is not None,
             )
 
 
-def _legibility(item: Item, meant: str) -> float:
-    if item.legibility is not None and item.label == meant:
+def _legibility(item: Item, intended: str) -> float:
+    if item.legibility is not None and item.label == intended:
         return item.legibility
-    return float(item.probabilities.get(meant, 0.0))
+    return float(item.probabilities.get(intended, 0.0))
 
 
 def report(images: Iterable[Image], *, classes: Sequence[str]) -> dict[str, Any]:
-    """The report as JSON data; images newest first. Digits that were never written are listed with n = 0."""
+    """The report as JSON data; images newest first.
+
+    Digits that were never written are listed with n = 0.
+    """
     by_digit: dict[str, list[Written]] = defaultdict(list)
-    for one in written(images):
-        by_digit[one.meant].append(one)
+    for digit in written(images):
+        by_digit[digit.intended].append(digit)
     digits = [_digit(name, by_digit.get(name, [])) for name in classes]
-    everything = [one for name in classes for one in by_digit.get(name, [])]
-    confusions = Counter((one.meant, one.read) for one in everything if one.meant != one.read)
+    everything = [digit for name in classes for digit in by_digit.get(name, [])]
+    confusions = Counter(
+        (digit.intended, digit.read) for digit in everything if digit.intended != digit.read
+    )
     return {
         "written": len(everything),
-        "legibility": _mean([one.legibility for one in everything]),
+        "legibility": _mean([digit.legibility for digit in everything]),
         "read_right": _right(everything),
         "digits": digits,
         "confused": [
-            {"meant": meant, "read": read, "n": n}
-            for (meant, read), n in sorted(confusions.items(), key=_by_count)[:5]
+            {"meant": intended, "read": read, "n": n}
+            for (intended, read), n in sorted(confusions.items(), key=_by_count)[:5]
         ],
     }
 
@@ -101,39 +110,47 @@ def _by_count(entry: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]
 
 def _right(many: Sequence[Written]) -> dict[str, Any]:
     """Of those with a label: without one, the answer itself would be the judge."""
-    labelled = [one for one in many if one.labelled]
+    labelled = [digit for digit in many if digit.labelled]
     return metrics.as_json(
-        metrics.share(sum(one.meant == one.read for one in labelled), len(labelled))
+        metrics.share(sum(digit.intended == digit.read for digit in labelled), len(labelled))
     )
 
 
 def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
-    ranked = sorted(many, key=lambda one: (-one.legibility, one.image, one.item))
-    worst = [one for one in reversed(ranked) if one not in ranked[:EXAMPLES]][:EXAMPLES]
-    taken = Counter(one.read for one in many if one.read != name)
+    ranked = sorted(many, key=lambda digit: (-digit.legibility, digit.image, digit.item))
+    worst = [digit for digit in reversed(ranked) if digit not in ranked[:EXAMPLES]][:EXAMPLES]
+    taken = Counter(digit.read for digit in many if digit.read != name)
     read_as = min(taken, key=lambda other: (-taken[other], other)) if taken else None
     return {
         "digit": name,
         "n": len(many),
         "enough": len(many) >= ENOUGH,
-        "legibility": _mean([one.legibility for one in many]),
+        "legibility": _mean([digit.legibility for digit in many]),
         "read_right": _right(many),
-        "trend": _trend([one.legibility for one in many]),
-        "best": [_example(one) for one in ranked[:EXAMPLES]],
-        "worst": [_example(one) for one in worst],
+        "trend": _trend([digit.legibility for digit in many]),
+        "best": [_example(digit) for digit in ranked[:EXAMPLES]],
+        "worst": [_example(digit) for digit in worst],
         "read_as": read_as,
         "read_as_n": taken[read_as] if read_as is not None else 0,
-        "history": [round(one.legibility, 4) for one in many[: 3 * TREND]][::-1],
+        "history": [round(digit.legibility, 4) for digit in many[: 3 * TREND]][::-1],
         "advice": advice.pair(name, read_as) if read_as else None,
     }
 
 
-def _example(one: Written) -> dict[str, Any]:
-    return {"image": one.image, "item": one.item, "read": one.read, "legibility": one.legibility}
+def _example(digit: Written) -> dict[str, Any]:
+    return {
+        "image": digit.image,
+        "item": digit.item,
+        "read": digit.read,
+        "legibility": digit.legibility,
+    }
 
 
 def _mean(values: Sequence[float]) -> dict[str, float | None]:
-    """The mean with its 95 % interval by Student's t, kept within 0 … 1; no interval of a single value."""
+    """The mean with its 95 % interval by Student's t, kept within 0 … 1.
+
+    No interval of a single value.
+    """
     if not values:
         return {"value": None, "low": None, "high": None}
     mean = fmean(values)
@@ -148,7 +165,10 @@ def _t(freedom: int) -> float:
 
 
 def _trend(newest_first: Sequence[float]) -> dict[str, Any] | None:
-    """The newest digits against those before: `better` or `worse` only where the 95 % interval leaves out zero."""
+    """The newest digits against those before.
+
+    `better` or `worse` only where the 95 % interval leaves out zero.
+    """
     new, old = newest_first[:TREND], newest_first[TREND : 2 * TREND]
     if len(old) < ENOUGH:
         return None

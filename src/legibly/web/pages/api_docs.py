@@ -1,4 +1,4 @@
-"""The API page: the OpenAPI document as something to read, drawn here, with nothing fetched from elsewhere."""
+"""The API page: the OpenAPI document as a page to read, with nothing fetched from elsewhere."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -27,29 +27,31 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
 def groups(document: dict[str, Any], base: str) -> dict[str, list[dict[str, Any]]]:
     """The operations of an OpenAPI document by their first tag, in the document's order."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    operations: dict[str, list[dict[str, Any]]] = {}
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
                 operation = _operation(document, path, method, item[method], base)
-                found.setdefault((item[method].get("tags") or ["other"])[0], []).append(operation)
-    return found
+                operations.setdefault((item[method].get("tags") or ["other"])[0], []).append(
+                    operation
+                )
+    return operations
 
 
 def _operation(
-    document: dict[str, Any], path: str, method: str, found: dict[str, Any], base: str
+    document: dict[str, Any], path: str, method: str, operation_object: dict[str, Any], base: str
 ) -> dict[str, Any]:
     parameters = [
         {
-            "name": one["name"],
-            "in": one["in"],
-            "required": one.get("required", False),
-            "type": _type(one.get("schema", {})),
-            "about": one.get("description", ""),
+            "name": entry["name"],
+            "in": entry["in"],
+            "required": entry.get("required", False),
+            "type": _type(entry.get("schema", {})),
+            "about": entry.get("description", ""),
         }
-        for one in found.get("parameters", ())
+        for entry in operation_object.get("parameters", ())
     ]
-    bodies = found.get("requestBody", {}).get("content", {})
+    bodies = operation_object.get("requestBody", {}).get("content", {})
     example = (
         _example(document, bodies.get("application/json", {}).get("schema", {})) if bodies else None
     )
@@ -57,19 +59,19 @@ def _operation(
         "id": f"{method}{path}".replace("/", "-").replace("{", "").replace("}", ""),
         "method": method.upper(),
         "path": path,
-        "about": found.get("description", found.get("summary", "")),
+        "about": operation_object.get("description", operation_object.get("summary", "")),
         "parameters": parameters,
         "bodies": list(bodies),
         "answers": [
             (status, answer.get("description", ""))
-            for status, answer in found.get("responses", {}).items()
+            for status, answer in operation_object.get("responses", {}).items()
         ],
         "curl": _curl(base + path, method, bodies, example),
     }
 
 
 def _type(schema: dict[str, Any]) -> str:
-    kinds = [schema.get("type"), *(one.get("type") for one in schema.get("anyOf", ()))]
+    kinds = [schema.get("type"), *(entry.get("type") for entry in schema.get("anyOf", ()))]
     text = " or ".join(str(kind) for kind in kinds if kind and kind != "null")
     return (
         f"{text}, {schema['default']} by default"

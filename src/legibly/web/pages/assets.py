@@ -1,4 +1,7 @@
-"""The pages' style sheets, modules and icons: read once, named by their content, sent compressed."""
+"""The pages' style sheets, modules and icons.
+
+Read once, named by their content, sent compressed.
+"""
 
 import gzip
 import hashlib
@@ -34,7 +37,10 @@ class Asset:
 
 
 class Assets:
-    """All of them under one version, the hash of their content: what a version names never changes."""
+    """All of them under one version, the hash of their content.
+
+    What a version names never changes.
+    """
 
     def __init__(self, folder: Path = FOLDER) -> None:
         files = sorted(path for path in folder.iterdir() if path.suffix in TYPES)

@@ -79,7 +79,9 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
     def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
         classes = _teachers_only(request)
         erasure.purge(state_of(request))
-        listed = [(one, len(classes.pupils(one))) for one in classes.all() if _mine(request, one)]
+        listed = [
+            (entry, len(classes.pupils(entry))) for entry in classes.all() if _mine(request, entry)
+        ]
         return pages.render(request, "classes.html", status=status, classes=listed, problem=problem)
 
     @routes.get("/classes")
@@ -102,7 +104,7 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
         return RedirectResponse(f"/classes/{opened.id}", 303)
 
     @routes.get("/classes/{class_id}")
-    def one(request: Request, class_id: str) -> Response:
+    def show_class(request: Request, class_id: str) -> Response:
         """One class: pupils by digits."""
         school_class = _own(request, class_id)
         classes, state = classes_of(request), state_of(request)
@@ -115,7 +117,10 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
             "link": link,
         }
         return pages.render(
-            request, "class.html", **shown, together=_together([found for _, found in rows])
+            request,
+            "class.html",
+            **shown,
+            together=_together([pupil_report for _, pupil_report in rows]),
         )
 
     _add_changing(routes)
@@ -123,37 +128,39 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
 
 def _add_changing(routes: APIRouter) -> None:
     @routes.post("/classes/{class_id}")
-    def change(request: Request, class_id: str, what: Annotated[str, Form()]) -> Response:
+    def change(
+        request: Request, class_id: str, action: Annotated[str, Form(alias="what")]
+    ) -> Response:
         """Close it, open it again, delete a pupil by id, or delete everything."""
         school_class, classes, state = (
             _own(request, class_id),
             classes_of(request),
             state_of(request),
         )
-        if what == "erase":
+        if action == "erase":
             erasure.erase_class(state, classes, school_class)
             return RedirectResponse("/classes", 303)
-        if what in ("close", "open"):
-            classes.close(school_class, closed=what == "close")
+        if action in ("close", "open"):
+            classes.close(school_class, closed=action == "close")
         for pupil in classes.pupils(school_class):
-            if pupil.id == what:
+            if pupil.id == action:
                 erasure.erase_pupil(state, classes, pupil)
         return RedirectResponse(f"/classes/{class_id}", 303)
 
 
 def _of(state: State, pupil: Pupil) -> dict[str, Any]:
-    wanted = Filter(owner=pupil.owner, state="read")
-    images = itertools.islice(exports.matching(state.index, wanted), _MOST_IMAGES)
+    image_filter = Filter(owner=pupil.owner, state="read")
+    images = itertools.islice(exports.matching(state.index, image_filter), _MOST_IMAGES)
     return report.report(list(images), classes=_DIGITS)
 
 
 def _together(reports: list[dict[str, Any]]) -> dict[str, float | None]:
-    """The legibility of each digit over all pupils who wrote it often enough, each pupil counting once."""
-    found: dict[str, list[float]] = {digit: [] for digit in _DIGITS}
+    """The mean legibility of each digit over the pupils who wrote it often enough."""
+    shares: dict[str, list[float]] = {digit: [] for digit in _DIGITS}
     for row in itertools.chain.from_iterable(report["digits"] for report in reports):  # noqa: F402
         if row["enough"]:
-            found[row["digit"]].append(row["legibility"]["value"])
-    return {digit: fmean(values) if values else None for digit, values in found.items()}
+            shares[row["digit"]].append(row["legibility"]["value"])
+    return {digit: fmean(values) if values else None for digit, values in shares.items()}
 
 
 def _teachers_only(request: Request) -> Classes:
@@ -167,7 +174,7 @@ def _mine(request: Request, school_class: SchoolClass) -> bool:
 
 
 def _own(request: Request, class_id: str) -> SchoolClass:
-    found = _teachers_only(request).get(class_id)
-    if not _mine(request, found):
+    school_class = _teachers_only(request).get(class_id)
+    if not _mine(request, school_class):
         raise NotFound("there is no such class.")
-    return found
+    return school_class

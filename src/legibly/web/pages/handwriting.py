@@ -30,21 +30,28 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get("/handwriting")
     def handwriting(request: Request, writer: _WRITER = None) -> Response:
         """How legible each digit is, and what would help."""
-        found = own_report(request, writer)
+        handwriting_report = own_report(request, writer)
         return pages.render(
-            request, "handwriting.html", found=found, writer=writer or "", most=MOST_IMAGES
+            request,
+            "handwriting.html",
+            legibility=handwriting_report,
+            writer=writer or "",
+            most=MOST_IMAGES,
         )
 
     @routes.get("/handwriting/practice")
     def practice(request: Request, writer: _WRITER = None) -> Response:
         """The app asks for digits and tells at once how legible they are."""
-        found = own_report(request, writer)
-        weights = {row["digit"]: row["legibility"]["value"] for row in found["digits"]}
+        handwriting_report = own_report(request, writer)
+        weights = {row["digit"]: row["legibility"]["value"] for row in handwriting_report["digits"]}
         return pages.render(request, "practice.html", weights=weights, writer=writer or "")
 
     @routes.get("/api/legibility", tags=["accuracy"])
     def get_legibility(request: Request, writer: _WRITER = None) -> JSONResponse:
-        """The principal's own handwriting report: for each digit its legibility, trend, examples and advice."""
+        """The principal's own handwriting report.
+
+        For each digit its legibility, trend, examples and advice.
+        """
         return JSONResponse(own_report(request, writer))
 
     @routes.get("/images/{image_id}/items/{number}/picture")
@@ -71,37 +78,37 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         explain = getattr(state.views, "explanation", None)
         if explain is None or image.reading is None or image.reading.model != state.views.model:
             return JSONResponse({"sentence": ""})
-        found = explain(state.store.read(image.key), number)
-        return JSONResponse({"sentence": found.sentence(i18n.catalogue_for(request).gettext)})
+        explanation = explain(state.store.read(image.key), number)
+        return JSONResponse({"sentence": explanation.sentence(i18n.catalogue_for(request).gettext)})
 
 
 def own_report(request: Request, writer: str | None) -> dict[str, Any]:
-    """The report of the principal's newest pictures, or of one writer among those that the principal may see."""
-    wanted = Filter(owner=principal_of(request).account, writer=writer, state="read")
+    """The report of the principal's newest pictures, or of one writer whom the principal may see."""
+    image_filter = Filter(owner=principal_of(request).account, writer=writer, state="read")
     if writer:
-        wanted = Filter(owner=principal_of(request).owner, writer=writer, state="read")
+        image_filter = Filter(owner=principal_of(request).owner, writer=writer, state="read")
     state = state_of(request)
-    images = list(itertools.islice(exports.matching(state.index, wanted), MOST_IMAGES))
-    found = report.report(images, classes=[str(digit) for digit in range(10)])
-    for row in found["digits"]:
+    images = list(itertools.islice(exports.matching(state.index, image_filter), MOST_IMAGES))
+    legibility = report.report(images, classes=[str(digit) for digit in range(10)])
+    for row in legibility["digits"]:
         if row["read_as"]:
             row["advice"] = _advice(request, row)
-    return found
+    return legibility
 
 
 def _advice(request: Request, row: dict[str, Any]) -> str:
-    """The advice for the least legible example that was taken for that other digit, from its very ink."""
-    meant, read = row["digit"], row["read_as"]
+    """The advice for the least legible example that was read as that other digit, from its ink."""
+    intended, read = row["digit"], row["read_as"]
     for example in row["worst"] + row["best"]:
         if example["read"] == read:
             try:
                 data = state_of(request).store.read(_find(request, example["image"]).key)
                 return advice.pair(
-                    meant, read, state_of(request).views.inputs(data)[example["item"]]
+                    intended, read, state_of(request).views.inputs(data)[example["item"]]
                 )
             except (LegiblyError, IndexError):
                 break
-    return advice.pair(meant, read)
+    return advice.pair(intended, read)
 
 
 def _find(request: Request, image_id: str) -> Image:

@@ -24,8 +24,8 @@ _MOST_IDS = 100_000
 
 def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
     """The filter of an address, only of what the principal may see."""
-    given = {name: query[name] for name in _EXACT if query.get(name)}
-    return Filter(**given, wrong=query.get("wrong") == "true", owner=principal.owner)  # type: ignore[arg-type]
+    values = {name: query[name] for name in _EXACT if query.get(name)}
+    return Filter(**values, wrong=query.get("wrong") == "true", owner=principal.owner)  # type: ignore[arg-type]
 
 
 def add(routes: APIRouter, pages: "Pages") -> None:
@@ -39,11 +39,14 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get("/history/download.{kind}")
     def all_matching(request: Request, kind: exports.Format) -> Response:
         """Everything that the filter in the address wants."""
-        state, wanted = state_of(request), filter_of(request.query_params, principal_of(request))
+        state, image_filter = (
+            state_of(request),
+            filter_of(request.query_params, principal_of(request)),
+        )
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
         place = exports.Place.of(*cell, whole=lambda: whole.models(state.settings))
-        found = exports.matching(state.index, wanted, place=place)
-        return _download(exports.stream(found, kind, store=state.store), kind)
+        matches = exports.matching(state.index, image_filter, place=place)
+        return _download(exports.stream(matches, kind, store=state.store), kind)
 
     @routes.post("/history/download.{kind}")
     def selected(request: Request, kind: exports.Format, ids: Annotated[str, Form()]) -> Response:
@@ -61,8 +64,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
 
 def _named(request: Request, ids: str) -> Iterator[Image]:
-    wanted = [image_id for image_id in ids.split()[:_MOST_IDS] if object_keys.is_id(image_id)]
-    return exports.named(state_of(request).index, wanted, may_see=principal_of(request).may_see)
+    image_ids = [image_id for image_id in ids.split()[:_MOST_IDS] if object_keys.is_id(image_id)]
+    return exports.named(state_of(request).index, image_ids, may_see=principal_of(request).may_see)
 
 
 def _download(chunks: Iterator[bytes], kind: exports.Format) -> Response:

@@ -1,4 +1,7 @@
-"""What the models page tells of each pack: its card in words, and how it does on this server's own pictures."""
+"""What the models page tells of each pack.
+
+Its card in words, and how it does on this server's own pictures.
+"""
 
 import functools
 import json
@@ -22,8 +25,10 @@ MOST_CLASSES = 40
 def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]]:
     """Every pack with what there is to tell of it, the one that reads first."""
     used = state.views.model
-    found = [_told(entry, gettext) for entry in registry.entries(added=_added(state))]
-    same = [pack for pack in found if (pack["model"], pack["version"]) == (used.name, used.version)]
+    described = [_describe(entry, gettext) for entry in registry.entries(added=_added(state))]
+    same = [
+        pack for pack in described if (pack["model"], pack["version"]) == (used.name, used.version)
+    ]
     same.sort(
         key=lambda pack: pack["name"] != state.settings.model
     )  # a copy under another name is the same model
@@ -37,11 +42,11 @@ def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]
                 "place": "elsewhere",
             }
         ]
-        found += same
+        described += same
     here = {row["model"]: row for row in report["by_model"]}
-    for pack in found:
+    for pack in described:
         pack |= {"used": pack is same[0], "here": here.get(f"{pack['model']}@{pack['version']}")}
-    return sorted(found, key=lambda pack: not pack["used"])
+    return sorted(described, key=lambda pack: not pack["used"])
 
 
 def _added(state: State) -> Path | None:
@@ -50,7 +55,7 @@ def _added(state: State) -> Path | None:
     return folder_of(url).parent / "packs" if url.startswith("file://") else None
 
 
-def _told(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
+def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
     pack: dict[str, Any] = {
         "name": entry.name,
         "model": entry.name,
@@ -81,7 +86,10 @@ def _version(folder: Path, _changed_ns: int) -> str:
 
 
 def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
-    """The sets of labelled pictures that a pack was tried on: how many were read right, with the interval."""
+    """The sets of labelled pictures that a pack was tried on.
+
+    How many were read right, with the interval.
+    """
     if not isinstance(sets, Mapping):
         return []
     names = {
@@ -94,15 +102,15 @@ def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
     return [
         {
             "name": names.get(name, name.replace("_", " ")),
-            "n": one["n"],
-            "right": metrics.as_json(metrics.share(one["n"] - one["errors"], one["n"])),
-            "coverage": one.get("coverage"),
-            "risk": one.get("risk"),
+            "n": figures["n"],
+            "right": metrics.as_json(metrics.share(figures["n"] - figures["errors"], figures["n"])),
+            "coverage": figures.get("coverage"),
+            "risk": figures.get("risk"),
         }
-        for name, one in sets.items()
-        if isinstance(one, Mapping)
-        and isinstance(one.get("n"), int)
-        and isinstance(one.get("errors"), int)
+        for name, figures in sets.items()
+        if isinstance(figures, Mapping)
+        and isinstance(figures.get("n"), int)
+        and isinstance(figures.get("errors"), int)
     ]
 
 
@@ -113,9 +121,9 @@ def _others(sets: object) -> list[dict[str, Any]]:
     return [
         {
             "name": name.replace("_", " "),
-            "n": one["n"],
-            "read": metrics.as_json(metrics.share(one["read"] * one["n"], one["n"])),
+            "n": figures["n"],
+            "read": metrics.as_json(metrics.share(figures["read"] * figures["n"], figures["n"])),
         }
-        for name, one in sets.items()
-        if isinstance(one, Mapping) and one.get("n") and "read" in one
+        for name, figures in sets.items()
+        if isinstance(figures, Mapping) and figures.get("n") and "read" in figures
     ]

@@ -62,30 +62,32 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         return show(request, secret=password, person=account.name)
 
     @routes.post("/people/{account_id}")
-    def change(request: Request, account_id: str, what: Annotated[str, Form()]) -> Response:
+    def change(
+        request: Request, account_id: str, action: Annotated[str, Form(alias="what")]
+    ) -> Response:
         """A role by its name, or: disable, enable, password, erase."""
         accounts, account = _admins_only(request), signin.accounts_of(request).get(account_id)
         if account.id == principal_of(request).account:
             raise Forbidden(
                 "this is your own account.", remedy="Let another administrator change it."
             )
-        _note(request, f"account: {what[:20]}", account)
-        if what == "password":
+        _note(request, f"account: {action[:20]}", account)
+        if action == "password":
             password = secrets.token_urlsafe(12)
             accounts.change(account, password=password)
             return show(request, secret=password, person=account.name)
-        _change(request, accounts, account, what)
+        _change(request, accounts, account, action)
         return RedirectResponse("/people", 303)
 
 
-def _change(request: Request, accounts: Accounts, account: Account, what: str) -> None:
-    if what == "erase":
+def _change(request: Request, accounts: Accounts, account: Account, action: str) -> None:
+    if action == "erase":
         principal, address = principal_of(request), signin.address_of(request)
         signin.erase(state_of(request), accounts, account, by=principal, address=address)
-    elif what in ("disable", "enable"):
-        accounts.change(account, disabled=what == "disable")
-    elif what in ROLES:
-        accounts.change(account, role=what)
+    elif action in ("disable", "enable"):
+        accounts.change(account, disabled=action == "disable")
+    elif action in ROLES:
+        accounts.change(account, role=action)
 
 
 def _admins_only(request: Request) -> Accounts:
@@ -94,6 +96,6 @@ def _admins_only(request: Request) -> Accounts:
     return signin.accounts_of(request)
 
 
-def _note(request: Request, what: str, account: Account) -> None:
+def _note(request: Request, event: str, account: Account) -> None:
     by, address = principal_of(request).account, signin.address_of(request)
-    signin.accounts_of(request).record_audit(what, by=by, on=account.id, address=address)
+    signin.accounts_of(request).record_audit(event, by=by, on=account.id, address=address)

@@ -1,4 +1,4 @@
-"""The HTML pages: rendered on the server, alive through a little JavaScript over the same API that everybody has."""
+"""The HTML pages, rendered on the server; their JavaScript uses the same API as everybody."""
 
 import dataclasses
 import gzip
@@ -37,7 +37,8 @@ from legibly.web.services import State, state_of
 from legibly.web.text import i18n, js_messages, number_format
 
 POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; style-src-attr 'unsafe-inline';"
+    "default-src 'self'; img-src 'self' blob: data:;"
+    " style-src 'self'; style-src-attr 'unsafe-inline';"
     " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -107,10 +108,10 @@ class Pages:
 
 def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
     """gettext as templates call it: `%(name)s` is filled from keywords, `%%` is a per cent sign."""
-    return lambda text, **values: _whole(gettext(text)) % values
+    return lambda text, **values: _keep_units_together(gettext(text)) % values
 
 
-def _whole(text: str) -> str:
+def _keep_units_together(text: str) -> str:
     """The text with no line ending between a figure and its sign."""
     return text.replace(" %%", "\u00a0%%").replace(" ×", "\u00a0×")
 
@@ -141,7 +142,10 @@ def compressed(
 
 
 def install(app: FastAPI) -> None:
-    """Give the application its pages, error pages included; their collaborators are those of `state_of(request)`."""
+    """Give the application its pages, error pages included.
+
+    Their collaborators are those of `state_of(request)`.
+    """
     pages = Pages()
     app.state.error_page = pages.error
     app.include_router(router(pages))
@@ -272,30 +276,30 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/images/{image_id}")
     def image(request: Request, image_id: str) -> Response:
         """One picture with all that is known of it."""
-        found = _find(request, image_id)
-        shown = found.to_json()
+        record = _find(request, image_id)
+        shown = record.to_json()
         return pages.render(
-            request, "image.html", image=shown, facts=_facts(found), classes=classes_of(request)
+            request, "image.html", image=shown, facts=_facts(record), classes=classes_of(request)
         )
 
     @routes.get("/images/{image_id}/picture")
     def picture(request: Request, image_id: str, size: Annotated[int, Query()] = 640) -> Response:
         """The picture, upright and small."""
-        found = _find(request, image_id)
+        record = _find(request, image_id)
         state = state_of(request)
         headers = {
             "Cache-Control": "private, max-age=31536000, immutable",
             "X-Content-Type-Options": "nosniff",
         }
-        if thumbnails.is_small(found):
+        if thumbnails.is_small(record):
             return Response(
-                state.store.read(found.key), headers=headers, media_type=found.media_type
+                state.store.read(record.key), headers=headers, media_type=record.media_type
             )
-        side = next((known for known in thumbnails.SIZES if known >= size), thumbnails.SIZES[-1])
+        side = next((side for side in thumbnails.SIZES if side >= size), thumbnails.SIZES[-1])
         data = shelf.get(image_id, side)
         if data is None:
             data = thumbnails.shrink(
-                state.store.read(found.key), side=side, max_pixels=state.settings.max_pixels
+                state.store.read(record.key), side=side, max_pixels=state.settings.max_pixels
             )
             shelf.put(image_id, side, data)
         return Response(data, headers=headers, media_type="image/webp")

@@ -41,18 +41,19 @@ def queue(
 ) -> list[tuple[Reason, Image]]:
     """What to look at, what most needs a person first.
 
-    Texts of two people that differ, labels that a sure answer contradicts, texts that a second person has to confirm,
-    unsure answers, a random sample; the first and third only where two `people` have to agree. Nobody confirms their
-    own text; where people differ, administrators may look again.
+    Texts of two people that differ, labels that a sure answer contradicts, texts that a second
+    person has to confirm,
+    unsure answers, a random sample; the first and third only where two `people` have to agree.
+    Nobody confirms their own text; where people differ, administrators may look again.
     """
-    found: dict[str, tuple[Reason, Image]] = {}
+    reasons: dict[str, tuple[Reason, Image]] = {}
 
-    def page(**wanted: Any) -> list[Image]:
-        return index.page(Filter(owner=principal.owner, **wanted), limit=_LOOKED_AT)
+    def page(**criteria: Any) -> list[Image]:
+        return index.page(Filter(owner=principal.owner, **criteria), limit=_LOOKED_AT)
 
     def take(reason: Reason, images: Iterable[Image]) -> None:
         for image in images:
-            found.setdefault(image.id, (reason, image))
+            reasons.setdefault(image.id, (reason, image))
 
     if people > 1:
         take(
@@ -64,14 +65,17 @@ def queue(
     if people > 1:
         take("second", page(review="second", unsaid_by=by(principal)))
     take("unsure", sorted(page(verdict="unsure", labelled=False), key=_confidence))
-    if len(found) < limit:
+    if len(reasons) < limit:
         recent = page(state="read", labelled=False)
         take("asked", (image for image in recent if sampling.asks(image.id, ask_rate)))
-    return list(found.values())[:limit]
+    return list(reasons.values())[:limit]
 
 
 def by(principal: Principal) -> str:
-    """How labels tell who gave them in review: by id, since a name would outlive its account there."""
+    """How labels tell who gave them in review.
+
+    By id, since a name would outlive its account there.
+    """
     return f"{REVIEW}{principal.account or ''}"
 
 
@@ -99,22 +103,25 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.get("/api/review", tags=["review"])
     def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
-        """The pictures that most need a person, first, each with the reason; `said` is what people disagree about."""
+        """The pictures that most need a person, first, each with the reason.
+
+        `said` is what people disagree about.
+        """
         principal, state = principal_of(request), state_of(request)
         principal.require_role("reviewer")
         settings, limit = state.settings, max(1, min(limit, 500))
-        found = queue(
+        entries = queue(
             state.index,
             principal,
             ask_rate=settings.ask_rate,
             limit=limit,
             people=settings.review_people,
         )
-        return JSONResponse({"queue": _told(state, found)})
+        return JSONResponse({"queue": _entries(state, entries)})
 
     @routes.put("/api/review/{image_id}", tags=["review"])
     def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
-        """A reviewer's label: it ends the review of the picture, where two have to agree as soon as they do."""
+        """A reviewer's label. It ends the review; where two have to agree, as soon as they do."""
         principal, state = principal_of(request), state_of(request)
         principal.require_role("reviewer")
         image = require_visible(state.index.get(image_id), principal)
@@ -128,21 +135,21 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     _add_label_studio(routes)
 
 
-def _told(state: State, found: list[tuple[Reason, Image]]) -> list[dict[str, Any]]:
+def _entries(state: State, entries: list[tuple[Reason, Image]]) -> list[dict[str, Any]]:
     """The queue as JSON; a second person is not told what the first one said."""
-    given = state.index.labels([image.id for reason, image in found if reason == "disputed"])
+    labels = state.index.labels([image.id for reason, image in entries if reason == "disputed"])
     names = (
         {account.id: account.name for account in state.accounts.people()} if state.accounts else {}
     )
-    told = []
-    for reason, image in found:
-        said = [
+    entries_json = []
+    for reason, image in entries:
+        judged = [
             {"text": label.text, "name": names.get(person.removeprefix(REVIEW), _ELSEWHERE)}
-            for person, label in judgements(given.get(image.id, ())).items()
+            for person, label in judgements(labels.get(image.id, ())).items()
         ]
         shown = replace(image, label=None) if reason == "second" else image
-        told.append({"reason": reason, "image": shown.to_json(), "said": said})
-    return told
+        entries_json.append({"reason": reason, "image": shown.to_json(), "said": judged})
+    return entries_json
 
 
 def _add_label_studio(routes: APIRouter) -> None:
@@ -158,7 +165,10 @@ def _add_label_studio(routes: APIRouter) -> None:
 
     @routes.post("/review/label-studio")
     def take(request: Request, file: UploadFile) -> JSONResponse:
-        """Take the labels of an export; says how many were new, the same, or of unknown pictures."""
+        """Take the labels of an export.
+
+        Says how many were new, the same, or of unknown pictures.
+        """
         principal, state = principal_of(request), state_of(request)
         principal.require_role("reviewer")
         try:
@@ -166,35 +176,39 @@ def _add_label_studio(routes: APIRouter) -> None:
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise Invalid("this is no JSON.", remedy="Export from Label Studio as JSON.") from error
         counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
-        for found in label_studio.labels(document):
-            counts[_take(state, principal, found)] += 1
+        for imported in label_studio.labels(document):
+            counts[_take(state, principal, imported)] += 1
         return JSONResponse(counts)
 
 
-def _take(state: State, principal: Principal, found: label_studio.Labelled) -> str:
+def _take(state: State, principal: Principal, imported: label_studio.Labelled) -> str:
     try:
-        image = require_visible(state.index.get(found.image), principal)
+        image = require_visible(state.index.get(imported.image), principal)
     except NotFound:
         return "unknown"
-    person = f"{REVIEW}{found.annotator}" if found.annotator else by(principal)
-    said = standing(state.index.labels([image.id]).get(image.id, ()))
-    known = {label.text for who, label in said.items() if (who or "") in (person, found.author)}
+    person = f"{REVIEW}{imported.annotator}" if imported.annotator else by(principal)
+    standing_labels = standing(state.index.labels([image.id]).get(image.id, ()))
+    texts = {
+        label.text
+        for person_id, label in standing_labels.items()
+        if (person_id or "") in (person, imported.author)
+    }
     if (
-        not found.annotator and image.label
+        not imported.annotator and image.label
     ):  # an export that does not say who: nobody confirms anything by it
-        known.add(image.label.text)
-    if found.text in known:
+        texts.add(image.label.text)
+    if imported.text in texts:
         return "same"
     try:
-        _judge(state, image, found.text, person)
+        _judge(state, image, imported.text, person)
     except Invalid:
         return "refused"
     return "labelled"
 
 
 def _judge(state: State, image: Image, text: str, person: str) -> Image:
-    asked = image.label is None and sampling.asks(image.id, state.settings.ask_rate)
-    source: Literal["asked", "volunteered"] = "asked" if asked else "volunteered"
+    sampled = image.label is None and sampling.asks(image.id, state.settings.ask_rate)
+    source: Literal["asked", "volunteered"] = "asked" if sampled else "volunteered"
     labelled = state.service.label(image.id, text, source=source, by=person)
     state.hub.notify([labelled])
     return labelled
@@ -203,9 +217,9 @@ def _judge(state: State, image: Image, text: str, person: str) -> Image:
 def _tasks(index: Index, images: Iterator[Image], base_url: str) -> Iterator[bytes]:
     begin = b"[\n"
     while batch := list(itertools.islice(images, _LOOKED_AT)):
-        given = index.labels([image.id for image in batch])
+        labels = index.labels([image.id for image in batch])
         for image in batch:
-            task = label_studio.task(image, given.get(image.id, ()), base_url=base_url)
+            task = label_studio.task(image, labels.get(image.id, ()), base_url=base_url)
             yield begin + json.dumps(task, ensure_ascii=False).encode()
             begin = b",\n"
     yield b"\n]\n" if begin != b"[\n" else b"[]\n"

@@ -145,11 +145,16 @@ def remember(request: Request, response: Response, account: Account) -> None:
 
 def _add_account(routes: APIRouter, pages: "Pages") -> None:
     def show(
-        request: Request, *, secret: str = "", told: str = "", problem: str = "", status: int = 200
+        request: Request,
+        *,
+        secret: str = "",
+        notice: str = "",
+        problem: str = "",
+        status: int = 200,
     ) -> Response:
         account = own_account(request)
         tokens = accounts_of(request).tokens(account.id)
-        values = {"secret": secret, "told": told, "problem": problem, "scopes": SCOPES}
+        values = {"secret": secret, "notice": notice, "problem": problem, "scopes": SCOPES}
         return pages.render(
             request, "account.html", status=status, account=account, tokens=tokens, **values
         )
@@ -174,7 +179,7 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
         except LegiblyError as error:
             return show(request, problem=f"{error.what} {error.remedy}", status=400)
         accounts.record_audit("password changed", by=mine.id, address=address_of(request))
-        response = show(request, told="The password is changed. Every other session has ended.")
+        response = show(request, notice="The password is changed. Every other session has ended.")
         remember(request, response, changed)
         return response
 
@@ -246,9 +251,9 @@ def erase(
 ) -> None:
     """Delete a person's pictures with all records of them, then the account. Raises Forbidden for the last admin."""
     others = [
-        one
-        for one in accounts.people()
-        if one.id != person.id and one.role == "admin" and not one.disabled
+        account
+        for account in accounts.people()
+        if account.id != person.id and account.role == "admin" and not account.disabled
     ]
     if person.role == "admin" and not others:
         raise Forbidden("the last administrator stays.", remedy="Make somebody else one first.")

@@ -1,4 +1,5 @@
-// The HTTP contract, with the patience that a page needs: what the server asks us to try again is tried again.
+// The HTTP contract, with the patience that a page needs: what the server asks us to try again is
+// tried again.
 import { say } from "./dom.js";
 
 export class Problem extends Error {
@@ -11,7 +12,9 @@ export class Problem extends Error {
 const sleep = (seconds, signal) =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, seconds * 1000);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), {
+      once: true,
+    });
   });
 
 async function problem(response) {
@@ -25,54 +28,81 @@ async function problem(response) {
   return new Problem(response.status, text || say("error_status", { status: response.status }));
 }
 
-/** Ask the server; `tries` counts attempts where it is busy (429, 503) or the network is away. Throws Problem. */
+/** Ask the server; `tries` counts attempts where it is busy (429, 503) or the network is away.
+ * Throws Problem. */
 export async function ask(path, { tries = 4, signal, ...options } = {}) {
   for (let attempt = 1; ; attempt++) {
     let response;
     try {
       response = await fetch(path, { credentials: "same-origin", signal, ...options });
     } catch (error) {
-      if (signal?.aborted || attempt >= tries) throw signal?.aborted ? error : new Problem(0, say("error_offline"));
+      if (signal?.aborted || attempt >= tries)
+        throw signal?.aborted ? error : new Problem(0, say("error_offline"));
       await sleep(Math.min(0.5 * 2 ** attempt, 8) * (0.75 + Math.random() / 2), signal);
       continue;
     }
     if (response.ok) return response;
-    if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    if (![429, 502, 503, 504].includes(response.status) || attempt >= tries) throw await problem(response);
+    if (response.status === 401)
+      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    if (![429, 502, 503, 504].includes(response.status) || attempt >= tries)
+      throw await problem(response);
     const asked = Number(response.headers.get("Retry-After"));
     await sleep(asked > 0 ? Math.min(asked, 30) : Math.min(0.5 * 2 ** attempt, 8), signal);
   }
 }
 
 const json = async (path, options) => (await ask(path, options)).json();
-const sending = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const sending = (method, body) => ({
+  method,
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+});
 
 export const image = (id) => json(`/api/images/${id}`);
 export const images = (query = {}, signal) => {
-  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== "" && value !== null && value !== undefined,
+  );
   return json(`/api/images?${new URLSearchParams(given)}`, { signal });
 };
-export const label = (id, text, source = "volunteered") => json(`/api/images/${id}/label`, sending("PUT", { text, source }));
+export const label = (id, text, source = "volunteered") =>
+  json(`/api/images/${id}/label`, sending("PUT", { text, source }));
 
-/** Whether this picture is of the random sample whose labels are asked for: the server's own draw, from the id alone. */
+/** Whether this picture is of the random sample whose labels are asked for: the server's own
+ * draw, from the id alone. */
 export async function asked(id, rate) {
   if (!crypto.subtle) return false; // only where the page came over TLS or from this machine
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`ask:${id}`));
   return new DataView(digest).getBigUint64(0) < BigInt(Math.floor(rate * 2 ** 52)) << 12n;
 }
 export const remove = (id) => ask(`/api/images/${id}`, { method: "DELETE" });
-export const removeAll = (ids) => ask("/history/delete", { method: "POST", body: new URLSearchParams({ ids: ids.join(" ") }) });
+export const removeAll = (ids) =>
+  ask("/history/delete", { method: "POST", body: new URLSearchParams({ ids: ids.join(" ") }) });
 
-/** A name for one upload; `crypto.randomUUID` is there only where the page came over TLS or from this machine. */
-export const fresh = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** A name for one upload; `crypto.randomUUID` is there only where the page came over TLS or from
+ * this machine. */
+export const fresh = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
 
-/** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. Under the same `once` it is the same image. */
-export function send(blob, { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal, once = fresh() } = {}) {
+/** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. Under the same
+ * `once` it is the same image. */
+export function send(
+  blob,
+  { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal, once = fresh() } = {},
+) {
   const form = new FormData();
   if (truth) form.set("label", truth);
   if (writer) form.set("writer", writer);
   form.set("file", blob, name);
-  return json(`/api/images${wait ? `?wait=${wait}` : ""}`, { method: "POST", headers: { "Idempotency-Key": once }, body: form, tries, signal });
+  return json(`/api/images${wait ? `?wait=${wait}` : ""}`, {
+    method: "POST",
+    headers: { "Idempotency-Key": once },
+    body: form,
+    tries,
+    signal,
+  });
 }
 
 /** Uploads straight into the store: where to put a picture, and that it lies there. */

@@ -9,14 +9,22 @@ import { Queue, dropped, pictures } from "./queue.js";
 const RECENT = 24;
 const classes = JSON.parse($("#classes").textContent);
 const known = new Map(); // id → image, newest first in `order`
-let order = [], active = null, mine = null, labelled = [];
+let order = [],
+  active = null,
+  mine = null,
+  labelled = [];
 
 const card = new Card($("#card"), { classes, onLabel: label });
 const rate = JSON.parse($("#rate").textContent);
 card.asks = new Set(); // of the random sample: their labels are asked for, and counted as such
 
 async function draw(image) {
-  if (!image.label && image.reading && (await api.asked(image.id, rate)) && !card.asks.has(image.id)) {
+  if (
+    !image.label &&
+    image.reading &&
+    (await api.asked(image.id, rate)) &&
+    !card.asks.has(image.id)
+  ) {
     card.asks.add(image.id);
     if (image.id === active) card.draw();
   }
@@ -32,12 +40,16 @@ const recent = debounce(() => {
   const list = $("#recent");
   const shown = new Map($$("li", list).map((item) => [item.dataset.id, item]));
   const items = order.slice(0, RECENT).map((id) => {
-    const image = known.get(id), stamp = `${image.state}${image.label?.text ?? ""}${id === active}`;
+    const image = known.get(id),
+      stamp = `${image.state}${image.label?.text ?? ""}${id === active}`;
     const old = shown.get(id);
     if (old?.dataset.stamp === stamp) return old;
     const link = shot(image, { lazy: false });
     if (id === active) link.setAttribute("aria-current", "true");
-    link.addEventListener("click", (event) => !event.ctrlKey && !event.metaKey && (event.preventDefault(), show(id)));
+    link.addEventListener(
+      "click",
+      (event) => !event.ctrlKey && !event.metaKey && (event.preventDefault(), show(id)),
+    );
     return make("li", { "data-id": id, "data-stamp": stamp }, link);
   });
   list.replaceChildren(...items);
@@ -56,7 +68,8 @@ function take(image) {
   if (before?.reading && !image.reading) return; // an older message that overtook a newer one
   remember(image);
   queue.heard(image);
-  if (image.id === mine || image.id === active || (active === null && image.state !== "pending")) show(image.id);
+  if (image.id === mine || image.id === active || (active === null && image.state !== "pending"))
+    show(image.id);
   else recent();
   if ((before?.label?.text ?? null) !== (image.label?.text ?? null)) accuracy();
 }
@@ -76,7 +89,10 @@ async function catchUp() {
 async function label(image, text) {
   if (image.state === "pending") return;
   const before = image.label;
-  const optimistic = { ...image, label: text === null ? null : { text, at: new Date().toISOString(), source: "volunteered" } };
+  const optimistic = {
+    ...image,
+    label: text === null ? null : { text, at: new Date().toISOString(), source: "volunteered" },
+  };
   known.set(image.id, optimistic);
   if (active === image.id) card.show(optimistic);
   recent();
@@ -110,10 +126,15 @@ const accuracy = debounce(async () => {
 }, 120);
 
 // Writing
-const sheet = $("#pad"), automatic = $("#automatic");
-let sheets = [], pause = null, sent = true;
+const sheet = $("#pad"),
+  automatic = $("#automatic");
+let sheets = [],
+  pause = null,
+  sent = true;
 automatic.checked = localStorage.getItem("legibly-automatic") !== "off";
-automatic.addEventListener("change", () => localStorage.setItem("legibly-automatic", automatic.checked ? "on" : "off"));
+automatic.addEventListener("change", () =>
+  localStorage.setItem("legibly-automatic", automatic.checked ? "on" : "off"),
+);
 
 const pad = new Pad($("canvas", sheet), {
   onStroke(down) {
@@ -143,7 +164,17 @@ function fresh() {
 }
 
 // A first step for who has nothing at hand: a 7 that writes itself.
-const SAMPLE = [[0.3, 0.29], [0.42, 0.275], [0.55, 0.27], [0.69, 0.265], [0.655, 0.35], [0.6, 0.45], [0.54, 0.56], [0.485, 0.68], [0.44, 0.8]];
+const SAMPLE = [
+  [0.3, 0.29],
+  [0.42, 0.275],
+  [0.55, 0.27],
+  [0.69, 0.265],
+  [0.655, 0.35],
+  [0.6, 0.45],
+  [0.54, 0.56],
+  [0.485, 0.68],
+  [0.44, 0.8],
+];
 $("#sample")?.addEventListener("click", () => {
   pad.set([SAMPLE.map(([x, y]) => ({ x, y, p: 0.5 }))]);
   read();
@@ -162,7 +193,9 @@ async function read() {
     mine = image.id;
     take(image);
     show(image.id);
-    if (image.reading) $("#status").textContent = `${say("answer")}: ${image.reading.text || say(`verdict_${image.reading.verdict}`)}`;
+    if (image.reading)
+      $("#status").textContent =
+        `${say("answer")}: ${image.reading.text || say(`verdict_${image.reading.verdict}`)}`;
   } catch (error) {
     sent = false;
     sheet.classList.remove("sent");
@@ -190,7 +223,8 @@ $("#undo").addEventListener("click", undoStroke);
 
 // Files
 function bar(queue) {
-  $("#queue progress").value = 2 * (queue.sent + queue.failed.length) - queue.pending.size + queue.share;
+  $("#queue progress").value =
+    2 * (queue.sent + queue.failed.length) - queue.pending.size + queue.share;
 }
 const queue = new Queue({
   direct: $("#queue").dataset.direct && import("./presigned.js"),
@@ -198,15 +232,24 @@ const queue = new Queue({
   owner: $("#queue").dataset.owner,
   onSent: take,
   onChange: (queue) => {
-    const box = $("#queue"), read = queue.sent - queue.pending.size;
+    const box = $("#queue"),
+      read = queue.sent - queue.pending.size;
     box.hidden = queue.total === 0;
     const settled = !queue.busy && queue.pending.size === 0;
     $("progress", box).max = queue.total * 2 || 1;
     bar(queue);
-    $("p", box).textContent = say(settled ? "queue_done" : "queue", { sent: number(queue.sent), total: number(queue.total), read: number(read) });
+    $("p", box).textContent = say(settled ? "queue_done" : "queue", {
+      sent: number(queue.sent),
+      total: number(queue.total),
+      read: number(read),
+    });
     $("button", box).hidden = !queue.failed.some(({ entry }) => entry);
-    $("ul", box).replaceChildren(...queue.failed.map(({ name, why }) => make("li", {}, make("b", {}, name), ` ${why}`)));
-    document.title = settled ? document.title.replace(/^\(.*?\) /, "") : `(${read}/${queue.total}) ${document.title.replace(/^\(.*?\) /, "")}`;
+    $("ul", box).replaceChildren(
+      ...queue.failed.map(({ name, why }) => make("li", {}, make("b", {}, name), ` ${why}`)),
+    );
+    document.title = settled
+      ? document.title.replace(/^\(.*?\) /, "")
+      : `(${read}/${queue.total}) ${document.title.replace(/^\(.*?\) /, "")}`;
     clearInterval(queue.checking);
     if (queue.pending.size) queue.checking = setInterval(() => ask(queue), 4000);
   },
@@ -238,8 +281,15 @@ for (const field of $$("input[type=file]")) {
 }
 let depth = 0;
 const carries = (event) => event.dataTransfer?.types.includes("Files");
-addEventListener("dragenter", (event) => carries(event) && (depth++, document.body.classList.add("dropping")));
-addEventListener("dragleave", (event) => carries(event) && --depth <= 0 && ((depth = 0), document.body.classList.remove("dropping")));
+addEventListener(
+  "dragenter",
+  (event) => carries(event) && (depth++, document.body.classList.add("dropping")),
+);
+addEventListener(
+  "dragleave",
+  (event) =>
+    carries(event) && --depth <= 0 && ((depth = 0), document.body.classList.remove("dropping")),
+);
 addEventListener("dragover", (event) => carries(event) && event.preventDefault());
 addEventListener("drop", async (event) => {
   if (!carries(event)) return;
@@ -263,10 +313,15 @@ onKey((event, command) => {
   const image = known.get(active);
   if (command) return event.key === "z" && (undoStroke(), true);
   const { key } = event;
-  if (key === "Enter") return sent ? image?.reading?.text && !image.label && (label(image, image.reading.text), true) : (read(), true);
+  if (key === "Enter")
+    return sent
+      ? image?.reading?.text && !image.label && (label(image, image.reading.text), true)
+      : (read(), true);
   if (classes.includes(key)) return image && image.state !== "pending" && (label(image, key), true);
   if (key === "ArrowRight" || key === "ArrowLeft") return step(key === "ArrowRight" ? 1 : -1);
-  const run = { r: read, c: clear, z: undoStroke, u: undo, o: () => $("#files").click() }[key.toLowerCase()];
+  const run = { r: read, c: clear, z: undoStroke, u: undo, o: () => $("#files").click() }[
+    key.toLowerCase()
+  ];
   return run && run() !== false;
 });
 

@@ -1,4 +1,5 @@
-// What every page needs of the document: finding, making and naming things, and saying what happened.
+// What every page needs of the document: finding, making and naming things, and saying what
+// happened.
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const words = JSON.parse($("#words").textContent);
@@ -11,7 +12,9 @@ export function say(key, values = {}) {
 /** An element. Text goes in as text, so that no name of a file can become markup. */
 export function make(tag, attributes = {}, ...children) {
   const svg = ["svg", "use", "rect"].includes(tag);
-  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const element = svg
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -23,7 +26,8 @@ export function make(tag, attributes = {}, ...children) {
 
 /** The shape of a verdict: a tick, a question mark, an empty circle, a cross. */
 export function mark(kind) {
-  const shapes = [...($(`#mark-${kind}`)?.children ?? [])].map((shape) => shape.cloneNode()); // lighter than <use> in a long gallery
+  // lighter than <use> in a long gallery
+  const shapes = [...($(`#mark-${kind}`)?.children ?? [])].map((shape) => shape.cloneNode());
   return make("svg", { class: "mark", viewBox: "0 0 24 24", "aria-hidden": "true" }, ...shapes);
 }
 
@@ -41,7 +45,8 @@ export const when = (text) => moments.format(new Date(text));
 export function toast(text, { action, run, seconds = action ? 12 : 6 } = {}) {
   const box = make("div", { class: "toast" }, make("span", {}, text));
   const close = () => box.remove();
-  if (action) box.append(make("button", { type: "button", onclick: () => (close(), run()) }, action));
+  if (action)
+    box.append(make("button", { type: "button", onclick: () => (close(), run()) }, action));
   $(".toasts").append(box);
   setTimeout(close, seconds * 1000);
   return close;
@@ -49,11 +54,15 @@ export function toast(text, { action, run, seconds = action ? 12 : 6 } = {}) {
 
 export const keysWanted = () => localStorage.getItem("legibly-keys") !== "off";
 
-/** One handler for the page's single keys; silent in fields and where somebody switched keys off. */
+/** One handler for the page's single keys; silent in fields and where somebody switched keys off.
+ * One handler for the page's single keys; silent in fields and where somebody switched keys off. */
 export function onKey(handle) {
   document.addEventListener("keydown", (event) => {
-    const inField = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
-    if (event.defaultPrevented || event.isComposing || event.altKey || inField || $("dialog[open]")) return;
+    const inField = event.target.closest(
+      "input:not([type=checkbox]), textarea, select, [contenteditable]",
+    );
+    if (event.defaultPrevented || event.isComposing || event.altKey || inField || $("dialog[open]"))
+      return;
     const command = event.ctrlKey || event.metaKey;
     if (!command && !keysWanted()) return;
     if (event.key === "Enter" && event.target.closest("button, a, summary, label")) return;
@@ -63,5 +72,8 @@ export function onKey(handle) {
 
 export const debounce = (run, milliseconds) => {
   let timer;
-  return (...given) => (clearTimeout(timer), (timer = setTimeout(() => run(...given), milliseconds)));
+  return (...given) => (
+    clearTimeout(timer),
+    (timer = setTimeout(() => run(...given), milliseconds))
+  );
 };

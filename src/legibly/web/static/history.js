@@ -1,18 +1,33 @@
-// The gallery: pages of pictures by cursor, filters in the address, and what is done to many at once.
+// The gallery: pages of pictures by cursor, filters in the address, and what is done to many at
+// once.
 import * as api from "./api.js";
 import { shot } from "./card.js";
 import { $, $$, debounce, make, number, onKey, say, toast } from "./dom.js";
 import { follow } from "./live.js";
 
 const PAGE = 60;
-const gallery = $("#gallery"), filters = $("#filters"), more = $("#more");
-const known = new Map(), chosen = new Set();
-let next = null, loading = null, done = false, last = null;
+const gallery = $("#gallery"),
+  filters = $("#filters"),
+  more = $("#more");
+const known = new Map(),
+  chosen = new Set();
+let next = null,
+  loading = null,
+  done = false,
+  last = null;
 
-const query = () => Object.fromEntries([...new FormData(filters)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
+const query = () =>
+  Object.fromEntries(
+    [...new FormData(filters)]
+      .map(([name, value]) => [name, value.trim()])
+      .filter(([, value]) => value),
+  );
 
 function tile(image) {
-  const box = make("input", { type: "checkbox", "aria-label": say("select", { name: image.reading?.text || image.name || image.id }) });
+  const box = make("input", {
+    type: "checkbox",
+    "aria-label": say("select", { name: image.reading?.text || image.name || image.id }),
+  });
   box.addEventListener("click", (event) => choose(image.id, box.checked, event.shiftKey));
   return choosing(make("li", { "data-id": image.id }, shot(image), box), chosen.has(image.id));
 }
@@ -25,23 +40,29 @@ function choosing(item, on) {
 
 function choose(id, on, range) {
   const ids = [...known.keys()];
-  const [from, to] = range && last ? [ids.indexOf(last), ids.indexOf(id)].sort((a, b) => a - b) : [ids.indexOf(id), ids.indexOf(id)];
+  const [from, to] =
+    range && last
+      ? [ids.indexOf(last), ids.indexOf(id)].sort((a, b) => a - b)
+      : [ids.indexOf(id), ids.indexOf(id)];
   for (const each of ids.slice(from, to + 1)) on ? chosen.add(each) : chosen.delete(each);
   last = id;
   selection();
 }
 
-/** The tiles stand in blocks of a page each, so that the browser has only those near the window to lay out and paint. */
+/** The tiles stand in blocks of a page each, so that the browser has only those near the window
+ * to lay out and paint. */
 function block() {
   const list = make("ul", { class: "shots big" });
   gallery.append(list);
   return list;
 }
 
-/** Every block but the last is full: rows then have no gaps, whatever came or went in the midst of them. */
+/** Every block but the last is full: rows then have no gaps, whatever came or went in the midst
+ * of them. */
 function even() {
   for (let list = gallery.firstElementChild; list; list = list.nextElementSibling) {
-    while (list.childElementCount > PAGE) (list.nextElementSibling ?? block()).prepend(list.lastElementChild);
+    while (list.childElementCount > PAGE)
+      (list.nextElementSibling ?? block()).prepend(list.lastElementChild);
     while (list.childElementCount < PAGE && list.nextElementSibling) {
       const following = list.nextElementSibling;
       if (following.firstElementChild) list.append(following.firstElementChild);
@@ -87,7 +108,10 @@ async function load() {
 function place() {
   const { actual, predicted } = query();
   $("#place").hidden = !actual && !predicted;
-  $("#place strong").textContent = say(actual && predicted ? "place" : actual ? "place_actual" : "place_predicted", { actual, predicted });
+  $("#place strong").textContent = say(
+    actual && predicted ? "place" : actual ? "place_actual" : "place_predicted",
+    { actual, predicted },
+  );
 }
 
 function leavePlace() {
@@ -106,7 +130,8 @@ function start({ push = true } = {}) {
   place();
   const wanted = `?${new URLSearchParams(query())}`.replace(/\?$/, "");
   if (push) history.replaceState(null, "", location.pathname + wanted);
-  for (const link of $$("#all-downloads a")) link.href = `/history/download.${link.dataset.kind}${wanted}`;
+  for (const link of $$("#all-downloads a"))
+    link.href = `/history/download.${link.dataset.kind}${wanted}`;
   load();
 }
 
@@ -123,7 +148,9 @@ filters.addEventListener("submit", (event) => (event.preventDefault(), start()))
 filters.addEventListener("reset", () => (leavePlace(), setTimeout(start)));
 $("#place button").addEventListener("click", () => (leavePlace(), start()));
 $("button", more).addEventListener("click", load);
-new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && load(), { rootMargin: "600px" }).observe(more);
+new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && load(), {
+  rootMargin: "600px",
+}).observe(more);
 
 // What is done to many
 const replace = (image) => {
@@ -133,9 +160,11 @@ const replace = (image) => {
 
 /** Do one thing to each, four at a time; says how many could not be done, and why. */
 async function each(ids, run) {
-  const todo = [...ids], failures = [];
+  const todo = [...ids],
+    failures = [];
   const worker = async () => {
-    for (let id = todo.shift(); id !== undefined; id = todo.shift()) await run(id).catch((error) => failures.push(error.message));
+    for (let id = todo.shift(); id !== undefined; id = todo.shift())
+      await run(id).catch((error) => failures.push(error.message));
   };
   await Promise.all([worker(), worker(), worker(), worker()]);
   if (failures.length) toast(say("some_failed", { count: failures.length, why: failures[0] }));
@@ -147,7 +176,10 @@ async function labelAll(textOf) {
   const before = new Map(ids.map((id) => [id, known.get(id).label?.text ?? null]));
   const put = async (id, text) => replace(await api.label(id, text));
   const count = await each(ids, (id) => put(id, textOf(known.get(id))));
-  toast(say("labelled", { count: number(count) }), { action: say("undo"), run: () => each(ids, (id) => put(id, before.get(id))) });
+  toast(say("labelled", { count: number(count) }), {
+    action: say("undo"),
+    run: () => each(ids, (id) => put(id, before.get(id))),
+  });
 }
 $("#bulk").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -185,10 +217,19 @@ function remove() {
   };
   state.timer = setTimeout(state.go, 10000);
   doomed = { ...state, ids };
-  toast(say("deleted", { count: number(ids.length) }), { action: say("undo"), run: undo, seconds: 10 });
+  toast(say("deleted", { count: number(ids.length) }), {
+    action: say("undo"),
+    run: undo,
+    seconds: 10,
+  });
   return true;
 }
-addEventListener("pagehide", () => doomed && navigator.sendBeacon("/history/delete", new URLSearchParams({ ids: doomed.ids.join(" ") })));
+addEventListener(
+  "pagehide",
+  () =>
+    doomed &&
+    navigator.sendBeacon("/history/delete", new URLSearchParams({ ids: doomed.ids.join(" ") })),
+);
 $("#delete").addEventListener("click", remove);
 $("#none").addEventListener("click", () => (chosen.clear(), selection()));
 $("#download").addEventListener("click", () => {
@@ -201,9 +242,10 @@ $("#download").addEventListener("click", () => {
 
 onKey((event, command) => {
   if (command) return false;
-  if (event.key === "/") return filters.elements.text.focus(), true;
-  if (event.key === "Escape") return chosen.clear(), selection(), true;
-  if (event.key.toLowerCase() === "a") return [...known.keys()].forEach((id) => chosen.add(id)), selection(), true;
+  if (event.key === "/") return (filters.elements.text.focus(), true);
+  if (event.key === "Escape") return (chosen.clear(), selection(), true);
+  if (event.key.toLowerCase() === "a")
+    return ([...known.keys()].forEach((id) => chosen.add(id)), selection(), true);
   if (event.key === "Delete") return remove();
   return false;
 });
@@ -228,5 +270,9 @@ follow((image) => {
   count();
 });
 fromAddress();
-unfold($$("#filters-more input:not([type=hidden]), #filters-more select").some((field) => (field.type === "checkbox" ? field.checked : field.value)));
+unfold(
+  $$("#filters-more input:not([type=hidden]), #filters-more select").some((field) =>
+    field.type === "checkbox" ? field.checked : field.value,
+  ),
+);
 start({ push: false });

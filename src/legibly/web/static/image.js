@@ -21,9 +21,10 @@ async function label(text) {
 
 onKey((event, command) => {
   if (command) return false;
-  if (event.key === "Enter" && image.reading?.text && !image.label) return label(image.reading.text), true;
-  if (classes.includes(event.key) && !image.label) return label(event.key), true;
-  if (event.key.toLowerCase() === "u" && image.label) return label(null), true;
+  if (event.key === "Enter" && image.reading?.text && !image.label)
+    return (label(image.reading.text), true);
+  if (classes.includes(event.key) && !image.label) return (label(event.key), true);
+  if (event.key.toLowerCase() === "u" && image.label) return (label(null), true);
   return false;
 });
 follow((changed) => changed.id === image.id && card.show((image = changed)));
@@ -37,6 +38,10 @@ $("#delete").addEventListener("click", () => {
     await api.remove(image.id).catch((error) => toast(error.message));
     location.assign("/history");
   };
-  toast(say("deleted", { count: 1 }), { action: say("undo"), run: () => ((wanted = false), (card.place.hidden = false)), seconds: 6 });
+  toast(say("deleted", { count: 1 }), {
+    action: say("undo"),
+    run: () => ((wanted = false), (card.place.hidden = false)),
+    seconds: 6,
+  });
   setTimeout(go, 6000);
 });

@@ -1,11 +1,15 @@
-// New readings and labels as they come: one EventSource, opened again whenever it is torn, and a word when we are alone.
+// New readings and labels as they come: one EventSource, opened again whenever it is torn, and a
+// word when we are alone.
 import { $, say } from "./dom.js";
 
-/** `onImage(image)` for each change; `onReturn()` after a gap, when the page should ask what it missed. */
+/** `onImage(image)` for each change; `onReturn()` after a gap, when the page should ask what it
+ * missed. */
 export function follow(onImage, onReturn) {
-  let delay = 1, source, gone = false;
+  let delay = 1,
+    source,
+    gone = false;
   const state = $("#live");
-  const show = (text) => state && (state.textContent = text, state.hidden = !text);
+  const show = (text) => state && ((state.textContent = text), (state.hidden = !text));
   const open = () => {
     source = new EventSource("/api/live");
     source.addEventListener("image", (event) => onImage(JSON.parse(event.data)));
@@ -27,5 +31,5 @@ export function follow(onImage, onReturn) {
   };
   open();
   addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => event.persisted && (gone = true, open()));
+  addEventListener("pageshow", (event) => event.persisted && ((gone = true), open()));
 }

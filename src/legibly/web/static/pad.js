@@ -1,4 +1,5 @@
-// The sheet to write on. Strokes are kept as points in 0 … 1 of the side, so that they survive a resize and export at any size.
+// The sheet to write on. Strokes are kept as points in 0 … 1 of the side, so that they survive a
+// resize and export at any size.
 const INK = "#16181d";
 const WIDTH = 0.058; // of the side: about what a felt pen leaves on a note of this size
 
@@ -16,7 +17,8 @@ function trace(context, points, side, from = 0) {
     return;
   }
   for (let at = Math.max(1, from); at < points.length; at++) {
-    const before = points[at - 1], point = points[at];
+    const before = points[at - 1],
+      point = points[at];
     const start = at > 1 ? middle(points[at - 2], before) : before;
     const end = at === points.length - 1 && from === 0 ? point : middle(before, point);
     context.lineWidth = (thickness(before, side) + thickness(point, side)) / 2;
@@ -28,14 +30,16 @@ function trace(context, points, side, from = 0) {
 }
 
 export class Pad {
-  /** `onStroke(down)` when a stroke begins (true) and ends (false); `onChange()` when the ink changed. */
+  /** `onStroke(down)` when a stroke begins (true) and ends (false); `onChange()` when the ink
+   * changed. */
   constructor(canvas, { onStroke, onChange }) {
     Object.assign(this, { canvas, onStroke, onChange, strokes: [], undone: [], current: null });
     this.context = canvas.getContext("2d", { desynchronized: true });
     new ResizeObserver(() => this.fit()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) canvas.addEventListener(name, (event) => this.up(event));
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"])
+      canvas.addEventListener(name, (event) => this.up(event));
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   }
@@ -61,7 +65,11 @@ export class Pad {
   point(event) {
     const box = this.canvas.getBoundingClientRect();
     const pen = event.pointerType === "pen" && event.pressure > 0;
-    return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height, p: pen ? event.pressure : 0.5 };
+    return {
+      x: (event.clientX - box.left) / box.width,
+      y: (event.clientY - box.top) / box.height,
+      p: pen ? event.pressure : 0.5,
+    };
   }
 
   down(event) {
@@ -81,7 +89,8 @@ export class Pad {
     const before = this.current.length;
     const parts = event.getCoalescedEvents?.() ?? [];
     for (const part of parts.length ? parts : [event]) {
-      const point = this.point(part), last = this.current.at(-1);
+      const point = this.point(part),
+        last = this.current.at(-1);
       if (Math.hypot(point.x - last.x, point.y - last.y) > 0.0015) this.current.push(point);
     }
     trace(this.context, this.current, this.canvas.width, before);

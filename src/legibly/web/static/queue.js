@@ -1,5 +1,7 @@
-// Many files: kept in the browser until the server has acknowledged each, a few in flight, so that a reload loses none.
-// Each is sent under a name of its own: one whose acknowledgement was lost is sent again, and is still one picture.
+// Many files: kept in the browser until the server has acknowledged each, a few in flight, so that
+// a reload loses none.
+// Each is sent under a name of its own: one whose acknowledgement was lost is sent again, and is
+// still one picture.
 import * as api from "./api.js";
 import { say } from "./dom.js";
 
@@ -8,7 +10,8 @@ const me = api.fresh();
 /** Whether sending a file again cannot help: the server has looked at it and wants it not. */
 const refused = (error) => error.status >= 400 && error.status < 500 && error.status !== 401;
 
-/** The bytes of a file, read before they are sent: a file that has gone from the disk looks like a torn line otherwise. */
+/** The bytes of a file, read before they are sent: a file that has gone from the disk looks like
+ * a torn line otherwise. */
 async function content(blob) {
   try {
     return new Blob([await blob.arrayBuffer()], { type: blob.type });
@@ -27,7 +30,8 @@ const asked = (request) =>
 async function cupboard() {
   try {
     const opening = indexedDB.open("legibly-queue", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("files", { autoIncrement: true });
+    opening.onupgradeneeded = () =>
+      opening.result.createObjectStore("files", { autoIncrement: true });
     const database = await asked(opening);
     return (mode) => database.transaction("files", mode).objectStore("files");
   } catch {
@@ -44,12 +48,30 @@ async function living() {
 }
 
 export class Queue {
-  /** `onSent(image)` for each acknowledged picture; `onChange(queue)` when counts move; `owner` is who is signed in. */
+  /** `onSent(image)` for each acknowledged picture; `onChange(queue)` when counts move; `owner`
+   * is who is signed in. */
   constructor({ owner, direct, onSent, onChange, onShare }) {
-    Object.assign(this, { owner, direct, onSent, onChange, onShare, shares: new Map(), adding: 0, waiting: [], flying: 0, total: 0, sent: 0, failed: [], pending: new Set() });
+    Object.assign(this, {
+      owner,
+      direct,
+      onSent,
+      onChange,
+      onShare,
+      shares: new Map(),
+      adding: 0,
+      waiting: [],
+      flying: 0,
+      total: 0,
+      sent: 0,
+      failed: [],
+      pending: new Set(),
+    });
     this.files = cupboard();
     this.resume();
-    addEventListener("beforeunload", (event) => (this.adding || (!this.kept && this.busy)) && event.preventDefault());
+    addEventListener(
+      "beforeunload",
+      (event) => (this.adding || (!this.kept && this.busy)) && event.preventDefault(),
+    );
   }
 
   get busy() {
@@ -64,7 +86,8 @@ export class Queue {
     const shelf = open("readonly");
     const [keys, left] = await Promise.all([asked(shelf.getAllKeys()), asked(shelf.getAll())]);
     left.forEach((entry, at) => {
-      if (entry.tab !== me && !others.has(entry.tab) && entry.owner === this.owner) this.push({ ...entry, key: keys[at] });
+      if (entry.tab !== me && !others.has(entry.tab) && entry.owner === this.owner)
+        this.push({ ...entry, key: keys[at] });
     });
   }
 
@@ -74,10 +97,19 @@ export class Queue {
     this.total += files.length;
     this.adding += files.length;
     this.onChange(this);
-    const entries = [...files].map((file) => ({ blob: file, name: file.name || "picture.png", tab: me, owner: this.owner, once: api.fresh() }));
+    const entries = [...files].map((file) => ({
+      blob: file,
+      name: file.name || "picture.png",
+      tab: me,
+      owner: this.owner,
+      once: api.fresh(),
+    }));
     try {
       const shelf = (await this.files)?.("readwrite");
-      if (shelf) await Promise.all(entries.map(async (entry) => (entry.key = await asked(shelf.add({ ...entry })))));
+      if (shelf)
+        await Promise.all(
+          entries.map(async (entry) => (entry.key = await asked(shelf.add({ ...entry })))),
+        );
     } catch {
       this.kept = false; // the shelf is full: sending goes on from memory
     }
@@ -88,7 +120,8 @@ export class Queue {
 
   /** A new count, unless the last one is still going on. */
   begin() {
-    if (!this.busy && this.pending.size === 0) Object.assign(this, { total: 0, sent: 0, failed: [] });
+    if (!this.busy && this.pending.size === 0)
+      Object.assign(this, { total: 0, sent: 0, failed: [] });
   }
 
   push(entry) {
@@ -114,7 +147,13 @@ export class Queue {
   async fly(entry) {
     this.flying++;
     try {
-      const image = (await this.put(entry)) ?? (await api.send(await content(entry.blob), { name: entry.name, once: entry.once, tries: Infinity }));
+      const image =
+        (await this.put(entry)) ??
+        (await api.send(await content(entry.blob), {
+          name: entry.name,
+          once: entry.once,
+          tries: Infinity,
+        }));
       this.sent++;
       if (image.state === "pending") this.pending.add(image.id);
       this.onSent(image);
@@ -133,7 +172,9 @@ export class Queue {
     const store = await this.direct;
     if (!store) return null;
     const onShare = (share) => (this.shares.set(entry, share), this.onShare(this));
-    return store.send(entry, { keep: () => this.keep(entry), onShare }).finally(() => this.shares.delete(entry));
+    return store
+      .send(entry, { keep: () => this.keep(entry), onShare })
+      .finally(() => this.shares.delete(entry));
   }
 
   /** How much of the files in flight is through, in files. */
@@ -148,7 +189,8 @@ export class Queue {
 
   async forget(entry) {
     const open = await this.files;
-    if (open && entry.key !== undefined) await asked(open("readwrite").delete(entry.key)).catch(() => {});
+    if (open && entry.key !== undefined)
+      await asked(open("readwrite").delete(entry.key)).catch(() => {});
   }
 
   /** An answer came. */
@@ -163,7 +205,8 @@ export async function dropped(transfer) {
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const found = [];
   const walk = async (entry) => {
-    if (entry.isFile) return found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    if (entry.isFile)
+      return found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
     const reader = entry.createReader();
     for (;;) {
       const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
@@ -177,4 +220,5 @@ export async function dropped(transfer) {
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|tiff?|hei[cf]|avif)$/i;
 /** The pictures among the files of a folder: the rest of a folder is not meant. */
-export const pictures = (files) => [...files].filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));
+export const pictures = (files) =>
+  [...files].filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));

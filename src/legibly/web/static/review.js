@@ -4,13 +4,26 @@ import { Card } from "./card.js";
 import { $, number, onKey, say, toast } from "./dom.js";
 
 const classes = JSON.parse($("#classes").textContent);
-const card = new Card($("#card"), { classes, onLabel: (image, text) => (text === null ? back() : judge(text)) });
+const card = new Card($("#card"), {
+  classes,
+  onLabel: (image, text) => (text === null ? back() : judge(text)),
+});
 const AHEAD = 8; // pictures that are at hand before their turn
-let queue = [], seen = [], shown, filling = false, dry = false, saving = Promise.resolve();
-const skipped = new Set(), waiting = new Set();
+let queue = [],
+  seen = [],
+  shown,
+  filling = false,
+  dry = false,
+  saving = Promise.resolve();
+const skipped = new Set(),
+  waiting = new Set();
 
 const preload = ({ image }) => {
-  for (const source of [api.picture(image.id, 640), ...(image.reading?.items.length ? [api.input(image.id, 0)] : [])]) new Image().src = source;
+  for (const source of [
+    api.picture(image.id, 640),
+    ...(image.reading?.items.length ? [api.input(image.id, 0)] : []),
+  ])
+    new Image().src = source;
 };
 
 async function fill() {
@@ -28,11 +41,13 @@ async function fill() {
     toast(error.message);
   }
   filling = false;
-  if (shown && queue[0] === shown) count(); // whoever is at work on a picture shall not see it drawn anew
+  if (shown && queue[0] === shown)
+    count(); // whoever is at work on a picture shall not see it drawn anew
   else show();
 }
 
-const count = () => ($("#left").textContent = queue.length ? say("to_review", { count: number(queue.length) }) : "");
+const count = () =>
+  ($("#left").textContent = queue.length ? say("to_review", { count: number(queue.length) }) : "");
 
 function show() {
   const entry = (shown = queue[0]);
@@ -47,7 +62,8 @@ function show() {
   $("#reason").textContent = say(`reason_${reason}`, { label: image.label?.text ?? "", said });
   $("#keep").hidden = reason !== "disagreement";
   card.show({ ...image, label: null });
-  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]); // those before it were, when their turn came
+  // those before it were, when their turn came
+  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]);
 }
 
 function step(entry) {
@@ -58,7 +74,12 @@ function step(entry) {
 }
 
 const tell = ({ image }, text) =>
-  api.ask(`/api/review/${image.id}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }), keepalive: true });
+  api.ask(`/api/review/${image.id}`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ text }),
+    keepalive: true,
+  });
 
 /** What is saved is saved one after the other, so that an undo never overtakes what it undoes. */
 function save(entry, text) {
@@ -110,10 +131,13 @@ $("#back").addEventListener("click", back);
 $("#keep").addEventListener("click", keep);
 onKey((event, command) => {
   if (command) return false;
-  const { key } = event, image = queue[0]?.image;
+  const { key } = event,
+    image = queue[0]?.image;
   if (key === "Enter") return image?.reading?.text && (judge(image.reading.text), true);
   if (classes.includes(key)) return image && (judge(key), true);
-  const run = { s: skip, u: back, l: keep, ArrowRight: skip, ArrowLeft: back }[key.length === 1 ? key.toLowerCase() : key];
+  const run = { s: skip, u: back, l: keep, ArrowRight: skip, ArrowLeft: back }[
+    key.length === 1 ? key.toLowerCase() : key
+  ];
   return run && (run(), true);
 });
 $("#import").addEventListener("change", async (event) => {
@@ -121,7 +145,9 @@ $("#import").addEventListener("change", async (event) => {
   form.set("file", event.target.files[0]);
   event.target.value = "";
   try {
-    const counts = await (await api.ask("/review/label-studio", { method: "POST", body: form })).json();
+    const counts = await (
+      await api.ask("/review/label-studio", { method: "POST", body: form })
+    ).json();
     $("#imported").textContent = say("imported", counts);
     fill();
   } catch (error) {
