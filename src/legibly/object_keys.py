@@ -20,6 +20,7 @@ LABELS = "records/labels/"
 PAIRS = "records/pairs/"
 DELETIONS = "records/deletions/"
 REPORTS = "reports/"
+PROJECTS = "projects/"
 
 EXTENSIONS = {
     "image/png": "png",
@@ -163,3 +164,24 @@ def deletion(image: str) -> str:
 def last(key: str) -> str:
     """The name at the end of a key."""
     return key.rpartition("/")[2]
+
+
+def project(name: str) -> str:
+    """The folder of a project's objects; they have the same keys within it."""
+    return f"{PROJECTS}{name}/"
+
+
+def project_records(name: str) -> str:
+    """The folder of the versions of a project's record."""
+    return f"{PROJECTS}{name}/project/"
+
+
+def project_record(name: str, number: int) -> str:
+    """Where one version of a project's record is."""
+    return f"{project_records(name)}{number:06d}.json"
+
+
+def project_of_record(key: str) -> str | None:
+    """The project whose record is at `key`; None where it is another object."""
+    match = re.fullmatch(r"projects/([a-z][a-z0-9-]*)/project/\d{6}\.json", key)
+    return match[1] if match else None

@@ -11,6 +11,7 @@ from legibly.errors import Invalid
 
 PREFIX = "LEGIBLY_"
 FILE = "legibly.toml"
+DEFAULT_PROJECT = "default"
 # Read by the test suite and the Makefile, not by the program; they share the prefix so that they are easy to find.
 _NOT_SETTINGS = {"LEGIBLY_REQUIRE_SERVICES"}
 
@@ -32,6 +33,7 @@ class Settings:
     model: str = _setting(
         "digits", "model pack: a name, a folder, or http(s)://…/v2/models/NAME of a remote one"
     )
+    project: str = _setting(DEFAULT_PROJECT, "project that commands work on")
     queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
     classify: str = _setting(
         "here", "who reads pictures: here, or elsewhere (a function, other workers)"

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from legibly import projects
 from legibly.errors import Invalid
 from legibly.index.sql import SqlIndex, open_index
 from legibly.ingest.batch import BatchReader
@@ -19,27 +21,37 @@ from legibly.packs.opening import open_model
 from legibly.people.accounts import Accounts
 from legibly.people.classrooms import Classes
 from legibly.pipeline import Service
+from legibly.projects import Project
 from legibly.records import Image
-from legibly.settings import Settings
+from legibly.settings import DEFAULT_PROJECT, Settings
 from legibly.store import Store, open_store, packs_folder
 from legibly.vision.reading import Reader
 from legibly.web.api.direct_uploads import Presigner
 from legibly.web.api.live import Hub
 from legibly.web.app import create_app
 from legibly.web.services import State
+from legibly.web.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from legibly.people import oidc
 
+_People = tuple[Accounts | None, Classes | None, "oidc.Provider | None"]
+
 
 def store(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Store:
-    """The object store."""
+    """The objects of the settings' project."""
+    return open_store(projects.store_url(settings), environ=environ)
+
+
+def root_store(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Store:
+    """The store of all projects, which holds the accounts too."""
     return open_store(settings.store, environ=environ)
 
 
 def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
     """The index; with `renew`, tables of another version make way for empty ones."""
-    return open_index(settings.database, renew=renew)
+    name = projects.namespace(settings)
+    return open_index(settings.database, renew=renew, namespace=name)
 
 
 def reader(settings: Settings) -> Reader:
@@ -71,28 +83,49 @@ def threads(settings: Settings) -> int:
 
 
 def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastAPI:
-    """The web application with its worker."""
+    """The web application with the workers of its projects."""
+    state = _state(settings, environ)
+
+    def open_project(project: Project) -> State:
+        # Events of the queue are of the default project; in others this process reads itself.
+        own = replace(project.settings(settings), queue="", classify="here")
+        shared = (state.accounts, state.classes, state.provider)
+        return _state(own, environ, shared=shared)
+
+    return create_app(state, Workspaces(state.projects, open_state=open_project))
+
+
+def _state(
+    settings: Settings, environ: Mapping[str, str], *, shared: _People | None = None
+) -> State:
+    """The collaborators of one project; people are shared by all of them."""
     read = reader(settings)
     core = _service(settings, read, environ)
     hub = Hub(core.index)
-    worker = _worker(settings, core, on_change=hub.notify)
-    return create_app(
-        State(
-            settings=settings,
-            store=core.store,
-            index=core.index,
-            service=core,
-            views=read,
-            worker=worker,
-            hub=hub,
-            accounts=Accounts(core.store) if settings.accounts == "on" else None,
-            classes=Classes(core.store) if settings.accounts == "on" else None,
-            provider=provider(settings),
-            presigner=Presigner(core.store, environ=environ)
-            if settings.store.startswith("s3://")
-            else None,
-        )
+    is_default = settings.project == DEFAULT_PROJECT
+    root = core.store if is_default else root_store(settings, environ=environ)
+    accounts, classes, oidc_provider = shared or _people(settings, root)
+    is_s3 = settings.store.startswith("s3://")
+    return State(
+        settings=settings,
+        store=core.store,
+        index=core.index,
+        service=core,
+        views=read,
+        worker=_worker(settings, core, on_change=hub.notify),
+        hub=hub,
+        projects=projects.Projects(root),
+        accounts=accounts,
+        classes=classes,
+        provider=oidc_provider,
+        presigner=Presigner(core.store, environ=environ) if is_s3 else None,
     )
+
+
+def _people(settings: Settings, root: Store) -> _People:
+    if settings.accounts != "on":
+        return None, None, provider(settings)
+    return Accounts(root), Classes(root), provider(settings)
 
 
 def _worker(
@@ -168,7 +201,7 @@ def provider(settings: Settings) -> "oidc.Provider | None":
 
 def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> None:
     """See to it that somebody can sign in: makes `admin` where a password for it is set. Raises Invalid."""
-    book = Accounts(store(settings, environ=environ))
+    book = Accounts(root_store(settings, environ=environ))
     book.refresh()
     if not book.has_admin() and settings.admin_password:
         book.add("admin", role="admin", password=settings.admin_password)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from legibly import projects
 from legibly.accuracy import older_formats, report, sources
 from legibly.accuracy import whole as wholes
 from legibly.accuracy.render import plain_text
@@ -61,7 +62,7 @@ def command(
     Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…" and JSON objects
     with predicted_class and actual_class.
     """
-    found = sources.find(source or options.settings().store)
+    found = sources.find(source or projects.store_url(options.settings()))
     made = report.build(_table(found, **how), whole={*whole, *wholes.models(options.settings())})
     encoded = report.encode(made)
     if out:

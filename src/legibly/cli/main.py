@@ -23,6 +23,7 @@ _COMMANDS = {
     "worker": "Run the event worker alone.",
     "users": "Manage accounts.",
     "tokens": "Manage API tokens.",
+    "projects": "Work spaces with images, labels and accuracy of their own.",
     "reindex": "Rebuild the database from the object store.",
     "compact": "Turn small record files into partitioned Parquet.",
     "cloud": "Deploy and look after the system on AWS.",
@@ -66,15 +67,16 @@ def _available() -> dict[str, str]:
 @click.option(
     "--config", type=click.Path(dir_okay=False), help="Settings file instead of ./legibly.toml."
 )
+@click.option("--project", help="Project to work on, instead of LEGIBLY_PROJECT.")
 @click.pass_context
-def cli(ctx: click.Context, *, debug: bool, config: str | None) -> None:
+def cli(ctx: click.Context, *, debug: bool, config: str | None, project: str | None) -> None:
     """Handwritten digits and other small pictures: answers with a confidence that holds."""
-    ctx.obj = {"debug": debug, "config": config}
+    ctx.obj = {"debug": debug, "config": config, "project": project}
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _project_first(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.exit(cli.main(args=words, prog_name="legibly", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
@@ -95,6 +97,14 @@ def main(arguments: list[str] | None = None) -> Any:
             f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and report it.",
             words,
         )
+
+
+def _project_first(words: list[str]) -> list[str]:
+    """Let `--project NAME` stand anywhere in the command line, as people write it."""
+    if "--project" not in words[:-1]:
+        return words
+    place = words.index("--project")
+    return [*words[place : place + 2], *words[:place], *words[place + 2 :]]
 
 
 def _end(message: str, words: list[str]) -> None:

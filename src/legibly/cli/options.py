@@ -15,6 +15,8 @@ from legibly.settings import FILE, Settings
 def settings(**flags: Any) -> Settings:
     """The settings of this call; flags of None count as not given. Raises Invalid."""
     config = _config()
+    root = click.get_current_context().find_root().obj or {}
+    flags = {"project": root.get("project"), **flags}
     return Settings.load(environ=os.environ, file=Path(config) if config else None, **flags)
 
 

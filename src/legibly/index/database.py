@@ -26,8 +26,11 @@ def errors(engine: Engine) -> Iterator[None]:
         raise Unavailable(f"the database does not answer: {cause}.", where=where) from error
 
 
-def engine(url: str) -> Engine:
-    """The engine of a database URL. Raises Invalid for other URLs and a missing driver."""
+def engine(url: str, *, namespace: str | None = None) -> Engine:
+    """The engine of a database URL. Raises Invalid for other URLs and a missing driver.
+
+    A namespace is a schema in PostgreSQL and a file beside the named one for SQLite.
+    """
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
@@ -35,12 +38,12 @@ def engine(url: str) -> Engine:
             "this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS
         ) from None
     if parsed.get_backend_name() == "sqlite":
+        if namespace and parsed.database and parsed.database != ":memory:":
+            parsed = parsed.set(database=f"{parsed.database.removesuffix('.db')}.{namespace}.db")
         return _sqlite(parsed)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         try:
-            return sa.create_engine(
-                parsed.set(drivername="postgresql+psycopg"), pool_size=10, pool_pre_ping=True
-            )
+            return _postgres(parsed, namespace)
         except (ImportError, NoSuchModuleError):
             remedy = "Install it: pip install 'legibly[postgres]'."
             raise Invalid(
@@ -51,6 +54,22 @@ def engine(url: str) -> Engine:
         where="LEGIBLY_DATABASE",
         remedy=_URLS,
     )
+
+
+def _postgres(url: sa.URL, namespace: str | None) -> Engine:
+    url = url.set(drivername="postgresql+psycopg")
+    if not namespace:
+        return sa.create_engine(url, pool_size=10, pool_pre_ping=True)
+    schema = f"project_{namespace.replace('-', '_')}"
+    options = {"options": f"-csearch_path={schema}"}
+    engine = sa.create_engine(url, pool_size=5, pool_pre_ping=True, connect_args=options)
+
+    @event.listens_for(engine, "first_connect")
+    def _create_schema(connection: Any, _record: object) -> None:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: sa.URL) -> Engine:

@@ -117,6 +117,9 @@ class Index(Protocol):
     def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
         """Images that changed past the sequence number `after`, in order."""
 
+    def close(self) -> None:
+        """Let go of the database."""
+
     def sequence(self) -> int:
         """The newest sequence number, 0 at first."""
 

@@ -396,13 +396,13 @@ def _batches(values: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def open_index(url: str, *, renew: bool = False) -> SqlIndex:
+def open_index(url: str, *, renew: bool = False, namespace: str | None = None) -> SqlIndex:
     """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are missing.
 
     With `renew`, tables of another version make way for empty ones: the object store has all that they held.
     Raises Invalid for other URLs, a missing driver and the tables of another version; Unavailable where nobody answers.
     """
-    engine = database.engine(url)
+    engine = database.engine(url, namespace=namespace)
     where = engine.url.render_as_string(hide_password=True)
     index = SqlIndex(engine)
     with database.errors(engine), engine.begin() as connection:

@@ -7,26 +7,29 @@ from fastapi import FastAPI
 
 from legibly import __version__
 from legibly.web import errors
-from legibly.web.api import health, images, inference, prometheus, s3_webhook, uploads
+from legibly.web.api import health, images, inference, projects, prometheus, s3_webhook, uploads
 from legibly.web.pages import rendering
 from legibly.web.security import middleware
 from legibly.web.services import State
+from legibly.web.workspaces import ProjectRouter, Workspaces
 
 _DESCRIPTION = (
     "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
 )
 
 
-def create_app(state: State) -> FastAPI:
-    """The application; its worker and its follower run as long as it does."""
+def create_app(state: State, workspaces: Workspaces) -> FastAPI:
+    """The application; the workers and followers of its projects run as long as it does."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await state.hub.start()
         state.worker.start()
+        await workspaces.start()
         try:
             yield
         finally:
+            await workspaces.stop()
             await state.hub.stop()
             state.worker.stop()
 
@@ -45,6 +48,7 @@ def create_app(state: State) -> FastAPI:
     app.include_router(images.router)
     app.include_router(s3_webhook.router)
     app.include_router(inference.router)
+    app.include_router(projects.router)
     prometheus.install(app, state)
     rendering.install(app)
     app.add_middleware(
@@ -53,4 +57,5 @@ def create_app(state: State) -> FastAPI:
         accounts=state.accounts,
         classes=state.classes,
     )
+    app.add_middleware(ProjectRouter, workspaces=workspaces)
     return app

@@ -17,6 +17,7 @@ from legibly.packs.pack import Pack
 from legibly.people.accounts import Accounts
 from legibly.people.classrooms import Classes
 from legibly.pipeline import Service
+from legibly.projects import Projects
 from legibly.records import Image, Model
 from legibly.settings import Settings
 from legibly.store import Store
@@ -67,6 +68,7 @@ class State:
     views: ModelViews
     worker: Worker | Elsewhere
     hub: Hub
+    projects: Projects
     accounts: Accounts | None = None
     classes: Classes | None = None
     provider: "oidc.Provider | None" = None
@@ -84,8 +86,8 @@ class State:
 
 
 def state_of(request: Request) -> State:
-    """The collaborators of the application that serves this request."""
-    state = request.app.state.legibly
+    """The collaborators of the project that this request is for."""
+    state = request.scope.get("legibly.state") or request.app.state.legibly
     if not isinstance(state, State):
         raise TypeError("the application was built without its state")
     return state

@@ -27,6 +27,7 @@ from legibly.web.pages import (
     handwriting,
     history,
     people,
+    projects,
     review,
     signin,
     signin_oidc,
@@ -74,6 +75,7 @@ class Pages:
         self, request: Request, template: str, *, status: int = 200, **values: Any
     ) -> Response:
         """A page in the principal's language, compressed where the principal takes that."""
+        state = state_of(request)
         catalogue = i18n.catalogue_for(request)
         gettext, figures = catalogue.gettext, number_format.FIGURES[catalogue.language]
         text = self._environment.get_template(template).render(
@@ -85,7 +87,9 @@ class Pages:
             words=js_messages.table(gettext),
             figures=figures,
             principal=principal_of(request),
-            model="@".join(dataclasses.astuple(state_of(request).views.model)),
+            project=state.settings.project,
+            project_title=_title(request),
+            model="@".join(dataclasses.astuple(state.views.model)),
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
         )
@@ -164,6 +168,7 @@ def router(pages: Pages) -> APIRouter:
     signin.add(routes, pages)
     signin_oidc.add(routes, pages)
     people.add(routes, pages)
+    projects.add(routes, pages)
     classrooms.add(routes, pages)
     for route in routes.routes:
         if isinstance(route, APIRoute):
@@ -352,3 +357,9 @@ def _facts(image: Image) -> list[tuple[str, str]]:
             ("took", times or "–"),
         ]
     return [*facts, ("id", image.id)]
+
+
+def _title(request: Request) -> str:
+    """What people call the project that they are in; empty for the default one."""
+    project = request.scope.get("legibly.project")
+    return (project.title or project.name) if project else ""

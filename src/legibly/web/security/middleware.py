@@ -85,6 +85,9 @@ class AccessMiddleware:
             return _challenge(request)
         scope = required_scope(request.method, request.url.path)
         principal.require(scope)
+        project = request.scope.get("legibly.project")
+        if project is not None and not project.admits(principal.account, principal.role):
+            raise NotFound("there is no such project.", where=project.name)
         request.state.principal = principal
         return None
 

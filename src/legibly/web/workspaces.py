@@ -1,0 +1,112 @@
+"""The projects that this process serves, and which of them a request means.
+
+`/api/projects/NAME/…` is `/api/…` of that project. The pages have the same addresses in every
+project; the cookie `legibly_project`, which the switcher in the header sets, says which one.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+
+from anyio import to_thread
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from legibly.errors import LegiblyError, NotFound
+from legibly.projects import Project, Projects
+from legibly.settings import DEFAULT_PROJECT
+from legibly.web import errors
+from legibly.web.services import State
+
+COOKIE = "legibly_project"
+_log = logging.getLogger(__name__)
+_PATH = re.compile(r"/api/projects/([^/]+)(/.+)")
+# How long a process goes on with what it knows of a project's record.
+_FRESH_SECONDS = 5.0
+
+
+class Workspaces:
+    """Opens each project when it is first asked for, and closes them all at the end."""
+
+    def __init__(self, projects: Projects, *, open_state: Callable[[Project], State]) -> None:
+        self.projects = projects
+        self._open_state = open_state
+        self._opened: dict[str, tuple[Project, State, float]] = {}
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Open every project, so that its waiting images are read without a visitor."""
+        for project in await to_thread.run_sync(list, self.projects):
+            if project.name != DEFAULT_PROJECT:
+                try:
+                    await self.get(project.name)
+                except LegiblyError as error:
+                    _log.warning("project %s cannot be opened: %s", project.name, error)
+
+    async def get(self, name: str) -> tuple[Project, State]:
+        """A project as its newest record says, and its collaborators. Raises NotFound."""
+        async with self._lock:
+            clock = asyncio.get_running_loop().time()
+            if name in self._opened and clock - self._opened[name][2] < _FRESH_SECONDS:
+                return self._opened[name][:2]
+            project = await to_thread.run_sync(self.projects.get, name)
+            state = self._opened[name][1] if name in self._opened else None
+            if state is None or project != self._opened[name][0]:
+                fresh = await to_thread.run_sync(self._open_state, project)
+                await fresh.hub.start()
+                fresh.worker.start()
+                if state is not None:
+                    await _close(state)
+                state = fresh
+            self._opened[name] = (project, state, clock)
+            return project, state
+
+    async def stop(self) -> None:
+        """Stop what every project runs."""
+        for _, state, _ in self._opened.values():
+            await _close(state)
+
+
+class ProjectRouter:
+    """Finds the project of each request before anything else looks at its path."""
+
+    def __init__(self, app: ASGIApp, *, workspaces: Workspaces) -> None:
+        self._app, self._workspaces = app, workspaces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            match = _PATH.fullmatch(scope["path"])
+            name = match[1] if match else _cookie(scope)
+            if match:
+                path = f"/api{match[2]}"
+                scope = {**scope, "path": path, "raw_path": path.encode()}
+            if name and name != DEFAULT_PROJECT:
+                try:
+                    project, state = await self._workspaces.get(name)
+                    scope = {**scope, "legibly.project": project, "legibly.state": state}
+                except LegiblyError as error:
+                    if match or not isinstance(error, NotFound):
+                        problem = errors.problem_document(error)
+                        await errors.error_response(Request(scope), problem)(scope, receive, send)
+                        return
+        await self._app(scope, receive, send)
+
+
+def _cookie(scope: Scope) -> str | None:
+    """The project that a browser chose; API clients send no cookie."""
+    for name, value in scope["headers"]:
+        if name == b"cookie" and COOKIE.encode() in value:
+            try:
+                morsel = SimpleCookie(value.decode("latin-1")).get(COOKIE)
+            except CookieError:
+                return None
+            return morsel.value if morsel else None
+    return None
+
+
+async def _close(state: State) -> None:
+    await state.hub.stop()
+    await to_thread.run_sync(state.worker.stop)
+    await to_thread.run_sync(state.index.close)
