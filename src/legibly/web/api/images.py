@@ -142,8 +142,9 @@ def get_image(request: Request, image_id: str) -> JSONResponse:
 @router.delete("/images/{image_id}", status_code=204)
 def delete_image(request: Request, image_id: str) -> Response:
     """Delete an image and every record of it."""
-    _image(request, image_id)
+    image = _image(request, image_id)
     state_of(request).service.remove([image_id])
+    state_of(request).hub.notify_removed([image])
     return Response(status_code=204)
 
 
@@ -236,14 +237,14 @@ def _view(
         )
     data = state.store.read(image.key)
     png = (
-        _png(state.views.inputs(data)[number])
+        input_png(state.views.inputs(data)[number])
         if view == "input"
         else state.views.explain(data, number)
     )
     return Response(png, media_type="image/png", headers=_FOREVER)
 
 
-def _png(crop: NDArray[np.float32]) -> bytes:
+def input_png(crop: NDArray[np.float32]) -> bytes:
     """A network's input as people write: dark ink on white paper."""
     buffer = io.BytesIO()
     Image.fromarray((255 - 255 * crop.clip(0, 1)).astype(np.uint8)).save(buffer, "PNG")

@@ -7,6 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from anyio import to_thread
 
@@ -25,6 +26,13 @@ _QUEUED = 1000
 Change = tuple[int, Image]
 
 
+class Removal(NamedTuple):
+    """An image that was deleted."""
+
+    image: str
+    owner: str | None
+
+
 class Hub:
     """Hands changes of images to whoever listens in this process."""
 
@@ -33,7 +41,7 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[Image]]] = defaultdict(list)
-        self._listeners: set[asyncio.Queue[Change | None]] = set()
+        self._listeners: set[asyncio.Queue[Change | Removal | None]] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -52,6 +60,12 @@ class Hub:
         """Say, from any thread of this process, that these images changed: nobody waits for the next look then."""
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._told, images)
+
+    def notify_removed(self, images: Sequence[Image]) -> None:
+        """Tell the listeners of this process, from any thread, that these images were deleted."""
+        if self._loop and not self._loop.is_closed():
+            removals = [Removal(image.id, image.owner) for image in images]
+            self._loop.call_soon_threadsafe(self._hand_out_all, removals)
 
     @contextlib.contextmanager
     def waiting(self, image_id: str) -> Iterator[Callable[[float], Awaitable[Image | None]]]:
@@ -73,7 +87,7 @@ class Hub:
 
     async def stream(self, *, after: int | None, owner: str | None = None) -> AsyncIterator[str]:
         """Server-sent events past a sequence number (None: from now on), only of one owner's images where given."""
-        listener: asyncio.Queue[Change | None] = asyncio.Queue(_QUEUED)
+        listener: asyncio.Queue[Change | Removal | None] = asyncio.Queue(_QUEUED)
         self._listeners.add(listener)
         try:
             sequence = await to_thread.run_sync(self._index.sequence) if after is None else after
@@ -93,7 +107,10 @@ class Hub:
                     continue
                 if change is None:
                     return
-                if change[0] > sequence and _concerns(change[1], owner):
+                if isinstance(change, Removal):
+                    if owner is None or change.owner == owner:
+                        yield f'event: removed\ndata: {{"id": "{change.image}"}}\n\n'
+                elif change[0] > sequence and _concerns(change[1], owner):
                     yield _event(*change)
         finally:
             self._listeners.discard(listener)
@@ -144,7 +161,11 @@ class Hub:
             after = page[-1][0]
         return after
 
-    def _hand_out(self, change: Change) -> None:
+    def _hand_out_all(self, removals: Sequence[Removal]) -> None:
+        for removal in removals:
+            self._hand_out(removal)
+
+    def _hand_out(self, change: Change | Removal) -> None:
         for listener in list(self._listeners):
             try:
                 listener.put_nowait(change)

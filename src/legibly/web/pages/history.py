@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from legibly import object_keys, records
 from legibly.accuracy import whole
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.records import Image
+from legibly.web.pages import deletion
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import state_of
 
@@ -55,12 +56,32 @@ def add(routes: APIRouter, pages: "Pages") -> None:
             exports.stream(_named(request, ids), kind, store=state_of(request).store), kind
         )
 
-    @routes.post("/history/delete", status_code=204)
-    def delete(request: Request, ids: Annotated[str, Form()]) -> Response:
-        """Delete the images of these ids, separated by spaces, with every record of them."""
-        principal_of(request).require("delete")
-        state_of(request).service.remove([image.id for image in _named(request, ids)])
-        return Response(status_code=204)
+    _add_deletion(routes)
+
+
+def _add_deletion(routes: APIRouter) -> None:
+    recent = deletion.RecentDeletions()
+
+    @routes.post("/history/delete")
+    def delete(request: Request, ids: Annotated[str, Form()]) -> JSONResponse:
+        """Delete the images of these ids, separated by spaces, with every record of them.
+
+        `undo` is a token for `/history/restore`, null where there is too much to undo.
+        """
+        principal = principal_of(request)
+        principal.require("delete")
+        images = list(_named(request, ids))
+        token = deletion.delete(state_of(request), images, recent, account=principal.account)
+        body = {"count": len(images), "undo": token, "seconds": deletion.UNDO_SECONDS}
+        return JSONResponse(body)
+
+    @routes.post("/history/restore")
+    def restore(request: Request, token: Annotated[str, Form()]) -> JSONResponse:
+        """Undo a deletion: the pictures come back under new ids."""
+        taken = recent.take(token, account=principal_of(request).account)
+        images = deletion.restore(state_of(request), taken)
+        state_of(request).hub.notify(images)
+        return JSONResponse({"images": [image.to_json() for image in images]})
 
 
 def _named(request: Request, ids: str) -> Iterator[Image]:

@@ -27,6 +27,7 @@ from legibly.web.pages import (
     handwriting,
     history,
     people,
+    preview,
     projects,
     review,
     signin,
@@ -162,6 +163,7 @@ def router(pages: Pages) -> APIRouter:
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
     history.add(routes, pages)
+    preview.add(routes)
     handwriting.add(routes, pages)
     review.add(routes, pages)
     api_docs.add(routes, pages)
