@@ -155,7 +155,7 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 if not left:
                     raise errors.Unavailable(
-                        f"the server cannot be reached: {error}.", where=self._url
+                        "the server cannot be reached: {error}.", where=self._url, error=str(error)
                     ) from error
             self._sleep(min(asked or pause, _LONGEST_PAUSE_SECONDS))
             pause *= 2

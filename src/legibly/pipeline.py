@@ -49,7 +49,12 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
     """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage, Unusable."""
     stat = store.head(key)
     if stat.size > max_bytes:
-        raise TooLarge(f"this picture has {stat.size} bytes; {max_bytes} are allowed.", where=key)
+        raise TooLarge(
+            "the picture has {bytes} bytes; {limit} are allowed.",
+            where=key,
+            bytes=stat.size,
+            limit=max_bytes,
+        )
     stat, data = store.fetch(key)
     return _record(
         reader.read(data),
@@ -122,9 +127,15 @@ class Service:
         Conflict where the name brought another picture before, or one that was deleted since.
         """
         if not data:
-            raise Invalid("the picture is empty.", remedy="Send the bytes of a picture.")
+            raise Invalid(
+                "the picture is empty.", code="empty", remedy="Send the bytes of a picture."
+            )
         if len(data) > self._max_bytes:
-            raise TooLarge(f"the picture has {len(data)} bytes; {self._max_bytes} are allowed.")
+            raise TooLarge(
+                "the picture has {bytes} bytes; {limit} are allowed.",
+                bytes=len(data),
+                limit=self._max_bytes,
+            )
         truth = said.truth
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
@@ -159,6 +170,7 @@ class Service:
         if before["sha256"] != digest:
             raise Conflict(
                 "this name of an upload belongs to another picture.",
+                code="idempotency-key-reused",
                 remedy="Give each picture its own.",
             )
         return str(before["image"])
@@ -169,6 +181,7 @@ class Service:
         except NotFound:
             raise Conflict(
                 "this picture was deleted after it had come.",
+                code="deleted",
                 remedy="Send it anew to have it back.",
             ) from None
 
@@ -365,9 +378,18 @@ def text_of(label: str) -> str:
     """A label as people type it, made comparable: outer and repeated spaces dropped. Raises Invalid."""
     text = " ".join(label.split())
     if not text:
-        raise Invalid("the label is empty.", remedy="Give the text that stands in the picture.")
+        raise Invalid(
+            "the label is empty.",
+            code="label-empty",
+            remedy="Give the text that stands in the picture.",
+        )
     if len(text) > MAX_TEXT:
-        raise Invalid(f"the label has {len(text)} characters; {MAX_TEXT} are allowed.")
+        raise Invalid(
+            "the label has {length} characters; {limit} are allowed.",
+            code="label-too-long",
+            length=len(text),
+            limit=MAX_TEXT,
+        )
     return text
 
 

@@ -119,7 +119,10 @@ def _broken(media_type: str, error: Exception) -> errors.LegiblyError:
     if isinstance(error, errors.LegiblyError):
         return error
     return errors.Unusable(
-        f"the {kind} picture is truncated or damaged.", remedy="Send it again, or save it anew."
+        "the {kind} picture is truncated or damaged.",
+        code="damaged",
+        remedy="Send it again, or save it anew.",
+        kind=kind,
     )
 
 
@@ -129,8 +132,13 @@ def _facts(image: Image.Image, media_type: str, max_pixels: int) -> Facts:
         raise _broken(media_type, ValueError("no pixels"))
     if width * height > max_pixels:
         raise errors.Unusable(
-            f"{width} × {height} is {width * height / 1e6:.0f} megapixels; the limit is {max_pixels / 1e6:g}.",
+            "{width} × {height} is {size} megapixels; the limit is {limit}.",
+            code="too-many-pixels",
             remedy="Send a smaller picture.",
+            width=width,
+            height=height,
+            size=f"{width * height / 1e6:.0f}",
+            limit=f"{max_pixels / 1e6:g}",
         )
     if _orientation(image) >= 5:
         width, height = height, width

@@ -66,8 +66,10 @@ def media_type(data: bytes) -> str:
         found = _by_brand(data)
         if found:
             return found
-    what, remedy = _describe(data)
-    raise errors.NotAnImage(f"this is {what}, not a picture that can be read.", remedy=remedy)
+    kind, remedy = _describe(data)
+    raise errors.NotAnImage(
+        "this is {kind}, not a picture that can be read.", remedy=remedy, kind=kind
+    )
 
 
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}

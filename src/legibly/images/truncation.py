@@ -12,7 +12,9 @@ def check(data: bytes, media_type: str) -> None:
     )
     if look is not None and not look(data):
         raise Unusable(
-            "the picture is truncated: its end is missing.", remedy="Send the whole file again."
+            "the picture is truncated: its end is missing.",
+            code="truncated",
+            remedy="Send the whole file again.",
         )
 
 

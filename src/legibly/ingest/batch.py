@@ -100,7 +100,10 @@ class BatchReader:
             size = self._store.head(task.key).size if task.event.size is None else task.event.size
             if size > self._max_bytes:
                 raise errors.TooLarge(
-                    f"this picture has {size} bytes; {self._max_bytes} are allowed.", where=task.key
+                    "the picture has {bytes} bytes; {limit} are allowed.",
+                    where=task.key,
+                    bytes=size,
+                    limit=self._max_bytes,
                 )
             stat, data = self._store.fetch(task.key)
             image = object_keys.image_id(task.key, stat.modified_at)

@@ -134,12 +134,14 @@ class Accounts(StoreMirror[Account | Token | str]):
         """Make an account. Raises Invalid for names and passwords that cannot be, Conflict where the name is taken."""
         name = normalize_name(name)
         if role not in ROLES:
-            raise Invalid(f"{role!r} is no role.", remedy=f"Roles are {', '.join(ROLES)}.")
+            raise Invalid("{role} is no role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
         hashed = None if password is None else self._hash(password, name)
         at = now()
         account = Account(id=object_keys.new_id(at), name=name, role=role, password=hashed, at=at)
         if not self._reserve(_reservation(name), account.id):
-            raise Conflict("this name is taken.", where=name, remedy="Choose another.")
+            raise Conflict(
+                "this name is taken.", code="name-taken", where=name, remedy="Choose another."
+            )
         return self._write_person(account)
 
     def from_provider(self, identity: str, *, name: str) -> tuple[Account, bool]:
@@ -212,10 +214,16 @@ class Accounts(StoreMirror[Account | Token | str]):
 
     def _hash(self, password: str, name: str) -> str:
         if len(password) < SHORTEST_PASSWORD:
-            raise Invalid(f"the password is too short: {SHORTEST_PASSWORD} characters at least.")
+            raise Invalid(
+                "the password is too short: {least} characters at least.",
+                code="password-too-short",
+                least=SHORTEST_PASSWORD,
+            )
         if password.casefold() in (name.casefold(), name.casefold() * 2) or len(set(password)) < 4:
             raise Invalid(
-                "the password is too easy to guess.", remedy="Take a few unrelated words."
+                "the password is too easy to guess.",
+                code="password-too-easy",
+                remedy="Take a few unrelated words.",
             )
         return self._hasher.hash(password[:1000])
 
@@ -236,7 +244,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         """Make a token; the second value is its secret, which is never to be had again. Raises Invalid."""
         wanted = tuple(scope for scope in SCOPES if scope in scopes)
         if not wanted or set(scopes) - set(SCOPES):
-            raise Invalid("a token needs scopes.", remedy=f"Scopes are {', '.join(SCOPES)}.")
+            raise Invalid("a token needs scopes.", remedy="Scopes are {scopes}.", scopes=SCOPES)
         at, secret = now(), _PREFIX + secrets.token_urlsafe(32)
         until = at + timedelta(days=days) if days else None
         token = Token(
@@ -329,5 +337,5 @@ def normalize_name(text: str) -> str:
     """A name as people type it, made comparable. Raises Invalid."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > 64 or _CONTROL.search(name):
-        raise Invalid("a name has 1 to 64 characters, none of them invisible.")
+        raise Invalid("a name has 1 to 64 characters, none of them invisible.", code="name-invalid")
     return name

@@ -108,7 +108,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
     def open(self, name: str, *, teacher: str, keep_days: int) -> SchoolClass:
         """Open a class. Raises Invalid."""
         if not 1 <= keep_days <= LONGEST_DAYS:
-            raise Invalid(f"a class is kept between 1 and {LONGEST_DAYS} days.")
+            raise Invalid("a class is kept between 1 and {most} days.", most=LONGEST_DAYS)
         at, code = now(), "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
         return self._write(
             SchoolClass(
@@ -148,9 +148,15 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
             )
         nickname, taken = normalize_name(nickname), self.pupils(found[0])
         if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
-            raise Conflict("somebody in this class has that nickname.", remedy="Choose another.")
+            raise Conflict(
+                "somebody in this class has that nickname.",
+                code="name-taken",
+                remedy="Choose another.",
+            )
         if len(taken) >= MOST_PUPILS:
-            raise Invalid(f"this class is full: {MOST_PUPILS} may join.")
+            raise Invalid(
+                "this class is full: {most} may join.", code="class-full", most=MOST_PUPILS
+            )
         pupil = Pupil(id=object_keys.new_id(now()), school_class=found[0].id, nickname=nickname)
         key = f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"
         self._store.create(key, json.dumps(asdict(pupil)).encode())

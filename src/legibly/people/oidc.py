@@ -140,7 +140,9 @@ class Provider:
             raise Invalid("the code is too old, or was used before.", where=self._issuer)
         if status != 200:
             raise Unavailable(
-                f"the provider refuses this server: {status} {answer.get('error')}.",
+                "the provider refuses this server: {status} {error}.",
+                status=status,
+                error=answer.get("error"),
                 where=self._issuer,
             )
         return answer
@@ -152,7 +154,7 @@ class Provider:
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         status, answer = _fetch(self._endpoint("userinfo_endpoint"), headers=headers)
         if status != 200:
-            raise Unavailable(f"the provider answers {status}.", where=self._issuer)
+            raise Unavailable("the provider answers {status}.", where=self._issuer, status=status)
         if answer.get("sub") != subject:
             raise Forbidden("the provider tells of somebody else.", where=self._issuer)
         return answer
@@ -161,7 +163,9 @@ class Provider:
         try:
             claims = self._decoded(token)
         except jwt.PyJWTError as error:
-            raise Forbidden(f"the ID token is not right: {error}.", where=self._issuer) from error
+            raise Forbidden(
+                "the ID token is not valid: {error}.", where=self._issuer, error=str(error)
+            ) from error
         audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
         if claims.get("azp", self._client_id if len(audience) == 1 else None) != self._client_id:
             raise Forbidden("the ID token is for another program.", where=self._issuer)
@@ -214,7 +218,7 @@ class Provider:
     def _endpoint(self, name: str) -> str:
         address = self._discovered().get(name)
         if not isinstance(address, str):
-            raise Unavailable(f"the provider names no {name}.", where=self._issuer)
+            raise Unavailable("the provider names no {name}.", where=self._issuer, name=name)
         return _check_address(address)
 
     def _discovered(self) -> dict[str, Any]:
@@ -271,11 +275,15 @@ def _fetch(
         with error:
             status, body = error.code, error.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"the provider does not answer: {error}.", where=url) from error
+        raise Unavailable(
+            "the provider does not answer: {error}.", where=url, error=str(error)
+        ) from error
     try:
         answer = json.loads(body)
     except ValueError:
         answer = None
     if status >= 500 or status == 429 or not isinstance(answer, dict):
-        raise Unavailable(f"the provider answers {status}, and no JSON object.", where=url)
+        raise Unavailable(
+            "the provider answers {status}, and no JSON object.", where=url, status=status
+        )
     return status, answer

@@ -1,120 +1,204 @@
-"""Errors at the web's edge: the one table of status codes, and RFC 9457 problem documents."""
+"""Errors at the web's edge: the table of status codes, and RFC 9457 problem documents.
 
-import json
+The detail of a problem is filled and translated here, in the language of the request.
+"""
+
 import logging
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from legibly import errors
 from legibly.web.text import i18n
 
 _log = logging.getLogger(__name__)
 
-STATUS: dict[type[errors.LegiblyError], tuple[int, str]] = {
-    errors.Invalid: (400, "Malformed request"),
-    errors.Forbidden: (403, "Not allowed"),
-    errors.NotFound: (404, "Not found"),
-    errors.Conflict: (409, "Conflict"),
-    errors.TooLarge: (413, "Too many bytes"),
-    errors.NotAnImage: (415, "Not a picture that we read"),
-    errors.Unusable: (422, "A picture that cannot be used"),
-    errors.Unavailable: (503, "Not available for the moment"),
+STATUS: dict[type[errors.LegiblyError], int] = {
+    errors.Invalid: 400,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.NotAnImage: 415,
+    errors.Unusable: 422,
+    errors.Unavailable: 503,
+}
+TITLES = {
+    400: "Bad request",
+    401: "Authentication required",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Content too large",
+    415: "Unsupported media type",
+    422: "Unprocessable content",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Service unavailable",
+}
+_HTTP = {
+    404: (
+        "address-unknown",
+        "There is nothing at this address. It may have been deleted, or the link may be mistyped.",
+    ),
+    405: ("method-not-allowed", "This address does not take that method."),
 }
 
 
-_PLAIN = {
-    404: "There is nothing at this address. It may have been deleted, or the link may be mistyped.",
-    405: "This address does not take that method.",
-}
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a problem document says, before it is translated."""
+
+    status: int
+    code: str
+    template: str
+    remedy: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def detail(self, catalogue: i18n.Catalogue) -> str:
+        """The message and the remedy in one language."""
+        params = {name: _translate(value, catalogue) for name, value in self.params.items()}
+        message = errors.fill(catalogue.gettext(self.template), params)
+        remedy = errors.fill(catalogue.gettext(self.remedy), params) if self.remedy else ""
+        return " ".join(part for part in (message[:1].upper() + message[1:], remedy) if part)
 
 
-def problem(
-    status: int, title: str, detail: str, *, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    """A problem document."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+def _translate(value: Any, catalogue: i18n.Catalogue) -> Any:
+    return catalogue.gettext(value) if isinstance(value, str) else value
 
 
-def problem_document(error: errors.LegiblyError) -> JSONResponse:
-    """The problem document of one of our errors."""
-    status, title = STATUS[type(error)]
+def problem_of(error: errors.LegiblyError) -> Problem:
+    """The problem of an error. Where a server keeps its data goes to the log, not to the caller."""
+    status = STATUS[type(error)]
+    code = error.code
     headers: dict[str, str] = {}
     if isinstance(error, errors.Forbidden) and not error.authenticated:
-        status, title, headers = 401, "Who are you?", {"WWW-Authenticate": "Bearer"}
+        status = 401
+        headers["WWW-Authenticate"] = "Bearer"
+        if code == errors.Forbidden.general_code:
+            code = "authentication-required"
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return problem(status, title, public_message(error), headers=headers)
-
-
-def public_message(error: errors.LegiblyError) -> str:
-    """The error without its place: where a server keeps things is nobody's business but its keeper's."""
     if isinstance(error, errors.Unavailable | errors.Forbidden) and error.where:
         _log.warning("%s", error)
-    parts = [error.what[:1].upper() + error.what[1:], error.remedy]
-    return " ".join(part for part in parts if part)
+    return Problem(status, code, error.template, error.remedy_template, error.params, headers)
 
 
-def error_response(request: Request, document: JSONResponse) -> Response:
-    """A problem document in the caller's language, or the page of the same status where a browser asked for a page."""
-    catalogue, said = i18n.catalogue_for(request), json.loads(bytes(document.body))
-    title, detail = catalogue.gettext(said["title"]), catalogue.gettext(said["detail"])
+def message_for(request: Request, error: errors.LegiblyError) -> str:
+    """Message and remedy of an error in the language of the request, for a page."""
+    return problem_of(error).detail(i18n.catalogue_for(request))
+
+
+def error_response(request: Request, error: errors.LegiblyError) -> Response:
+    """The response for one of our errors."""
+    return respond(request, problem_of(error))
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """A problem document, or the page of the same status where a browser navigated."""
+    catalogue = i18n.catalogue_for(request)
+    title = catalogue.gettext(TITLES.get(problem.status, "Error"))
+    detail = problem.detail(catalogue)
     page = getattr(request.app.state, "error_page", None)
-    path, accepted = request.url.path, request.headers.get("accept", "")
-    if page is not None and not path.startswith(("/api/", "/v2/")) and "text/html" in accepted:
-        response: Response = page(request, document.status_code, title, detail)
+    path = request.url.path
+    accept = request.headers.get("accept", "")
+    if page is not None and not path.startswith(("/api/", "/v2")) and "text/html" in accept:
+        response: Response = page(request, problem.status, title, detail)
+        response.headers.update(problem.headers)
         return response
-    if catalogue.language == "en":
-        return document
-    kept = {
-        name: value for name, value in document.headers.items() if not name.startswith("content-")
+    document = {
+        "type": f"/problems/{problem.code}",
+        "title": title,
+        "status": problem.status,
+        "detail": detail,
+        "code": problem.code,
+        "params": problem.params,
     }
-    headers = {**kept, "Content-Language": catalogue.language, "Vary": "Accept-Language, Cookie"}
-    return problem(document.status_code, title, detail, headers=headers)
+    if path.startswith("/v2"):
+        document["error"] = detail  # the form of an error in the Open Inference Protocol
+    headers = {
+        **problem.headers,
+        "Cache-Control": "no-store",
+        "Content-Language": catalogue.language,
+        "Vary": "Accept-Language, Cookie",
+    }
+    media_type = "application/problem+json"
+    return JSONResponse(document, problem.status, headers=headers, media_type=media_type)
+
+
+def _problem_of_validation(error: RequestValidationError) -> Problem:
+    faults = [
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+    ]
+    text = ", ".join(faults).encode("utf-8", "replace").decode()
+    return Problem(400, "invalid-request", "{faults}", params={"faults": text or "malformed"})
+
+
+def problem_of_http(error: HTTPException) -> Problem:
+    """The problem of an error of the framework."""
+    if isinstance(error, BodyTooLarge):
+        template = "the request has more than {limit} bytes."
+        return Problem(413, "too-large", template, params={"limit": error.limit})
+    general = ("http-error", str(error.detail))
+    code, template = _HTTP.get(error.status_code, general)
+    return Problem(error.status_code, code, template, headers=dict(error.headers or {}))
+
+
+class BodyTooLarge(HTTPException):
+    """A request body beyond `limit` bytes; an HTTPException, which FastAPI lets pass."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413)
+        self.limit = limit
+
+
+def internal_error(request: Request, error: Exception) -> Response:
+    """The response for an error that nobody expected; the log has its traceback."""
+    _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+    template = "Something went wrong on the server; it has been logged."
+    return respond(request, Problem(500, "internal-error", template))
+
+
+class InternalErrors:
+    """ASGI middleware: an unexpected exception becomes a response, and the connection stays."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            await internal_error(Request(scope), error)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of the application leave as a problem document, or as a page where a person's browser asked."""
+    """Let every error of the application leave as a problem document or an error page."""
 
-    async def ours(request: Request, error: Exception) -> Response:
-        if not isinstance(error, errors.LegiblyError):
-            return await unexpected(request, error)
-        return error_response(request, problem_document(error))
+    async def expected(request: Request, error: Exception) -> Response:
+        if isinstance(error, errors.LegiblyError):
+            return error_response(request, error)
+        if isinstance(error, RequestValidationError):
+            return respond(request, _problem_of_validation(error))
+        if isinstance(error, HTTPException):
+            return respond(request, problem_of_http(error))
+        return internal_error(request, error)
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        details: list[Any] = (
-            list(error.errors()) if isinstance(error, RequestValidationError) else []
-        )
-        told = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in details
-        )
-        return error_response(
-            request, problem(400, "Malformed request", told or "The request is malformed.")
-        )
-
-    async def http(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            return await unexpected(request, error)
-        headers = dict(error.headers) if error.headers else None
-        detail = _PLAIN.get(error.status_code, str(error.detail))
-        return error_response(
-            request, problem(error.status_code, str(error.detail), detail, headers=headers)
-        )
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-        return error_response(
-            request,
-            problem(
-                500, "A fault of ours", "Something went wrong on the server; it has been logged."
-            ),
-        )
-
-    app.add_exception_handler(errors.LegiblyError, ours)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, unexpected)
+    for kind in (errors.LegiblyError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, expected)

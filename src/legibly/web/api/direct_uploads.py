@@ -54,7 +54,10 @@ class Presigner:
         except exceptions.BotoCoreError as error:
             remedy = "Check the credentials (`legibly doctor`)."
             raise errors.Forbidden(
-                f"uploads cannot be signed: {error}.", where=self._store.url, remedy=remedy
+                "uploads cannot be signed: {error}.",
+                where=self._store.url,
+                remedy=remedy,
+                error=str(error),
             ) from error
         return Signed(str(url), headers)
 

@@ -233,7 +233,9 @@ def _view(
     state = state_of(request)
     if image.reading.model != state.views.model:
         raise Invalid(
-            "this image was read by another model than the one in use.", remedy="Read it again."
+            "this image was read by another model than the one in use.",
+            code="other-model",
+            remedy="Read it again.",
         )
     data = state.store.read(image.key)
     png = (

@@ -106,21 +106,28 @@ def _pack(request: Request, name: str, version: str | None) -> Pack:
     pack = state_of(request).views.pack
     if name != pack.model.name or version not in (None, pack.model.version):
         raise errors.NotFound(
-            "there is no such model here.", where=name[:80], remedy=f"There is {pack.model.name}."
+            "there is no such model here.",
+            where=name[:80],
+            remedy="There is {model}.",
+            model=pack.model.name,
         )
     return pack
 
 
 def _crops(body: Infer, pack: Pack) -> Floats:
     if [tensor.name for tensor in body.inputs] != [INPUT]:
-        raise errors.Invalid(f"the model takes one input, {INPUT}.")
+        raise errors.Invalid("the model takes one input, {name}.", name=INPUT)
     (tensor,) = body.inputs
     if tensor.shape[:1] > [MAX_ITEMS]:
-        raise errors.TooLarge(f"{tensor.shape[0]} items at once; {MAX_ITEMS} are allowed.")
+        raise errors.TooLarge(
+            "{items} items at once; {limit} are allowed.", items=tensor.shape[0], limit=MAX_ITEMS
+        )
     try:
         values = np.asarray(tensor.data, np.float32).reshape(tensor.shape)
     except (TypeError, ValueError) as error:
-        raise errors.Invalid(f"the data do not fill the shape {tensor.shape}.") from error
+        raise errors.Invalid(
+            "the data do not fill the shape {shape}.", shape=tensor.shape
+        ) from error
     if not np.isfinite(values).all():
         raise errors.Invalid("the data hold values that are no numbers.")
     # Bytes come as pictures have them, 0 … 255; everything else already in the card's range.

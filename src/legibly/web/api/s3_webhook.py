@@ -58,7 +58,9 @@ async def post_events(
     messages = s3_documents.parse(await request.body())
     events = [event for message in messages for event in message.events if event.kind == "created"]
     if len(events) > _MOST_EVENTS:
-        raise errors.Invalid(f"{len(events)} events at once; {_MOST_EVENTS} are allowed.")
+        raise errors.Invalid(
+            "{n} events at once; {limit} are allowed.", n=len(events), limit=_MOST_EVENTS
+        )
     new = await to_thread.run_sync(lambda: _adopt(state, events))
     return JSONResponse({"new": new}, 202)
 
@@ -67,11 +69,16 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
     settings = state.settings
     if body.media_type not in object_keys.EXTENSIONS:
         raise errors.NotAnImage(
-            f"{body.media_type} is no type of picture that is read.", remedy=_types()
+            "{type} is no type of picture that is read.",
+            remedy="Known types: {types}.",
+            type=body.media_type,
+            types=sorted(object_keys.EXTENSIONS),
         )
     if body.bytes > settings.max_bytes:
         raise errors.TooLarge(
-            f"the picture has {body.bytes} bytes; {settings.max_bytes} are allowed."
+            "the picture has {bytes} bytes; {limit} are allowed.",
+            bytes=body.bytes,
+            limit=settings.max_bytes,
         )
     if state.presigner is None:
         raise errors.Invalid(
@@ -144,7 +151,3 @@ def _adopt(state: State, events: list[s3_documents.Event]) -> int:
             except errors.NotFound:
                 continue
     return state.service.adopt(found)
-
-
-def _types() -> str:
-    return f"Known types: {', '.join(sorted(object_keys.EXTENSIONS))}."

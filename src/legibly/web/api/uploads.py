@@ -29,7 +29,7 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
         said = {name: request.query_params.get(name) for name in ("name", "label", "writer")}
         return Upload(await request.body(), Said(**said, owner=owner))
-    raise NotAnImage(f"a request of type {kind} brings no picture.", remedy=_USAGE)
+    raise NotAnImage("a request of type {kind} brings no picture.", remedy=_USAGE, kind=kind)
 
 
 async def _from_form(request: Request, owner: str | None) -> Upload:

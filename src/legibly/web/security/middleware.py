@@ -68,7 +68,7 @@ class AccessMiddleware:
         try:
             refusal = await self._refusal(request)
         except LegiblyError as error:
-            refusal = errors.error_response(request, errors.problem_document(error))
+            refusal = errors.error_response(request, error)
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
@@ -195,12 +195,12 @@ def _check_origin(request: Request) -> None:
         return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site in ("cross-site", "same-site"):
-        raise Forbidden("this request came from another site.")
+        raise Forbidden("this request came from another site.", code="other-site")
     if (
         origin is not None
         and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
     ):
-        raise Forbidden("this request came from another site.")
+        raise Forbidden("this request came from another site.", code="other-site")
 
 
 def _host(header: str) -> str:
@@ -225,6 +225,11 @@ def _challenge(request: Request) -> Response:
 def too_many_requests(request: Request, seconds: float) -> Response:
     """429, with how long to wait."""
     wait = max(1, math.ceil(seconds))
-    detail = f"That was too often. Try again in {wait} s."
-    document = errors.problem(429, "Too many requests", detail, headers={"Retry-After": str(wait)})
-    return errors.error_response(request, document)
+    problem = errors.Problem(
+        429,
+        "too-many-requests",
+        "That was too often. Try again in {seconds} s.",
+        params={"seconds": wait},
+        headers={"Retry-After": str(wait)},
+    )
+    return errors.respond(request, problem)

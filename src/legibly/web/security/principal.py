@@ -37,13 +37,21 @@ class Principal:
         """Raises Forbidden unless the principal has this scope."""
         if scope not in self.scopes:
             raise Forbidden(
-                f"this token does not allow to {scope}.", remedy=f"Make one with the scope {scope}."
+                "this token does not allow to {scope}.",
+                code="scope-missing",
+                remedy="Make one with the scope {scope}.",
+                scope=scope,
             )
 
     def require_role(self, role: Role) -> None:
         """Raises Forbidden unless the principal has this role or one above it."""
         if ROLES.index(self.role) < ROLES.index(role):
-            raise Forbidden(f"this needs the role {role}.", remedy="Ask an administrator for it.")
+            raise Forbidden(
+                "this needs the role {role}.",
+                code="role-missing",
+                remedy="Ask an administrator for it.",
+                role=role,
+            )
 
 
 LOCAL = Principal()

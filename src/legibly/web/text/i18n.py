@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from legibly.web.text import told
-
 FOLDER = Path(__file__).parents[1] / "locale"
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "legibly-language"
@@ -32,12 +30,8 @@ class Catalogue:
     sentences: Mapping[str, str] = field(default_factory=dict)
 
     def gettext(self, text: str) -> str:
-        """The sentence, or several finished ones of an error (`told`)."""
-        if not self.sentences:
-            return text
-        return self.sentences.get(text) or told.say(
-            text, lambda known: self.sentences.get(known, known)
-        )
+        """The sentence in this language; the text itself where there is no translation."""
+        return self.sentences.get(text, text)
 
 
 def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
