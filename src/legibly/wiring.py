@@ -26,9 +26,9 @@ from legibly.records import Image
 from legibly.settings import DEFAULT_PROJECT, Settings
 from legibly.store import Store, open_store, packs_folder
 from legibly.vision.reading import Reader
-from legibly.web.api.direct_uploads import Presigner
-from legibly.web.api.live import Hub
 from legibly.web.app import create_app
+from legibly.web.live_hub import Hub
+from legibly.web.presigner import Presigner
 from legibly.web.services import State
 from legibly.web.workspaces import Workspaces
 

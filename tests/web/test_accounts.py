@@ -21,7 +21,7 @@ from legibly import object_keys, records
 from legibly.people import accounts
 from legibly.store import open_store
 from legibly.web.api import images, s3_webhook
-from legibly.web.pages import rendering
+from legibly.web.pages import rendering, routes
 from legibly.web.security import sessions
 from server import Server
 
@@ -231,7 +231,7 @@ def test_forms_of_other_sites_are_refused_at_every_address(guarded: Server) -> N
     addresses = [
         (method, re.sub(r"\{\w+\}", object_keys.new_id(records.now()), route.path))
         for route in [
-            *rendering.router(rendering.Pages()).routes,
+            *routes.router(rendering.Pages()).routes,
             *images.router.routes,
             *s3_webhook.router.routes,
         ]

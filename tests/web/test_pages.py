@@ -9,13 +9,47 @@ import pytest
 
 import pictures
 from legibly.handwriting import advice
-from legibly.images import sniff  # noqa: F401
+from legibly.images import sniff
 from legibly.vision import explain
-from legibly.web.pages import assets
-from legibly.web.text import i18n, number_format, told
+from legibly.web import errors
+from legibly.web.pages import assets, signin_oidc
+from legibly.web.text import i18n, number_format
 
 WEB = Path(assets.__file__).parents[1]
 PLACES = re.compile(r"%\((\w+)\)s|\{(\w+)\}|(%%)")
+
+
+RAISED = {
+    "Invalid", "Forbidden", "NotFound", "Conflict", "TooLarge", "NotAnImage", "Unusable",
+    "Unavailable", "Problem",
+}  # fmt: skip
+SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline.py", "labels.py")
+"""Packages whose errors people come to see; what only operators see stays English."""
+INTERNAL = ("oidc.py", "presigner.py", "inference.py", "s3_webhook.py")
+"""Modules whose errors programs and logs see."""
+
+
+def error_templates() -> set[str]:
+    """The templates and remedies of every error that those packages raise."""
+    source = WEB.parent
+    files = [path for name in SERVED for path in (source / name).rglob("*.py")]
+    files += [source / name for name in SERVED if name.endswith(".py")]
+    texts: set[str] = set()
+    for path in files:
+        if path.name in INTERNAL or not path.is_file():
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and RAISED & {
+                getattr(node.func, "id", ""),
+                getattr(node.func, "attr", ""),
+            }:
+                remedies = [word.value for word in node.keywords if word.arg == "remedy"]
+                for value in [*node.args, *remedies]:
+                    assert not isinstance(value, ast.JoinedStr), (path.name, node.lineno)
+                    text = value.value if isinstance(value, ast.Constant) else None
+                    if isinstance(text, str) and {" ", "{"} & set(text):  # no code
+                        texts.add(text)
+    return texts
 
 
 def sentences() -> set[str]:
@@ -33,8 +67,16 @@ def sentences() -> set[str]:
         }
     found |= {hint.text for hints in advice.TABLE.values() for hint in hints}
     return found | {
-        *told.SENTENCES,
-        *told.THINGS,
+        *error_templates(),
+        *errors.TITLES.values(),
+        *(template for _, template in errors.HTTP.values()),
+        *(sentence for _, sentence in signin_oidc.TROUBLE.values()),
+        *(kind for _, kind, _ in sniff.OTHERS),
+        *(remedy for _, _, remedy in sniff.OTHERS),
+        *("an SVG drawing", "a web page", "text", "an empty file", "an unknown kind of file"),
+        *("Save the picture itself and send that.", f"Send {sniff.READABLE}."),
+        *("reviewer", "admin"),
+        advice.GENERAL,
         *explain.PLACES,
         explain.WITH_RIVAL,
         explain.WITHOUT_RIVAL,
@@ -84,10 +126,9 @@ def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
     )
     page = client.get("/nowhere", headers={"Accept": "text/html", "Accept-Language": "de"})
     assert "Unter dieser Adresse gibt es nichts." in page.text
-    gettext = i18n.catalogue("de").gettext
-    assert gettext("Nobody wrote this. The picture is empty. Nor this") == (
-        "Nobody wrote this. Das Bild ist leer. Nor this"
-    )
+    problem = client.post("/api/images", content=b"", headers=german).json()
+    assert (problem["code"], problem["type"]) == ("empty", "/problems/empty")
+    assert problem["detail"].startswith("Das Bild ist leer.")
 
 
 def test_choosing_a_language_leads_back(client: httpx.Client) -> None:

@@ -27,7 +27,7 @@ _MAGIC = (
     (b"MM\x00+", "image/tiff"),
 )
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
-_OTHERS = (
+OTHERS = (
     (b"%PDF", "a PDF document", "Save the page as PNG or take a picture of it."),
     (
         b"PK\x03\x04",
@@ -93,7 +93,7 @@ def _describe(data: bytes) -> tuple[str, str]:
     send = f"Send {READABLE}."
     if not data:
         return "an empty file", send
-    for magic, what, remedy in _OTHERS:
+    for magic, what, remedy in OTHERS:
         if data.startswith(magic):
             return what, remedy
     if data[4:8] == b"ftyp":

@@ -7,9 +7,18 @@ from fastapi import FastAPI
 
 from legibly import __version__
 from legibly.web import errors
-from legibly.web.api import health, images, inference, projects, prometheus, s3_webhook, uploads
-from legibly.web.pages import rendering
-from legibly.web.security import middleware
+from legibly.web.api import (
+    health,
+    images,
+    inference,
+    preview,
+    projects,
+    prometheus,
+    s3_webhook,
+    uploads,
+)
+from legibly.web.pages import routes
+from legibly.web.security import body_limit, middleware
 from legibly.web.services import State
 from legibly.web.workspaces import ProjectRouter, Workspaces
 
@@ -19,7 +28,10 @@ _DESCRIPTION = (
 
 
 def create_app(state: State, workspaces: Workspaces) -> FastAPI:
-    """The application; the workers and followers of its projects run as long as it does."""
+    """The application; the workers and followers of its projects run as long as it does.
+
+    Of the middlewares, the last one added sees a request first.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -40,17 +52,20 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # ours is drawn without scripts of others
         redoc_url=None,
-        max_body_size=state.settings.max_bytes + uploads.ALLOWANCE_BYTES,
     )
     app.state.legibly = state
     errors.install(app)
+    app.add_middleware(
+        body_limit.BodyLimit, limit=state.settings.max_bytes + uploads.ALLOWANCE_BYTES
+    )
     app.include_router(health.router)
     app.include_router(images.router)
     app.include_router(s3_webhook.router)
     app.include_router(inference.router)
     app.include_router(projects.router)
+    app.include_router(preview.router)
     prometheus.install(app, state)
-    rendering.install(app)
+    routes.install(app)
     app.add_middleware(
         middleware.AccessMiddleware,
         settings=state.settings,
@@ -58,4 +73,6 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         classes=state.classes,
     )
     app.add_middleware(ProjectRouter, workspaces=workspaces)
+    app.add_middleware(errors.InternalErrors)
+    app.add_middleware(health.Liveness)
     return app

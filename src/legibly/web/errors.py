@@ -42,7 +42,7 @@ TITLES = {
     500: "Internal error",
     503: "Service unavailable",
 }
-_HTTP = {
+HTTP = {
     404: (
         "address-unknown",
         "There is nothing at this address. It may have been deleted, or the link may be mistyped.",
@@ -76,7 +76,7 @@ def _translate(value: Any, catalogue: i18n.Catalogue) -> Any:
 
 def problem_of(error: errors.LegiblyError) -> Problem:
     """The problem of an error. Where a server keeps its data goes to the log, not to the caller."""
-    status = STATUS[type(error)]
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     code = error.code
     headers: dict[str, str] = {}
     if isinstance(error, errors.Forbidden) and not error.authenticated:
@@ -144,10 +144,14 @@ def _problem_of_validation(error: RequestValidationError) -> Problem:
 def problem_of_http(error: HTTPException) -> Problem:
     """The problem of an error of the framework."""
     if isinstance(error, BodyTooLarge):
-        template = "the request has more than {limit} bytes."
-        return Problem(413, "too-large", template, params={"limit": error.limit})
+        return Problem(
+            413,
+            "too-large",
+            "the request has more than {limit} bytes.",
+            params={"limit": error.limit},
+        )
     general = ("http-error", str(error.detail))
-    code, template = _HTTP.get(error.status_code, general)
+    code, template = HTTP.get(error.status_code, general)
     return Problem(error.status_code, code, template, headers=dict(error.headers or {}))
 
 
@@ -162,8 +166,10 @@ class BodyTooLarge(HTTPException):
 def internal_error(request: Request, error: Exception) -> Response:
     """The response for an error that nobody expected; the log has its traceback."""
     _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-    template = "Something went wrong on the server; it has been logged."
-    return respond(request, Problem(500, "internal-error", template))
+    problem = Problem(
+        500, "internal-error", "Something went wrong on the server; it has been logged."
+    )
+    return respond(request, problem)
 
 
 class InternalErrors:

@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 
+from legibly.accuracy import index_report, whole
 from legibly.accuracy.report import Report
 from legibly.index.port import Index
 from legibly.ingest.external_readers import Elsewhere
@@ -21,11 +22,11 @@ from legibly.projects import Projects
 from legibly.records import Image, Model
 from legibly.settings import Settings
 from legibly.store import Store
-from legibly.web.api.live import Hub
+from legibly.web.live_hub import Hub
 
 if TYPE_CHECKING:
     from legibly.people import oidc  # its library is an extra
-from legibly.web.api.direct_uploads import Presigner
+from legibly.web.presigner import Presigner
 
 
 class ModelViews(Protocol):
@@ -91,3 +92,12 @@ def state_of(request: Request) -> State:
     if not isinstance(state, State):
         raise TypeError("the application was built without its state")
     return state
+
+
+def current_report(state: State, *, owner: str | None = None) -> Report:
+    """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
+
+    def compute() -> Report:
+        return index_report.report(state.index, owner=owner, whole=whole.models(state.settings))
+
+    return compute() if owner is not None else state.reports.get(state.index.sequence(), compute)

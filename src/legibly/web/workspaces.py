@@ -88,8 +88,8 @@ class ProjectRouter:
                     scope = {**scope, "legibly.project": project, "legibly.state": state}
                 except LegiblyError as error:
                     if match or not isinstance(error, NotFound):
-                        problem = errors.problem_document(error)
-                        await errors.error_response(Request(scope), problem)(scope, receive, send)
+                        response = errors.error_response(Request(scope), error)
+                        await response(scope, receive, send)
                         return
         await self._app(scope, receive, send)
 

@@ -2,11 +2,26 @@
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from legibly.errors import Unavailable
 from legibly.web.services import state_of
 
 router = APIRouter(tags=["health"])
+
+
+class Liveness:
+    """ASGI middleware: answers `/healthz` before anything else, so that it shows the process alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_probe = scope["type"] == "http" and scope["path"] == "/healthz"
+        if is_probe and scope["method"] in ("GET", "HEAD"):
+            await JSONResponse({"status": "alive"})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 @router.get("/healthz")

@@ -13,14 +13,14 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from legibly import object_keys, records
-from legibly.accuracy import index_report, whole
 from legibly.accuracy import report as reports
+from legibly.accuracy import whole
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.web.api.uploads import uploaded
 from legibly.web.security.principal import principal_of, require_visible
-from legibly.web.services import State, state_of
+from legibly.web.services import current_report, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
@@ -203,15 +203,6 @@ def get_accuracy(request: Request) -> Response:
         reports.encode(current_report(state_of(request), owner=principal_of(request).owner)),
         media_type="application/json",
     )
-
-
-def current_report(state: State, *, owner: str | None = None) -> reports.Report:
-    """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
-
-    def compute() -> reports.Report:
-        return index_report.report(state.index, owner=owner, whole=whole.models(state.settings))
-
-    return compute() if owner is not None else state.reports.get(state.index.sequence(), compute)
 
 
 def _check(image_id: str) -> None:

@@ -1,18 +1,17 @@
 """The API page: the OpenAPI document as a page to read, with nothing fetched from elsewhere."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
+from legibly.web.pages.rendering import Pages
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the route."""
 
     @routes.get("/docs")

@@ -2,7 +2,7 @@
 
 import itertools
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,12 +14,10 @@ from legibly.index.port import Filter
 from legibly.people.classrooms import Classes, Pupil, SchoolClass
 from legibly.web import erasure, errors
 from legibly.web.pages import signin
+from legibly.web.pages.rendering import Pages
 from legibly.web.security import middleware, rate_limits, sessions
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State, state_of
-
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
 
 _TRIES_A_MINUTE = 20
 _MOST_IMAGES = 500
@@ -36,13 +34,13 @@ def classes_of(request: Request) -> Classes:
     return classes
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
     _add_joining(routes, pages)
     _add_teaching(routes, pages)
 
 
-def _add_joining(routes: APIRouter, pages: "Pages") -> None:
+def _add_joining(routes: APIRouter, pages: Pages) -> None:
     addresses = rate_limits.Buckets(_TRIES_A_MINUTE)
 
     @routes.get("/join")
@@ -65,7 +63,11 @@ def _add_joining(routes: APIRouter, pages: "Pages") -> None:
         try:
             pupil = classes_of(request).join(code, nickname)
         except LegiblyError as error:
-            values = {"code": code, "nickname": nickname, "problem": errors.public_message(error)}
+            values = {
+                "code": code,
+                "nickname": nickname,
+                "problem": errors.message_for(request, error),
+            }
             return pages.render(request, "join.html", status=400, **values)
         addresses.give_back(address)
         response = RedirectResponse("/handwriting/practice", 303)
@@ -75,7 +77,7 @@ def _add_joining(routes: APIRouter, pages: "Pages") -> None:
         return response
 
 
-def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
+def _add_teaching(routes: APIRouter, pages: Pages) -> None:
     def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
         classes = _teachers_only(request)
         erasure.purge(state_of(request))
@@ -100,7 +102,7 @@ def _add_teaching(routes: APIRouter, pages: "Pages") -> None:
             teacher = principal_of(request).account or ""
             opened = _teachers_only(request).open(name, teacher=teacher, keep_days=keep_days)
         except LegiblyError as error:
-            return show(request, problem=errors.public_message(error), status=400)
+            return show(request, problem=errors.message_for(request, error), status=400)
         return RedirectResponse(f"/classes/{opened.id}", 303)
 
     @routes.get("/classes/{class_id}")

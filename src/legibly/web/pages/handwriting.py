@@ -1,7 +1,7 @@
 """My handwriting: the report, its page, the practice page, and the API's `/api/legibility`."""
 
 import itertools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -12,19 +12,17 @@ from legibly.handwriting import advice, report
 from legibly.images import thumbnails
 from legibly.index.port import Filter
 from legibly.records import Image
+from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import state_of
 from legibly.web.text import i18n
-
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
 
 MOST_IMAGES = 2000
 _WRITER = Annotated[str | None, Query(max_length=200, description="one writer's pictures only")]
 _MARGIN = 0.15
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     @routes.get("/handwriting")

@@ -1,7 +1,7 @@
 """History: the gallery page and its downloads."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -12,11 +12,9 @@ from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.records import Image
 from legibly.web.pages import deletion
+from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import state_of
-
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
 
 VERDICTS = ("read", "unsure", "blank", "not_a_digit")
 _EXACT = ("verdict", "text", "label", "writer", "state", "since", "until")
@@ -29,7 +27,7 @@ def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
     return Filter(**values, wrong=query.get("wrong") == "true", owner=principal.owner)  # type: ignore[arg-type]
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     @routes.get("/history")

@@ -1,24 +1,23 @@
 """For administrators: who has an account, and what was done."""
 
 import secrets
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from legibly.errors import Forbidden, LegiblyError
 from legibly.people.accounts import ROLES, Account, Accounts, Role
+from legibly.web import errors
 from legibly.web.pages import signin
+from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of
 from legibly.web.services import state_of
-
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
 
 _TRAIL = 100
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     def show(
@@ -57,7 +56,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         try:
             account = accounts.add(name, role=role, password=password)
         except LegiblyError as error:
-            return show(request, problem=f"{error.what} {error.remedy}", status=400)
+            return show(request, problem=errors.message_for(request, error), status=400)
         _note(request, "account made", account)
         return show(request, secret=password, person=account.name)
 

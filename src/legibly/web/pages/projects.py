@@ -1,6 +1,6 @@
 """The page of projects: choose one, and make one."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -8,17 +8,16 @@ from fastapi.responses import RedirectResponse, Response
 from legibly.errors import LegiblyError
 from legibly.projects import MAX_TITLE, Project
 from legibly.settings import DEFAULT_PROJECT
+from legibly.web import errors
+from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of
 from legibly.web.services import state_of
 from legibly.web.workspaces import COOKIE
 
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
-
 _YEAR_SECONDS = 31_536_000
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
@@ -41,7 +40,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         try:
             project = state_of(request).projects.create(name.strip().lower(), title=title.strip())
         except LegiblyError as error:
-            return show(request, problem=f"{error.what} {error.remedy}", status=400)
+            return show(request, problem=errors.message_for(request, error), status=400)
         return _enter(request, project)
 
     @routes.post("/projects/enter")

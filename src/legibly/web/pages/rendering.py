@@ -1,41 +1,18 @@
-"""The HTML pages, rendered on the server; their JavaScript uses the same API as everybody."""
+"""Renders the HTML pages on the server; their JavaScript uses the same API as everybody."""
 
 import dataclasses
 import gzip
-import json
-import mimetypes
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import jinja2
-from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.responses import RedirectResponse, Response
-from fastapi.routing import APIRoute
+from fastapi import Request
+from fastapi.responses import Response
 
-from legibly import object_keys
-from legibly.errors import NotFound
-from legibly.images import thumbnails
-from legibly.records import Image
-from legibly.web.api import images
-from legibly.web.pages import accuracy as accuracy_page
-from legibly.web.pages import (
-    api_docs,
-    assets,
-    classrooms,
-    handwriting,
-    history,
-    people,
-    preview,
-    projects,
-    review,
-    signin,
-    signin_oidc,
-)
-from legibly.web.pages import models as models_page
-from legibly.web.security.principal import principal_of, require_visible
-from legibly.web.services import State, state_of
+from legibly.web.pages import assets
+from legibly.web.security.principal import principal_of
+from legibly.web.services import state_of
 from legibly.web.text import i18n, js_messages, number_format
 
 POLICY = (
@@ -49,10 +26,6 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache",
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
-}
-_FOREVER = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
 }
 _LEAST_WORTH_PACKING = 1000
 
@@ -144,221 +117,6 @@ def compressed(
     if len(data) >= _LEAST_WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
         data, headers["Content-Encoding"] = gzip.compress(data, 6, mtime=0), "gzip"
     return Response(data, status, headers=headers, media_type=media_type)
-
-
-def install(app: FastAPI) -> None:
-    """Give the application its pages, error pages included.
-
-    Their collaborators are those of `state_of(request)`.
-    """
-    pages = Pages()
-    app.state.error_page = pages.error
-    app.include_router(router(pages))
-
-
-def router(pages: Pages) -> APIRouter:
-    """The routes of all pages."""
-    routes = APIRouter()
-    _add_static(routes, pages)
-    _add_pages(routes, pages)
-    _add_pictures(routes, pages)
-    history.add(routes, pages)
-    preview.add(routes)
-    handwriting.add(routes, pages)
-    review.add(routes, pages)
-    api_docs.add(routes, pages)
-    signin.add(routes, pages)
-    signin_oidc.add(routes, pages)
-    people.add(routes, pages)
-    projects.add(routes, pages)
-    classrooms.add(routes, pages)
-    for route in routes.routes:
-        if isinstance(route, APIRoute):
-            route.include_in_schema = route.path.startswith("/api/")
-    return routes
-
-
-def _add_static(routes: APIRouter, pages: Pages) -> None:
-    @routes.get("/static/{version}/{name}")
-    async def static(request: Request, version: str, name: str) -> Response:
-        asset = pages.assets.get(name)
-        if asset is None:
-            raise NotFound("there is no such file.", where=name)
-        headers = (
-            dict(_FOREVER) if version == pages.assets.version else {"Cache-Control": "no-cache"}
-        )
-        headers["Vary"] = "Accept-Encoding"
-        data = asset.data
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            data, headers["Content-Encoding"] = asset.compressed, "gzip"
-        return Response(data, headers=headers, media_type=asset.media_type)
-
-    @routes.get("/language/{language}")
-    async def language(language: str, request: Request) -> Response:
-        """Remember a language, and go back to where one was."""
-        back = urlsplit(request.headers.get("referer", ""))
-        response = RedirectResponse(signin.safe_path(back.path or "/"), 303)
-        if language in i18n.LANGUAGES:
-            response.set_cookie(
-                i18n.COOKIE, language, max_age=365 * 86400, samesite="lax", httponly=True
-            )
-        return response
-
-    @routes.get("/manifest.webmanifest")
-    async def manifest() -> Response:
-        """What phones need to install the app."""
-        return Response(json.dumps(_manifest(pages)), media_type="application/manifest+json")
-
-    @routes.get("/favicon.ico")
-    async def favicon() -> Response:
-        return RedirectResponse(pages.assets.url("icon.svg"), 308)
-
-
-def _manifest(pages: Pages) -> dict[str, Any]:
-    icons = [
-        {
-            "src": pages.assets.url("icon.svg"),
-            "sizes": "any",
-            "type": "image/svg+xml",
-            "purpose": "any",
-        },
-        {"src": pages.assets.url("icon-192.png"), "sizes": "192x192", "type": "image/png"},
-        {
-            "src": pages.assets.url("icon-512.png"),
-            "sizes": "512x512",
-            "type": "image/png",
-            "purpose": "any maskable",
-        },
-    ]
-    look = {"display": "standalone", "background_color": "#faf8f3", "theme_color": "#faf8f3"}
-    return {
-        "name": "Legibly",
-        "short_name": "Legibly",
-        "id": "/",
-        "start_url": "/",
-        **look,
-        "icons": icons,
-    }
-
-
-def _add_pages(routes: APIRouter, pages: Pages) -> None:
-    @routes.get("/")
-    def classify(request: Request) -> Response:
-        """Write, drop, paste, choose, photograph; answers stream in."""
-        state = state_of(request)
-        classes, rate, direct = classes_of(request), state.settings.ask_rate, _bucket(state)
-        return pages.render(
-            request, "classify.html", classes=classes, rate=rate, direct=direct, **_report(request)
-        )
-
-    @routes.get("/accuracy")
-    def accuracy(request: Request) -> Response:
-        """The figures in plain words first."""
-        values = _report(request)
-        return pages.render(
-            request, "accuracy.html", **values, **accuracy_page.sections(values["report"])
-        )
-
-    @routes.get("/accuracy/panel")
-    def panel(request: Request) -> Response:
-        """The part of the accuracy that stands beside the answers, as a fragment."""
-        return pages.render(request, "_accuracy_panel.html", **_report(request))
-
-    @routes.get("/about")
-    def about(request: Request) -> Response:
-        """What happens with pictures, what a confidence means, and how programs do the same."""
-        return pages.render(request, "about.html", base=str(request.base_url).rstrip("/"))
-
-    @routes.get("/models")
-    def models(request: Request) -> Response:
-        """The packs there are and the one in use."""
-        state, report = state_of(request), _report(request)["report"]
-        gettext = i18n.catalogue_for(request).gettext
-        return pages.render(request, "models.html", packs=models_page.packs(state, report, gettext))
-
-
-def _add_pictures(routes: APIRouter, pages: Pages) -> None:
-    shelf = thumbnails.Shelf()
-
-    @routes.get("/images/{image_id}")
-    def image(request: Request, image_id: str) -> Response:
-        """One picture with all that is known of it."""
-        record = _find(request, image_id)
-        shown = record.to_json()
-        return pages.render(
-            request, "image.html", image=shown, facts=_facts(record), classes=classes_of(request)
-        )
-
-    @routes.get("/images/{image_id}/picture")
-    def picture(request: Request, image_id: str, size: Annotated[int, Query()] = 640) -> Response:
-        """The picture, upright and small."""
-        record = _find(request, image_id)
-        state = state_of(request)
-        headers = {
-            "Cache-Control": "private, max-age=31536000, immutable",
-            "X-Content-Type-Options": "nosniff",
-        }
-        if thumbnails.is_small(record):
-            return Response(
-                state.store.read(record.key), headers=headers, media_type=record.media_type
-            )
-        side = next((side for side in thumbnails.SIZES if side >= size), thumbnails.SIZES[-1])
-        data = shelf.get(image_id, side)
-        if data is None:
-            data = thumbnails.shrink(
-                state.store.read(record.key), side=side, max_pixels=state.settings.max_pixels
-            )
-            shelf.put(image_id, side, data)
-        return Response(data, headers=headers, media_type="image/webp")
-
-
-def _bucket(state: State) -> str | None:
-    """Where the page may put files by itself; None where it has to send them to us."""
-    return (
-        state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
-    )
-
-
-def _find(request: Request, image_id: str) -> Image:
-    if not object_keys.is_id(image_id):
-        raise NotFound("there is no such picture.", where=image_id[:80])
-    return require_visible(state_of(request).index.get(image_id), principal_of(request))
-
-
-def _report(request: Request) -> dict[str, Any]:
-    report = images.current_report(state_of(request), owner=principal_of(request).owner)
-    return {
-        "report": report,
-        "small": number_format.heat_table(report["confusion"], classes=classes_of(request)),
-    }
-
-
-def classes_of(request: Request) -> list[str]:
-    """What the model can answer, as far as keys and buttons can offer it."""
-    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
-    return list(card.classes) if card is not None else [str(digit) for digit in range(10)]
-
-
-def _facts(image: Image) -> list[tuple[str, str]]:
-    size = f"{image.width} × {image.height}" if image.width else "–"
-    kind = (mimetypes.guess_extension(image.media_type) or image.media_type).strip(".").upper()
-    facts = [
-        ("name", image.name or "–"),
-        ("received", f"{image.received_at:%Y-%m-%d %H:%M:%S} UTC"),
-    ]
-    facts += [
-        ("picture", f"{kind}, {size}, {image.bytes:,} bytes"),
-        ("writer", image.writer or "–"),
-    ]
-    if image.reading:
-        times = ", ".join(
-            f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items()
-        )
-        facts += [
-            ("model", f"{image.reading.model.name} {image.reading.model.version}"),
-            ("took", times or "–"),
-        ]
-    return [*facts, ("id", image.id)]
 
 
 def _title(request: Request) -> str:

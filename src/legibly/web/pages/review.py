@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, UploadFile
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -17,11 +17,9 @@ from legibly.index.port import Filter, Index
 from legibly.records import Image
 from legibly.statistics import sampling
 from legibly.web.pages import history
+from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import Principal, principal_of, require_visible
 from legibly.web.services import State, state_of
-
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
 
 Reason = Literal["disputed", "disagreement", "second", "unsure", "asked"]
 _QUEUE = 50
@@ -92,7 +90,7 @@ def _contradicted(image: Image) -> bool:
     return sure and image.label is not None and not (image.label.by or "").startswith(REVIEW)
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     @routes.get("/review")

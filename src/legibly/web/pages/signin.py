@@ -1,6 +1,6 @@
 """Signing in and out, and one's own account: password, tokens, one's data, and leaving for good."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -10,13 +10,11 @@ from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.people.accounts import SCOPES, Account, Accounts
 from legibly.people.classrooms import is_pupil
-from legibly.web import erasure
+from legibly.web import erasure, errors
+from legibly.web.pages.rendering import Pages
 from legibly.web.security import middleware, rate_limits, sessions
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
-
-if TYPE_CHECKING:
-    from legibly.web.pages.rendering import Pages
 
 _TRIES_A_MINUTE = 10
 _NAMES_A_MINUTE = 5
@@ -58,14 +56,14 @@ def own_account(request: Request) -> Account:
     return accounts_of(request).get(principal.account)
 
 
-def add(routes: APIRouter, pages: "Pages") -> None:
+def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
     _add_sessions(routes, pages)
     _add_account(routes, pages)
     _add_leaving(routes, pages)
 
 
-def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
+def _add_sessions(routes: APIRouter, pages: Pages) -> None:
     addresses, names = rate_limits.Buckets(_TRIES_A_MINUTE), rate_limits.Buckets(_NAMES_A_MINUTE)
 
     @routes.get("/login")
@@ -110,7 +108,7 @@ def _add_sessions(routes: APIRouter, pages: "Pages") -> None:
 
 
 def form(
-    pages: "Pages",
+    pages: Pages,
     request: Request,
     *,
     next_path: str = "/",
@@ -143,7 +141,7 @@ def remember(request: Request, response: Response, account: Account) -> None:
     sessions.begin(request, response, sessions.Session.of(account, hours=hours), key)
 
 
-def _add_account(routes: APIRouter, pages: "Pages") -> None:
+def _add_account(routes: APIRouter, pages: Pages) -> None:
     def show(
         request: Request,
         *,
@@ -177,7 +175,7 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
         try:
             changed = accounts.change(mine, password=new)
         except LegiblyError as error:
-            return show(request, problem=f"{error.what} {error.remedy}", status=400)
+            return show(request, problem=errors.message_for(request, error), status=400)
         accounts.record_audit("password changed", by=mine.id, address=address_of(request))
         response = show(request, notice="The password is changed. Every other session has ended.")
         remember(request, response, changed)
@@ -209,7 +207,7 @@ def _add_account(routes: APIRouter, pages: "Pages") -> None:
         return RedirectResponse("/account", 303)
 
 
-def _add_leaving(routes: APIRouter, pages: "Pages") -> None:
+def _add_leaving(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/account/data.json")
     def data(request: Request) -> Response:
         """What is kept of oneself; the pictures come with the gallery's download."""

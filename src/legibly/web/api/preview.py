@@ -1,7 +1,8 @@
 """What the model reads in a picture that is not stored: the live answer while somebody writes."""
 
 import base64
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
@@ -14,36 +15,33 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import State, state_of
 from legibly.web.text import i18n
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 MOST_INPUTS = 12
 """Items beyond these come without their input."""
 _EXPLAIN = Annotated[int | None, Query(ge=0, description="explain this item, counted from 0")]
 
 
-def add(routes: APIRouter) -> None:
-    """Add the route."""
+router = APIRouter(prefix="/api", tags=["images"])
 
-    @routes.post("/api/preview", tags=["images"])
-    async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONResponse:
-        """Read a picture and store nothing: no image, no reading, no label.
 
-        `inputs` are what the model saw of each item, as data URIs; with `explain`, `explanation`
-        is the picture of what spoke for and against the answer of that item, `sentence` its words.
-        """
-        state = state_of(request)
-        upload = await uploaded(request, owner=principal_of(request).account)
-        gettext = i18n.catalogue_for(request).gettext
+@router.post("/preview")
+async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONResponse:
+    """Read a picture and store nothing: no image, no reading, no label.
 
-        def read() -> dict[str, Any]:
-            result = state.service.reader.read(upload.data)
-            document = _document(state, result, upload.data)
-            if explain is not None and explain < len(result.reading.items):
-                document |= _explanation(state, upload.data, explain, gettext)
-            return document
+    `inputs` are what the model saw of each item, as data URIs; with `explain`, `explanation`
+    is the picture of what spoke for and against the answer of that item, `sentence` its words.
+    """
+    state = state_of(request)
+    upload = await uploaded(request, owner=principal_of(request).account)
+    gettext = i18n.catalogue_for(request).gettext
 
-        return JSONResponse(await to_thread.run_sync(read), headers={"Cache-Control": "no-store"})
+    def read() -> dict[str, Any]:
+        result = state.service.reader.read(upload.data)
+        document = _document(state, result, upload.data)
+        if explain is not None and explain < len(result.reading.items):
+            document |= _explanation(state, upload.data, explain, gettext)
+        return document
+
+    return JSONResponse(await to_thread.run_sync(read), headers={"Cache-Control": "no-store"})
 
 
 def _document(state: State, result: Result, data: bytes) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def _document(state: State, result: Result, data: bytes) -> dict[str, Any]:
 
 
 def _explanation(
-    state: State, data: bytes, number: int, gettext: "Callable[[str], str]"
+    state: State, data: bytes, number: int, gettext: Callable[[str], str]
 ) -> dict[str, str]:
     explain = getattr(state.views, "explanation", None)
     if explain is None:
