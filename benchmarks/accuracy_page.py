@@ -20,9 +20,9 @@ from legibly.statistics import aggregates
 def main() -> None:
     """Write a report of that size, render it twice here and once in a fresh process."""
     path = Path("/tmp") / "legibly-page.json"
-    made = report.build(table())
-    path.write_bytes(report.encode(made))
-    rows = len(made["by_day"]), len(made["classes"]), len(made["by_model"])
+    created = report.build(table())
+    path.write_bytes(report.encode(created))
+    rows = len(created["by_day"]), len(created["classes"]), len(created["by_model"])
     print(f"days, classes, models: {rows}; report {path.stat().st_size / 1e6:.2f} MB")
     code = (
         f"import sys, time; sys.path.insert(0, {str(SRC)!r}); start = time.perf_counter(); import json, pathlib;"
@@ -63,12 +63,12 @@ def table() -> aggregates.Table:
         for back in range(35)
         for n in range(100)
     ]
-    made = aggregates.Table(tuple(sorted(rows)), tuple(sorted(reads)))
-    print(f"{len(made.cells):,} cells made in {time.perf_counter() - start:.1f} s")
+    created = aggregates.Table(tuple(sorted(rows)), tuple(sorted(reads)))
+    print(f"{len(created.cells):,} cells made in {time.perf_counter() - start:.1f} s")
     start = time.perf_counter()
-    report.build(made)
+    report.build(created)
     print(f"report from cells {time.perf_counter() - start:.2f} s")
-    return made
+    return created
 
 
 if __name__ == "__main__":

@@ -56,16 +56,16 @@ def main() -> None:
             recent(base).unlink()
             for counts in base.rglob("counts-*.parquet"):
                 counts.unlink()
-            last, anew = report(base)
+            last, again = report(base)
             assert first == last, "the counts are not those of the files"
-            tell("settled, counted anew", anew)
+            tell("settled, counted anew", again)
 
 
-def tell(what: str, cost: tuple[float, float, float], more: str = "") -> None:
+def tell(problem: str, cost: tuple[float, float, float], more: str = "") -> None:
     """One line; Spark's processor time and memory are its JVM's, which is no child of ours to measure."""
     wall, cpu, mb = cost
     used = f"{cpu:7.2f} s of CPU {mb:6.0f} MB at most" if cpu else ""
-    print(f"  {what:<28} {wall:7.2f} s {used}  {more}", flush=True)
+    print(f"  {problem:<28} {wall:7.2f} s {used}  {more}", flush=True)
 
 
 def write(base: Path, pairs: int, each: int) -> int:

@@ -85,9 +85,9 @@ def compare(
     seconds: dict[str, list[float]] = {"legibly": [], "hadoop, combiner": [], "hadoop": []}
     for _ in range(runs):
         done, taken = run(ours)
-        found = json.loads(done.stdout)
-        assert found["pairs"] == pairs, found["pairs"]
-        assert found["accuracy"]["value"] == right / pairs
+        result = json.loads(done.stdout)
+        assert result["pairs"] == pairs, result["pairs"]
+        assert result["accuracy"]["value"] == right / pairs
         seconds["legibly"].append(taken)
         for name, extra in (("hadoop, combiner", ["combine"]), ("hadoop", [])):
             shutil.rmtree(out, ignore_errors=True)

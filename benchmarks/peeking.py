@@ -60,10 +60,10 @@ def false_promotions(stores: int) -> None:
     for title, gained, lost, margin, rule, naive in kinds:
         draw, once, peeking, ours = random.Random(SEED), 0, 0, 0
         for _ in range(stores):
-            seen = list(looks(draw, gained, lost))
-            once += naive(seen[-1])
-            peeking += any(map(naive, seen))
-            ours += any(always(margin)(table) for table in seen)
+            observed = list(looks(draw, gained, lost))
+            once += naive(observed[-1])
+            peeking += any(map(naive, observed))
+            ours += any(always(margin)(table) for table in observed)
         print(
             f"{title:<42}{rule:<16}{once / stores:>8.1%}{peeking / stores:>11.1%}{ours / stores:>10.1%}"
         )
@@ -85,8 +85,8 @@ def price(stores: int) -> None:
     for share, margin in ((0.0, 0.05), (0.02, 0.05), (0.02, 0.02), (0.05, 0.05)):
         draw, needed = random.Random(SEED), []
         for _ in range(stores):
-            seen = looks(draw, share / 2, share / 2)
-            needed.append(next((table.n for table in seen if always(margin)(table)), math.inf))
+            observed = looks(draw, share / 2, share / 2)
+            needed.append(next((table.n for table in observed if always(margin)(table)), math.inf))
         tenths = statistics.quantiles(sorted(needed), n=10, method="inclusive")
         print(f"{share:<20.0%}{margin:>8.1%}{tenths[4]:>10,.0f}{tenths[8]:>16,.0f}")
 

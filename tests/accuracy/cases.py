@@ -120,11 +120,11 @@ def expected(parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()) -> 
 def pair(image: str, predicted: str, actual: str | None, **more: Any) -> dict[str, Any]:
     """One record as it stands in a file."""
     usual = {"confidence": 0.9, "model": MODELS[0], "writer": None, "source": "volunteered"}
-    found = {
+    result = {
         "image": image,
         "predicted": predicted,
         "actual": actual,
         **usual,
         "labelled_at": "2026-11-22T10:00:00.000Z",
     }
-    return {**found, **more}
+    return {**result, **more}

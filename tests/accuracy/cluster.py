@@ -27,12 +27,12 @@ class Cluster:
 
 def need_spark() -> Path:
     """The folder of the pyspark package; skips where it or Java is missing."""
-    found = importlib.util.find_spec("pyspark")
-    if not found or not found.origin:
+    result = importlib.util.find_spec("pyspark")
+    if not result or not result.origin:
         services.missing("PySpark", "pip install legibly[spark]")
     if not shutil.which("java"):
         services.missing("Java", "apt-get install openjdk-17-jre-headless")
-    return Path(found.origin).parent
+    return Path(result.origin).parent
 
 
 def s3a_jars() -> list[Path]:

@@ -26,14 +26,14 @@ MODELS = (records.Model("digits", "a" * 12), records.Model("digits", "b" * 12))
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`legibly serve` over five weeks of readings by two models, of which some have a label."""
-    made = Server(tmp_path_factory.mktemp("serve"), services.free_port())
-    _fill(made.objects)
-    _legibly(made, "reindex")
+    created = Server(tmp_path_factory.mktemp("serve"), services.free_port())
+    _fill(created.objects)
+    _legibly(created, "reindex")
     try:
-        made.start()
-        yield made
+        created.start()
+        yield created
     finally:
-        made.stop()
+        created.stop()
 
 
 def _fill(base: Path) -> None:
@@ -45,9 +45,9 @@ def _fill(base: Path) -> None:
         image = object_keys.new_id(at)
         text, sure = draw.choice("0123456789"), 1 - 0.5 * draw.random() ** 3
         for model in MODELS if draw.random() < 0.2 else MODELS[:1]:
-            said = records.Reading("read" if sure > 0.6 else "unsure", text, sure, model, at)
+            output = records.Reading("read" if sure > 0.6 else "unsure", text, sure, model, at)
             key = object_keys.image(image, "image/png")
-            readings.append(records.ReadingRecord(image, key, "image/png", 100, 28, 28, said))
+            readings.append(records.ReadingRecord(image, key, "image/png", 100, 28, 28, output))
         if draw.random() < 0.3:
             actual = text if draw.random() < sure else draw.choice("0123456789")
             source: records.LabelSource = "asked" if number % 3 else "volunteered"
@@ -92,17 +92,17 @@ def test_app_command_and_file_agree(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=30) as client:
         before = client.get("/api/accuracy").content
         assert _legibly(server, "accuracy", "--json", "--html", "a.html") == before
-        found = json.loads(before)
-        assert (found["estimate"]["basis"], found["estimate"]["weighted"], found["drift"] is None) == (
+        result = json.loads(before)
+        assert (result["estimate"]["basis"], result["estimate"]["weighted"], result["drift"] is None) == (
             "asked", True, False,
         )  # fmt: skip
-        assert found["estimate"]["readings"] > found["pairs"] > 200
-        assert (server.folder / "a.html").read_text() == html.render(found)
+        assert result["estimate"]["readings"] > result["pairs"] > 200
+        assert (server.folder / "a.html").read_text() == html.render(result)
         image = client.post("/api/images?wait=20", files={"file": pictures.png()}).json()
         client.put(f"/api/images/{image['id']}/label", json={"text": "7", "source": "asked"})
         after = client.get("/api/accuracy").content
-        assert json.loads(after)["pairs"] == found["pairs"] + 1
+        assert json.loads(after)["pairs"] == result["pairs"] + 1
         assert _legibly(server, "accuracy", "--json") == after
         client.delete(f"/api/images/{image['id']}")
-        assert json.loads(client.get("/api/accuracy").content)["pairs"] == found["pairs"]
+        assert json.loads(client.get("/api/accuracy").content)["pairs"] == result["pairs"]
         assert _legibly(server, "accuracy", "--json") == client.get("/api/accuracy").content

@@ -22,11 +22,11 @@ def _report(base: Path, *files: list[Any]) -> report.Report:
         [line if isinstance(line, str) else json.dumps(line) for line in lines] for lines in files
     ]
     plan = cases.write_lines(base, parts)
-    found = report.build(duckdb_engine.table(plan, base=str(base), environ={}))
-    assert report.encode(found) == report.encode(report.build(cases.expected(parts)))
-    assert html.render(found).endswith("</html>\n")
-    assert "\n".join(plain_text.lines(found))
-    return found
+    result = report.build(duckdb_engine.table(plan, base=str(base), environ={}))
+    assert report.encode(result) == report.encode(report.build(cases.expected(parts)))
+    assert html.render(result).endswith("</html>\n")
+    assert "\n".join(plain_text.lines(result))
+    return result
 
 
 def test_an_empty_source(tmp_path: Path) -> None:
@@ -52,40 +52,40 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
     }
     text = json.dumps({**reading, "at": "2026-11-22T10:00:00.000Z"})
     cases.put(tmp_path, f"{object_keys.READINGS}date=2026-11-22/a.jsonl", text.encode())
-    found = report.build(
+    result = report.build(
         duckdb_engine.table(cases.planned(tmp_path), base=str(tmp_path), environ={})
     )
-    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["readings"]) == (
+    assert (result["pairs"], result["accuracy"]["value"], result["estimate"]["readings"]) == (
         0,
         None,
         1,
     )
-    assert plain_text.headline(found).startswith("There are no true labels yet")
-    assert "no true labels yet" in html.render(found)
+    assert plain_text.headline(result).startswith("There are no true labels yet")
+    assert "no true labels yet" in html.render(result)
 
 
 def test_only_labels_that_were_taken_back(tmp_path: Path) -> None:
     """They are no pairs, and are counted as what they are."""
-    found = _report(tmp_path, [pair(f"i{n}", "7", None) for n in range(9)])
-    assert (found["pairs"], found["taken_back"], found["classes"]) == (0, 9, [])
+    result = _report(tmp_path, [pair(f"i{n}", "7", None) for n in range(9)])
+    assert (result["pairs"], result["taken_back"], result["classes"]) == (0, 9, [])
 
 
 def test_one_class_only(tmp_path: Path) -> None:
     """All right: the value is 1 and the interval is not; nothing is divided by nothing."""
-    found = _report(tmp_path, [pair(f"i{n}", "7", "7") for n in range(50)])
-    assert found["confusion"]["counts"] == [[50]]
-    assert found["accuracy"]["value"] == 1.0
-    assert 0.9 < found["accuracy"]["low"] < 1.0
-    assert found["classes"][0]["f1"] == 1.0
+    result = _report(tmp_path, [pair(f"i{n}", "7", "7") for n in range(50)])
+    assert result["confusion"]["counts"] == [[50]]
+    assert result["accuracy"]["value"] == 1.0
+    assert 0.9 < result["accuracy"]["low"] < 1.0
+    assert result["classes"][0]["f1"] == 1.0
 
 
 def test_unknown_classes(tmp_path: Path) -> None:
     """Labels that no model knows are classes of their own, never found; markup in them stays text."""
     odd = ["Ж", "<script>", "x" * 200, " ", "a,b", '"', "\u202e7"]
-    found = _report(tmp_path, [pair(f"i{n}", "7", label) for n, label in enumerate(odd)])
-    assert {row["label"] for row in found["classes"] if row["support"]} == set(odd)
-    assert all(row["recall"]["value"] == 0 for row in found["classes"] if row["support"])
-    assert "<script>" not in html.render(found)
+    result = _report(tmp_path, [pair(f"i{n}", "7", label) for n, label in enumerate(odd)])
+    assert {row["label"] for row in result["classes"] if row["support"]} == set(odd)
+    assert all(row["recall"]["value"] == 0 for row in result["classes"] if row["support"])
+    assert "<script>" not in html.render(result)
 
 
 @pytest.mark.parametrize(
@@ -96,22 +96,24 @@ def test_confidence_that_is_none(tmp_path: Path, confidence: str) -> None:
     line = json.dumps(pair("a", "7", "7", confidence=None)).replace(
         '"confidence": null', f'"confidence": {confidence}'
     )
-    found = _report(tmp_path, [line, pair("b", "7", "1", confidence=0.9)])
-    assert (found["pairs"], sum(row["n"] for row in found["calibration"]["bins"])) == (2, 1)
+    result = _report(tmp_path, [line, pair("b", "7", "1", confidence=0.9)])
+    assert (result["pairs"], sum(row["n"] for row in result["calibration"]["bins"])) == (2, 1)
 
 
 def test_a_torn_last_line(tmp_path: Path) -> None:
     """The lines before it count; it is counted as malformed, whatever was written of it."""
-    whole = json.dumps(pair("a", "7", "7"))
-    for length in range(1, len(whole), 7):
-        found = _report(tmp_path / str(length), [whole, json.dumps(pair("b", "7", "1"))[:length]])
-        assert (found["pairs"], found["skipped"]["malformed"]) == (1, 1)
+    complete = json.dumps(pair("a", "7", "7"))
+    for length in range(1, len(complete), 7):
+        result = _report(
+            tmp_path / str(length), [complete, json.dumps(pair("b", "7", "1"))[:length]]
+        )
+        assert (result["pairs"], result["skipped"]["malformed"]) == (1, 1)
 
 
 def test_mixed_schemas_of_older_records(tmp_path: Path) -> None:
     """Fields that came later, went away or changed their type: the pair counts with what it has."""
     bare = {"image": "a", "predicted": "7", "actual": "7"}
-    found = _report(
+    result = _report(
         tmp_path,
         [
             bare,
@@ -128,8 +130,8 @@ def test_mixed_schemas_of_older_records(tmp_path: Path) -> None:
         ],
         [{"predicted_class": 7, "actual_class": 7}],
     )
-    assert (found["pairs"], found["accuracy"]["value"]) == (3, 1.0)
-    assert (found["skipped"], [row["day"] for row in found["by_day"]]) == (
+    assert (result["pairs"], result["accuracy"]["value"]) == (3, 1.0)
+    assert (result["skipped"], [row["day"] for row in result["by_day"]]) == (
         {"malformed": 1, "no_image": 0, "no_prediction": 0},
         ["2026-11-22"],
     )
@@ -137,9 +139,9 @@ def test_mixed_schemas_of_older_records(tmp_path: Path) -> None:
 
 def test_duplicate_ids(tmp_path: Path) -> None:
     """The same pair in several files counts once; of two labels of one moment the same one counts everywhere."""
-    one = pair("a", "7", "7")
-    found = _report(tmp_path, [one, one], [one], [pair("a", "7", "1"), pair("a", "7", "9")])
-    assert (found["pairs"], found["confusion"]["labels"]) == (1, ["7", "9"])
+    item = pair("a", "7", "7")
+    result = _report(tmp_path, [item, item], [item], [pair("a", "7", "1"), pair("a", "7", "9")])
+    assert (result["pairs"], result["confusion"]["labels"]) == (1, ["7", "9"])
 
 
 def test_clock_skew(tmp_path: Path) -> None:
@@ -150,14 +152,14 @@ def test_clock_skew(tmp_path: Path) -> None:
         "0001-01-01T00:00:00Z",
         "2026-11-22T23:59:59.999-12:00",
     ]
-    found = _report(
+    result = _report(
         tmp_path, [pair(f"i{n}", "7", "7", labelled_at=at) for n, at in enumerate(moments)]
     )
-    assert (found["pairs"], [row["day"] for row in found["by_day"]]) == (4, ["2026-11-23"])
+    assert (result["pairs"], [row["day"] for row in result["by_day"]]) == (4, ["2026-11-23"])
 
 
 def test_ten_thousand_classes(tmp_path: Path) -> None:
     """All are in the table of classes; matrix and page hold the heaviest and stay readable."""
-    found = _report(tmp_path, [pair(f"i{n}", f"c{n % 9_000}", f"c{n}") for n in range(10_000)])
-    assert (len(found["classes"]), len(found["confusion"]["labels"])) == (10_000, 200)
-    assert len(html.render(found)) < 6_000_000
+    result = _report(tmp_path, [pair(f"i{n}", f"c{n % 9_000}", f"c{n}") for n in range(10_000)])
+    assert (len(result["classes"]), len(result["confusion"]["labels"])) == (10_000, 200)
+    assert len(html.render(result)) < 6_000_000

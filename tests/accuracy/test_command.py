@@ -62,8 +62,8 @@ def test_an_older_file_names_its_bad_lines_on_stderr(tmp_path: Path) -> None:
     done = _legibly("accuracy", "old.txt", "--json", cwd=tmp_path)
     assert done.returncode == 0
     assert "old.txt:2: 3 fields" in done.stderr
-    found = json.loads(done.stdout)
-    assert (found["pairs"], found["skipped"]["malformed"]) == (30, 15)
+    result = json.loads(done.stdout)
+    assert (result["pairs"], result["skipped"]["malformed"]) == (30, 15)
 
 
 def test_an_error_is_one_line(tmp_path: Path) -> None:

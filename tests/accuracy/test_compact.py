@@ -62,10 +62,10 @@ def _run(store: stores.Store, *, grace: int = 0, now: datetime = NOW) -> Done:
     return compact.compact(store, environ={}, now=now, grace=timedelta(seconds=grace))
 
 
-def _lines(start: int, stop: int, *, said: str = "1", day: int = 22) -> list[str]:
+def _lines(start: int, stop: int, *, output: str = "1", day: int = 22) -> list[str]:
     when = f"2026-11-{day}T10:00:00.000Z"
     return [
-        json.dumps(cases.pair(f"i{n}", said, str(n % 3), labelled_at=when))
+        json.dumps(cases.pair(f"i{n}", output, str(n % 3), labelled_at=when))
         for n in range(start, stop)
     ]
 
@@ -111,9 +111,9 @@ def test_small_files_become_one_parquet_a_day(tmp_path: Path) -> None:
         100,
         2,
     )
-    found = cases.planned(tmp_path)
-    assert (found.lines, len(found.settled)) == ((), 2)
-    assert [key.split("/")[2] for key in found.settled] == ["date=2026-11-21", "date=2026-11-22"]
+    result = cases.planned(tmp_path)
+    assert (result.lines, len(result.settled)) == ((), 2)
+    assert [key.split("/")[2] for key in result.settled] == ["date=2026-11-21", "date=2026-11-22"]
     assert _bytes(tmp_path) == before
     assert _run(_open(tmp_path)) == Done()
 
@@ -139,7 +139,7 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
     cases.put(
         tmp_path,
         f"{object_keys.PAIRS}date=2026-11-22/new.jsonl",
-        "\n".join(_lines(0, 10, said="2")).encode(),
+        "\n".join(_lines(0, 10, output="2")).encode(),
     )
     before = _bytes(tmp_path)
     done = _run(_open(tmp_path))
@@ -158,17 +158,17 @@ def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
     cases.put(
         tmp_path,
         f"{object_keys.PAIRS}date=2026-11-22/new.jsonl",
-        "\n".join(_lines(0, 10, said="2")).encode(),
+        "\n".join(_lines(0, 10, output="2")).encode(),
     )
     _run(_open(tmp_path))
-    found, before = cases.planned(tmp_path), _bytes(tmp_path)
+    result, before = cases.planned(tmp_path), _bytes(tmp_path)
     counts = list(tmp_path.rglob("counts-*"))
-    assert [path.relative_to(tmp_path).as_posix() for path in counts] == [found.counts]
-    kept = counts[0].read_bytes()
+    assert [path.relative_to(tmp_path).as_posix() for path in counts] == [result.counts]
+    remaining = counts[0].read_bytes()
     counts[0].unlink()
     assert _bytes(tmp_path) == before
-    counts[0].write_bytes(kept)
-    for key in found.settled:
+    counts[0].write_bytes(remaining)
+    for key in result.settled:
         (tmp_path / key).write_bytes(b"not looked at")
     assert _bytes(tmp_path) == before
 
@@ -183,7 +183,7 @@ def test_killed_at_any_change_it_loses_and_doubles_nothing(tmp_path: Path, grace
         cases.put(
             base,
             f"{object_keys.PAIRS}date=2026-11-22/a.jsonl",
-            "\n".join(_lines(15, 25, said="2", day=23)).encode(),
+            "\n".join(_lines(15, 25, output="2", day=23)).encode(),
         )
         cases.put(
             base, f"{object_keys.PAIRS}date=2026-11-22/b.jsonl", "\n".join(_lines(40, 45)).encode()

@@ -23,20 +23,20 @@ def _reads(
 
 def test_no_change_is_no_drift() -> None:
     """Forty samples of one population: at most three are called a change of any size."""
-    found = [drift.build(_reads([1] * 10, [1] * 10, a_day=60, seed=seed)) for seed in range(40)]
-    lows = [entry["classes"]["low"] for entry in found if entry]
+    result = [drift.build(_reads([1] * 10, [1] * 10, a_day=60, seed=seed)) for seed in range(40)]
+    lows = [entry["classes"]["low"] for entry in result if entry]
     assert len(lows) == 40
     assert sum(low > 0 for low in lows) <= 3
 
 
 def test_a_changed_mix_is_told_with_its_interval() -> None:
     """Sevens that triple last week: much has changed in the classes, nothing in the verdicts."""
-    found = drift.build(_reads([1] * 10, [1] * 7 + [6] + [1] * 2, a_day=200))
-    assert found is not None
-    assert found["classes"]["change"] == "much"
-    assert found["classes"]["low"] > 0.25
-    assert found["verdicts"]["change"] == "none"
-    assert len(found["by_day"]) == 7
+    result = drift.build(_reads([1] * 10, [1] * 7 + [6] + [1] * 2, a_day=200))
+    assert result is not None
+    assert result["classes"]["change"] == "much"
+    assert result["classes"]["low"] > 0.25
+    assert result["verdicts"]["change"] == "none"
+    assert len(result["by_day"]) == 7
 
 
 def test_too_few_readings_say_nothing() -> None:

@@ -33,8 +33,8 @@ pytestmark = pytest.mark.timeout(400)  # Spark starts slowly on a busy machine
 Engine = Callable[[plan.Plan, Path], aggregates.Table]
 
 
-def _duckdb(found: plan.Plan, base: Path) -> aggregates.Table:
-    return duckdb_engine.table(found, base=str(base), environ={})
+def _duckdb(result: plan.Plan, base: Path) -> aggregates.Table:
+    return duckdb_engine.table(result, base=str(base), environ={})
 
 
 @pytest.fixture(scope="session")
@@ -68,18 +68,18 @@ def _ask(process: "subprocess.Popen[str]", job: dict[str, Any]) -> dict[str, Any
     token = secrets.token_hex(8)
     process.stdin.write(json.dumps({**job, "token": token}) + "\n")
     process.stdin.flush()
-    found: dict[str, Any] = {}
-    while found.pop("token", "") != token:  # an answer to a test that ran out of time is not ours
-        found = json.loads(process.stdout.readline())
-    if "error" in found:
-        raise LegiblyError(found["error"])
-    return found
+    result: dict[str, Any] = {}
+    while result.pop("token", "") != token:  # an answer to a test that ran out of time is not ours
+        result = json.loads(process.stdout.readline())
+    if "error" in result:
+        raise LegiblyError(result["error"])
+    return result
 
 
-def _table(found: dict[str, Any]) -> aggregates.Table:
-    found["cells"] = tuple(aggregates.Cell(*cell) for cell in found["cells"])
-    found["reads"] = tuple(aggregates.Read(*read) for read in found["reads"])
-    return aggregates.Table(**found)
+def _table(result: dict[str, Any]) -> aggregates.Table:
+    result["cells"] = tuple(aggregates.Cell(*cell) for cell in result["cells"])
+    result["reads"] = tuple(aggregates.Read(*read) for read in result["reads"])
+    return aggregates.Table(**result)
 
 
 @pytest.fixture(params=["duckdb", "spark"])
@@ -95,16 +95,16 @@ def _bytes(table: aggregates.Table) -> bytes:
 def test_every_nasty_line_is_counted_or_skipped_alike(engine: Engine, tmp_path: Path) -> None:
     """Torn, mixed, older and foreign lines give the reference's report, skipped counts included."""
     parts = [cases.NASTY, cases.NASTY[:3], ["", ""], []]
-    found = engine(cases.write_lines(tmp_path, parts), tmp_path)
-    assert found == cases.expected(parts)
-    assert found.skipped == {"malformed": 9, "no_image": 2, "no_prediction": 1}
-    assert found.taken_back == 1
+    result = engine(cases.write_lines(tmp_path, parts), tmp_path)
+    assert result == cases.expected(parts)
+    assert result.skipped == {"malformed": 9, "no_image": 2, "no_prediction": 1}
+    assert result.taken_back == 1
 
 
 def test_an_empty_store_is_a_report_of_nothing(engine: Engine, tmp_path: Path) -> None:
     """No pairs at all: numbers are null, nothing fails."""
-    found = json.loads(_bytes(engine(plan.Plan(), tmp_path)))
-    assert (found["pairs"], found["accuracy"]["value"], found["estimate"]["basis"]) == (
+    result = json.loads(_bytes(engine(plan.Plan(), tmp_path)))
+    assert (result["pairs"], result["accuracy"]["value"], result["estimate"]["basis"]) == (
         0,
         None,
         "none",
@@ -116,10 +116,10 @@ def test_an_empty_store_is_a_report_of_nothing(engine: Engine, tmp_path: Path) -
 def test_duckdb_is_the_reference(parts: list[list[str]], deleted: set[str]) -> None:
     """Whatever the lines: DuckDB's bytes are plain Python's."""
     with tempfile.TemporaryDirectory() as folder:
-        found = _duckdb(
+        result = _duckdb(
             cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder)
         )
-    assert _bytes(found) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
+    assert _bytes(result) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
 
 
 @settings(
@@ -131,10 +131,10 @@ def test_spark_is_the_reference(
 ) -> None:
     """Whatever the lines: Spark's bytes are plain Python's."""
     with tempfile.TemporaryDirectory() as folder:
-        found = spark_engine(
+        result = spark_engine(
             cases.write_lines(Path(folder), parts, deleted=sorted(deleted)), Path(folder)
         )
-    assert _bytes(found) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
+    assert _bytes(result) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
 
 
 def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path)
             {**cases.pair("b", "7", "7", **common), "labelled_at": "2026-11-22T11:00:00.000Z"}
         )
     ]
-    found = engine(cases.write_lines(tmp_path, [later]), tmp_path)
-    assert found == cases.expected([lines, later])
+    result = engine(cases.write_lines(tmp_path, [later]), tmp_path)
+    assert result == cases.expected([lines, later])
 
 
 def test_settled_files_need_no_second_look_but_newer_pairs_win(
@@ -210,8 +210,8 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(
         cases.pair("b", "1", "1", labelled_at=""),
     ]
     lines = [json.dumps(row) for row in fresh]
-    found = engine(cases.write_lines(tmp_path, [lines], deleted=["c"]), tmp_path)
-    assert found == cases.expected([[json.dumps(row) for row in rows], lines], deleted=["c"])
+    result = engine(cases.write_lines(tmp_path, [lines], deleted=["c"]), tmp_path)
+    assert result == cases.expected([[json.dumps(row) for row in rows], lines], deleted=["c"])
 
 
 def _literal(value: object) -> str:
@@ -258,8 +258,10 @@ def test_much_parquet_is_counted_without_names_first(
 ) -> None:
     """Nameless, deleted, repeated rows, lines beside them, hashes that collide: the short way gives the reference."""
     if settled:  # settled pairs are whole, and one an image and model
-        whole = [row for row in map(reference.row_of_json, parquet) if row.predicted is not None]
-        parquet = [_record(row) for row in {(row.image, row.model): row for row in whole}.values()]
+        complete = [row for row in map(reference.row_of_json, parquet) if row.predicted is not None]
+        parquet = [
+            _record(row) for row in {(row.image, row.model): row for row in complete}.values()
+        ]
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         base = Path(name)
         patch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
@@ -267,19 +269,19 @@ def test_much_parquet_is_counted_without_names_first(
         patch.setattr(repeats, "A_SLICE", 3)
         patch.setattr(repeats, "HASH", f"CAST(hash(CAST(image AS VARCHAR)) % {kinds} AS UINTEGER)")
         rows = [json.dumps(row) for row in parquet]
-        found = cases.write_lines(base, parts, deleted=sorted(deleted))
+        result = cases.write_lines(base, parts, deleted=sorted(deleted))
         shares = {
             f"{object_keys.PAIRS}date=2026-11-22/{number}.parquet": rows[number::files]
             for number in range(files)
         }
         for key, share in shares.items():
             _write_parquet(base / key, share, settled=settled)
-        found = (
-            replace(found, settled=tuple(shares))
+        result = (
+            replace(result, settled=tuple(shares))
             if settled
-            else replace(found, parquet=tuple(shares))
+            else replace(result, parquet=tuple(shares))
         )
-        counted = _duckdb(found, base)
+        counted = _duckdb(result, base)
     assert counted == cases.expected([rows, *parts], deleted=sorted(deleted))
 
 
@@ -298,11 +300,11 @@ def test_files_that_name_images_by_other_types_or_not_at_all_are_one_relation(
         duckdb.sql(f"SELECT {columns} FROM range(8) AS t(i)").write_parquet(
             str(folder / f"{name}.parquet")
         )
-    found = cases.planned(tmp_path)
-    little = _duckdb(found, tmp_path)
+    result = cases.planned(tmp_path)
+    little = _duckdb(result, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
-        assert _duckdb(found, tmp_path) == little
+        assert _duckdb(result, tmp_path) == little
     assert (sum(cell.n for cell in little.cells), little.skipped["no_image"]) == (12, 8)
 
 

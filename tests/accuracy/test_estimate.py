@@ -26,13 +26,13 @@ def _world(draw: random.Random, *, answers: bool) -> tuple[float, dict[str, obje
         bin_ = aggregates.bin_of(aggregates.in_millionths(confidence))
         reads.append(aggregates.Read("2026-11-22", "digits@1", "read", predicted, bin_, 1))
         if number % 5 == 0:
-            source, given = (
+            source, arguments = (
                 "asked",
                 not answers or draw.random() < (0.9 if confidence < 0.9 else 0.35),
             )
         else:
-            source, given = "volunteered", draw.random() < (0.02 if true else 0.3)
-        if given:
+            source, arguments = "volunteered", draw.random() < (0.02 if true else 0.3)
+        if arguments:
             millionths = aggregates.in_millionths(confidence)
             rows.append(reference.Row(image, "digits@1", source, predicted, actual, millionths, US))
     return right / 3000, report.build(reference.table(rows, reads=reads if answers else ()))
@@ -42,8 +42,8 @@ def _covered(*, answers: bool, field: str, runs: int = 120) -> float:
     draw = random.Random(20261122)
     hits = 0
     for _ in range(runs):
-        truth, found = _world(draw, answers=answers)
-        share = found["accuracy"] if field == "accuracy" else found["estimate"]["accuracy"]  # type: ignore[index]
+        truth, result = _world(draw, answers=answers)
+        share = result["accuracy"] if field == "accuracy" else result["estimate"]["accuracy"]  # type: ignore[index]
         hits += share["low"] <= truth <= share["high"]  # type: ignore[index]
     return hits / runs
 
@@ -63,9 +63,9 @@ def test_too_few_asked_labels_do_not_lead() -> None:
     """With 19 asked labels the report leads with all labels, and says that these look worse than the truth."""
     rows = [reference.Row(f"a{n}", "d@1", "asked", "1", "1", 900_000, US) for n in range(19)]
     rows += [reference.Row(f"v{n}", "d@1", "volunteered", "1", "7", 900_000, US) for n in range(19)]
-    found = report.build(reference.table(rows))["estimate"]
-    assert (found["basis"], found["pairs"]) == ("all", 38)
-    assert "volunteered" in found["why"].lower()
+    result = report.build(reference.table(rows))["estimate"]
+    assert (result["basis"], result["pairs"]) == ("all", 38)
+    assert "volunteered" in result["why"].lower()
 
 
 def test_the_gap_between_volunteers_and_the_asked_is_shown() -> None:

@@ -13,11 +13,11 @@ from legibly.statistics import metrics
 def test_an_interval_holds_its_value_within_the_scale(n: int, data: st.DataObject) -> None:
     """0 ≤ low ≤ value ≤ high ≤ 1, and the ends touch the scale only where nothing or everything is right."""
     right = data.draw(st.integers(0, n))
-    found = metrics.share(right, n)
-    assert found is not None
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    assert (found.low == 0) == (right == 0)
-    assert (found.high == 1) == (right == n)
+    result = metrics.share(right, n)
+    assert result is not None
+    assert 0 <= result.low <= result.value <= result.high <= 1
+    assert (result.low == 0) == (right == 0)
+    assert (result.high == 1) == (right == n)
 
 
 def test_the_share_of_nothing_is_nothing() -> None:
@@ -30,9 +30,9 @@ def test_the_share_of_nothing_is_nothing() -> None:
 
 def test_wilson_and_newcombe_as_published() -> None:
     """Newcombe 1998: 81 of 263 has Wilson's 0.2553 to 0.3662; 56/70 less 48/80 has 0.0524 to 0.3339."""
-    found = metrics.share(81, 263)
-    assert found is not None
-    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    result = metrics.share(81, 263)
+    assert result is not None
+    assert (result.low, result.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     first, second = metrics.share(56, 70), metrics.share(48, 80)
     assert first is not None
     assert second is not None
@@ -64,9 +64,9 @@ def test_joining_strata_keeps_every_count(rows: list[tuple[int, int, int]]) -> N
 def test_equal_response_weighs_like_the_plain_share() -> None:
     """Where every stratum answers alike, weights change nothing."""
     strata = [metrics.Stratum(1000, 100, 60), metrics.Stratum(9000, 900, 890)]
-    found = metrics.stratified(strata)
-    assert found is not None
-    assert found.value == pytest.approx(0.95)
+    result = metrics.stratified(strata)
+    assert result is not None
+    assert result.value == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize(("degrees", "point"), [(3, 7.815), (9, 16.919), (30, 43.773)])

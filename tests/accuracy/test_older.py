@@ -20,7 +20,7 @@ def _count(data: bytes) -> tuple[older_formats.Counts, list[tuple[int, str]]]:
         io.BytesIO(data),
         name="f",
         counts=counts,
-        bad=lambda _, line, what: bad.append((line, what)),
+        bad=lambda _, line, problem: bad.append((line, problem)),
     )
     return counts, bad
 
@@ -109,11 +109,11 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_the_report_of_older_pairs_claims_nothing_it_cannot_know() -> None:
     """No confidence: no calibration; no time: no days; nobody knows who labelled: it says so."""
     counts, _ = _count(b"7,7\n" * 30 + b"7,1\n")
-    found = report.build(counts.table())
-    assert (found["pairs"], found["by_day"], found["calibration"]["ece"], found["selective"]) == (
-        31,
-        [],
-        None,
-        [],
-    )
-    assert found["estimate"]["basis"] == "unknown"
+    result = report.build(counts.table())
+    assert (
+        result["pairs"],
+        result["by_day"],
+        result["calibration"]["ece"],
+        result["selective"],
+    ) == (31, [], None, [])
+    assert result["estimate"]["basis"] == "unknown"

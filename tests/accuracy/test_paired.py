@@ -18,8 +18,8 @@ RUNS = 300
 
 def test_the_published_example_of_the_score_interval() -> None:
     """Airway hyper-responsiveness before and after transplantation (Bentur 2009): Tango's is −0.517 to −0.026."""
-    found = paired.difference(paired.Table(1, 7, 1, 12))
-    assert (round(found.low, 3), round(found.value, 3), round(found.high, 3)) == (
+    result = paired.difference(paired.Table(1, 7, 1, 12))
+    assert (round(result.low, 3), round(result.value, 3), round(result.high, 3)) == (
         -0.517,
         -0.286,
         -0.026,
@@ -32,9 +32,9 @@ def test_the_ends_of_the_score_interval_are_where_the_likelihood_puts_them(
     table: paired.Table,
 ) -> None:
     """At each inner end, the statistic with the most likely shares of that difference is 1.96: found by brute force."""
-    found = paired.difference(table)
-    assert -1 <= found.low <= found.value <= found.high <= 1
-    for end, sign in ((found.low, 1), (found.high, -1)):
+    result = paired.difference(table)
+    assert -1 <= result.low <= result.value <= result.high <= 1
+    for end, sign in ((result.low, 1), (result.high, -1)):
         if abs(end) < 0.999:
             lost = likeliest(table, end)
             spread = math.sqrt(table.n * (2 * lost + end - end * end))
@@ -65,11 +65,11 @@ def likeliest(table: paired.Table, delta: float) -> float:
 def test_swapping_the_two_turns_the_interval_round(table: paired.Table) -> None:
     """Whichever comes first, the same is said of them; each interval holds its own value."""
     for interval in (paired.difference, paired.at_any_time):
-        one, other = interval(table), interval(table.swapped())
-        assert (one.low, one.value, one.high) == pytest.approx(
+        item, other = interval(table), interval(table.swapped())
+        assert (item.low, item.value, item.high) == pytest.approx(
             (-other.high, -other.value, -other.low), abs=1e-6
         )
-        assert one.low - 1e-9 <= one.value <= one.high + 1e-9
+        assert item.low - 1e-9 <= item.value <= item.high + 1e-9
 
 
 def test_evidence_is_a_fair_game() -> None:
@@ -77,10 +77,10 @@ def test_evidence_is_a_fair_game() -> None:
     gained, lost = 0.2, 0.3
     shares = {1: gained, 0: 1 - gained - lost, -1: lost}
     mean = 0.0
-    for one in shares:
+    for item in shares:
         for two in shares:
             for three in shares:
-                course = (one, two, three)
+                course = (item, two, three)
                 table = paired.Table(course.count(0), course.count(-1), course.count(1), 0)
                 wealth = math.exp(paired.evidence(table, above=gained - lost))
                 mean += wealth * math.prod(shares[step] for step in course)
@@ -91,14 +91,14 @@ def test_evidence_is_a_fair_game() -> None:
 def walks(gained: float, lost: float, *, seed: int) -> list[list[paired.Table]]:
     """RUNS stores whose labels grow to 1,000, as they are seen every 20 labels."""
     source = random.Random(seed)
-    found = []
+    result = []
     for _ in range(RUNS):
         steps = source.choices((1, -1, 0), (gained, lost, 1 - gained - lost), k=1000)
         looks = (steps[:n] for n in range(20, 1001, 20))
-        found.append(
+        result.append(
             [paired.Table(part.count(0), part.count(-1), part.count(1), 0) for part in looks]
         )
-    return found
+    return result
 
 
 def test_looking_again_and_again_promotes_no_better_model_that_is_none() -> None:
@@ -134,27 +134,27 @@ def test_a_good_candidate_is_let_in() -> None:
     assert sum(ours) / RUNS > 0.9
 
 
-def wanted(found: metrics.Proportion) -> bool:
+def expected(result: metrics.Proportion) -> bool:
     """No worse by half a point."""
-    return found.low > -0.005
+    return result.low > -0.005
 
 
 def test_how_many_more() -> None:
     """So many more of the same settle it, and some fewer do not; none are needed once it is settled."""
     table = paired.Table(980, 10, 10, 0)
     for interval in (paired.difference, paired.at_any_time):
-        more = paired.more(table, wanted, interval=interval)
+        more = paired.more(table, expected, interval=interval)
         assert more is not None
-        assert wanted(interval(table.times(1 + more / 1000)))
-        assert not wanted(interval(table.times(1 + 0.95 * more / 1000)))
-        assert paired.more(table.times(1000), wanted, interval=interval) == 0
+        assert expected(interval(table.times(1 + more / 1000)))
+        assert not expected(interval(table.times(1 + 0.95 * more / 1000)))
+        assert paired.more(table.times(1000), expected, interval=interval) == 0
     worse = paired.Table(900, 60, 40, 0)
-    assert paired.more(worse, wanted, interval=paired.difference) is None
+    assert paired.more(worse, expected, interval=paired.difference) is None
     assert paired.more(paired.Table(0, 0, 0, 0), lambda _: True, interval=paired.difference) is None
 
 
 def test_nothing_can_be_said_of_nothing() -> None:
     """Without a picture every difference is possible."""
     for interval in (paired.difference, paired.at_any_time):
-        found = interval(paired.Table(0, 0, 0, 0))
-        assert (found.low, found.high) == pytest.approx((-1.0, 1.0))
+        result = interval(paired.Table(0, 0, 0, 0))
+        assert (result.low, result.high) == pytest.approx((-1.0, 1.0))

@@ -32,9 +32,9 @@ def test_wilson_is_statsmodels() -> None:
     for _ in range(CASES):
         n = int(10 ** draw.uniform(0, 8)) or 1
         right = draw.choice([0, n, draw.randint(0, n)])
-        found = metrics.share(right, n)
-        assert found is not None
-        assert (found.low, found.high) == pytest.approx(
+        result = metrics.share(right, n)
+        assert result is not None
+        assert (result.low, result.high) == pytest.approx(
             proportion.proportion_confint(right, n, method="wilson"), abs=1e-12, rel=0
         )
 
@@ -59,25 +59,26 @@ def test_the_report_is_scikit_learn_s() -> None:
         names = [chr(97 + n) for n in range(draw.randint(2, 12))]
         skill = draw.random()
         true = draw.choices(names, k=draw.randint(1, 400))
-        said = [label if draw.random() < skill else draw.choice(names) for label in true]
+        output = [label if draw.random() < skill else draw.choice(names) for label in true]
         rows = (
             reference.Row(str(n), "m@1", "asked", predicted, actual, 500_000, US)
-            for n, (predicted, actual) in enumerate(zip(said, true, strict=True))
+            for n, (predicted, actual) in enumerate(zip(output, true, strict=True))
         )
-        _compare(sklearn, said, true, report.build(reference.table(rows)))
+        _compare(sklearn, output, true, report.build(reference.table(rows)))
 
 
-def _compare(sklearn: Any, said: list[str], true: list[str], found: report.Report) -> None:
-    labels = found["confusion"]["labels"]
-    assert labels == sorted({*said, *true})
+def _compare(sklearn: Any, output: list[str], true: list[str], result: report.Report) -> None:
+    labels = result["confusion"]["labels"]
+    assert labels == sorted({*output, *true})
     assert (
-        found["confusion"]["counts"] == sklearn.confusion_matrix(true, said, labels=labels).tolist()
+        result["confusion"]["counts"]
+        == sklearn.confusion_matrix(true, output, labels=labels).tolist()
     )
-    assert found["accuracy"]["value"] == pytest.approx(
-        sklearn.accuracy_score(true, said), abs=1e-12, rel=0
+    assert result["accuracy"]["value"] == pytest.approx(
+        sklearn.accuracy_score(true, output), abs=1e-12, rel=0
     )
-    peers = sklearn.precision_recall_fscore_support(true, said, labels=labels, zero_division=0)
-    for row, precision, recall, f1, support in zip(found["classes"], *peers, strict=True):
+    peers = sklearn.precision_recall_fscore_support(true, output, labels=labels, zero_division=0)
+    for row, precision, recall, f1, support in zip(result["classes"], *peers, strict=True):
         ours = (row["precision"]["value"] or 0.0, row["recall"]["value"] or 0.0, row["f1"] or 0.0)
         assert ours == pytest.approx((precision, recall, f1), abs=1e-12, rel=0)
         assert row["support"] == support

@@ -32,47 +32,47 @@ def test_the_newest_label_counts_and_one_taken_back_does_not() -> None:
         _pair(2, "7", None, labelled_at=later),
         _pair(3, "7", "7"),
     ]
-    found = reference.report(pairs, deleted=["00000003"])
-    assert (found["pairs"], found["accuracy"]["value"], found["taken_back"]) == (1, 1.0, 1)
+    result = reference.report(pairs, deleted=["00000003"])
+    assert (result["pairs"], result["accuracy"]["value"], result["taken_back"]) == (1, 1.0, 1)
 
 
 def test_a_predicted_zero_is_a_class_like_any_other() -> None:
     """Nothing treats the text 0 as nothing: it has its row, its column and its counts."""
-    found = reference.report([_pair(n, "0", "0") for n in range(30)] + [_pair(99, "", "0")])
-    assert found["confusion"] == {
+    result = reference.report([_pair(n, "0", "0") for n in range(30)] + [_pair(99, "", "0")])
+    assert result["confusion"] == {
         "labels": ["0", ""],
         "counts": [[30, 1], [0, 0]],
         "left_out": {"labels": 0, "places": 0, "texts": 0},
     }
-    assert [row["label"] for row in found["classes"]] == ["0", ""]
-    assert found["classes"][0]["precision"]["value"] == 1.0
+    assert [row["label"] for row in result["classes"]] == ["0", ""]
+    assert result["classes"][0]["precision"]["value"] == 1.0
 
 
 def test_several_digits_count_once_as_text_and_place_by_place() -> None:
     """90210 read as 90218: one wrong picture, four right places and one wrong; other lengths lie not side by side."""
-    found = reference.report(
+    result = reference.report(
         [_pair(1, "90218", "90210"), _pair(2, "12/3 4", "12/34"), _pair(3, "77", "7")]
     )
-    assert (found["pairs"], found["accuracy"]["value"]) == (3, 0.0)
-    assert sum(map(sum, found["confusion"]["counts"])) == 9
-    assert found["confusion"]["left_out"]["texts"] == 1
-    assert found["confused"] == [{"actual": "0", "predicted": "8", "n": 1}]
+    assert (result["pairs"], result["accuracy"]["value"]) == (3, 0.0)
+    assert sum(map(sum, result["confusion"]["counts"])) == 9
+    assert result["confusion"]["left_out"]["texts"] == 1
+    assert result["confused"] == [{"actual": "0", "predicted": "8", "n": 1}]
 
 
 def test_words_are_one_label_each() -> None:
     """Another classifier's classes are words: `cat` for `cow` is one mistake, not two letters."""
-    found = reference.report([_pair(1, "cat", "cow"), _pair(2, "cow", "cow")])
-    assert found["confusion"]["labels"] == ["cat", "cow"]
-    assert found["confusion"]["counts"] == [[0, 0], [1, 1]]
+    result = reference.report([_pair(1, "cat", "cow"), _pair(2, "cow", "cow")])
+    assert result["confusion"]["labels"] == ["cat", "cow"]
+    assert result["confusion"]["counts"] == [[0, 0], [1, 1]]
 
 
 def test_numbers_are_one_label_each_where_the_model_says_so() -> None:
     """Where a model answers with whole labels, `10` for `11` is one mistake between two classes; else of a digit."""
     pairs = [_pair(1, "10", "11", model="ages@1"), _pair(2, "10", "11", model="digits@1")]
-    for whole in (["ages"], ["ages@1"]):
-        found = reference.report(pairs, whole=whole)
-        assert found["confusion"]["labels"] == ["0", "1", "10", "11"]
-        assert [(row["actual"], row["predicted"], row["n"]) for row in found["confused"]] == [
+    for complete in (["ages"], ["ages@1"]):
+        result = reference.report(pairs, single_label=complete)
+        assert result["confusion"]["labels"] == ["0", "1", "10", "11"]
+        assert [(row["actual"], row["predicted"], row["n"]) for row in result["confused"]] == [
             ("1", "0", 1),
             ("11", "10", 1),
         ]
@@ -87,8 +87,8 @@ def test_calibration_and_coverage_by_hand() -> None:
         _pair(3, "3", "3", confidence=0.51),
         _pair(4, "4", "4"),
     ]
-    found = reference.report(pairs)
-    low, high = found["calibration"]["bins"]
+    result = reference.report(pairs)
+    low, high = result["calibration"]["bins"]
     assert (low["from"], low["to"], low["n"], low["confidence"], low["accuracy"]) == (
         0.5,
         0.55,
@@ -97,11 +97,13 @@ def test_calibration_and_coverage_by_hand() -> None:
         1.0,
     )
     assert (high["from"], high["to"], high["n"], high["confidence"]) == (0.9, 0.95, 3, 0.93)
-    assert abs(found["calibration"]["ece"] - (0.25 * 0.49 + 0.75 * (0.93 - 2 / 3))) < 1e-12
-    kept = {row["threshold"]: (row["coverage"], row["accuracy"]) for row in found["selective"]}
-    assert kept[0.0] == (1.0, 0.75)
-    assert kept[0.9] == (0.75, 2 / 3)
-    assert kept[0.999] == (0.0, None)
+    assert abs(result["calibration"]["ece"] - (0.25 * 0.49 + 0.75 * (0.93 - 2 / 3))) < 1e-12
+    remaining = {
+        row["threshold"]: (row["coverage"], row["accuracy"]) for row in result["selective"]
+    }
+    assert remaining[0.0] == (1.0, 0.75)
+    assert remaining[0.9] == (0.75, 2 / 3)
+    assert remaining[0.999] == (0.0, None)
 
 
 def test_few_pairs_are_marked_as_too_few() -> None:
@@ -116,12 +118,12 @@ def test_ten_thousand_classes_are_a_report_of_bearable_size() -> None:
         aggregates.Cell("2026-11-22", "m@1", "asked", f"c{n}", f"c{n + n % 7}", 900_000, n + 1, 0)
         for n in range(10_000)
     ]
-    found = report.build(aggregates.Table(tuple(sorted(rows))))
-    assert len(found["confusion"]["labels"]) == 200
-    assert len(found["classes"]) > 9_990
-    shown = sum(map(sum, found["confusion"]["counts"]))
-    assert shown + found["confusion"]["left_out"]["places"] == found["pairs"]
-    assert len(report.encode(found)) < 6_000_000
+    result = report.build(aggregates.Table(tuple(sorted(rows))))
+    assert len(result["confusion"]["labels"]) == 200
+    assert len(result["classes"]) > 9_990
+    shown = sum(map(sum, result["confusion"]["counts"]))
+    assert shown + result["confusion"]["left_out"]["places"] == result["pairs"]
+    assert len(report.encode(result)) < 6_000_000
 
 
 @given(st.permutations(range(12)))
@@ -138,19 +140,19 @@ def test_order_changes_nothing(order: list[int]) -> None:
 
 def test_the_contract_s_fields_are_there() -> None:
     """Every field of the contract's section 5, in finite JSON."""
-    found = json.loads(
+    result = json.loads(
         report.encode(reference.report([_pair(1, "1", "1", confidence=float("nan"))]))
     )
-    assert {"pairs", "accuracy", "classes", "confusion", "calibration", "selective"} <= set(found)
-    assert {"by_day", "by_model", "by_source"} <= set(found)
-    assert found["calibration"] == {"ece": None, "bins": []}
+    assert {"pairs", "accuracy", "classes", "confusion", "calibration", "selective"} <= set(result)
+    assert {"by_day", "by_model", "by_source"} <= set(result)
+    assert result["calibration"] == {"ece": None, "bins": []}
 
 
 def test_the_random_sample_is_random_and_stable() -> None:
     """A rate of 10 % asks about 10 % of ids, the same ones each time, and a higher rate asks these too."""
     ids = [object_keys.new_id(NOW) for _ in range(4000)]
-    asked = [image for image in ids if sampling.asks(image, 0.1)]
-    assert 300 < len(asked) < 500
-    assert all(sampling.asks(image, 0.2) for image in asked)
+    requested = [image for image in ids if sampling.asks(image, 0.1)]
+    assert 300 < len(requested) < 500
+    assert all(sampling.asks(image, 0.2) for image in requested)
     assert not any(sampling.asks(image, 0.0) for image in ids)
     assert all(sampling.asks(image, 1.0) for image in ids)

@@ -73,12 +73,12 @@ def test_duckdb_reads_a_bucket(
     _fill(f"{url}-{settle}-{large}", environ, settle=settle)
     if large:
         monkeypatch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
-    found = sources.find(f"{url}-{settle}-{large}", environ=environ)
-    assert found.plan
-    assert (bool(found.plan.settled), bool(found.plan.counts)) == (settle, settle)
+    result = sources.find(f"{url}-{settle}-{large}", environ=environ)
+    assert result.plan
+    assert (bool(result.plan.settled), bool(result.plan.counts)) == (settle, settle)
     assert (
         report.encode(
-            report.build(duckdb_engine.table(found.plan, base=found.base, environ=environ))
+            report.build(duckdb_engine.table(result.plan, base=result.base, environ=environ))
         )
         == _expected()
     )
@@ -106,8 +106,8 @@ def _job(folder: Path, out: Path, spark: cluster.Cluster) -> "subprocess.Popen[b
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
     """A master and two workers."""
-    with cluster.running(tmp_path_factory.mktemp("spark")) as found:
-        yield found
+    with cluster.running(tmp_path_factory.mktemp("spark")) as result:
+        yield result
 
 
 @pytest.mark.service("spark")
@@ -147,13 +147,13 @@ def test_duckdb_and_a_cluster_agree_over_one_bucket(
         f"--driver-class-path {jars} --conf spark.executor.extraClassPath={jars} pyspark-shell"
     )
     environ = {**spark.environ, **access, "PYTHONPATH": SRC, "PYSPARK_SUBMIT_ARGS": options}
-    found = []
+    result = []
     for engine in ([], ["--engine", "spark", "--master", spark.master]):
         command = [sys.executable, "-m", "legibly", "accuracy", url, "--json", *engine]
         done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()[-3000:]
-        found.append(done.stdout)
-    assert found == [_expected(), _expected()]
+        result.append(done.stdout)
+    assert result == [_expected(), _expected()]
 
 
 @pytest.mark.service("spark")
@@ -197,12 +197,12 @@ def test_spark_compacts_a_bucket(bucket: tuple[str, dict[str, str]], tmp_path: P
     assert (counts["pairs_read"], counts["pairs_written"], counts["files_written"]) == (390, 300, 2)
     left = sorted(stat.key.rpartition("/")[2] for stat in store.list(object_keys.PAIRS))
     assert (left[0], len(left), left[1].endswith(".parquet")) == ("0.jsonl", 3, True)
-    found = sources.find(url, environ=access)
-    assert found.plan
-    assert len(found.plan.settled) == 2
+    result = sources.find(url, environ=access)
+    assert result.plan
+    assert len(result.plan.settled) == 2
     assert (
         report.encode(
-            report.build(duckdb_engine.table(found.plan, base=found.base, environ=access))
+            report.build(duckdb_engine.table(result.plan, base=result.base, environ=access))
         )
         == _expected()
     )

@@ -40,9 +40,9 @@ def pack(name: str, **facts: Any) -> Path:
     return folder
 
 
-def run(*words: str, said: str | None = None) -> Result:
+def run(*words: str, output: str | None = None) -> Result:
     return CliRunner().invoke(
-        models.command, list(words), standalone_mode=False, catch_exceptions=False, input=said
+        models.command, list(words), standalone_mode=False, catch_exceptions=False, input=output
     )
 
 
@@ -64,33 +64,33 @@ def dataset(tmp_path: Path) -> str:
     return str(folder)
 
 
-def fill(count: int, *, asked: bool = True) -> None:
+def fill(count: int, *, requested: bool = True) -> None:
     """Put labelled pictures into the configured store."""
     service = wiring.service(Settings())
     for number in range(count):
         image = service.receive(pictures.png(list(STROKES.values())[number % 3]))
         service.label(
-            image.id, list(STROKES)[number % 3], source="asked" if asked else "volunteered"
+            image.id, list(STROKES)[number % 3], source="asked" if requested else "volunteered"
         )
 
 
 def test_compare_on_a_dataset(dataset: str) -> None:
     """Words tell both shares, the table, p and what follows; JSON holds the same."""
-    told = run("compare", "digits", "worse", dataset).stdout
-    assert "90 pictures of" in told
-    assert "exact McNemar p = " in told
-    assert "Worse: digits" in told
-    made = answer("compare", "digits", "worse", dataset)
-    assert made["right"]["table"] == {
+    messages = run("compare", "digits", "worse", dataset).stdout
+    assert "90 pictures of" in messages
+    assert "exact McNemar p = " in messages
+    assert "Worse: digits" in messages
+    build_result = answer("compare", "digits", "worse", dataset)
+    assert build_result["right"]["table"] == {
         "both": 30,
         "only_present": 60,
         "only_candidate": 0,
         "neither": 0,
     }
-    assert made["right"]["verdict"] == "worse"
-    assert made["right"]["p"] < 1e-9
-    assert made["present"]["milliseconds"] > 0
-    assert made["looks"] == "one"
+    assert build_result["right"]["verdict"] == "worse"
+    assert build_result["right"]["p"] < 1e-9
+    assert build_result["present"]["milliseconds"] > 0
+    assert build_result["looks"] == "one"
     assert answer("compare", "worse", "digits", dataset)["right"]["verdict"] == "better"
     assert (
         answer("compare", "digits", "same", dataset, "--margin", "0.05")["right"]["verdict"]
@@ -102,34 +102,38 @@ def test_compare_on_a_dataset(dataset: str) -> None:
 def test_compare_on_the_store() -> None:
     """Without a dataset the store's labelled pictures are read anew, and the sentence holds at every look."""
     fill(21)
-    made = answer("compare", "digits", "same")
-    assert (made["looks"], made["data"]["basis"], made["data"]["n"]) == ("any", "asked", 21)
+    build_result = answer("compare", "digits", "same")
+    assert (build_result["looks"], build_result["data"]["basis"], build_result["data"]["n"]) == (
+        "any",
+        "asked",
+        21,
+    )
     assert "labels asked for" in run("compare", "digits", "same").stdout
 
 
 def test_a_promotion_is_proved_recorded_and_taken_back() -> None:
     """The settings name the candidate, the store keeps who, when and why; a rollback restores, and is kept too."""
     fill(ENOUGH)
-    done = run("promote", "same", "--margin", "0.05", said="y\n")
+    done = run("promote", "same", "--margin", "0.05", output="y\n")
     assert 'legibly.toml says model = "same"' in done.stdout
     assert [row["used"] for row in answer("list")] == [False]
     assert (
         wiring.reader(Settings.load(environ={})).model.version == answer("show", "same")["version"]
     )
-    (kept,) = answer("history")
-    assert (kept["number"], kept["kind"], kept["from"]["setting"], kept["to"]["setting"]) == (
-        1,
-        "promote",
-        "digits",
-        "same",
-    )
-    assert kept["evidence"]["decision"]["passed"]
-    assert kept["evidence"]["data"]["n"] == ENOUGH
-    assert kept["by"]
+    (remaining,) = answer("history")
+    assert (
+        remaining["number"],
+        remaining["kind"],
+        remaining["from"]["setting"],
+        remaining["to"]["setting"],
+    ) == (1, "promote", "digits", "same")
+    assert remaining["evidence"]["decision"]["passed"]
+    assert remaining["evidence"]["data"]["n"] == ENOUGH
+    assert remaining["by"]
     back = run("rollback", "--reason", "seen odd answers").stdout
     assert 'model = "digits"' in back
     assert Settings.load(environ={}).model == "digits"
-    assert [(one["number"], one["kind"], one["reason"]) for one in answer("history")] == [
+    assert [(item["number"], item["kind"], item["reason"]) for item in answer("history")] == [
         (1, "promote", None), (2, "rollback", "seen odd answers"),
     ]  # fmt: skip
     assert "rollback  same" in run("history").stdout
@@ -157,16 +161,16 @@ def test_what_is_not_proved_is_refused(dataset: str) -> None:
         run("promote", "same", "--data", dataset, "--yes")
     refused = run("promote", "same", "--data", dataset, "--yes", "--json")
     assert refused.exit_code == 1
-    told = json.loads(refused.stdout)
-    assert (told["promoted"], told["passed"]) == (False, False)
-    assert told["missing"] > 600
+    messages = json.loads(refused.stdout)
+    assert (messages["promoted"], messages["passed"]) == (False, False)
+    assert messages["missing"] > 600
     assert not Path("legibly.toml").exists()
     assert answer("history") == []
 
 
 def test_volunteered_labels_are_no_proof() -> None:
     """However many there are."""
-    fill(ENOUGH, asked=False)
+    fill(ENOUGH, requested=False)
     with pytest.raises(errors.Conflict, match="Labels that people volunteer"):
         run("promote", "same", "--margin", "0.05", "--yes")
 
@@ -189,7 +193,7 @@ def test_saying_no_changes_nothing(dataset: str) -> None:
     from click import Abort
 
     with pytest.raises(Abort):
-        run("promote", "same", "--data", dataset, "--margin", "0.05", said="n\n")
+        run("promote", "same", "--data", dataset, "--margin", "0.05", output="n\n")
     assert not Path("legibly.toml").exists()
     assert answer("history") == []
 

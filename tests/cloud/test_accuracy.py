@@ -156,7 +156,7 @@ def test_the_package_runs_and_its_report_comes_back(
     for number, part in enumerate(PARTS):
         store.create(f"{object_keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
     key, encoded = accuracy.run(outputs, aws=aws, report=told.append, poll_seconds=0.2)
-    expected = report.build(cases.expected(PARTS), whole=[cases.MODELS[0]])
+    expected = report.build(cases.expected(PARTS), single_label=[cases.MODELS[0]])
     assert expected != report.build(cases.expected(PARTS))
     assert encoded == store.read(key) == report.encode(expected), standin.log.read_text()[-3000:]
     assert store.read(key.removesuffix("json") + "html").decode() == html.render(

@@ -11,15 +11,15 @@ _EPOCH = aggregates.EPOCH.date()
 
 
 def report(
-    index: Index, *, owner: str | None = None, whole: Collection[str] = ()
+    index: Index, *, owner: str | None = None, single_label: Collection[str] = ()
 ) -> reports.Report:
     """The report over every pair and reading, or over those of one owner's images alone; `whole` as in `build`."""
-    found = index.tally(aggregates.EDGES, owner=owner)
-    rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in found.pairs)
+    tally = index.tally(aggregates.EDGES, owner=owner)
+    rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in tally.pairs)
     reads = (
-        aggregates.Read(aggregates.day_name(_day_us(row.day)), *row[1:]) for row in found.readings
+        aggregates.Read(aggregates.day_name(_day_us(row.day)), *row[1:]) for row in tally.readings
     )
-    return reports.build(aggregates.collect(rows, reads), whole=whole)
+    return reports.build(aggregates.collect(rows, reads), single_label=single_label)
 
 
 def _day_us(day: str) -> int:

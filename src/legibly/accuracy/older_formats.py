@@ -16,7 +16,7 @@ from legibly.errors import Invalid
 from legibly.statistics import aggregates
 
 CHUNK_BYTES = 1 << 24
-WHOLE_FILE_BYTES = 1 << 26
+ONE_VALUE_BYTES = 1 << 26
 """A JSON object that runs over several lines is read as a whole: up to this size."""
 
 LONG_LINE = 24
@@ -77,10 +77,10 @@ def count(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
     """Add one file to `counts`. Raises Invalid where it is of neither format."""
     head = file.read(65_536)
     file.seek(0)
-    found = kind(head)
-    if found == "text":
+    format_ = kind(head)
+    if format_ == "text":
         _count_text(file, name=name, counts=counts, bad=bad)
-    elif found in ("objects", "records"):
+    elif format_ in ("objects", "records"):
         _count_objects(file, name=name, counts=counts, bad=bad)
     else:
         raise Invalid(
@@ -105,10 +105,10 @@ def _count_at_once(lines: list[str], counts: Counts) -> bool:
     if not all(line.count(",") & 1 for line in lines):
         return False
     fields = ",".join(lines).split(",")
-    found = Counter(zip(fields[::2], fields[1::2], strict=True))
+    counted = Counter(zip(fields[::2], fields[1::2], strict=True))
     stripped = [
         (predicted.strip(_PADDING), actual.strip(_PADDING), n)
-        for (predicted, actual), n in found.items()
+        for (predicted, actual), n in counted.items()
     ]
     if any(not predicted or not actual for predicted, actual, _ in stripped):
         return False
@@ -156,40 +156,40 @@ def _pairs(line: str) -> list[tuple[str, str]] | None:
 
 def _name_lines(lines: list[str], line: str, *, first: int, name: str, bad: Bad) -> None:
     fields = line.count(",") + 1
-    what = f"{fields} fields, which make no pairs" if fields % 2 else "an empty field"
+    problem = f"{fields} fields, which make no pairs" if fields % 2 else "an empty field"
     for offset, other in enumerate(lines):
         if other == line:
-            bad(name, first + offset, what)
+            bad(name, first + offset, problem)
 
 
 def _count_objects(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
-    whole = _whole(file)
-    if whole is not None:
-        for number, found in enumerate(whole if isinstance(whole, list) else [whole], start=1):
-            _count_object(found, name=name, number=number, counts=counts, bad=bad)
+    value = _single_value(file)
+    if value is not None:
+        for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
+            _count_object(entry, name=name, number=number, counts=counts, bad=bad)
         return
     file.seek(0)
     for number, line in enumerate(file, start=1):
         if line.strip():
             try:
-                found = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
+                entry = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
             except ValueError:
-                found = None
-            _count_object(found, name=name, number=number, counts=counts, bad=bad)
+                entry = None
+            _count_object(entry, name=name, number=number, counts=counts, bad=bad)
 
 
-def _whole(file: BinaryIO) -> Any:
+def _single_value(file: BinaryIO) -> Any:
     """The file as one JSON value, None where it is lines (or too large to be one value)."""
     first = file.readline().removeprefix(b"\xef\xbb\xbf")
     try:
         json.loads(first)
     except ValueError:
         file.seek(0)
-        data = file.read(WHOLE_FILE_BYTES + 1)
+        data = file.read(ONE_VALUE_BYTES + 1)
         try:
             return (
                 json.loads(data.removeprefix(b"\xef\xbb\xbf"))
-                if len(data) <= WHOLE_FILE_BYTES
+                if len(data) <= ONE_VALUE_BYTES
                 else None
             )
         except ValueError:
@@ -197,8 +197,8 @@ def _whole(file: BinaryIO) -> Any:
     return None if not first.lstrip().startswith(b"[") else json.loads(first)
 
 
-def _count_object(found: Any, *, name: str, number: int, counts: Counts, bad: Bad) -> None:
-    known: dict[str, Any] = found if isinstance(found, dict) else {}
+def _count_object(value: Any, *, name: str, number: int, counts: Counts, bad: Bad) -> None:
+    known: dict[str, Any] = value if isinstance(value, dict) else {}
     predicted, actual = _label(known.get("predicted_class")), _label(known.get("actual_class"))
     if predicted is None or actual is None:
         counts.malformed += 1

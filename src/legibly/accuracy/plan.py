@@ -41,10 +41,10 @@ class Manifest:
     @classmethod
     def decode(cls, key: str, data: bytes) -> "Manifest":
         try:
-            found: dict[str, Any] = json.loads(data)
+            facts: dict[str, Any] = json.loads(data)
             number = int(key.removeprefix(SETTLED).removesuffix(".json"))
             return cls(
-                number, tuple(found["files"]), dict(found["retired"]), str(found.get("counts", ""))
+                number, tuple(facts["files"]), dict(facts["retired"]), str(facts.get("counts", ""))
             )
         except (ValueError, KeyError, TypeError):
             remedy = "Remove it: the files that it names are then read as pairs like any others."
@@ -77,24 +77,24 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
     A key with a part that starts with `_` or `.` belongs to a writer that is not done. Raises Invalid for a broken
     manifest.
     """
-    found = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))
-    manifests = [key for key in found if key.startswith(SETTLED) and key.endswith(".json")]
+    keys = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))
+    manifests = [key for key in keys if key.startswith(SETTLED) and key.endswith(".json")]
     manifest = Manifest.decode(manifests[-1], read(manifests[-1])) if manifests else Manifest()
     settled, gone = frozenset(manifest.files), frozenset(manifest.retired)
     pairs = [
         key
-        for key in found
+        for key in keys
         if key.startswith(object_keys.PAIRS) and key not in gone and key not in settled
     ]
     return Plan(
         lines=tuple(key for key in pairs if key.endswith((".jsonl", ".json"))),
         parquet=tuple(key for key in pairs if key.endswith(".parquet")),
         settled=tuple(sorted(settled)),
-        deleted=tuple(_id(key) for key in found if key.startswith(object_keys.DELETIONS)),
+        deleted=tuple(_id(key) for key in keys if key.startswith(object_keys.DELETIONS)),
         readings=tuple(
-            key for key in found if key.startswith(object_keys.READINGS) and key.endswith(".jsonl")
+            key for key in keys if key.startswith(object_keys.READINGS) and key.endswith(".jsonl")
         ),
-        counts=manifest.counts if manifest.counts in found else "",
+        counts=manifest.counts if manifest.counts in keys else "",
         manifest=manifest,
     )
 

@@ -51,7 +51,7 @@ class _Tally:
         ]
 
 
-def build(table: aggregates.Table, *, whole: Collection[str] = ()) -> Report:
+def build(table: aggregates.Table, *, single_label: Collection[str] = ()) -> Report:
     """The whole report; every list is sorted, every number comes from integers in a fixed order.
 
     `whole` names models, with or without their version, whose texts are one label each, digits or not.
@@ -60,7 +60,7 @@ def build(table: aggregates.Table, *, whole: Collection[str] = ()) -> Report:
     confidence: Counter[int] = Counter()
     calibration: dict[str, _Tally] = defaultdict(_Tally)
     model_confidence: dict[str, Counter[int]] = defaultdict(Counter)
-    by_day, by_source, by_model, texts = _sums(table.cells, whole)
+    by_day, by_source, by_model, texts = _sums(table.cells, single_label)
     for day, (n, right) in by_day.items():
         if day:
             days.add(day, n, right)
@@ -91,14 +91,14 @@ def build(table: aggregates.Table, *, whole: Collection[str] = ()) -> Report:
         "by_day": days.rows("day"),
         "by_model": rows,
         "by_source": sources.rows("source"),
-        "drift": drift.build(table.reads, whole=whole),
+        "drift": drift.build(table.reads, single_label=single_label),
         "taken_back": table.taken_back,
         "skipped": table.skipped,
     }
 
 
 def _sums(
-    found: Sequence[aggregates.Cell], whole: Collection[str]
+    rows: Sequence[aggregates.Cell], single_label: Collection[str]
 ) -> tuple[dict[Any, list[int]], ...]:
     """All and right: by day, by source, by model and bin (with the confidence), and by texts (and if they are whole).
 
@@ -108,10 +108,17 @@ def _sums(
     by_source: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
     by_model: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0])
     texts: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
-    one = {model: aggregates.is_whole(model, whole) for model in {cell.model for cell in found}}
-    for day, model, source, predicted, actual, lower, n, millionths in found:
+    single_models = {
+        model: aggregates.is_single_label(model, single_label)
+        for model in {cell.model for cell in rows}
+    }
+    for day, model, source, predicted, actual, lower, n, millionths in rows:
         right = n if predicted == actual else 0
-        for sums in (by_day[day], by_source[source], texts[predicted, actual, one[model]]):
+        for sums in (
+            by_day[day],
+            by_source[source],
+            texts[predicted, actual, single_models[model]],
+        ):
             sums[0] += n
             sums[1] += right
         sums = by_model[model, lower]
@@ -126,10 +133,10 @@ def _placed(
 ) -> tuple[Counter[tuple[str, str]], int]:
     """Labels side by side, and how many texts do not lie so."""
     placed, unplaced = Counter[tuple[str, str]](), 0
-    for (predicted, actual, whole), (n, _) in texts.items():
-        found = aggregates.places(predicted, actual, whole=whole)
-        unplaced += n if found is None else 0
-        for place in found or ():
+    for (predicted, actual, single), (n, _) in texts.items():
+        label_pairs = aggregates.places(predicted, actual, single=single)
+        unplaced += n if label_pairs is None else 0
+        for place in label_pairs or ():
             placed[place] += n
     return placed, unplaced
 
@@ -155,22 +162,22 @@ def _in_order(label: str) -> tuple[bool, str]:
 
 
 def _classes(placed: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
-    said, true, hits = Counter[str](), Counter[str](), Counter[str]()
+    predicted_counts, actual_counts, hits = Counter[str](), Counter[str](), Counter[str]()
     for (predicted, actual), n in placed.items():
-        said[predicted] += n
-        true[actual] += n
+        predicted_counts[predicted] += n
+        actual_counts[actual] += n
         if predicted == actual:
             hits[actual] += n
     return [
         {
             "label": label,
-            "support": true[label],
-            "precision": metrics.as_json(metrics.share(hits[label], said[label])),
-            "recall": metrics.as_json(metrics.share(hits[label], true[label])),
-            "f1": metrics.f1(hits[label], said[label], true[label]),
-            "enough": true[label] >= estimate.ENOUGH,
+            "support": actual_counts[label],
+            "precision": metrics.as_json(metrics.share(hits[label], predicted_counts[label])),
+            "recall": metrics.as_json(metrics.share(hits[label], actual_counts[label])),
+            "f1": metrics.f1(hits[label], predicted_counts[label], actual_counts[label]),
+            "enough": actual_counts[label] >= estimate.ENOUGH,
         }
-        for label in sorted({*said, *true}, key=_in_order)
+        for label in sorted({*predicted_counts, *actual_counts}, key=_in_order)
     ]
 
 
@@ -228,13 +235,13 @@ def _selective(bins: _Tally) -> list[dict[str, Any]]:
     known = sum(n for lower, n in bins.all.items() if lower != aggregates.NO_CONFIDENCE)
     out = []
     for threshold in THRESHOLDS if known else ():
-        kept = sum(n for lower, n in bins.all.items() if lower >= threshold)
+        answered = sum(n for lower, n in bins.all.items() if lower >= threshold)
         right = sum(n for lower, n in bins.right.items() if lower >= threshold)
-        found = metrics.as_json(metrics.share(right, kept))
+        accuracy = metrics.as_json(metrics.share(right, answered))
         row = {
             "threshold": threshold / 1_000_000,
-            "coverage": kept / known,
-            "accuracy": found["value"],
+            "coverage": answered / known,
+            "accuracy": accuracy["value"],
         }
-        out.append({**row, "low": found["low"], "high": found["high"], "pairs": kept})
+        out.append({**row, "low": accuracy["low"], "high": accuracy["high"], "pairs": answered})
     return out

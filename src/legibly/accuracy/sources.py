@@ -90,11 +90,11 @@ def _kind(file: Path) -> str:
         head = opened.read(65_536)
     if not head.strip():
         return "nothing"
-    found = older_formats.kind(head)
-    if found is None:
+    kind = older_formats.kind(head)
+    if kind is None:
         raise Invalid(
             "this holds no pairs.",
             where=str(file),
             remedy="Give text lines, JSON lines or Parquet.",
         )
-    return found
+    return kind

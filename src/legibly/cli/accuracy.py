@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from legibly import projects
-from legibly.accuracy import older_formats, report, sources
-from legibly.accuracy import whole as wholes
+from legibly.accuracy import label_mode, older_formats, report, sources
 from legibly.accuracy.render import plain_text
 from legibly.cli import options
 from legibly.errors import Invalid, Unavailable
@@ -43,7 +42,9 @@ _NAMED_LINES = 20
     help="Weigh labels by all readings, and look for drift.",
 )
 @click.option(
+    "--single-label",
     "--whole",
+    "single_label",
     multiple=True,
     metavar="MODEL",
     help="A model whose texts are one label each: 10 is a class.",
@@ -54,7 +55,7 @@ def command(
     out: str | None,
     as_json: bool,
     html: Path | None,
-    whole: tuple[str, ...],
+    single_label: tuple[str, ...],
     **how: Any,
 ) -> None:
     """Turn pairs into accuracy: of the configured store, of SOURCE (a store's URL, a folder), or of a file of pairs.
@@ -62,36 +63,39 @@ def command(
     Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…" and JSON objects
     with predicted_class and actual_class.
     """
-    found = sources.find(source or projects.store_url(options.settings()))
-    made = report.build(_table(found, **how), whole={*whole, *wholes.models(options.settings())})
-    encoded = report.encode(made)
+    located = sources.find(source or projects.store_url(options.settings()))
+    document = report.build(
+        _table(located, **how),
+        single_label={*single_label, *label_mode.single_label_models(options.settings())},
+    )
+    encoded = report.encode(document)
     if out:
         _write(out, encoded)
     if html:
         from legibly.accuracy.render import html as html_report
 
-        html.write_text(html_report.render(made), encoding="utf-8")
+        html.write_text(html_report.render(document), encoding="utf-8")
     if as_json:
         sys.stdout.buffer.write(encoded)
     else:
-        click.echo("\n".join(plain_text.lines(made)))
+        click.echo("\n".join(plain_text.lines(document)))
 
 
 def _table(
-    found: sources.Source, *, engine: str, master: str | None, memory: str, readings: bool
+    located: sources.Source, *, engine: str, master: str | None, memory: str, readings: bool
 ) -> aggregates.Table:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
-    if found.older:
-        return _older(found)
-    if found.plan is None:
+    if located.older:
+        return _older(located)
+    if located.plan is None:
         raise Invalid("there are no pairs here.")
     if engine == "duckdb":
         from legibly.accuracy.engines import duckdb_engine, duckdb_files
 
         limits = duckdb_files.Limits(memory=memory)
         return duckdb_engine.table(
-            found.plan, base=found.base, environ=os.environ, limits=limits, reads=readings
+            located.plan, base=located.base, environ=os.environ, limits=limits, reads=readings
         )
     try:
         from legibly.accuracy.engines import spark_engine
@@ -101,22 +105,22 @@ def _table(
             "PySpark is not installed.", where="--engine spark", remedy=remedy
         ) from None
     spark = spark_engine.session(master=master, environ=os.environ)
-    base = spark_engine.location(spark, found.base)
-    return spark_engine.table(spark, found.plan, base=base, reads=readings)
+    base = spark_engine.location(spark, located.base)
+    return spark_engine.table(spark, located.plan, base=base, reads=readings)
 
 
-def _older(found: sources.Source) -> aggregates.Table:
-    told = 0
+def _older(located: sources.Source) -> aggregates.Table:
+    reported = 0
 
-    def bad(name: str, line: int, what: str) -> None:
-        nonlocal told
-        told += 1
-        if told <= _NAMED_LINES:
-            click.echo(f"{name}:{line}: {what}; skipped", err=True)
+    def bad(name: str, line: int, problem: str) -> None:
+        nonlocal reported
+        reported += 1
+        if reported <= _NAMED_LINES:
+            click.echo(f"{name}:{line}: {problem}; skipped", err=True)
 
-    counts = older_formats.count_files(found.older, bad=bad)
-    if told > _NAMED_LINES:
-        click.echo(f"… and {told - _NAMED_LINES:,} more lines skipped", err=True)
+    counts = older_formats.count_files(located.older, bad=bad)
+    if reported > _NAMED_LINES:
+        click.echo(f"… and {reported - _NAMED_LINES:,} more lines skipped", err=True)
     return counts.table()
 
 

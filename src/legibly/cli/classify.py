@@ -46,16 +46,16 @@ def command(
     reader = wiring.reader(options.settings(model=model))
     reader.thorough = legibility
     failed = 0
-    found: list[Source] = []
+    sources: list[Source] = []
     for path in paths:
         try:
-            found += _sources(path)
+            sources += _sources(path)
         except errors.LegiblyError as error:
             failed += _complain(error)
-    if not as_json and found:
+    if not as_json and sources:
         click.echo(f"{'picture':<40} {'text':<20} {'verdict':<12} confidence")
-    with _progress(len(found)) as tick:
-        for name, future in _read_all(reader, found):
+    with _progress(len(sources)) as tick:
+        for name, future in _read_all(reader, sources):
             try:
                 reading = future.result()
                 click.echo(_json(name, reading) if as_json else _line(name, reading))
@@ -83,10 +83,10 @@ def _sources(path: str) -> list[Source]:
             if Path(name).is_file()
         ]
     if not files:
-        what = (
+        message = (
             "there are no pictures in this folder." if place.is_dir() else "there is no such file."
         )
-        raise errors.NotFound(what, where=path)
+        raise errors.NotFound(message, where=path)
     return [(str(file), file.read_bytes) for file in files]
 
 
@@ -98,20 +98,22 @@ def _objects(url: str) -> list[Source]:
     store = open_store(root, environ=os.environ)
     if key and not key.endswith("/"):
         return [(url, lambda: store.read(key))]
-    found = [
+    keys = [
         stat.key for stat in store.list(key) if Path(stat.key).suffix.lower() in datasets.EXTENSIONS
     ]
-    if not found:
+    if not keys:
         raise errors.NotFound("there are no pictures under this prefix.", where=url)
-    return [(f"{root}/{one}", lambda one=one: store.read(one)) for one in sorted(found)]  # type: ignore[misc]
+    return [(f"{root}/{key_}", lambda key_=key_: store.read(key_)) for key_ in sorted(keys)]  # type: ignore[misc]
 
 
-def _read_all(reader: Reader, found: list[Source]) -> Iterator[tuple[str, Future[records.Reading]]]:
+def _read_all(
+    reader: Reader, sources: list[Source]
+) -> Iterator[tuple[str, Future[records.Reading]]]:
     """Read on every core, tell in order; only some pictures are held at a time."""
-    workers = min(os.cpu_count() or 1, max(1, len(found)))
+    workers = min(os.cpu_count() or 1, max(1, len(sources)))
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[str, Future[records.Reading]]] = deque()
-        for name, load in found:
+        for name, load in sources:
             waiting.append((name, pool.submit(lambda load=load: reader.read(load()).reading)))  # type: ignore[misc]
             if len(waiting) > 2 * workers:
                 yield waiting.popleft()
@@ -139,6 +141,6 @@ def _complain(error: errors.LegiblyError | OSError, name: str = "") -> int:
     place = (
         f"{name}: " if name and not (isinstance(error, errors.LegiblyError) and error.where) else ""
     )
-    what = error.strerror if isinstance(error, OSError) else str(error)
-    click.echo(f"legibly: {place}{what}", err=True)
+    message = error.strerror if isinstance(error, OSError) else str(error)
+    click.echo(f"legibly: {place}{message}", err=True)
     return 1

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import click
@@ -19,10 +19,14 @@ from legibly.settings import Settings
 class Finding:
     """One thing that was checked; `needed` ones make the doctor fail."""
 
-    what: str
+    name: str
     fine: bool
     detail: str
     needed: bool = True
+
+    def to_json(self) -> dict[str, str | bool]:
+        """The finding in the document of `--json`."""
+        return {"what": self.name, "fine": self.fine, "detail": self.detail, "needed": self.needed}
 
 
 @click.command("doctor")
@@ -35,7 +39,7 @@ def command(*, as_json: bool) -> None:
         document = {
             "version": __version__,
             "settings": settings.masked(),
-            "findings": [asdict(f) for f in findings],
+            "findings": [finding.to_json() for finding in findings],
         }
         click.echo(json.dumps(document, indent=2))
     else:
@@ -61,11 +65,11 @@ def _look(settings: Settings) -> str:
     return f"{settings.masked()['store']} answers"
 
 
-def _try(what: str, check: Callable[[], str]) -> Finding:
+def _try(name: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(what, fine=True, detail=check())
+        return Finding(name, fine=True, detail=check())
     except LegiblyError as error:
-        return Finding(what, fine=False, detail=str(error))
+        return Finding(name, fine=False, detail=str(error))
 
 
 def _extras() -> list[Finding]:
@@ -76,7 +80,7 @@ def _extras() -> list[Finding]:
         "spark": "pyspark",
         "train": "torch",
     }
-    found = [
+    extras = [
         Finding(
             f"extra {extra}",
             find_spec(module) is not None,
@@ -87,7 +91,7 @@ def _extras() -> list[Finding]:
     ]
     java = shutil.which("java")
     return [
-        *found,
+        *extras,
         Finding(
             "Java (for Spark)", java is not None, java or "install a Java 17 runtime", needed=False
         ),
@@ -101,4 +105,4 @@ def _print(settings: Settings, findings: list[Finding]) -> None:
     click.echo("\nChecks")
     for finding in findings:
         sign = "ok     " if finding.fine else "MISSING" if finding.needed else "absent "
-        click.echo(f"  {sign}  {finding.what}: {finding.detail}")
+        click.echo(f"  {sign}  {finding.name}: {finding.detail}")

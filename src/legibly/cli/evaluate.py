@@ -30,17 +30,17 @@ def command(
     """Score a model on DATASET: a folder with labels.csv, an …-images-idx3-ubyte file, or a folder of class folders."""
     reader = wiring.reader(options.settings(model=model))
     outcomes = _outcomes(reader, dataset, crops=crops)
-    made = evaluation.report(outcomes, model=reader.model, dataset=str(dataset))
+    report = evaluation.report(outcomes, model=reader.model, dataset=str(dataset))
     if compare:
         rival = wiring.reader(options.settings(model=compare))
         others = _outcomes(rival, dataset, crops=crops)
         theirs = evaluation.report(others, model=rival.model, dataset=str(dataset))
-        made["compare"] = {
+        report["compare"] = {
             "model": rival.model.to_json(),
             "exact": theirs["exact"],
             **evaluation.mcnemar(outcomes, others),
         }
-    click.echo(json.dumps(made) if as_json else "\n".join(evaluation.lines(made)))
+    click.echo(json.dumps(report) if as_json else "\n".join(evaluation.lines(report)))
 
 
 def _outcomes(reader: Reader, dataset: Path, *, crops: bool) -> list[evaluation.Outcome]:

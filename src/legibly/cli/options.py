@@ -27,8 +27,8 @@ def keep(model: str) -> Path:
     """
     file = Path(_config() or FILE)
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    kept = [line for line in lines if line.split("=")[0].strip() != "model"]
-    text = "\n".join([f"model = {json.dumps(model, ensure_ascii=False)}", *kept]) + "\n"
+    others = [line for line in lines if line.split("=")[0].strip() != "model"]
+    text = "\n".join([f"model = {json.dumps(model, ensure_ascii=False)}", *others]) + "\n"
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

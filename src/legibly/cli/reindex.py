@@ -21,10 +21,10 @@ def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
     settings = options.settings(**flags)
     counts: dict[str, int] = {}
 
-    def progress(what: str, count: int) -> None:
-        counts[what] = count
+    def progress(kind: str, count: int) -> None:
+        counts[kind] = count
         if not as_json:
-            click.echo(f"{count:>9,} {what}", err=True)
+            click.echo(f"{count:>9,} {kind}", err=True)
 
     def skipped(where: str) -> None:
         counts["skipped"] = counts.get("skipped", 0) + 1

@@ -18,9 +18,9 @@ def command(context: click.Context, store: str | None) -> None:
 @command.command("list")
 @click.argument("user")
 @click.pass_obj
-def list_(given: dict[str, accounts.Accounts], user: str) -> None:
+def list_(context: dict[str, accounts.Accounts], user: str) -> None:
     """Somebody's tokens."""
-    for token in given["book"].tokens(given["book"].find_by_name(user).id):
+    for token in context["book"].tokens(context["book"].find_by_name(user).id):
         until = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "for ever"
         click.echo(f"{token.id}\t{token.name}\t{','.join(token.scopes)}\t{until}")
 
@@ -40,13 +40,13 @@ def list_(given: dict[str, accounts.Accounts], user: str) -> None:
 )
 @click.pass_obj
 def add(
-    given: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int
+    context: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int
 ) -> None:
     """Make a token and print it, this once."""
-    token, secret = given["book"].add_token(
-        given["book"].find_by_name(user), name=name, scopes=scopes, days=days or None
+    token, secret = context["book"].add_token(
+        context["book"].find_by_name(user), name=name, scopes=scopes, days=days or None
     )
-    users.note(given["book"], "token made", token.id)
+    users.note(context["book"], "token made", token.id)
     click.echo(secret)
 
 
@@ -54,12 +54,12 @@ def add(
 @click.argument("user")
 @click.argument("token")
 @click.pass_obj
-def revoke(given: dict[str, accounts.Accounts], user: str, token: str) -> None:
+def revoke(context: dict[str, accounts.Accounts], user: str, token: str) -> None:
     """End one of somebody's tokens, by its id."""
-    for known in given["book"].tokens(given["book"].find_by_name(user).id):
+    for known in context["book"].tokens(context["book"].find_by_name(user).id):
         if known.id == token:
-            given["book"].revoke(known)
-            users.note(given["book"], "token revoked", known.id)
+            context["book"].revoke(known)
+            users.note(context["book"], "token revoked", known.id)
             return
     raise NotFound(
         "there is no such token.", where=token[:80], remedy="`legibly tokens list USER` names them."

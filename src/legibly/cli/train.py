@@ -50,8 +50,8 @@ def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[st
     line = [sys.executable, str(file), "--data", str(data), "--out", str(out), *rest]
     done = subprocess.run(line, stdout=2 if as_json else None, check=False)  # noqa: S603
     if done.returncode:
-        what = f"the recipe ended with status {done.returncode}."
-        raise errors.Invalid(what, where=str(file), remedy="Its last lines above say why.")
+        message = f"the recipe ended with status {done.returncode}."
+        raise errors.Invalid(message, where=str(file), remedy="Its last lines above say why.")
     opened = packs.open_pack(out)
     if as_json:
         click.echo(json.dumps({**opened.card.to_json(), "version": opened.model.version}))

@@ -30,9 +30,9 @@ def command(context: click.Context, store: str | None) -> None:
 
 @command.command("list")
 @click.pass_obj
-def list_(given: dict[str, accounts.Accounts]) -> None:
+def list_(context: dict[str, accounts.Accounts]) -> None:
     """Everybody who has an account."""
-    for person in given["book"].people():
+    for person in context["book"].people():
         click.echo(f"{person.name}\t{person.role}{', disabled' if person.disabled else ''}")
 
 
@@ -42,12 +42,12 @@ def list_(given: dict[str, accounts.Accounts]) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.pass_obj
 def add(
-    given: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, password_stdin: bool
+    context: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, password_stdin: bool
 ) -> None:
     """Make an account; without a password given, one is made up and printed."""
     password = _password(from_stdin=password_stdin)
-    person = given["book"].add(name, role=role, password=password)
-    note(given["book"], "account made", person.id)
+    person = context["book"].add(name, role=role, password=password)
+    note(context["book"], "account made", person.id)
     click.echo(
         f"{person.name} may sign in now."
         if password_stdin
@@ -59,11 +59,11 @@ def add(
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.pass_obj
-def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
+def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
     """Another password; every session ends."""
     text = _password(from_stdin=password_stdin)
-    person = given["book"].change(given["book"].find_by_name(name), password=text)
-    note(given["book"], "account: password", person.id)
+    person = context["book"].change(context["book"].find_by_name(name), password=text)
+    note(context["book"], "account: password", person.id)
     click.echo("Changed." if password_stdin else f"Password of {person.name}: {text}")
 
 
@@ -71,20 +71,20 @@ def password(given: dict[str, accounts.Accounts], name: str, *, password_stdin: 
 @click.argument("name")
 @click.argument("role", type=click.Choice(accounts.ROLES))
 @click.pass_obj
-def role(given: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
+def role(context: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
     """Another role."""
-    person = given["book"].change(given["book"].find_by_name(name), role=role)
-    note(given["book"], f"account: {role}", person.id)
+    person = context["book"].change(context["book"].find_by_name(name), role=role)
+    note(context["book"], f"account: {role}", person.id)
 
 
 @command.command("disable")
 @click.argument("name")
 @click.option("--undo", is_flag=True, help="Let them in again.")
 @click.pass_obj
-def disable(given: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
+def disable(context: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
     """Let somebody in no more; their pictures stay."""
-    person = given["book"].change(given["book"].find_by_name(name), disabled=not undo)
-    note(given["book"], f"account: {'enable' if undo else 'disable'}", person.id)
+    person = context["book"].change(context["book"].find_by_name(name), disabled=not undo)
+    note(context["book"], f"account: {'enable' if undo else 'disable'}", person.id)
 
 
 @command.command("remove")
@@ -106,9 +106,9 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
     note(opened, "account erased", person.id)
 
 
-def note(book: accounts.Accounts, what: str, on: str) -> None:
+def note(book: accounts.Accounts, action: str, on: str) -> None:
     """Write a line of the audit trail."""
-    book.record_audit(what, by=None, on=on, address="command line")
+    book.record_audit(action, by=None, on=on, address="command line")
 
 
 def _password(*, from_stdin: bool) -> str:

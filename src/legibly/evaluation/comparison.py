@@ -60,9 +60,9 @@ def labelled(index: Index, store: Store, *, since: str | None = None) -> list[da
     ]
 
 
-def _pages(index: Index, wanted: Filter) -> Iterator[records.Image]:
+def _pages(index: Index, filter_: Filter) -> Iterator[records.Image]:
     last = None
-    while page := index.page(wanted, limit=_PAGE, after=last):
+    while page := index.page(filter_, limit=_PAGE, after=last):
         yield from page
         last = page[-1].id
 
@@ -74,14 +74,14 @@ def require_comparable(
     if present.model.version == candidate.model.version:
         remedy = "Name two different packs: `legibly models list` shows their versions."
         raise errors.Invalid(
-            "these are the same model twice.", where=_told(present.model), remedy=remedy
+            "these are the same model twice.", where=_model_name(present.model), remedy=remedy
         )
     known, others = set(present.pack.card.classes), set(candidate.pack.card.classes)
     if known != others:
         odd = " ".join(sorted(known ^ others)[:10])
         remedy = "Compare models of one task; switch to another task with `legibly models use`."
-        what = f"the two models do not have the same classes: {odd} only in one of them."
-        raise errors.Invalid(what, where=_told(candidate.model), remedy=remedy)
+        message = f"the two models do not have the same classes: {odd} only in one of them."
+        raise errors.Invalid(message, where=_model_name(candidate.model), remedy=remedy)
     if not samples:
         remedy = (
             "Label some pictures first, or give a DATASET; pictures before --since do not count."
@@ -112,9 +112,9 @@ def read(
     ) as pool:  # fetching waits, reading computes: only the latter is timed
         for start in range(0, len(samples), _AT_ONCE):
             batch = samples[start : start + _AT_ONCE]
-            for sample, held in zip(batch, pool.map(_load, batch), strict=True):
-                if held is not None:
-                    again = [replace(sample, load=lambda held=held: held)]  # type: ignore[misc]
+            for sample, data in zip(batch, pool.map(_load, batch), strict=True):
+                if data is not None:
+                    again = [replace(sample, load=lambda data=data: data)]  # type: ignore[misc]
                     couples.append(
                         Couple(
                             evaluation.run(present, again)[0], evaluation.run(candidate, again)[0]
@@ -150,15 +150,15 @@ def build(
     if not lead:
         raise errors.Invalid("none of the labelled pictures is there any more.", where=data)
     interval = paired.at_any_time if live else paired.difference
-    right = _measure(lead, lambda one: one.right, margin=margins.right, interval=interval)
+    right = _measure(lead, lambda outcome: outcome.right, margin=margins.right, interval=interval)
     safe = _measure(
         lead,
-        lambda one: one.right or one.verdict != "read",
+        lambda outcome: outcome.right or outcome.verdict != "read",
         margin=margins.right,
         interval=interval,
     )
     covered = _measure(
-        lead, lambda one: one.verdict == "read", margin=margins.coverage, interval=interval
+        lead, lambda outcome: outcome.verdict == "read", margin=margins.coverage, interval=interval
     )
     return {
         "present": _side([couple.present for couple in lead], present, data),
@@ -172,8 +172,16 @@ def build(
         "safe": safe,
         "coverage": covered,
         "by_source": _by_source(couples) if live else {},
-        "lost": [one.present.name for one in lead if one.present.right and not one.candidate.right],
-        "won": [one.present.name for one in lead if one.candidate.right and not one.present.right],
+        "lost": [
+            outcome.present.name
+            for outcome in lead
+            if outcome.present.right and not outcome.candidate.right
+        ],
+        "won": [
+            outcome.present.name
+            for outcome in lead
+            if outcome.candidate.right and not outcome.present.right
+        ],
     }
 
 
@@ -188,10 +196,10 @@ def _lead(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
 
 
 def _side(outcomes: Sequence[evaluation.Outcome], model: records.Model, data: str) -> records.Json:
-    made = evaluation.report(outcomes, model=model, dataset=data)
+    report = evaluation.report(outcomes, model=model, dataset=data)
     return {
-        **{name: made[name] for name in ("model", "errors", "exact", "read")},
-        "milliseconds": round(statistics.median(one.milliseconds for one in outcomes), 3),
+        **{name: report[name] for name in ("model", "errors", "exact", "read")},
+        "milliseconds": round(statistics.median(outcome.milliseconds for outcome in outcomes), 3),
     }
 
 
@@ -203,7 +211,7 @@ def _measure(
     interval: paired.Interval,
 ) -> records.Json:
     table = _table(couples, good)
-    found = interval(table)
+    estimate_ = interval(table)
     names = ("both", "only_present", "only_candidate", "neither")
     return {
         "table": dict(
@@ -211,14 +219,16 @@ def _measure(
                 names, (table.both, table.only_first, table.only_second, table.neither), strict=True
             )
         ),
-        "difference": found.to_json(),
+        "difference": estimate_.to_json(),
         "single_look": paired.difference(table).to_json(),
         "margin": margin,
-        "verdict": _verdict(found, margin),
+        "verdict": _verdict(estimate_, margin),
         "more": paired.more(
-            table, lambda one: _verdict(one, margin) != "too_few", interval=interval
+            table, lambda estimate_: _verdict(estimate_, margin) != "too_few", interval=interval
         ),
-        "more_to_pass": paired.more(table, lambda one: one.low > -margin, interval=interval),
+        "more_to_pass": paired.more(
+            table, lambda estimate_: estimate_.low > -margin, interval=interval
+        ),
     }
 
 
@@ -226,12 +236,12 @@ def _table(couples: Sequence[Couple], good: Callable[[evaluation.Outcome], bool]
     return paired.Table.of((good(couple.present), good(couple.candidate)) for couple in couples)
 
 
-def _verdict(found: metrics.Proportion, margin: float) -> Verdict:
-    if found.low > 0:
+def _verdict(difference: metrics.Proportion, margin: float) -> Verdict:
+    if difference.low > 0:
         return "better"
-    if found.low > -margin:
+    if difference.low > -margin:
         return "no_worse"
-    return "worse" if found.high < 0 else "too_few"
+    return "worse" if difference.high < 0 else "too_few"
 
 
 def _by_source(couples: Sequence[Couple]) -> records.Json:
@@ -239,7 +249,7 @@ def _by_source(couples: Sequence[Couple]) -> records.Json:
     groups: dict[str, list[Couple]] = {}
     for couple in couples:
         groups.setdefault(couple.present.source, []).append(couple)
-    made = {}
+    rows = {}
     for source, members in sorted(groups.items()):
         sides = {
             "present": sum(couple.present.right for couple in members),
@@ -249,9 +259,9 @@ def _by_source(couples: Sequence[Couple]) -> records.Json:
             side: metrics.as_json(metrics.share(right, len(members)))
             for side, right in sides.items()
         }
-        found = paired.at_any_time(_table(members, lambda one: one.right))
-        made[source] = {"n": len(members), **shares, "difference": found.to_json()}
-    return made
+        difference = paired.at_any_time(_table(members, lambda outcome: outcome.right))
+        rows[source] = {"n": len(members), **shares, "difference": difference.to_json()}
+    return rows
 
 
 def _fingerprint(couples: Sequence[Couple]) -> str:
@@ -260,6 +270,6 @@ def _fingerprint(couples: Sequence[Couple]) -> str:
     return hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
 
 
-def _told(model: records.Model) -> str:
+def _model_name(model: records.Model) -> str:
     """A model as people read it."""
     return f"{model.name} {model.version}"

@@ -15,18 +15,24 @@ _MEASURES = {"right": "right", "safe": "`read`, not wrong", "coverage": "`read`"
 _SOURCES = {"asked": "asked for", "at_upload": "at upload", "volunteered": "volunteered"}
 
 
-def sentence(made: Json) -> str:
+def sentence(comparison: Json) -> str:
     """Which of the two is better, or how many more labels would tell."""
-    right = made["right"]
-    found, margin, name = right["difference"], points(right["margin"]), _name(made["candidate"])
-    span = f"(95 %: {signed(found['low'])} to {signed(found['high'])})"
+    right = comparison["right"]
+    difference, margin, name = (
+        right["difference"],
+        points(right["margin"]),
+        _name(comparison["candidate"]),
+    )
+    span = f"(95 %: {signed(difference['low'])} to {signed(difference['high'])})"
     if right["verdict"] == "better":
-        return f"Better: {name} reads {points(found['value'])} points more right {span}."
+        return f"Better: {name} reads {points(difference['value'])} points more right {span}."
     if right["verdict"] == "worse":
-        return f"Worse: {name} reads {points(-found['value'])} points fewer right {span}."
+        return f"Worse: {name} reads {points(-difference['value'])} points fewer right {span}."
     if right["verdict"] == "no_worse":
-        return f"No worse within the margin of {margin} points: {signed(found['value'])} points {span}."
-    return f"Too few to say: {signed(found['value'])} points {span}; {_missing(right['more'])}."
+        return f"No worse within the margin of {margin} points: {signed(difference['value'])} points {span}."
+    return (
+        f"Too few to say: {signed(difference['value'])} points {span}; {_missing(right['more'])}."
+    )
 
 
 def _missing(more: int | None) -> str:
@@ -51,10 +57,10 @@ def signed(share: float) -> str:
     return f"{100 * share:+.2f}".replace("-", "−")
 
 
-def lines(made: Json) -> list[str]:
+def lines(comparison: Json) -> list[str]:
     """The comparison for a terminal; its last line is the sentence."""
-    data, right = made["data"], made["right"]
-    sides = made["present"], made["candidate"]
+    data, right = comparison["data"], comparison["right"]
+    sides = comparison["present"], comparison["candidate"]
     table = right["table"]
     text = [
         f"{data['n']:,} {_BASIS[data['basis']].format(where=data['where'])}",
@@ -73,19 +79,22 @@ def lines(made: Json) -> list[str]:
     ]
     text += [_row("points", "candidate less present", "no worse if above")]
     text += [
-        _row(title, _change(made[name]), f"{signed(-made[name]['margin'])}")
+        _row(title, _change(comparison[name]), f"{signed(-comparison[name]['margin'])}")
         for name, title in _MEASURES.items()
     ]
-    text += [f"labels {_source(*item)}" for item in made["by_source"].items()]
+    text += [f"labels {_source(*item)}" for item in comparison["by_source"].items()]
     look = right["single_look"]
     span = f" and {signed(look['low'])} to {signed(look['high'])}, had this been the only look"
-    text += ["", f"exact McNemar p = {right['p']:.3g}{span if made['looks'] == 'any' else ''}"]
-    return [*text, sentence(made)]
+    text += [
+        "",
+        f"exact McNemar p = {right['p']:.3g}{span if comparison['looks'] == 'any' else ''}",
+    ]
+    return [*text, sentence(comparison)]
 
 
 def _change(measure: Json) -> str:
-    found = measure["difference"]
-    return f"{signed(found['value'])} ({signed(found['low'])} to {signed(found['high'])})"
+    difference = measure["difference"]
+    return f"{signed(difference['value'])} ({signed(difference['low'])} to {signed(difference['high'])})"
 
 
 def _row(title: str, *values: str) -> str:

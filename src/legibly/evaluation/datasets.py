@@ -39,18 +39,18 @@ def samples(path: Path) -> list[Sample]:
     folders = sorted(
         folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
     )
-    found = [
+    listed = [
         Sample(f"{folder.name}/{file.name}", folder.name, file.read_bytes, source=folder.name)
         for folder in folders
         for file in pictures(folder)
     ]
-    if not found:
+    if not listed:
         raise errors.Invalid(
             "this is no dataset.",
             where=str(path),
             remedy="Give a folder with labels.csv (file,label,…) or class folders, or an …-images-idx3-ubyte file.",
         )
-    return found
+    return listed
 
 
 def pictures(folder: Path) -> Iterator[Path]:
@@ -70,9 +70,9 @@ def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
         images, labels = _idx_pair(path)
         names = [str(label) for label in labels]
     else:
-        found = samples(path)
-        images = np.stack([_grey(sample, side) for sample in found])
-        names = [sample.text for sample in found]
+        listed = samples(path)
+        images = np.stack([_grey(sample, side) for sample in listed])
+        names = [sample.text for sample in listed]
     if images.shape[1:] != side:
         remedy = "Leave --crops out: pictures of other sizes go the whole path."
         raise errors.Invalid(

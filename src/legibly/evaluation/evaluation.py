@@ -72,12 +72,12 @@ def run_crops(reader: Reader, path: Path) -> list[Outcome]:
             label,
             "",
             "",
-            one.text,
-            str(one.verdict),
-            one.confidence,
+            outcome.text,
+            str(outcome.verdict),
+            outcome.confidence,
             spent,
         )
-        for number, (one, label) in enumerate(zip(readings, labels, strict=True))
+        for number, (outcome, label) in enumerate(zip(readings, labels, strict=True))
     ]
 
 
@@ -85,16 +85,16 @@ def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -
     """Every figure of the protocol as JSON; shares carry their 95 % Wilson interval, None is a share of nothing."""
     if not outcomes:
         raise errors.Invalid("this dataset is empty.", where=dataset)
-    times = sorted(one.milliseconds for one in outcomes)
+    times = sorted(outcome.milliseconds for outcome in outcomes)
     return {
         "model": model.to_json(),
         "dataset": dataset,
         **_basics(outcomes),
-        "verdicts": dict(sorted(Counter(one.verdict for one in outcomes).items())),
+        "verdicts": dict(sorted(Counter(outcome.verdict for outcome in outcomes).items())),
         "calibration": _calibration(outcomes),
         "selective": _selective(outcomes),
-        "by_kind": _split(outcomes, lambda one: one.kind),
-        "by_source": _split(outcomes, lambda one: one.source),
+        "by_kind": _split(outcomes, lambda outcome: outcome.kind),
+        "by_source": _split(outcomes, lambda outcome: outcome.source),
         "milliseconds": {
             "median": round(statistics.median(times), 3),
             "p95": round(times[min(len(times) - 1, math.ceil(0.95 * len(times)) - 1)], 3),
@@ -102,35 +102,35 @@ def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -
         },
         "wrong": [
             {
-                "name": one.name,
-                "label": one.truth,
-                "text": one.text,
-                "verdict": one.verdict,
-                "confidence": one.confidence,
+                "name": outcome.name,
+                "label": outcome.truth,
+                "text": outcome.text,
+                "verdict": outcome.verdict,
+                "confidence": outcome.confidence,
             }
-            for one in outcomes
-            if not one.right
+            for outcome in outcomes
+            if not outcome.right
         ],
     }
 
 
-def mcnemar(one: Sequence[Outcome], other: Sequence[Outcome]) -> records.Json:
+def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json:
     """Exact McNemar test of two models on the same pictures: who was right alone how often, and the two-sided p."""
-    only_one = sum(a.right and not b.right for a, b in zip(one, other, strict=True))
-    only_other = sum(b.right and not a.right for a, b in zip(one, other, strict=True))
+    only_first = sum(a.right and not b.right for a, b in zip(first, second, strict=True))
+    only_second = sum(b.right and not a.right for a, b in zip(first, second, strict=True))
     return {
-        "only_this": only_one,
-        "only_other": only_other,
-        "p": paired.mcnemar(only_one, only_other),
+        "only_this": only_first,
+        "only_other": only_second,
+        "p": paired.mcnemar(only_first, only_second),
     }
 
 
-def distance(one: str, other: str) -> int:
+def distance(first: str, second: str) -> int:
     """How many letters must be put in, taken out or changed to make one text the other (Levenshtein 1965)."""
-    before = list(range(len(other) + 1))
-    for row, letter in enumerate(one, 1):
+    before = list(range(len(second) + 1))
+    for row, letter in enumerate(first, 1):
         line = [row]
-        for column, mark in enumerate(other, 1):
+        for column, mark in enumerate(second, 1):
             line.append(
                 min(before[column] + 1, line[-1] + 1, before[column - 1] + (letter != mark))
             )
@@ -139,11 +139,11 @@ def distance(one: str, other: str) -> int:
 
 
 def _basics(outcomes: Sequence[Outcome]) -> records.Json:
-    n, right = len(outcomes), sum(one.right for one in outcomes)
-    letters = sum(len(_bare(one.truth)) for one in outcomes)
-    wrong = sum(distance(_bare(one.text or ""), _bare(one.truth)) for one in outcomes)
-    read = [one for one in outcomes if one.verdict == "read"]
-    sure = sum(one.right for one in read)
+    n, right = len(outcomes), sum(outcome.right for outcome in outcomes)
+    letters = sum(len(_bare(outcome.truth)) for outcome in outcomes)
+    wrong = sum(distance(_bare(outcome.text or ""), _bare(outcome.truth)) for outcome in outcomes)
+    read = [outcome for outcome in outcomes if outcome.verdict == "read"]
+    sure = sum(outcome.right for outcome in read)
     return {
         "n": n,
         "errors": n - right,
@@ -169,22 +169,33 @@ def _bare(text: str) -> str:
 
 def _split(outcomes: Sequence[Outcome], name: Callable[[Outcome], str]) -> records.Json:
     groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
-        if name(one):
-            groups.setdefault(name(one), []).append(one)
+    for outcome in outcomes:
+        if name(outcome):
+            groups.setdefault(name(outcome), []).append(outcome)
     return {group: _basics(members) for group, members in sorted(groups.items())}
 
 
 def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
     """Equal-mass calibration error, Brier score, log loss, and errors among the most confident."""
-    confidence = np.array([one.confidence for one in outcomes])
-    right = np.array([one.right for one in outcomes], np.float64)
+    confidence = np.array([outcome.confidence for outcome in outcomes])
+    right = np.array([outcome.right for outcome in outcomes], np.float64)
     order = np.argsort(confidence, kind="stable")
     bins = []
     for members in np.array_split(order, min(BINS, len(order))):
-        said, was = float(confidence[members].mean()), float(right[members].mean())
-        bins.append({"n": len(members), "confidence": round(said, 6), "accuracy": round(was, 6)})
-    ece = sum(abs(one["confidence"] - one["accuracy"]) * one["n"] for one in bins) / len(order)
+        mean_confidence, share_right = (
+            float(confidence[members].mean()),
+            float(right[members].mean()),
+        )
+        bins.append(
+            {
+                "n": len(members),
+                "confidence": round(mean_confidence, 6),
+                "accuracy": round(share_right, 6),
+            }
+        )
+    ece = sum(
+        abs(outcome["confidence"] - outcome["accuracy"]) * outcome["n"] for outcome in bins
+    ) / len(order)
     clipped = np.clip(confidence, 1e-6, 1 - 1e-6)
     top = confidence >= 0.99
     return {
@@ -200,8 +211,8 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
 
 def _selective(outcomes: Sequence[Outcome]) -> records.Json:
     """Area under the risk–coverage curve, and the largest coverage at some risks, the most confident first."""
-    order = sorted(outcomes, key=lambda one: -one.confidence)
-    wrong = np.cumsum([not one.right for one in order])
+    order = sorted(outcomes, key=lambda outcome: -outcome.confidence)
+    wrong = np.cumsum([not outcome.right for outcome in order])
     taken = np.arange(1, len(order) + 1)
     risk = wrong / taken
     coverage = {}
@@ -213,16 +224,16 @@ def _selective(outcomes: Sequence[Outcome]) -> records.Json:
     return {"aurc": round(float(risk.mean()), 6), "coverage_at_risk": coverage}
 
 
-def lines(made: records.Json) -> list[str]:
+def lines(document: records.Json) -> list[str]:
     """The report in words, for a terminal."""
-    read, items, calibration = made["read"], made["items"], made["calibration"]
-    where = f"{made['model']['name']} {made['model']['version']} on {made['dataset']}"
-    sure, times = calibration["at_99"], made["milliseconds"]
-    at_risk = made["selective"]["coverage_at_risk"].items()
+    read, items, calibration = document["read"], document["items"], document["calibration"]
+    where = f"{document['model']['name']} {document['model']['version']} on {document['dataset']}"
+    sure, times = calibration["at_99"], document["milliseconds"]
+    at_risk = document["selective"]["coverage_at_risk"].items()
     losses = f"Brier {calibration['brier']:.4f}, log loss {calibration['nll']:.4f}"
     text = [
         where,
-        f"exact text  {_share(made['exact'])}   {made['errors']} wrong of {made['n']}",
+        f"exact text  {_share(document['exact'])}   {document['errors']} wrong of {document['n']}",
         f"items       {_share(items['error'])} wrong   {items['errors']} of {items['n']}",
         f"`read`      {_share(read['coverage'])} of all, {read['errors']} wrong: {_share(read['accuracy'])}",
         f"calibration ECE {calibration['ece']:.4f}, {losses}, {sure['errors']} wrong of {sure['n']} from 0.99 on",
@@ -230,19 +241,20 @@ def lines(made: records.Json) -> list[str]:
         + ", ".join(
             f"{100 * share:.1f} % at {100 * float(risk):g} % risk" for risk, share in at_risk
         ),
-        "verdicts    " + ", ".join(f"{name} {count}" for name, count in made["verdicts"].items()),
+        "verdicts    "
+        + ", ".join(f"{name} {count}" for name, count in document["verdicts"].items()),
         f"time        {times['median']:.2f} ms an image (median), {times['p95']:.2f} (95 %)",
     ]
     for title, key in (("kind", "by_kind"), ("source", "by_source")):
-        if made[key]:
+        if document[key]:
             text.append(f"by {title}")
             text += [
-                f"  {name:<20} {_share(one['exact'])}   {one['errors']} wrong of {one['n']}, "
-                f"read {one['read']['n']}, of these wrong {one['read']['errors']}"
-                for name, one in made[key].items()
+                f"  {name:<20} {_share(outcome['exact'])}   {outcome['errors']} wrong of {outcome['n']}, "
+                f"read {outcome['read']['n']}, of these wrong {outcome['read']['errors']}"
+                for name, outcome in document[key].items()
             ]
-    if "compare" in made:
-        test = made["compare"]
+    if "compare" in document:
+        test = document["compare"]
         text.append(
             f"against {test['model']['name']} {test['model']['version']}: {_share(test['exact'])}; right alone "
             f"{test['only_this']} against {test['only_other']}, exact McNemar p = {test['p']:.4g}"

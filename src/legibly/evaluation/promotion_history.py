@@ -71,8 +71,8 @@ class Change:
 
 def changes(store: Store) -> list[Change]:
     """Every change, oldest first. Raises Invalid for an object that is none."""
-    found = sorted(stat.key for stat in store.list(FOLDER) if stat.key.endswith(".json"))
-    return [_change(store, key) for key in found]
+    keys = sorted(stat.key for stat in store.list(FOLDER) if stat.key.endswith(".json"))
+    return [_change(store, key) for key in keys]
 
 
 def _change(store: Store, key: str) -> Change:
@@ -90,10 +90,10 @@ def write(store: Store, change: Change) -> None:
         raise Conflict("somebody else changed the model just now.", where=store.url, remedy=remedy)
 
 
-def standing(made: list[Change], *, setting: str) -> Change:
+def standing(history: list[Change], *, setting: str) -> Change:
     """The newest promotion that was not rolled back, and is still what `setting` says. Raises NotFound and Conflict."""
     stack: list[Change] = []
-    for change in made:
+    for change in history:
         if change.kind == "promote":
             stack.append(change)
         elif stack:
@@ -102,7 +102,7 @@ def standing(made: list[Change], *, setting: str) -> Change:
         remedy = "Choose any pack: `legibly models use NAME`."
         raise NotFound("no promotion is recorded that could be taken back.", remedy=remedy)
     if stack[-1].after.setting != setting:
-        what = f"in use is {setting}, not {stack[-1].after.setting}, which was promoted last."
+        message = f"in use is {setting}, not {stack[-1].after.setting}, which was promoted last."
         remedy = f"Choose the pack: `legibly models use {stack[-1].before.setting}`."
-        raise Conflict(what, remedy=remedy)
+        raise Conflict(message, remedy=remedy)
     return stack[-1]

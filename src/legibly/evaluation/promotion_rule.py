@@ -12,7 +12,7 @@ from legibly.evaluation import comparison_text
 from legibly.records import Json
 from legibly.statistics import estimate
 
-_WHAT = {
+_REASONS = {
     "right": "right answers may be {} points fewer",
     "safe": "answers `read` but wrong may be {} points more",
     "coverage": "answers `read` may be {} points fewer",
@@ -31,20 +31,24 @@ class Decision:
         return {"passed": self.passed, "says": self.says, "missing": self.missing}
 
 
-def decide(made: Json) -> Decision:
+def decide(comparison: Json) -> Decision:
     """Apply the rule to what `comparison.build` made."""
-    if made["data"]["basis"] == "all":
-        return _volunteered(made)
-    failed = [name for name in _WHAT if made[name]["difference"]["low"] <= -made[name]["margin"]]
+    if comparison["data"]["basis"] == "all":
+        return _volunteered(comparison)
+    failed = [
+        name
+        for name in _REASONS
+        if comparison[name]["difference"]["low"] <= -comparison[name]["margin"]
+    ]
     if not failed:
         return Decision(
             passed=True,
             says="Shown to be no worse in right answers, in wrong ones said with confidence, and in coverage.",
             missing=0,
         )
-    needed = [made[name]["more_to_pass"] for name in failed]
+    needed = [comparison[name]["more_to_pass"] for name in failed]
     missing = None if None in needed else max(needed)
-    reasons = "; ".join(_reason(name, made[name]) for name in failed)
+    reasons = "; ".join(_reason(name, comparison[name]) for name in failed)
     return Decision(
         passed=False,
         says=f"Not shown to be no worse: {reasons}. {_remedy(missing)}",
@@ -52,10 +56,14 @@ def decide(made: Json) -> Decision:
     )
 
 
-def _volunteered(made: Json) -> Decision:
-    chosen = max(made["by_source"].get(source, {"n": 0})["n"] for source in ("asked", "at_upload"))
-    needed = made["right"]["more_to_pass"]
-    missing = None if needed is None else max(estimate.ENOUGH, made["data"]["n"] + needed) - chosen
+def _volunteered(comparison: Json) -> Decision:
+    chosen = max(
+        comparison["by_source"].get(source, {"n": 0})["n"] for source in ("asked", "at_upload")
+    )
+    needed = comparison["right"]["more_to_pass"]
+    missing = (
+        None if needed is None else max(estimate.ENOUGH, comparison["data"]["n"] + needed) - chosen
+    )
     says = (
         "Labels that people volunteer cannot show it, since they favour the candidate; "
         f"of those asked for, or given with the picture, there are {chosen}. {_remedy(missing)}"
@@ -65,7 +73,7 @@ def _volunteered(made: Json) -> Decision:
 
 def _reason(name: str, measure: Json) -> str:
     worst = comparison_text.points(max(0.0, -measure["difference"]["low"]))
-    return f"{_WHAT[name].format(worst)} ({comparison_text.points(measure['margin'])} allowed)"
+    return f"{_REASONS[name].format(worst)} ({comparison_text.points(measure['margin'])} allowed)"
 
 
 def _remedy(missing: int | None) -> str:

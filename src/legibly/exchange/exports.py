@@ -55,11 +55,11 @@ class Place:
         """Whether some digit of a labelled image is such a one."""
         if image.reading is None or image.label is None or image.label.text is None:
             return False
-        is_whole = aggregates.is_whole(image.reading.model.name, self.whole)
+        single = aggregates.is_single_label(image.reading.model.name, self.whole)
         return any(
             self.actual in (None, actual) and self.predicted in (None, predicted)
             for predicted, actual in aggregates.places(
-                image.reading.text, image.label.text, whole=is_whole
+                image.reading.text, image.label.text, single=single
             )
             or ()
         )

@@ -103,7 +103,7 @@ def day_name(day_us: int) -> str:
 
 def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
     """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back."""
-    found: list[Cell] = []
+    cells: list[Cell] = []
     skipped = dict.fromkeys(FLAWS, 0)
     taken_back = 0
     for day_us, model, source, predicted, actual, lower, n, millionths in rows:
@@ -112,17 +112,17 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
         elif actual is None:
             taken_back += n
         else:
-            found.append(
+            cells.append(
                 Cell(day_name(day_us), model, source, predicted, actual, lower, n, millionths)
             )
-    found.sort()
-    return Table(tuple(_merged(found)), tuple(sorted(reads)), taken_back, skipped)
+    cells.sort()
+    return Table(tuple(_merged(cells)), tuple(sorted(reads)), taken_back, skipped)
 
 
-def _merged(found: Iterable[Cell]) -> Iterator[Cell]:
+def _merged(cells: Iterable[Cell]) -> Iterator[Cell]:
     """Neighbours that differ in their counts alone as one: days beyond the calendar have become one day."""
     last: Cell | None = None
-    for cell in found:
+    for cell in cells:
         if last and last[:6] == cell[:6]:
             cell = Cell(*cell[:6], last.n + cell.n, last.millionths + cell.millionths)
         elif last:
@@ -132,29 +132,34 @@ def _merged(found: Iterable[Cell]) -> Iterator[Cell]:
         yield last
 
 
-def is_whole(model: str, whole: Collection[str]) -> bool:
+def is_single_label(model: str, single_label: Collection[str]) -> bool:
     """Whether `whole` holds this model (`NAME@VERSION`), by its name or with its version."""
-    return bool(whole) and (model in whole or model.partition("@")[0] in whole)
+    return bool(single_label) and (model in single_label or model.partition("@")[0] in single_label)
 
 
-def units(text: str, *, whole: bool = False) -> tuple[str, ...]:
+def units(text: str, *, single: bool = False) -> tuple[str, ...]:
     """The labels that stand in a text: one a digit where it is digits alone and not `whole`, else the text itself."""
-    if whole:
+    if single:
         return (text,) if text else ()
     bare = text.replace(" ", "").replace("/", "")
     return tuple(bare) if bare.isascii() and bare.isdigit() else (text,) if text else ()
 
 
 def places(
-    predicted: str, actual: str, *, whole: bool = False
+    predicted: str, actual: str, *, single: bool = False
 ) -> tuple[tuple[str, str], ...] | None:
     """(predicted, actual) label by label, or None where the two do not lie side by side.
 
     A single label that was read as nothing, or nothing read as one, is a place too: the empty text is its own class.
     """
-    said, true = units(predicted, whole=whole), units(actual, whole=whole)
-    if len(said) == len(true) > 0:
-        return tuple(zip(said, true, strict=True))
-    if len(said) <= 1 and len(true) <= 1:
-        return ((said[0] if said else "", true[0] if true else ""),)
+    predicted_units, actual_units = units(predicted, single=single), units(actual, single=single)
+    if len(predicted_units) == len(actual_units) > 0:
+        return tuple(zip(predicted_units, actual_units, strict=True))
+    if len(predicted_units) <= 1 and len(actual_units) <= 1:
+        return (
+            (
+                predicted_units[0] if predicted_units else "",
+                actual_units[0] if actual_units else "",
+            ),
+        )
     return None

@@ -20,7 +20,7 @@ Mix = Counter[str]
 
 
 def build(
-    reads: tuple[aggregates.Read, ...], *, whole: Collection[str] = ()
+    reads: tuple[aggregates.Read, ...], *, single_label: Collection[str] = ()
 ) -> dict[str, Any] | None:
     """The report's `drift`; None where there are no readings or either window has too few."""
     days = {read.day for read in reads if read.day}
@@ -41,9 +41,9 @@ def build(
     after = [read for read in mine if read.day >= start.isoformat()]
     if min(_size(before), _size(after)) < ENOUGH:
         return None
-    one = aggregates.is_whole(model, whole)
+    single = aggregates.is_single_label(model, single_label)
     by_day = [
-        {"day": day, **_compare(before, [read for read in after if read.day == day], whole=one)}
+        {"day": day, **_compare(before, [read for read in after if read.day == day], single=single)}
         for day in sorted({read.day for read in after})
         if _size([read for read in after if read.day == day]) >= ENOUGH
     ]
@@ -52,7 +52,7 @@ def build(
         "model": model,
         "reference": {"from": first.isoformat(), "to": eve.isoformat(), "readings": _size(before)},
         "window": {"from": start.isoformat(), "to": last.isoformat(), "readings": _size(after)},
-        **_compare(before, after, whole=one),
+        **_compare(before, after, single=single),
         "by_day": by_day,
     }
 
@@ -72,12 +72,12 @@ def _size(reads: list[aggregates.Read]) -> int:
 
 
 def _compare(
-    before: list[aggregates.Read], after: list[aggregates.Read], *, whole: bool
+    before: list[aggregates.Read], after: list[aggregates.Read], *, single: bool
 ) -> dict[str, Any]:
     return {
         "readings": _size(after),
         "verdicts": _stability(_verdicts(before), _verdicts(after)),
-        "classes": _stability(_classes(before, whole), _classes(after, whole)),
+        "classes": _stability(_classes(before, single), _classes(after, single)),
     }
 
 
@@ -88,10 +88,10 @@ def _verdicts(reads: list[aggregates.Read]) -> Mix:
     return mix
 
 
-def _classes(reads: list[aggregates.Read], whole: bool) -> Mix:
+def _classes(reads: list[aggregates.Read], single: bool) -> Mix:
     mix = Mix()
     for read in reads:
-        for label in aggregates.units(read.text, whole=whole):
+        for label in aggregates.units(read.text, single=single):
             mix[label] += read.n
     return mix
 
@@ -99,9 +99,9 @@ def _classes(reads: list[aggregates.Read], whole: bool) -> Mix:
 def _stability(before: Mix, after: Mix) -> dict[str, Any]:
     """The index with its interval, and its size in a word: none, some (from 0.1), much (from 0.25), by its low end."""
     names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
-    kept, rest = names[:MOST_CLASSES], names[MOST_CLASSES:]
-    old = [before[name] for name in kept] + ([sum(before[name] for name in rest)] if rest else [])
-    new = [after[name] for name in kept] + ([sum(after[name] for name in rest)] if rest else [])
+    shown, rest = names[:MOST_CLASSES], names[MOST_CLASSES:]
+    old = [before[name] for name in shown] + ([sum(before[name] for name in rest)] if rest else [])
+    new = [after[name] for name in shown] + ([sum(after[name] for name in rest)] if rest else [])
     if len(old) < 2 or not sum(old) or not sum(new):
         return {**metrics.NOTHING, "change": "none"}
     index = metrics.stability(old, new)

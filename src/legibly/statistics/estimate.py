@@ -41,12 +41,12 @@ def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dic
             else (0, 0)
         )
         accuracy = metrics.share(right, n)
-    volunteered, asked = (
+    volunteered, at_random = (
         metrics.share(*by_source.get(name, (0, 0))) for name in ("volunteered", "asked")
     )
     compare = (
         volunteered
-        and asked
+        and at_random
         and min(by_source[name][1] for name in ("volunteered", "asked")) >= ENOUGH
     )
     return {
@@ -56,8 +56,8 @@ def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dic
         "weighted": weighted,
         "enough": n >= ENOUGH,
         "accuracy": metrics.as_json(accuracy),
-        "volunteered_less_asked": metrics.difference(volunteered, asked).to_json()
-        if compare and volunteered and asked
+        "volunteered_less_asked": metrics.difference(volunteered, at_random).to_json()
+        if compare and volunteered and at_random
         else None,
         "why": _WHY[basis] + (_WEIGHTED if weighted else ""),
     }

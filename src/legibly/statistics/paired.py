@@ -37,10 +37,10 @@ class Table:
     @classmethod
     def of(cls, couples: Iterable[tuple[bool, bool]]) -> Self:
         """Count couples of (first is right, second is right)."""
-        found = list(couples)
+        outcomes = list(couples)
         return cls(
             *(
-                found.count(kind)
+                outcomes.count(kind)
                 for kind in ((True, True), (True, False), (False, True), (False, False))
             )
         )

@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 
-from legibly.accuracy import index_report, whole
+from legibly.accuracy import index_report, label_mode
 from legibly.accuracy.report import Report
 from legibly.index.port import Index
 from legibly.ingest.external_readers import Elsewhere
@@ -98,6 +98,8 @@ def current_report(state: State, *, owner: str | None = None) -> Report:
     """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
 
     def compute() -> Report:
-        return index_report.report(state.index, owner=owner, whole=whole.models(state.settings))
+        return index_report.report(
+            state.index, owner=owner, single_label=label_mode.single_label_models(state.settings)
+        )
 
     return compute() if owner is not None else state.reports.get(state.index.sequence(), compute)

@@ -76,12 +76,17 @@ def compact(
             return Done(files_removed=len(removed), files_flawed=len(flawed))
         read = _count(connection, "taken")
         slices = _find_several(connection, [*plan.parquet, *reopened], base)
-        made = _write(connection, Path(folder), slices=slices)
-        written = files.rows(connection, made, "") if made else 0
+        new_files = _write(connection, Path(folder), slices=slices)
+        written = files.rows(connection, new_files, "") if new_files else 0
         totals = Path(folder, "counts")
-        duckdb_engine.write_counts(connection, plan, base, without=reopened, new=made, to=totals)
+        duckdb_engine.write_counts(
+            connection, plan, base, without=reopened, new=new_files, to=totals
+        )
         run = secrets.token_hex(8)
-        created, counts = list(_upload(store, made, run)), f"{plans.SETTLED}counts-{run}.parquet"
+        created, counts = (
+            list(_upload(store, new_files, run)),
+            f"{plans.SETTLED}counts-{run}.parquet",
+        )
         store.create(counts, totals.read_bytes())
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     waiting = {
@@ -115,7 +120,7 @@ def pairs(store: Store) -> Iterator[records.Pair]:
         path = Path(folder) / "part.parquet"
         for key in (*plan.parquet, *plan.settled):
             path.write_bytes(store.read(key))
-            query = files.whole_parquet(connection, [str(path)], "")
+            query = files.pairs_of_parquet(connection, [str(path)], "")
             cursor = connection.execute(
                 f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0"  # noqa: S608
             )
@@ -138,8 +143,8 @@ def _sweep(
         for key, at in plan.manifest.retired.items()
         if key in stats and records.moment(at) <= before
     }
-    kept = {plan.manifest.key, plan.manifest.counts, *plan.manifest.retired}
-    manifests = [key for key in stats if key.startswith(plans.SETTLED) and key not in kept]
+    current = {plan.manifest.key, plan.manifest.counts, *plan.manifest.retired}
+    manifests = [key for key in stats if key.startswith(plans.SETTLED) and key not in current]
     # A retired file counts as fresh unless a manifest names it, so the newest manifest stays whatever its age.
     store.remove(
         [*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)]
@@ -163,18 +168,20 @@ def _take_fresh(
     bundled = set(small) if len(small) >= bundles.FEWEST else set()
     large = [key for key in plan.lines if key not in bundled]
     if large:
-        files.run(connection, f"INSERT INTO lines {files.whole_lines(large, base)}")
+        files.run(connection, f"INSERT INTO lines {files.pairs_of_lines(large, base)}")
     if bundled:
         _take_bundles(connection, small, store=store)
     every = "SELECT * FROM lines"
     if plan.parquet:
-        every += f" UNION ALL {files.whole_parquet(connection, plan.parquet, base)}"
+        every += f" UNION ALL {files.pairs_of_parquet(connection, plan.parquet, base)}"
     query = f"INSERT INTO flawed SELECT DISTINCT filename FROM ({every}) WHERE predicted IS NULL"  # noqa: S608
     files.run(connection, query)
-    whole = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
-    files.run(connection, f"CREATE TEMP VIEW fresh AS {whole}")
-    found = _keys((row[0] for row in files.run(connection, "SELECT filename FROM flawed")), base)
-    return found & {*plan.lines, *plan.parquet}  # less the bundles
+    flawless = f"SELECT * FROM ({every}) WHERE filename NOT IN (SELECT filename FROM flawed)"  # noqa: S608
+    files.run(connection, f"CREATE TEMP VIEW fresh AS {flawless}")
+    flawed_keys = _keys(
+        (row[0] for row in files.run(connection, "SELECT filename FROM flawed")), base
+    )
+    return flawed_keys & {*plan.lines, *plan.parquet}  # less the bundles
 
 
 def _take_bundles(
@@ -182,13 +189,13 @@ def _take_bundles(
 ) -> None:
     """Add small files to `lines`; the files of a bundle with a torn line are looked at one by one."""
     with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
-        found = bundles.write(store, small, Path(folder))
-        files.run(connection, f"INSERT INTO lines {files.whole_bundles(list(found))}")
+        keys_of_bundle = bundles.write(store, small, Path(folder))
+        files.run(connection, f"INSERT INTO lines {files.pairs_of_bundles(list(keys_of_bundle))}")
     torn = files.run(
         connection,
         "SELECT DISTINCT filename FROM lines WHERE predicted IS NULL AND source = 'malformed'",
     )
-    doubtful = [key for (name,) in torn for key in found.get(name, ())]
+    doubtful = [key for (name,) in torn for key in keys_of_bundle.get(name, ())]
     if doubtful:
         rows = [(key,) for key in bundles.flawed(store, doubtful)]
         connection.executemany("INSERT INTO flawed VALUES (?)", rows)
@@ -197,22 +204,22 @@ def _take_bundles(
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
     """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a deleted one."""
     reopened = _reopened(connection, plan, base) if plan.settled else []
-    again = [files.whole_parquet(connection, reopened, base)] if reopened else []
+    again = [files.pairs_of_parquet(connection, reopened, base)] if reopened else []
     parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
     files.run(connection, f"CREATE TEMP VIEW taken AS {parts}")
     return reopened
 
 
 def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
-    query = files.whole_parquet(connection, plan.settled, base)
+    query = files.pairs_of_parquet(connection, plan.settled, base)
     files.run(connection, f"CREATE TEMP VIEW settled AS {query}")
-    found = files.run(
+    touched = files.run(
         connection,
         """SELECT DISTINCT filename FROM settled SEMI JOIN fresh
              ON settled.image = fresh.image AND settled.model = fresh.model
            UNION SELECT DISTINCT filename FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
     )
-    reopened = _keys((row[0] for row in found), base)
+    reopened = _keys((row[0] for row in touched), base)
     query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"
     for (day,) in files.run(connection, query):
         folder = f"{object_keys.PAIRS}date={day}/"
@@ -225,9 +232,9 @@ def _find_several(connection: duckdb.DuckDBPyConnection, parquet: Sequence[str],
     """Provide `several` for the images of `taken` that may have more than one pair; returns the slices."""
     rows = _count(connection, "lines") + (files.rows(connection, parquet, base) if parquet else 0)
     images = files.images(connection, parquet, base) if parquet else []
-    with files.told():
-        found = repeats.find(connection, [*images, "lines"], rows=rows)
-    return repeats.put(connection, (), found)
+    with files.translated_errors():
+        hashes = repeats.find(connection, [*images, "lines"], rows=rows)
+    return repeats.put(connection, (), hashes)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) -> list[str]:
@@ -235,7 +242,7 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
     with tempfile.TemporaryDirectory(prefix="legibly-again-") as name:
         repeats.copy(connection, "taken", _COLUMNS, Path(name, "again"), slices=slices)
         for number in range(slices):
-            part = repeats.one(Path(name, "again"), number)
+            part = repeats.slice_relation(Path(name, "again"), number)
             if part:
                 files.run(
                     connection,
@@ -254,9 +261,9 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
     return [str(path) for path in sorted(folder.rglob("*.parquet"))]
 
 
-def _upload(store: Store, made: Sequence[str], run: str) -> Iterator[str]:
+def _upload(store: Store, new_files: Sequence[str], run: str) -> Iterator[str]:
     """Put new files into the store under names that no other run has; yields their keys."""
-    for number, path in enumerate(map(Path, made)):
+    for number, path in enumerate(map(Path, new_files)):
         key = f"{object_keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet"
         store.create(key, path.read_bytes())
         yield key

@@ -49,7 +49,7 @@ def _of_pass(
     number: int,
     passes: int,
 ) -> NDArray[np.uint32]:
-    held, used, filling = np.empty(rows, np.uint32), 0, Lock()
+    hashes, used, filling = np.empty(rows, np.uint32), 0, Lock()
     within = f"WHERE h % {passes} = {number}" if passes > 1 else ""
 
     def fetch(relation: str) -> None:
@@ -59,27 +59,27 @@ def _of_pass(
             part = cursor.execute(query).fetchnumpy()["h"]
             with filling:
                 start, used = used, used + len(part)
-            held[start : start + len(part)] = part
+            hashes[start : start + len(part)] = part
 
     list(pool.map(fetch, relations))
-    held = held[:used]
+    hashes = hashes[:used]
     ends = [used * share // _HANDS for share in range(1, _HANDS)]
     if used:
-        held.partition(ends)
-    list(pool.map(np.ndarray.sort, np.split(held, ends)))
-    again: NDArray[np.uint32] = held[1:][held[1:] == held[:-1]]
+        hashes.partition(ends)
+    list(pool.map(np.ndarray.sort, np.split(hashes, ends)))
+    again: NDArray[np.uint32] = hashes[1:][hashes[1:] == hashes[:-1]]
     return again
 
 
 def put(
     connection: duckdb.DuckDBPyConnection,
     relations: Sequence[str],
-    found: NDArray[np.uint32] | None,
+    hashes: NDArray[np.uint32] | None,
 ) -> int:
     """Provide the table `several`: the hashes of all images of some relations, and those found. Returns the slices."""
     every = [f"SELECT {HASH} FROM {relation}" for relation in relations]  # noqa: S608
-    if found is not None:
-        connection.register("found", {"h": found})
+    if hashes is not None:
+        connection.register("found", {"h": hashes})
         every.append("SELECT h FROM found")
     query = " UNION ALL ".join(every)
     files.run(
@@ -101,8 +101,8 @@ def copy(
     files.run(connection, f"COPY ({query}) TO {files.quote(str(folder))} ({options})")
 
 
-def one(folder: Path, number: int) -> str:
+def slice_relation(folder: Path, number: int) -> str:
     """The relation of one slice in a folder that `copy` wrote; empty where it has no rows."""
     part = folder / f"slice={number}"
-    found = sorted(part.glob("*.parquet")) or sorted(folder.glob("*.parquet"))
-    return files.parquet([str(path) for path in found], "") if found else ""
+    files_of_slice = sorted(part.glob("*.parquet")) or sorted(folder.glob("*.parquet"))
+    return files.parquet([str(path) for path in files_of_slice], "") if files_of_slice else ""

@@ -31,13 +31,13 @@ WHERE place = 1
 
 def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) -> Done:
     """Settle what is fresh under `base`. Raises Conflict where another run committed first: run it again."""
-    found = sorted(spark_engine.listing(spark, base))
-    plan = plans.make(found, read=spark_engine.read(spark, base))
+    keys = sorted(spark_engine.listing(spark, base))
+    plan = plans.make(keys, read=spark_engine.read(spark, base))
     before = now - grace
     removed = [
         key
         for key, at in plan.manifest.retired.items()
-        if key in found and records.moment(at) <= before
+        if key in keys and records.moment(at) <= before
     ]
     spark_engine.remove(spark, base, removed)
     spark_engine.view_deleted(spark, plan.deleted)
@@ -52,7 +52,7 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
     written = spark.read.parquet(*(f"{base}/{key}" for key in created)).count() if created else 0
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     waiting = {
-        key: at for key, at in plan.manifest.retired.items() if key in found and key not in removed
+        key: at for key, at in plan.manifest.retired.items() if key in keys and key not in removed
     }
     files = sorted([*(key for key in plan.settled if key not in reopened), *created])
     retired = waiting | dict.fromkeys(gone, records.stamp(now))
@@ -74,7 +74,7 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
     if plan.lines:
         schema = f"{spark_engine.PAIR_SCHEMA}, writer: STRING"
         spark_engine.lines(spark, plan.lines, base, schema).createOrReplaceTempView("files")
-        extra = f"{canonical.kept(canonical.TEXT)}, file"
+        extra = f"{canonical.extra_columns(canonical.TEXT)}, file"
         parts.append(
             spark.sql(
                 canonical.select(canonical.TEXT, dialect="spark", relation="files", extra=extra)
@@ -105,8 +105,8 @@ def _take_settled(
     return taken, reopened
 
 
-def _frames(spark: SparkSession, found: Sequence[str], base: str) -> list[DataFrame]:
-    return spark_engine.parquet(spark, found, base, whole=True)
+def _frames(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFrame]:
+    return spark_engine.parquet(spark, keys, base, with_file=True)
 
 
 def _write(spark: SparkSession, base: str) -> Iterator[str]:
@@ -115,8 +115,8 @@ def _write(spark: SparkSession, base: str) -> Iterator[str]:
     folder = f"{object_keys.PAIRS}_run-{run}/"
     newest = spark.sql(_NEWEST).repartition("date")
     newest.write.partitionBy("date").parquet(f"{base}/{folder}")
-    made = [key for key in spark_engine.listing(spark, base, [folder]) if key.endswith(".parquet")]
-    for number, key in enumerate(sorted(made)):
+    parts = [key for key in spark_engine.listing(spark, base, [folder]) if key.endswith(".parquet")]
+    for number, key in enumerate(sorted(parts)):
         day = key.split("/")[-2]
         target = f"{object_keys.PAIRS}{day}/settled-{run}-{number}.parquet"
         spark_engine.move(spark, f"{base}/{key}", f"{base}/{target}")

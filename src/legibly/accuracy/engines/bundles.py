@@ -23,15 +23,15 @@ _AT_ONCE, _A_THREAD = 32, 20
 
 def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence[str]]:
     """Fetch objects and write bundles into a folder; the keys in each bundle, by its path."""
-    found: dict[str, Sequence[str]] = {}
+    keys_of_bundle: dict[str, Sequence[str]] = {}
     for start in range(0, len(keys), _A_BUNDLE):
         part = keys[start : start + _A_BUNDLE]
-        path = folder / f"bundle-{len(found)}.jsonl"
+        path = folder / f"bundle-{len(keys_of_bundle)}.jsonl"
         with path.open("wb") as file:
             for key, content in _fetched(store, part):
                 file.writelines(_marked(key, content))
-        found[str(path)] = part
-    return found
+        keys_of_bundle[str(path)] = part
+    return keys_of_bundle
 
 
 def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:

@@ -77,7 +77,7 @@ def known(name: str) -> str:
     return f"coalesce(nullif({name}, ''), '{aggregates.UNKNOWN}')"
 
 
-def kept(kinds: Mapping[str, str]) -> str:
+def extra_columns(kinds: Mapping[str, str]) -> str:
     """What a pair has beyond the columns of pairs.sql, for `extra`: its exact confidence and its writer."""
     confidence = _number(kinds) if "confidence" in kinds else "CAST(NULL AS DOUBLE)"
     return f"{confidence} AS exact, {_text('writer', kinds)} AS writer"

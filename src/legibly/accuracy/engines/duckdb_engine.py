@@ -187,18 +187,20 @@ def _count_twice(
             images = [image for source in named for image in source.images(connection, base)]
             finding = pool.submit(repeats.find, beside, images, rows=rows)
         _count(connection, settled=[source.unnamed() for source in uncounted])
-        with files.told():
-            found = finding.result() if finding else None
+        with files.translated_errors():
+            hashes = finding.result() if finding else None
     others = ["(SELECT image FROM deleted UNION ALL VALUES (NULL), (''))"]
     others += [] if large else [source.relation for source in fresh if source.named]
     with tempfile.TemporaryDirectory(prefix="legibly-again-") as folder:
         places = [(source, Path(folder, str(number))) for number, source in enumerate(named)]
-        slices = repeats.put(connection, others, found)
+        slices = repeats.put(connection, others, hashes)
         for source, place in places:
             repeats.copy(connection, source.relation, source.columns, place, slices=slices)
         for number in range(slices):
             again = [
-                (source, part) for source, place in places if (part := repeats.one(place, number))
+                (source, part)
+                for source, place in places
+                if (part := repeats.slice_relation(place, number))
             ]
             _count(connection, settled=[source.unnamed(part) for source, part in again], sign=-1)
             _count(connection, fresh=[source.pairs(part) for source, part in again])

@@ -67,29 +67,32 @@ def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool =
     return f"read_json({paths(keys, base)}, columns = {columns}, {options})"
 
 
-def whole_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
+def pairs_of_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
     """A query for Parquet files in the columns of pairs.sql, with all else that a pair has, and its file."""
     relation = parquet(keys, base, filename=True)
-    return _whole(kinds_of(connection, relation), relation, "filename")
+    return _pairs(kinds_of(connection, relation), relation, "filename")
 
 
-def whole_lines(keys: Sequence[str], base: str) -> str:
+def pairs_of_lines(keys: Sequence[str], base: str) -> str:
     """The same for JSON lines."""
-    return _whole(
+    return _pairs(
         canonical.TEXT, json_lines(keys, base, canonical.TEXT_COLUMNS, filename=True), "filename"
     )
 
 
-def whole_bundles(found: Sequence[str]) -> str:
+def pairs_of_bundles(paths_of_bundles: Sequence[str]) -> str:
     """The same for bundles; the file is a line's key, or the bundle if it is torn."""
     columns = canonical.TEXT_COLUMNS.replace("}", f", '{bundles.KEY}': 'VARCHAR'}}")
-    relation = json_lines(found, "", columns, filename=True)
-    return _whole(canonical.TEXT, relation, f"coalesce({bundles.KEY}, filename) AS filename")
+    relation = json_lines(paths_of_bundles, "", columns, filename=True)
+    return _pairs(canonical.TEXT, relation, f"coalesce({bundles.KEY}, filename) AS filename")
 
 
-def _whole(kinds: Mapping[str, str], relation: str, filename: str) -> str:
+def _pairs(kinds: Mapping[str, str], relation: str, filename: str) -> str:
     return canonical.select(
-        kinds, dialect="duckdb", relation=relation, extra=f"{canonical.kept(kinds)}, {filename}"
+        kinds,
+        dialect="duckdb",
+        relation=relation,
+        extra=f"{canonical.extra_columns(kinds)}, {filename}",
     )
 
 
@@ -125,11 +128,11 @@ def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str
 
 def rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
     """How many rows Parquet files have, by their footers."""
-    found = run(
+    counts = run(
         connection,
         f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})",  # noqa: S608
     )
-    return int(found[0][0])
+    return int(counts[0][0])
 
 
 def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
@@ -141,12 +144,12 @@ def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) ->
 
 def run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """Run a query; DuckDB's errors as ours."""
-    with told():
+    with translated_errors():
         return connection.execute(query).fetchall()
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """DuckDB's errors as ours."""
     try:
         yield
@@ -219,17 +222,17 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
         "SECRET": "AWS_SECRET_ACCESS_KEY",
         "SESSION_TOKEN": "AWS_SESSION_TOKEN",
     }
-    given = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
-    if "KEY_ID" not in given and importlib.util.find_spec("boto3"):
+    keys = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+    if "KEY_ID" not in keys and importlib.util.find_spec("boto3"):
         import boto3  # only where the environment has no keys: a role or a profile
 
-        held = boto3.Session().get_credentials()
-        if held:
-            frozen = held.get_frozen_credentials()
-            found = {
+        credentials = boto3.Session().get_credentials()
+        if credentials:
+            frozen = credentials.get_frozen_credentials()
+            parts = {
                 "KEY_ID": frozen.access_key,
                 "SECRET": frozen.secret_key,
                 "SESSION_TOKEN": frozen.token,
             }
-            given = {name: value for name, value in found.items() if value}
-    return options | given
+            keys = {name: value for name, value in parts.items() if value}
+    return options | keys

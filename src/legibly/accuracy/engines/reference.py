@@ -35,10 +35,12 @@ def report(
     *,
     deleted: Iterable[str] = (),
     reads: Iterable[aggregates.Read] = (),
-    whole: Collection[str] = (),
+    single_label: Collection[str] = (),
 ) -> reports.Report:
     """The accuracy report of `pairs`; those of `deleted` images do not count. `whole` as in `report.build`."""
-    return reports.build(table(map(row_of_pair, pairs), deleted=deleted, reads=reads), whole=whole)
+    return reports.build(
+        table(map(row_of_pair, pairs), deleted=deleted, reads=reads), single_label=single_label
+    )
 
 
 def read_of(reading: records.Reading, n: int = 1) -> aggregates.Read:
@@ -64,14 +66,14 @@ def table(
             newest[row.image, row.model] = row
     gone = set(deleted)
     counts = Counter(_counted(row) for row in newest.values() if row.image not in gone)
-    found = [
+    counted_rows = [
         counted._replace(n=n, millionths=n * counted.millionths) for counted, n in counts.items()
     ]
     skipped = [
         aggregates.Counted(aggregates.UNDATED_US, "", flaw, None, None, 0, n, 0)
         for flaw, n in flawed.items()
     ]
-    return aggregates.collect([*found, *skipped], reads)
+    return aggregates.collect([*counted_rows, *skipped], reads)
 
 
 def _order(row: Row) -> tuple[Any, ...]:
@@ -106,27 +108,27 @@ def rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
     for line in lines:
         if line.strip():
             try:
-                found = json.loads(line)
+                value = json.loads(line)
             except ValueError:
-                found = None
-            yield row_of_json(found)
+                value = None
+            yield row_of_json(value)
 
 
-def row_of_json(found: object) -> Row:
+def row_of_json(value: object) -> Row:
     """A record of any age as a row, with its flaw. As `canonical.py` says it in SQL."""
-    if not isinstance(found, dict) or all(found.get(name) is None for name in canonical.COLUMNS):
+    if not isinstance(value, dict) or all(value.get(name) is None for name in canonical.COLUMNS):
         return _flawed("malformed")
-    image, predicted = _text(found.get("image")), _text(found.get("predicted"))
+    image, predicted = _text(value.get("image")), _text(value.get("predicted"))
     if not image:
         return _flawed("no_image")
     if predicted is None:
         return _flawed("no_prediction")
-    model, source = (_text(found.get(name)) or aggregates.UNKNOWN for name in ("model", "source"))
+    model, source = (_text(value.get(name)) or aggregates.UNKNOWN for name in ("model", "source"))
     millionths, us = (
-        aggregates.in_millionths(_number(found.get("confidence"))),
-        _us_of_text(_text(found.get("labelled_at"))),
+        aggregates.in_millionths(_number(value.get("confidence"))),
+        _us_of_text(_text(value.get("labelled_at"))),
     )
-    return Row(image, model, source, predicted, _text(found.get("actual")), millionths, us)
+    return Row(image, model, source, predicted, _text(value.get("actual")), millionths, us)
 
 
 def _flawed(flaw: str) -> Row:
@@ -149,10 +151,10 @@ def _us_of_text(text: str | None) -> int:
     if text is None or not canonical.MOMENT.match(text):
         return aggregates.UNDATED_US
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return aggregates.UNDATED_US
-    return _microseconds(found if found.tzinfo else found.replace(tzinfo=UTC))
+    return _microseconds(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
 
 
 def _microseconds(moment: datetime) -> int:

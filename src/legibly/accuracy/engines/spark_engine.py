@@ -195,14 +195,14 @@ def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataF
     """All of `parts`, or an empty relation of `schema`."""
     if not parts:
         return _frame(spark, [], schema)
-    whole = parts[0]
+    together = parts[0]
     for part in parts[1:]:
-        whole = whole.unionByName(part)
-    return whole
+        together = together.unionByName(part)
+    return together
 
 
 def parquet(
-    spark: SparkSession, keys: Sequence[str], base: str, *, whole: bool = False
+    spark: SparkSession, keys: Sequence[str], base: str, *, with_file: bool = False
 ) -> list[DataFrame]:
     """Parquet files in the columns of pairs.sql, together where their schemas fit, else one by one.
 
@@ -219,9 +219,11 @@ def parquet(
     out = []
     for frame in frames:
         kinds = {name.lower(): _kind(kind) for name, kind in frame.dtypes}
-        named = frame.select("*", F.col("_metadata.file_path").alias("file")) if whole else frame
+        named = (
+            frame.select("*", F.col("_metadata.file_path").alias("file")) if with_file else frame
+        )
         named.createOrReplaceTempView("files")
-        extra = f"{canonical.kept(kinds)}, file" if whole else ""
+        extra = f"{canonical.extra_columns(kinds)}, file" if with_file else ""
         out.append(
             spark.sql(canonical.select(kinds, dialect="spark", relation="files", extra=extra))
         )
@@ -250,9 +252,9 @@ def lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> D
     """
     text = spark.read.text([f"{base.rstrip('/')}/{key}" for key in keys])
     listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), f"ARRAY<STRUCT<{schema}>>")
-    found = text.where(F.trim("value") != "").select(listed.alias("found"), "_metadata.file_path")
-    one = F.when(F.size("found") == 1, F.col("found")[0]).alias("one")
-    return found.select(one, F.col("file_path").alias("file")).select("one.*", "file")
+    parsed = text.where(F.trim("value") != "").select(listed.alias("found"), "_metadata.file_path")
+    record = F.when(F.size("found") == 1, F.col("found")[0]).alias("one")
+    return parsed.select(record, F.col("file_path").alias("file")).select("one.*", "file")
 
 
 def _reads(spark: SparkSession, plan: plans.Plan, base: str) -> list[aggregates.Read]:
@@ -287,5 +289,5 @@ def _brief(error: BaseException) -> str:
 
 def _culprit(error: BaseException) -> str | None:
     """The file that an error of Spark's names somewhere in its many lines."""
-    found = re.search(r"\S+\.(parquet|jsonl)", str(error))
-    return found[0] if found else None
+    match = re.search(r"\S+\.(parquet|jsonl)", str(error))
+    return match[0] if match else None

@@ -32,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", required=True, help="where the JSON report goes")
     parser.add_argument("--html", action="store_true", help="write the page beside it, as .html")
     parser.add_argument(
-        "--whole", default="-", help="models whose texts are one label each, with commas between"
+        "--single-label",
+        "--whole",
+        default="-",
+        help="models whose texts are one label each, with commas between",
     )
     parser.add_argument("--master", help="Spark master, where spark-submit does not name it")
     parser.add_argument(
@@ -43,14 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         spark = spark_engine.session(master=options.master, environ=os.environ)
-        found = run(
-            spark, options.store, reads=not options.no_readings, whole=options.whole.split(",")
+        encoded = run(
+            spark,
+            options.store,
+            reads=not options.no_readings,
+            single_label=options.single_label.split(","),
         )
         out = spark_engine.location(spark, options.out)
         if options.html:
-            page = html.render(json.loads(found)).encode()
+            page = html.render(json.loads(encoded)).encode()
             spark_engine.write(spark, out.removesuffix(".json") + ".html", page)
-        spark_engine.write(spark, out, found)
+        spark_engine.write(spark, out, encoded)
         spark.stop()
     except LegiblyError as error:
         print(f"legibly: {error}", file=sys.stderr)  # noqa: T201
@@ -58,12 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(spark: SparkSession, store: str, *, reads: bool = True, whole: Sequence[str] = ()) -> bytes:
+def run(
+    spark: SparkSession, store: str, *, reads: bool = True, single_label: Sequence[str] = ()
+) -> bytes:
     """The encoded report of a store, `s3://…`, `file://…` or a folder."""
     base = spark_engine.location(spark, store)
     plan = plans.make(spark_engine.listing(spark, base), read=spark_engine.read(spark, base))
     return report.encode(
-        report.build(spark_engine.table(spark, plan, base=base, reads=reads), whole=whole)
+        report.build(
+            spark_engine.table(spark, plan, base=base, reads=reads), single_label=single_label
+        )
     )
 
 

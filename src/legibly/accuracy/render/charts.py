@@ -31,7 +31,7 @@ class Voice(NamedTuple):
         """A share as per cent."""
         return f"{100 * share:.{digits}f} %".replace(".", self.point)
 
-    def told(self, row: Mapping[str, Any], name: str) -> str:
+    def described(self, row: Mapping[str, Any], name: str) -> str:
         """A name with its value and interval, for the pointer."""
         return f"{name}: {self.percent(row['value'])} ({self.percent(row['low'])} – {self.percent(row['high'])})"
 
@@ -57,7 +57,7 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
     if not bins:
         return None
     gettext = voice.gettext
-    what = gettext(
+    label = gettext(
         "Accuracy against confidence in {bins} ranges; on average they lie {ece} apart."
     ).format(bins=len(bins), ece=voice.percent(report["calibration"]["ece"]))
     ticks = svg.share_ticks(0, 1, point=voice.point)
@@ -67,12 +67,12 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
         svg.Point(
             row["confidence"],
             *_ends(row),
-            voice.told(_as_share(row), voice.percent(row["confidence"])),
+            voice.described(_as_share(row), voice.percent(row["confidence"])),
         )
         for row in bins
     ]
     diagonal = svg.line([(x.start, y.start), (x.stop, y.stop)], colour=svg.MUTED, dashed=True)
-    return svg.draw(diagonal + svg.upright(points, x=x, y=y), x=x, y=y, label=what)
+    return svg.draw(diagonal + svg.upright(points, x=x, y=y), x=x, y=y, label=label)
 
 
 def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
@@ -83,14 +83,14 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
     if len(rows) < 2:
         return None
     gettext = voice.gettext
-    said = gettext("{coverage} answered and {accuracy} of these right")
+    sentence = gettext("{coverage} answered and {accuracy} of these right")
     ends = (
-        said.format(
+        sentence.format(
             coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2)
         )
         for row in (rows[0], rows[-1])
     )
-    what = gettext("Only sure answers: {first}; {last}.").format(first=next(ends), last=next(ends))
+    label = gettext("Only sure answers: {first}; {last}.").format(first=next(ends), last=next(ends))
     lowest = min(row["coverage"] for row in rows)
     lowest = min(0.9, int(lowest * 10) / 10)
     x = svg.Axis(
@@ -107,7 +107,9 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
         for row in rows
     }
     points = [
-        svg.Point(row["coverage"], *_ends(row), voice.told(_as_share(row), names[row["threshold"]]))
+        svg.Point(
+            row["coverage"], *_ends(row), voice.described(_as_share(row), names[row["threshold"]])
+        )
         for row in rows
     ]
     marks = svg.line((x.at(point.place), y.at(point.value)) for point in points) + svg.upright(
@@ -119,7 +121,7 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
             marks += svg.note(
                 place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]]
             )
-    return svg.draw(marks, x=x, y=y, label=what)
+    return svg.draw(marks, x=x, y=y, label=label)
 
 
 def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
@@ -128,7 +130,7 @@ def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
     if len(rows) < 2:
         return None
     low, high = min(rows, key=_value), max(rows, key=_value)
-    what = voice.gettext("Accuracy on {days} days, from {low} on {worst} to {high} on {best}.").format(
+    label = voice.gettext("Accuracy on {days} days, from {low} on {worst} to {high} on {best}.").format(
         days=len(rows), low=voice.percent(low["value"]), worst=low["day"], high=voice.percent(high["value"]),
         best=high["day"],
     )  # fmt: skip
@@ -137,12 +139,12 @@ def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
     y = _upwards(min(row["low"] for row in rows), voice.gettext("share right"), voice)
     points = [
         svg.Point(
-            day.toordinal(), row["value"], row["low"], row["high"], voice.told(row, row["day"])
+            day.toordinal(), row["value"], row["low"], row["high"], voice.described(row, row["day"])
         )
         for day, row in zip(days, rows, strict=True)
     ]
     marks = svg.upright(points, x=x, y=y) if len(rows) <= _MOST_DOTS else svg.band(points, x=x, y=y)
-    return svg.draw(marks, x=x, y=y, label=what)
+    return svg.draw(marks, x=x, y=y, label=label)
 
 
 def classes(report: Report, voice: Voice = ENGLISH) -> str | None:
@@ -153,10 +155,10 @@ def classes(report: Report, voice: Voice = ENGLISH) -> str | None:
     nothing = voice.gettext("(nothing)")
     rows = [{**row, "name": row["name"] or nothing} for row in rows]
     worst = min(rows, key=_value)
-    what = voice.gettext(
+    label = voice.gettext(
         "Share found of {classes} classes; the lowest is {name} with {value}."
     ).format(classes=len(rows), name=worst["name"], value=voice.percent(worst["value"]))
-    return _named(rows, what, voice.gettext("share found"), voice)
+    return _named(rows, label, voice.gettext("share found"), voice)
 
 
 def by_model(report: Report, voice: Voice = ENGLISH) -> str | None:
@@ -167,13 +169,13 @@ def by_model(report: Report, voice: Voice = ENGLISH) -> str | None:
     if len(rows) < 2:
         return None
     best = max(rows, key=_value)
-    what = voice.gettext("Accuracy of {models} models; the highest is {name} with {value}.").format(
-        models=len(rows), name=best["name"], value=voice.percent(best["value"])
-    )
-    return _named(rows, what, voice.gettext("share right"), voice)
+    label = voice.gettext(
+        "Accuracy of {models} models; the highest is {name} with {value}."
+    ).format(models=len(rows), name=best["name"], value=voice.percent(best["value"]))
+    return _named(rows, label, voice.gettext("share right"), voice)
 
 
-def _named(rows: Sequence[Mapping[str, Any]], what: str, title: str, voice: Voice) -> str:
+def _named(rows: Sequence[Mapping[str, Any]], label: str, title: str, voice: Voice) -> str:
     """One row a name, with its interval."""
     names = [_short(row["name"]) for row in rows]
     low = _start(min(row["low"] for row in rows))
@@ -184,10 +186,10 @@ def _named(rows: Sequence[Mapping[str, Any]], what: str, title: str, voice: Voic
     ticks = [svg.Tick(place, name) for place, name in enumerate(names)]
     y = svg.Axis(-0.5, len(rows) - 0.5, 8, 8 + _ROW * len(rows), ticks)
     points = [
-        svg.Point(place, row["value"], row["low"], row["high"], voice.told(row, row["name"]))
+        svg.Point(place, row["value"], row["low"], row["high"], voice.described(row, row["name"]))
         for place, row in enumerate(rows)
     ]
-    return svg.draw(svg.lying(points, x=x, y=y), x=x, y=y, label=what)
+    return svg.draw(svg.lying(points, x=x, y=y), x=x, y=y, label=label)
 
 
 def _upwards(low: float, title: str, voice: Voice) -> svg.Axis:
@@ -207,10 +209,10 @@ def _dates(first: date, last: date) -> list[svg.Tick]:
     span = (last - first).days
     if span <= 62:
         step = max(1, -(-span // 5))
-        found = [
+        days = [
             date.fromordinal(day) for day in range(first.toordinal(), last.toordinal() + 1, step)
         ]
-        return [svg.Tick(day.toordinal(), f"{day:%m-%d}") for day in found]
+        return [svg.Tick(day.toordinal(), f"{day:%m-%d}") for day in days]
     months = first.year * 12 + first.month, last.year * 12 + last.month - 1
     step = -(-(months[1] - months[0] + 1) // 6)
     starts = [

@@ -48,7 +48,7 @@ def render(report: Report, *, title: str = "How right the answers are", base: st
 def fragments(report: Report, *, base: str = "") -> dict[str, str]:
     """The sections by name, each HTML; those with nothing to say are left out."""
     drawn = charts.all_of(report)
-    found = {
+    sections = {
         "headline": _headline(report),
         "matrix": _matrix(report, base),
         "calibration": _calibration(report, drawn["calibration"]),
@@ -60,7 +60,7 @@ def fragments(report: Report, *, base: str = "") -> dict[str, str]:
         "drift": _drift(report),
         "skipped": _skipped(report),
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in sections.items() if text}
 
 
 def _headline(report: Report) -> str:
@@ -101,8 +101,8 @@ def _matrix(report: Report, base: str) -> str:
     rows = []
     for actual, counts in zip(labels, confusion["counts"], strict=True):
         cells = "".join(
-            _cell(actual, said, n, sum(counts), base)
-            for said, n in zip(labels, counts, strict=True)
+            _cell(actual, predicted, n, sum(counts), base)
+            for predicted, n in zip(labels, counts, strict=True)
         )
         rows.append(f'<tr><th scope="row">{_esc(_name(actual))}</th>{cells}</tr>')
     caption = "True label down, answer across" + ("; a cell opens its pictures" if base else "")
@@ -119,15 +119,15 @@ def _matrix(report: Report, base: str) -> str:
     )
 
 
-def _cell(actual: str, said: str, n: int, total: int, base: str) -> str:
+def _cell(actual: str, predicted: str, n: int, total: int, base: str) -> str:
     if not n:
         return "<td>·</td>"
     strength = 0.12 + 0.5 * n / total
-    colour = "--soft" if actual == said else "--warm"
+    colour = "--soft" if actual == predicted else "--warm"
     text = f"{n:,}"
     if base:
-        href = f"{base}/history?actual={parse.quote(actual or '∅')}&amp;predicted={parse.quote(said or '∅')}"
-        text = f'<a href="{href}" aria-label="{_esc(actual)} read as {_esc(_name(said))}: {n:,}">{text}</a>'
+        href = f"{base}/history?actual={parse.quote(actual or '∅')}&amp;predicted={parse.quote(predicted or '∅')}"
+        text = f'<a href="{href}" aria-label="{_esc(actual)} read as {_esc(_name(predicted))}: {n:,}">{text}</a>'
     return f'<td style="background:rgba(var({colour}),{strength:.2f})">{text}</td>'
 
 

@@ -59,10 +59,10 @@ def share_ticks(low: float, high: float, *, most: int = 6, point: str = ".") -> 
     )
     first = -int(-(low / step - 1e-9) // 1)
     digits = max(0, len(f"{100 * step:.4f}".rstrip("0").partition(".")[2]))
-    found = itertools.takewhile(
+    values = itertools.takewhile(
         lambda value: value <= high + 1e-9, (n * step for n in itertools.count(first))
     )
-    return [Tick(value, f"{100 * value:.{digits}f} %".replace(".", point)) for value in found]
+    return [Tick(value, f"{100 * value:.{digits}f} %".replace(".", point)) for value in values]
 
 
 def width_of(texts: Iterable[str]) -> float:

@@ -13,8 +13,8 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from legibly import object_keys, records
+from legibly.accuracy import label_mode
 from legibly.accuracy import report as reports
-from legibly.accuracy import whole
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
@@ -119,7 +119,9 @@ def get_images(
     held = state_of(request)
     index, place = (
         held.index,
-        exports.Place.of(actual, predicted, whole=lambda: whole.models(held.settings)),
+        exports.Place.of(
+            actual, predicted, whole=lambda: label_mode.single_label_models(held.settings)
+        ),
     )
     if place is None:
         images = index.page(wanted, limit=limit + 1, after=after)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from legibly import object_keys, records
-from legibly.accuracy import whole
+from legibly.accuracy import label_mode
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.records import Image
@@ -43,7 +43,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
             filter_of(request.query_params, principal_of(request)),
         )
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
-        place = exports.Place.of(*cell, whole=lambda: whole.models(state.settings))
+        place = exports.Place.of(
+            *cell, whole=lambda: label_mode.single_label_models(state.settings)
+        )
         matches = exports.matching(state.index, image_filter, place=place)
         return _download(exports.stream(matches, kind, store=state.store), kind)
 

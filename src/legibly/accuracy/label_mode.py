@@ -9,14 +9,14 @@ from legibly.packs import registry
 from legibly.settings import Settings
 
 
-def models(settings: Settings) -> frozenset[str]:
+def single_label_models(settings: Settings) -> frozenset[str]:
     """The names of this machine's packs that take the whole picture as one item, added ones included.
 
     A pack whose card cannot be read answers nothing, and is passed over.
     """
-    found = set()
+    names = set()
     for entry in registry.entries(added=stores.packs_folder(settings.store)):
         with contextlib.suppress(Invalid):
             card = cards.read_card(entry.folder)
-            found |= {card.name} if card.layout == "whole" else set()
-    return frozenset(found)
+            names |= {card.name} if card.layout == "whole" else set()
+    return frozenset(names)
