@@ -17,6 +17,7 @@ from legibly import agreement, object_keys
 from legibly.errors import Conflict, Invalid, NotFound, TooLarge
 from legibly.images import decode, privacy
 from legibly.index.port import Index
+from legibly.label_rules import LabelRules
 from legibly.records import (
     FailureRecord,
     Image,
@@ -29,10 +30,10 @@ from legibly.records import (
     UploadRecord,
     now,
 )
+from legibly.statistics import sampling
 from legibly.store import Stat, Store
 from legibly.vision.reading import Result
 
-MAX_TEXT = 200
 LEASE_SECONDS = 30.0
 
 
@@ -99,11 +100,6 @@ class Said:
     owner: str | None = None
     label: str | None = None
 
-    @property
-    def truth(self) -> str | None:
-        """The label made comparable. Raises Invalid for one that cannot be a label."""
-        return None if self.label is None else text_of(self.label)
-
 
 NOTHING_SAID = Said()
 
@@ -112,9 +108,18 @@ class Service:
     """The verbs of the product over a store, an index and a reader."""
 
     def __init__(
-        self, *, store: Store, index: Index, reader: Reader, max_bytes: int, max_pixels: int
+        self,
+        *,
+        store: Store,
+        index: Index,
+        reader: Reader,
+        max_bytes: int,
+        max_pixels: int,
+        ask_rate: float = 0.0,
     ) -> None:
         self.store, self.index, self.reader = store, index, reader
+        self.label_rules = LabelRules.for_reader(reader)
+        self._ask_rate = ask_rate
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
     def receive(
@@ -136,7 +141,7 @@ class Service:
                 bytes=len(data),
                 limit=self._max_bytes,
             )
-        truth = said.truth
+        truth = self._label_text(said)
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
         if request is not None:
@@ -240,20 +245,50 @@ class Service:
         image_id: str,
         text: str | None,
         *,
-        source: LabelSource = "volunteered",
+        nothing: bool = False,
+        source: LabelSource | None = None,
         by: str | None = None,
     ) -> Image:
-        """Give an image its true text, or take it back with None; again to correct it. Raises NotFound, Invalid."""
+        """Give an image its true text, or take it back with None; again to correct it.
+
+        `nothing` says that the image shows no digit; its text is empty then. The source is
+        decided here (see `source_of`) unless a record that is restored brings its own.
+        Raises NotFound, Invalid, and Unusable for a text that is not made of the pack's classes.
+        """
         image = self.index.get(image_id)
+        if source is None:
+            source = self.source_of(image)
+            if text is not None or nothing:
+                text = self.label_rules.normalize(text or "", nothing=nothing)
         at = now()
         if image.label and image.label.at >= at:
             at = image.label.at + timedelta(milliseconds=1)
-        label = Label(None if text is None else text_of(text), at, source=source, by=by)
+        label = Label(text, at, source=source, by=by)
         while not self._write_label(image_id, label):  # each label has a moment of its own
             label = replace(label, at=label.at + timedelta(milliseconds=1))
         image = self.index.label(image_id, label)
         self._pair([image])
         return image
+
+    def source_of(self, image: Image) -> LabelSource:
+        """Whether a label for this image counts as asked for; the caller has no say in it.
+
+        It does where the image is in the random sample, from its first label on.
+        """
+        first = image.label is None or image.label.source == "asked"
+        return "asked" if first and sampling.asks(image.id, self._ask_rate) else "volunteered"
+
+    def asks(self, image: Image) -> bool:
+        """Whether to ask people for the label of this image."""
+        is_open = image.state == "read" and (image.label is None or image.label.text is None)
+        return is_open and self.source_of(image) == "asked"
+
+    def document(self, image: Image) -> dict[str, Any]:
+        """The image as JSON, with `ask`: whether the page asks for its label."""
+        return image.to_json() | {"ask": self.asks(image)}
+
+    def _label_text(self, said: Said) -> str | None:
+        return None if said.label is None else self.label_rules.normalize(said.label)
 
     def take_back(self, image_id: str, *, by: str) -> Image:
         """Take back what one person said of an image; what stood before counts again. Raises NotFound."""
@@ -310,7 +345,7 @@ class Service:
         """
         image_id = object_keys.new_id(now())
         label = _at_upload(
-            said.truth, image_id
+            self._label_text(said), image_id
         )  # at the moment that stands in the id, where `adopt` looks for it
         key = object_keys.image(image_id, media_type)
         record = UploadRecord(image_id, key, media_type, size, said.name, said.writer, said.owner)
@@ -372,25 +407,6 @@ def found(stat: Stat, upload: UploadRecord | None) -> Image:
         writer=upload.writer if upload else None,
         owner=upload.owner if upload else None,
     )
-
-
-def text_of(label: str) -> str:
-    """A label as people type it, made comparable: outer and repeated spaces dropped. Raises Invalid."""
-    text = " ".join(label.split())
-    if not text:
-        raise Invalid(
-            "the label is empty.",
-            code="label-empty",
-            remedy="Give the text that stands in the picture.",
-        )
-    if len(text) > MAX_TEXT:
-        raise Invalid(
-            "the label has {length} characters; {limit} are allowed.",
-            code="label-too-long",
-            length=len(text),
-            limit=MAX_TEXT,
-        )
-    return text
 
 
 def _at_upload(truth: str | None, image_id: str) -> Label | None:

@@ -134,6 +134,11 @@ class Label:
     source: LabelSource = "volunteered"
     by: str | None = None
 
+    def summary(self) -> Json:
+        """The label of the HTTP contract; `nothing` says that the image shows no digit."""
+        document: Json = {"text": self.text, "at": stamp(self.at), "source": self.source}
+        return document | ({"nothing": True} if self.text == "" else {})
+
     def to_json(self) -> Json:
         return {"text": self.text, "at": stamp(self.at), "source": self.source, "by": self.by}
 
@@ -190,9 +195,7 @@ class Image:
             "height": self.height,
             "name": self.name,
             "writer": self.writer,
-            "label": {"text": label.text, "at": stamp(label.at), "source": label.source}
-            if label
-            else None,
+            "label": label.summary() if label else None,
             "error": self.error,
             "reading": self.reading.to_json() if self.reading else None,
         }

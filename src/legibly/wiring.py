@@ -74,6 +74,7 @@ def _service(settings: Settings, read: Reader, environ: Mapping[str, str]) -> Se
         reader=read,
         max_bytes=settings.max_bytes,
         max_pixels=settings.max_pixels,
+        ask_rate=settings.ask_rate,
     )
 
 
@@ -101,7 +102,7 @@ def _state(
     """The collaborators of one project; people are shared by all of them."""
     read = reader(settings)
     core = _service(settings, read, environ)
-    hub = Hub(core.index)
+    hub = Hub(core.index, document=core.document)
     is_default = settings.project == DEFAULT_PROJECT
     root = core.store if is_default else root_store(settings, environ=environ)
     accounts, classes, oidc_provider = shared or _people(settings, root)

@@ -23,7 +23,7 @@ RAISED = {
     "Invalid", "Forbidden", "NotFound", "Conflict", "TooLarge", "NotAnImage", "Unusable",
     "Unavailable", "Problem",
 }  # fmt: skip
-SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline.py", "labels.py")
+SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline.py", "label_rules.py")
 """Packages whose errors people come to see; what only operators see stays English."""
 INTERNAL = ("oidc.py", "presigner.py", "inference.py", "s3_webhook.py")
 """Modules whose errors programs and logs see."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 from legibly.errors import LegiblyError, NotFound
 from legibly.index.port import Filter, Index
+from legibly.label_rules import NOTHING
 from legibly.records import Image, stamp
 from legibly.statistics import aggregates
 from legibly.store import Store
@@ -133,7 +134,7 @@ def _cells(image: Image) -> list[str]:
         [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else ["", "", ""]
     )
     label = image.label if image.label and image.label.text is not None else None
-    truth = [label.text or "", stamp(label.at)] if label else ["", ""]
+    truth = [label.text or NOTHING, stamp(label.at)] if label else ["", ""]
     size = [str(image.width or ""), str(image.height or "")]
     texts = [
         image.id,

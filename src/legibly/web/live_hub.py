@@ -6,14 +6,15 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal
 
 from anyio import to_thread
 
 from legibly.errors import LegiblyError
 from legibly.index.port import Index
-from legibly.records import Image
+from legibly.records import Image, Json
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
@@ -26,22 +27,32 @@ _QUEUED = 1000
 Change = tuple[int, Image]
 
 
-class Removal(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Removal:
     """An image that was deleted."""
 
     image: str
     owner: str | None
 
 
+Event = Change | Removal | Literal["heartbeat"] | None
+"""What a stream waits for; None ends it."""
+
+
+async def _always() -> bool:
+    return True
+
+
 class Hub:
     """Hands changes of images to whoever listens in this process."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, *, document: Callable[[Image], Json]) -> None:
         self._index = index
+        self._document = document
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[Image]]] = defaultdict(list)
-        self._listeners: set[asyncio.Queue[Change | Removal | None]] = set()
+        self._listeners: set[asyncio.Queue[Event]] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -57,9 +68,9 @@ class Hub:
             self._task.cancel()
 
     def notify(self, images: Sequence[Image]) -> None:
-        """Say, from any thread of this process, that these images changed: nobody waits for the next look then."""
+        """Tell waiters and listeners at once, from any thread of this process, that images changed."""
         if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._told, images)
+            self._loop.call_soon_threadsafe(self._notify, images)
 
     def notify_removed(self, images: Sequence[Image]) -> None:
         """Tell the listeners of this process, from any thread, that these images were deleted."""
@@ -69,7 +80,10 @@ class Hub:
 
     @contextlib.contextmanager
     def waiting(self, image_id: str) -> Iterator[Callable[[float], Awaitable[Image | None]]]:
-        """Listen for one image from now on; what is given awaits it, for so many seconds, and gives None after them."""
+        """Listen for one image from now on.
+
+        The function in the block waits for it, for so many seconds, and returns None after them.
+        """
         future: asyncio.Future[Image] = asyncio.get_running_loop().create_future()
         self._waiters[image_id].append(future)
 
@@ -85,37 +99,56 @@ class Hub:
             if not self._waiters[image_id]:
                 del self._waiters[image_id]
 
-    async def stream(self, *, after: int | None, owner: str | None = None) -> AsyncIterator[str]:
-        """Server-sent events past a sequence number (None: from now on), only of one owner's images where given."""
-        listener: asyncio.Queue[Change | Removal | None] = asyncio.Queue(_QUEUED)
+    async def stream(
+        self,
+        *,
+        after: int | None,
+        owner: str | None = None,
+        is_allowed: Callable[[], Awaitable[bool]] = _always,
+    ) -> AsyncIterator[str]:
+        """Server-sent events past a sequence number, or from now on; of one owner where given.
+
+        `is_allowed` is asked before each batch and at each heartbeat; the stream ends with its no.
+        """
+        listener: asyncio.Queue[Event] = asyncio.Queue(_QUEUED)
         self._listeners.add(listener)
         try:
             sequence = await to_thread.run_sync(self._index.sequence) if after is None else after
             yield f"retry: 1000\nid: {sequence}\n\n"
-            while page := await to_thread.run_sync(
-                partial(self._index.changes, sequence, limit=_PAGE)
-            ):
-                for sequence, image in page:
-                    if _concerns(image, owner):
-                        yield _event(sequence, image)
-            self._woken.set()
-            while True:
-                try:
-                    change = await asyncio.wait_for(listener.get(), _HEARTBEAT_SECONDS)
-                except TimeoutError:
-                    yield ": still here\n\n"
-                    continue
-                if change is None:
+            async for page in self._pages(sequence):
+                if not await is_allowed():
                     return
-                if isinstance(change, Removal):
-                    if owner is None or change.owner == owner:
-                        yield f'event: removed\ndata: {{"id": "{change.image}"}}\n\n'
-                elif change[0] > sequence and _concerns(change[1], owner):
-                    yield _event(*change)
+                sequence = page[-1][0]
+                yield "".join(self._text(change, owner) for change in page)
+            self._woken.set()
+            while (change := await _next(listener)) is not None and await is_allowed():
+                is_old = isinstance(change, tuple) and change[0] <= sequence
+                text = "" if is_old else self._text(change, owner)
+                if text:
+                    yield text
         finally:
             self._listeners.discard(listener)
 
-    def _told(self, images: Sequence[Image]) -> None:
+    async def _pages(self, after: int) -> AsyncIterator[list[Change]]:
+        """What changed past a sequence number, page by page."""
+        while page := await to_thread.run_sync(partial(self._index.changes, after, limit=_PAGE)):
+            yield page
+            after = page[-1][0]
+
+    def _text(self, event: Event, owner: str | None) -> str:
+        """The event as it is sent; empty where it does not concern this owner."""
+        if event is None:
+            return ""
+        if event == "heartbeat":
+            return ": heartbeat\n\n"
+        if isinstance(event, Removal):
+            if owner not in (None, event.owner):
+                return ""
+            return f'event: removed\ndata: {{"id": "{event.image}"}}\n\n'
+        sequence, image = event
+        return _event(sequence, self._document(image)) if _concerns(image, owner) else ""
+
+    def _notify(self, images: Sequence[Image]) -> None:
         for image in images:
             self._answer(image)
         self._woken.set()
@@ -129,10 +162,10 @@ class Hub:
     async def _follow(self) -> None:
         sequence = await to_thread.run_sync(self._index.sequence)
         while True:
-            told = await self._wait()
+            notified = await self._wait()
             try:
-                # Who waits for one image is told by the worker; only another process's work has to be looked for.
-                if self._listeners or (self._waiters and not told):
+                # The worker notifies the waiters; only the work of other processes is looked for.
+                if self._listeners or (self._waiters and not notified):
                     sequence = await self._catch_up(sequence)
                 else:
                     sequence = await to_thread.run_sync(self._index.sequence)
@@ -142,7 +175,7 @@ class Hub:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _wait(self) -> bool:
-        """Until somebody tells of a change (True), or it is time to look for one (False)."""
+        """Wait for a notice of a change (True), or until it is time to look for one (False)."""
         try:
             await asyncio.wait_for(
                 self._woken.wait(), _POLL_SECONDS if self._listeners or self._waiters else None
@@ -153,13 +186,12 @@ class Hub:
         return True
 
     async def _catch_up(self, sequence: int) -> int:
-        after = sequence
-        while page := await to_thread.run_sync(partial(self._index.changes, after, limit=_PAGE)):
+        async for page in self._pages(sequence):
             for change in page:
                 self._answer(change[1])
                 self._hand_out(change)
-            after = page[-1][0]
-        return after
+            sequence = page[-1][0]
+        return sequence
 
     def _hand_out_all(self, removals: Sequence[Removal]) -> None:
         for removal in removals:
@@ -170,11 +202,18 @@ class Hub:
             try:
                 listener.put_nowait(change)
             except asyncio.QueueFull:
-                # Too slow: the stream ends, and the browser comes back with the last number that it saw.
+                # Too slow: the stream ends, and the browser reconnects with its last number.
                 self._listeners.discard(listener)
                 while not listener.empty():
                     listener.get_nowait()
                 listener.put_nowait(None)
+
+
+async def _next(listener: asyncio.Queue[Event]) -> Event:
+    try:
+        return await asyncio.wait_for(listener.get(), _HEARTBEAT_SECONDS)
+    except TimeoutError:
+        return "heartbeat"
 
 
 def _concerns(image: Image, owner: str | None) -> bool:
@@ -183,6 +222,6 @@ def _concerns(image: Image, owner: str | None) -> bool:
     )
 
 
-def _event(sequence: int, image: Image) -> str:
-    data = json.dumps(image.to_json(), separators=(",", ":"))
+def _event(sequence: int, document: Json) -> str:
+    data = json.dumps(document, separators=(",", ":"))
     return f"id: {sequence}\nevent: image\ndata: {data}\n\n"

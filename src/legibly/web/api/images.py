@@ -18,12 +18,14 @@ from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
+from legibly.label_rules import NOTHING
 from legibly.web.api.uploads import uploaded
-from legibly.web.security.principal import principal_of, require_visible
+from legibly.web.security.principal import is_still_valid, principal_of, require_visible
 from legibly.web.services import current_report, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
+_MOST_SEQUENCE_DIGITS = 18  # below 2 ** 63
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 # A picture is shown as a picture only, whatever else its bytes might be to a browser.
 _PICTURE = {
@@ -54,10 +56,14 @@ _ONCE = "a name for this one upload, as random as a UUID: sent again under it, t
 
 
 class LabelBody(BaseModel):
-    """The true text of an image; null takes an earlier label back."""
+    """The true text of an image; null takes an earlier label back.
+
+    With `nothing` the image shows no digit, and the text is empty. The server decides whether a
+    label counts as asked for, and ignores a `source`.
+    """
 
     text: str | None = Field(examples=["7"])
-    source: Literal["asked", "volunteered"] = "volunteered"
+    nothing: bool = False
 
 
 @router.post("/images", status_code=202, openapi_extra=_PICTURE_BODY)
@@ -79,8 +85,8 @@ async def post_image(
     )
     headers = {"Location": f"/api/images/{image.id}"}
     if settled is not None:
-        return JSONResponse(settled.to_json(), 200, headers=headers)
-    return JSONResponse(image.to_json(), 202, headers=headers)
+        return JSONResponse(state.service.document(settled), 200, headers=headers)
+    return JSONResponse(state.service.document(image), 202, headers=headers)
 
 
 @router.get("/images")
@@ -104,10 +110,10 @@ def get_images(
     ] = None,
 ) -> JSONResponse:
     """A page of images, newest first; `next` is the cursor of the page after it, null at the end."""
-    wanted = Filter(
+    selection = Filter(
         verdict=verdict,
         text=text,
-        label=label,
+        label="" if label == NOTHING else label,
         writer=writer,
         state=state,
         wrong=wrong,
@@ -116,29 +122,24 @@ def get_images(
         until=until,
         owner=principal_of(request).owner,
     )
-    held = state_of(request)
-    index, place = (
-        held.index,
-        exports.Place.of(
-            actual, predicted, whole=lambda: label_mode.single_label_models(held.settings)
-        ),
+    app = state_of(request)
+    place = exports.Place.of(
+        actual, predicted, whole=lambda: label_mode.single_label_models(app.settings)
     )
     if place is None:
-        images = index.page(wanted, limit=limit + 1, after=after)
+        images = app.index.page(selection, limit=limit + 1, after=after)
     else:
-        images = list(
-            itertools.islice(exports.matching(index, wanted, place=place, after=after), limit + 1)
-        )
+        matching = exports.matching(app.index, selection, place=place, after=after)
+        images = list(itertools.islice(matching, limit + 1))
     following = images[limit - 1].id if len(images) > limit else None
-    return JSONResponse(
-        {"images": [image.to_json() for image in images[:limit]], "next": following}
-    )
+    documents = [app.service.document(image) for image in images[:limit]]
+    return JSONResponse({"images": documents, "next": following})
 
 
 @router.get("/images/{image_id}")
 def get_image(request: Request, image_id: str) -> JSONResponse:
     """One image with its reading and label."""
-    return JSONResponse(_image(request, image_id).to_json())
+    return JSONResponse(state_of(request).service.document(_image(request, image_id)))
 
 
 @router.delete("/images/{image_id}", status_code=204)
@@ -179,20 +180,22 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
 
     def label() -> records.Image:
         _image(request, image_id)
-        return state.service.label(image_id, body.text, source=body.source, by=principal.account)
+        return state.service.label(image_id, body.text, nothing=body.nothing, by=principal.account)
 
     image = await to_thread.run_sync(label)
     state.hub.notify([image])
-    return JSONResponse(image.to_json())
+    return JSONResponse(state.service.document(image))
 
 
 @router.get("/live")
 async def get_live(request: Request) -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label."""
     last = request.headers.get("last-event-id", "")
-    owner = principal_of(request).owner
+    is_number = last.isdecimal() and len(last) <= _MOST_SEQUENCE_DIGITS
     stream = state_of(request).hub.stream(
-        after=int(last) if last.isdecimal() else None, owner=owner
+        after=int(last) if is_number else None,
+        owner=principal_of(request).owner,
+        is_allowed=lambda: is_still_valid(request),
     )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)

@@ -45,7 +45,9 @@ async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
 @router.post("/uploads/{image_id}", status_code=202)
 def post_arrived(request: Request, image_id: str) -> JSONResponse:
     """Say that an announced picture lies in the store now: the image, as a look or an event would find it later."""
-    return JSONResponse(_arrived(state_of(request), image_id, principal_of(request)).to_json(), 202)
+    state = state_of(request)
+    image = _arrived(state, image_id, principal_of(request))
+    return JSONResponse(state.service.document(image), 202)
 
 
 @router.post("/events/s3", status_code=202)

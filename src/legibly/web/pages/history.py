@@ -10,6 +10,7 @@ from legibly import object_keys, records
 from legibly.accuracy import label_mode
 from legibly.exchange import exports
 from legibly.index.port import Filter
+from legibly.label_rules import NOTHING
 from legibly.records import Image
 from legibly.web.pages import deletion
 from legibly.web.pages.rendering import Pages
@@ -24,6 +25,8 @@ _MOST_IDS = 100_000
 def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
     """The filter of an address, only of what the principal may see."""
     values = {name: query[name] for name in _EXACT if query.get(name)}
+    if values.get("label") == NOTHING:
+        values["label"] = ""
     return Filter(**values, wrong=query.get("wrong") == "true", owner=principal.owner)  # type: ignore[arg-type]
 
 
@@ -81,7 +84,9 @@ def _add_deletion(routes: APIRouter) -> None:
         taken = recent.take(token, account=principal_of(request).account)
         images = deletion.restore(state_of(request), taken)
         state_of(request).hub.notify(images)
-        return JSONResponse({"images": [image.to_json() for image in images]})
+        return JSONResponse(
+            {"images": [state_of(request).service.document(image) for image in images]}
+        )
 
 
 def _named(request: Request, ids: str) -> Iterator[Image]:

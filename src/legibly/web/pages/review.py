@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from legibly.agreement import REVIEW, judgements, standing
-from legibly.errors import Invalid, NotFound
+from legibly.errors import Invalid, NotFound, Unusable
 from legibly.exchange import exports, label_studio
 from legibly.index.port import Filter, Index
 from legibly.records import Image
@@ -29,9 +29,10 @@ _ELSEWHERE = "Label Studio"
 
 
 class Judgement(BaseModel):
-    """What a reviewer says that a picture shows; null takes it back."""
+    """What a reviewer says that a picture shows; null takes it back, `nothing` says no digit."""
 
     text: str | None
+    nothing: bool = False
 
 
 def queue(
@@ -123,12 +124,12 @@ def add(routes: APIRouter, pages: Pages) -> None:
         principal, state = principal_of(request), state_of(request)
         principal.require_role("reviewer")
         image = require_visible(state.index.get(image_id), principal)
-        if body.text is None:
+        if body.text is None and not body.nothing:
             image = state.service.take_back(image.id, by=by(principal))
             state.hub.notify([image])
         else:
-            image = _judge(state, image, body.text, by(principal))
-        return JSONResponse(image.to_json())
+            image = _judge(state, image, body.text or "", by(principal), nothing=body.nothing)
+        return JSONResponse(state.service.document(image))
 
     _add_label_studio(routes)
 
@@ -146,7 +147,9 @@ def _entries(state: State, entries: list[tuple[Reason, Image]]) -> list[dict[str
             for person, label in judgements(labels.get(image.id, ())).items()
         ]
         shown = replace(image, label=None) if reason == "second" else image
-        entries_json.append({"reason": reason, "image": shown.to_json(), "said": judged})
+        entries_json.append(
+            {"reason": reason, "image": state.service.document(shown), "said": judged}
+        )
     return entries_json
 
 
@@ -199,15 +202,13 @@ def _take(state: State, principal: Principal, imported: label_studio.Labelled) -
         return "same"
     try:
         _judge(state, image, imported.text, person)
-    except Invalid:
+    except (Invalid, Unusable):
         return "refused"
     return "labelled"
 
 
-def _judge(state: State, image: Image, text: str, person: str) -> Image:
-    sampled = image.label is None and sampling.asks(image.id, state.settings.ask_rate)
-    source: Literal["asked", "volunteered"] = "asked" if sampled else "volunteered"
-    labelled = state.service.label(image.id, text, source=source, by=person)
+def _judge(state: State, image: Image, text: str, person: str, *, nothing: bool = False) -> Image:
+    labelled = state.service.label(image.id, text, nothing=nothing, by=person)
     state.hub.notify([labelled])
     return labelled
 

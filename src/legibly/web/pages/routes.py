@@ -174,7 +174,7 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
     def image(request: Request, image_id: str) -> Response:
         """One picture with all that is known of it."""
         record = _find(request, image_id)
-        shown = record.to_json()
+        shown = state_of(request).service.document(record)
         return pages.render(
             request, "image.html", image=shown, facts=_facts(record), classes=classes_of(request)
         )

@@ -6,6 +6,7 @@ Without accounts (on a machine of one's own) it still refuses other sites' forge
 import math
 import time
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from anyio import to_thread
@@ -75,7 +76,7 @@ class AccessMiddleware:
         """What to answer instead of going on; None lets the request pass, its principal on its state."""
         self._check_host(request)
         _check_origin(request)
-        principal = await self._caller(request)
+        principal = await self._authenticate(request)
         await self._purge(request)
         address = request.client.host if request.client else ""
         wait = self._buckets.take(principal.account if principal and principal.account else address)
@@ -85,11 +86,16 @@ class AccessMiddleware:
             return _challenge(request)
         scope = required_scope(request.method, request.url.path)
         principal.require(scope)
-        project = request.scope.get("legibly.project")
-        if project is not None and not project.admits(principal.account, principal.role):
-            raise NotFound("there is no such project.", where=project.name)
+        _check_project(request, principal)
         request.state.principal = principal
+        request.state.authenticate = partial(self._authenticate_again, request)
         return None
+
+    async def _authenticate_again(self, request: Request) -> Principal | None:
+        principal = await self._authenticate(request)
+        if principal is not None:
+            _check_project(request, principal)
+        return principal
 
     def _check_host(self, request: Request) -> None:
         """A name that somebody else pointed here must not open what trusts this machine (DNS rebinding)."""
@@ -103,19 +109,17 @@ class AccessMiddleware:
                 "this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names."
             )
 
-    async def _caller(self, request: Request) -> Principal | None:
-        """Who asks; None where that is not known and has to be; whoever it is where all may come."""
+    async def _authenticate(self, request: Request) -> Principal | None:
+        """Authenticate the request. None means that authentication is required but missing."""
         accounts = self._accounts
         if accounts is None:
             return LOCAL
         if accounts.is_stale:
             await to_thread.run_sync(accounts.refresh)
-        found = _by_token(request, accounts)
-        if found is None:
-            found = await self._by_cookie(request, accounts)
-        if found is None and is_public(request.url.path):
+        principal = _by_token(request, accounts) or await self._by_cookie(request, accounts)
+        if principal is None and is_public(request.url.path):
             return Principal(role="writer", account="", scopes=frozenset({"read", "write"}))
-        return found
+        return principal
 
     async def _by_cookie(self, request: Request, accounts: Accounts) -> Principal | None:
         value = sessions.cookie_value(request)
@@ -171,6 +175,12 @@ def _by_token(request: Request, accounts: Accounts) -> Principal | None:
     return Principal(
         account=account.id, name=account.name, role=account.role, scopes=frozenset(token.scopes)
     )
+
+
+def _check_project(request: Request, principal: Principal) -> None:
+    project = request.scope.get("legibly.project")
+    if project is not None and not project.admits(principal.account, principal.role):
+        raise NotFound("there is no such project.", where=project.name)
 
 
 def is_public(path: str) -> bool:

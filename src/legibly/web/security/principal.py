@@ -1,20 +1,20 @@
-"""Who asks: every route learns it here, and nothing else of accounts."""
+"""The principal of a request, and what it may do; routes know nothing else of accounts."""
 
 from dataclasses import dataclass
 
 from fastapi import Request
 
-from legibly.errors import Forbidden, NotFound
+from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.people.accounts import ROLES, SCOPES, Role, Scope
 from legibly.records import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """One who asks. `account` is None on a machine of one's own, where there are no accounts and one may do all.
+    """Who a request is from. `account` is None where there are no accounts and all is allowed.
 
-    `scopes` are what an API token allows; a person at a browser has all of them, and a `session` that ends at `until`,
-    a Unix time in seconds.
+    `scopes` are what an API token allows; a person at a browser has all of them, and a `session`
+    that ends at `until`, a Unix time in seconds.
     """
 
     account: str | None = None
@@ -58,15 +58,26 @@ LOCAL = Principal()
 
 
 def principal_of(request: Request) -> Principal:
-    """Who sent this request."""
+    """The principal of this request."""
     principal = getattr(request.state, "principal", LOCAL)
     if not isinstance(principal, Principal):
         raise TypeError("the principal of a request is a Principal")
     return principal
 
 
+async def is_still_valid(request: Request) -> bool:
+    """Whether the request would still get the same principal: for answers that go on for long."""
+    authenticate = getattr(request.state, "authenticate", None)
+    if authenticate is None:
+        return True
+    try:
+        return bool(await authenticate() == principal_of(request))
+    except LegiblyError:
+        return False
+
+
 def require_visible(image: Image, principal: Principal) -> Image:
-    """The image, for one who may see it. Raises NotFound for others, as if it did not exist."""
+    """The image, if the principal may see it. Raises NotFound otherwise, as if there were none."""
     if not principal.may_see(image):
         raise NotFound("there is no such image.", where=image.id)
     return image

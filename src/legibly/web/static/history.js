@@ -186,7 +186,10 @@ $("#bulk").addEventListener("submit", (event) => {
   const text = $("#bulk-text").value.trim();
   if (text) labelAll(() => text);
 });
-$("#as-read").addEventListener("click", () => labelAll((image) => image.reading?.text));
+// A label that is there already stays: a click on many answers is no second look at each.
+$("#as-read").addEventListener("click", () =>
+  labelAll((image) => (image.label ? null : image.reading?.text)),
+);
 
 /** Deleting waits a while, so that it can be undone; leaving the page does it at once. */
 let doomed = null;

@@ -1,0 +1,96 @@
+"""Which texts can be a true label of an image: those that the model in use could answer."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from legibly.errors import Invalid, Unusable
+
+MAX_TEXT = 200
+NOTHING = "∅"
+"""How people and files write that an image shows no digit; the label's text is empty then."""
+SEPARATORS = " /.,:+-=()"
+"""What may stand between the labels of a text: wide gaps, rows, and punctuation that is an item."""
+_MOST_CLASSES_IN_MESSAGE = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """The classes of a pack, and whether a text may hold several of them.
+
+    `classes` of None allow every text: for a reader that has no pack.
+    """
+
+    classes: tuple[str, ...] | None = None
+    single: bool = False
+
+    @classmethod
+    def for_reader(cls, reader: object) -> "LabelRules":
+        """The rules of the pack that a reader uses."""
+        card = getattr(getattr(reader, "pack", None), "card", None)
+        if card is None:
+            return cls()
+        return cls(tuple(card.classes), single=card.layout == "whole")
+
+    def normalize(self, text: str, *, nothing: bool = False) -> str:
+        """The label in its one form; empty for `nothing` and for `∅`.
+
+        Raises Invalid where the text is empty, too long or not text, Unusable for a text that is
+        not made of the classes.
+        """
+        if _CONTROL.search(text.replace("\n", " ").replace("\t", " ").replace("\r", " ")):
+            raise Invalid("the label has characters that are no text.", code="text-invalid")
+        label = " ".join(_with_plain_digits(unicodedata.normalize("NFKC", text)).split())
+        if nothing and label not in ("", NOTHING):
+            raise Invalid(
+                "a label is either a text or nothing.", code="label-contradicts", label=label
+            )
+        if nothing or label == NOTHING:
+            return ""
+        if not label:
+            raise Invalid(
+                "the label is empty.",
+                code="label-empty",
+                remedy="Give the text that stands in the picture.",
+            )
+        if len(label) > MAX_TEXT:
+            raise Invalid(
+                "the label has {length} characters; {limit} are allowed.",
+                code="label-too-long",
+                length=len(label),
+                limit=MAX_TEXT,
+            )
+        if not self._allows(label):
+            raise self._refusal(label)
+        return label
+
+    def _refusal(self, label: str) -> Unusable:
+        classes = self.classes or ()
+        return Unusable(
+            "{label} cannot be the label of this image. Allowed: {allowed}.",
+            code="label-not-allowed",
+            label=label,
+            allowed=list(classes[:_MOST_CLASSES_IN_MESSAGE]),
+        )
+
+    def _allows(self, label: str) -> bool:
+        if self.classes is None or label in self.classes:
+            return True
+        return not self.single and self._pattern.fullmatch(label) is not None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        names: Sequence[str] = sorted(self.classes or (), key=len, reverse=True)
+        label = "|".join(map(re.escape, names))
+        separator = f"[{re.escape(SEPARATORS)}]*"
+        return re.compile(f"{separator}(?:(?:{label}){separator})+")
+
+
+def _with_plain_digits(text: str) -> str:
+    """Decimal digits of every script as 0 … 9."""
+    return "".join(
+        str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in text
+    )
