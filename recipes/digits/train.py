@@ -1,764 +1,298 @@
-"""Train the `digits` pack: one file, top to bottom. README.md has the figures that it reached, train.log their log.
+"""Train the `digits` pack. README.md has the figures that it reached, train.log their log.
 
     python recipes/digits/train.py --data DATA --out PACK [--seed 0] [--images 2000000]
 
-Needs the `train` extra (torch, onnx). DATA is laid out as `WHERE` says; MNIST is fetched where it is missing.
-Never trained on: MNIST's test set, USPS, canvas drawings, photos, optdigits.tes, MNIST's last 5,000 training images.
+Needs the `train` extra (torch, onnx). DATA is laid out as `WHERE` in sources.py says; MNIST is
+fetched where it is missing. Never trained on: MNIST's test set, USPS, canvas drawings, photos,
+devphotos, optdigits.tes, MNIST's last 5,000 training images, and the validation writers of the sets
+that name them.
 """
 
 import argparse
 import datetime as dt
-import gzip
 import hashlib
-import io
 import json
 import math
-import sys
 import time
-import urllib.request
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import confidence
+import network as nets
+import nondigits
 import numpy as np
-import synthesis
+import sources
 import torch
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from torch import nn
+from sources import Crops, Data
 from torch.nn import functional
 
-from legibly.packs import calibration, card, pack
-from legibly.vision import normalise
+from legibly.packs import card as cards
+from legibly.packs import pack as packs
 
-CLASSES = [str(digit) for digit in range(10)]
-REJECT = 10
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument(
-    "--data", type=Path, required=True, help="folder with mnist/, opencv_digits/, semeion/ …"
+LICENCE = (
+    "Apache-2.0 (weights); trained on MNIST (CC BY-SA 3.0), OpenCV's grid (Apache-2.0), Semeion, "
+    "optdigits, Pen-Based Recognition of Handwritten Digits and UJI Pen Characters (CC BY 4.0), "
+    "kensanata/numbers (CC0 1.0), skahl/handwritten-digits-corpus (Apache-2.0), handwriting fonts "
+    "(OFL-1.1, Apache-2.0), Omniglot and notMNIST (MIT)"
 )
-parser.add_argument("--out", type=Path, required=True, help="folder of the pack to write")
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--images", type=int, default=1_600_000, help="augmented images to train on")
-parser.add_argument("--batch", type=int, default=256)
-parser.add_argument(
-    "--widths", type=int, nargs=3, default=(16, 32, 64), help="channels at 28, 14 and 7 px"
-)
-parser.add_argument(
-    "--without", nargs="*", default=[], help="sources to leave out: synthetic, nondigits, …"
-)
-parser.add_argument("--offline", action="store_true", help="fetch nothing")
-parser.add_argument(
-    "--weights",
-    type=Path,
-    default=None,
-    help="trained weights: read instead of training if there, else written",
-)
-parser.add_argument("--pages", type=int, default=12_000, help="synthetic crops to make")
-parser.add_argument("--threads", type=int, default=2)
-parser.add_argument(
-    "--cache", type=Path, default=None, help="synthetic crops, made once and kept in this .npz"
-)
-args = parser.parse_args()
-torch.manual_seed(args.seed)
-torch.set_num_threads(args.threads)
-rng = np.random.default_rng(args.seed)
-MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # MNIST, CC BY-SA 3.0
+SHARES = {  # of a batch; they need not sum to 1
+    "mnist": 0.40, "opencv": 0.04, "semeion": 0.03, "optdigits": 0.03, "kensanata": 0.16,
+    "pendigits": 0.07,
+    "skahl": 0.02, "uji": 0.02, "fonts": 0.03, "synthetic": 0.20, "nondigits": 0.16,
+}  # fmt: skip
 
 
-# ---- Data: every source becomes (N, 28, 28) uint8 crops, ink 255, by the input contract of MNIST ----
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder with mnist/, kensanata/, fonts/ …")
+    add("--out", type=Path, required=True, help="folder of the pack to write")
+    add("--seed", type=int, default=0)
+    add("--images", type=int, default=2_000_000, help="augmented images to train on")
+    add(
+        "--minutes", type=float, default=None, help="stop by then, the learning rate planned for it"
+    )
+    add("--batch", type=int, default=256)
+    add("--widths", type=int, nargs=3, default=(16, 32, 64), help="channels at 28, 14 and 7 px")
+    add("--rate", type=float, default=3e-3, help="highest learning rate")
+    add("--start", type=Path, default=None, help="a pack whose weights to start from")
+    add("--without", nargs="*", default=[], help="sources to leave out: synthetic, nondigits, …")
+    add("--offline", action="store_true", help="fetch nothing")
+    add("--weights", type=Path, default=None, help="state of the training: resumed if there")
+    add("--pages", type=int, default=12_000, help="crops off synthetic pages")
+    add("--times", type=int, default=8, help="ways to draw a pen stroke or a font's digit")
+    add("--threads", type=int, default=2)
+    add("--cache", type=Path, default=None, help="folder that keeps what is costly to make")
+    return parser.parse_args()
 
 
-WHERE = {  # what stands where under DATA, and where it comes from
-    "mnist": "the four idx files of MNIST, gzipped; without --offline they are fetched",
-    "opencv_digits": "opencv_digits.npz: x (5000, 20, 20) uint8, y; cut from samples/data/digits.png of OpenCV",
-    "semeion": "semeion.npz: x (1593, 16, 16) uint8, y; archive.ics.uci.edu, Semeion Handwritten Digit",
-    "optdigits": "optdigits.tra, tab separated; archive.ics.uci.edu, Optical Recognition of Handwritten Digits",
-    "rejects": "omniglot_small1.zip (images_background_small1) and notmnist-{images-idx3,labels-idx1}-ubyte.gz",
-    "usps": "usps.npz: x_train, y_train (16 × 16); validation only",
-    "canvas": "canvas_glut_100.npz: x (N, 100, 100), ink dark, y; validation only",
-}
+# ---- Data ----
 
 
-def there(name: str) -> Path:
-    """A file under DATA. Ends the program, saying what to put where, if it is missing."""
-    path = args.data / name
-    if not path.exists():
-        sys.exit(f"{path} is missing: put there {WHERE[name.split('/')[0]]}")
-    return path
+def load(data: Data, args: argparse.Namespace) -> tuple[dict[str, Crops], confidence.Validation]:
+    """The training sources by name, and what the confidence is fitted on."""
+    times = args.times
+    plain = sources.plain(data)
+    scans = sources.scanned(data)
+    pen = sources.drawn(data, "pendigits", "pendigits/digits.npz", max(1, times * 3 // 8))
+    skahl = sources.drawn(data, "skahl", "skahl/digits.npz", times * 3 // 2)
+    uji = sources.drawn(data, "uji", "uji/chars.npz", times * 5 // 2)
+    fonts = sources.typed(data, times)
+    pages = sources.pages(data, args.pages)
+    images, labels = data.mnist("train")
+    train_x, train_y = images[:-5000], labels[:-5000]
+    weight = fonts["weight"] / fonts["weight"].sum()
+    training = {
+        "mnist": sources.weighted(train_x, train_y),
+        **{
+            name: sources.weighted(plain[f"{name}_x"], plain[f"{name}_y"])
+            for name in ("opencv", "semeion", "optdigits")
+        },
+        "kensanata": sources.weighted(scans["x"], scans["y"], scans["w"]),
+        "pendigits": sources.weighted(pen["x"], pen["y"], pen["w"]),
+        "skahl": sources.weighted(skahl["x"], skahl["y"], skahl["w"]),
+        "uji": sources.weighted(uji["x"], uji["y"], uji["w"]),
+        "fonts": Crops(fonts["x"], fonts["y"].astype(np.int64), weight),
+        "synthetic": sources.weighted(pages["x"], pages["y"]),
+        "nondigits": nondigits.training(data, train_x, train_y, pages["wrong"]),
+    }
+    digits = {
+        "mnist": (images[-5000:], labels[-5000:]),
+        "usps": (plain["usps_x"], plain["usps_y"]),
+        "canvas": (plain["canvas_x"], plain["canvas_y"]),
+        "kensanata": (scans["check_x"], scans["check_y"]),
+        "strokes": tuple(
+            np.concatenate([part[f"check_{column}"] for part in (pen, skahl, uji)])
+            for column in "xy"
+        ),
+        "pages": (pages["check_x"], pages["check_y"]),
+    }
+    check = confidence.Validation(digits, nondigits.validation(data, pages["check_wrong"]))
+    return {name: crops for name, crops in training.items() if name not in args.without}, check
 
 
-def idx(path: Path) -> np.ndarray:
-    """Read an idx file, gzipped or not."""
-    raw = path.read_bytes()
-    raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    shape = np.frombuffer(raw, ">i4", raw[3], 4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
-
-
-def mnist(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """MNIST's `train` or `t10k` part, fetched where it is missing."""
-    found = []
-    for name in (f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"):
-        path = args.data / "mnist" / name
-        if not path.exists() and args.offline:
-            there(f"mnist/{name}")
-        if not path.exists():
-            print(f"fetching {name}", flush=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with urllib.request.urlopen(MIRROR + name, timeout=60) as answer:
-                path.write_bytes(answer.read())
-        found.append(idx(path))
-    return found[0], found[1].astype(np.int64)
-
-
-def to_crop(ink: np.ndarray) -> np.ndarray:
-    """A grey picture of one item, ink 255 → (28, 28) uint8, through the production preprocessing."""
-    return (normalise.normalise(ink.astype(np.float32) / 255) * 255).round().astype(np.uint8)
-
-
-def crops(pictures: np.ndarray) -> np.ndarray:
-    return np.stack([to_crop(picture) for picture in pictures])
-
-
-def npz(name: str, images: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    with np.load(there(name)) as file:
-        return file[images], file[labels].astype(np.int64)
-
-
-def opencv() -> tuple[np.ndarray, np.ndarray]:
-    images, labels = npz("opencv_digits/opencv_digits.npz", "x", "y")
-    return crops(images), labels
-
-
-def semeion() -> tuple[np.ndarray, np.ndarray]:
-    images, labels = npz("semeion/semeion.npz", "x", "y")
-    return crops(np.kron(images, np.ones((1, 2, 2), np.uint8))), labels
-
-
-def optdigits() -> tuple[np.ndarray, np.ndarray]:
-    table = np.loadtxt(there("optdigits/optdigits.tra"), delimiter="\t", dtype=np.int64)
-    images = (table[:, :64].reshape(-1, 8, 8) * 255 // 16).astype(np.uint8)
-    large = [
-        np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC))
-        for image in images
-    ]
-    return crops(np.stack(large)), table[:, 64]
-
-
-# Characters that a person may take for a digit are left out, counted from 1 within each alphabet.
-LOOKALIKES = {
-    "Balinese": {5, 14},
-    "Early_Aramaic": {2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 20},
-    "Greek": {2, 4, 6, 7, 9, 14, 15, 18, 21},
-    "Korean": {21, 22, 24, 27, 33, 37},
-    "Latin": {2, 4, 7, 9, 12, 15, 17, 19, 26},
-}
-
-
-def omniglot(alphabets: list[str]) -> np.ndarray:
-    """Characters of other scripts, each with a thin and two thicker pens."""
-    found = []
-    with zipfile.ZipFile(there("rejects/omniglot_small1.zip")) as archive:
-        for name in sorted(archive.namelist()):
-            parts = name.split("/")
-            if not name.endswith(".png") or parts[1] not in alphabets:
-                continue
-            if int(parts[2].removeprefix("character")) in LOOKALIKES[parts[1]]:
-                continue
-            page = Image.open(io.BytesIO(archive.read(name))).convert("L")
-            found += [
-                255 - np.asarray(page.filter(ImageFilter.MinFilter(pen))) for pen in (3, 7, 11)
-            ]
-    return crops(np.stack(found))
-
-
-def letters(wanted: str) -> np.ndarray:
-    """Printed letters of notMNIST."""
-    images = idx(there("rejects/notmnist-images-idx3-ubyte.gz"))
-    names = idx(there("rejects/notmnist-labels-idx1-ubyte.gz"))
-    return crops(images[np.isin(names, ["ABCDEFGHIJ".index(letter) for letter in wanted])])
-
-
-def scribble(draw: np.random.Generator) -> np.ndarray:
-    """A made-up non-digit: curls, zigzags, crossing lines, dots, a shape, a texture."""
-    page = Image.new("L", (112, 112))
-    pen, kind = ImageDraw.Draw(page), draw.integers(7)
-    width = int(draw.integers(5, 17))
-    if kind == 0:  # a wild curve
-        t = np.linspace(0, 1, 80)
-        x, y = (
-            sum(
-                draw.normal() / k * np.sin(2 * np.pi * k * t + draw.uniform(0, 7))
-                for k in range(1, 8)
-            )
-            for _ in "xy"
+def batches(training: dict[str, Crops], size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless mixed batches: each source by its share, each sample by its weight."""
+    total = sum(SHARES[name] for name in training)
+    counts = {name: round(size * SHARES[name] / total) for name in training}
+    counts["mnist"] += size - sum(counts.values())
+    pools = {
+        name: (
+            torch.from_numpy(crops.x.copy()),
+            torch.from_numpy(crops.y),
+            torch.from_numpy(crops.weight.cumsum()),
         )
-        points = np.stack([56 + 26 * x, 56 + 26 * y], axis=1)
-        pen.line([tuple(point) for point in points], fill=255, width=min(width, 8), joint="curve")
-    elif kind == 1:  # a zigzag of many teeth
-        n = int(draw.integers(6, 14))
-        x, y = (
-            np.linspace(10, 100, n),
-            56 + np.where(np.arange(n) % 2, 1, -1) * draw.uniform(10, 40, n),
-        )
-        points = [(a, b) if draw.random() < 0.9 else (b, a) for a, b in zip(x, y, strict=True)]
-        pen.line(points, fill=255, width=min(width, 9), joint="curve")
-    elif kind == 2:  # crossing or parallel lines: +, ×, =, #, *
-        for _ in range(int(draw.integers(2, 5))):
-            pen.line([tuple(draw.uniform(8, 104, 2)) for _ in "ab"], fill=255, width=width)
-    elif kind == 3:  # dots
-        for _ in range(int(draw.integers(2, 12))):
-            x, y, r = draw.uniform(15, 97), draw.uniform(15, 97), draw.uniform(4, 14)
-            pen.ellipse([x - r, y - r, x + r, y + r], fill=255)
-    elif kind == 4:  # a filled shape, a frame, an arrow
-        points = [
-            tuple(56 + draw.uniform(20, 50) * np.array([math.cos(a), math.sin(a)]))
-            for a in np.sort(draw.uniform(0, 6.28, draw.integers(3, 7)))
-        ]
-        pen.polygon(
-            points, fill=255 if draw.random() < 0.6 else 0, outline=255, width=width // 2 + 1
-        )
-    elif kind == 5:  # texture: grey noise at some scale
-        n = int(draw.integers(3, 28))
-        return np.asarray(
-            Image.fromarray(
-                (draw.random((n, n)) ** draw.uniform(0.5, 3) * 255).astype(np.uint8)
-            ).resize((28, 28))
-        )
-    else:  # a comb of short strokes
-        for x in np.arange(12, 104, draw.uniform(14, 26)):
-            pen.line(
-                [(x, draw.uniform(8, 50)), (x + draw.normal() * 8, draw.uniform(62, 104))],
-                fill=255,
-                width=width // 2 + 2,
-            )
-    if draw.random() < 0.5:
-        page = page.rotate(float(draw.uniform(0, 360)))
-    return to_crop(np.asarray(page))
-
-
-def neighbours(images: np.ndarray, draw: np.random.Generator, n: int) -> np.ndarray:
-    """Two or three digits in one box, as a failed cut would leave them: not a digit."""
-    found = []
-    for _ in range(n):
-        chosen = images[draw.integers(len(images), size=draw.choice([2, 2, 3]))]
-        wide = np.zeros((28, 28 * len(chosen)), np.uint8)
-        x = 0
-        for digit in chosen:
-            columns = np.nonzero(digit.max(axis=0) > 60)[0]
-            part = digit[:, columns[0] : columns[-1] + 1]
-            wide[:, x : x + part.shape[1]] = np.maximum(wide[:, x : x + part.shape[1]], part)
-            x += max(4, part.shape[1] + int(draw.integers(-3, 3)))
-        found.append(to_crop(np.kron(wide, np.ones((2, 2), np.uint8))))
-    return np.stack(found)
-
-
-def printed(signs: str) -> np.ndarray:
-    """Letters and signs of Pillow's own typeface, light to bold."""
-    found = []
-    for sign in signs:
-        for weight in (0, 2, 4, 6):
-            page = Image.new("L", (160, 160))
-            font = ImageFont.load_default(size=90)
-            ImageDraw.Draw(page).text(
-                (80, 80), sign, fill=255, font=font, anchor="mm", stroke_width=weight
-            )
-            found.append(np.asarray(page))
-    return crops(np.stack(found))
-
-
-# Quarter turns counterclockwise (4: mirrored) after which a digit is a digit no more, however it was written.
-TURNS = {
-    1: [1, 3],
-    2: [1, 3],
-    3: [1, 2, 3, 4],
-    4: [1, 2, 3, 4],
-    5: [1, 3],
-    6: [1, 3],
-    7: [1, 2, 3, 4],
-    8: [1, 3],
-    9: [1, 3, 4],
-}
-
-
-def turned(images: np.ndarray, labels: np.ndarray, draw: np.random.Generator, n: int) -> np.ndarray:
-    """Digits on their side, upside down or mirrored: a page that lies on its side shall not be read."""
-    found = []
-    for i in draw.permutation(np.nonzero(labels > 0)[0])[:n]:
-        turn = draw.choice(TURNS[int(labels[i])])
-        found.append(images[i][:, ::-1] if turn == 4 else np.rot90(images[i], turn))
-    return np.stack(found)
-
-
-def nondigits(digits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What to train the reject on: scripts, printed letters, scribbles, digits turned or run together."""
-    made = np.stack([scribble(rng) for _ in range(6000)])
-    type_ = np.repeat(printed("ACEFHKLMNPRTUVWXYacefhkmnprtuvwx"), 8, axis=0)
-    real = [omniglot(["Greek", "Korean", "Latin"]), letters("ACEF")]
-    return np.concatenate(
-        [*real, type_, made, neighbours(digits, rng, 3000), turned(digits, labels, rng, 6000)]
-    )
-
-
-def synthetic() -> dict[str, np.ndarray]:
-    """Crops off synthetic pages as Legibly finds them; wrong cuts and joins, no digits; both of held-out hands too."""
-    if args.cache and args.cache.exists():
-        with np.load(args.cache) as file:
-            return dict(file)
-    draw, held_draw = (
-        np.random.default_rng(11),
-        np.random.default_rng(12),
-    )  # the same pages for every seed
-    made = dict(zip("xy", synthesis.crops(draw, args.pages, train_x, train_y), strict=True))
-    made["wrong"] = synthesis.mistakes(draw, args.pages // 4, train_x, train_y)
-    made["held_x"], made["held_y"] = synthesis.crops(held_draw, args.pages // 8, held_x, held_y)
-    made["held_wrong"] = synthesis.mistakes(held_draw, args.pages // 20, held_x, held_y)
-    if args.cache:
-        np.savez_compressed(args.cache, **made)
-    return made
-
-
-def upright_bar(crop: np.ndarray) -> bool:
-    """Whether ink is so narrow and straight that it may be a 1: no example of a non-digit, wherever it comes from."""
-    rows, columns = np.nonzero((crop > 60).any(axis=1))[0], np.nonzero((crop > 60).any(axis=0))[0]
-    return len(rows) > 0 and np.ptp(columns) + 1 < 0.45 * (np.ptp(rows) + 1)
-
-
-started = time.time()
-train_x, train_y = mnist("train")
-held_x, held_y = train_x[-5000:], train_y[-5000:]
-train_x, train_y = train_x[:-5000], train_y[:-5000]
-sources: dict[str, tuple[np.ndarray, np.ndarray, float]] = {"mnist": (train_x, train_y, 0.50)}
-for name, load, share in (
-    ("opencv", opencv, 0.06),
-    ("semeion", semeion, 0.04),
-    ("optdigits", optdigits, 0.04),
-):
-    if name not in args.without:
-        sources[name] = (*load(), share)
-page_crops = synthetic()
-if "synthetic" not in args.without:
-    sources["synthetic"] = (page_crops["x"], page_crops["y"].astype(np.int64), 0.22)
-if "nondigits" not in args.without:
-    made = nondigits(train_x, train_y)
-    if "synthetic" not in args.without:
-        made = np.concatenate([made, page_crops["wrong"]])
-    made = np.stack([crop for crop in made if not upright_bar(crop)])
-    sources["nondigits"] = (made, np.full(len(made), REJECT), 0.15)
-total_share = sum(share for _, _, share in sources.values())
-print(
-    {name: len(x) for name, (x, _, _) in sources.items()},
-    f"loaded in {time.time() - started:.0f} s",
-    flush=True,
-)
-
-
-# ---- Augmentation: a batch at a time; a quarter of the samples stays clean ----
-
-
-def uniform(n: int, low: float, high: float) -> torch.Tensor:
-    return torch.rand(n) * (high - low) + low
-
-
-def some(n: int, chance: float) -> torch.Tensor:
-    return torch.nonzero(torch.rand(n) < chance).squeeze(1)
-
-
-def warp(x: torch.Tensor) -> torch.Tensor:
-    """Rotate, shear, scale, shift and bend: x (N, 1, 28, 28)."""
-    n = len(x)
-    angle, shear = uniform(n, -15, 15) * math.pi / 180, uniform(n, -0.3, 0.3)
-    wide, high = 1 / uniform(n, 0.8, 1.15), 1 / uniform(n, 0.8, 1.15)
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    shift = (torch.randn(2, n) * 0.08).clamp(-3 / 14, 3 / 14)
-    theta = torch.stack(
-        [
-            wide * cos,
-            wide * (shear * cos - sin),
-            shift[0],
-            high * sin,
-            high * (shear * sin + cos),
-            shift[1],
-        ],
-        1,
-    )
-    grid = functional.affine_grid(theta.view(n, 2, 3), [n, 1, 28, 28], align_corners=False)
-    bend = functional.interpolate(
-        torch.randn(n, 2, 5, 5), (28, 28), mode="bicubic", align_corners=True
-    )
-    grid = grid + bend.permute(0, 2, 3, 1) * uniform(n, 0, 0.075).view(n, 1, 1, 1)
-    return functional.grid_sample(x, grid, align_corners=False)
-
-
-def augment(x: torch.Tensor) -> torch.Tensor:
-    """(N, 1, 28, 28) float32, 0 paper … 1 ink, to the same; in place where it can."""
-    i = some(len(x), 0.75)
-    y = warp(x[i])
-    j = some(len(y), 0.2)  # thicker
-    y[j] = torch.lerp(y[j], functional.max_pool2d(y[j], 3, 1, 1), torch.rand(len(j), 1, 1, 1))
-    j = some(len(y), 0.15)  # thinner
-    y[j] = torch.lerp(
-        y[j], -functional.max_pool2d(-y[j], 3, 1, 1), uniform(len(j), 0, 0.7).view(-1, 1, 1, 1)
-    )
-    j = some(len(y), 0.15)  # out of focus
-    y[j] = torch.lerp(
-        y[j], functional.avg_pool2d(y[j], 3, 1, 1), uniform(len(j), 0, 1.2).view(-1, 1, 1, 1)
-    ).clamp(0, 1)
-    j = some(len(y), 0.1)  # few pixels
-    side = int(torch.randint(9, 20, ()))
-    y[j] = functional.interpolate(
-        functional.interpolate(y[j], (side, side), mode="area"), (28, 28), mode="bilinear"
-    )
-    j = some(len(y), 0.3)  # gamma, contrast
-    gamma = torch.exp(uniform(len(j), -0.8, 0.8)).view(-1, 1, 1, 1)
-    y[j] = y[j].clamp(1e-4, 1) ** gamma * uniform(len(j), 0.5, 1).view(-1, 1, 1, 1)
-    j = some(len(y), 0.05)  # a neighbour reaches in
-    other = torch.roll(
-        y[torch.randperm(len(y))[: len(j)]],
-        int(torch.randint(18, 23, ())) * (1 if torch.rand(()) < 0.5 else -1),
-        3,
-    )
-    y[j] = torch.maximum(y[j], other)
-    j = some(len(y), 0.1)  # uneven paper
-    slope = torch.linspace(-1, 1, 28)
-    paper = uniform(len(j), -0.15, 0.15).view(-1, 1, 1, 1) * slope + uniform(
-        len(j), -0.15, 0.15
-    ).view(-1, 1, 1, 1) * slope.view(28, 1)
-    y[j] = (y[j] + paper).clamp(0, 1)
-    j = some(len(y), 0.2)  # noise
-    y[j] = (y[j] + torch.randn_like(y[j]) * uniform(len(j), 0, 0.15).view(-1, 1, 1, 1)).clamp(0, 1)
-    x[i] = y
-    return x
-
-
-# ---- Network ----
-
-
-class Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width),
-        )  # fmt: skip
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(x + self.body(x))
-
-
-def conv(into: int, out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(into, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
-    )
-
-
-class Network(nn.Module):
-    """(N, 1, 28, 28) → (N, 11) logits: ten digits, then "not a digit"."""
-
-    def __init__(self, a: int, b: int, c: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            conv(1, a), conv(a, b, 2), Residual(b), conv(b, c, 2), Residual(c)
-        )
-        self.head = nn.Linear(2 * c, len(CLASSES) + 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.body(x)
-        return self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1))
-
-
-network = Network(*args.widths).to(memory_format=torch.channels_last)
-parameters = sum(p.numel() for p in network.parameters())
-optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.02)
-average = torch.optim.swa_utils.AveragedModel(  # EMA 0.999, shorter in the first steps
-    network,
-    avg_fn=lambda old, new, n: (
-        torch.lerp(old, new, max(0.001, 9 / (9 + float(n)))) if old.is_floating_point() else new
-    ),
-    use_buffers=True,
-)
-steps = args.images // args.batch if not (args.weights and args.weights.exists()) else 0
-warm = max(1, min(400, steps // 10))
-schedule = torch.optim.lr_scheduler.LambdaLR(
-    optimizer,
-    lambda s: min(
-        (s + 1) / warm,
-        0.5 * (1 + math.cos(math.pi * max(0, s - warm) / max(1, steps - warm))) + 0.002,
-    ),
-)
+        for name, crops in training.items()
+    }
+    while True:
+        xs, ys = [], []
+        for name, (x, y, ladder) in pools.items():
+            at = torch.searchsorted(ladder, torch.rand(counts[name], dtype=torch.float64))
+            at = at.clamp(max=len(x) - 1)
+            xs.append(x[at])
+            ys.append(y[at])
+        yield torch.cat(xs).unsqueeze(1).float() / 255, torch.cat(ys)
 
 
 # ---- Training ----
 
 
-def batches():
-    """Endless mixed batches: each source by its share, each source in fresh random order."""
-    counts = {
-        name: round(args.batch * share / total_share) for name, (_, _, share) in sources.items()
-    }
-    counts["mnist"] += args.batch - sum(counts.values())
-    pools = {
-        name: (torch.from_numpy(x.copy()), torch.from_numpy(y))
-        for name, (x, y, _) in sources.items()
-    }
-    queues = {name: torch.empty(0, dtype=torch.long) for name in pools}
-    while True:
-        xs, ys = [], []
-        for name, (x, y) in pools.items():
-            while len(queues[name]) < counts[name]:
-                queues[name] = torch.cat([queues[name], torch.randperm(len(x))])
-            chosen, queues[name] = queues[name][: counts[name]], queues[name][counts[name] :]
-            xs.append(x[chosen])
-            ys.append(y[chosen])
-        yield torch.cat(xs).unsqueeze(1).float() / 255, torch.cat(ys)
+class Training:
+    """A network in training: its moving average, its optimiser, its clock; saved and resumed."""
+
+    def __init__(self, args: argparse.Namespace, training: dict[str, Crops]) -> None:
+        self.args = args
+        self.network = nets.Network(*args.widths).to(memory_format=torch.channels_last)
+        if args.start:
+            usual, _ = next(batches(training, 2048))
+            nets.start_from(self.network, args.start / cards.MODEL, nets.augment(usual))
+        self.average = nets.averaged(self.network)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0, weight_decay=0.02)
+        self.step = 0
+        self.seconds = 0.0
+        if args.weights and args.weights.exists():
+            state = torch.load(args.weights, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+            self.seconds = state["seconds"]
+            torch.manual_seed(args.seed + self.step)
+
+    def save(self) -> None:
+        """Write the state beside the old one, then in its place."""
+        if not self.args.weights:
+            return
+        state = {
+            "network": self.network.state_dict(), "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+        }  # fmt: skip
+        new = self.args.weights.with_suffix(".new")
+        torch.save(state, new)
+        new.replace(self.args.weights)
+
+    def progress(self) -> float:
+        """How much of the training is done, 0 … 1: by images, or by minutes if set."""
+        done = self.step * self.args.batch / self.args.images
+        if self.args.minutes:
+            done = max(done, self.seconds / 60 / self.args.minutes)
+        return done
+
+    def rate(self) -> float:
+        """The learning rate of the next step: warm-up, then a cosine to zero."""
+        warm = max(1, min(400, self.args.images // self.args.batch // 10))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress()))) + 0.002
+        return self.args.rate * min((self.step + 1) / warm, cosine)
+
+    def run(self, training: dict[str, Crops], check: confidence.Validation) -> None:
+        """Train until progress is 1, with a line in the log and a saved state every few hundred
+        steps.
+        """
+        self.network.train()
+        mean, clock, each = 0.0, time.time() - self.seconds, 500
+        for x, y in batches(training, self.args.batch):
+            if self.progress() >= 1:
+                break
+            loss = self._one(x, y)
+            self.seconds = time.time() - clock
+            mean += (loss - mean) / min(self.step, 200)
+            if self.step % each == 0:
+                self.save()
+                rates = " ".join(
+                    f"{name} {self.right(x[:2000], y[:2000]):.4f}"
+                    for name, (x, y) in check.digits.items()
+                )
+                print(f"step {self.step} loss {mean:.4f} {rates} {self.seconds:.0f} s", flush=True)
+        self.save()
+
+    def _one(self, x: torch.Tensor, y: torch.Tensor) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        x = nets.augment(x).contiguous(memory_format=torch.channels_last)
+        loss = functional.cross_entropy(self.network(x), y)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return loss.item()
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits of the averaged weights for (N, 28, 28) uint8."""
+        self.average.eval()
+        with torch.inference_mode():
+            parts = [
+                self.average(torch.from_numpy(part.copy()).unsqueeze(1).float() / 255)
+                for part in np.array_split(images, max(1, len(images) // 500))
+            ]
+        return torch.cat(parts).numpy()
+
+    def right(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """The share of digits that the averaged weights get right."""
+        return float((self.logits(images)[:, :10].argmax(axis=1) == labels).mean())
 
 
-def logits_of(images: np.ndarray) -> np.ndarray:
-    """Logits of the averaged weights for (N, 28, 28) uint8."""
-    average.eval()
-    with torch.inference_mode():
-        parts = [
-            average(torch.from_numpy(images[i : i + 500].copy()).unsqueeze(1).float() / 255)
-            for i in range(0, len(images), 500)
-        ]
-    return torch.cat(parts).numpy()
+# ---- Export ----
 
 
-def right(images: np.ndarray, labels: np.ndarray) -> float:
-    return float((logits_of(images)[:, :10].argmax(axis=1) == labels).mean())
+def export(average: torch.nn.Module, path: Path) -> str:
+    """Write the network as ONNX. Returns the file's SHA-256."""
+    final = average.module.eval().to(memory_format=torch.contiguous_format)
+    axes = {"crops": {0: "n"}, "logits": {0: "n"}}
+    torch.onnx.export(
+        final, (torch.zeros(2, 1, 28, 28),), path, input_names=["crops"], output_names=["logits"],
+        dynamic_axes=axes, opset_version=17, dynamo=False,
+    )  # fmt: skip
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-usps_x, usps_y = npz("usps/usps.npz", "x_train", "y_train")
-usps_x = crops(
-    np.stack(
-        [np.asarray(Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC)) for x in usps_x]
+def main() -> None:
+    """Train, fit the confidence, write the pack, print its card."""
+    args = arguments()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    data = Data(args.data, cache=args.cache, offline=args.offline)
+    started = time.time()
+    training, check = load(data, args)
+    sizes = {name: len(crops.x) for name, crops in training.items()}
+    print(sizes, f"loaded in {time.time() - started:.0f} s", flush=True)
+    run = Training(args, training)
+    parameters = sum(p.numel() for p in run.network.parameters())
+    print(f"{parameters} parameters, at step {run.step}", flush=True)
+    run.run(training, check)
+    noisy = nets.augment(
+        torch.from_numpy(check.digits["mnist"][0].copy()).unsqueeze(1).float() / 255
     )
-)
-canvas_x, canvas_y = npz("canvas/canvas_glut_100.npz", "x", "y")
-canvas_x = crops(255 - canvas_x)
-print(f"{parameters} parameters, {steps} steps of {args.batch}", flush=True)
-network.train()
-clock, mean = time.time(), 0.0
-for step, (x, y) in zip(range(steps), batches(), strict=False):
-    x = augment(x).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        out = network(x)
-    loss = functional.cross_entropy(out.float(), y)
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    schedule.step()
-    average.update_parameters(network)
-    mean += (loss.item() - mean) / min(step + 1, 200)
-    if (step + 1) % max(1, steps // 8) == 0:
-        some_usps = right(usps_x[:2000], usps_y[:2000])
-        checks = f"mnist held {right(held_x, held_y):.4f} usps {some_usps:.4f} canvas {right(canvas_x, canvas_y):.4f}"
-        print(f"step {step + 1} loss {mean:.4f} {checks} {time.time() - clock:.0f} s", flush=True)
-made_by = {
-    "seconds": round(time.time() - clock),
-    "images": steps * args.batch,
-    "seed": args.seed,
-    "without": args.without,
-}
-if args.weights and args.weights.exists():
-    saved = torch.load(args.weights)
-    made_by = saved["made_by"]
-    average.module.load_state_dict(saved["weights"])
-elif args.weights:
-    torch.save({"weights": average.module.state_dict(), "made_by": made_by}, args.weights)
+    noisy_x = (noisy.squeeze(1).numpy() * 255).round().astype(np.uint8)
+    check.digits["corrupted"] = (noisy_x, check.digits["mnist"][1])
 
-
-# ---- Confidence: temperature, digitness, thresholds, all from validation data ----
-
-check = np.random.default_rng(12345)  # never the training seed
-noisy = augment(torch.from_numpy(held_x.copy()).unsqueeze(1).float() / 255)
-noisy_x = (noisy.squeeze(1).numpy() * 255).round().astype(np.uint8)
-digit_sets = {
-    "mnist held": (held_x, held_y),
-    "corrupted": (noisy_x, held_y),
-    "usps": (usps_x, usps_y),
-    "canvas": (canvas_x, canvas_y),
-    "pages": (page_crops["held_x"], page_crops["held_y"].astype(np.int64)),
-}
-other_sets = {
-    "Balinese": omniglot(["Balinese"]),
-    "notMNIST H": letters("H"),
-    "signs": printed("%#@+*=~<>$£^"),
-    "scribbles": np.stack([scribble(check) for _ in range(1500)]),
-    "wrong cuts": np.stack([crop for crop in page_crops["held_wrong"] if not upright_bar(crop)]),
-}
-digit_logits = {name: (logits_of(x), y) for name, (x, y) in digit_sets.items()}
-other_logits = {name: logits_of(x) for name, x in other_sets.items()}
-
-
-def fit_temperature() -> float:
-    """The temperature of the least mean NLL, each digit set counting alike."""
-
-    def nll(t: float) -> float:
-        scores = [
-            (calibration.log_softmax(z[:, :10].astype(np.float64) / t), y)
-            for z, y in digit_logits.values()
-        ]
-        return float(np.mean([-score[np.arange(len(y)), y].mean() for score, y in scores]))
-
-    return min(np.geomspace(0.4, 3, 200), key=nll)
-
-
-def fit_digitness() -> card.Digitness:
-    """Logistic regression of digit against non-digit on (1, margin, energy), one item in twenty being none."""
-    rows, targets, weights = [], [], []
-    for share, target, group in (
-        (0.95, 1, [z for z, _ in digit_logits.values()]),
-        (0.05, 0, list(other_logits.values())),
-    ):
-        for z in group:
-            energy = calibration.logsumexp(z[:, :10].astype(np.float64))
-            rows.append(np.stack([np.ones(len(z)), energy - z[:, 10], energy], axis=1))
-            targets.append(np.full(len(z), target))
-            weights.append(np.full(len(z), share / len(group) / len(z)))
-    a, t, w = np.concatenate(rows), np.concatenate(targets), np.concatenate(weights)
-
-    def loss(beta: np.ndarray) -> float:
-        return float(
-            (w * np.logaddexp(0, np.where(t == 1, -1, 1) * (a @ beta))).sum() + 5e-7 * beta @ beta
-        )
-
-    beta = np.zeros(3)
-    for _ in range(100):  # Newton with a little ridge, its steps halved until they help
-        p = calibration.sigmoid(a @ beta)
-        hessian = (a * (w * p * (1 - p))[:, None]).T @ a + 1e-6 * np.eye(3)
-        step = np.linalg.solve(hessian, a.T @ (w * (p - t)) + 1e-6 * beta)
-        while np.abs(step).max() > 1e-9 and loss(beta - step) > loss(beta):
-            step = step / 2
-        beta = beta - step
-    return card.Digitness(*(round(float(b), 5) for b in beta))
-
-
-facts = card.Card(
-    name="digits", classes=tuple(CLASSES), reject="not_a_digit", layout="ink", input=card.Input(28, 28), sha256="",
-    temperature=round(float(fit_temperature()), 4), digitness=fit_digitness(),
-    thresholds=card.Thresholds(read=1.0, digit=0.5),
-    licence="Apache-2.0 (weights); trained on MNIST (CC BY-SA 3.0), OpenCV's grid (Apache-2.0), "
-    "Semeion and optdigits (CC BY 4.0), Omniglot and notMNIST (MIT)",
-    source="recipes/digits/train.py", created=dt.datetime.now(dt.UTC).date().isoformat(),
-)  # fmt: skip
-
-
-def judged(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(top class, confidence, digitness), each (N,)."""
-    probabilities, digitness = calibration.judge(facts, logits)
-    return (
-        probabilities.argmax(axis=1),
-        calibration.confidences(probabilities, digitness),
-        digitness,
-    )
-
-
-def calibration_error() -> float:
-    """The equal-mass calibration error (15 bins) of the confidence on validation digits, the mean over the sets."""
-    errors = []
-    for z, y in digit_logits.values():
-        top, confidence, _ = judged(z)
-        parts = np.array_split(np.argsort(confidence, kind="stable"), 15)
-        gaps = [len(p) * abs(float(confidence[p].mean() - (top == y)[p].mean())) for p in parts]
-        errors.append(sum(gaps) / len(y))
-    return float(np.mean(errors))
-
-
-def fit_digit() -> float:
-    """The highest digitness that at most 0.03 % of validation digits fall below, 0.5 at the most."""
-    return round(
-        min(
-            0.5,
-            float(np.mean([np.quantile(judged(z)[2], 0.0003) for z, _ in digit_logits.values()])),
-        ),
-        3,
-    )
-
-
-def fit_read() -> tuple[float, dict[str, float]]:
-    """The least confidence at which validation has ≤ 0.2 % errors among `read` and ≤ 1.5 % of non-digits `read`."""
-    pairs = [(judged(z), y) for z, y in digit_logits.values()]
-    others = [judged(z)[1] for z in other_logits.values()]
-    for limit in np.concatenate([np.arange(0.5, 0.95, 0.01), np.arange(0.95, 1, 0.0025)]):
-        covered = float(np.mean([(c >= limit).mean() for (_, c, _), _ in pairs]))
-        wrong = float(np.mean([((c >= limit) & (top != y)).mean() for (top, c, _), y in pairs]))
-        fooled = float(np.mean([(c >= limit).mean() for c in others]))
-        if wrong <= 0.002 * covered and fooled <= 0.015:
-            break
-    return round(float(limit), 4), {
-        "coverage": round(covered, 5),
-        "risk": round(wrong / max(covered, 1e-9), 5),
-        "non_digits_read": round(fooled, 5),
+    args.out.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "sha256": export(run.average, args.out / cards.MODEL), "licence": LICENCE,
+        "created": dt.datetime.now(dt.UTC).date().isoformat(),
+    }  # fmt: skip
+    card = confidence.fit(run.logits, check, **facts)
+    cards.write_card(args.out, card)
+    history = {
+        "parameters": parameters, "seconds": round(run.seconds), "images": run.step * args.batch,
+        "seed": args.seed, "without": args.without,
+        "start": args.start.name if args.start else None,
+    }  # fmt: skip
+    test = data.mnist("t10k")
+    unseen = {
+        "Early_Aramaic": nondigits.omniglot(data, ["Early_Aramaic"]),
+        "notMNIST J": nondigits.letters(data, "J"),
     }
-
-
-def auroc(high: np.ndarray, low: np.ndarray) -> float:
-    """The chance that one of `high` exceeds one of `low`."""
-    order = np.argsort(np.concatenate([high, low]), kind="stable")
-    ranks = np.empty(len(order))
-    ranks[order] = np.arange(1, len(order) + 1)
-    return float(
-        (ranks[: len(high)].sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low))
+    figures = confidence.figures(
+        packs.open_pack(args.out, threads=args.threads), check, test, unseen
     )
+    versions = {"torch": torch.__version__.split("+")[0], "numpy": np.__version__}
+    metrics = {**history, **figures, "versions": versions}
+    card = cards.Card.from_json({**card.to_json(), "metrics": metrics})
+    cards.write_card(args.out, card)
+    print(json.dumps(card.to_json()))
 
 
-limit, selective = fit_read()
-selective["ece"] = round(calibration_error(), 5)
-facts = card.Card.from_json(
-    {**facts.to_json(), "thresholds": {"read": limit, "digit": fit_digit()}}
-)
-
-# ---- Export, and the figures of the tests: told, never used to choose ----
-
-args.out.mkdir(parents=True, exist_ok=True)
-final = average.module.eval().to(memory_format=torch.contiguous_format)
-torch.onnx.export(
-    final, (torch.zeros(2, 1, 28, 28),), args.out / card.MODEL, input_names=["crops"], output_names=["logits"],
-    dynamic_axes={"crops": {0: "n"}, "logits": {0: "n"}}, opset_version=17, dynamo=False,
-)  # fmt: skip
-test_x, test_y = mnist("t10k")
-facts = card.Card.from_json(
-    {**facts.to_json(), "sha256": hashlib.sha256((args.out / card.MODEL).read_bytes()).hexdigest()}
-)
-card.write_card(args.out, facts)
-opened = pack.open_pack(args.out, threads=2)
-
-
-def figures(images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    top, confidence, _ = judged(opened.logits(images[:, None].astype(np.float32) / 255))
-    read = confidence >= limit
-    return {
-        "n": len(labels),
-        "errors": int((top != labels).sum()),
-        "accuracy": round(float((top == labels).mean()), 5),
-        "coverage": round(float(read.mean()), 5),
-        "risk": round(float((top != labels)[read].mean()), 5),
-    }
-
-
-known = judged(opened.logits(test_x[:, None].astype(np.float32) / 255))[2]
-rejects = {}
-for name, images in {
-    **other_sets,
-    "Early_Aramaic": omniglot(["Early_Aramaic"]),
-    "notMNIST J": letters("J"),
-}.items():
-    _, confidence, digitness = judged(opened.logits(images[:, None].astype(np.float32) / 255))
-    rejects[name] = {
-        "n": len(images),
-        "read": round(float((confidence >= limit).mean()), 5),
-        "auroc": round(auroc(known, digitness), 5),
-    }
-metrics = {
-    "parameters": parameters,
-    **made_by,
-    "validation": {
-        **{name: figures(x, y) for name, (x, y) in digit_sets.items()},
-        "pooled": selective,
-    },
-    "mnist_test_crops": figures(test_x, test_y),
-    "non_digits": rejects,
-    "versions": {"torch": torch.__version__.split("+")[0], "numpy": np.__version__},
-}
-card.write_card(args.out, card.Card.from_json({**facts.to_json(), "metrics": metrics}))
-print(json.dumps({**facts.to_json(), "metrics": metrics}))
+if __name__ == "__main__":
+    main()

@@ -65,13 +65,13 @@ def test_a_short_run_writes_a_sound_pack(data: Path, tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "pack"),
     ]
-    subprocess.run([*line, "--images", "2560", "--pages", "40"], check=True)
+    subprocess.run([*line, "--images", "2560", "--pages", "40", "--times", "1"], check=True)
     assert packs.open_pack(tmp_path / "pack").card.name == "digits"
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     """Without its data the recipe says what to put where; it fetches nothing but MNIST."""
-    text = (RECIPE / "train.py").read_text(encoding="utf-8")
+    text = (RECIPE / "sources.py").read_text(encoding="utf-8")
     if importlib.util.find_spec("torch") is None:
         assert "put" in text
         return

@@ -76,7 +76,7 @@ class Card:
 
     `classes` are the labels in the order of the logits; where `reject` is set the network has one more logit,
     the last, for "none of them". `layout` is `ink` (find ink, several items) or `whole` (the picture is the item).
-    `sha256` is that of `model.onnx`. `metrics` is free: it tells, and decides nothing.
+    `sha256` is that of `model.onnx`. `metrics` and `risk` are free: they report, and decide nothing.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Card:
     source: str = ""
     created: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    risk: Mapping[str, Any] = field(default_factory=dict)
     format: int = 1
 
     @property
@@ -115,6 +116,7 @@ class Card:
             "created": self.created,
             "sha256": self.sha256,
             "metrics": dict(self.metrics),
+            **({"risk": dict(self.risk)} if self.risk else {}),
         }
 
     @classmethod
@@ -150,6 +152,7 @@ class Card:
             source=str(data.get("source", "")),
             created=str(data.get("created", "")),
             metrics=data.get("metrics", {}),
+            risk=data.get("risk", {}),
         )
 
 
@@ -186,7 +189,9 @@ def write_card(folder: Path, card: Card) -> None:
 
 
 def version(card: Card, model: bytes) -> str:
-    """The first twelve hex digits of the SHA-256 over the network's bytes and the card less its metrics."""
-    facts = {name: value for name, value in card.to_json().items() if name != "metrics"}
+    """The first twelve hex digits of the SHA-256 over the network's bytes and the card less metrics and risk."""
+    facts = card.to_json()
+    for name in ("metrics", "risk"):  # they report, and decide nothing
+        facts.pop(name, None)
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(model + canonical.encode()).hexdigest()[:12]
