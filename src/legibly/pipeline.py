@@ -431,6 +431,7 @@ def pair_of(image: Image) -> Pair | None:
         writer=image.writer,
         source=label.source,
         labelled_at=label.at,
+        verdict=reading.verdict,
     )
 
 

@@ -304,11 +304,23 @@ class LabelRecord:
         return cls(image=data["image"], label=Label.from_json(data))
 
 
+UNANSWERED = "\x01"
+"""Counts as the true text of an image without a digit whose reading has a text, but not the verdict `read`."""
+
+
+def counted_actual(predicted: str | None, actual: str | None, verdict: str | None) -> str | None:
+    """The true text of a pair as it is counted: `actual` or UNANSWERED. As in the engines' SQL."""
+    if actual == "" and predicted and verdict is not None and verdict != "read":
+        return UNANSWERED
+    return actual
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One (reading, label) record, the unit of the accuracy job: one line of `records/pairs/…`.
 
-    `model` is `NAME@VERSION`; an `actual` of None says that the label was taken back.
+    `model` is `NAME@VERSION`; an `actual` of None says that the label was taken back, an empty one
+    that the image shows no digit. `verdict` is that of the reading, None in pairs of version 0.1.
     """
 
     image: str
@@ -319,9 +331,10 @@ class Pair:
     writer: str | None
     source: LabelSource
     labelled_at: datetime
+    verdict: str | None = None
 
     def to_json(self) -> Json:
-        return {
+        document = {
             "image": self.image,
             "predicted": self.predicted,
             "actual": self.actual,
@@ -330,9 +343,14 @@ class Pair:
             "writer": self.writer,
             "source": self.source,
             "labelled_at": stamp(self.labelled_at),
+            "verdict": self.verdict,
         }
+        return document | ({"nothing": True} if self.actual == "" else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        values = {name: data[name] for name in cls.__slots__ if name != "labelled_at"}
-        return cls(**values, labelled_at=moment(data["labelled_at"]))
+        values = {
+            name: data[name] for name in cls.__slots__ if name not in ("labelled_at", "verdict")
+        }
+        moment_ = moment(data["labelled_at"])
+        return cls(**values, labelled_at=moment_, verdict=data.get("verdict"))

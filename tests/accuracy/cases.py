@@ -27,6 +27,10 @@ NASTY = [
     '{"predicted":"1","actual":"1"}',
     '{"image":"i","predicted":"1","actual":"1","confidence":0.5} trailing',
     '{"image":"j","predicted":"1","actual":"1"}{"image":"k","predicted":"1","actual":"1"}',
+    '{"image":"m","predicted":"7","actual":"","verdict":"unsure","nothing":true}',
+    '{"image":"n","predicted":"7","actual":"","verdict":"read","nothing":true}',
+    '{"image":"o","predicted":"12","actual":"","verdict":7}',
+    '{"verdict":"read"}',
     "[1]",
     "55",
     "null",
@@ -78,6 +82,7 @@ records = st.fixed_dictionaries(
         "source": st.one_of(st.sampled_from(["asked", "volunteered", "at_upload", ""]), st.none()),
         "labelled_at": moments,
         "writer": st.none(),
+        "verdict": st.one_of(st.sampled_from(["read", "unsure", "blank"]), st.none()),
     },
 )
 lines = st.lists(st.one_of(records.map(json.dumps), st.sampled_from(NASTY)), max_size=25)

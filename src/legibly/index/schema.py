@@ -1,12 +1,13 @@
 """The tables: one row an image with its newest label and reading, one a pair, one a reading in short, and counters."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 from legibly.agreement import agreement
-from legibly.records import Image, Label, Pair, Reading, moment, stamp
+from legibly.records import UNANSWERED, Image, Label, Pair, Reading, counted_actual, moment, stamp
 
 VERSION = 3
 METADATA = MetaData()
@@ -186,10 +187,12 @@ def image_of(row: Any) -> Image:
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """The columns of a pair."""
-    return pair.to_json()
+    """The columns of a pair; `actual` as it is counted, which says all that a report wants of the verdict."""
+    columns = {name: value for name, value in pair.to_json().items() if name in pairs.columns}
+    return columns | {"actual": counted_actual(pair.predicted, pair.actual, pair.verdict)}
 
 
 def pair_of(row: Any) -> Pair:
     """The pair of a row of `pairs`."""
-    return Pair.from_json({column.name: getattr(row, column.name) for column in pairs.columns})
+    pair = Pair.from_json({column.name: getattr(row, column.name) for column in pairs.columns})
+    return replace(pair, actual="", verdict="unsure") if pair.actual == UNANSWERED else pair

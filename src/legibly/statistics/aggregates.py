@@ -150,16 +150,15 @@ def places(
 ) -> tuple[tuple[str, str], ...] | None:
     """(predicted, actual) label by label, or None where the two do not lie side by side.
 
-    A single label that was read as nothing, or nothing read as one, is a place too: the empty text is its own class.
+    A single label without an answer, and every label of an answer for an image without a digit, is
+    a place too: the empty text is its own class.
     """
-    predicted_units, actual_units = units(predicted, single=single), units(actual, single=single)
+    predicted_units = units(predicted, single=single)
+    actual_units = units(actual, single=single)
     if len(predicted_units) == len(actual_units) > 0:
         return tuple(zip(predicted_units, actual_units, strict=True))
-    if len(predicted_units) <= 1 and len(actual_units) <= 1:
-        return (
-            (
-                predicted_units[0] if predicted_units else "",
-                actual_units[0] if actual_units else "",
-            ),
-        )
+    if not actual_units:
+        return tuple((label, "") for label in predicted_units or ("",))
+    if len(actual_units) == 1 and not predicted_units:
+        return (("", actual_units[0]),)
     return None

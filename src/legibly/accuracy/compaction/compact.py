@@ -30,14 +30,15 @@ GRACE = timedelta(hours=1)
 MOST_FILES_A_DAY = 8
 """A day with more settled files is written anew as a whole when something joins it."""
 
-_COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer"
+_COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer, verdict"
 _NEWEST = f"""
 SELECT * EXCLUDE (place) FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM {{}}
 ) AS ranked WHERE place = 1
 """  # noqa: S608
 _RECORDS = f"""
-SELECT image, predicted, actual, exact AS confidence, model, writer, source,
+SELECT image, predicted, {canonical.stored_actual()} AS actual, exact AS confidence, model, writer,
+  source, verdict,
   CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
   CASE WHEN us >= 0 THEN strftime(make_timestamp(us), '%Y-%m-%d') ELSE 'unknown' END AS date
 FROM (
@@ -112,7 +113,8 @@ def pairs(store: Store) -> Iterator[records.Pair]:
     """
     plan = sources.of_store(store)
     deleted = set(plan.deleted)
-    columns = "image, predicted, actual, exact, model, writer, source, us"
+    actual = canonical.stored_actual()
+    columns = f"image, predicted, {actual}, exact, model, writer, source, us, verdict"
     with (
         tempfile.TemporaryDirectory(prefix="legibly-pairs-") as folder,
         duckdb.connect() as connection,
@@ -125,11 +127,19 @@ def pairs(store: Store) -> Iterator[records.Pair]:
                 f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0"  # noqa: S608
             )
             while batch := cursor.fetchmany(10_000):
-                for image, predicted, actual, exact, model, writer, source, us in batch:
+                for image, predicted, actual, exact, model, writer, source, us, verdict in batch:
                     if image not in deleted:
                         at = aggregates.EPOCH + timedelta(microseconds=us)
                         yield records.Pair(
-                            image, predicted, actual, exact or 0.0, model, writer, source, at
+                            image,
+                            predicted,
+                            actual,
+                            exact or 0.0,
+                            model,
+                            writer,
+                            source,
+                            at,
+                            verdict,
                         )
 
 
@@ -161,7 +171,7 @@ def _take_fresh(
     stats: Mapping[str, Stat],
 ) -> set[str]:
     """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
-    columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, filename VARCHAR"
+    columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, verdict VARCHAR, filename VARCHAR"
     files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats.find
     files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
     small = [key for key in plan.lines if stats[key].size <= bundles.SMALL_BYTES]

@@ -19,7 +19,8 @@ from legibly.accuracy.engines import canonical, spark_engine
 from legibly.errors import Conflict
 
 _NEWEST = f"""
-SELECT image, predicted, actual, exact AS confidence, model, writer, source,
+SELECT image, predicted, {canonical.stored_actual()} AS actual, exact AS confidence, model, writer,
+  source, verdict,
   CASE WHEN us >= 0 THEN timestamp_micros(us) END AS labelled_at,
   CASE WHEN us >= 0 THEN date_format(timestamp_micros(us), 'yyyy-MM-dd') ELSE 'unknown' END AS date
 FROM (
@@ -80,7 +81,7 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
                 canonical.select(canonical.TEXT, dialect="spark", relation="files", extra=extra)
             )
         )
-    columns = f"{spark_engine.CANONICAL}, exact DOUBLE, writer STRING, file STRING"
+    columns = f"{spark_engine.CANONICAL}, exact DOUBLE, writer STRING, verdict STRING, file STRING"
     taken = spark_engine.union(spark, parts, columns).persist(StorageLevel.MEMORY_AND_DISK)
     bad = taken.where("predicted IS NULL").select("file").distinct()
     flawed = _keys((row[0] for row in bad.collect()), (*plan.lines, *plan.parquet))

@@ -5,11 +5,14 @@ Records were written by several versions: a column may be missing, a time may be
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from legibly.records import UNANSWERED
 from legibly.statistics import aggregates
 
 COLUMNS = ("image", "predicted", "actual", "confidence", "model", "source", "labelled_at")
+READ_COLUMNS = (*COLUMNS, "verdict")
+"""What a report depends on; the verdict came with version 0.2."""
 MOMENT_PATTERN = (
     "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     "([.][0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
@@ -19,7 +22,7 @@ MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
 # DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the session's, which is UTC.
 MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
-TEXT = dict.fromkeys((*COLUMNS, "writer"), "text")
+TEXT = dict.fromkeys((*READ_COLUMNS, "writer"), "text")
 SETTLED = TEXT | {"confidence": "number", "labelled_at": "time"}
 TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in TEXT) + "}"
 READING_COLUMNS = (
@@ -40,7 +43,9 @@ def select(
     the columns is a line that is no JSON object.
     """
     empty = " AND ".join(f"{name} IS NULL" for name in COLUMNS if name in kinds) or "TRUE"
-    image, predicted, actual = (_text(name, kinds) for name in ("image", "predicted", "actual"))
+    image = _text("image", kinds)
+    predicted = _text("predicted", kinds)
+    actual = _actual(kinds)
     return f"""SELECT
       CASE WHEN {image} <> '' AND {predicted} IS NOT NULL THEN {image} ELSE concat('flawed ', uuid()) END AS image,
       {known(_text("model", kinds))} AS model,
@@ -56,18 +61,28 @@ def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> 
 
     Both are for the engine to put right once the rows are counted.
     """
-    model, source, predicted, actual = (
-        _text(name, kinds) for name in ("model", "source", "predicted", "actual")
-    )
+    model = _text("model", kinds)
+    source = _text("source", kinds)
+    predicted = _text("predicted", kinds)
+    actual = _actual(kinds)
     return f"""SELECT CAST(NULL AS VARCHAR(65535)) AS image, {model} AS model,
       CASE WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {source} END AS source,
       {predicted} AS predicted, {actual} AS actual, {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us
     FROM {relation}"""  # noqa: S608
 
 
-def select_settled(*, dialect: str, relation: str) -> str:
-    """A query for settled Parquet files, which hold whole pairs in known types."""
-    return f"""SELECT image, model, source, predicted, actual, {_millionths(SETTLED)} AS millionths,
+def settled_kinds(columns: Iterable[str]) -> dict[str, str]:
+    """The kinds of settled Parquet files with these columns: those of version 0.1 have no verdict."""
+    kinds = dict(SETTLED)
+    if "verdict" not in columns:
+        del kinds["verdict"]
+    return kinds
+
+
+def select_settled(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
+    """A query for settled Parquet files, which hold complete pairs in known types."""
+    actual = _actual(kinds)
+    return f"""SELECT image, model, source, predicted, {actual} AS actual, {_millionths(SETTLED)} AS millionths,
       {_us(SETTLED, dialect)} AS us
     FROM {relation}"""  # noqa: S608
 
@@ -78,9 +93,27 @@ def known(name: str) -> str:
 
 
 def extra_columns(kinds: Mapping[str, str]) -> str:
-    """What a pair has beyond the columns of pairs.sql, for `extra`: its exact confidence and its writer."""
+    """What a pair has beyond the columns of pairs.sql: its exact confidence, writer and verdict."""
     confidence = _number(kinds) if "confidence" in kinds else "CAST(NULL AS DOUBLE)"
-    return f"{confidence} AS exact, {_text('writer', kinds)} AS writer"
+    return (
+        f"{confidence} AS exact, {_text('writer', kinds)} AS writer, "
+        f"{_text('verdict', kinds)} AS verdict"
+    )
+
+
+def stored_actual(name: str = "actual") -> str:
+    """The true text of a pair from the column of pairs.sql."""
+    return f"CASE WHEN {name} = chr({ord(UNANSWERED)}) THEN '' ELSE {name} END"
+
+
+def _actual(kinds: Mapping[str, str]) -> str:
+    """The true text as it is counted: see `records.counted_actual`."""
+    actual = _text("actual", kinds)
+    if "verdict" not in kinds or "actual" not in kinds:
+        return actual
+    verdict = _text("verdict", kinds)
+    unanswered = f"{actual} = '' AND {_text('predicted', kinds)} <> '' AND {verdict} <> 'read'"
+    return f"CASE WHEN {unanswered} THEN chr({ord(UNANSWERED)}) ELSE {actual} END"
 
 
 def select_readings(*, dialect: str, relation: str) -> str:

@@ -90,7 +90,8 @@ def _load_counts(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -
 def _count_settled(
     connection: duckdb.DuckDBPyConnection, settled: Sequence[str], base: str, *, sign: int = 1
 ) -> None:
-    _count(connection, settled=[_settled(settled, base).unnamed()] if settled else [], sign=sign)
+    queries = [_settled(connection, settled, base).unnamed()] if settled else []
+    _count(connection, settled=queries, sign=sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class _Source:
 
     @property
     def columns(self) -> str:
-        return ", ".join(name for name in canonical.COLUMNS if name in self.kinds)
+        return ", ".join(name for name in canonical.READ_COLUMNS if name in self.kinds)
 
     def rows(self, connection: duckdb.DuckDBPyConnection, base: str) -> int:
         if self.keys:
@@ -147,7 +148,7 @@ def _count_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) ->
     if plan.parquet:
         relation = files.parquet(plan.parquet, base)
         fresh.append(_Source(relation, files.kinds_of(connection, relation), plan.parquet))
-    settled = [_settled(plan.settled, base)] if plan.settled else []
+    settled = [_settled(connection, plan.settled, base)] if plan.settled else []
     uncounted = [*fresh, *settled]
     if plan.counts:
         _load_counts(connection, plan, base)
@@ -161,8 +162,10 @@ def _count_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) ->
         _count(connection, fresh=[source.pairs() for source in fresh])
 
 
-def _settled(keys: Sequence[str], base: str) -> _Source:
-    return _Source(files.parquet(keys, base), canonical.SETTLED, keys)
+def _settled(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> _Source:
+    relation = files.parquet(keys, base)
+    kinds = canonical.settled_kinds(files.kinds_of(connection, relation))
+    return _Source(relation, kinds, keys)
 
 
 def _count_twice(

@@ -100,7 +100,8 @@ def row_of_pair(pair: records.Pair) -> Row:
     """A record as a row. Never flawed."""
     us = _microseconds(pair.labelled_at)
     millionths = aggregates.in_millionths(pair.confidence)
-    return Row(pair.image, pair.model, pair.source, pair.predicted, pair.actual, millionths, us)
+    actual = records.counted_actual(pair.predicted, pair.actual, pair.verdict)
+    return Row(pair.image, pair.model, pair.source, pair.predicted, actual, millionths, us)
 
 
 def rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
@@ -118,17 +119,18 @@ def row_of_json(value: object) -> Row:
     """A record of any age as a row, with its flaw. As `canonical.py` says it in SQL."""
     if not isinstance(value, dict) or all(value.get(name) is None for name in canonical.COLUMNS):
         return _flawed("malformed")
-    image, predicted = _text(value.get("image")), _text(value.get("predicted"))
+    image = _text(value.get("image"))
+    predicted = _text(value.get("predicted"))
     if not image:
         return _flawed("no_image")
     if predicted is None:
         return _flawed("no_prediction")
     model, source = (_text(value.get(name)) or aggregates.UNKNOWN for name in ("model", "source"))
-    millionths, us = (
-        aggregates.in_millionths(_number(value.get("confidence"))),
-        _us_of_text(_text(value.get("labelled_at"))),
-    )
-    return Row(image, model, source, predicted, _text(value.get("actual")), millionths, us)
+    millionths = aggregates.in_millionths(_number(value.get("confidence")))
+    us = _us_of_text(_text(value.get("labelled_at")))
+    verdict = _text(value.get("verdict"))
+    actual = records.counted_actual(predicted, _text(value.get("actual")), verdict)
+    return Row(image, model, source, predicted, actual, millionths, us)
 
 
 def _flawed(flaw: str) -> Row:

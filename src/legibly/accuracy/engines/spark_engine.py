@@ -17,7 +17,7 @@ from legibly.accuracy.engines import canonical
 from legibly.errors import Invalid, NotFound, Unavailable
 from legibly.statistics import aggregates
 
-PAIR_SCHEMA = ", ".join(f"{name}: STRING" for name in canonical.COLUMNS)
+PAIR_SCHEMA = ", ".join(f"{name}: STRING" for name in canonical.READ_COLUMNS)
 READING_SCHEMA = (
     "image: STRING, model: STRUCT<name: STRING, version: STRING>, verdict: STRING, text: STRING, "
     "confidence: STRING, at: STRING"
@@ -233,10 +233,11 @@ def parquet(
 def _settled(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFrame]:
     if not keys:
         return []
-    spark.read.parquet(*(f"{base.rstrip('/')}/{key}" for key in keys)).createOrReplaceTempView(
-        "files"
-    )
-    return [spark.sql(canonical.select_settled(dialect="spark", relation="files"))]
+    paths = [f"{base.rstrip('/')}/{key}" for key in keys]
+    frame = spark.read.option("mergeSchema", True).parquet(*paths)
+    frame.createOrReplaceTempView("files")
+    kinds = canonical.settled_kinds(frame.columns)
+    return [spark.sql(canonical.select_settled(kinds, dialect="spark", relation="files"))]
 
 
 def _kind(kind: str) -> str:
