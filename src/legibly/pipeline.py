@@ -87,8 +87,9 @@ def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
 
 
 def line(data: Mapping[str, Any]) -> bytes:
-    """One record as a JSON line."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    """One record as a JSON line. Raises ValueError for NaN and infinity, which are no JSON."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

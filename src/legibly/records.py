@@ -1,5 +1,6 @@
 """What travels and what is stored: frozen records with to and from JSON."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,11 @@ def now() -> datetime:
     """The present moment in UTC, in the whole milliseconds that `stamp` keeps."""
     present = datetime.now(UTC)
     return present.replace(microsecond=present.microsecond // 1000 * 1000)
+
+
+def _finite(value: float | None) -> float:
+    """A number as it is; 0 for NaN, infinity and null, which version 0.1 stored of broken models."""
+    return value if value is not None and math.isfinite(value) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,13 @@ class Item:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         left, top, width, height = data["box"]
+        legibility = data.get("legibility")
         return cls(
             box=(left, top, width, height),
             label=data["label"],
-            confidence=data["confidence"],
-            probabilities=data["probabilities"],
-            legibility=data.get("legibility"),
+            confidence=_finite(data["confidence"]),
+            probabilities={name: _finite(p) for name, p in data["probabilities"].items()},
+            legibility=_finite(legibility) if legibility is not None else None,
             confused_with=data.get("confused_with"),
         )
 
@@ -117,7 +124,7 @@ class Reading:
         return cls(
             verdict=data["verdict"],
             text=data["text"],
-            confidence=data["confidence"],
+            confidence=_finite(data["confidence"]),
             model=Model.from_json(data["model"]),
             at=moment(data["at"]),
             items=tuple(Item.from_json(item) for item in data["items"]),
@@ -352,5 +359,6 @@ class Pair:
         values = {
             name: data[name] for name in cls.__slots__ if name not in ("labelled_at", "verdict")
         }
+        values["confidence"] = _finite(values["confidence"])
         moment_ = moment(data["labelled_at"])
         return cls(**values, labelled_at=moment_, verdict=data.get("verdict"))

@@ -102,9 +102,9 @@ def test_the_version_follows_content_not_metrics(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "message"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "format 3"),
         ({"classes": ["1", "1"]}, "classes must be different"),
         ({"classes": ["1", "2"]}, "promises"),
         ({"layout": "round"}, "layout is 'round'"),
@@ -117,11 +117,11 @@ def test_the_version_follows_content_not_metrics(copied: Path) -> None:
     ],
 )
 def test_a_broken_card_is_named_with_a_remedy(
-    copied: Path, facts: dict[str, Any], told: str
+    copied: Path, facts: dict[str, Any], message: str
 ) -> None:
     """Each mistake in a card says the file, the mistake and what to do."""
     change(copied, **facts)
-    with pytest.raises(errors.Invalid, match=re.escape(told)) as caught:
+    with pytest.raises(errors.Invalid, match=re.escape(message)) as caught:
         packs.open_pack(copied)
     assert str(copied) in str(caught.value)
     assert caught.value.remedy

@@ -23,7 +23,8 @@ def test_a_folder_is_found_by_its_path(tmp_path: Path) -> None:
 
 def test_an_added_pack_is_found_and_removed(tmp_path: Path) -> None:
     """Added under a name, found by it, removed again; the shipped one stays."""
-    digits, added = registry.find("digits"), tmp_path / "packs"
+    digits = registry.find("digits")
+    added = tmp_path / "packs"
     folder = registry.add(digits, added=added, name="mine")
     assert registry.find("mine", added=added) == folder
     assert [entry.name for entry in registry.entries(added=added)] == ["digits", "mine"]

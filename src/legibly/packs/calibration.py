@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 def judge(card: cards.Card, logits: Floats) -> tuple[Floats, Floats]:
     """Turn raw logits into `(probabilities, digitness)`.
 
-    logits: (N, K) float32, K = `card.outputs`, the reject logit last.
+    logits: (N, K) float32, K = `card.outputs`, the reject logit last where there is one.
     probabilities: (N, classes) float32, rows sum to 1: softmax of the class logits over the card's temperature.
     digitness: (N,) float32 in 0 … 1: the probability that the item is one of the classes at all; ones without a reject.
     """
@@ -28,7 +28,8 @@ def judge(card: cards.Card, logits: Floats) -> tuple[Floats, Floats]:
         return probabilities.astype(np.float32), np.ones(len(logits), np.float32)
     energy = logsumexp(known)
     model = card.digitness
-    score = model.bias + model.margin * (energy - logits[:, count]) + model.energy * energy
+    margin = energy - logits[:, count] if card.reject_output else lead(known)
+    score = model.bias + model.margin * margin + model.energy * energy
     return probabilities.astype(np.float32), sigmoid(score).astype(np.float32)
 
 
@@ -53,6 +54,14 @@ def logsumexp(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """log Σ exp along the last axis: (N, K) → (N,)."""
     top = values.max(axis=-1)
     return np.asarray(top + np.log(np.exp(values - top[..., None]).sum(axis=-1)))
+
+
+def lead(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """By how much the highest value exceeds logsumexp of the others: (N, K) → (N,); 0 for one class."""
+    if values.shape[1] < 2:
+        return np.zeros(len(values))
+    ordered = np.sort(values, axis=1)
+    return np.asarray(ordered[:, -1] - logsumexp(ordered[:, :-1]))
 
 
 def log_softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -7,9 +7,10 @@ from legibly.packs.pack import Pack, open_pack
 
 
 def open_model(model: str, *, added: Path | None = None) -> Pack:
-    """Open a pack's name, a pack's folder or a remote model's address. Raises errors.Invalid and errors.Unavailable."""
-    return (
-        remote.open_remote(model)
-        if remote.is_remote(model)
-        else open_pack(registry.find(model, added=added))
-    )
+    """Open a pack's name, a pack's folder or a remote model's address.
+
+    Raises errors.Invalid, errors.NotFound and errors.Unavailable.
+    """
+    if remote.is_remote(model):
+        return remote.open_remote(model)
+    return open_pack(registry.find(model, added=added))

@@ -1,46 +1,57 @@
-"""A model pack, opened: its card, and its network: in ONNX Runtime here, or wherever `run` reaches."""
+"""A model pack, opened: its card, and its network: in ONNX Runtime here, or on a model server."""
 
-import hashlib
-from collections.abc import Callable
+import logging
+import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from legibly import errors, records
-from legibly.packs import calibration
+from legibly.packs import calibration, network, preprocessing
 from legibly.packs import card as cards
 from legibly.packs.calibration import Floats
 
 BATCH = 256  # items in one run of the network: keeps its activations within some tens of megabytes
+_BATCH_VALUES = BATCH * 28 * 28
+_PROBE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
 
 
 class Pack:
     """A classifier ready to use; safe to share between threads."""
 
-    def __init__(
-        self, *, card: cards.Card, model: records.Model, run: Callable[[Floats], Floats]
-    ) -> None:
-        self.card, self.model = card, model
+    def __init__(self, *, card: cards.Card, model: records.Model, run: network.Run) -> None:
+        self.card = card
+        self.model = model
         self._run = run
+        self._problem: str | None = None
+        self._checked_at = 0.0
+        values = card.input.channels * card.input.height * card.input.width
+        self._batch = min(BATCH, max(8, _BATCH_VALUES // values))
 
     def logits(self, crops: Floats) -> Floats:
         """Run the network.
 
-        crops: (N, channels, height, width) float32 in the card's range, 0 paper … 1 ink; N may be 0.
-        Returns (N, K) float32, K = `card.outputs`. Raises errors.Invalid for another shape.
+        crops: (N, channels, height, width) float32, prepared; of ink in the card's range, 0 paper … 1 ink; N may be 0.
+        Returns (N, K) float32, K = `card.outputs`, all finite. Raises errors.Invalid for another
+        shape, errors.Unusable where the answer to these crops is no number, errors.Unavailable
+        where the network fails or answers in another shape.
         """
         shape = self.card.input
         if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
-            wanted = f"(N, {shape.channels}, {shape.height}, {shape.width})"
-            raise errors.Invalid(
-                f"the network takes {wanted}, not {crops.shape}", where=self.card.name
-            )
+            expected = f"(N, {shape.channels}, {shape.height}, {shape.width})"
+            message = f"the network takes {expected}, not {crops.shape}"
+            raise errors.Invalid(message, where=self.card.name)
         if not len(crops):
             return np.zeros((0, self.card.outputs), np.float32)
         crops = np.ascontiguousarray(crops, np.float32)
-        parts = [self._run(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
+        starts = range(0, len(crops), self._batch)
+        parts = [self._checked_run(crops[start : start + self._batch]) for start in starts]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def prepare(self, pixels: preprocessing.Pixels) -> Floats:
+        """One picture (H, W) or (H, W, 3) uint8 as input: (1, channels, height, width) float32."""
+        return preprocessing.prepare(pixels, self.card)[None]
 
     def judge(self, logits: Floats) -> tuple[Floats, Floats]:
         """`(probabilities, digitness)` of `logits`: see `calibration.judge`."""
@@ -54,65 +65,101 @@ class Pack:
         """One verdict an item: see `calibration.decide`."""
         return calibration.decide(self.card, probabilities, digitness)
 
+    def problem(self) -> str | None:
+        """Why the network does not answer as it should; None while it does.
+
+        After a failure the network is tried again, at most every few seconds.
+        """
+        if self._problem is not None and time.monotonic() - self._checked_at > _PROBE_SECONDS:
+            self._checked_at = time.monotonic()
+            try:
+                self.logits(self.blank(1))
+            except errors.LegiblyError as error:
+                _log.warning("the model %s fails: %s", self.model, error)
+        return self._problem
+
+    def blank(self, count: int) -> Floats:
+        """Inputs without any content: (count, channels, height, width) float32."""
+        shape = self.card.input
+        return np.zeros((count, shape.channels, shape.height, shape.width), np.float32)
+
+    def _checked_run(self, crops: Floats) -> Floats:
+        try:
+            logits = self._run(crops)
+            self._check_shape(logits, len(crops))
+        except errors.LegiblyError as error:
+            self._problem = error.message
+            self._checked_at = time.monotonic()
+            raise
+        except Exception as error:  # ONNX Runtime's errors share no other base class
+            self._problem = network.first_line(error)
+            self._checked_at = time.monotonic()
+            message = f"the model fails: {self._problem}"
+            raise errors.Unavailable(message, where=self.card.name) from error
+        self._problem = None
+        if not np.isfinite(logits).all():
+            remedy = "`legibly models check` tries the pack on real pictures."
+            message = "the model answers NaN or infinity for this picture."
+            raise errors.Unusable(message, where=self.card.name, remedy=remedy)
+        return logits
+
+    def _check_shape(self, logits: Floats, count: int) -> None:
+        if logits.shape != (count, self.card.outputs):
+            message = (
+                f"the model answers {logits.shape} where the card promises "
+                f"({count}, {self.card.outputs})."
+            )
+            raise errors.Unavailable(message, where=self.card.name)
+
 
 def open_pack(folder: Path, *, threads: int = 1) -> Pack:
     """Open the pack in a folder, with so many threads inside one run of the network.
 
     Raises errors.Invalid, naming the file and a remedy, where the card or the network is missing, damaged,
-    or where the two do not belong together.
+    or where the two do not belong together; errors.Unavailable where its model server does not answer.
     """
     card = cards.read_card(folder)
+    if card.remote is not None:
+        from legibly.packs import remote  # imports this module
+
+        return remote.open_with_card(card)
+    contents = network.read_files(folder, card)
     path = folder / cards.MODEL
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        remedy = "Copy the whole pack again: card.json and model.onnx."
-        raise errors.Invalid(
-            f"cannot be read ({error.strerror})", where=str(path), remedy=remedy
-        ) from error
-    if hashlib.sha256(content).hexdigest() != card.sha256:
-        raise errors.Invalid(
-            "is not the network that its card describes: the SHA-256 differs",
-            where=str(path),
-            remedy="Copy the whole pack again, or train it again.",
-        )
-    model = records.Model(name=card.name, version=cards.version(card, content))
-    pack = Pack(card=card, model=model, run=_network(content, path=path, threads=threads))
-    _try_out(pack, path=path)
+    run = network.open_network(contents, card, path=path, threads=threads)
+    others = {name: data for name, data in contents.items() if name != cards.MODEL}
+    version = cards.version(card, contents[cards.MODEL], others)
+    pack = Pack(card=card, model=records.Model(name=card.name, version=version), run=run)
+    try_blank(pack, where=str(path))
     return pack
 
 
-def _network(content: bytes, *, path: Path, threads: int) -> Callable[[Floats], Floats]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what fails is raised; nothing is printed besides
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # idle threads must not burn a core
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no other base class
-        what = f"is no network that ONNX Runtime can run: {str(error).splitlines()[0]}"
-        raise errors.Invalid(
-            what, where=str(path), remedy="Export it again as ONNX, opset 17 or lower."
-        ) from error
-    name = session.get_inputs()[0].name
-    return lambda crops: np.asarray(session.run(None, {name: crops})[0])
+def folder_version(folder: Path) -> str:
+    """The version of the pack in a folder, without opening its network. Raises errors.Invalid."""
+    card = cards.read_card(folder)
+    if card.remote is not None:
+        return cards.version(card, b"")
+    contents = network.read_files(folder, card)
+    others = {name: data for name, data in contents.items() if name != cards.MODEL}
+    return cards.version(card, contents[cards.MODEL], others)
 
 
-def _try_out(pack: Pack, *, path: Path) -> None:
-    shape = pack.card.input
-    blank = np.zeros((2, shape.channels, shape.height, shape.width), np.float32)
+def try_blank(pack: Pack, *, where: str) -> None:
+    """Run the network once. Raises errors.Invalid where it is not what its card says."""
+    blank = pack.blank(2)
     try:
-        logits = pack.logits(blank)
-    except Exception as error:  # ONNX Runtime's errors share no other base class
-        what = f"does not take its card's input {blank.shape}: {str(error).splitlines()[0]}"
-        raise errors.Invalid(
-            what, where=str(path), remedy="Mend `input` in card.json; the batch is dynamic."
-        ) from error
-    if logits.shape != (2, pack.card.outputs) or not np.isfinite(logits).all():
-        what = f"gives {logits.shape} of {logits.dtype} where the card promises (2, {pack.card.outputs}) finite logits"
-        raise errors.Invalid(
-            what, where=str(path), remedy="Mend `classes` and `reject` in card.json."
-        )
+        pack.logits(blank)
+    except errors.Unusable as error:
+        remedy = "Correct `prepare` in card.json, or export the network again."
+        message = "gives no finite logits for a blank input"
+        raise errors.Invalid(message, where=where, remedy=remedy) from error
+    except errors.Unavailable as error:
+        if "promises" in error.message:
+            remedy = "Correct `classes` and `reject` in card.json."
+            raise errors.Invalid(
+                f"does not fit: {error.message}", where=where, remedy=remedy
+            ) from error
+        if pack.card.remote is not None:
+            raise
+        message = f"does not take its card's input {blank.shape}: {error.message}"
+        remedy = "Correct `input` in card.json."
+        raise errors.Invalid(message, where=where, remedy=remedy) from error

@@ -7,13 +7,14 @@ from typing import Literal
 
 from legibly import errors
 from legibly.packs import card as cards
+from legibly.packs import network
 
 SHIPPED = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One pack that can be named: `place` is `shipped` or `added`."""
+    """A pack that has a name: `place` is `shipped` or `added`."""
 
     name: str
     folder: Path
@@ -26,9 +27,12 @@ def shipped() -> list[Path]:
 
 
 def entries(*, added: Path | None = None) -> list[Entry]:
-    """Every pack that `find` knows by name: the shipped ones, then those in the folder `added`."""
-    found = [Entry(folder.name, folder, "shipped") for folder in shipped()]
-    return found + [Entry(folder.name, folder, "added") for folder in _packs(added)]
+    """Every pack that `find` knows by name: the shipped ones, then those in the folder `added`.
+
+    Their cards may be damaged: whoever reads them has to expect errors.Invalid.
+    """
+    known = [Entry(folder.name, folder, "shipped") for folder in shipped()]
+    return known + [Entry(folder.name, folder, "added") for folder in _packs(added)]
 
 
 def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
@@ -38,14 +42,25 @@ def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
         if entry.name == text:
             return entry.folder
     folder = Path(text).expanduser()
-    if (folder / cards.CARD).is_file():
+    if "\0" not in text and (folder / cards.CARD).is_file():
         return folder
     names = ", ".join(sorted({entry.name for entry in entries(added=added)})) or "none"
     raise errors.NotFound(
         "no such model pack",
-        where=text,
+        where=printable(text),
         remedy=f"Known are: {names}; or give the path of a folder with card.json and model.onnx.",
     )
+
+
+def check_name(name: str) -> str:
+    """A name that a pack can have. Raises errors.Invalid for paths, control characters and hidden names."""
+    if not network.is_plain_name(name) or name != name.strip() or len(name) > 100:
+        raise errors.Invalid(
+            "cannot name a pack",
+            where=printable(name),
+            remedy="Use a plain name of up to 100 characters, without slashes: --name NAME.",
+        )
+    return name
 
 
 def add(folder: Path, *, added: Path, name: str | None = None) -> Path:
@@ -53,23 +68,20 @@ def add(folder: Path, *, added: Path, name: str | None = None) -> Path:
 
     Raises errors.Invalid for a folder without a sound card, errors.Conflict where the name is taken.
     """
-    name = name or cards.read_card(folder).name
-    if not name or Path(name).name != name or name.startswith("."):
-        raise errors.Invalid(
-            "cannot name a pack",
-            where=name,
-            remedy="Use a plain name without slashes: --name NAME.",
-        )
+    card = cards.read_card(folder)
+    name = check_name(name or card.name)
     target = added / name
     if target.exists() or any(entry.name == name for entry in entries(added=added)):
         remedy = "Remove it first, or add it under another name: --name NAME."
         raise errors.Conflict("a pack of this name is there already", where=name, remedy=remedy)
+    files = {} if card.remote else network.read_files(folder, card)
     added.mkdir(parents=True, exist_ok=True)
-    partial = added / f".{name}.partial"  # so that a pack half copied is never found
+    partial = added / f".{name}.partial"  # so that no pack is used that is half copied
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    for file in (cards.CARD, cards.MODEL):
-        shutil.copyfile(folder / file, partial / file)
+    shutil.copyfile(folder / cards.CARD, partial / cards.CARD)
+    for file, content in files.items():
+        (partial / file).write_bytes(content)
     return partial.rename(target)
 
 
@@ -80,21 +92,26 @@ def remove(name: str, *, added: Path) -> None:
             shutil.rmtree(entry.folder)
             return
         if entry.name == name:
-            raise errors.Invalid(
-                "comes with Legibly and stays",
-                where=name,
-                remedy="Only added packs can be removed.",
-            )
-    raise errors.NotFound(
-        "no such model pack", where=name, remedy="`legibly models list` names them."
+            remedy = "Only added packs can be removed."
+            raise errors.Invalid("comes with Legibly and stays", where=name, remedy=remedy)
+    remedy = "`legibly models list` names them."
+    raise errors.NotFound("no such model pack", where=printable(name), remedy=remedy)
+
+
+def printable(text: str) -> str:
+    """A text that is safe on a terminal: control characters as escapes."""
+    shown = "".join(
+        letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text[:200]
     )
+    return shown or "''"
 
 
 def _packs(parent: Path | None) -> list[Path]:
+    """The folders with a card, by name; links and names that could not be added are passed over."""
     if parent is None or not parent.is_dir():
         return []
     return sorted(
         card.parent
         for card in parent.glob("*/" + cards.CARD)
-        if not card.parent.name.startswith(".")
+        if network.is_plain_name(card.parent.name) and not card.parent.is_symlink()
     )

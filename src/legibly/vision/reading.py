@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from legibly import errors, records
 from legibly.images import decode
 from legibly.packs import pack as packs
+from legibly.packs import preprocessing
 from legibly.vision import explain, legibility, page, telling
 from legibly.vision.clock import Clock
 
@@ -125,23 +125,18 @@ class Reader:
         return page.see(picture.pixels, judge)
 
     def _whole(self, picture: decode.Picture) -> page.Page:
-        """The picture as a single item, resized to the network's input."""
-        wanted = self.pack.card.input
-        image = Image.fromarray(picture.pixels).convert("L" if wanted.channels == 1 else "RGB")
-        small = (
-            np.asarray(
-                image.resize((wanted.width, wanted.height), Image.Resampling.BILINEAR), np.float32
-            )
-            / 255.0
-        )
-        planes = small[None] if small.ndim == 2 else small.transpose(2, 0, 1)
-        values = (wanted.low + (wanted.high - wanted.low) * planes).astype(np.float32)
-        probabilities, digitness = self.pack.judge(self.pack.logits(values[None]))
+        """The picture as a single item, prepared as the card says."""
+        values = self.pack.prepare(picture.pixels)
+        probabilities, digitness = self.pack.judge(self.pack.logits(values))
+        view = preprocessing.picture(picture.pixels, self.pack.card).convert("L")
         height, width = picture.pixels.shape[:2]
-        one = page.Found(
-            (0, 0, width, height), planes.mean(axis=0), probabilities[0], float(digitness[0])
+        item = page.Found(
+            (0, 0, width, height),
+            np.asarray(view, np.float32) / 255.0,
+            probabilities[0],
+            float(digitness[0]),
         )
-        return page.Page(((one,),), 1.0, float(height))
+        return page.Page(((item,),), 1.0, float(height))
 
     def _tell(
         self,

@@ -36,5 +36,8 @@ def ready(request: Request) -> JSONResponse:
     state = state_of(request)
     if not state.worker.is_alive:
         raise Unavailable("the worker does not run.")
+    problem = state.views.pack.problem()
+    if problem is not None:
+        raise Unavailable(f"the model does not answer: {problem}")
     counts = state.index.counts()
     return JSONResponse({"status": "ready", "model": state.views.model.to_json(), "images": counts})

@@ -1,43 +1,103 @@
-"""The Open Inference Protocol V2: the network alone, for whoever brings normalised crops (KServe 2024, REST)."""
+"""The Open Inference Protocol V2: the network alone, for clients that bring prepared crops (KServe 2024, REST).
+
+Tensors travel as JSON or as bytes (binary tensor data extension); errors carry the protocol's `error`
+beside the problem document.
+"""
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, ValidationError
 
 from legibly import __version__, errors
+from legibly.packs import oip_tensors
 from legibly.packs.calibration import Floats
 from legibly.packs.pack import Pack
 from legibly.packs.remote import INPUT, OUTPUT
+from legibly.web.errors import problem_document
 from legibly.web.services import state_of
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 MAX_ITEMS = 1024
+_OCTETS = "application/octet-stream"
+
+
+class ProtocolRoute(APIRoute):
+    """Adds the protocol's `error` to every problem document of a route."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except RequestValidationError as error:
+                return _problem(errors.Invalid(f"the request is malformed: {_first(error)}."))
+            except errors.LegiblyError as error:
+                return _problem(error)
+
+        return handle
+
+
+def _problem(error: errors.LegiblyError) -> Response:
+    document = problem_document(error)
+    body = json.loads(bytes(document.body))
+    headers = {name: value for name, value in document.headers.items() if name == "retry-after"}
+    return JSONResponse(
+        {**body, "error": body["detail"]},
+        document.status_code,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=ProtocolRoute)
 
 
 class Tensor(BaseModel):
-    """An input tensor; `data` may be flat or nested."""
+    """An input tensor; `data` may be flat or nested, or bytes behind the message."""
 
     name: str
     shape: list[Annotated[int, Field(ge=0)]]
-    datatype: Literal["FP32", "FP64", "FP16", "UINT8"]
-    data: list[Any]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] = {}
+
+
+class RequestedOutput(BaseModel):
+    """An output that the caller names, and whether it is wanted as bytes."""
+
+    name: str
+    parameters: dict[str, Any] = {}
 
 
 class Infer(BaseModel):
     """A request for inference."""
 
     id: str | None = None
+    parameters: dict[str, Any] = {}
     inputs: list[Tensor]
+    outputs: list[RequestedOutput] | None = None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the caller wants the output as bytes."""
+        if self.outputs:
+            return bool(self.outputs[0].parameters.get("binary_data"))
+        return bool(self.parameters.get("binary_data_output"))
 
 
 @router.get("")
 def get_server() -> JSONResponse:
-    """Which server this is."""
-    return JSONResponse({"name": "legibly", "version": __version__, "extensions": []})
+    """Name, version and protocol extensions of this server."""
+    extensions = [oip_tensors.BINARY_EXTENSION]
+    return JSONResponse({"name": "legibly", "version": __version__, "extensions": extensions})
 
 
 @router.get("/health/live")
@@ -47,8 +107,9 @@ def get_live() -> JSONResponse:
 
 
 @router.get("/health/ready")
-def get_ready() -> JSONResponse:
-    """The model can be asked: the server opens it, and tries it out, before it listens."""
+def get_ready(request: Request) -> JSONResponse:
+    """The model answers. Raises Unavailable where it fails."""
+    _require_ready(state_of(request).views.pack)
     return JSONResponse({"ready": True})
 
 
@@ -58,11 +119,8 @@ def get_model(request: Request, name: str, version: str | None = None) -> JSONRe
     """The model's inputs and outputs, and its card as text, with which any Legibly can use it from afar."""
     pack = _pack(request, name, version)
     shape = pack.card.input
-    crops = {
-        "name": INPUT,
-        "datatype": "FP32",
-        "shape": [-1, shape.channels, shape.height, shape.width],
-    }
+    sizes = [-1, shape.channels, shape.height, shape.width]
+    crops = {"name": INPUT, "datatype": "FP32", "shape": sizes}
     logits = {"name": OUTPUT, "datatype": "FP32", "shape": [-1, pack.card.outputs]}
     return JSONResponse(
         {
@@ -79,27 +137,51 @@ def get_model(request: Request, name: str, version: str | None = None) -> JSONRe
 @router.get("/models/{name}/ready")
 @router.get("/models/{name}/versions/{version}/ready")
 def get_model_ready(request: Request, name: str, version: str | None = None) -> JSONResponse:
-    """Whether the model can be asked."""
-    _pack(request, name, version)
+    """Whether the model answers. Raises Unavailable where it fails."""
+    _require_ready(_pack(request, name, version))
     return JSONResponse({"name": name, "ready": True})
 
 
-@router.post("/models/{name}/infer")
-@router.post("/models/{name}/versions/{version}/infer")
-def post_infer(
-    request: Request, name: str, body: Infer, version: str | None = None
-) -> JSONResponse:
-    """Run the network on crops (N, channels, height, width), 0 paper … 1 ink; gives raw logits (N, K)."""
+@router.post(
+    "/models/{name}/infer",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": Infer.model_json_schema()}},
+        }
+    },
+)
+@router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
+async def post_infer(request: Request, name: str, version: str | None = None) -> Response:
+    """Run the network on crops (N, channels, height, width) and answer raw logits (N, K).
+
+    FP32, FP64 and FP16 are prepared values (ink: 0 paper … 1 ink); UINT8 are pixels, 0 … 255.
+    """
     pack = _pack(request, name, version)
-    logits = pack.logits(_crops(body, pack))
-    output = {
-        "name": OUTPUT,
-        "datatype": "FP32",
-        "shape": list(logits.shape),
-        "data": logits.ravel().tolist(),
+    content = await request.body()
+    message, raw = oip_tensors.split(content, request.headers.get(oip_tensors.HEADER_LENGTH))
+    try:
+        body = Infer.model_validate(message)
+    except ValidationError as error:
+        raise errors.Invalid(f"the request is malformed: {_first(error)}.") from error
+    logits = await to_thread.run_sync(lambda: pack.logits(_crops(body, message, raw, pack)))
+    return _answer(body, logits, pack)
+
+
+def _answer(body: Infer, logits: Floats, pack: Pack) -> Response:
+    output, raw = oip_tensors.encode(OUTPUT, logits, binary=body.is_binary)
+    document: dict[str, Any] = {
+        "model_name": pack.model.name,
+        "model_version": pack.model.version,
+        "outputs": [output],
     }
-    answer = {"model_name": name, "model_version": pack.model.version, "outputs": [output]}
-    return JSONResponse(answer | ({"id": body.id} if body.id is not None else {}))
+    if body.id is not None:
+        document["id"] = body.id
+    if not body.is_binary:
+        return JSONResponse(document)
+    text = json.dumps(document).encode()
+    headers = {oip_tensors.HEADER_LENGTH: str(len(text))}
+    return Response(text + raw, media_type=_OCTETS, headers=headers)
 
 
 def _pack(request: Request, name: str, version: str | None) -> Pack:
@@ -114,22 +196,40 @@ def _pack(request: Request, name: str, version: str | None) -> Pack:
     return pack
 
 
-def _crops(body: Infer, pack: Pack) -> Floats:
+def _require_ready(pack: Pack) -> None:
+    problem = pack.problem()
+    if problem is not None:
+        raise errors.Unavailable(f"the model does not answer: {problem}")
+
+
+def _crops(body: Infer, message: dict[str, Any], raw: bytes, pack: Pack) -> Floats:
     if [tensor.name for tensor in body.inputs] != [INPUT]:
         raise errors.Invalid("the model takes one input, {name}.", name=INPUT)
     (tensor,) = body.inputs
+    if tensor.datatype not in ("FP32", "FP64", "FP16", "UINT8"):
+        raise errors.Invalid(f"the model takes FP32, FP64, FP16 or UINT8, not {tensor.datatype}.")
     if tensor.shape[:1] > [MAX_ITEMS]:
         raise errors.TooLarge(
             "{items} items at once; {limit} are allowed.", items=tensor.shape[0], limit=MAX_ITEMS
         )
-    try:
-        values = np.asarray(tensor.data, np.float32).reshape(tensor.shape)
-    except (TypeError, ValueError) as error:
-        raise errors.Invalid(
-            "the data do not fill the shape {shape}.", shape=tensor.shape
-        ) from error
+    values = oip_tensors.decode_all(message["inputs"], raw)[INPUT].astype(np.float32)
     if not np.isfinite(values).all():
         raise errors.Invalid("the data hold values that are no numbers.")
-    # Bytes come as pictures have them, 0 … 255; everything else already in the card's range.
-    scale = pack.card.input.high / 255 if tensor.datatype == "UINT8" else 1.0
-    return values * np.float32(scale)
+    return _from_pixels(values, pack) if tensor.datatype == "UINT8" else values
+
+
+def _from_pixels(values: Floats, pack: Pack) -> Floats:
+    """Pixels 0 … 255 as the values that the network takes."""
+    steps = pack.card.prepare
+    if steps is None:
+        low = pack.card.input.low
+        return low + (pack.card.input.high - low) * values / np.float32(255)
+    mean = np.array(steps.mean, np.float32).reshape(-1, 1, 1)
+    std = np.array(steps.std, np.float32).reshape(-1, 1, 1)
+    return np.asarray((values * np.float32(steps.scale) - mean) / std, np.float32)
+
+
+def _first(error: RequestValidationError | ValidationError) -> str:
+    """The first fault that validation names."""
+    entry = next(iter(error.errors()))
+    return f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"

@@ -1,0 +1,212 @@
+"""A pack's network in ONNX Runtime: opened from bytes that were hashed, checked before and after each run."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from legibly import errors
+from legibly.packs import card as cards
+from legibly.packs import onnx_graph
+from legibly.packs.card import Card
+
+Floats = npt.NDArray[np.float32]
+Run = Callable[[Floats], Floats]
+"""Prepared values (N, channels, height, width) float32 to logits (N, K) float32."""
+
+MAX_FILE_BYTES = 4_000_000_000
+MAX_NODES = 100_000
+RUN_SECONDS = 60.0
+"""How long a network that contains loops may run."""
+_DTYPES = {"float32": np.float32, "float16": np.float16, "uint8": np.uint8}
+_LEAST_PROBABILITY = 1e-12
+
+
+def read_files(folder: Path, card: Card) -> dict[str, bytes]:
+    """Every file that the pack loads, by name. Raises errors.Invalid for missing, changed or foreign ones."""
+    contents = {cards.MODEL: _read(folder, cards.MODEL)}
+    _check_digest(folder, card, cards.MODEL, contents[cards.MODEL])
+    graph = examine(contents[cards.MODEL], where=str(folder / cards.MODEL))
+    for name in sorted(graph.external_files):
+        contents[name] = _read(folder, name)
+        _check_digest(folder, card, name, contents[name])
+    return contents
+
+
+def examine(content: bytes, *, where: str) -> onnx_graph.Graph:
+    """The graph of a network that is safe to open. Raises errors.Invalid, naming what is not."""
+    try:
+        graph = onnx_graph.parse(content)
+    except errors.Invalid as error:
+        message = f"is no network that ONNX Runtime can run: {error.message}"
+        remedy = "Export it again as ONNX, opset 17 or lower."
+        raise errors.Invalid(message, where=where, remedy=remedy) from error
+    if graph.custom_operators:
+        names = ", ".join(graph.custom_operators[:5])
+        remedy = "Export it with the operators of ONNX alone."
+        raise errors.Invalid(f"needs custom operators: {names}", where=where, remedy=remedy)
+    if graph.nodes > MAX_NODES:
+        message = f"has {graph.nodes} nodes; {MAX_NODES} are allowed"
+        raise errors.Invalid(message, where=where)
+    for name in graph.external_files:
+        if not is_plain_name(name):
+            remedy = "Put its weights beside model.onnx, under a plain name."
+            message = f"loads a file outside its folder: {name!r}"
+            raise errors.Invalid(message, where=where, remedy=remedy)
+    return graph
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name is that of a file in the folder itself: no path, nothing hidden, printable."""
+    pure = PurePosixPath(name), PureWindowsPath(name)
+    return (
+        bool(name)
+        and name.isprintable()
+        and not name.startswith(".")
+        and all(path.name == name for path in pure)
+        and len(name.encode()) <= 200
+    )
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    remedy = "Copy the whole pack again: card.json, model.onnx and what lies beside it."
+    if path.is_symlink():
+        raise errors.Invalid("is a symbolic link", where=str(path), remedy=remedy)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            message = f"is larger than {MAX_FILE_BYTES} bytes"
+            raise errors.Invalid(message, where=str(path))
+        return path.read_bytes()
+    except OSError as error:
+        message = f"cannot be read ({error.strerror})"
+        raise errors.Invalid(message, where=str(path), remedy=remedy) from error
+
+
+def _check_digest(folder: Path, card: Card, name: str, content: bytes) -> None:
+    expected = card.digests.get(name)
+    if expected is None:
+        remedy = "Import it again: `legibly models add` writes a card of format 2."
+        message = "is loaded by the network, but the card does not name it under `files`"
+        raise errors.Invalid(message, where=str(folder / name), remedy=remedy)
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise errors.Invalid(
+            "is not the file that its card describes: the SHA-256 differs",
+            where=str(folder / name),
+            remedy="Copy the whole pack again, or train it again.",
+        )
+
+
+def open_network(contents: Mapping[str, bytes], card: Card, *, path: Path, threads: int = 1) -> Run:
+    """Open a network out of the bytes of its files. Raises errors.Invalid where it cannot be."""
+    graph = examine(contents[cards.MODEL], where=str(path))
+    session = open_session(contents, where=str(path), threads=threads)
+    input_name = card.input.name or session.get_inputs()[0].name
+    names = [output.name for output in session.get_outputs()]
+    output_name = card.output.name or names[0]
+    if output_name not in names:
+        message = f"has no output {output_name!r}, but {', '.join(names)}"
+        remedy = "Correct `output.name` in card.json."
+        raise errors.Invalid(message, where=str(path), remedy=remedy)
+
+    def run(values: Floats) -> Floats:
+        feed = {input_name: to_tensor(values, card)}
+        if not graph.has_loops:
+            return as_logits(session.run([output_name], feed)[0], card)
+        return as_logits(_run_limited(session, output_name, feed), card)
+
+    return run if card.input.batch is None else in_batches(run, card.input.batch)
+
+
+def open_session(
+    contents: Mapping[str, bytes], *, where: str, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """ONNX Runtime's session over these bytes. Raises errors.Invalid."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what fails is raised; nothing is printed besides
+    # Idle threads must not burn a core.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    others = {name: data for name, data in contents.items() if name != cards.MODEL}
+    try:
+        if others:
+            # From memory, so that what is loaded is what was hashed.
+            options.add_external_initializers_from_files_in_memory(
+                list(others), list(others.values()), [len(data) for data in others.values()]
+            )
+        return onnxruntime.InferenceSession(
+            contents[cards.MODEL], options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's errors share no other base class
+        message = f"is no network that ONNX Runtime can run: {first_line(error)}"
+        remedy = "Export it again as ONNX, opset 17 or lower."
+        raise errors.Invalid(message, where=where, remedy=remedy) from error
+
+
+def _run_limited(
+    session: onnxruntime.InferenceSession, output: str, feed: Mapping[str, object]
+) -> npt.NDArray[np.generic]:
+    """Run a network that contains loops, for a limited time. Raises errors.Unavailable after it."""
+    options = onnxruntime.RunOptions()
+    timer = threading.Timer(RUN_SECONDS, lambda: setattr(options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        return np.asarray(session.run([output], feed, options)[0])
+    except Exception as error:  # ONNX Runtime's errors share no other base class
+        if options.terminate:
+            message = f"the network ran longer than {RUN_SECONDS:g} s and was stopped."
+            raise errors.Unavailable(message) from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def to_tensor(values: Floats, card: Card) -> npt.NDArray[np.generic]:
+    """Prepared values (N, C, H, W) float32 in the layout and type that the network takes."""
+    layout = card.input.layout
+    if layout == "NHWC":
+        values = values.transpose(0, 2, 3, 1)
+    elif layout == "flat":
+        values = values.reshape(len(values), -1)
+    dtype = _DTYPES[card.input.dtype]
+    if dtype is np.uint8:
+        values = values.round().clip(0, 255)
+    return np.ascontiguousarray(values, dtype)
+
+
+def as_logits(answer: object, card: Card) -> Floats:
+    """A network's answer as (N, K) float32 logits. Raises errors.Unavailable for one that is no numbers."""
+    values = np.asarray(answer)
+    if values.dtype.kind not in "fiu":
+        message = f"the model answers {values.dtype} instead of numbers."
+        raise errors.Unavailable(message, where=card.name)
+    values = values.astype(np.float32).reshape(len(values) if values.ndim else 1, -1)
+    if card.output.kind == "probabilities":
+        return np.asarray(np.log(values.clip(_LEAST_PROBABILITY, None)), np.float32)
+    return values
+
+
+def in_batches(run: Run, batch: int) -> Run:
+    """Run a network that takes exactly `batch` items; missing ones are blank and dropped again."""
+
+    def run_batches(values: Floats) -> Floats:
+        rows = []
+        for start in range(0, len(values), batch):
+            part = values[start : start + batch]
+            missing = batch - len(part)
+            padded = np.pad(part, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            rows.append(run(padded)[: len(part)])
+        return np.concatenate(rows)
+
+    return run_batches
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
