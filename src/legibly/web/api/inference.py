@@ -1,19 +1,15 @@
 """The Open Inference Protocol V2: the network alone, for clients that bring prepared crops (KServe 2024, REST).
 
-Tensors travel as JSON or as bytes (binary tensor data extension); errors carry the protocol's `error`
-beside the problem document.
+Tensors travel as JSON or as bytes (binary tensor data extension).
 """
 
 import json
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import numpy as np
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 
 from legibly import __version__, errors
@@ -21,43 +17,13 @@ from legibly.packs import oip_tensors
 from legibly.packs.calibration import Floats
 from legibly.packs.pack import Pack
 from legibly.packs.remote import INPUT, OUTPUT
-from legibly.web.errors import problem_document
 from legibly.web.services import state_of
 
 MAX_ITEMS = 1024
 _OCTETS = "application/octet-stream"
 
 
-class ProtocolRoute(APIRoute):
-    """Adds the protocol's `error` to every problem document of a route."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except RequestValidationError as error:
-                return _problem(errors.Invalid(f"the request is malformed: {_first(error)}."))
-            except errors.LegiblyError as error:
-                return _problem(error)
-
-        return handle
-
-
-def _problem(error: errors.LegiblyError) -> Response:
-    document = problem_document(error)
-    body = json.loads(bytes(document.body))
-    headers = {name: value for name, value in document.headers.items() if name == "retry-after"}
-    return JSONResponse(
-        {**body, "error": body["detail"]},
-        document.status_code,
-        headers=headers,
-        media_type="application/problem+json",
-    )
-
-
-router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=ProtocolRoute)
+router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 
 class Tensor(BaseModel):
@@ -229,7 +195,7 @@ def _from_pixels(values: Floats, pack: Pack) -> Floats:
     return np.asarray((values * np.float32(steps.scale) - mean) / std, np.float32)
 
 
-def _first(error: RequestValidationError | ValidationError) -> str:
+def _first(error: ValidationError) -> str:
     """The first fault that validation names."""
     entry = next(iter(error.errors()))
     return f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
