@@ -111,8 +111,9 @@ def put(base: Path, key: str, data: bytes) -> None:
 
 def planned(base: Path) -> plan.Plan:
     """The plan of a folder store."""
-    listing = [str(path.relative_to(base)) for path in base.rglob("*") if path.is_file()]
-    return plan.make(listing, read=lambda key: (base / key).read_bytes())
+    files = [path for path in base.rglob("*") if path.is_file()]
+    sizes = {str(path.relative_to(base)): path.stat().st_size for path in files}
+    return plan.make(sizes, read=lambda key: (base / key).read_bytes(), sizes=sizes)
 
 
 def expected(parts: Sequence[Sequence[str]], *, deleted: Sequence[str] = ()) -> aggregates.Table:

@@ -16,7 +16,7 @@ from legibly import store as stores
 from legibly.accuracy import plan, report
 from legibly.accuracy.compaction import compact, repeats
 from legibly.accuracy.compaction.summary import Done
-from legibly.accuracy.engines import bundles, duckdb_engine
+from legibly.accuracy.engines import duckdb_engine
 from legibly.errors import Conflict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -70,19 +70,19 @@ def _lines(start: int, stop: int, *, output: str = "1", day: int = 22) -> list[s
     ]
 
 
-@pytest.mark.parametrize("fewest", [1, 1000])
+@pytest.mark.parametrize("small_bytes", [0, 64_000])
 @settings(max_examples=25, deadline=None)
 @given(
     parts=st.lists(st.lists(cases.lines, min_size=1, max_size=3), min_size=1, max_size=3),
     deleted=cases.deletions,
 )
 def test_any_pairs_report_the_same_before_and_after(
-    fewest: int, parts: list[list[list[str]]], deleted: set[str]
+    small_bytes: int, parts: list[list[list[str]]], deleted: set[str]
 ) -> None:
     """Run after run, with new lines between, bundled or not: each report is plain Python's over all lines so far."""
     so_far: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundles, "FEWEST", fewest)
+        patch.setattr(plan, "SMALL_BYTES", small_bytes)
         patch.setattr(repeats, "A_SLICE", 3)
         base = Path(folder)
         for number, lines in enumerate(parts):

@@ -15,6 +15,8 @@ from legibly import object_keys
 from legibly.errors import Invalid
 
 SETTLED = "records/settled/"
+SMALL_BYTES = 64_000
+"""Files of lines up to this size are fetched side by side, and may vanish meanwhile: see bundles.py."""
 PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
 
 
@@ -55,7 +57,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one, `counts` of `settled` where known."""
+    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one, `counts` of `settled` where known.
+
+    `small` are those of `lines` and `readings` that are known to be small.
+    """
 
     lines: tuple[str, ...] = ()
     parquet: tuple[str, ...] = ()
@@ -64,6 +69,7 @@ class Plan:
     readings: tuple[str, ...] = ()
     counts: str = ""
     manifest: Manifest = field(default_factory=Manifest)
+    small: frozenset[str] = frozenset()
 
     @property
     def pairs(self) -> bool:
@@ -71,7 +77,9 @@ class Plan:
         return bool(self.lines or self.parquet or self.settled)
 
 
-def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
+def make(
+    listing: Iterable[str], *, read: Callable[[str], bytes], sizes: Mapping[str, int] | None = None
+) -> Plan:
     """The plan for a store whose `listing` under PREFIXES is given; `read` fetches the newest manifest.
 
     A key with a part that starts with `_` or `.` belongs to a writer that is not done. Raises Invalid for a broken
@@ -80,7 +88,8 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
     keys = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))
     manifests = [key for key in keys if key.startswith(SETTLED) and key.endswith(".json")]
     manifest = Manifest.decode(manifests[-1], read(manifests[-1])) if manifests else Manifest()
-    settled, gone = frozenset(manifest.files), frozenset(manifest.retired)
+    settled = frozenset(manifest.files)
+    gone = frozenset(manifest.retired)
     pairs = [
         key
         for key in keys
@@ -96,6 +105,7 @@ def make(listing: Iterable[str], *, read: Callable[[str], bytes]) -> Plan:
         ),
         counts=manifest.counts if manifest.counts in keys else "",
         manifest=manifest,
+        small=frozenset(key for key, size in (sizes or {}).items() if size <= SMALL_BYTES),
     )
 
 

@@ -50,8 +50,8 @@ def base_of(url: str) -> str:
 
 def of_store(store: stores.Store) -> plans.Plan:
     """The plan of an open store."""
-    listing = (stat.key for prefix in plans.PREFIXES for stat in store.list(prefix))
-    return plans.make(listing, read=store.read)
+    sizes = {stat.key: stat.size for prefix in plans.PREFIXES for stat in store.list(prefix)}
+    return plans.make(sizes, read=store.read, sizes=sizes)
 
 
 def _of_files(path: Path) -> Source:

@@ -174,12 +174,11 @@ def _take_fresh(
     columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, verdict VARCHAR, filename VARCHAR"
     files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats.find
     files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
-    small = [key for key in plan.lines if stats[key].size <= bundles.SMALL_BYTES]
-    bundled = set(small) if len(small) >= bundles.FEWEST else set()
-    large = [key for key in plan.lines if key not in bundled]
+    small = [key for key in plan.lines if stats[key].size <= plans.SMALL_BYTES]
+    large = [key for key in plan.lines if stats[key].size > plans.SMALL_BYTES]
     if large:
         files.run(connection, f"INSERT INTO lines {files.pairs_of_lines(large, base)}")
-    if bundled:
+    if small:
         _take_bundles(connection, small, store=store)
     every = "SELECT * FROM lines"
     if plan.parquet:

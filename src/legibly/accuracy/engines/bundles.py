@@ -4,21 +4,21 @@ An engine opens files one after the other, and each has its price; fetching them
 many times faster.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from legibly.accuracy.engines import reference
+from legibly.errors import NotFound
 from legibly.store import Store
 
 KEY = "_key"
 """The field that a line gets."""
-SMALL_BYTES = 64_000
-FEWEST = 64
-"""Fewer small files than this are not worth it."""
 _A_BUNDLE = 5000
-_AT_ONCE, _A_THREAD = 32, 20
+_THREADS = 32
+_A_THREAD = 20
 
 
 def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence[str]]:
@@ -43,11 +43,20 @@ def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:
 
 
 def _fetched(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Objects in their order, many at a time; a thread takes several, since handing over costs as much as a file."""
+    """Objects in their order, many at a time; those that were deleted meanwhile are left out.
+
+    A thread fetches several, since handing over costs as much as a file.
+    """
     parts = [keys[start : start + _A_THREAD] for start in range(0, len(keys), _A_THREAD)]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for contents in pool.map(lambda part: [(key, store.read(key)) for key in part], parts):
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for contents in pool.map(lambda part: list(_present(store, part)), parts):
             yield from contents
+
+
+def _present(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    for key in keys:
+        with contextlib.suppress(NotFound):
+            yield key, store.read(key)
 
 
 def _marked(key: str, content: bytes) -> Iterator[bytes]:

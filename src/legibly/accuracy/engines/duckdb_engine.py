@@ -14,8 +14,9 @@ from pathlib import Path
 
 import duckdb
 
+from legibly import store as stores
 from legibly.accuracy.compaction import repeats
-from legibly.accuracy.engines import canonical
+from legibly.accuracy.engines import bundles, canonical
 from legibly.accuracy.engines import duckdb_files as files
 from legibly.accuracy.plan import Plan
 from legibly.statistics import aggregates
@@ -55,12 +56,39 @@ def table(
     `reads`: count the readings too. Raises Invalid for files that are not what their names say, Unavailable where
     the store does not answer.
     """
-    with files.connected(base, environ=environ, limits=limits) as connection:
+    with (
+        files.connected(base, environ=environ, limits=limits) as connection,
+        tempfile.TemporaryDirectory(prefix="legibly-small-") as folder,
+    ):
+        gather = _Gather(plan.small if base else frozenset(), base, environ, Path(folder))
         files.put_deleted(connection, plan.deleted)
         _start(connection)
-        _count_plan(connection, plan, base)
+        _count_plan(connection, plan, base, gather)
         rows = files.run(connection, _TOGETHER)
-        return aggregates.collect(rows, _reads(connection, plan, base) if reads else ())
+        return aggregates.collect(rows, _reads(connection, plan, gather) if reads else ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Gather:
+    """Reads files of lines: small ones as bundles in `folder`, since they may be deleted meanwhile."""
+
+    small: frozenset[str]
+    base: str
+    environ: Mapping[str, str]
+    folder: Path
+
+    def lines(self, keys: Sequence[str], columns: str) -> str:
+        """A query for JSON lines with these columns."""
+        small = [key for key in keys if key in self.small]
+        large = [key for key in keys if key not in self.small]
+        parts = [files.json_lines(large, self.base, columns)] if large else []
+        if small:
+            folder = Path(tempfile.mkdtemp(dir=self.folder))
+            url = self.base if "://" in self.base else f"file://{Path(self.base).absolute()}"
+            store = stores.open_store(url, environ=self.environ)
+            bundled = list(bundles.write(store, small, folder))
+            parts.append(files.json_lines(bundled, "", columns))
+        return " UNION ALL ".join(f"SELECT * FROM {part}" for part in parts)  # noqa: S608
 
 
 def write_counts(
@@ -138,12 +166,14 @@ def _start(connection: duckdb.DuckDBPyConnection) -> None:
     files.run(connection, f"CREATE TEMP TABLE counted ({_COUNTED})")
 
 
-def _count_plan(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> None:
+def _count_plan(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, base: str, gather: _Gather
+) -> None:
     """Count the pairs of a plan into `counted`."""
     fresh = []
     if plan.lines:  # not temporary: see repeats.find
-        text = files.json_lines(plan.lines, base, canonical.TEXT_COLUMNS)
-        files.run(connection, f"CREATE TABLE lines AS SELECT * FROM {text}")  # noqa: S608
+        text = gather.lines(plan.lines, canonical.TEXT_COLUMNS)
+        files.run(connection, f"CREATE TABLE lines AS {text}")
         fresh.append(_Source("lines", canonical.TEXT))
     if plan.parquet:
         relation = files.parquet(plan.parquet, base)
@@ -224,10 +254,12 @@ def _count(
     files.run(connection, f"INSERT INTO counted SELECT {signed} FROM ({sql('pairs.sql')})")  # noqa: S608
 
 
-def _reads(connection: duckdb.DuckDBPyConnection, plan: Plan, base: str) -> list[aggregates.Read]:
+def _reads(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, gather: _Gather
+) -> list[aggregates.Read]:
     if not plan.readings:
         return []
-    relation = files.json_lines(plan.readings, base, canonical.READING_COLUMNS)
+    relation = f"({gather.lines(plan.readings, canonical.READING_COLUMNS)}) AS lines"
     query = canonical.select_readings(dialect="duckdb", relation=relation)
     files.run(connection, f"CREATE TEMP VIEW readings AS {query}")
     rows = files.run(connection, sql("readings.sql"))
