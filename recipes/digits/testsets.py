@@ -16,6 +16,8 @@ import synthesis
 from PIL import Image
 from sources import idx
 
+from legibly.vision import reading
+
 STRESS = (
     "plain", "shadow", "blur", "tilt", "rules", "squares", "low light", "jpeg", "small", "touching",
     "rows", "slant",
@@ -68,6 +70,23 @@ def png(image: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(image).save(out, "PNG")
     return out.getvalue()
+
+
+def items(data: Path, reader: reading.Reader) -> tuple[np.ndarray, np.ndarray]:
+    """What the network sees of the digits of devphotos, where as many are read as there are.
+
+    Returns crops (N, 28, 28) uint8 and labels (N,). Handwriting only.
+    """
+    crops = []
+    labels = []
+    for several in (False, True):
+        for picture in _folder(data / "devphotos", several=several):
+            digits = [int(sign) for sign in picture.label if sign.isdigit()]
+            inputs = reader.inputs(picture.data)
+            if len(inputs) == len(digits):
+                crops += inputs
+                labels += digits
+    return (np.stack(crops) * 255).round().astype(np.uint8), np.array(labels)
 
 
 def _mnist(data: Path) -> Iterator[Picture]:

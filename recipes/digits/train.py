@@ -22,12 +22,14 @@ import network as nets
 import nondigits
 import numpy as np
 import sources
+import testsets
 import torch
 from sources import Crops, Data
 from torch.nn import functional
 
 from legibly.packs import card as cards
 from legibly.packs import pack as packs
+from legibly.vision import reading
 
 LICENCE = (
     "Apache-2.0 (weights); trained on MNIST (CC BY-SA 3.0), OpenCV's grid (Apache-2.0), Semeion, "
@@ -272,6 +274,10 @@ def main() -> None:
         "sha256": export(run.average, args.out / cards.MODEL), "licence": LICENCE,
         "created": dt.datetime.now(dt.UTC).date().isoformat(),
     }  # fmt: skip
+    if (args.data / "devphotos").exists():  # as they are found with a first fit
+        cards.write_card(args.out, confidence.first_fit(run.logits, check, **facts))
+        reader = reading.Reader(packs.open_pack(args.out))
+        check.digits["devphotos"] = testsets.items(args.data, reader)
     card = confidence.fit(run.logits, check, **facts)
     cards.write_card(args.out, card)
     history = {
