@@ -63,7 +63,7 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
 
 
-held, labels = synthesis.held_out(args.data)
+held, labels = synthesis.validation_glyphs(args.data)
 large = [
     Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC)
     for x in npz("usps/usps.npz", "x_train")

@@ -84,7 +84,9 @@ def validation(data: Data, wrong: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "Balinese": omniglot(data, ["Balinese"]),
             "notMNIST H": letters(data, "H"),
-            "signs": np.concatenate([printed("%#@+*=~<>$£^"), signs(rng, data, check=True)]),
+            "signs": without_bars(
+                np.concatenate([printed("%#@+*=~<>$£^"), signs(rng, data, check=True)])
+            ),
             "scribbles": np.stack([scribble(rng) for _ in range(1500)]),
             "written letters": written(rng, data, check=True),
             "crumbs": np.stack([crumb(rng) for _ in range(500)]),

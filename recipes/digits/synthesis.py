@@ -515,7 +515,7 @@ def _overlap(one, other) -> float:
     )
 
 
-def held_out(data: Path) -> tuple[np.ndarray, np.ndarray]:
+def validation_glyphs(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """The last 5,000 training images of MNIST, never trained on: glyphs for development pictures and the stress set."""
     images = np.frombuffer(
         gzip.decompress((data / "mnist/train-images-idx3-ubyte.gz").read_bytes()),
@@ -540,7 +540,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="*", default=[*KINDS, *UNTRAINED])
     args = parser.parse_args()
-    glyphs, labels = held_out(args.data)
+    glyphs, labels = validation_glyphs(args.data)
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / "labels.csv").open("w", newline="") as file:
         table = csv.writer(file)

@@ -124,7 +124,7 @@ def _scans(data: Path, name: str) -> Iterator[Picture]:
 
 
 def _stress(data: Path, kind: str, each: int, seed: int) -> Iterator[Picture]:
-    glyphs, labels = synthesis.held_out(data)
+    glyphs, labels = synthesis.validation_glyphs(data)
     number = [*synthesis.KINDS, *synthesis.UNTRAINED].index(kind)
     rng = np.random.default_rng([seed, number])
     for content, truth in synthesis.pages(rng, each, glyphs, labels, kind=kind):
