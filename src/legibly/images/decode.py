@@ -149,6 +149,9 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1 … 8. HEIF decoders turn the picture themselves, so it counts as upright there."""
     if not isinstance(image, Image.Image):
         return 1
+    # Pillow turns a TIFF itself when its pixels are loaded.
+    if image.format == "TIFF":
+        return 1
     # Pillow would decode a whole PNG to look for EXIF behind the pixels.
     if image.format == "PNG" and "exif" not in image.info:
         return 1

@@ -51,6 +51,9 @@ def _sound(found: components.Components, ink: paper.Ink) -> Mask:
     least = max(2.0, 2e-5 * height * width)
     peak = found.peak(ink.values)
     strong = found.area >= max(least, 0.02 * float(found.area.max()))
+    if strong.any():
+        # Small writing on a large page: what is a speck depends on the digits, not on the paper.
+        least = max(2.0, min(least, 0.2 * float(np.median(found.area[strong]))))
     typical = float(np.median(peak[strong])) if strong.any() else float(peak.max())
     keep = (found.area >= least) & (peak >= WEAK * typical)
     if max(height, width) > TINY:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import find, glyphs, lattice, normalise, paper, rows, rules
+from legibly.vision import find, frames, glyphs, lattice, normalise, paper, rows, rules, sheet
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -26,6 +26,8 @@ CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 CROWD, SAMPLE = 60, 200
 """Of more pieces than that, a sample tells whether they are digits at all: texture is neither cut nor joined."""
+TORN = 0.9
+"""The certainty of a page where a digit touched its frame: below what any pack calls sure."""
 SURE = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
 UPRIGHT = 0.25
@@ -72,8 +74,26 @@ def see(pixels: Pixels, judge: Judge) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
 
     A large picture is looked at reduced first, less so where that shows small digits, and as it is where that
-    convinces little.
+    convinces little. Of a sheet on a desk only the sheet is looked at.
     """
+    box = sheet.find(pixels)
+    if box is None:
+        return _see(pixels, judge)
+    left, top, right, bottom = box
+    return _shifted(_see(np.ascontiguousarray(pixels[top:bottom, left:right]), judge), left, top)
+
+
+def _shifted(page: Page, left: int, top: int) -> Page:
+    """A page that was seen in a part of the picture, its boxes in pixels of the picture."""
+
+    def box(item: Found) -> Found:
+        x, y, right, bottom = item.box
+        return replace(item, box=(x + left, y + top, right + left, bottom + top))
+
+    return replace(page, rows=tuple(tuple(box(item) for item in row) for row in page.rows))
+
+
+def _see(pixels: Pixels, judge: Judge) -> Page:
     factor = min(
         int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64
     )
@@ -151,13 +171,14 @@ def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyph
 
 def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
     """The digits of some ink; only their height where it is below `least`, a sample of a crowd that is no digits."""
-    ink = rules.clean(ink)
+    framed = frames.clean(ink)
+    ink = rules.clean(framed.ink)
     pieces = find.find(ink)
     if not pieces:
         return Page((), 1.0, 0.0)
-    if max(ink.values.shape) <= find.TINY:
-        return _single(ink, pieces, judge)
     height = rows.typical_height(pieces)
+    if max(ink.values.shape) <= find.TINY and not _stand_apart(pieces, height):
+        return _single(ink, pieces, judge)
     if height < least:
         return Page((), 1.0, height)
     opinions = _Opinions(ink, judge)
@@ -180,7 +201,8 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
             float(np.log(max(opinions.of(hypothesis.piece).confidence, 1e-4))) + hypothesis.prior
         )
     area = float(np.median([piece.area for piece in pieces]))
-    result, certainty = [], 1.0
+    result = []
+    certainty = TORN if framed.torn else 1.0
     for line in lines:
         path = lattice.best(line, area)
         certainty *= path.probability
@@ -218,6 +240,14 @@ def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
     """A digit's height in this row: the row's own where it has full digits."""
     full = [piece.height for piece in row if piece.height > 0.6 * height]
     return float(np.clip(np.median(full), 0.7 * height, 1.5 * height)) if full else height
+
+
+def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
+    """Whether two full-height pieces stand side by side: two digits, and not fragments of one."""
+    full = sorted(
+        (piece for piece in pieces if piece.height > 0.7 * height), key=lambda piece: piece.box[0]
+    )
+    return any(left.box[2] <= right.box[0] for left, right in zip(full, full[1:], strict=False))
 
 
 def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], judge: Judge) -> Page:

@@ -1,0 +1,63 @@
+"""A light sheet on a dark ground: paper on a desk, or a table that was cropped at its own frame.
+
+The ground is no paper, and its edge is no ink: only the sheet is looked at.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from legibly.vision import components, planes
+
+Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+SIDE = 160
+"""The sheet is sought on a copy of about this many pixels along the longer side."""
+DARK_RING = 0.8
+"""At least this share of the picture's border is ground."""
+LARGE, STRAIGHT, LIGHT = 0.35, 0.86, 0.6
+"""Of a sheet: its least share of the picture, of its box with ink filled in, and without."""
+CONTRAST = 50.0
+"""The least difference in brightness between sheet and ground, in levels of 255."""
+
+
+def find(pixels: Pixels) -> Box | None:
+    """The sheet's box (left, top, right, bottom) in pixels; None where the picture has no ground."""
+    factor = max(1, max(pixels.shape[:2]) // SIDE)
+    grey = Image.fromarray(pixels).convert("L")
+    plane = np.asarray(grey.reduce(factor) if factor > 1 else grey, np.float32)
+    if min(plane.shape) < 24:
+        return None
+    ring = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+    middle = float(np.median(plane))
+    level = planes.otsu(plane)
+    if middle <= level or np.mean(ring < level) < DARK_RING:
+        return None
+    if middle - float(np.median(ring)) < CONTRAST:
+        return None
+    parts = components.components(plane > level)
+    index = int(parts.area.argmax())
+    box = (
+        int(parts.left[index]),
+        int(parts.top[index]),
+        int(parts.right[index]),
+        int(parts.bottom[index]),
+    )
+    own = parts.cut(np.array([index]), box)
+    if own.size < LARGE * plane.size or own.mean() < LIGHT or _filled(own) < STRAIGHT:
+        return None
+    inset = max(1, round(0.01 * max(plane.shape)))
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = (side * factor for side in box)
+    inset *= factor
+    return left + inset, top + inset, min(right, width) - inset, min(bottom, height) - inset
+
+
+def _filled(own: NDArray[np.bool_]) -> float:
+    """The share of a box between the outermost pixels of each row and each column."""
+    across = (
+        np.maximum.accumulate(own, axis=1) & np.maximum.accumulate(own[:, ::-1], axis=1)[:, ::-1]
+    )
+    down = np.maximum.accumulate(own, axis=0) & np.maximum.accumulate(own[::-1], axis=0)[::-1]
+    return float((across & down).mean())
