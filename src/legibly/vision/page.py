@@ -1,5 +1,6 @@
 """A picture's digits: found, cut, ordered, each with the network's input and opinion."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -247,7 +248,7 @@ def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
     full = sorted(
         (piece for piece in pieces if piece.height > 0.7 * height), key=lambda piece: piece.box[0]
     )
-    return any(left.box[2] <= right.box[0] for left, right in zip(full, full[1:], strict=False))
+    return any(left.box[2] <= right.box[0] for left, right in itertools.pairwise(full))
 
 
 def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], judge: Judge) -> Page:
