@@ -60,7 +60,7 @@ def clean(ink: paper.Ink) -> Cleaned:
             continue
         mask = ink.mask.copy() if mask is None else mask
         mask[box[1] : box[3], box[0] : box[2]] &= ~lines
-        torn |= _remains(own & ~lines, np.count_nonzero(own))
+        torn |= _remains(own & ~lines, float(own.sum()))
     if mask is None:
         return Cleaned(ink, torn=False)
     gone = ink.mask & ~mask
@@ -132,6 +132,6 @@ def _ring(own: Mask) -> Mask:
     return ring
 
 
-def _remains(rest: Mask, area: int) -> bool:
+def _remains(rest: Mask, area: float) -> bool:
     """Whether what a frame leaves is more than crumbs of its lines."""
     return bool(np.count_nonzero(rest) > REMAINS * area)
