@@ -11,7 +11,7 @@ from legibly.evaluation import comparison, comparison_text, promotion_history, p
 from legibly.evaluation.evaluation import Outcome
 from legibly.index.sql import open_index
 from legibly.packs.opening import open_model
-from legibly.pipeline import Said, Service
+from legibly.pipeline import Service, UploadDetails
 from legibly.statistics import paired
 from legibly.vision.reading import Reader
 
@@ -231,9 +231,9 @@ def test_the_labelled_pictures_of_a_store() -> None:
     kept, index = store.open_store("memory://", environ={}), open_index("sqlite:///:memory:")
     reader = Reader(open_model("digits"))
     service = Service(store=kept, index=index, reader=reader, max_bytes=10**6, max_pixels=10**6)
-    first = service.receive(pictures.png(), Said(label="7"))
+    first = service.receive(pictures.png(), UploadDetails(label="7"))
     second = service.receive(pictures.png(pictures.ZERO))
-    third = service.receive(pictures.png(pictures.ONE), Said(label="1"))
+    third = service.receive(pictures.png(pictures.ONE), UploadDetails(label="1"))
     service.receive(pictures.png())
     service.label(second.id, "0", source="asked")
     service.label(third.id, None)

@@ -1,7 +1,7 @@
 """Where everything lies in the object store: the one place that knows the key scheme.
 
 Ids are UUIDv7: they sort by time, and an image's date stands in its id. A picture that somebody else put under
-`images/` gets an id made from its key and the time of its last change, so that every door gives it the same one.
+`images/` gets an id made from its key and the time of its last change, so that every part of the program computes the same one.
 """
 
 import hashlib
@@ -20,6 +20,11 @@ LABELS = "records/labels/"
 PAIRS = "records/pairs/"
 DELETIONS = "records/deletions/"
 REPORTS = "reports/"
+ACCOUNTS = "records/accounts/"
+AUDIT = "records/audit/"
+CLASSES = "records/classes/"
+MODELS = "records/models/"
+SETTLED = "records/settled/"
 PROJECTS = "projects/"
 
 EXTENSIONS = {

@@ -93,8 +93,8 @@ def line(data: Mapping[str, Any]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What the sender of a picture says of it, and who that is; None where nothing is said."""
+class UploadDetails:
+    """What the sender of a picture says of it, and who that is; None where nothing is known."""
 
     name: str | None = None
     writer: str | None = None
@@ -102,7 +102,7 @@ class Said:
     label: str | None = None
 
 
-NOTHING_SAID = Said()
+NO_DETAILS = UploadDetails()
 
 
 class Service:
@@ -124,7 +124,7 @@ class Service:
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
     def receive(
-        self, data: bytes, said: Said = NOTHING_SAID, *, request: str | None = None
+        self, data: bytes, details: UploadDetails = NO_DETAILS, *, request: str | None = None
     ) -> Image:
         """Check and store a new picture; it is pending, and leased to the caller, when this returns.
 
@@ -142,13 +142,13 @@ class Service:
                 bytes=len(data),
                 limit=self._max_bytes,
             )
-        truth = self._label_text(said)
+        label_text = self._label_text(details)
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
         if request is not None:
-            image_id = self._id_of(request, data, owner=said.owner, fresh=image_id)
+            image_id = self._id_of(request, data, owner=details.owner, fresh=image_id)
             if self.index.known([image_id]):
-                return self._before(image_id)
+                return self._earlier_image(image_id)
         image = Image(
             id=image_id,
             key=object_keys.image(image_id, facts.media_type),
@@ -157,12 +157,12 @@ class Service:
             bytes=len(data),
             width=facts.width,
             height=facts.height,
-            name=said.name or None,
-            writer=said.writer or None,
-            owner=said.owner,
-            label=_at_upload(truth, image_id),
+            name=details.name or None,
+            writer=details.writer or None,
+            owner=details.owner,
+            label=_at_upload(label_text, image_id),
         )
-        self._keep(image, privacy.strip(data, facts.media_type))
+        self._store_image(image, privacy.strip(data, facts.media_type))
         return image
 
     def _id_of(self, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
@@ -181,7 +181,7 @@ class Service:
             )
         return str(before["image"])
 
-    def _before(self, image_id: str) -> Image:
+    def _earlier_image(self, image_id: str) -> Image:
         try:
             return self.index.get(image_id)
         except NotFound:
@@ -191,7 +191,7 @@ class Service:
                 remedy="Send it anew to have it back.",
             ) from None
 
-    def _keep(self, image: Image, data: bytes) -> None:
+    def _store_image(self, image: Image, data: bytes) -> None:
         # The picture comes last: a sweep that sees it finds everything else in its place.
         if image.name or image.writer or image.owner:
             record = UploadRecord(
@@ -220,16 +220,16 @@ class Service:
             )
         return write_reading(self.store, record)
 
-    def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
+    def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         """Take readings into the index, and pair them with labels that came earlier."""
-        images = self.index.settle(records)
+        images = self.index.apply_readings(records)
         self._pair([image for image in images if image.label])
         return images
 
     def classify(self, image: Image, data: bytes | None = None) -> Image:
-        """Read and settle one image. Raises NotFound where it was deleted meanwhile."""
-        settled = self.settle([self.read(image, data)])
-        return settled[0] if settled else self.index.get(image.id)
+        """Read one image and write the reading to the index. Raises NotFound where it was deleted meanwhile."""
+        images = self.apply_readings([self.read(image, data)])
+        return images[0] if images else self.index.get(image.id)
 
     def fail(self, image: Image, error: str) -> Image:
         """Write down that an image cannot be read, and why."""
@@ -288,8 +288,8 @@ class Service:
         """The image as JSON, with `ask`: whether the page asks for its label."""
         return image.to_json() | {"ask": self.asks(image)}
 
-    def _label_text(self, said: Said) -> str | None:
-        return None if said.label is None else self.label_rules.normalize(said.label)
+    def _label_text(self, details: UploadDetails) -> str | None:
+        return None if details.label is None else self.label_rules.normalize(details.label)
 
     def take_back(self, image_id: str, *, by: str) -> Image:
         """Take back what one person said of an image; what stood before counts again. Raises NotFound."""
@@ -305,12 +305,12 @@ class Service:
 
         A tombstone stays, so that records in files shared with other images count no more; compaction drops those.
         """
-        doomed: list[str] = []
+        keys: list[str] = []
         pair_keys = [pair_key(pair) for pair in self.index.pairs(image_ids)]
         by_day: dict[str, set[str]] = defaultdict(set)
         for image_id in image_ids:
             try:
-                doomed.append(self.index.get(image_id).key)
+                keys.append(self.index.get(image_id).key)
             except NotFound:
                 continue
             self.store.create(object_keys.deletion(image_id), line({"image": image_id}))
@@ -324,8 +324,8 @@ class Service:
                 by_day[object_keys.day(folder, image_id)].add(image_id)
         for folder, ids in by_day.items():
             names = (stat.key for stat in self.store.list(folder))
-            doomed += [key for key in names if key.removeprefix(folder).partition(".")[0] in ids]
-        self.store.remove([*doomed, *pair_keys])
+            keys += [key for key in names if key.removeprefix(folder).partition(".")[0] in ids]
+        self.store.remove([*keys, *pair_keys])
 
     def adopt(self, stats: Sequence[Stat]) -> int:
         """Take in pictures that came without an upload; returns how many were new."""
@@ -336,31 +336,33 @@ class Service:
         }
         unknown = set(pictures) - self.index.known(pictures)
         return self.index.add(
-            [self._found(pictures[image_id], image_id) for image_id in sorted(unknown)]
+            [self._adopted_image(pictures[image_id], image_id) for image_id in sorted(unknown)]
         )
 
-    def announce(self, said: Said, *, media_type: str, size: int) -> UploadRecord:
+    def announce(self, details: UploadDetails, *, media_type: str, size: int) -> UploadRecord:
         """Write down what is said of a picture that its sender puts into the store; `adopt` finds it there.
 
         Raises Invalid for a label that cannot be one.
         """
         image_id = object_keys.new_id(now())
         label = _at_upload(
-            self._label_text(said), image_id
+            self._label_text(details), image_id
         )  # at the moment that stands in the id, where `adopt` looks for it
         key = object_keys.image(image_id, media_type)
-        record = UploadRecord(image_id, key, media_type, size, said.name, said.writer, said.owner)
+        record = UploadRecord(
+            image_id, key, media_type, size, details.name, details.writer, details.owner
+        )
         self.store.create(object_keys.upload(image_id), line(record.to_json()))
         if label is not None:
             self._write_label(image_id, label)
         return record
 
-    def _found(self, stat: Stat, image_id: str) -> Image:
+    def _adopted_image(self, stat: Stat, image_id: str) -> Image:
         upload = (
             self._upload(image_id) if object_keys.is_own(stat.key) else None
         )  # nobody announces a name of others' choice
         return replace(
-            found(stat, upload), label=self._label_at_upload(image_id) if upload else None
+            image_of(stat, upload), label=self._label_at_upload(image_id) if upload else None
         )
 
     def _label_at_upload(self, image_id: str) -> Label | None:
@@ -394,7 +396,7 @@ def is_picture(stat: Stat) -> bool:
     return stat.key.startswith(object_keys.IMAGES) and not stat.key.endswith("/")
 
 
-def found(stat: Stat, upload: UploadRecord | None) -> Image:
+def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
     """The pending image of an object in the store, with what was said when it was uploaded."""
     image_id = object_keys.image_id(stat.key, stat.modified_at)
     own = object_keys.is_own(stat.key)
@@ -410,11 +412,9 @@ def found(stat: Stat, upload: UploadRecord | None) -> Image:
     )
 
 
-def _at_upload(truth: str | None, image_id: str) -> Label | None:
+def _at_upload(text: str | None, image_id: str) -> Label | None:
     return (
-        None
-        if truth is None
-        else Label(truth, object_keys.received_at(image_id), source="at_upload")
+        None if text is None else Label(text, object_keys.received_at(image_id), source="at_upload")
     )
 
 

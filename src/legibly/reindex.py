@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index
-from legibly.pipeline import found, is_picture
+from legibly.pipeline import image_of, is_picture
 from legibly.records import FailureRecord, Image, LabelRecord, Pair, ReadingRecord, UploadRecord
 from legibly.store import Store
 
@@ -78,7 +78,7 @@ def _images(
         if is_picture(stat):
             image_id = object_keys.image_id(stat.key, stat.modified_at)
             if image_id not in deleted:
-                images[image_id] = found(stat, uploads.get(image_id))
+                images[image_id] = image_of(stat, uploads.get(image_id))
     return images
 
 

@@ -79,7 +79,7 @@ def test_an_image_goes_through_its_states(index: SqlIndex) -> None:
     assert index.add([one]) == 1
     assert index.get(one.id) == one
     record = reading(one, "0")
-    assert index.settle([record]) == [one.with_reading(record)]
+    assert index.apply_readings([record]) == [one.with_reading(record)]
     label = Label("0", now(), source="asked", by="Bob")
     assert index.label(one.id, label).label == label
     assert index.get(one.id) == replace(one.with_reading(record), label=label)
@@ -104,7 +104,7 @@ def test_adding_again_changes_nothing(index: SqlIndex) -> None:
     """The second add of an image is passed over, even once it was read."""
     one = image()
     index.add([one])
-    index.settle([reading(one)])
+    index.apply_readings([reading(one)])
     assert index.add([one, one]) == 0
     assert index.get(one.id).state == "read"
 
@@ -113,8 +113,8 @@ def test_an_older_reading_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     """Records that arrive out of order leave the newest reading in place."""
     one = image()
     index.add([one])
-    index.settle([reading(one, "8", seconds=1)])
-    assert index.settle([reading(one, "7")]) == []
+    index.apply_readings([reading(one, "8", seconds=1)])
+    assert index.apply_readings([reading(one, "7")]) == []
     assert index.get(one.id).reading.text == "8"  # type: ignore[union-attr]
 
 
@@ -176,7 +176,7 @@ def test_deleted_images_stay_away(index: SqlIndex) -> None:
     with pytest.raises(NotFound, match=one.id):
         index.get(one.id)
     assert index.add([one]) == 0
-    assert index.settle([reading(one)]) == []
+    assert index.apply_readings([reading(one)]) == []
     index.add_pairs([pair(one)])
     assert list(index.pairs()) == []
     assert index.known([one.id]) == {one.id}
@@ -187,7 +187,7 @@ def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
     start = index.sequence()
     first, second = image(), image()
     index.add([first, second])
-    index.settle([reading(first)])
+    index.apply_readings([reading(first)])
     changed = index.changes(start, limit=10)
     assert [one.id for _, one in changed] == [second.id, first.id]
     assert changed[-1][0] == index.sequence()
@@ -259,7 +259,7 @@ def test_filters_pick_what_they_say(index: SqlIndex) -> None:
     """Verdict, text, label, writer, wrongness and day each narrow a page; a text of 0 is a text."""
     zero, seven, pending = image(writer="Ada"), image(), image()
     index.add([zero, seven, pending])
-    index.settle([reading(zero, "0"), reading(seven, "7")])
+    index.apply_readings([reading(zero, "0"), reading(seven, "7")])
     index.label(seven.id, Label("1", now()))
     today = f"{now():%Y-%m-%d}"
 
@@ -302,7 +302,7 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
         )
         of = replace(image(), id=draw.choice(ids))
         record = replace(reading(of), reading=said)
-        index.settle([record]) if number % 2 else index.add_readings([record, record])
+        index.apply_readings([record]) if number % 2 else index.add_readings([record, record])
         read[of.id, model] = said
         actual = draw.choice(["7", "1", "12", None])
         source: LabelSource = "asked" if draw.random() < 0.5 else "volunteered"
@@ -310,7 +310,7 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
     index.add([image(id=ids[0], owner="Ada")])
     index.add_pairs(pairs)
     index.remove(ids[1])
-    index.settle([replace(reading(image(id=ids[1])), image=ids[1])])
+    index.apply_readings([replace(reading(image(id=ids[1])), image=ids[1])])
 
     def expected(chosen: set[str]) -> bytes:
         reads = Counter(

@@ -14,7 +14,7 @@ from typing import Any
 from legibly import object_keys
 from legibly.errors import Invalid
 
-SETTLED = "records/settled/"
+SETTLED = object_keys.SETTLED
 SMALL_BYTES = 64_000
 """Files of lines up to this size are fetched side by side, and may vanish meanwhile: see bundles.py."""
 PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from legibly import records
+from legibly import object_keys, records
 from legibly.errors import Conflict, Invalid, NotFound
 from legibly.store import Store
 
-FOLDER = "records/models/"
+FOLDER = object_keys.MODELS
 
 
 @dataclass(frozen=True, slots=True)

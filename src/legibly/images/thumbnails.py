@@ -32,12 +32,12 @@ def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> 
     """A WebP of what is in `box` (pixels of the upright picture), with `margin` of its longer side around it."""
     decoded = decode.decode(data, max_pixels=max_pixels)
     left, top, width, height = (edge / decoded.scale for edge in box)
-    room = margin * max(width, height)
-    right, bottom = left + width + room, top + height + room
+    border = margin * max(width, height)
+    right, bottom = left + width + border, top + height + border
     picture = PIL.Image.fromarray(decoded.pixels)
     inside = (
-        max(0, left - room),
-        max(0, top - room),
+        max(0, left - border),
+        max(0, top - border),
         min(picture.width, right),
         min(picture.height, bottom),
     )
@@ -53,25 +53,25 @@ def _packed(picture: PIL.Image.Image, side: int) -> bytes:
     return out.getvalue()
 
 
-class Shelf:
-    """The thumbnails asked for last, up to a number of bytes; safe for threads."""
+class ThumbnailCache:
+    """The most recently used thumbnails, up to a number of bytes; safe for threads."""
 
     def __init__(self, *, max_bytes: int = 16_000_000) -> None:
-        self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._bytes, self._max_bytes, self._lock = 0, max_bytes, Lock()
 
     def get(self, image: str, side: int) -> bytes | None:
-        """A thumbnail that is held, None where it is not."""
+        """A thumbnail from the cache, None where it is not there."""
         with self._lock:
-            data = self._held.get((image, side))
+            data = self._thumbnails.get((image, side))
             if data is not None:
-                self._held.move_to_end((image, side))
+                self._thumbnails.move_to_end((image, side))
             return data
 
     def put(self, image: str, side: int, data: bytes) -> None:
-        """Hold a thumbnail; the ones used longest ago make room."""
+        """Keep a thumbnail; the least recently used ones are dropped."""
         with self._lock:
-            self._bytes += len(data) - len(self._held.pop((image, side), b""))
-            self._held[image, side] = data
-            while self._bytes > self._max_bytes and self._held:
-                self._bytes -= len(self._held.popitem(last=False)[1])
+            self._bytes += len(data) - len(self._thumbnails.pop((image, side), b""))
+            self._thumbnails[image, side] = data
+            while self._bytes > self._max_bytes and self._thumbnails:
+                self._bytes -= len(self._thumbnails.popitem(last=False)[1])

@@ -78,7 +78,7 @@ class Index(Protocol):
         With a lease, no `claim` gives them away before it ends: the caller works on them itself.
         """
 
-    def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
+    def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         """Take in readings; returns the images as they are now, those only that are known and not deleted."""
 
     def fail(self, image: str, error: str) -> Image:

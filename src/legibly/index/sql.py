@@ -58,7 +58,7 @@ class SqlIndex:
             )
             return len(fresh)
 
-    def settle(self, records: Sequence[ReadingRecord]) -> list[Image]:
+    def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         if not records:
             return []
         with self._write() as connection:

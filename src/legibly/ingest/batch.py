@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from legibly import errors, object_keys, pipeline, records
+from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture
 from legibly.store import Store
 
@@ -31,8 +32,6 @@ _log = logging.getLogger(__name__)
 _MOST_IN_A_FILE = 40  # see `object_keys.batch`
 _THREADS = 8  # fetching waits for S3 more than it computes
 _EARLIER = timedelta(seconds=5)  # clocks differ: S3's, the queue's, ours
-# Errors that another try may mend; every other one of ours is the picture's own.
-_PASSING = (errors.Unavailable, errors.Forbidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class BatchReader:
             return self._record(image, task.key, data)
         except errors.NotFound:
             _log.warning("%s was deleted before it was read", task.key)
-        except _PASSING as error:
+        except retry.TRANSIENT as error:
             self._again(task, image, str(error), outcome)
         except errors.LegiblyError as error:
             self._fail(task, image, str(error), outcome)

@@ -15,13 +15,13 @@ from itertools import chain
 from typing import Protocol
 
 from legibly import errors, object_keys, records
+from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture, relative
 from legibly.pipeline import Service
 from legibly.store import Stat
 
 _log = logging.getLogger(__name__)
 _THREADS = 8
-_PAUSE_SECONDS = 5.0
 
 
 class Queue(Protocol):
@@ -118,10 +118,10 @@ class Consumer:
                     self._queue.done(self.take(messages))
             except errors.LegiblyError as error:
                 _log.warning("following the queue: %s", error)
-                self._stopping.wait(_PAUSE_SECONDS)
+                self._stopping.wait(retry.QUEUE_SECONDS)
             except Exception:
                 _log.exception("following the queue failed; it goes on")
-                self._stopping.wait(_PAUSE_SECONDS)
+                self._stopping.wait(retry.QUEUE_SECONDS)
 
     def _content(self, message: Message) -> _Content | None:
         """What a message leads to; None where it has to come again."""
@@ -168,7 +168,7 @@ class Consumer:
         pictures = list(chain.from_iterable(content.pictures for content in contents))
         # The record may come before the picture's own event, or instead of it.
         self._service.adopt([*pictures, *map(_stat, readings), *map(_stat, failures)])
-        changed = self._service.settle(readings)
+        changed = self._service.apply_readings(readings)
         for failure in failures:
             changed += self._fail(failure)
         if changed:

@@ -4,11 +4,11 @@ import logging
 import threading
 
 from legibly.errors import Forbidden, Unavailable
+from legibly.ingest import retry
 from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Queue
 
 _log = logging.getLogger(__name__)
-_PAUSE_SECONDS = 5.0
 
 
 class QueueWorker:
@@ -25,7 +25,7 @@ class QueueWorker:
                 self.work_once(wait_seconds=20)
             except (Unavailable, Forbidden) as error:
                 _log.warning("the queue: %s", error)
-                self._stopping.wait(_PAUSE_SECONDS)
+                self._stopping.wait(retry.QUEUE_SECONDS)
 
     def stop(self) -> None:
         """End after the messages that are under way."""

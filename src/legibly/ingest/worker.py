@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from legibly.errors import Forbidden, LegiblyError, NotFound, Unavailable
+from legibly.errors import LegiblyError, NotFound, Unavailable
+from legibly.ingest import retry
 from legibly.ingest.consumer import Consumer
 from legibly.ingest.sweep import Sweeper
 from legibly.pipeline import LEASE_SECONDS, Service
@@ -16,10 +17,8 @@ _log = logging.getLogger(__name__)
 _BATCH = 8
 _TEND_SECONDS = 0.5
 # Bytes of waiting pictures are kept only so far; the rest is fetched again from the store when its turn comes.
-_KEPT = 64
+_MAX_QUEUED_PICTURES = 64
 _CLAIMED = 128
-# Errors that another try may mend; every other one of ours is the picture's own.
-_PASSING = (Unavailable, Forbidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Worker:
 
     def submit(self, image: Image, data: bytes | None = None) -> None:
         """Hand over an image that this process holds the lease of; it is worked on at once."""
-        self._tasks.put(Task(image, data if self._tasks.qsize() < _KEPT else None))
+        self._tasks.put(Task(image, data if self._tasks.qsize() < _MAX_QUEUED_PICTURES else None))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -115,7 +114,7 @@ class Worker:
             return self._service.read(task.image, task.data)
         except NotFound:
             self._gone(task.image)
-        except _PASSING as error:
+        except retry.TRANSIENT as error:
             self._again(task, str(error))
         except LegiblyError as error:
             self._fail(task.image, str(error))
@@ -126,7 +125,7 @@ class Worker:
 
     def _settle(self, read: Sequence[tuple[Task, ReadingRecord]]) -> None:
         try:
-            images = self._service.settle([record for _, record in read])
+            images = self._service.apply_readings([record for _, record in read])
         except Unavailable as error:
             for task, _ in read:
                 self._again(task, str(error))
@@ -139,7 +138,7 @@ class Worker:
             self._fail(task.image, f"{reason} It was tried {task.attempt} times.")
         else:
             _log.warning("image %s, try %d: %s", task.image.id, task.attempt, reason)
-            self._service.index.defer(task.image.id, seconds=2.0 ** (task.attempt - 1))
+            self._service.index.defer(task.image.id, seconds=retry.delay_seconds(task.attempt))
 
     def _fail(self, image: Image, reason: str) -> None:
         _log.warning("image %s cannot be read: %s", image.id, reason)

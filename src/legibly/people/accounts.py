@@ -24,10 +24,10 @@ from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
-FOLDER = "records/accounts/"
+FOLDER = object_keys.ACCOUNTS
 PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
 NAMES, IDENTITIES = f"{FOLDER}names/", f"{FOLDER}identities/"
-AUDIT = "records/audit/"
+AUDIT = object_keys.AUDIT
 SECRET = f"{FOLDER}secret.json"
 Role = Literal["writer", "reviewer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -17,7 +17,7 @@ from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
-FOLDER = "records/classes/"
+FOLDER = object_keys.CLASSES
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # nothing that looks like something else
 CODE_LENGTH = 6
 LONGEST_DAYS = 400

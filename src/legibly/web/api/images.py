@@ -78,7 +78,7 @@ async def post_image(
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)
     image = await to_thread.run_sync(
-        lambda: state.service.receive(upload.data, upload.said, request=idempotency_key)
+        lambda: state.service.receive(upload.data, upload.details, request=idempotency_key)
     )
     settled = (
         image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)

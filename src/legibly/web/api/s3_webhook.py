@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from legibly import errors, object_keys, records
 from legibly.ingest import s3_documents
-from legibly.pipeline import Said
+from legibly.pipeline import UploadDetails
 from legibly.store import Stat
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
@@ -86,8 +86,8 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
         raise errors.Invalid(
             "only an s3:// store can be uploaded to directly.", where=state.store.url
         )
-    said = Said(name=body.name, writer=body.writer, owner=owner, label=body.label)
-    record = state.service.announce(said, media_type=body.media_type, size=body.bytes)
+    details = UploadDetails(name=body.name, writer=body.writer, owner=owner, label=body.label)
+    record = state.service.announce(details, media_type=body.media_type, size=body.bytes)
     signed = state.presigner.put(
         record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS
     )

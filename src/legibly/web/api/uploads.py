@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from legibly.errors import Invalid, NotAnImage
-from legibly.pipeline import Said
+from legibly.pipeline import UploadDetails
 
 ALLOWANCE_BYTES = 100_000
 """What a form's other fields and boundaries may add to the picture itself."""
@@ -18,7 +18,7 @@ class Upload:
     """A picture as it was sent, with what was said of it."""
 
     data: bytes
-    said: Said
+    details: UploadDetails
 
 
 async def uploaded(request: Request, *, owner: str | None) -> Upload:
@@ -27,8 +27,8 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
     if kind == "multipart/form-data":
         return await _from_form(request, owner)
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
-        said = {name: request.query_params.get(name) for name in ("name", "label", "writer")}
-        return Upload(await request.body(), Said(**said, owner=owner))
+        fields = {name: request.query_params.get(name) for name in ("name", "label", "writer")}
+        return Upload(await request.body(), UploadDetails(**fields, owner=owner))
     raise NotAnImage("a request of type {kind} brings no picture.", remedy=_USAGE, kind=kind)
 
 
@@ -37,9 +37,9 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise Invalid("the form has no field `file`.", remedy=_USAGE)
-        said = {
+        fields = {
             name: value
             for name in ("label", "writer")
             if isinstance(value := form.get(name), str) and value
         }
-        return Upload(await file.read(), Said(name=file.filename, owner=owner, **said))
+        return Upload(await file.read(), UploadDetails(name=file.filename, owner=owner, **fields))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from legibly.errors import LegiblyError, NotFound
-from legibly.pipeline import Said
+from legibly.pipeline import UploadDetails
 from legibly.records import Image
 from legibly.web.services import State
 
@@ -81,8 +81,8 @@ def restore(state: State, deletion: Deletion) -> list[Image]:
     """Store deleted pictures again, under new ids, with their names, writers and labels."""
     restored = []
     for image, data in deletion.pictures:
-        said = Said(name=image.name, writer=image.writer, owner=image.owner)
-        received = state.service.receive(data, said)
+        details = UploadDetails(name=image.name, writer=image.writer, owner=image.owner)
+        received = state.service.receive(data, details)
         state.worker.submit(received, data)
         if image.label and image.label.text is not None:
             label = image.label

@@ -168,7 +168,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_pictures(routes: APIRouter, pages: Pages) -> None:
-    shelf = thumbnails.Shelf()
+    shelf = thumbnails.ThumbnailCache()
 
     @routes.get("/images/{image_id}")
     def image(request: Request, image_id: str) -> Response:

@@ -15,7 +15,7 @@ from legibly.ingest.sweep import Sweeper, sweep
 from legibly.ingest.worker import Worker
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
-from legibly.pipeline import Said, Service
+from legibly.pipeline import Service, UploadDetails
 from legibly.records import Image
 from legibly.store import open_store
 from legibly.vision.reading import Reader, Result
@@ -139,7 +139,7 @@ def test_sweeping_twice_finds_each_picture_once(tmp_path: Path, reader: Reader) 
 def test_classifying_twice_writes_one_record(tmp_path: Path, reader: Reader) -> None:
     """The same image and model version end in one record, and the second time in the first time's reading."""
     bench = Bench(tmp_path, reader)
-    image = bench.service.receive(pictures.png(), Said(label="7"))
+    image = bench.service.receive(pictures.png(), UploadDetails(label="7"))
     first = bench.service.classify(image, pictures.png())
     second = bench.service.classify(image)
     assert first.reading == second.reading

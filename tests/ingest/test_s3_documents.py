@@ -181,6 +181,7 @@ NO_KEYS = {
     "media_type",
     "holds",
     "last",
+    "project_of_record",
 }
 """Functions of `keys` that do not say where something lies."""
 
@@ -198,7 +199,7 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
         "name": "images/a",
         "owner": None,
     }
-    known |= {"folder": object_keys.UPLOADS, "media_type": "image/png"}
+    known |= {"folder": object_keys.UPLOADS, "media_type": "image/png", "number": 1}
     makers = inspect.getmembers(
         object_keys,
         lambda thing: inspect.isfunction(thing) and thing.__module__ == object_keys.__name__,

@@ -18,7 +18,7 @@ from legibly.ingest.s3_documents import Event, Message
 from legibly.ingest.sweep import Sweeper
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
-from legibly.pipeline import Said, Service
+from legibly.pipeline import Service, UploadDetails
 from legibly.store import open_store
 from legibly.vision.reading import Reader
 
@@ -133,7 +133,7 @@ def test_a_broken_record_holds_up_nobody(service: Service, content: bytes) -> No
 def test_an_announced_upload_comes_with_what_was_said_of_it(service: Service) -> None:
     """Writer, name and label that were given before the picture was put are there when it is, and make its pair."""
     record = service.announce(
-        Said(name="seven.png", writer="Ada", label=" 7 "), media_type="image/png", size=10
+        UploadDetails(name="seven.png", writer="Ada", label=" 7 "), media_type="image/png", size=10
     )
     assert images(service) == []
     written = function(service, put(service, record.key))
