@@ -102,7 +102,9 @@ def _digitness(digits: Logits, others: dict[str, np.ndarray]) -> card.Digitness:
     """Logistic regression of digit against non-digit on (1, margin, energy), one item in twenty
     being none.
     """
-    rows, targets, weights = [], [], []
+    rows = []
+    targets = []
+    weights = []
     groups = ((0.95, 1, [z for z, _ in digits.values()]), (0.05, 0, list(others.values())))
     for share, target, group in groups:
         for z in group:
@@ -178,7 +180,8 @@ def upper_bound(wrong: int, read: int) -> float:
         return 1.0
     k = np.arange(wrong + 1)
     choices = [math.lgamma(read + 1) - math.lgamma(i + 1) - math.lgamma(read - i + 1) for i in k]
-    low, high = wrong / read, 1.0
+    low = wrong / read
+    high = 1.0
     for _ in range(40):
         p = (low + high) / 2
         tail = np.exp(choices + k * math.log(p) + (read - k) * math.log1p(-p)).sum()
@@ -254,7 +257,8 @@ def figures(
 
     def digits(images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         top, confidence, _ = judge(images)
-        right, read = top == labels, confidence >= limit
+        right = top == labels
+        read = confidence >= limit
         return {
             "n": len(labels),
             "errors": int((~right).sum()),
@@ -290,5 +294,6 @@ def _calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15
 def _auroc(high: np.ndarray, low: np.ndarray) -> float:
     """The chance that one of `high` exceeds one of `low`, ties counting half."""
     low = np.sort(low)
-    less, upto = np.searchsorted(low, high, "left"), np.searchsorted(low, high, "right")
+    less = np.searchsorted(low, high, "left")
+    upto = np.searchsorted(low, high, "right")
     return float((less + upto).mean() / 2 / len(low))

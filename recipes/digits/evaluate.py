@@ -158,7 +158,8 @@ def auroc(digits: Sequence[Answer], others: Sequence[Answer]) -> float:
     """The chance that a digit scores higher than a non-digit."""
     high = np.array([answer.score for answer in digits])
     low = np.sort([answer.score for answer in others])
-    less, up_to = np.searchsorted(low, high, "left"), np.searchsorted(low, high, "right")
+    less = np.searchsorted(low, high, "left")
+    up_to = np.searchsorted(low, high, "right")
     return float((less + up_to).mean() / 2 / len(low))
 
 

@@ -177,7 +177,8 @@ def drawn(rng: np.random.Generator, digit: int, height: float, width: float) -> 
     """A digit of our own strokes, about `height` pixels high, with a pen `width` pixels wide."""
     shapes = SHAPES[digit]
     strokes = shapes[rng.integers(len(shapes))]
-    slant, stretch = rng.normal(0.1, 0.18), rng.uniform(0.75, 1.35)
+    slant = rng.normal(0.1, 0.18)
+    stretch = rng.uniform(0.75, 1.35)
     wobble = rng.normal(0, 0.018, 2)
     fine = 3
     pen = max(1.0, width * fine)
@@ -226,10 +227,8 @@ def _curve(points: np.ndarray) -> np.ndarray:
 def enlarged(rng: np.random.Generator, glyph: np.ndarray, height: float) -> np.ndarray:
     """A real crop (28, 28) uint8, ink 255, enlarged so that its box is `height` high, its edges as sharp as a pen's."""
     plane = glyph.astype(np.float32) / 255
-    rows, columns = (
-        np.flatnonzero((plane > 0.2).any(axis=1)),
-        np.flatnonzero((plane > 0.2).any(axis=0)),
-    )
+    rows = np.flatnonzero((plane > 0.2).any(axis=1))
+    columns = np.flatnonzero((plane > 0.2).any(axis=0))
     if not len(rows):
         return np.zeros((4, 4), np.float32)
     plane = plane[max(0, rows[0] - 1) : rows[-1] + 2, max(0, columns[0] - 1) : columns[-1] + 2]
@@ -237,7 +236,8 @@ def enlarged(rng: np.random.Generator, glyph: np.ndarray, height: float) -> np.n
     lean = rng.normal(0, 0.08)
     image = Image.fromarray(np.pad(plane, 3))
     size = (max(6, round(image.width * scale)), max(6, round(image.height * scale)))
-    across, down = image.width / size[0], image.height / size[1]
+    across = image.width / size[0]
+    down = image.height / size[1]
     image = image.transform(
         size,
         Image.Transform.AFFINE,
@@ -270,8 +270,9 @@ def digit(
 
 
 def _trim(plane: np.ndarray) -> np.ndarray:
-    seen = plane > 0.08
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    ink = plane > 0.08
+    rows = np.flatnonzero(ink.any(axis=1))
+    columns = np.flatnonzero(ink.any(axis=0))
     if not len(rows):
         return np.zeros((2, 2), np.float32)
     return plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

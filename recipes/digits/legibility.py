@@ -3,7 +3,7 @@
     python recipes/digits/legibility.py --data DATA [--pack PACK]
 
 Prints one JSON object a set of crops: Spearman's rank correlation with the mean over all changes, of the crop's own
-probability and of its mean with the two turns that readings are told by; then the best pairs of changes over all sets.
+probability and of its mean with the two turns that readings are measured by; then the best pairs of changes over all sets.
 """
 
 import argparse
@@ -38,12 +38,12 @@ def crops(pictures: np.ndarray) -> np.ndarray:
 def corrupted(images: np.ndarray) -> np.ndarray:
     """Turned by up to 25 degrees, with noise."""
     rng = np.random.default_rng(3)
-    found = []
+    changed_images = []
     for image in images:
         turned = Image.fromarray(image).rotate(rng.uniform(-25, 25), Image.Resampling.BILINEAR)
         noise = rng.normal(0, rng.uniform(0, 0.25), image.shape)
-        found.append(np.clip(np.asarray(turned) / 255 + noise, 0, 1).astype(np.float32))
-    return np.stack(found)
+        changed_images.append(np.clip(np.asarray(turned) / 255 + noise, 0, 1).astype(np.float32))
+    return np.stack(changed_images)
 
 
 def probabilities(images: np.ndarray) -> np.ndarray:
@@ -59,44 +59,45 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return (np.cumsum(count) - (count + 1) / 2)[place]
 
 
-def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
+def spearman(first: np.ndarray, other: np.ndarray) -> float:
+    return float(np.corrcoef(ranks(first), ranks(other))[0, 1])
 
 
-held, labels = synthesis.validation_glyphs(args.data)
+glyphs, labels = synthesis.validation_glyphs(args.data)
 large = [
     Image.fromarray(x).resize((64, 64), Image.Resampling.BICUBIC)
     for x in npz("usps/usps.npz", "x_train")
 ]
 sets = {
-    "mnist held": held[: args.each].astype(np.float32) / 255,
-    "corrupted": corrupted(held[args.each : 2 * args.each]),
+    "mnist held": glyphs[: args.each].astype(np.float32) / 255,
+    "corrupted": corrupted(glyphs[args.each : 2 * args.each]),
     "usps train": crops(np.stack([np.asarray(image) for image in large])),
     "canvas": crops(255 - npz("canvas/canvas_glut_100.npz", "x")),
-    "pages": synthesis.crops(np.random.default_rng(77), args.each, held, labels)[0].astype(
+    "pages": synthesis.crops(np.random.default_rng(77), args.each, glyphs, labels)[0].astype(
         np.float32
     )
     / 255,
 }
-told = {name: probabilities(images) for name, images in sets.items()}
-for name, values in told.items():
-    whole, quick = values.mean(axis=1), values[:, [0, *legibility.TURNS]].mean(axis=1)
-    poor = whole < 0.9
-    figures = {"set": name, "n": len(values), "alone": round(spearman(values[:, 0], whole), 4)}
+results = {name: probabilities(images) for name, images in sets.items()}
+for name, values in results.items():
+    thorough = values.mean(axis=1)
+    quick = values[:, [0, *legibility.TURNS]].mean(axis=1)
+    poor = thorough < 0.9
+    figures = {"set": name, "n": len(values), "alone": round(spearman(values[:, 0], thorough), 4)}
     figures |= {
-        "quick": round(spearman(quick, whole), 4),
-        "mean_difference": round(float(np.mean(quick - whole)), 4),
+        "quick": round(spearman(quick, thorough), 4),
+        "mean_difference": round(float(np.mean(quick - thorough)), 4),
     }
     figures |= {
         "below_0.9": int(poor.sum()),
-        "quick_below_0.9": round(spearman(quick[poor], whole[poor]), 3),
+        "quick_below_0.9": round(spearman(quick[poor], thorough[poor]), 3),
     }
     print(json.dumps(figures), flush=True)
 pairs = {
     pair: np.mean(
         [
             spearman(values[:, [0, *pair]].mean(axis=1), values.mean(axis=1))
-            for values in told.values()
+            for values in results.values()
         ]
     )
     for pair in itertools.combinations(range(1, legibility.CHANGES), 2)

@@ -82,9 +82,12 @@ def some(n: int, chance: float) -> torch.Tensor:
 def warp(x: torch.Tensor) -> torch.Tensor:
     """Rotate, shear, scale, shift and bend: x (N, 1, 28, 28)."""
     n = len(x)
-    angle, shear = uniform(n, -15, 15) * math.pi / 180, uniform(n, -0.3, 0.3)
-    wide, high = 1 / uniform(n, 0.8, 1.15), 1 / uniform(n, 0.8, 1.15)
-    cos, sin = torch.cos(angle), torch.sin(angle)
+    angle = uniform(n, -15, 15) * math.pi / 180
+    shear = uniform(n, -0.3, 0.3)
+    wide = 1 / uniform(n, 0.8, 1.15)
+    high = 1 / uniform(n, 0.8, 1.15)
+    cos = torch.cos(angle)
+    sin = torch.sin(angle)
     shift = (torch.randn(2, n) * 0.08).clamp(-3 / 14, 3 / 14)
     first = [wide * cos, wide * (shear * cos - sin), shift[0]]
     second = [high * sin, high * (shear * sin + cos), shift[1]]
@@ -176,7 +179,8 @@ def _matching(scale: torch.Tensor, bias: torch.Tensor) -> Callable[..., None]:
     """A hook that sets a normalisation to give its input over `scale`, plus `bias`."""
 
     def match(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
-        mean, variance = inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), unbiased=False)
+        mean = inputs[0].mean((0, 2, 3))
+        variance = inputs[0].var((0, 2, 3), unbiased=False)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_(torch.sqrt(variance + norm.eps) / scale)

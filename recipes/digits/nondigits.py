@@ -207,8 +207,10 @@ def crumb(rng: np.random.Generator) -> np.ndarray:
     A corner at the top right may be a 7, a closed cell a 0: both are left out.
     """
     a, b = rng.uniform(0.35, 1.2, 2)
-    up, down = np.array([(0, 0), (0, a)]), np.array([(b, 0), (b, a)])
-    top, bottom = np.array([(0, 0), (b, 0)]), np.array([(0, a), (b, a)])
+    up = np.array([(0, 0), (0, a)])
+    down = np.array([(b, 0), (b, a)])
+    top = np.array([(0, 0), (b, 0)])
+    bottom = np.array([(0, a), (b, a)])
     x, y = rng.uniform(0.2, 0.8, 2)
     middle = np.array([(0, y * a), (b, y * a)])
     upright = np.array([(x * b, 0), (x * b, a)])
@@ -306,5 +308,6 @@ def _shape(rng: np.random.Generator, pen: ImageDraw.ImageDraw, width: int) -> No
 
 def _comb(rng: np.random.Generator, pen: ImageDraw.ImageDraw, width: int) -> None:
     for x in np.arange(12, 104, rng.uniform(14, 26)):
-        low, high = rng.uniform(8, 50), rng.uniform(62, 104)
+        low = rng.uniform(8, 50)
+        high = rng.uniform(62, 104)
         pen.line([(x, low), (x + rng.normal() * 8, high)], fill=255, width=width // 2 + 2)

@@ -167,7 +167,8 @@ def scanned(data: Data) -> dict[str, np.ndarray]:
         raw = data.arrays("kensanata/raw_gray.npz")
         train = np.flatnonzero(clean["split"] == 0)
         x = [crops(clean["x"][train]), crops(small(rng, clean["x"][i]) for i in train)]
-        y, w = [clean["y"][train]] * 2, [clean["w"][train]] * 2
+        y = [clean["y"][train]] * 2
+        w = [clean["w"][train]] * 2
         for i in np.flatnonzero(raw["split"] == 0):
             crop = cut(raw["x"][i])
             if crop is not None:
@@ -233,7 +234,9 @@ def typed(data: Data, times: int) -> dict[str, np.ndarray]:
     """Digits of handwriting fonts, `times` ways of each; the weight is the font's."""
 
     def build(rng: np.random.Generator) -> dict[str, np.ndarray]:
-        x, y, weight = [], [], []
+        x = []
+        y = []
+        weight = []
         data.path("fonts/fonts.csv")
         for font in strokes.fonts(data.folder / "fonts"):
             for digit in range(10) if not font.validation else ():

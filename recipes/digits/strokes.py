@@ -52,7 +52,8 @@ def _place(rng: np.random.Generator, strokes: Strokes, height: float, pen: float
     left around.
     """
     angle = np.deg2rad(np.clip(rng.normal(0, 5), -12, 12))
-    slant, aspect = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.15))
+    slant = rng.normal(0, 0.15)
+    aspect = np.exp(rng.normal(0, 0.15))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     change = turn @ np.array([[aspect, -slant], [0, 1]])
     wobble = rng.uniform(0, 0.02)
@@ -120,7 +121,8 @@ def character(rng: np.random.Generator, path: Path, sign: str) -> np.ndarray | N
     margin = 30
     plane = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
     ImageDraw.Draw(plane).text((margin - left, margin - top), sign, font=font, fill=255)
-    slant, wide = rng.normal(0, 0.12), np.exp(rng.normal(0, 0.12))
+    slant = rng.normal(0, 0.12)
+    wide = np.exp(rng.normal(0, 0.12))
     change = (wide, slant, -slant * plane.height / 2 - (wide - 1) * plane.width / 2, 0, 1, 0)
     plane = plane.transform(plane.size, Image.Transform.AFFINE, change, Image.Resampling.BILINEAR)
     thicken = rng.random()

@@ -69,10 +69,12 @@ def write(
             )
             row.append((plane, label))
         rows.append(row)
-    placed, y = [], height * rng.uniform(0.3, 1.2)
+    placed = []
+    y = height * rng.uniform(0.3, 1.2)
     right = 0.0
     for row in rows:
-        x, line = height * rng.uniform(0.3, 1.5), []
+        x = height * rng.uniform(0.3, 1.5)
+        line = []
         for plane, label in row:
             gap = height * (rng.uniform(0.1, 0.75) if loose else rng.uniform(0.1, 0.4))
             if line and rng.random() < touching:
@@ -93,7 +95,8 @@ def write(
     for line in placed:
         truth.append([])
         for plane, label, left, top in line:
-            x, y = round(left), round(top + shift)
+            x = round(left)
+            y = round(top + shift)
             h, w = plane.shape
             area = ink[y : y + h, x : x + w]
             np.maximum(area, plane[: area.shape[0], : area.shape[1]], out=area)
@@ -145,7 +148,8 @@ def rules(rng, scene: Scene, squares: bool) -> np.ndarray:
     plane = Image.new("L", (width * 2, height * 2))
     draw = ImageDraw.Draw(plane)
     thick = max(1, round(2 * scene.height * rng.uniform(0.012, 0.035)))
-    lean, bend = rng.normal(0, 0.012), rng.normal(0, 0.006)
+    lean = rng.normal(0, 0.012)
+    bend = rng.normal(0, 0.006)
     xs = np.linspace(0, width * 2, 24)
     for at in np.arange(rng.uniform(0, step), height + abs(lean) * width + step, step):
         ys = 2 * at + lean * xs + bend * (xs - width) ** 2 / max(width, 1)
@@ -166,21 +170,21 @@ def frame(rng, scene: Scene) -> np.ndarray:
     height, width = scene.ink.shape
     plane = Image.new("L", (width, height))
     draw = ImageDraw.Draw(plane)
-    gap, thick = (
-        scene.height * rng.uniform(0.08, 0.2),
-        max(1, round(scene.height * rng.uniform(0.015, 0.05))),
-    )
+    gap = scene.height * rng.uniform(0.08, 0.2)
+    thick = max(1, round(scene.height * rng.uniform(0.015, 0.05)))
     boxes = [box for row in scene.rows for _, box in row]
-    left, top = min(b[0] for b in boxes) - gap, min(b[1] for b in boxes) - gap
-    right, bottom = max(b[2] for b in boxes) + gap, max(b[3] for b in boxes) + gap
+    left = min(b[0] for b in boxes) - gap
+    top = min(b[1] for b in boxes) - gap
+    right = max(b[2] for b in boxes) + gap
+    bottom = max(b[3] for b in boxes) + gap
     draw.rectangle((left, top, right, bottom), outline=255, width=thick)
     if rng.random() < 0.6:
         for row in scene.rows:
-            for (_, one), (_, other) in itertools.pairwise(row):
-                if other[0] - one[2] > 3 * thick:
-                    x = (one[2] + other[0]) / 2
+            for (_, first), (_, second) in itertools.pairwise(row):
+                if second[0] - first[2] > 3 * thick:
+                    x = (first[2] + second[0]) / 2
                     draw.line(
-                        (x, min(one[1], other[1]) - gap, x, max(one[3], other[3]) + gap),
+                        (x, min(first[1], second[1]) - gap, x, max(first[3], second[3]) + gap),
                         fill=255,
                         width=thick,
                     )
@@ -222,11 +226,10 @@ def shade(rng, light: np.ndarray, hard: bool) -> np.ndarray:
 def _shadow(rng, height, width) -> np.ndarray:
     plane = Image.new("L", (128, 128))
     draw = ImageDraw.Draw(plane)
-    angle, at = rng.uniform(0, 2 * np.pi), rng.normal(0, 30, 2) + 64
-    along, over = (
-        np.array([np.cos(angle), np.sin(angle)]),
-        np.array([-np.sin(angle), np.cos(angle)]),
-    )
+    angle = rng.uniform(0, 2 * np.pi)
+    at = rng.normal(0, 30, 2) + 64
+    along = np.array([np.cos(angle), np.sin(angle)])
+    over = np.array([-np.sin(angle), np.cos(angle)])
     corners = [
         at + along * a + over * b
         for a, b in ((-200, 0), (200, rng.normal(0, 40)), (200, 260), (-200, 260))
@@ -278,8 +281,8 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
     if kind == "tiny":
         return _tiny(rng, glyphs, labels, own)
     also = {
-        one
-        for one in ("shadow", "blur", "rules", "tilt", "colour", "frame")
+        name
+        for name in ("shadow", "blur", "rules", "tilt", "colour", "frame")
         if mix and rng.random() < 0.12
     } | {kind}
     several = kind in ("rows", "touching", "frame", "slant") or rng.random() < 0.55
@@ -307,7 +310,8 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
         touching=0.5 if kind == "touching" else 0.0, loose=several and kind != "touching",
     )  # fmt: skip
     if "colour" in also:
-        scene.pen, scene.paper = _pen(rng, 1.0), _paper(rng)
+        scene.pen = _pen(rng, 1.0)
+        scene.paper = _paper(rng)
     rows = scene.rows
     printed = rules(rng, scene, kind == "squares") if "rules" in also or kind == "squares" else None
     if "frame" in also:
@@ -335,7 +339,8 @@ def _rotate(rng, image, rows):
     turned = image.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=colour)
     a = np.deg2rad(angle)
     turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
-    old, new = np.array(image.size) / 2, np.array(turned.size) / 2
+    old = np.array(image.size) / 2
+    new = np.array(turned.size) / 2
     result = []
     for row in rows:
         result.append([])
@@ -373,7 +378,8 @@ def _canvas(rng, glyphs, labels, own):
     plane = handwriting.drawn(rng, label, height, size * rng.uniform(0.03, 0.1))
     if rng.random() > max(own, 0.5):
         index = int(rng.integers(len(labels)))
-        plane, label = handwriting.enlarged(rng, glyphs[index], height), int(labels[index])
+        plane = handwriting.enlarged(rng, glyphs[index], height)
+        label = int(labels[index])
     plane = plane[:size, :size]
     y, x = (int(rng.uniform(0, size - extent + 1)) for extent in plane.shape)
     ink = np.zeros((size, size), np.float32)
@@ -423,20 +429,21 @@ def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray
     from legibly.vision import find, normalise, paper
     from legibly.vision import glyphs as pieces_of
 
-    images, truths = [], []
+    images = []
+    truths = []
     while len(images) < n:
         for data, truth in pages(rng, 1, glyphs, labels, own=own):
             if truth.kind in ("small", "touching"):
                 continue  # boxes are not kept there
             ink = paper.find_ink(decode.decode(data, max_pixels=50_000_000).pixels)
-            wanted = [one for row in truth.rows for one in row]
+            digits_there = [entry for row in truth.rows for entry in row]
             pieces = find.find(ink)
             if max(ink.values.shape) <= find.TINY and pieces:
                 pieces = [pieces_of.merge(pieces)]
             for piece in pieces:
                 match = [
                     label
-                    for label, box in wanted
+                    for label, box in digits_there
                     if _overlap(piece.box, box) > 0.75 or truth.kind == "tiny"
                 ]
                 if len(match) == 1:
@@ -464,25 +471,27 @@ def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
         )
         for data, truth in pages(rng, 1, glyphs, labels, kind=kind):
             ink = paper.find_ink(decode.decode(data, max_pixels=50_000_000).pixels)
-            wanted = [one for row in truth.rows for one in row]
+            digits_there = [entry for row in truth.rows for entry in row]
             pieces = sorted(find.find(ink), key=lambda piece: piece.box[0])
             # An upright line is a 1 to anybody who sees it alone.
             wrong = [piece for piece in pieces if piece.width > 0.6 * piece.height]
             wrong = [
-                piece for piece in wrong if all(_shared(piece.box, box) < 0.15 for _, box in wanted)
+                piece
+                for piece in wrong
+                if all(_shared(piece.box, box) < 0.15 for _, box in digits_there)
             ]
             digits = [
                 piece
                 for piece in pieces
-                if any(_overlap(piece.box, box) > 0.75 for _, box in wanted)
+                if any(_overlap(piece.box, box) > 0.75 for _, box in digits_there)
             ]
-            for one in digits:
+            for digit in digits:
                 near = [
                     other for other in digits
-                    if other is not one and 0 <= other.box[0] - one.box[2] < 0.35 * one.height
-                    and abs(other.middle[1] - one.middle[1]) < 0.4 * one.height
+                    if other is not digit and 0 <= other.box[0] - digit.box[2] < 0.35 * digit.height
+                    and abs(other.middle[1] - digit.middle[1]) < 0.4 * digit.height
                 ]  # fmt: skip
-                wrong += [pieces_of.merge([one, other]) for other in near[:1]]
+                wrong += [pieces_of.merge([digit, other]) for other in near[:1]]
             wrong += [
                 piece
                 for piece in pieces
@@ -495,23 +504,23 @@ def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
     return np.stack(images[:n])
 
 
-def _shared(one, other) -> float:
-    width, height = (
-        min(one[2], other[2]) - max(one[0], other[0]),
-        min(one[3], other[3]) - max(one[1], other[1]),
+def _shared(first, second) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return (
+        max(0.0, width) * max(0.0, height) / max(1.0, (first[2] - first[0]) * (first[3] - first[1]))
     )
-    return max(0.0, width) * max(0.0, height) / max(1.0, (one[2] - one[0]) * (one[3] - one[1]))
 
 
-def _overlap(one, other) -> float:
+def _overlap(first, second) -> float:
     """Intersection over union of two boxes."""
-    width, height = (
-        min(one[2], other[2]) - max(one[0], other[0]),
-        min(one[3], other[3]) - max(one[1], other[1]),
-    )
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
     both = max(0.0, width) * max(0.0, height)
     return both / (
-        (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both
+        (first[2] - first[0]) * (first[3] - first[1])
+        + (second[2] - second[0]) * (second[3] - second[1])
+        - both
     )
 
 

@@ -98,7 +98,8 @@ def _mnist(data: Path) -> Iterator[Picture]:
 
 def _usps(data: Path) -> Iterator[Picture]:
     with np.load(data / "usps/usps.npz") as file:
-        images, labels = file["x_test"], file["y_test"]
+        images = file["x_test"]
+        labels = file["y_test"]
     for image, label in zip(images, labels, strict=True):
         yield Picture(png(image), str(label), "usps", "tiny")
 

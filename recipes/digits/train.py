@@ -83,7 +83,8 @@ def load(data: Data, args: argparse.Namespace) -> tuple[dict[str, Crops], confid
     fonts = sources.typed(data, times)
     pages = sources.pages(data, args.pages)
     images, labels = data.mnist("train")
-    train_x, train_y = images[:-5000], labels[:-5000]
+    train_x = images[:-5000]
+    train_y = labels[:-5000]
     weight = fonts["weight"] / fonts["weight"].sum()
     training = {
         "mnist": sources.weighted(train_x, train_y),
@@ -128,7 +129,8 @@ def batches(training: dict[str, Crops], size: int) -> Iterator[tuple[torch.Tenso
         for name, crops in training.items()
     }
     while True:
-        xs, ys = [], []
+        xs = []
+        ys = []
         for name, (x, y, ladder) in pools.items():
             at = torch.searchsorted(ladder, torch.rand(counts[name], dtype=torch.float64))
             at = at.clamp(max=len(x) - 1)
@@ -192,11 +194,13 @@ class Training:
         steps.
         """
         self.network.train()
-        mean, clock, each = 0.0, time.time() - self.seconds, 500
+        mean = 0.0
+        clock = time.time() - self.seconds
+        each = 500
         for x, y in batches(training, self.args.batch):
             if self.progress() >= 1:
                 break
-            loss = self._one(x, y)
+            loss = self._train_step(x, y)
             self.seconds = time.time() - clock
             mean += (loss - mean) / min(self.step, 200)
             if self.step % each == 0:
@@ -208,7 +212,7 @@ class Training:
                 print(f"step {self.step} loss {mean:.4f} {rates} {self.seconds:.0f} s", flush=True)
         self.save()
 
-    def _one(self, x: torch.Tensor, y: torch.Tensor) -> float:
+    def _train_step(self, x: torch.Tensor, y: torch.Tensor) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         x = nets.augment(x).contiguous(memory_format=torch.channels_last)
