@@ -10,9 +10,10 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import Response
 
+from legibly.settings import DEFAULT_PROJECT
 from legibly.web.pages import assets
 from legibly.web.security.principal import principal_of
-from legibly.web.services import state_of
+from legibly.web.services import State, state_of
 from legibly.web.text import i18n, js_messages, number_format
 
 POLICY = (
@@ -28,6 +29,8 @@ HEADERS = {
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
 }
 _LEAST_WORTH_PACKING = 1000
+_SURE_ELSEWHERE = 0.9
+"""Where a model of another machine says no threshold."""
 
 
 class Pages:
@@ -52,6 +55,7 @@ class Pages:
         state = state_of(request)
         catalogue = i18n.catalogue_for(request)
         gettext, figures = catalogue.gettext, number_format.FIGURES[catalogue.language]
+        direct = _bucket(state)
         text = self._environment.get_template(template).render(
             _=_filling(gettext),
             language=catalogue.language,
@@ -64,14 +68,16 @@ class Pages:
             project=state.settings.project,
             project_title=_title(request),
             model="@".join(dataclasses.astuple(state.views.model)),
+            sure=sure_from(request),
+            owner=_queue_owner(request),
+            direct=direct,
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
         )
         headers = HEADERS | {"Cache-Control": "no-store"} if values.get("secret") else HEADERS
-        if values.get("direct"):  # the page may send to the bucket, too
-            headers = headers | {
-                "Content-Security-Policy": f"{POLICY}; connect-src 'self' {values['direct']}"
-            }
+        if direct:  # the page may send to the bucket, too
+            policy = f"{POLICY}; connect-src 'self' {direct}"
+            headers = headers | {"Content-Security-Policy": policy}
         return compressed(
             request, text.encode(), "text/html; charset=utf-8", status=status, headers=headers
         )
@@ -123,3 +129,23 @@ def _title(request: Request) -> str:
     """What people call the project that they are in; empty for the default one."""
     project = request.scope.get("legibly.project")
     return (project.title or project.name) if project else ""
+
+
+def _bucket(state: State) -> str | None:
+    """Where the page may put files by itself; None where it has to send them to us."""
+    return (
+        state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
+    )
+
+
+def sure_from(request: Request) -> float:
+    """The confidence from which on the model in use is sure, by its card."""
+    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    return float(card.thresholds.read) if card is not None else _SURE_ELSEWHERE
+
+
+def _queue_owner(request: Request) -> str:
+    """Whose files wait in a browser: nobody else sends them, nor into another project."""
+    project = state_of(request).settings.project
+    suffix = "" if project == DEFAULT_PROJECT else f"@{project}"
+    return f"{principal_of(request).account or ''}{suffix}"

@@ -28,7 +28,7 @@ from legibly.web.pages import (
 from legibly.web.pages import models as models_page
 from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of, require_visible
-from legibly.web.services import State, current_report, state_of
+from legibly.web.services import current_report, state_of
 from legibly.web.text import i18n, number_format
 
 _FOREVER = {
@@ -135,11 +135,8 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/")
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
-        state = state_of(request)
-        classes, rate, direct = classes_of(request), state.settings.ask_rate, _bucket(state)
-        return pages.render(
-            request, "classify.html", classes=classes, rate=rate, direct=direct, **_report(request)
-        )
+        classes = classes_of(request)
+        return pages.render(request, "classify.html", classes=classes, **_report(request))
 
     @routes.get("/accuracy")
     def accuracy(request: Request) -> Response:
@@ -200,13 +197,6 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
             )
             shelf.put(image_id, side, data)
         return Response(data, headers=headers, media_type="image/webp")
-
-
-def _bucket(state: State) -> str | None:
-    """Where the page may put files by itself; None where it has to send them to us."""
-    return (
-        state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
-    )
 
 
 def _find(request: Request, image_id: str) -> Image:

@@ -1,5 +1,4 @@
-// The HTTP contract, with the patience that a page needs: what the server asks us to try again is
-// tried again.
+// The HTTP contract. Requests that a busy server or a lost connection refused are tried again.
 import { say } from "./dom.js";
 
 export class Problem extends Error {
@@ -46,8 +45,8 @@ export async function ask(path, { tries = 4, signal, ...options } = {}) {
       location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     if (![429, 502, 503, 504].includes(response.status) || attempt >= tries)
       throw await problem(response);
-    const asked = Number(response.headers.get("Retry-After"));
-    await sleep(asked > 0 ? Math.min(asked, 30) : Math.min(0.5 * 2 ** attempt, 8), signal);
+    const seconds = Number(response.headers.get("Retry-After"));
+    await sleep(seconds > 0 ? Math.min(seconds, 30) : Math.min(0.5 * 2 ** attempt, 8), signal);
   }
 }
 
@@ -60,24 +59,28 @@ const sending = (method, body) => ({
 
 export const image = (id) => json(`/api/images/${id}`);
 export const images = (query = {}, signal) => {
-  const given = Object.entries(query).filter(
+  const values = Object.entries(query).filter(
     ([, value]) => value !== "" && value !== null && value !== undefined,
   );
-  return json(`/api/images?${new URLSearchParams(given)}`, { signal });
+  return json(`/api/images?${new URLSearchParams(values)}`, { signal });
 };
-export const label = (id, text, source = "volunteered") =>
-  json(`/api/images/${id}/label`, sending("PUT", { text, source }));
 
-/** Whether this picture is of the random sample whose labels are asked for: the server's own
- * draw, from the id alone. */
-export async function asked(id, rate) {
-  if (!crypto.subtle) return false; // only where the page came over TLS or from this machine
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`ask:${id}`));
-  return new DataView(digest).getBigUint64(0) < BigInt(Math.floor(rate * 2 ** 52)) << 12n;
+/** The body of a label: an empty text says that the picture shows no digit. */
+export const labelBody = (text) => (text === "" ? { text, nothing: true } : { text });
+export const label = (id, text, tries = 4) =>
+  json(`/api/images/${id}/label`, { ...sending("PUT", labelBody(text)), tries });
+
+const form = (values) => ({ method: "POST", body: new URLSearchParams(values) });
+/** Delete images at once; `{ count, undo, seconds }`, where `undo` is a token for `restore`. */
+export const removeAll = (ids) => json("/history/delete", form({ ids: ids.join(" ") }));
+export const restore = (token) => json("/history/restore", form({ token }));
+
+/** Read a picture and store nothing; with `explain`, also why that item was read so. */
+export function preview(blob, { explain, signal, tries = 1 } = {}) {
+  const query = explain === undefined ? "" : `?explain=${explain}`;
+  const headers = { "Content-Type": blob.type };
+  return json(`/api/preview${query}`, { method: "POST", headers, body: blob, signal, tries });
 }
-export const remove = (id) => ask(`/api/images/${id}`, { method: "DELETE" });
-export const removeAll = (ids) =>
-  ask("/history/delete", { method: "POST", body: new URLSearchParams({ ids: ids.join(" ") }) });
 
 /** A name for one upload; `crypto.randomUUID` is there only where the page came over TLS or from
  * this machine. */
@@ -87,21 +90,31 @@ export const fresh = () =>
     .join("");
 
 /** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. Under the same
- * `once` it is the same image. */
+ * `once` it is the same image. `keepalive` lets a small one outlive the page. */
 export function send(
   blob,
-  { name = "picture.png", wait = 0, label: truth, writer, tries = 8, signal, once = fresh() } = {},
+  {
+    name = "picture.png",
+    wait = 0,
+    label: truth,
+    writer,
+    tries = 8,
+    signal,
+    keepalive = false,
+    once = fresh(),
+  } = {},
 ) {
-  const form = new FormData();
-  if (truth) form.set("label", truth);
-  if (writer) form.set("writer", writer);
-  form.set("file", blob, name);
+  const fields = new FormData();
+  if (truth) fields.set("label", truth);
+  if (writer) fields.set("writer", writer);
+  fields.set("file", blob, name);
   return json(`/api/images${wait ? `?wait=${wait}` : ""}`, {
     method: "POST",
     headers: { "Idempotency-Key": once },
-    body: form,
+    body: fields,
     tries,
     signal,
+    keepalive,
   });
 }
 

@@ -1,12 +1,15 @@
-// One picture's answer: what was read, how surely, what the model saw and why, and the place to say
-// what is true.
+// @ts-check
+// One picture's answer: the text, its confidence, what the model saw and why, and the true label.
 import * as api from "./api.js";
 import { $, make, mark, number, percent, say } from "./dom.js";
 
 const KINDS = ["read", "unsure", "blank", "not_a_digit", "unknown", "failed", "pending"];
+/** From this confidence on the model in use is sure, by its card. */
+const SURE = Number(document.body.dataset.sure || 0.9);
+
 export const kind = (image) => (image.state === "read" ? image.reading.verdict : image.state);
 
-/** What stands where the answer stands; a predicted 0 is an answer like any other. */
+/** The text of the answer; a predicted 0 is an answer like any other. */
 export function answer(image) {
   if (image.state !== "read") return image.state === "failed" ? "–" : "…";
   const { verdict, text } = image.reading;
@@ -14,8 +17,7 @@ export function answer(image) {
   return text === "" || (verdict !== "read" && verdict !== "unsure") ? "✕" : text;
 }
 
-/** Confidence in words: how many of such answers are wrong. Of a thousand, for no test has shown
- * more exactly. */
+/** Confidence in words: how many of a thousand such answers are wrong. */
 export function sureness(confidence) {
   const base = 1000;
   const count = Math.max(1, Math.round((1 - confidence) * base));
@@ -32,26 +34,23 @@ export function verdict(image) {
   return make("span", { class: `verdict ${shown}` }, mark(shown), say(`verdict_${shown}`));
 }
 
-export const wrong = (image) =>
+export const isWrong = (image) =>
   Boolean(image.label && image.reading && image.label.text !== image.reading.text);
 
+/** The text of a label for people: an empty one says that there is no digit. */
+export const labelText = (label) => (label.text === "" ? "∅" : label.text);
+
 /** A small picture with its answer, as a link to all about it. */
-export function shot(image, { lazy = true } = {}) {
+export function shot(image, { lazy = true, query = "" } = {}) {
   const name = kind(image);
-  const truth = image.label ? (wrong(image) ? `→ ${image.label.text || "∅"}` : "✓") : "";
-  const title = [
-    answer(image),
-    say(`verdict_${name}`),
-    image.label ? say("said_true", { text: image.label.text }) : "",
-    image.name ?? "",
-  ];
+  let truth = "";
+  if (image.label) truth = isWrong(image) ? `→ ${labelText(image.label)}` : "✓";
   return make(
     "a",
     {
-      class: `shot${wrong(image) ? " wrong" : ""}`,
-      href: `/images/${image.id}`,
+      class: `shot${isWrong(image) ? " wrong" : ""}`,
+      href: `/images/${image.id}${query}`,
       title: image.name,
-      "aria-label": title.filter(Boolean).join(", "),
       "data-id": image.id,
     },
     make("img", {
@@ -68,11 +67,14 @@ export function shot(image, { lazy = true } = {}) {
       { class: `line ${name}` },
       mark(name),
       make("span", {}, answer(image)),
+      make("span", { class: "sr" }, ` ${say(`verdict_${name}`)} `),
       make("small", { class: "true" }, truth),
     ),
+    image.name ? make("span", { class: "name" }, image.name) : null,
   );
 }
 
+/** The boxes of the items; each answers to a tap within 44 pixels. */
 function boxes(image, chosen, choose) {
   const svg = make("svg", {
     viewBox: `0 0 ${image.width} ${image.height}`,
@@ -81,19 +83,34 @@ function boxes(image, chosen, choose) {
   });
   image.reading.items.forEach((item, at) => {
     const [x, y, width, height] = item.box;
-    const names = [item.confidence < 0.9 ? "unsure" : "", at === chosen ? "on" : ""];
-    svg.append(
-      make("rect", {
-        x,
-        y,
-        width,
-        height,
-        class: names.join(" ").trim(),
-        onclick: () => choose(at),
-      }),
-    );
+    const names = [item.confidence < SURE ? "unsure" : "", at === chosen ? "on" : ""];
+    const box = { x, y, width, height };
+    svg.append(make("rect", { ...box, class: names.join(" ").trim(), "data-item": at }));
+  });
+  svg.addEventListener("click", (event) => {
+    const at = nearest(svg, image.reading.items, event);
+    if (at >= 0) choose(at);
   });
   return svg;
+}
+
+/** The item whose box is nearest to a tap, within half a finger (22 CSS pixels); -1 for none. */
+function nearest(svg, items, event) {
+  const point = new DOMPoint(event.clientX, event.clientY);
+  const matrix = svg.getScreenCTM();
+  const place = point.matrixTransform(matrix.inverse());
+  let best = -1;
+  let least = 22 / matrix.a;
+  items.forEach(({ box: [x, y, width, height] }, at) => {
+    const across = Math.max(x - place.x, 0, place.x - x - width);
+    const down = Math.max(y - place.y, 0, place.y - y - height);
+    const inside = across === 0 && down === 0 ? -1 / (width * height) : Math.hypot(across, down);
+    if (inside < least) {
+      least = inside;
+      best = at;
+    }
+  });
+  return best;
 }
 
 function picture(image, chosen, choose) {
@@ -101,7 +118,7 @@ function picture(image, chosen, choose) {
   const frame = make("figure", { class: wide ? "picture wide" : "picture" });
   frame.append(
     make("img", {
-      src: api.picture(image.id, 640),
+      src: image.preview?.url ?? api.picture(image.id, 640),
       alt: say("picture_of", { name: image.name ?? say("a_picture") }),
       width: image.width || 280,
       height: image.height || 280,
@@ -112,9 +129,10 @@ function picture(image, chosen, choose) {
   return frame;
 }
 
-function bars(item, all) {
+/** The probabilities of one item: the first three as bars, all of them with their figures. */
+function bars(image, item, all) {
   const sorted = Object.entries(item.probabilities).sort((a, b) => b[1] - a[1]);
-  const list = make("ul", { class: "bars" });
+  const list = make("ul", { class: all ? "bars" : "bars plain" });
   for (const [name, share] of all ? sorted : sorted.slice(0, 3)) {
     const fill = make("span");
     fill.style.transform = `scaleX(${share})`;
@@ -124,15 +142,18 @@ function bars(item, all) {
         {},
         make("b", {}, name === "not_a_digit" ? "✕" : name),
         make("i", { "aria-hidden": "true" }, fill),
-        make("em", {}, percent(share)),
+        make("em", { class: all ? "" : "sr" }, percent(share)),
       ),
     );
   }
-  return list;
+  const several = image.reading.items.length > 1;
+  const title = say(several ? "bars_item" : "bars", { label: item.label });
+  return make("div", {}, make("p", { class: "small quiet bars-title" }, title), list);
 }
 
 function saw(image, chosen) {
-  const source = api.input(image.id, chosen);
+  const source = image.preview ? image.preview.inputs[chosen] : api.input(image.id, chosen);
+  if (!source) return null;
   return make(
     "figure",
     { class: "saw" },
@@ -141,52 +162,55 @@ function saw(image, chosen) {
   );
 }
 
+/** Where the explanation of an item comes from: `{ source, sentence }`. */
+async function explanation(image, number) {
+  if (image.preview) {
+    const document = await api.preview(image.preview.blob, { explain: number, tries: 1 });
+    if (!document.explanation) throw new Error("no explanation");
+    return { source: document.explanation, sentence: document.sentence };
+  }
+  const { sentence } = await api.why(image.id, number).catch(() => ({ sentence: "" }));
+  return { source: api.explanation(image.id, number), sentence };
+}
+
 function why(image, chosen, item) {
   const inside = make("div", { class: "inside" });
   const box = make("details", { class: "why" }, make("summary", {}, say("why")), inside);
-  box.addEventListener("toggle", () => {
+  const missing = () => inside.replaceChildren(make("p", { class: "quiet" }, say("why_missing")));
+  box.addEventListener("toggle", async () => {
     if (!box.open || inside.firstChild) return;
-    const rival = item.confused_with ?? "";
-    const shown = make("img", {
-      src: api.explanation(image.id, chosen),
-      alt: say("why_alt", { label: item.label }),
-      width: 168,
-      height: 168,
-    });
-    shown.onerror = () => inside.replaceChildren(make("p", { class: "quiet" }, say("why_missing")));
-    const told = make("span");
-    api
-      .why(image.id, chosen)
-      .then((why) => why.sentence && told.append(why.sentence, make("br")))
-      .catch(() => {});
-    const text = make(
-      "p",
-      { class: "small" },
-      told,
-      make("span", { class: "swatch" }),
-      " ",
-      say("why_for", { label: item.label }),
-    );
-    if (rival)
-      text.append(
-        make("br"),
-        make("span", { class: "swatch rival" }),
-        " ",
-        say("why_against", { rival }),
-      );
-    if (item.legibility !== null && item.legibility !== undefined)
-      text.append(make("br"), say("legibility", { percent: percent(item.legibility) }));
-    inside.append(shown, text);
+    try {
+      const { source, sentence } = await explanation(image, chosen);
+      const alt = say("why_alt", { label: item.label });
+      const shown = make("img", { src: source, alt, width: 168, height: 168 });
+      shown.onerror = missing;
+      inside.replaceChildren(shown, reasons(item, sentence));
+    } catch {
+      missing();
+    }
   });
   return box;
 }
 
-/** Whether the model that is in use read this picture: only it can show what it saw and why it
- * answered so. */
-const current = ({ reading: { model } }) =>
+function reasons(item, sentence) {
+  const text = make("p", { class: "small" });
+  if (sentence) text.append(sentence, make("br"));
+  text.append(make("span", { class: "swatch" }), " ", say("why_for", { label: item.label }));
+  const rival = item.confused_with ?? "";
+  if (rival) {
+    const swatch = make("span", { class: "swatch rival" });
+    text.append(make("br"), swatch, " ", say("why_against", { rival }));
+  }
+  if (item.legibility !== null && item.legibility !== undefined)
+    text.append(make("br"), say("legibility", { percent: percent(item.legibility) }));
+  return text;
+}
+
+/** Only the model that read this picture can show its input and explain its answer. */
+const isCurrent = ({ reading: { model } }) =>
   `${model.name}@${model.version}` === document.body.dataset.model;
 
-function detail(image, state, again) {
+function detail(image, state, redraw) {
   const item = image.reading.items[state.chosen];
   const more = make(
     "button",
@@ -194,23 +218,27 @@ function detail(image, state, again) {
       type: "button",
       class: "link",
       "aria-expanded": String(Boolean(state.all)),
-      onclick: () => ((state.all = !state.all), again()),
+      onclick: () => {
+        state.all = !state.all;
+        redraw();
+      },
     },
     say(state.all ? "fewer" : "all_probabilities"),
   );
+  const isAnswer = ["read", "unsure"].includes(image.reading.verdict);
   const left = make(
     "div",
     {},
-    bars(item, state.all),
+    isAnswer || state.all ? bars(image, item, state.all) : null,
     Object.keys(item.probabilities).length > 3 ? more : null,
   );
-  if (!current(image))
+  if (!isCurrent(image))
     return [
       make("div", { class: "detail" }, left),
       make("p", { class: "quiet small" }, say("other_model")),
     ];
   return [
-    make("div", { class: "detail" }, left, saw(image, state.chosen)),
+    make("div", { class: "detail" }, left, saw(image, state.chosen) ?? ""),
     why(image, state.chosen, item),
   ];
 }
@@ -225,22 +253,29 @@ function rows({ text, items }) {
   return fits ? lengths : [];
 }
 
-function picks(image, state, again) {
+function picks(image, state, redraw) {
   const box = make("div", { class: "items", role: "group", "aria-label": say("items") });
   const lengths = rows(image.reading);
-  let row,
-    left = 0;
+  let row = null;
+  let left = 0;
   image.reading.items.forEach((item, at) => {
-    if (left === 0) (box.append((row = make("div"))), (left = lengths.shift() ?? Infinity));
+    if (left === 0) {
+      row = make("div");
+      box.append(row);
+      left = lengths.shift() ?? Infinity;
+    }
     left--;
     row.append(
       make(
         "button",
         {
           type: "button",
-          class: item.confidence < 0.9 ? "unsure" : "",
+          class: item.confidence < SURE ? "unsure" : "",
           "aria-pressed": String(at === state.chosen),
-          onclick: () => ((state.chosen = at), again()),
+          onclick: () => {
+            state.chosen = at;
+            redraw();
+          },
         },
         item.label,
       ),
@@ -249,36 +284,39 @@ function picks(image, state, again) {
   return box;
 }
 
-const single = (image) => !image.reading || image.reading.text.length <= 1;
+const isSingle = (image) => !image.reading || image.reading.text.length <= 1;
 
-function truth(image, classes, onLabel, asks) {
+/** The label, or the ways to give one. */
+function truth(image, { classes, onLabel, asks }) {
   const box = make("div", { class: "truth" });
-  if (image.label) {
-    const right = !wrong(image);
-    const text = image.label.text === "" ? say("nothing") : image.label.text;
-    box.append(
-      make(
-        "div",
-        { class: "done" },
-        mark(right ? "read" : "not_a_digit"),
-        make("span", {}, say(right ? "was_right" : "was_wrong", { text })),
-        make(
-          "button",
-          { type: "button", onclick: () => onLabel(null) },
-          say("undo"),
-          " ",
-          make("kbd", {}, "U"),
-        ),
-      ),
-    );
-    return box;
-  }
+  box.append(...(image.label ? [labelled(image, onLabel)] : choices(image, classes, onLabel, asks)));
+  return box;
+}
+
+function labelled(image, onLabel) {
+  const right = !isWrong(image);
+  const nothing = image.label.text === "";
+  const key = nothing ? "was_nothing" : right ? "was_right" : "was_wrong";
+  return make(
+    "div",
+    { class: "done" },
+    mark(right ? "read" : "not_a_digit"),
+    make("span", {}, say(key, { text: image.label.text })),
+    make(
+      "button",
+      { type: "button", onclick: () => onLabel(null) },
+      say("undo"),
+      " ",
+      make("kbd", {}, "U"),
+    ),
+  );
+}
+
+function choices(image, classes, onLabel, asks) {
+  const hasAnswer =
+    image.reading?.text && ["read", "unsure"].includes(image.reading.verdict) ? true : false;
   const row = make("div", { class: "row" });
-  const read =
-    image.reading &&
-    image.reading.text !== "" &&
-    ["read", "unsure"].includes(image.reading.verdict);
-  if (read)
+  if (hasAnswer)
     row.append(
       make(
         "button",
@@ -288,113 +326,144 @@ function truth(image, classes, onLabel, asks) {
         make("kbd", {}, "Enter"),
       ),
     );
-  const question = say(asks ? "asked" : read ? "is_it_right" : "what_is_it");
-  box.append(make("p", { class: asks ? "note" : "quiet" }, question), row);
+  row.append(
+    make(
+      "button",
+      { type: "button", class: "nothing", onclick: () => onLabel("") },
+      say("no_digit"),
+      " ",
+      make("kbd", {}, "N"),
+    ),
+  );
   const digits = make("div", { class: "digits", role: "group", "aria-label": say("it_was") });
   for (const name of classes)
     digits.append(
       make(
         "button",
-        {
-          type: "button",
-          "aria-label": say("it_was_a", { text: name }),
-          onclick: () => onLabel(name),
-        },
+        { type: "button", "aria-label": say("it_was_a", { text: name }), onclick: () => onLabel(name) },
         name,
       ),
     );
-  if (single(image) && classes.length <= 12) row.append(digits);
-  row.append(written(image, onLabel));
-  return box;
+  const few = isSingle(image) && classes.length <= 12;
+  const question = say(asks ? "asked" : hasAnswer ? "is_it_right" : "what_is_it");
+  return [
+    make("p", { class: asks ? "note" : "quiet" }, question),
+    few ? digits : "",
+    row,
+    textField(image, onLabel),
+  ];
 }
 
-/** The text field, for several digits: open where the reading has several, behind a word where it
- * has one. */
-function written(image, onLabel) {
+/** The text field, for several digits: open where the reading has several, behind a word else. */
+function textField(image, onLabel) {
   const field = make("input", {
     type: "text",
-    inputmode: "numeric",
     autocomplete: "off",
     maxlength: 200,
     size: 14,
-    value: single(image) ? "" : image.reading.text,
+    value: isSingle(image) ? "" : image.reading.text,
     "aria-label": say("true_text"),
   });
-  const form = make(
-    "form",
-    { class: "row" },
-    field,
-    make("button", { type: "submit" }, say("save")),
-  );
-  form.addEventListener(
-    "submit",
-    (event) => (event.preventDefault(), field.value.trim() && onLabel(field.value.trim())),
-  );
-  if (!single(image)) return form;
+  const save = make("button", { type: "submit" }, say("save"));
+  const form = make("form", { class: "row" }, field, save);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim()) onLabel(field.value.trim());
+  });
+  if (!isSingle(image)) return form;
   return make("details", {}, make("summary", {}, say("several")), form);
 }
 
-/** The card in `place`; `onLabel(image, text)` gives or, with null, takes back the true text. */
+/** The card in `place`; `onLabel(image, text)` gives a label: "" for no digit, null for none. */
 export class Card {
-  constructor(place, { classes, onLabel }) {
-    Object.assign(this, { place, classes, onLabel, image: null, state: {} });
+  constructor(place, { classes, onLabel, withPicture = true }) {
+    Object.assign(this, { place, classes, onLabel, withPicture, image: null, state: {} });
+    this.empty = [...place.children];
   }
 
   show(image) {
-    if (image.id !== this.image?.id) this.state = { chosen: 0 };
+    const isSame = this.image && image.id === this.image.id && image.preview?.url === this.image.preview?.url;
+    if (!isSame) this.state = { chosen: 0 };
     this.image = image;
     this.draw();
   }
 
+  /** Show no picture, but what the page had there at first. */
+  clear() {
+    this.image = null;
+    this.place.dataset.id = "";
+    this.place.replaceChildren(...this.empty);
+  }
+
   draw() {
     const { image, state } = this;
-    const again = () => this.draw();
-    const choose = (at) => ((state.chosen = at), again());
-    const open = $(".why", this.place)?.open && this.place.dataset.id === image.id;
+    const redraw = () => this.draw();
+    const choose = (at) => {
+      state.chosen = at;
+      redraw();
+    };
+    const key = image.id ?? "";
+    const open = $(".why", this.place)?.open && this.place.dataset.id === key;
     const focused = this.place.contains(document.activeElement);
-    this.place.dataset.id = image.id;
+    this.place.dataset.id = key;
+    const canLabel = image.state !== "pending";
     this.place.replaceChildren(
-      this.said(choose),
-      ...this.found(again),
-      truth(image, this.classes, (text) => this.onLabel(image, text), this.asks?.has(image.id)),
+      this.summary(choose),
+      canLabel ? this.truth() : "",
+      ...this.items(redraw),
     );
     const box = $(".why", this.place);
     if (open && box) box.open = true;
-    if (focused) this.place.focus({ preventScroll: true }); // what had it is gone
+    if (focused) this.place.focus({ preventScroll: true }); // its element was replaced
   }
 
-  said(choose) {
+  truth() {
+    const { image, classes } = this;
+    const onLabel = (text) => this.onLabel(image, text);
+    return truth(image, { classes, onLabel, asks: Boolean(image.ask) });
+  }
+
+  summary(choose) {
     const { image, state } = this;
     const text = answer(image);
     const long = text.length > 12 ? " longer" : text.length > 3 ? " long" : "";
     const none = image.state !== "read" || text === "∅" || text === "✕" ? " none" : "";
+    const shown = text.replaceAll("/", "\n");
     const words = make(
       "div",
       {},
-      make("p", { class: `answer${long}${none}`, "data-answer": text }, text.replaceAll("/", "\n")),
+      make("p", { class: `answer${long}${none}`, "data-answer": text }, shown),
       make("p", {}, verdict(image)),
     );
-    if (image.state === "failed") words.append(make("p", { class: "small" }, image.error ?? ""));
-    else if (image.reading)
-      words.append(
-        make(
-          "p",
-          { class: "small quiet" },
-          ["read", "unsure"].includes(image.reading.verdict)
-            ? sureness(image.reading.confidence)
-            : say(`about_${image.reading.verdict}`),
-        ),
-      );
-    return make("div", { class: "said" }, picture(image, state.chosen, choose), words);
+    const note = this.note();
+    if (note) words.append(make("p", { class: "small quiet" }, note));
+    if (image.note) words.append(make("p", { class: "small note", role: "status" }, image.note));
+    const hasPicture = image.id || image.preview;
+    return make(
+      "div",
+      { class: "summary" },
+      hasPicture ? picture(image, state.chosen, choose) : "",
+      words,
+    );
   }
 
-  found(again) {
+  /** The one confidence of the card, or the reason why there is no answer. */
+  note() {
+    const { image } = this;
+    if (image.state === "failed") return image.error ?? "";
+    if (image.state !== "read") return "";
+    const { verdict: name, confidence } = image.reading;
+    return ["read", "unsure"].includes(name) ? sureness(confidence) : say(`about_${name}`);
+  }
+
+  items(redraw) {
     const { image, state } = this;
-    if (!image.reading?.items.length) return [];
+    if (image.state !== "read" || !image.reading.items.length) return [];
     state.chosen = Math.min(state.chosen, image.reading.items.length - 1);
+    const several = image.reading.items.length > 1;
     return [
-      ...(image.reading.items.length > 1 ? [picks(image, state, again)] : []),
-      ...detail(image, state, again),
+      ...(several ? [picks(image, state, redraw)] : []),
+      ...detail(image, state, redraw),
     ];
   }
 }

@@ -1,84 +1,187 @@
 // The page to write, drop, paste, choose and photograph on; answers arrive by themselves.
 import * as api from "./api.js";
 import { Card, shot } from "./card.js";
-import { $, $$, debounce, make, number, onKey, say, toast } from "./dom.js";
+import { $, $$, debounce, make, onKey, say, toast } from "./dom.js";
+import { keyAction } from "./keys.js";
 import { follow } from "./live.js";
-import { Pad } from "./pad.js";
-import { Queue, dropped, pictures } from "./queue.js";
+import { Sheet } from "./sheet.js";
+import { queue } from "./uploads.js";
+import { startFiles } from "./files.js";
 
 const RECENT = 24;
+const { owner } = document.body.dataset;
 const classes = JSON.parse($("#classes").textContent);
-const known = new Map(); // id → image, newest first in `order`
-let order = [],
-  active = null,
-  mine = null,
-  labelled = [];
+const images = new Map(); // id → image, newest first in `order`
+let order = [];
+let labels = []; // ids, in the order in which they were labelled
 
-const card = new Card($("#card"), { classes, onLabel: label });
-const rate = JSON.parse($("#rate").textContent);
-card.asks = new Set(); // of the random sample: their labels are asked for, and counted as such
+/** What the card shows: the ink on the sheet, a drawing on its way, an image, or nothing. Keys act
+ * on an image only if it was `chosen`: drawn, uploaded or selected on this page. */
+let subject = { kind: "none", chosen: false };
 
-async function draw(image) {
-  if (
-    !image.label &&
-    image.reading &&
-    (await api.asked(image.id, rate)) &&
-    !card.asks.has(image.id)
-  ) {
-    card.asks.add(image.id);
-    if (image.id === active) card.draw();
-  }
+const card = new Card($("#card"), { classes, onLabel: (_, text) => labelSubject(text) });
+
+// The sheet
+const automatic = $("#automatic");
+automatic.checked = localStorage.getItem("legibly-automatic") !== "off";
+automatic.addEventListener("change", () =>
+  localStorage.setItem("legibly-automatic", automatic.checked ? "on" : "off"),
+);
+
+const sheet = new Sheet($("#pad"), {
+  deliver: (entry) => queue.deliver(entry),
+  isLive: () => automatic.checked,
+  leaving: () => ({ owner }),
+  onInk,
+});
+
+function onInk({ pad }) {
+  $("#read").disabled = $("#clear").disabled = pad.empty;
+  $("#undo").disabled = sheet.isFinished || !pad.canUndo;
+  $("#redo").disabled = sheet.isFinished || !pad.canRedo;
+  if (sheet.ink !== "empty") subject = { kind: "sheet", chosen: true };
+  else if (subject.kind === "sheet") subject = { kind: "none", chosen: false };
+  else return;
+  draw();
 }
 
-// Recent pictures and the one on the card
+/** A drawing as the card shows an image. */
+function pictured(reading, { label = null, note = "" } = {}) {
+  if (!reading) return { id: "", state: "pending", reading: null, label: null, note };
+  const { width, height, inputs, blob, url } = reading;
+  const preview = { inputs, blob, url };
+  return { id: "", state: "read", preview, width, height, reading: reading.reading, label, note };
+}
+
+/** The image that the card shows; null for none. */
+function shown() {
+  const { kind, drawing, id, upload } = subject;
+  if (kind === "sheet") {
+    const waits = sheet.reading || automatic.checked || sheet.problem;
+    const note = sheet.problem || (waits ? "" : say("press_enter"));
+    return pictured(sheet.reading, { note });
+  }
+  if (kind === "drawing") {
+    const { text } = drawing;
+    const label = text === undefined || text === null ? null : { text };
+    return pictured(drawing.reading, { label, note: drawing.problem ?? "" });
+  }
+  if (kind === "upload") return { id: "", state: "pending", reading: null, label: null, upload };
+  return images.get(id) ?? null;
+}
+
+function draw() {
+  const image = shown();
+  $("#card").classList.toggle("of-sheet", ["sheet", "drawing"].includes(subject.kind));
+  $("#card").classList.toggle("without-keys", !subject.chosen);
+  if (image) card.show(image);
+  else card.clear();
+  recent();
+}
+
+/** Store what is on the sheet; its card follows it to the stored image. */
+function finish(text) {
+  const drawing = sheet.finish(text);
+  if (!drawing) return false;
+  $("#read").disabled = true;
+  $("#undo").disabled = $("#redo").disabled = true;
+  subject = { kind: "drawing", drawing, chosen: true };
+  $("#status").textContent = text === undefined ? say("reading") : say("noted", { text });
+  draw();
+  track(drawing);
+  return true;
+}
+
+async function track(drawing) {
+  const isShown = () => subject.kind === "drawing" && subject.drawing === drawing;
+  const slow = setTimeout(() => {
+    drawing.problem = say("not_sent");
+    if (isShown()) draw();
+  }, 8000);
+  try {
+    const image = await drawing.saved;
+    const { once } = drawing;
+    if (isShown()) subject = { kind: "image", id: image.id, chosen: true, once };
+    take(image);
+    if (drawing.text !== undefined) labels.push(image.id);
+    accuracy();
+    if (image.reading) announce(image);
+  } catch (error) {
+    toast(error.message);
+  }
+  clearTimeout(slow);
+}
+
+function announce({ reading }) {
+  const text = reading.text || say(`verdict_${reading.verdict}`);
+  $("#status").textContent = `${say("answer")}: ${text}`;
+}
+
+// Recent pictures and the card
 function remember(image) {
-  if (!known.has(image.id)) order = [image.id, ...order].sort().reverse().slice(0, 400);
-  known.set(image.id, image);
+  if (!images.has(image.id)) order = [image.id, ...order].sort().reverse().slice(0, 400);
+  images.set(image.id, image);
 }
 
 const recent = debounce(() => {
   const list = $("#recent");
-  const shown = new Map($$("li", list).map((item) => [item.dataset.id, item]));
+  const tiles = new Map($$("li", list).map((item) => [item.dataset.id, item]));
   const items = order.slice(0, RECENT).map((id) => {
-    const image = known.get(id),
-      stamp = `${image.state}${image.label?.text ?? ""}${id === active}`;
-    const old = shown.get(id);
+    const image = images.get(id);
+    const isActive = subject.kind === "image" && subject.id === id;
+    const stamp = `${image.state}${image.label?.text ?? "-"}${isActive}`;
+    const old = tiles.get(id);
     if (old?.dataset.stamp === stamp) return old;
     const link = shot(image, { lazy: false });
-    if (id === active) link.setAttribute("aria-current", "true");
-    link.addEventListener(
-      "click",
-      (event) => !event.ctrlKey && !event.metaKey && (event.preventDefault(), show(id)),
-    );
+    if (isActive) link.setAttribute("aria-current", "true");
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      choose(id);
+    });
     return make("li", { "data-id": id, "data-stamp": stamp }, link);
   });
   list.replaceChildren(...items);
   $("#recent-empty").hidden = items.length > 0;
 }, 30);
 
-function show(id) {
-  active = id;
-  card.show(known.get(id));
-  recent();
+/** Show an image because somebody chose it; a drawing on the sheet is stored first. */
+function choose(id) {
+  sheet.finish();
+  subject = { kind: "image", id, chosen: true };
+  draw();
 }
 
 function take(image) {
-  const before = known.get(image.id);
-  draw(image);
+  const before = images.get(image.id);
   if (before?.reading && !image.reading) return; // an older message that overtook a newer one
   remember(image);
-  queue.heard(image);
-  if (image.id === mine || image.id === active || (active === null && image.state !== "pending"))
-    show(image.id);
+  queue.settle(image);
+  const isIdle = subject.kind === "none" && sheet.ink === "empty" && image.state !== "pending";
+  if (isIdle) subject = { kind: "image", id: image.id, chosen: false };
+  if (subject.id === image.id) draw();
   else recent();
   if ((before?.label?.text ?? null) !== (image.label?.text ?? null)) accuracy();
+}
+
+function drop(id) {
+  images.delete(id);
+  order = order.filter((other) => other !== id);
+  if (subject.id === id) {
+    subject = { kind: "none", chosen: false };
+    draw();
+  } else recent();
+  accuracy();
 }
 
 async function catchUp() {
   try {
     const page = await api.images({ limit: RECENT });
     page.images.forEach(take);
-    if (active === null && order.length) show(order[0]);
+    if (subject.kind === "none" && order.length && sheet.ink === "empty") {
+      subject = { kind: "image", id: order[0], chosen: false };
+      draw();
+    }
   } catch (error) {
     toast(error.message);
   }
@@ -86,32 +189,55 @@ async function catchUp() {
 }
 
 // Labels
-async function label(image, text) {
-  if (image.state === "pending") return;
-  const before = image.label;
-  const optimistic = {
-    ...image,
-    label: text === null ? null : { text, at: new Date().toISOString(), source: "volunteered" },
-  };
-  known.set(image.id, optimistic);
-  if (active === image.id) card.show(optimistic);
-  recent();
-  if (text !== null) labelled.push(image.id);
+/** Label what the card shows: "" says that there is no digit, null takes the label back. */
+function labelSubject(text) {
+  if (subject.kind === "sheet") return finish(text ?? undefined);
+  if (subject.kind === "drawing") return labelDrawing(subject.drawing, text);
+  const image = images.get(subject.id);
+  if (!image || image.state === "pending") return false;
+  label(image, text);
+  return true;
+}
+
+/** The drawing is on its way: its label follows it. */
+async function labelDrawing(drawing, text) {
+  drawing.text = text;
+  draw();
   try {
-    take(await api.label(image.id, text, card.asks.has(image.id) ? "asked" : "volunteered"));
+    const image = await drawing.saved;
+    await label(images.get(image.id) ?? image, text);
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
+async function label(image, text) {
+  const before = image.label;
+  const note = text === null ? null : { text, at: new Date().toISOString() };
+  const update = (changed) => {
+    images.set(image.id, changed);
+    if (subject.id === image.id) draw();
+    else recent();
+  };
+  update({ ...image, label: note });
+  if (text !== null) labels.push(image.id);
+  try {
+    take(await api.label(image.id, text));
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
-    known.set(image.id, { ...image, label: before });
-    if (active === image.id) card.show(known.get(image.id));
+    update({ ...image, label: before });
     toast(error.message);
   }
   accuracy();
 }
 
-function undo() {
-  const image = known.get(active)?.label ? known.get(active) : known.get(labelled.pop());
+function undoLabel() {
+  if (subject.kind === "drawing" && (subject.drawing.text ?? null) !== null)
+    return labelDrawing(subject.drawing, null);
+  const current = images.get(subject.id);
+  const image = current?.label ? current : images.get(labels.pop());
   if (!image?.label) return false;
-  show(image.id);
+  choose(image.id);
   label(image, null);
   return true;
 }
@@ -125,45 +251,8 @@ const accuracy = debounce(async () => {
   }
 }, 120);
 
-// Writing
-const sheet = $("#pad"),
-  automatic = $("#automatic");
-let sheets = [],
-  pause = null,
-  sent = true;
-automatic.checked = localStorage.getItem("legibly-automatic") !== "off";
-automatic.addEventListener("change", () =>
-  localStorage.setItem("legibly-automatic", automatic.checked ? "on" : "off"),
-);
-
-const pad = new Pad($("canvas", sheet), {
-  onStroke(down) {
-    clearTimeout(pause);
-    sheet.classList.remove("counting");
-    $(".hint", sheet).hidden = true;
-    if (down && sent && !pad.empty) fresh();
-    if (!down && automatic.checked) {
-      sheet.classList.add("counting");
-      pause = setTimeout(read, 1000);
-    }
-  },
-  onChange() {
-    sent = pad.empty;
-    sheet.classList.toggle("sent", false);
-    $(".hint", sheet).hidden = !pad.empty;
-    $("#read").disabled = $("#clear").disabled = pad.empty;
-    $("#undo").disabled = pad.empty && sheets.length === 0;
-  },
-});
-
-function fresh() {
-  sheets.push(pad.strokes);
-  pad.strokes = [];
-  pad.redraw();
-  sheet.classList.remove("sent");
-}
-
-// A first step for who has nothing at hand: a 7 that writes itself.
+// Buttons
+// A first step for somebody with nothing at hand: a 7 that writes itself.
 const SAMPLE = [
   [0.3, 0.29],
   [0.42, 0.275],
@@ -176,154 +265,73 @@ const SAMPLE = [
   [0.44, 0.8],
 ];
 $("#sample")?.addEventListener("click", () => {
-  pad.set([SAMPLE.map(([x, y]) => ({ x, y, p: 0.5 }))]);
-  read();
+  sheet.clear();
+  sheet.pad.change([SAMPLE.map(([x, y]) => ({ x, y, p: 0.5 }))]);
+  sheet.look();
 });
-
-async function read() {
-  clearTimeout(pause);
-  sheet.classList.remove("counting");
-  if (pad.empty || sent) return;
-  sent = true;
-  sheet.classList.add("sent");
-  $("#read").disabled = true;
-  $("#status").textContent = say("reading");
-  try {
-    const image = await api.send(await pad.png(), { name: say("drawing"), wait: 10 });
-    mine = image.id;
-    take(image);
-    show(image.id);
-    if (image.reading)
-      $("#status").textContent =
-        `${say("answer")}: ${image.reading.text || say(`verdict_${image.reading.verdict}`)}`;
-  } catch (error) {
-    sent = false;
-    sheet.classList.remove("sent");
-    $("#read").disabled = false;
-    toast(error.message, { action: say("try_again"), run: read });
-  }
-}
-
-function clear() {
-  clearTimeout(pause);
-  sheet.classList.remove("counting");
-  if (!pad.empty) sheets.push(pad.strokes);
-  pad.set([]);
-}
-
-function undoStroke() {
-  clearTimeout(pause);
-  sheet.classList.remove("counting");
-  if (pad.empty) pad.set(sheets.pop() ?? []);
-  else pad.undo();
-}
-$("#read").addEventListener("click", read);
+const undoStroke = () => sheet.undo();
+const redoStroke = () => sheet.redo();
+const clear = () => sheet.clear();
+$("#read").addEventListener("click", () => finish());
 $("#clear").addEventListener("click", clear);
 $("#undo").addEventListener("click", undoStroke);
+$("#redo").addEventListener("click", redoStroke);
 
 // Files
-function bar(queue) {
-  $("#queue progress").value =
-    2 * (queue.sent + queue.failed.length) - queue.pending.size + queue.share;
-}
-const queue = new Queue({
-  direct: $("#queue").dataset.direct && import("./presigned.js"),
-  onShare: bar,
-  owner: $("#queue").dataset.owner,
-  onSent: take,
-  onChange: (queue) => {
-    const box = $("#queue"),
-      read = queue.sent - queue.pending.size;
-    box.hidden = queue.total === 0;
-    const settled = !queue.busy && queue.pending.size === 0;
-    $("progress", box).max = queue.total * 2 || 1;
-    bar(queue);
-    $("p", box).textContent = say(settled ? "queue_done" : "queue", {
-      sent: number(queue.sent),
-      total: number(queue.total),
-      read: number(read),
-    });
-    $("button", box).hidden = !queue.failed.some(({ entry }) => entry);
-    $("ul", box).replaceChildren(
-      ...queue.failed.map(({ name, why }) => make("li", {}, make("b", {}, name), ` ${why}`)),
-    );
-    document.title = settled
-      ? document.title.replace(/^\(.*?\) /, "")
-      : `(${read}/${queue.total}) ${document.title.replace(/^\(.*?\) /, "")}`;
-    clearInterval(queue.checking);
-    if (queue.pending.size) queue.checking = setInterval(() => ask(queue), 4000);
+startFiles({
+  onAdd(files) {
+    sheet.finish();
+    subject = { kind: files.length === 1 ? "upload" : "none", chosen: files.length === 1 };
+    subject.upload = files[0].name;
+    draw();
   },
 });
-
-$("#queue button").addEventListener("click", () => queue.again());
-
-/** The events are the quick way; asking is the sure one. */
-async function ask(queue) {
-  for (const id of [...queue.pending].slice(0, 20)) {
-    try {
-      take(await api.image(id));
-    } catch (error) {
-      if (error.status === 404) queue.heard({ id, state: "failed" });
-    }
-  }
-}
-
-function add(files) {
-  if (!files.length) return toast(say("no_pictures"));
-  if (files.length === 1) active = null;
-  queue.add(files);
-}
-for (const field of $$("input[type=file]")) {
-  field.addEventListener("change", () => {
-    add(field.webkitdirectory ? pictures(field.files) : [...field.files]);
-    field.value = "";
-  });
-}
-let depth = 0;
-const carries = (event) => event.dataTransfer?.types.includes("Files");
-addEventListener(
-  "dragenter",
-  (event) => carries(event) && (depth++, document.body.classList.add("dropping")),
-);
-addEventListener(
-  "dragleave",
-  (event) =>
-    carries(event) && --depth <= 0 && ((depth = 0), document.body.classList.remove("dropping")),
-);
-addEventListener("dragover", (event) => carries(event) && event.preventDefault());
-addEventListener("drop", async (event) => {
-  if (!carries(event)) return;
-  event.preventDefault();
-  depth = 0;
-  document.body.classList.remove("dropping");
-  add(await dropped(event.dataTransfer));
+queue.addEventListener("sent", ({ detail: { image, entry } }) => {
+  if (subject.kind === "upload" && subject.upload === entry.name)
+    subject = { kind: "image", id: image.id, chosen: true };
+  take(image);
 });
-addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])];
-  if (files.length) (event.preventDefault(), add(files));
-});
+queue.addEventListener("read", ({ detail }) => take(detail));
 
 // Keys
 function step(by) {
-  const next = order[Math.max(0, order.indexOf(active) + by)];
-  if (next) show(next);
+  const at = order.indexOf(subject.id);
+  const next = order[Math.max(0, at + by)];
+  if (next) choose(next);
   return Boolean(next);
 }
+
+const COMMANDS = {
+  r: () => finish(),
+  c: clear,
+  z: undoStroke,
+  y: redoStroke,
+  u: undoLabel,
+  o: () => $("#files").click(),
+  arrowright: () => step(1),
+  arrowleft: () => step(-1),
+};
+
+function act(key) {
+  const image = subject.chosen ? shown() : null;
+  const todo = keyAction(key, { ink: sheet.ink, shown: image, classes });
+  if (todo?.action === "finish") return finish(todo.text);
+  if (todo?.action === "label") return labelSubject(todo.text) !== false;
+  return false;
+}
+
 onKey((event, command) => {
-  const image = known.get(active);
-  if (command) return event.key === "z" && (undoStroke(), true);
-  const { key } = event;
-  if (key === "Enter")
-    return sent
-      ? image?.reading?.text && !image.label && (label(image, image.reading.text), true)
-      : (read(), true);
-  if (classes.includes(key)) return image && image.state !== "pending" && (label(image, key), true);
-  if (key === "ArrowRight" || key === "ArrowLeft") return step(key === "ArrowRight" ? 1 : -1);
-  const run = { r: read, c: clear, z: undoStroke, u: undo, o: () => $("#files").click() }[
-    key.toLowerCase()
-  ];
-  return run && run() !== false;
+  const key = event.key.toLowerCase();
+  if (command) {
+    if (key === "z") (event.shiftKey ? redoStroke : undoStroke)();
+    else if (key === "y") redoStroke();
+    return key === "z" || key === "y";
+  }
+  if (event.repeat) return false;
+  if (act(event.key)) return true;
+  if (!(key in COMMANDS) || classes.includes(event.key)) return false;
+  return COMMANDS[key]() !== false;
 });
 
-follow(take, catchUp);
+follow(take, catchUp, drop);
 catchUp();

@@ -1,12 +1,11 @@
-// What every page needs of the document: finding, making and naming things, and saying what
-// happened.
+// The document: find elements, make elements, words in the page's language, messages, keys.
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const words = JSON.parse($("#words").textContent);
 
 /** The words of the page's language; `{name}` is filled from values. */
 export function say(key, values = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (match, name) => values[name] ?? match);
 }
 
 /** An element. Text goes in as text, so that no name of a file can become markup. */
@@ -32,11 +31,11 @@ export function mark(kind) {
 }
 
 const language = document.documentElement.lang || "en";
-const one = new Intl.NumberFormat(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-const whole = new Intl.NumberFormat(language);
-export const number = (value) => whole.format(value);
+const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const integer = new Intl.NumberFormat(language);
+export const number = (value) => integer.format(value);
 /** A share as per cent, rounded down, so that nothing short of certain reads 100. */
-export const percent = (share) => one.format(Math.floor(share * 1000) / 10) + " %";
+export const percent = (share) => decimal.format(Math.floor(share * 1000) / 10) + " %";
 
 const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 export const when = (text) => moments.format(new Date(text));
@@ -52,10 +51,9 @@ export function toast(text, { action, run, seconds = action ? 12 : 6 } = {}) {
   return close;
 }
 
-export const keysWanted = () => localStorage.getItem("legibly-keys") !== "off";
+export const keysEnabled = () => localStorage.getItem("legibly-keys") !== "off";
 
-/** One handler for the page's single keys; silent in fields and where somebody switched keys off.
- * One handler for the page's single keys; silent in fields and where somebody switched keys off. */
+/** One handler for the page's single keys; silent in fields and where somebody switched keys off. */
 export function onKey(handle) {
   document.addEventListener("keydown", (event) => {
     const inField = event.target.closest(
@@ -64,7 +62,7 @@ export function onKey(handle) {
     if (event.defaultPrevented || event.isComposing || event.altKey || inField || $("dialog[open]"))
       return;
     const command = event.ctrlKey || event.metaKey;
-    if (!command && !keysWanted()) return;
+    if (!command && !keysEnabled()) return;
     if (event.key === "Enter" && event.target.closest("button, a, summary, label")) return;
     if (handle(event, command)) event.preventDefault();
   });
@@ -72,8 +70,8 @@ export function onKey(handle) {
 
 export const debounce = (run, milliseconds) => {
   let timer;
-  return (...given) => (
+  return (...values) => (
     clearTimeout(timer),
-    (timer = setTimeout(() => run(...given), milliseconds))
+    (timer = setTimeout(() => run(...values), milliseconds))
   );
 };

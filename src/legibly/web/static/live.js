@@ -4,7 +4,7 @@ import { $, say } from "./dom.js";
 
 /** `onImage(image)` for each change; `onReturn()` after a gap, when the page should ask what it
  * missed. */
-export function follow(onImage, onReturn) {
+export function follow(onImage, onReturn, onRemoved) {
   let delay = 1,
     source,
     gone = false;
@@ -13,6 +13,7 @@ export function follow(onImage, onReturn) {
   const open = () => {
     source = new EventSource("/api/live");
     source.addEventListener("image", (event) => onImage(JSON.parse(event.data)));
+    source.addEventListener("removed", (event) => onRemoved?.(JSON.parse(event.data).id));
     source.onopen = () => {
       delay = 1;
       document.documentElement.dataset.live = "on";

@@ -33,7 +33,7 @@ export class Pad {
   /** `onStroke(down)` when a stroke begins (true) and ends (false); `onChange()` when the ink
    * changed. */
   constructor(canvas, { onStroke, onChange }) {
-    Object.assign(this, { canvas, onStroke, onChange, strokes: [], undone: [], current: null });
+    Object.assign(this, { canvas, onStroke, onChange, strokes: [], past: [], future: [], current: null });
     this.context = canvas.getContext("2d", { desynchronized: true });
     new ResizeObserver(() => this.fit()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.down(event));
@@ -98,18 +98,47 @@ export class Pad {
 
   up(event) {
     if (!this.current || event.pointerId !== this.pointer) return;
-    this.strokes.push(this.current);
+    const stroke = this.current;
     this.current = null;
-    this.undone = [];
-    this.redraw();
+    this.change([...this.strokes, stroke]);
     this.onStroke(false);
-    this.onChange();
+  }
+
+  /** Set the strokes, so that `undo` brings back what was there. */
+  change(strokes) {
+    this.past.push(this.strokes);
+    this.future = [];
+    this.set(strokes);
+  }
+
+  clear() {
+    if (!this.empty) this.change([]);
   }
 
   undo() {
-    if (this.strokes.length) this.undone.push(this.strokes.pop());
+    if (!this.canUndo) return;
+    this.future.push(this.strokes);
+    this.set(this.past.pop());
+  }
+
+  redo() {
+    if (!this.canRedo) return;
+    this.past.push(this.strokes);
+    this.set(this.future.pop());
+  }
+
+  get canUndo() {
+    return this.past.length > 0;
+  }
+
+  get canRedo() {
+    return this.future.length > 0;
+  }
+
+  /** An empty sheet with nothing to undo. */
+  reset() {
+    Object.assign(this, { strokes: [], current: null, past: [], future: [] });
     this.redraw();
-    this.onChange();
   }
 
   set(strokes) {
@@ -119,14 +148,19 @@ export class Pad {
     this.onChange();
   }
 
-  /** The sheet as a PNG: dark ink on white, square, `side` pixels. */
-  png(side = 280) {
+  /** The sheet as a canvas: dark ink on white, square, `side` pixels. */
+  canvasOf(side = 280) {
     const sheet = document.createElement("canvas");
     sheet.width = sheet.height = side;
     const context = sheet.getContext("2d");
     context.fillStyle = "#fff";
     context.fillRect(0, 0, side, side);
     for (const stroke of this.strokes) trace(context, stroke, side);
-    return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
+    return sheet;
+  }
+
+  /** The sheet as a PNG. */
+  png(side = 280) {
+    return new Promise((resolve) => this.canvasOf(side).toBlob(resolve, "image/png"));
   }
 }

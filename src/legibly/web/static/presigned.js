@@ -34,11 +34,9 @@ export async function send(entry, { keep, onShare }) {
 async function announce(entry, picture, keep) {
   if (entry.upload && Date.parse(entry.upload.expires_at) - Date.now() > FRESH_MS) return true;
   try {
-    entry.upload = await api.announce({
-      media_type: picture.type,
-      bytes: picture.size,
-      name: entry.name,
-    });
+    const { name, writer, label } = entry;
+    const media = { media_type: picture.type, bytes: picture.size };
+    entry.upload = await api.announce({ ...media, name, writer, label });
   } catch (error) {
     if ([400, 404].includes(error.status)) return false; // this server takes pictures itself
     throw error;

@@ -1,17 +1,16 @@
-// Many files: kept in the browser until the server has acknowledged each, a few in flight, so that
-// a reload loses none.
-// Each is sent under a name of its own: one whose acknowledgement was lost is sent again, and is
-// still one picture.
+// Files and drawings on their way to the server: kept in the browser until the server has
+// acknowledged each, so that neither a reload nor another page loses one. Each is sent under a name
+// of its own, so that one whose acknowledgement was lost is still one image.
 import * as api from "./api.js";
 import { say } from "./dom.js";
 
 const IN_FLIGHT = 4;
-const me = api.fresh();
-/** Whether sending a file again cannot help: the server has looked at it and wants it not. */
-const refused = (error) => error.status >= 400 && error.status < 500 && error.status !== 401;
+const TAB = api.fresh();
+/** Whether sending a file again cannot help: the server has looked at it and refused it. */
+const isRefusal = (error) => error.status >= 400 && error.status < 500 && error.status !== 401;
 
-/** The bytes of a file, read before they are sent: a file that has gone from the disk looks like
- * a torn line otherwise. */
+/** The bytes of a file, read before they are sent: a file that was deleted from the disk looks
+ * like a lost connection otherwise. */
 async function content(blob) {
   try {
     return new Blob([await blob.arrayBuffer()], { type: blob.type });
@@ -20,43 +19,42 @@ async function content(blob) {
   }
 }
 
-const asked = (request) =>
+const result = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 
-/** The browser's own cupboard, or nothing where it is shut (private windows). */
-async function cupboard() {
+/** The browser's database, or null where there is none (private windows). */
+async function database() {
   try {
     const opening = indexedDB.open("legibly-queue", 1);
     opening.onupgradeneeded = () =>
       opening.result.createObjectStore("files", { autoIncrement: true });
-    const database = await asked(opening);
-    return (mode) => database.transaction("files", mode).objectStore("files");
+    const opened = await result(opening);
+    return (mode) => opened.transaction("files", mode).objectStore("files");
   } catch {
     return null;
   }
 }
 
-/** Whether the tab that queued a file still lives: it then sends the file itself. */
-async function living() {
+/** The tabs that are open: each sends its own files. */
+async function openTabs() {
   if (!navigator.locks) return new Set();
-  navigator.locks.request(`legibly-tab-${me}`, () => new Promise(() => {}));
-  const { held } = await navigator.locks.query();
-  return new Set(held.map((lock) => lock.name.replace("legibly-tab-", "")));
+  navigator.locks.request(`legibly-tab-${TAB}`, () => new Promise(() => {}));
+  const locks = await navigator.locks.query();
+  return new Set(locks.held.map((lock) => lock.name.replace("legibly-tab-", "")));
 }
 
-export class Queue {
-  /** `onSent(image)` for each acknowledged picture; `onChange(queue)` when counts move; `owner`
-   * is who is signed in. */
-  constructor({ owner, direct, onSent, onChange, onShare }) {
+/** Events: `sent` with `{ image, entry }` for each acknowledged picture, `change` when counts
+ * move, `share` when bytes of a large file moved. */
+export class Queue extends EventTarget {
+  /** `owner` is who is signed in; `direct` a promise of presigned.js, or a false value. */
+  constructor({ owner, direct }) {
+    super();
     Object.assign(this, {
       owner,
       direct,
-      onSent,
-      onChange,
-      onShare,
       shares: new Map(),
       adding: 0,
       waiting: [],
@@ -66,56 +64,97 @@ export class Queue {
       failed: [],
       pending: new Set(),
     });
-    this.files = cupboard();
+    this.files = database();
     this.resume();
-    addEventListener(
-      "beforeunload",
-      (event) => (this.adding || (!this.kept && this.busy)) && event.preventDefault(),
-    );
+    addEventListener("beforeunload", (event) => {
+      if (this.adding || (!this.isPersistent && this.busy)) event.preventDefault();
+    });
   }
 
   get busy() {
     return this.adding + this.waiting.length + this.flying > 0;
   }
 
+  changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Send what tabs that were closed have left. */
   async resume() {
     const open = await this.files;
-    this.kept = Boolean(open);
+    this.isPersistent = Boolean(open);
     if (!open) return;
-    const others = await living();
-    const shelf = open("readonly");
-    const [keys, left] = await Promise.all([asked(shelf.getAllKeys()), asked(shelf.getAll())]);
-    left.forEach((entry, at) => {
-      if (entry.tab !== me && !others.has(entry.tab) && entry.owner === this.owner)
-        this.push({ ...entry, key: keys[at] });
+    const tabs = await openTabs();
+    const files = open("readonly");
+    const [keys, entries] = await Promise.all([
+      result(files.getAllKeys()),
+      result(files.getAll()),
+    ]);
+    entries.forEach((entry, at) => {
+      if (entry.tab === TAB || tabs.has(entry.tab) || entry.owner !== this.owner) return;
+      const resumed = { ...entry, key: keys[at] };
+      if (entry.isDrawing) this.finish(resumed).catch(() => {});
+      else this.push(resumed);
     });
   }
 
-  /** Take files; all of them are on the shelf before the first is sent. */
+  /** Take files; all of them are in the database before the first is sent. */
   async add(files) {
     this.begin();
     this.total += files.length;
     this.adding += files.length;
-    this.onChange(this);
+    this.changed();
     const entries = [...files].map((file) => ({
       blob: file,
       name: file.name || "picture.png",
-      tab: me,
+      writer: file.writer,
+      label: file.label,
+      tab: TAB,
       owner: this.owner,
       once: api.fresh(),
     }));
     try {
-      const shelf = (await this.files)?.("readwrite");
-      if (shelf)
+      const open = await this.files;
+      const all = open && open("readwrite");
+      if (all)
         await Promise.all(
-          entries.map(async (entry) => (entry.key = await asked(shelf.add({ ...entry })))),
+          entries.map(async (entry) => {
+            entry.key = await result(all.add({ ...entry }));
+          }),
         );
     } catch {
-      this.kept = false; // the shelf is full: sending goes on from memory
+      this.isPersistent = false; // the database is full: sending goes on from memory
     }
     this.adding -= files.length;
     this.waiting.push(...entries);
     this.next();
+  }
+
+  /** Store one drawing, then its label (`truth`) where it has one; resolves to its image. */
+  async deliver(entry) {
+    const drawing = { ...entry, isDrawing: true, tab: TAB, owner: this.owner };
+    try {
+      const open = await this.files;
+      if (open) drawing.key = await result(open("readwrite").add({ ...drawing }));
+    } catch {
+      /* from memory, then */
+    }
+    return this.finish(drawing);
+  }
+
+  async finish(drawing) {
+    const { blob, name, once, writer, atUpload, truth } = drawing;
+    try {
+      const options = { name, once, writer, label: atUpload, wait: 10, keepalive: true };
+      let image = await api.send(blob, { ...options, tries: Infinity });
+      if (truth !== undefined) image = await api.label(image.id, truth, Infinity);
+      await this.forget(drawing);
+      this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry: drawing } }));
+      return image;
+    } catch (error) {
+      if (isRefusal(error)) await this.forget(drawing);
+      throw error;
+    }
   }
 
   /** A new count, unless the last one is still going on. */
@@ -131,7 +170,7 @@ export class Queue {
     this.next();
   }
 
-  /** Send once more what failed for a reason that may have passed. */
+  /** Send once more what failed for a reason that may be over. */
   again() {
     const stuck = this.failed.filter(({ entry }) => entry);
     this.failed = this.failed.filter(({ entry }) => !entry);
@@ -141,39 +180,41 @@ export class Queue {
 
   next() {
     while (this.flying < IN_FLIGHT && this.waiting.length) this.fly(this.waiting.shift());
-    this.onChange(this);
+    this.changed();
   }
 
   async fly(entry) {
     this.flying++;
     try {
-      const image =
-        (await this.put(entry)) ??
-        (await api.send(await content(entry.blob), {
-          name: entry.name,
-          once: entry.once,
-          tries: Infinity,
-        }));
+      const image = (await this.put(entry)) ?? (await this.post(entry));
       this.sent++;
       if (image.state === "pending") this.pending.add(image.id);
-      this.onSent(image);
+      this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry } }));
       await this.forget(entry);
     } catch (error) {
-      const final = refused(error);
-      this.failed.push({ name: entry.name, why: error.message, entry: final ? null : entry });
-      if (final) await this.forget(entry);
+      const isFinal = isRefusal(error);
+      this.failed.push({ name: entry.name, why: error.message, entry: isFinal ? null : entry });
+      if (isFinal) await this.forget(entry);
     }
     this.flying--;
     this.next();
+  }
+
+  async post(entry) {
+    const { name, once, writer, label } = entry;
+    return api.send(await content(entry.blob), { name, once, writer, label, tries: Infinity });
   }
 
   /** Straight into the store, where there is one for it: the image, or null. */
   async put(entry) {
     const store = await this.direct;
     if (!store) return null;
-    const onShare = (share) => (this.shares.set(entry, share), this.onShare(this));
+    const onShare = (share) => {
+      this.shares.set(entry, share);
+      this.dispatchEvent(new Event("share"));
+    };
     return store
-      .send(entry, { keep: () => this.keep(entry), onShare })
+      .send(entry, { keep: () => this.save(entry), onShare })
       .finally(() => this.shares.delete(entry));
   }
 
@@ -182,20 +223,20 @@ export class Queue {
     return [...this.shares.values()].reduce((sum, share) => sum + share, 0);
   }
 
-  async keep({ key, ...entry }) {
+  async save({ key, ...entry }) {
     const open = await this.files;
-    if (open && key !== undefined) await asked(open("readwrite").put(entry, key)).catch(() => {});
+    if (open && key !== undefined) await result(open("readwrite").put(entry, key)).catch(() => {});
   }
 
   async forget(entry) {
     const open = await this.files;
     if (open && entry.key !== undefined)
-      await asked(open("readwrite").delete(entry.key)).catch(() => {});
+      await result(open("readwrite").delete(entry.key)).catch(() => {});
   }
 
-  /** An answer came. */
-  heard(image) {
-    if (image.state !== "pending" && this.pending.delete(image.id)) this.onChange(this);
+  /** An image changed: it may be one whose answer is awaited. */
+  settle(image) {
+    if (image.state !== "pending" && this.pending.delete(image.id)) this.changed();
   }
 }
 
@@ -203,10 +244,10 @@ export class Queue {
 export async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
-  const found = [];
+  const files = [];
   const walk = async (entry) => {
     if (entry.isFile)
-      return found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+      return files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
     const reader = entry.createReader();
     for (;;) {
       const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
@@ -215,10 +256,10 @@ export async function dropped(transfer) {
     }
   };
   for (const entry of entries) await walk(entry);
-  return pictures(found);
+  return pictures(files);
 }
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|tiff?|hei[cf]|avif)$/i;
-/** The pictures among the files of a folder: the rest of a folder is not meant. */
+/** The pictures among the files of a folder: the rest of a folder is left out. */
 export const pictures = (files) =>
   [...files].filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));

@@ -18,7 +18,7 @@ def _answers(_: Translate) -> dict[str, str]:
         "verdict_not_a_digit": _("not a digit"),
         "verdict_unknown": _("not known"),
         "verdict_failed": _("could not be read"),
-        "verdict_pending": _("reading …"),
+        "verdict_pending": _("Reading …"),
         "about_blank": _("No ink was found in this picture."),
         "about_not_a_digit": _("Something is there, but it looks like no digit."),
         "about_unknown": _("Something is there, but it looks like nothing that this model knows."),
@@ -41,6 +41,10 @@ def _answers(_: Translate) -> dict[str, str]:
         "all_probabilities": _("All probabilities"),
         "fewer": _("Only the first three"),
         "answer": _("Answer"),
+        "bars": _("How the model divides between the classes"),
+        "bars_item": _("How the model divides this item, {label}"),
+        "press_enter": _("Press Enter or Done, and it is read."),
+        "not_sent": _("Not sent yet: it waits in this browser and goes out by itself."),
     }
 
 
@@ -58,10 +62,10 @@ def _labels(_: Translate) -> dict[str, str]:
         "true_text": _("True text"),
         "save": _("Save"),
         "undo": _("Undo"),
-        "nothing": _("nothing"),
+        "no_digit": _("No digit here"),
+        "was_nothing": _("Noted: no digit here. Thank you."),
         "was_right": _("Right: {text}. Thank you."),
         "was_wrong": _("Noted: it was {text}. Thank you."),
-        "said_true": _("truly {text}"),
         "noted": _("Noted: {text}"),
         "taken_back": _("Label taken back"),
     }

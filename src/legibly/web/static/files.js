@@ -1,0 +1,89 @@
+// Files from the disk, a drop or the clipboard, into the queue; a CSV file beside them labels them.
+import { $, $$, number, say, toast } from "./dom.js";
+import { dropped, pictures } from "./queue.js";
+import { queue } from "./uploads.js";
+
+const carries = (event) => event.dataTransfer?.types.includes("Files");
+
+/** `onAdd(files)` is called before files are sent. */
+export function startFiles({ onAdd }) {
+  async function add(files) {
+    if (!files.length) return toast(say("no_pictures"));
+    onAdd(files);
+    queue.add(files);
+  }
+  for (const field of $$("input[type=file]")) {
+    field.addEventListener("change", () => {
+      add(field.webkitdirectory ? pictures(field.files) : [...field.files]);
+      field.value = "";
+    });
+  }
+  acceptDrops(add);
+  addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    add(files);
+  });
+  showProgress($("#queue"));
+}
+
+function acceptDrops(add) {
+  let depth = 0;
+  const mark = () => document.body.classList.toggle("dropping", depth > 0);
+  addEventListener("dragenter", (event) => {
+    if (!carries(event)) return;
+    depth++;
+    mark();
+  });
+  addEventListener("dragleave", (event) => {
+    if (!carries(event)) return;
+    depth = Math.max(0, depth - 1);
+    mark();
+  });
+  addEventListener("dragover", (event) => {
+    if (carries(event)) event.preventDefault();
+  });
+  addEventListener("drop", async (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    depth = 0;
+    mark();
+    add(await dropped(event.dataTransfer));
+  });
+}
+
+function showProgress(box) {
+  const bar = () => {
+    const settled = 2 * (queue.sent + queue.failed.length) - queue.pending.size;
+    $("progress", box).value = settled + queue.share;
+  };
+  const change = () => {
+    const read = queue.sent - queue.pending.size;
+    const settled = !queue.busy && queue.pending.size === 0;
+    box.hidden = queue.total === 0;
+    $("progress", box).max = queue.total * 2 || 1;
+    bar();
+    $("p", box).textContent = say(settled ? "queue_done" : "queue", {
+      sent: number(queue.sent),
+      total: number(queue.total),
+      read: number(read),
+    });
+    $("button", box).hidden = !queue.failed.some(({ entry }) => entry);
+    $("ul", box).replaceChildren(
+      ...queue.failed.map(({ name, why }) => {
+        const item = document.createElement("li");
+        const file = document.createElement("b");
+        file.textContent = name;
+        item.append(file, ` ${why}`);
+        return item;
+      }),
+    );
+    const title = document.title.replace(/^\(.*?\) /, "");
+    document.title = settled ? title : `(${read}/${queue.total}) ${title}`;
+  };
+  queue.addEventListener("share", bar);
+  queue.addEventListener("change", change);
+  $("button", box).addEventListener("click", () => queue.again());
+  change();
+}
