@@ -148,6 +148,8 @@ def test_another_models_answer_is_shown_without_what_it_saw(server: Server, desk
     write(desktop, "7")
     answers(desktop, "7")
     expect(desktop.locator(".saw")).to_be_visible()
+    desktop.keyboard.press("r")
+    expect(desktop.locator("#recent li")).to_have_count(1)
     desktop.route("**/api/images?*", older)
     desktop.reload()
     answers(desktop, "7")
@@ -179,8 +181,8 @@ def test_another_tab_hears_of_everything(server: Server, browser: Browser) -> No
     one.goto(server.url)
     write(one, "7")
     answers(one, "7")
-    answers(other, "7")
     one.keyboard.press("Enter")
+    answers(other, "7")
     expect(other.locator("#accuracy-words")).to_be_visible()
     context.close()
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-import services
-from e2e.conftest import Server, call
+from e2e.conftest import Server, call, context_of
 from e2e.test_classify import png
 
 pytestmark = pytest.mark.service("chromium")
@@ -86,26 +85,36 @@ def test_many_are_labelled_and_it_can_be_undone(server: Server, page: Page) -> N
     assert call(server, "/api/images?label=7")["images"] == []
 
 
-def test_deleting_waits_so_that_it_can_be_undone(server: Server, desktop: Page) -> None:
-    """Delete hides at once and deletes after a while; undo brings back, leaving the page does not wait."""
+def test_a_deletion_holds_and_can_be_undone(server: Server, browser: Browser) -> None:
+    """Deleted pictures are gone at once, in other tabs too; undo brings them back."""
     upload(server, 3)
-    desktop.goto(f"{server.url}/history")
-    expect(desktop.locator("#gallery li")).to_have_count(3)
-    desktop.keyboard.press("a")
-    desktop.keyboard.press("Delete")
-    expect(desktop.locator("#gallery li:visible")).to_have_count(0)
-    desktop.locator(".toast button").click()
-    expect(desktop.locator("#gallery li:visible")).to_have_count(3)
+    context = context_of(browser)
+    page, other = context.new_page(), context.new_page()
+    other.goto(f"{server.url}/history")
+    expect(other.locator("#gallery li")).to_have_count(3)
+    expect(other.locator("html")).to_have_attribute("data-live", "on")
+    page.goto(f"{server.url}/history")
+    expect(page.locator("#gallery li")).to_have_count(3)
+    page.keyboard.press("a")
+    page.keyboard.press("Delete")
+    expect(page.locator(".toast")).to_contain_text("3 deleted")
+    assert call(server, "/api/images")["images"] == []
+    expect(other.locator("#gallery li")).to_have_count(0)
+    page.locator(".toast button").click()
+    expect(page.locator("#gallery li")).to_have_count(3)
     assert len(call(server, "/api/images")["images"]) == 3
-    desktop.locator("#gallery input").first.check()
-    desktop.keyboard.press("Delete")
-    desktop.goto(f"{server.url}/models")
-    services.wait_for(
-        lambda: len(call(server, "/api/images")["images"]) == 2,
-        what="the deletion's way to the server",
-    )
-    desktop.goto(f"{server.url}/history")
-    expect(desktop.locator("#gallery li")).to_have_count(2)
+    context.close()
+
+
+def test_a_deletion_survives_leaving_the_page(server: Server, desktop: Page) -> None:
+    """Delete on the page of an image and leave at once: it is gone, and History offers to undo."""
+    image = upload(server, 1)[0]
+    desktop.goto(f"{server.url}/images/{image['id']}")
+    desktop.locator("#delete").click()
+    desktop.wait_for_url("**/history")
+    assert call(server, "/api/images")["images"] == []
+    desktop.locator(".toast button").click()
+    expect(desktop.locator("#gallery li")).to_have_count(1)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "zip"])

@@ -57,6 +57,29 @@ def test_whoever_leaves_in_haste_loses_no_judgement(server: Server, desktop: Pag
     )
 
 
+def test_skipped_pictures_come_back_last_with_a_true_count(server: Server, desktop: Page) -> None:
+    """Skip two of four and reload: the other two come first, then those; it never runs dry."""
+    upload(server, 4, label="7")
+    desktop.goto(f"{server.url}/review")
+    expect(desktop.locator("#left")).to_have_text("4 to look at")
+    first = desktop.locator("#card").get_attribute("data-id")
+    desktop.keyboard.press("s")
+    desktop.keyboard.press("s")
+    expect(desktop.locator("#left")).to_have_text("4 to look at")
+    desktop.reload()
+    expect(desktop.locator("#left")).to_have_text("4 to look at")
+    assert desktop.locator("#card").get_attribute("data-id") != first
+    desktop.keyboard.press("l")
+    expect(desktop.locator("#left")).to_have_text("3 to look at")
+    desktop.keyboard.press("l")
+    expect(desktop.locator("#left")).to_have_text("2 to look at")
+    expect(desktop.locator("#card")).to_have_attribute("data-id", first or "")
+    for _ in range(3):
+        desktop.keyboard.press("s")
+        expect(desktop.locator("#card")).to_be_visible()
+        expect(desktop.locator("#empty")).to_be_hidden()
+
+
 def reasons(server: Server) -> list[str]:
     """Why the pictures of the review's queue are in it."""
     return [entry["reason"] for entry in call(server, "/api/review")["queue"]]

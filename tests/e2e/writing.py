@@ -21,6 +21,11 @@ DIGITS: dict[str, list[Stroke]] = {
 
 def write(page: Page, digit: str, *, left: float = 0.0, scale: float = 1.0) -> None:
     """Write one digit on the sheet; `left` moves it, in sides of the sheet."""
+    draw(page, DIGITS[digit], left=left, scale=scale)
+
+
+def draw(page: Page, strokes: list[Stroke], *, left: float = 0.0, scale: float = 1.0) -> None:
+    """Draw strokes on the sheet."""
     box = page.locator("#pad canvas").bounding_box()
     assert box is not None
 
@@ -28,7 +33,7 @@ def write(page: Page, digit: str, *, left: float = 0.0, scale: float = 1.0) -> N
         x, y = 0.5 + (point[0] - 0.5) * scale + left, 0.5 + (point[1] - 0.5) * scale
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
-    for stroke in DIGITS[digit]:
+    for stroke in strokes:
         page.mouse.move(*at(stroke[0]))
         page.mouse.down()
         for point in stroke[1:]:

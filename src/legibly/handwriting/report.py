@@ -21,6 +21,8 @@ ENOUGH = 3
 TREND = 10
 """How many of the newest are compared with as many before them."""
 EXAMPLES = 3
+ENOUGH_TO_RANK = 2 * EXAMPLES
+"""From so many digits on the most and the least legible ones are different ones."""
 _TRUSTED = 0.9
 # Student's t at 97.5 %, by degrees of freedom 1 … 20, then the normal distribution's.
 _T: tuple[float, ...] = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -118,7 +120,9 @@ def _right(many: Sequence[Written]) -> dict[str, Any]:
 
 def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
     ranked = sorted(many, key=lambda digit: (-digit.legibility, digit.image, digit.item))
-    worst = [digit for digit in reversed(ranked) if digit not in ranked[:EXAMPLES]][:EXAMPLES]
+    # A misread digit is not legible, however sure the model was.
+    best = [digit for digit in ranked if digit.read == name][:EXAMPLES]
+    worst = [digit for digit in reversed(ranked) if digit not in best][:EXAMPLES]
     taken = Counter(digit.read for digit in many if digit.read != name)
     read_as = min(taken, key=lambda other: (-taken[other], other)) if taken else None
     return {
@@ -128,8 +132,9 @@ def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
         "legibility": _mean([digit.legibility for digit in many]),
         "read_right": _right(many),
         "trend": _trend([digit.legibility for digit in many]),
-        "best": [_example(digit) for digit in ranked[:EXAMPLES]],
+        "best": [_example(digit) for digit in best],
         "worst": [_example(digit) for digit in worst],
+        "rankable": len(many) >= ENOUGH_TO_RANK,
         "read_as": read_as,
         "read_as_n": taken[read_as] if read_as is not None else 0,
         "history": [round(digit.legibility, 4) for digit in many[: 3 * TREND]][::-1],

@@ -149,3 +149,9 @@ def _queue_owner(request: Request) -> str:
     project = state_of(request).settings.project
     suffix = "" if project == DEFAULT_PROJECT else f"@{project}"
     return f"{principal_of(request).account or ''}{suffix}"
+
+
+def classes_of(request: Request) -> list[str]:
+    """What the model can answer, as far as keys and buttons can offer it."""
+    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    return list(card.classes) if card is not None else [str(digit) for digit in range(10)]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, UploadFile
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from legibly.agreement import REVIEW, judgements, standing
 from legibly.errors import Invalid, NotFound, Unusable
@@ -17,14 +17,16 @@ from legibly.index.port import Filter, Index
 from legibly.records import Image
 from legibly.statistics import sampling
 from legibly.web.pages import history
-from legibly.web.pages.rendering import Pages
+from legibly.web.pages.rendering import Pages, classes_of, sure_from
 from legibly.web.security.principal import Principal, principal_of, require_visible
 from legibly.web.services import State, state_of
 
 Reason = Literal["disputed", "disagreement", "second", "unsure", "asked"]
 _QUEUE = 50
-_LOOKED_AT = 300
-_SURE = 0.9
+_BATCH = 300
+_MOST = 5000
+"""Images of one reason beyond these are not counted: the count of the page then says "at least"."""
+_MOST_SKIPPED = 20_000
 _ELSEWHERE = "Label Studio"
 
 
@@ -35,20 +37,28 @@ class Judgement(BaseModel):
     nothing: bool = False
 
 
+class QueueRequest(BaseModel):
+    """Which images a reviewer has skipped, the oldest first: these come last, in this order."""
+
+    skipped: list[str] = Field(default=[], max_length=_MOST_SKIPPED)
+    limit: int = Field(default=_QUEUE, ge=1, le=500)
+
+
 def queue(
-    index: Index, principal: Principal, *, ask_rate: float, limit: int, people: int
+    index: Index, principal: Principal, *, ask_rate: float, people: int, sure: float
 ) -> list[tuple[Reason, Image]]:
-    """What to look at, what most needs a person first.
+    """Everything to look at, what most needs a person first.
 
     Texts of two people that differ, labels that a sure answer contradicts, texts that a second
-    person has to confirm,
-    unsure answers, a random sample; the first and third only where two `people` have to agree.
-    Nobody confirms their own text; where people differ, administrators may look again.
+    person has to confirm, unsure answers, a random sample; the first and third only where two
+    `people` have to agree. Nobody confirms their own text; where people differ, administrators may
+    look again.
     """
     reasons: dict[str, tuple[Reason, Image]] = {}
 
     def page(**criteria: Any) -> list[Image]:
-        return index.page(Filter(owner=principal.owner, **criteria), limit=_LOOKED_AT)
+        images = exports.matching(index, Filter(owner=principal.owner, **criteria))
+        return list(itertools.islice(images, _MOST))
 
     def take(reason: Reason, images: Iterable[Image]) -> None:
         for image in images:
@@ -59,15 +69,22 @@ def queue(
             "disputed",
             page(review="disputed", unsaid_by=None if principal.role == "admin" else by(principal)),
         )
-    wrong = [image for image in page(wrong=True) if _contradicted(image)]
+    wrong = [image for image in page(wrong=True) if _is_contradicted(image, sure)]
     take("disagreement", sorted(wrong, key=_confidence, reverse=True))
     if people > 1:
         take("second", page(review="second", unsaid_by=by(principal)))
     take("unsure", sorted(page(verdict="unsure", labelled=False), key=_confidence))
-    if len(reasons) < limit:
-        recent = page(state="read", labelled=False)
-        take("asked", (image for image in recent if sampling.asks(image.id, ask_rate)))
-    return list(reasons.values())[:limit]
+    recent = page(state="read", labelled=False)
+    take("asked", (image for image in recent if sampling.asks(image.id, ask_rate)))
+    return list(reasons.values())
+
+
+def skipped_last(
+    entries: list[tuple[Reason, Image]], skipped: list[str]
+) -> list[tuple[Reason, Image]]:
+    """The same entries, with those that were skipped at the end, in the order of `skipped`."""
+    rank = {image_id: at for at, image_id in enumerate(skipped)}
+    return sorted(entries, key=lambda entry: rank.get(entry[1].id, -1))
 
 
 def by(principal: Principal) -> str:
@@ -82,13 +99,13 @@ def _confidence(image: Image) -> float:
     return image.reading.confidence if image.reading else 0.0
 
 
-def _contradicted(image: Image) -> bool:
-    sure = (
+def _is_contradicted(image: Image, sure: float) -> bool:
+    is_sure = (
         image.reading is not None
         and image.reading.verdict == "read"
-        and image.reading.confidence >= _SURE
+        and image.reading.confidence >= sure
     )
-    return sure and image.label is not None and not (image.label.by or "").startswith(REVIEW)
+    return is_sure and image.label is not None and not (image.label.by or "").startswith(REVIEW)
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
@@ -98,25 +115,20 @@ def add(routes: APIRouter, pages: Pages) -> None:
     def review(request: Request) -> Response:
         """One picture after the other, by keyboard only if wished."""
         principal_of(request).require_role("reviewer")
-        return pages.render(request, "review.html", classes=[str(digit) for digit in range(10)])
+        return pages.render(request, "review.html", classes=classes_of(request))
 
     @routes.get("/api/review", tags=["review"])
     def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
         """The pictures that most need a person, first, each with the reason.
 
-        `said` is what people disagree about.
+        `said` is what people disagree about, `total` how many pictures there are to look at.
         """
-        principal, state = principal_of(request), state_of(request)
-        principal.require_role("reviewer")
-        settings, limit = state.settings, max(1, min(limit, 500))
-        entries = queue(
-            state.index,
-            principal,
-            ask_rate=settings.ask_rate,
-            limit=limit,
-            people=settings.review_people,
-        )
-        return JSONResponse({"queue": _entries(state, entries)})
+        return _page(request, QueueRequest(limit=max(1, min(limit, 500))))
+
+    @routes.post("/api/review/queue", tags=["review"])
+    def post_queue(request: Request, body: QueueRequest) -> JSONResponse:
+        """The same, with the pictures that the caller has skipped at the end."""
+        return _page(request, body)
 
     @routes.put("/api/review/{image_id}", tags=["review"])
     def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
@@ -132,6 +144,22 @@ def add(routes: APIRouter, pages: Pages) -> None:
         return JSONResponse(state.service.document(image))
 
     _add_label_studio(routes)
+
+
+def _page(request: Request, body: QueueRequest) -> JSONResponse:
+    principal = principal_of(request)
+    principal.require_role("reviewer")
+    state = state_of(request)
+    settings = state.settings
+    entries = queue(
+        state.index,
+        principal,
+        ask_rate=settings.ask_rate,
+        people=settings.review_people,
+        sure=sure_from(request),
+    )
+    first = skipped_last(entries, body.skipped)[: body.limit]
+    return JSONResponse({"queue": _entries(state, first), "total": len(entries)})
 
 
 def _entries(state: State, entries: list[tuple[Reason, Image]]) -> list[dict[str, Any]]:
@@ -215,7 +243,7 @@ def _judge(state: State, image: Image, text: str, person: str, *, nothing: bool 
 
 def _tasks(index: Index, images: Iterator[Image], base_url: str) -> Iterator[bytes]:
     begin = b"[\n"
-    while batch := list(itertools.islice(images, _LOOKED_AT)):
+    while batch := list(itertools.islice(images, _BATCH)):
         labels = index.labels([image.id for image in batch])
         for image in batch:
             task = label_studio.task(image, labels.get(image.id, ()), base_url=base_url)

@@ -26,7 +26,7 @@ from legibly.web.pages import (
     signin_oidc,
 )
 from legibly.web.pages import models as models_page
-from legibly.web.pages.rendering import Pages
+from legibly.web.pages.rendering import Pages, classes_of
 from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import current_report, state_of
 from legibly.web.text import i18n, number_format
@@ -211,12 +211,6 @@ def _report(request: Request) -> dict[str, Any]:
         "report": report,
         "small": number_format.heat_table(report["confusion"], classes=classes_of(request)),
     }
-
-
-def classes_of(request: Request) -> list[str]:
-    """What the model can answer, as far as keys and buttons can offer it."""
-    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
-    return list(card.classes) if card is not None else [str(digit) for digit in range(10)]
 
 
 def _facts(image: Image) -> list[tuple[str, str]]:

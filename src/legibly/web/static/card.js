@@ -289,7 +289,9 @@ const isSingle = (image) => !image.reading || image.reading.text.length <= 1;
 /** The label, or the ways to give one. */
 function truth(image, { classes, onLabel, asks }) {
   const box = make("div", { class: "truth" });
-  box.append(...(image.label ? [labelled(image, onLabel)] : choices(image, classes, onLabel, asks)));
+  box.append(
+    ...(image.label ? [labelled(image, onLabel)] : choices(image, classes, onLabel, asks)),
+  );
   return box;
 }
 
@@ -340,7 +342,11 @@ function choices(image, classes, onLabel, asks) {
     digits.append(
       make(
         "button",
-        { type: "button", "aria-label": say("it_was_a", { text: name }), onclick: () => onLabel(name) },
+        {
+          type: "button",
+          "aria-label": say("it_was_a", { text: name }),
+          onclick: () => onLabel(name),
+        },
         name,
       ),
     );
@@ -382,7 +388,8 @@ export class Card {
   }
 
   show(image) {
-    const isSame = this.image && image.id === this.image.id && image.preview?.url === this.image.preview?.url;
+    const isSame =
+      this.image && image.id === this.image.id && image.preview?.url === this.image.preview?.url;
     if (!isSame) this.state = { chosen: 0 };
     this.image = image;
     this.draw();
@@ -461,9 +468,6 @@ export class Card {
     if (image.state !== "read" || !image.reading.items.length) return [];
     state.chosen = Math.min(state.chosen, image.reading.items.length - 1);
     const several = image.reading.items.length > 1;
-    return [
-      ...(several ? [picks(image, state, redraw)] : []),
-      ...detail(image, state, redraw),
-    ];
+    return [...(several ? [picks(image, state, redraw)] : []), ...detail(image, state, redraw)];
   }
 }

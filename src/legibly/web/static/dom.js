@@ -31,7 +31,10 @@ export function mark(kind) {
 }
 
 const language = document.documentElement.lang || "en";
-const decimal = new Intl.NumberFormat(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const decimal = new Intl.NumberFormat(language, {
+  maximumFractionDigits: 1,
+  minimumFractionDigits: 1,
+});
 const integer = new Intl.NumberFormat(language);
 export const number = (value) => integer.format(value);
 /** A share as per cent, rounded down, so that nothing short of certain reads 100. */
@@ -53,7 +56,7 @@ export function toast(text, { action, run, seconds = action ? 12 : 6 } = {}) {
 
 export const keysEnabled = () => localStorage.getItem("legibly-keys") !== "off";
 
-/** One handler for the page's single keys; silent in fields and where somebody switched keys off. */
+/** One handler for the page's single keys; silent in fields, and where keys are switched off. */
 export function onKey(handle) {
   document.addEventListener("keydown", (event) => {
     const inField = event.target.closest(

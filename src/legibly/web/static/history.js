@@ -2,6 +2,7 @@
 // once.
 import * as api from "./api.js";
 import { shot } from "./card.js";
+import * as deletion from "./deletion.js";
 import { $, $$, debounce, make, number, onKey, say, toast } from "./dom.js";
 import { follow } from "./live.js";
 
@@ -172,7 +173,7 @@ async function each(ids, run) {
 }
 
 async function labelAll(textOf) {
-  const ids = [...chosen].filter((id) => textOf(known.get(id)));
+  const ids = [...chosen].filter((id) => typeof textOf(known.get(id)) === "string");
   const before = new Map(ids.map((id) => [id, known.get(id).label?.text ?? null]));
   const put = async (id, text) => replace(await api.label(id, text));
   const count = await each(ids, (id) => put(id, textOf(known.get(id))));
@@ -188,51 +189,32 @@ $("#bulk").addEventListener("submit", (event) => {
 });
 // A label that is there already stays: a click on many answers is no second look at each.
 $("#as-read").addEventListener("click", () =>
-  labelAll((image) => (image.label ? null : image.reading?.text)),
+  labelAll((image) => (image.label ? null : image.reading?.text || null)),
 );
 
-/** Deleting waits a while, so that it can be undone; leaving the page does it at once. */
-let doomed = null;
-function remove() {
-  if (!chosen.size) return false;
-  doomed?.go();
+/** Deleting holds at once; undo brings the pictures back. */
+async function remove() {
+  if (!chosen.size) return;
   const ids = [...chosen];
-  const tiles = ids.map((id) => $(`li[data-id="${id}"]`, gallery));
-  for (const item of tiles) if (item) item.hidden = true;
   chosen.clear();
+  ids.forEach(drop);
   selection();
-  const state = { gone: false };
-  state.go = () => {
-    if (state.gone) return;
-    state.gone = true;
-    clearTimeout(state.timer);
-    doomed = null;
-    ids.forEach((id, at) => (known.delete(id), tiles[at]?.remove()));
-    even();
-    count();
-    return api.removeAll(ids).catch((error) => (toast(error.message), start()));
-  };
-  const undo = () => {
-    state.gone = true;
-    clearTimeout(state.timer);
-    doomed = null;
-    for (const item of tiles) if (item) item.hidden = false;
-  };
-  state.timer = setTimeout(state.go, 10000);
-  doomed = { ...state, ids };
-  toast(say("deleted", { count: number(ids.length) }), {
-    action: say("undo"),
-    run: undo,
-    seconds: 10,
-  });
-  return true;
+  try {
+    await deletion.remove(ids, () => start({ push: false }));
+  } catch (error) {
+    toast(error.message);
+    start({ push: false });
+  }
 }
-addEventListener(
-  "pagehide",
-  () =>
-    doomed &&
-    navigator.sendBeacon("/history/delete", new URLSearchParams({ ids: doomed.ids.join(" ") })),
-);
+
+/** Take an image that was deleted off the page. */
+function drop(id) {
+  known.delete(id);
+  chosen.delete(id);
+  $(`li[data-id="${id}"]`, gallery)?.remove();
+  even();
+  count();
+}
 $("#delete").addEventListener("click", remove);
 $("#none").addEventListener("click", () => (chosen.clear(), selection()));
 $("#download").addEventListener("click", () => {
@@ -249,7 +231,8 @@ onKey((event, command) => {
   if (event.key === "Escape") return (chosen.clear(), selection(), true);
   if (event.key.toLowerCase() === "a")
     return ([...known.keys()].forEach((id) => chosen.add(id)), selection(), true);
-  if (event.key === "Delete") return remove();
+  if (event.key === "Delete") return (remove(), true);
+  if (event.key.toLowerCase() === "n") return chosen.size > 0 && (labelAll(() => ""), true);
   return false;
 });
 
@@ -262,16 +245,22 @@ function unfold(open) {
 opener.addEventListener("click", () => unfold(opener.getAttribute("aria-expanded") !== "true"));
 
 const matches = () => Object.keys(query()).length === 0;
-follow((image) => {
-  if (known.has(image.id)) return replace(image);
-  if (!matches() || image.id < [...known.keys()][0]) return;
-  const all = [[image.id, image], ...known];
-  known.clear();
-  for (const [id, each] of all) known.set(id, each);
-  (gallery.firstElementChild ?? block()).prepend(tile(image));
-  even();
-  count();
-});
+follow(
+  (image) => {
+    if (known.has(image.id)) return replace(image);
+    if (!matches() || image.id < [...known.keys()][0]) return;
+    const all = [[image.id, image], ...known];
+    known.clear();
+    for (const [id, each] of all) known.set(id, each);
+    (gallery.firstElementChild ?? block()).prepend(tile(image));
+    even();
+    count();
+  },
+  undefined,
+  drop,
+);
+deletion.offerAgain(() => start({ push: false }));
+$("#nothing").addEventListener("click", () => labelAll(() => ""));
 fromAddress();
 unfold(
   $$("#filters-more input:not([type=hidden]), #filters-more select").some((field) =>

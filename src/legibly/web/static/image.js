@@ -1,7 +1,9 @@
 // One picture on its own page.
 import * as api from "./api.js";
 import { Card } from "./card.js";
+import * as deletion from "./deletion.js";
 import { $, onKey, say, toast } from "./dom.js";
+import { labelOf } from "./keys.js";
 import { follow } from "./live.js";
 
 const classes = JSON.parse($("#classes").textContent);
@@ -20,28 +22,40 @@ async function label(text) {
 }
 
 onKey((event, command) => {
-  if (command) return false;
-  if (event.key === "Enter" && image.reading?.text && !image.label)
-    return (label(image.reading.text), true);
-  if (classes.includes(event.key) && !image.label) return (label(event.key), true);
-  if (event.key.toLowerCase() === "u" && image.label) return (label(null), true);
-  return false;
+  if (command || event.repeat) return false;
+  const text = labelOf(event.key, classes);
+  if (event.key.toLowerCase() === "u" && image.label) label(null);
+  else if (image.state === "pending" || image.label) return false;
+  else if (event.key === "Enter" && image.reading?.text) label(image.reading.text);
+  else if (text !== undefined) label(text);
+  else return false;
+  return true;
 });
-follow((changed) => changed.id === image.id && card.show((image = changed)));
 
-$("#delete").addEventListener("click", () => {
-  card.place.hidden = true;
-  let wanted = true;
-  const go = async () => {
-    if (!wanted) return;
-    wanted = false;
-    await api.remove(image.id).catch((error) => toast(error.message));
+const isThis = (id) => id === image.id;
+follow(
+  (changed) => {
+    if (isThis(changed.id)) card.show((image = changed));
+  },
+  undefined,
+  (id) => isThis(id) && location.assign("/history"),
+);
+
+$("#delete").addEventListener("click", async () => {
+  $("#delete").disabled = true;
+  try {
+    await deletion.remove([image.id], () => location.assign("/history"));
     location.assign("/history");
-  };
-  toast(say("deleted", { count: 1 }), {
-    action: say("undo"),
-    run: () => ((wanted = false), (card.place.hidden = false)),
-    seconds: 6,
-  });
-  setTimeout(go, 6000);
+  } catch (error) {
+    $("#delete").disabled = false;
+    toast(error.message);
+  }
+});
+$("#copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    toast(say("copied"));
+  } catch {
+    toast(location.href); // a page without TLS may not write to the clipboard
+  }
 });

@@ -26,5 +26,5 @@ export function takeLeft(owner) {
   if (entry.owner !== owner) return null;
   localStorage.removeItem(KEY);
   const { png, once, name, writer, truth } = entry;
-  return { blob: blobOf(png), once, name, writer, atUpload: truth };
+  return { blob: blobOf(png), once, name, writer, atUpload: truth, isLeft: true };
 }

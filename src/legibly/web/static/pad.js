@@ -33,7 +33,15 @@ export class Pad {
   /** `onStroke(down)` when a stroke begins (true) and ends (false); `onChange()` when the ink
    * changed. */
   constructor(canvas, { onStroke, onChange }) {
-    Object.assign(this, { canvas, onStroke, onChange, strokes: [], past: [], future: [], current: null });
+    Object.assign(this, {
+      canvas,
+      onStroke,
+      onChange,
+      strokes: [],
+      past: [],
+      future: [],
+      current: null,
+    });
     this.context = canvas.getContext("2d", { desynchronized: true });
     new ResizeObserver(() => this.fit()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.down(event));

@@ -1,110 +1,159 @@
-// Practice: the page asks for digits, the least legible ones more often, and says at once how each
-// was read.
+// Practice: the page asks for digits, the least legible ones more often, in rounds with an end.
+// There is no time limit: a drawing is stored when somebody says that it is done.
 import * as api from "./api.js";
 import { $, make, mark, number, onKey, percent, say, toast } from "./dom.js";
-import { Pad } from "./pad.js";
+import { Sheet } from "./sheet.js";
+import { queue } from "./uploads.js";
 
+const TIMES = 2; // each digit in a round
 const weights = JSON.parse($("#weights").textContent);
 const writer = $("#practice").dataset.writer;
-const sheet = $("#pad");
-let wanted = null,
-  pause = null,
-  busy = false,
-  done = 0,
-  right = 0;
+const intentions = new Map(); // name of a drawing → the digit that was asked for
+const results = []; // newest last
+let intended = "";
+let left = {}; // how often each digit is still to come in this round
 
-/** The next digit: each has a chance, those that are hard to read a better one; never the same
- * twice running. */
-function next() {
-  const chances = Object.entries(weights)
-    .filter(([digit]) => digit !== wanted)
-    .map(([digit, value]) => [digit, 0.25 + (1 - (value ?? 0))]);
+/** The next digit of the round, those that are hard to read sooner; never the same twice running
+ * where there is another. */
+function next(again) {
+  if (!Object.values(left).some(Boolean))
+    left = Object.fromEntries(Object.keys(weights).map((digit) => [digit, TIMES]));
+  const open = Object.keys(weights).filter((digit) => left[digit] > 0);
+  const others = open.filter((digit) => digit !== intended);
+  const chances = (others.length ? others : open).map((digit) => [
+    digit,
+    0.25 + (1 - (weights[digit] ?? 0)),
+  ]);
   let at = Math.random() * chances.reduce((sum, [, chance]) => sum + chance, 0);
-  wanted = (chances.find(([, chance]) => (at -= chance) <= 0) ?? chances.at(-1))[0];
+  const drawn = chances.find(([, chance]) => (at -= chance) <= 0) ?? chances.at(-1);
+  intended = again ?? drawn[0];
   const [before, after] = say("write_a").split("{digit}");
-  $("#ask").replaceChildren(before, make("b", {}, wanted), after ?? "");
-  $("#ask").dataset.wanted = wanted;
+  $("#ask").replaceChildren(before, make("b", {}, intended), after ?? "");
+  $("#ask").dataset.wanted = intended;
 }
 
-const stop = () => (clearTimeout(pause), sheet.classList.remove("counting"));
-const pad = new Pad($("canvas", sheet), {
-  onStroke(down) {
-    stop();
-    if (down) return;
-    sheet.classList.add("counting");
-    pause = setTimeout(read, 900);
+const sheet = new Sheet($("#pad"), {
+  isLive: () => false, // an answer while somebody writes would teach the model's taste
+  onInk: ({ pad }) => {
+    $("#read").disabled = $("#clear").disabled = pad.empty;
+    $("#undo").disabled = sheet.isFinished || !pad.canUndo;
+    $("#redo").disabled = sheet.isFinished || !pad.canRedo;
   },
-  onChange() {
-    for (const name of ["#read", "#undo", "#clear"]) $(name).disabled = pad.empty;
-  },
+  deliver: ({ blob, once, name }) =>
+    queue.deliver({
+      blob,
+      once,
+      name,
+      atUpload: intentions.get(once),
+      writer: writer || undefined,
+    }),
 });
 
-async function read() {
-  stop();
-  if (pad.empty || busy) return;
-  busy = true;
-  const meant = wanted;
+async function finish() {
+  const digit = intended;
+  intentions.set(sheet.once, digit);
+  const drawing = sheet.finish();
+  if (!drawing) return false;
+  $("#read").disabled = true;
+  left[digit]--;
+  next();
   try {
-    const picture = await pad.png();
-    pad.set([]);
-    next();
-    told(
-      await api.send(picture, {
-        name: say("drawing"),
-        wait: 10,
-        label: meant,
-        writer: writer || undefined,
-      }),
-      meant,
-    );
+    const image = await drawing.saved;
+    add({ image, digit, source: URL.createObjectURL(drawing.blob) });
   } catch (error) {
     toast(error.message);
   }
-  busy = false;
+  return true;
 }
 
-function told(image, meant) {
-  const reading = image.reading,
-    text = reading?.text ?? "";
-  const share =
-    reading?.items.length === 1
-      ? (reading.items[0].legibility ?? reading.items[0].probabilities[meant] ?? 0)
-      : 0;
-  const good = text === meant;
-  done++;
-  right += good;
-  weights[meant] = weights[meant] === null ? share : 0.7 * weights[meant] + 0.3 * share;
-  $("#told").textContent =
-    text === ""
-      ? say("practice_blank")
-      : say(good ? "practice_right" : "practice_wrong", {
-          read: text,
-          meant,
-          percent: percent(share),
-        });
-  $("#tally").textContent = say("practice_done", { count: number(done), right: number(right) });
-  $("#results").prepend(
-    make(
-      "li",
-      { class: good ? "right" : "wrong" },
-      make("span", {}, mark(good ? "read" : "not_a_digit"), ` ${meant}`),
-      make("small", {}, good ? percent(share) : `→ ${text || "∅"}`),
-    ),
+const isRight = ({ image, digit }) => image.reading?.text === digit;
+
+function add(result) {
+  const { image, digit } = result;
+  const { reading } = image;
+  const item = reading?.items.length === 1 ? reading.items[0] : null;
+  result.share = item ? (item.legibility ?? item.probabilities[digit] ?? 0) : 0;
+  const before = weights[digit];
+  weights[digit] = before === null ? result.share : 0.7 * before + 0.3 * result.share;
+  results.push(result);
+  const read = reading?.text ?? "";
+  const key =
+    read === "" ? "practice_blank" : isRight(result) ? "practice_right" : "practice_wrong";
+  $("#told").textContent = say(key, { read, meant: digit, percent: percent(result.share) });
+  $("#results").prepend(tile(result));
+  tally();
+}
+
+function tile(result) {
+  const { image, digit, source, share } = result;
+  const good = isRight(result);
+  result.tile = make(
+    "li",
+    { class: good ? "right" : "wrong" },
+    make("img", { src: source, alt: "", width: 44, height: 44 }),
+    make("span", {}, mark(good ? "read" : "not_a_digit"), ` ${digit}`),
+    make("small", {}, good ? percent(share) : `→ ${image.reading?.text || "∅"}`),
   );
+  return result.tile;
 }
 
-const run = {
-  z: () => pad.undo(),
-  c: () => (stop(), pad.set([])),
-  s: () => (stop(), pad.set([]), next()),
+function tally() {
+  const right = results.filter(isRight).length;
+  const size = Object.keys(weights).length * TIMES;
+  const counts = { count: number(results.length), right: number(right) };
+  const isEnd = results.length > 0 && results.length % size === 0;
+  $("#tally").textContent = results.length
+    ? say(isEnd ? "practice_round" : "practice_done", counts)
+    : "";
+  $("#take-back").disabled = results.length === 0;
+}
+
+/** Take the last drawing back: it is deleted, and its digit is asked for again. */
+async function takeBack() {
+  const result = results.pop();
+  if (!result) return;
+  try {
+    await api.removeAll([result.image.id]);
+  } catch (error) {
+    results.push(result);
+    toast(error.message);
+    return;
+  }
+  result.tile.remove();
+  left[result.digit]++;
+  $("#told").textContent = say("practice_taken_back", { digit: result.digit });
+  next(result.digit);
+  tally();
+}
+
+const COMMANDS = {
+  z: () => sheet.undo(),
+  y: () => sheet.redo(),
+  c: () => sheet.clear(),
+  s: () => {
+    sheet.clear();
+    next();
+  },
+  u: takeBack,
 };
-$("#read").addEventListener("click", read);
-$("#undo").addEventListener("click", () => (stop(), run.z()));
-$("#clear").addEventListener("click", run.c);
-$("#skip").addEventListener("click", run.s);
+$("#read").addEventListener("click", finish);
+$("#undo").addEventListener("click", COMMANDS.z);
+$("#redo").addEventListener("click", COMMANDS.y);
+$("#clear").addEventListener("click", COMMANDS.c);
+$("#skip").addEventListener("click", COMMANDS.s);
+$("#take-back").addEventListener("click", takeBack);
 onKey((event, command) => {
-  if (command) return event.key === "z" && (run.z(), true);
-  if (event.key === "Enter") return (read(), true);
-  return run[event.key.toLowerCase()] && (run[event.key.toLowerCase()](), true);
+  const key = event.key.toLowerCase();
+  if (command) {
+    const isRedo = key === "y" || (key === "z" && event.shiftKey);
+    if (isRedo) sheet.redo();
+    else if (key === "z") sheet.undo();
+    return isRedo || key === "z";
+  }
+  if (event.repeat) return false;
+  if (event.key === "Enter") finish();
+  else if (key in COMMANDS) COMMANDS[key]();
+  else return false;
+  return true;
 });
 next();

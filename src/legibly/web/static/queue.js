@@ -86,10 +86,7 @@ export class Queue extends EventTarget {
     if (!open) return;
     const tabs = await openTabs();
     const files = open("readonly");
-    const [keys, entries] = await Promise.all([
-      result(files.getAllKeys()),
-      result(files.getAll()),
-    ]);
+    const [keys, entries] = await Promise.all([result(files.getAllKeys()), result(files.getAll())]);
     entries.forEach((entry, at) => {
       if (entry.tab === TAB || tabs.has(entry.tab) || entry.owner !== this.owner) return;
       const resumed = { ...entry, key: keys[at] };
@@ -145,11 +142,13 @@ export class Queue extends EventTarget {
   async finish(drawing) {
     const { blob, name, once, writer, atUpload, truth } = drawing;
     try {
-      const options = { name, once, writer, label: atUpload, wait: 10, keepalive: true };
+      const wait = drawing.isLeft ? 0 : 10;
+      const options = { name, once, writer, label: atUpload, wait, keepalive: true };
       let image = await api.send(blob, { ...options, tries: Infinity });
       if (truth !== undefined) image = await api.label(image.id, truth, Infinity);
       await this.forget(drawing);
-      this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry: drawing } }));
+      if (!drawing.isLeft)
+        this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry: drawing } }));
       return image;
     } catch (error) {
       if (isRefusal(error)) await this.forget(drawing);

@@ -1,7 +1,8 @@
 // Review: the next picture is always at hand already, so that a key press shows it at once.
 import * as api from "./api.js";
-import { Card } from "./card.js";
+import { Card, labelText } from "./card.js";
 import { $, number, onKey, say, toast } from "./dom.js";
+import { labelOf } from "./keys.js";
 
 const classes = JSON.parse($("#classes").textContent);
 const card = new Card($("#card"), {
@@ -9,145 +10,178 @@ const card = new Card($("#card"), {
   onLabel: (image, text) => (text === null ? back() : judge(text)),
 });
 const AHEAD = 8; // pictures that are at hand before their turn
-let queue = [],
-  seen = [],
-  shown,
-  filling = false,
-  dry = false,
-  saving = Promise.resolve();
-const skipped = new Set(),
-  waiting = new Set();
+const SKIPPED = `legibly-skipped-${document.body.dataset.owner}`;
+
+let queue = [];
+let history = []; // entries that were judged or skipped on this page
+let current = null;
+let total = 0; // to look at, by the server, less what was judged since
+let filling = false;
+let isComplete = false; // the queue holds everything that the server has
+let saving = Promise.resolve();
+let skipped = JSON.parse(localStorage.getItem(SKIPPED) || "[]"); // ids, the oldest skip first
+const unsaved = new Set();
 
 const preload = ({ image }) => {
-  for (const source of [
-    api.picture(image.id, 640),
-    ...(image.reading?.items.length ? [api.input(image.id, 0)] : []),
-  ])
-    new Image().src = source;
+  const sources = [api.picture(image.id, 640)];
+  if (image.reading?.items.length) sources.push(api.input(image.id, 0));
+  for (const source of sources) new Image().src = source;
 };
 
+function setSkipped(ids) {
+  skipped = ids;
+  localStorage.setItem(SKIPPED, JSON.stringify(ids));
+}
+
+/** Fetch what comes next; skipped pictures come after all others, and come back. */
 async function fill() {
   if (filling) return;
   filling = true;
+  show();
   await saving;
   try {
-    const found = await (await api.ask("/api/review?limit=50")).json();
-    const known = new Set([...queue, ...seen].map((entry) => entry.image.id));
-    const fresh = found.queue.filter(({ image }) => !known.has(image.id) && !skipped.has(image.id));
+    const response = await api.ask("/api/review/queue", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ skipped, limit: 50 }),
+    });
+    const page = await response.json();
+    const waiting = new Set(queue.map((entry) => entry.image.id));
+    const fresh = page.queue.filter(({ image }) => !waiting.has(image.id));
     queue.push(...fresh);
     queue.slice(0, AHEAD).forEach(preload);
-    dry = fresh.length === 0;
+    total = page.total;
+    isComplete = fresh.length === 0;
   } catch (error) {
-    toast(error.message);
+    toast(error.message, { action: say("try_again"), run: fill });
   }
   filling = false;
-  if (shown && queue[0] === shown)
-    count(); // whoever is at work on a picture shall not see it drawn anew
+  if (current && queue[0] === current)
+    count(); // nothing moves under somebody who is at work on a picture
   else show();
 }
 
-const count = () =>
-  ($("#left").textContent = queue.length ? say("to_review", { count: number(queue.length) }) : "");
+function count() {
+  const left = Math.max(total, queue.length);
+  $("#left").textContent = left ? say("to_review", { count: number(left) }) : "";
+}
 
 function show() {
-  const entry = (shown = queue[0]);
-  for (const name of ["#card", "#actions", "#reason"]) $(name).hidden = !entry;
-  $("#empty").hidden = Boolean(entry);
+  const entry = queue[0] ?? null;
+  if (entry && entry === current) return count();
+  current = entry;
+  for (const name of ["#card", "#actions"]) $(name).hidden = !entry;
+  $("#empty").hidden = Boolean(entry) || filling || total > 0;
+  $("#back").disabled = history.length === 0;
   count();
-  $("#back").disabled = seen.length === 0;
-  if (!entry) $("#reason").textContent = "";
-  if (!entry) return;
+  if (!entry) {
+    $("#reason").textContent = filling ? say("loading") : "";
+    return;
+  }
   const { image, reason } = entry;
-  const said = entry.said.map(({ text, name }) => `${text} (${name})`).join(", ");
-  $("#reason").textContent = say(`reason_${reason}`, { label: image.label?.text ?? "", said });
+  const said = entry.said.map(({ text, name }) => `${text || "∅"} (${name})`).join(", ");
+  const label = image.label ? labelText(image.label) : "";
+  $("#reason").textContent = say(`reason_${reason}`, { label, said });
   $("#keep").hidden = reason !== "disagreement";
   card.show({ ...image, label: null });
-  // those before it were, when their turn came
-  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]);
+  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]); // those before it are there already
 }
 
 function step(entry) {
-  seen.push(entry);
+  history.push(entry);
   queue.shift();
+  const isLow = queue.length < 3 * AHEAD && !isComplete;
+  if (queue.length === 0 || isLow) fill();
   show();
-  if (queue.length === 0 || (queue.length < 3 * AHEAD && !dry)) fill();
 }
 
-const tell = ({ image }, text) =>
+const send = ({ image }, text) =>
   api.ask(`/api/review/${image.id}`, {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ text }),
+    body: JSON.stringify(api.labelBody(text)),
     keepalive: true,
   });
 
-/** What is saved is saved one after the other, so that an undo never overtakes what it undoes. */
+/** Save one after the other, so that an undo never overtakes what it undoes. */
 function save(entry, text) {
-  const word = { entry, text };
-  waiting.add(word);
-  const told = saving.then(() => waiting.delete(word) && tell(entry, text));
-  saving = told.catch((error) => toast(error.message));
-  return told;
+  const judgement = { entry, text };
+  unsaved.add(judgement);
+  const sent = saving.then(() => unsaved.delete(judgement) && send(entry, text));
+  saving = sent.catch((error) => toast(error.message));
+  return sent;
 }
 
-// Whoever leaves does not wait: the last word on each picture that is not on its way yet goes now.
+// Leaving the page does not wait: the last judgement of each picture that is unsaved goes now.
 addEventListener("pagehide", () => {
-  const last = new Map([...waiting].map(({ entry, text }) => [entry, text]));
-  waiting.clear();
-  for (const [entry, text] of last) tell(entry, text).catch(() => {});
+  const last = new Map([...unsaved].map(({ entry, text }) => [entry, text]));
+  unsaved.clear();
+  for (const [entry, text] of last) send(entry, text).catch(() => {});
 });
 
 function judge(text) {
   const entry = queue[0];
   if (!entry) return;
+  entry.isJudged = true;
+  total = Math.max(0, total - 1);
+  setSkipped(skipped.filter((id) => id !== entry.image.id));
   step(entry);
-  entry.given = true;
   save(entry, text).catch(() => {
-    seen = seen.filter((other) => other !== entry);
+    history = history.filter((other) => other !== entry);
+    entry.isJudged = false;
+    total++;
     queue.unshift(entry);
     show();
   });
 }
 
 function skip() {
-  if (!queue[0]) return;
-  skipped.add(queue[0].image.id);
-  step(queue[0]);
+  const entry = queue[0];
+  if (!entry) return;
+  const { id } = entry.image;
+  setSkipped([...skipped.filter((other) => other !== id), id]);
+  step(entry);
 }
 
 function back() {
-  const entry = seen.pop();
+  const entry = history.pop();
   if (!entry) return;
-  skipped.delete(entry.image.id);
-  queue.unshift(entry);
+  const { id } = entry.image;
+  setSkipped(skipped.filter((other) => other !== id));
+  queue = [entry, ...queue.filter((other) => other.image.id !== id)];
+  if (entry.isJudged) {
+    total++;
+    save(entry, null).catch(() => {}); // `save` has said it
+  }
+  entry.isJudged = false;
   show();
-  if (entry.given) save(entry, null).catch(() => {}); // told by `save`
-  entry.given = false;
 }
 
 const keep = () => queue[0]?.reason === "disagreement" && judge(queue[0].image.label.text);
 $("#skip").addEventListener("click", skip);
 $("#back").addEventListener("click", back);
 $("#keep").addEventListener("click", keep);
+
+const COMMANDS = { s: skip, u: back, l: keep, arrowright: skip, arrowleft: back };
 onKey((event, command) => {
-  if (command) return false;
-  const { key } = event,
-    image = queue[0]?.image;
-  if (key === "Enter") return image?.reading?.text && (judge(image.reading.text), true);
-  if (classes.includes(key)) return image && (judge(key), true);
-  const run = { s: skip, u: back, l: keep, ArrowRight: skip, ArrowLeft: back }[
-    key.length === 1 ? key.toLowerCase() : key
-  ];
-  return run && (run(), true);
+  if (command || event.repeat) return false;
+  const image = queue[0]?.image;
+  const text = labelOf(event.key, classes);
+  const run = COMMANDS[event.key.toLowerCase()];
+  if (event.key === "Enter" && image?.reading?.text) judge(image.reading.text);
+  else if (text !== undefined && image) judge(text);
+  else if (run) run();
+  else return false;
+  return true;
 });
+
 $("#import").addEventListener("change", async (event) => {
   const form = new FormData();
   form.set("file", event.target.files[0]);
   event.target.value = "";
   try {
-    const counts = await (
-      await api.ask("/review/label-studio", { method: "POST", body: form })
-    ).json();
+    const options = { method: "POST", body: form };
+    const counts = await (await api.ask("/review/label-studio", options)).json();
     $("#imported").textContent = say("imported", counts);
     fill();
   } catch (error) {

@@ -125,7 +125,7 @@ export class Sheet {
 
   /** The page is left: send what is on the sheet, and note it for the next page to send again. */
   leave() {
-    if (this.pad.empty || this.isFinished) return;
+    if (!this.leaving || this.pad.empty || this.isFinished) return;
     const png = this.pad.canvasOf().toDataURL("image/png");
     const { once } = this;
     this.isFinished = true;

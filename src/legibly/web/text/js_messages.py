@@ -103,6 +103,7 @@ def _lists(_: Translate) -> dict[str, str]:
         "place_actual": _("Pictures that show a {actual}"),
         "place_predicted": _("Pictures in which something was read as {predicted}"),
         "loading": _("Loading …"),
+        "copied": _("The link is copied."),
         "some_failed": _("{count} could not be changed: {why}"),
     }
 
@@ -122,5 +123,7 @@ def _practice(_: Translate) -> dict[str, str]:
         "imported": _(
             "{labelled} labelled, {same} the same as before, {unknown} unknown, {refused} refused"
         ),
+        "practice_round": _("Round complete: {count} written, {right} read right"),
+        "practice_taken_back": _("Taken back. Write the {digit} again."),
         "practice_done": _("{count} written, {right} read right"),
     }
