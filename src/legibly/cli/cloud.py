@@ -96,7 +96,7 @@ def synth(
     lines = prices.estimate(size=plan.size, classifier=plan.classifier, pictures=pictures)
     if as_json:
         listed = [
-            {"what": line.what, "dollars": round(line.dollars, 2), "idle": line.idle}
+            {"what": line.item, "dollars": round(line.dollars, 2), "idle": line.idle}
             for line in lines
         ]
         told = {
@@ -113,7 +113,7 @@ def synth(
     click.echo(f"\nUS dollars a month at {pictures:,} pictures ({prices.CAVEAT}):")
     for line in lines:
         click.echo(
-            f"  {line.dollars:>9.2f}  {line.what}{'  (also without any picture)' if line.idle else ''}"
+            f"  {line.dollars:>9.2f}  {line.item}{'  (also without any picture)' if line.idle else ''}"
         )
     click.echo(
         f"  {prices.total(lines):>9.2f}  in all; {prices.total([x for x in lines if x.idle]):.2f} of it idle"

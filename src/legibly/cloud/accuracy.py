@@ -1,7 +1,7 @@
 """The accuracy job on EMR Serverless, over the bucket of a deployed stack.
 
-The application stands in a stack of its own, NAME-accuracy, which costs nothing while no job runs. What the job is
-given stands in the template's outputs, so that a job by hand and the one of every night are the same.
+The application is in a stack of its own, NAME-accuracy, which costs nothing while no job runs.
+The job's arguments are in the template's outputs, so a job by hand equals the nightly one.
 """
 
 import tempfile
@@ -18,15 +18,21 @@ from legibly.cloud.stack import Report, Stack
 from legibly.store import open_store
 
 POLL_SECONDS = 5.0
-_AT_REST = ("SUCCESS", "FAILED", "CANCELLED")
+_FINAL_STATES = ("SUCCESS", "FAILED", "CANCELLED")
 
 
 def prepare(
-    plan: Plan, *, aws: Aws, report: Report, nightly: str | None = None, whole: str | None = None
+    plan: Plan,
+    *,
+    aws: Aws,
+    report: Report,
+    nightly: str | None = None,
+    whole_label_models: str | None = None,
 ) -> dict[str, str]:
-    """Bring the job's code and its stack to what they should be; returns the stack's outputs.
+    """Upload the job's code and create or update its stack; returns the stack's outputs.
 
-    `nightly` is a schedule expression or `off`, `whole` models with commas between or `-`; None leaves it as it is.
+    `nightly` is a schedule expression or `off`; `whole_label_models` are separated by commas, or
+    `-` for no model. None keeps the present value.
     Raises NotFound unless the stack of the plan is deployed.
     """
     bucket = Stack(aws, plan.stack).outputs()["BucketName"]
@@ -38,10 +44,13 @@ def prepare(
             "JobPackage": deploy.upload(aws, artifacts, archive, "accuracy", ".zip", report),
         }
     stack = Stack(aws, plan.accuracy_stack)
-    known = stack.outputs() if stack.describe() else {}
-    chosen = {"Nightly": nightly or known.get("Nightly"), "Whole": whole or known.get("Whole")}
+    present = stack.outputs() if stack.describe() else {}
+    options = {
+        "Nightly": nightly or present.get("Nightly"),
+        "Whole": whole_label_models or present.get("Whole"),
+    }
     parameters = {"DataBucket": bucket, "ArtifactBucket": artifacts, **code}
-    parameters |= {name: value for name, value in chosen.items() if value}
+    parameters |= {name: value for name, value in options.items() if value}
     stack.apply({"TemplateBody": template("accuracy.yaml")}, parameters, report=report)
     return stack.outputs()
 
@@ -49,9 +58,9 @@ def prepare(
 def run(
     outputs: Mapping[str, str], *, aws: Aws, report: Report, poll_seconds: float = POLL_SECONDS
 ) -> tuple[str, bytes]:
-    """Run the job and wait for its end; the report's key and its JSON, with the page beside it as `.html`.
+    """Run the job and wait for it; returns the key and the JSON of the report (`.html` beside it).
 
-    `outputs` are those of the accuracy stack. Raises Unavailable where the job fails, with what EMR says of it.
+    `outputs` are those of the accuracy stack. Raises Unavailable with EMR's reason if the job fails.
     """
     at = records.now()
     key = f"{object_keys.REPORTS}accuracy-{at:%Y%m%dT%H%M%S}.json"
@@ -60,18 +69,18 @@ def run(
         started = client.start_job_run(**_job(outputs, f"{outputs['Store']}/{key}"))
     job = {"applicationId": started["applicationId"], "jobRunId": started["jobRunId"]}
     report(f"job {job['jobRunId']} of application {job['applicationId']}")
-    found = _follow(client, job, report=report, poll_seconds=poll_seconds)
-    if found["state"] != "SUCCESS":
-        details = str(found.get("stateDetails") or "no reason given").rstrip(".")
+    job_run = _follow(client, job, report=report, poll_seconds=poll_seconds)
+    if job_run["state"] != "SUCCESS":
+        details = str(job_run.get("stateDetails") or "no reason given").rstrip(".")
         remedy = f"Look into the log group {outputs['LogGroup']}."
         raise errors.Unavailable(
-            f"the job ended as {found['state']}: {details}.", where=job["jobRunId"], remedy=remedy
+            f"the job ended as {job_run['state']}: {details}.", where=job["jobRunId"], remedy=remedy
         )
     return key, open_store(outputs["Store"], environ=aws.environ()).read(key)
 
 
 def _job(outputs: Mapping[str, str], out: str) -> dict[str, Any]:
-    """What StartJobRun is asked for. boto3 adds the token that makes a request sent twice one job."""
+    """The request of StartJobRun; boto3 adds the token that makes it idempotent."""
     logs = {
         "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": outputs["LogGroup"]}
     }
@@ -103,14 +112,15 @@ def _follow(
     client: Any, job: dict[str, str], *, report: Report, poll_seconds: float
 ) -> dict[str, Any]:
     """Report each state of the job until it rests."""
-    started, told = time.monotonic(), ""
+    started = time.monotonic()
+    state = ""
     while True:
         with translated(job["jobRunId"]):
-            found: dict[str, Any] = client.get_job_run(**job)["jobRun"]
+            job_run: dict[str, Any] = client.get_job_run(**job)["jobRun"]
         seconds = int(time.monotonic() - started)
-        if found["state"] != told:
-            told = found["state"]
-            report(f"{seconds // 60:>3}:{seconds % 60:02d}  {told.lower()}")
-        if told in _AT_REST:
-            return found
+        if job_run["state"] != state:
+            state = job_run["state"]
+            report(f"{seconds // 60:>3}:{seconds % 60:02d}  {state.lower()}")
+        if state in _FINAL_STATES:
+            return job_run
         time.sleep(poll_seconds)

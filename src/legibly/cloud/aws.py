@@ -1,4 +1,4 @@
-"""boto3 and its errors: the clients of one region and account, and what they raise, in our words."""
+"""boto3 clients for one region and account, with their errors translated to ours."""
 
 import contextlib
 import functools
@@ -38,20 +38,20 @@ class Aws:
 
     @functools.cache  # noqa: B019
     def client(self, service: str) -> Any:
-        """The client of one service, with patient retries."""
+        """The client of one service, with retries."""
         return self._session.client(
             service, config=Config(retries={"mode": "standard", "max_attempts": 5})
         )
 
     def environ(self) -> dict[str, str]:
-        """The variables that lead others, who do not use boto3, to the same account."""
-        found = self._session.get_credentials()
+        """Environment variables that lead programs without boto3 to the same account."""
+        credentials = self._session.get_credentials()
         variables = {"AWS_REGION": self.region}
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         if endpoint:
             variables["AWS_ENDPOINT_URL"] = endpoint
-        if found is not None:
-            frozen = found.get_frozen_credentials()
+        if credentials is not None:
+            frozen = credentials.get_frozen_credentials()
             variables |= {
                 "AWS_ACCESS_KEY_ID": frozen.access_key,
                 "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
@@ -72,21 +72,19 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        code, what = (
-            error.response["Error"].get("Code", ""),
-            error.response["Error"].get("Message", ""),
-        )
-        what = f"{error.operation_name}: {what or code}".rstrip(".")
+        code = error.response["Error"].get("Code", "")
+        message = error.response["Error"].get("Message", "") or code
+        message = f"{error.operation_name}: {message}".rstrip(".")
         if code in _ABSENT:
-            raise errors.NotFound(f"{what}.", where=where) from error
+            raise errors.NotFound(f"{message}.", where=where) from error
         if code in _UNKNOWN:
             raise errors.Forbidden(
-                f"{what}.", authenticated=False, where=where, remedy=_LOGIN
+                f"{message}.", authenticated=False, where=where, remedy=_LOGIN
             ) from error
         if code in _DENIED:
             remedy = "docs/guides/aws.md lists the permissions that are needed."
-            raise errors.Forbidden(f"{what}.", where=where, remedy=remedy) from error
-        raise errors.Invalid(f"{what} ({code}).", where=where) from error
+            raise errors.Forbidden(f"{message}.", where=where, remedy=remedy) from error
+        raise errors.Invalid(f"{message} ({code}).", where=where) from error
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
         raise errors.Forbidden(
             "there are no AWS credentials.", authenticated=False, where=where, remedy=_LOGIN

@@ -1,7 +1,7 @@
 """Builds what is uploaded, without Docker: the function's zip, the servers' archive, the Spark job.
 
-All are made of the installed package and pinned to the installed versions, so that what runs in the cloud is what
-ran here; all are the same, byte for byte, when nothing changed, so that their hash is their version.
+All are built from the installed package with the installed versions, so the cloud runs the code
+that ran here. Unchanged input gives the same bytes, so the hash of a file is its version.
 """
 
 import gzip
@@ -29,10 +29,10 @@ FUNCTION_NEEDS = ("numpy", "obstore", "onnxruntime", "pi-heif", "pillow")
 JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py", "records.py")
 """What the Spark job needs beside `JOB_FOLDERS`."""
 JOB_FOLDERS = ("accuracy", "statistics")
-ROOMS = ("images", "index", "ingest", "packs", "vision")
+FUNCTION_FOLDERS = ("images", "index", "ingest", "packs", "vision")
 """Folders of the package that the function needs, beside the modules at its top."""
 
-# What the libraries bring and nothing at run time reads: tests, headers, type stubs, converters, sources.
+# Parts of the libraries that are not needed at run time.
 _DROP_FOLDERS = {
     "tests",
     "test",
@@ -48,37 +48,39 @@ _DROP_FOLDERS |= {"transformers", "quantization"}  # onnxruntime's converters
 _DROP_SUFFIXES = (".pyi", ".pyc", ".h", ".hpp", ".c", ".cpp", ".pyx", ".pxd", ".a")
 _KEEP = {"numpy/testing", "numpy/_core/tests"}  # numpy imports the first lazily for everybody
 _EPOCH = (2026, 1, 1, 0, 0, 0)
-MOST_ZIPPED, MOST_UNZIPPED = 60_000_000, 250 * 2**20
+MAX_ZIPPED_BYTES = 60_000_000
+MAX_UNZIPPED_BYTES = 250 * 2**20
 
 
 def function_zip(folder: Path) -> Path:
-    """Build the function's zip in a folder; returns its path. Raises Invalid where it grew too large for Lambda."""
+    """Build the function's zip; returns its path. Raises Invalid if it is too large for Lambda."""
     staging = folder / "function"
     shutil.rmtree(staging, ignore_errors=True)
     _install(_pinned(FUNCTION_NEEDS), staging)
     for name, path in _package_files():
-        if "/" not in name or _room(name) in ROOMS:
+        if "/" not in name or _top_folder(name) in FUNCTION_FOLDERS:
             target = staging / "legibly" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     files = {
         path.relative_to(staging).as_posix(): path for path in staging.rglob("*") if path.is_file()
     }
-    files = {name: path for name, path in files.items() if _wanted(name)}
+    files = {name: path for name, path in files.items() if _is_needed(name)}
     files |= {path.relative_to(staging).as_posix(): path for path in _bytecode(staging)}
     unzipped = sum(path.stat().st_size for path in files.values())
-    if unzipped > MOST_UNZIPPED:
+    if unzipped > MAX_UNZIPPED_BYTES:
         raise errors.Invalid(
-            f"has {unzipped} bytes unzipped; Lambda allows {MOST_UNZIPPED}.", where="function zip"
+            f"has {unzipped} bytes unzipped; Lambda allows {MAX_UNZIPPED_BYTES}.",
+            where="function zip",
         )
     target = folder / "function.zip"
     with zipfile.ZipFile(target, "w") as archive:
         for name in sorted(files):
             _add(archive, name, files[name].read_bytes())
-    if target.stat().st_size > MOST_ZIPPED:
+    if target.stat().st_size > MAX_ZIPPED_BYTES:
         size = target.stat().st_size
         raise errors.Invalid(
-            f"has {size} bytes zipped; {MOST_ZIPPED} are allowed.", where="function zip"
+            f"has {size} bytes zipped; {MAX_ZIPPED_BYTES} are allowed.", where="function zip"
         )
     return target
 
@@ -110,18 +112,19 @@ def web_archive(folder: Path, *, with_wheels: bool = False) -> Path:
 
 def job(folder: Path) -> tuple[Path, Path]:
     """Write the Spark job into a folder: its entry point, and the package for `--py-files`."""
-    script, target = folder / "spark_job.py", folder / "legibly-job.zip"
+    script = folder / "spark_job.py"
+    target = folder / "legibly-job.zip"
     files = dict(_package_files())
     script.write_bytes(files["accuracy/engines/spark_job.py"].read_bytes())
     with zipfile.ZipFile(target, "w") as archive:
         for name, path in files.items():
-            if name in JOB_MODULES or _room(name) in JOB_FOLDERS:
+            if name in JOB_MODULES or _top_folder(name) in JOB_FOLDERS:
                 _add(archive, f"legibly/{name}", path.read_bytes())
     return script, target
 
 
 def wheel(folder: Path) -> Path:
-    """Write a wheel of the package as it is installed, edits included; no build backend is asked."""
+    """Write a wheel of the installed package, local edits included, without a build backend."""
     distribution = metadata.distribution("legibly")
     info = f"legibly-{distribution.version}.dist-info"
     files = {f"legibly/{name}": path.read_bytes() for name, path in _package_files()}
@@ -145,13 +148,13 @@ def version(path: Path) -> str:
 
 
 def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
-    """Name and version of an installed distribution and of everything that it needs, each once."""
+    """Name and version of an installed distribution and of all its requirements, each once."""
     from packaging.requirements import Requirement  # comes with onnxruntime
 
     todo = [(name, frozenset(extras))]
-    seen: set[tuple[str, frozenset[str]]] = set()
+    visited: set[tuple[str, frozenset[str]]] = set()
     while todo:
-        current, wanted = todo.pop()
+        current, current_extras = todo.pop()
         try:
             distribution = metadata.distribution(current)
         except metadata.PackageNotFoundError:
@@ -160,14 +163,14 @@ def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str
                 "is not installed, so its version is unknown.", where=current, remedy=remedy
             ) from None
         canonical = current.lower().replace("_", "-")
-        if (canonical, wanted) in seen:
+        if (canonical, current_extras) in visited:
             continue
-        if not any(known == canonical for known, _ in seen):
+        if not any(name == canonical for name, _ in visited):
             yield canonical, distribution.version
-        seen.add((canonical, wanted))
+        visited.add((canonical, current_extras))
         for text in distribution.requires or []:
             needed = Requirement(text)
-            environments = [{"extra": extra} for extra in wanted] or [{"extra": ""}]
+            environments = [{"extra": extra} for extra in current_extras] or [{"extra": ""}]
             if needed.marker is None or any(
                 needed.marker.evaluate(environment) for environment in environments
             ):
@@ -181,11 +184,11 @@ def _package_files() -> Iterator[tuple[str, Path]]:
             yield path.relative_to(root).as_posix(), path
 
 
-def _room(name: str) -> str:
+def _top_folder(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _wanted(name: str) -> bool:
+def _is_needed(name: str) -> bool:
     parts = name.split("/")
     if any("/".join(parts[: n + 1]) in _KEEP for n in range(len(parts))):
         return "tests" not in parts
@@ -240,7 +243,7 @@ def _pip(verb: str, *arguments: str) -> None:
     _run([sys.executable, "-m", "pip", verb, *quiet, *platforms, *arguments])
 
 
-# Run by the function's Python: compiles what the function imports, and says what came of it.
+# Run by the function's Python: compiles the modules that the function imports; prints their paths.
 _COMPILE = """
 import pathlib, py_compile, sys
 root = pathlib.Path(sys.argv[1])
@@ -255,9 +258,9 @@ for module in list(sys.modules.values()):
 
 
 def _bytecode(staging: Path) -> list[Path]:
-    """Compile what the function imports; empty where no Python of its version is here.
+    """Compile what the function imports; empty if no Python of its version is installed.
 
-    Lambda cannot write its code folder, so without this every cold start compiles anew: half of its time.
+    Lambda cannot write to its code folder: without this, compiling takes half of a cold start.
     """
     python = _python()
     if python is None:
@@ -296,14 +299,14 @@ def _version(python: str) -> str:
 
 
 def _uv() -> str:
-    found = shutil.which("uv")
-    if found is None:
+    uv = shutil.which("uv")
+    if uv is None:
         raise errors.Invalid(
             "neither pip nor uv is here.",
             where="packaging",
             remedy="Install pip: python -m ensurepip.",
         )
-    return found
+    return uv
 
 
 def _run(command: list[str]) -> None:
@@ -317,13 +320,15 @@ def _run(command: list[str]) -> None:
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
     archive.writestr(entry, data, compresslevel=9)
 
 
 def _append(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(data), 0o644
+    entry.size = len(data)
+    entry.mode = 0o644
     archive.addfile(entry, io.BytesIO(data))
 
 

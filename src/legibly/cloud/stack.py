@@ -17,11 +17,12 @@ class Stack:
     """One stack by name; it may not exist yet."""
 
     def __init__(self, aws: Aws, name: str) -> None:
-        self._aws, self.name = aws, name
+        self._aws = aws
+        self.name = name
         self._client = aws.client("cloudformation")
 
     def describe(self) -> dict[str, Any] | None:
-        """What CloudFormation knows of it; None where it does not exist."""
+        """The stack's description; None if it does not exist."""
         with translated(self.name):
             try:
                 stack: dict[str, Any] = self._client.describe_stacks(StackName=self.name)["Stacks"][
@@ -46,15 +47,15 @@ class Stack:
     def apply(
         self, template: Mapping[str, str], parameters: Mapping[str, str], *, report: Report
     ) -> bool:
-        """Create or update it as one change set; False where nothing had to change. Raises Invalid when it failed.
+        """Create or update it as one change set; False if nothing had to change.
 
-        `template` is `{"TemplateURL": …}` or `{"TemplateBody": …}`. A bucket that an earlier stack of this name left
-        behind is taken over.
+        `template` is `{"TemplateURL": …}` or `{"TemplateBody": …}`. A bucket that an earlier stack
+        of this name left behind is imported. Raises Invalid if the change fails.
         """
         present = self.describe()
         if (
             present and present["StackStatus"] == "ROLLBACK_COMPLETE"
-        ):  # a first deployment that failed leaves a husk
+        ):  # a failed first deployment cannot be updated
             self.delete(report=report)
             present = None
         name = f"legibly-{int(time.time())}"
@@ -65,7 +66,7 @@ class Stack:
                 ChangeSetName=name,
                 ChangeSetType="UPDATE" if present else "CREATE",
                 ImportExistingResources=True,
-                # A first look at names would take the bucket that an earlier stack left for somebody else's.
+                # Early validation would reject the bucket that an earlier stack left behind.
                 DisableValidation=present is None,
                 Capabilities=["CAPABILITY_IAM"],
                 Parameters=[
@@ -82,7 +83,7 @@ class Stack:
         return True
 
     def delete(self, *, report: Report) -> None:
-        """Delete it and wait for the end; nothing happens where it does not exist."""
+        """Delete it and wait for the end. Does nothing if it does not exist."""
         stack = self.describe()
         if stack is None:
             return
@@ -93,12 +94,12 @@ class Stack:
 
     def _await_change_set(self, name: str) -> bool:
         while True:
-            found = self._client.describe_change_set(StackName=self.name, ChangeSetName=name)
-            if found["Status"] == "CREATE_COMPLETE":
+            change_set = self._client.describe_change_set(StackName=self.name, ChangeSetName=name)
+            if change_set["Status"] == "CREATE_COMPLETE":
                 return True
-            if found["Status"] == "FAILED":
+            if change_set["Status"] == "FAILED":
                 self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
-                reason = str(found.get("StatusReason", ""))
+                reason = str(change_set.get("StatusReason", ""))
                 if "didn't contain changes" in reason or "No updates" in reason:
                     return False
                 raise errors.Invalid(
@@ -112,13 +113,18 @@ class Stack:
         return events[0]["EventId"] if events else None
 
     def _follow(self, since: str | None, report: Report, stack: str | None = None) -> None:
-        """Report every event past `since` until the stack rests. Raises Invalid with the first failure's reason."""
-        seen, first_failure = {since}, ""
+        """Report each event after `since` until the stack is at rest.
+
+        Raises Invalid with the reason of the first failure.
+        """
+        reported = {since}
+        first_failure = ""
         while True:
-            for event in self._events_past(seen, stack or self.name):
+            for event in self._events_past(reported, stack or self.name):
                 report(_line(event))
                 if event["ResourceStatus"].endswith("_FAILED") and not first_failure:
-                    first_failure = f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+                    reason = event.get("ResourceStatusReason", "no reason given")
+                    first_failure = f"{event['LogicalResourceId']}: {reason}"
                 if event["PhysicalResourceId"] == event["StackId"] and _at_rest(
                     event["ResourceStatus"]
                 ):
@@ -133,21 +139,21 @@ class Stack:
                     return
             time.sleep(_POLL_SECONDS)
 
-    def _events_past(self, seen: set[str | None], stack: str) -> Iterator[dict[str, Any]]:
-        """Events not seen yet, oldest first."""
+    def _events_past(self, reported: set[str | None], stack: str) -> Iterator[dict[str, Any]]:
+        """New events, oldest first."""
         fresh: list[dict[str, Any]] = []
         with translated(self.name):
             for page in self._client.get_paginator("describe_stack_events").paginate(
                 StackName=stack
             ):
                 for event in page["StackEvents"]:
-                    if event["EventId"] in seen:
+                    if event["EventId"] in reported:
                         break
                     fresh.append(event)
                 else:
                     continue
                 break
-        seen.update(event["EventId"] for event in fresh)
+        reported.update(event["EventId"] for event in fresh)
         yield from reversed(fresh)
 
 

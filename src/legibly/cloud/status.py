@@ -11,9 +11,11 @@ from legibly.cloud.aws import Aws, translated
 from legibly.cloud.stack import Stack
 from legibly.ingest.s3_documents import REDRIVEN, Message, parse
 
-_MOST_LETTERS, _MOST_FAILURES = 50, 200
-_MOST_LINES, _SOME = 5, {"PaginationConfig": {"MaxItems": 2000}}
-# What log lines are found by, in CloudWatch's pattern language: by level, and by words where a log has no levels.
+_MAX_LETTERS = 50
+_MAX_FAILURES = 200
+_MAX_LINES = 5
+_FIRST_PAGES = {"PaginationConfig": {"MaxItems": 2000}}
+# Patterns of CloudWatch Logs: by level, and by words for log lines without a level.
 _TROUBLE = ("WARN", "ERROR", '"Task timed out"', '"), try"')
 _PASSED_OVER = ('"was deleted before it was read"', '"was replaced since"')
 _LOOK_SECONDS = (
@@ -33,7 +35,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that nobody could do, and why as far as it was written down."""
+    """A message that could not be processed, with the reason if one was recorded."""
 
     queue: str
     message: str
@@ -45,7 +47,8 @@ class DeadLetter:
 class Status:
     """What `legibly cloud status` shows. Counts of failures are those of today (UTC).
 
-    `newest_errors` and `passed_over` (pictures deleted or replaced before their turn) are log lines of the last hour.
+    `newest_errors` and `passed_over` (images deleted or replaced before their turn) are log lines
+    of the last hour.
     """
 
     stack: str
@@ -80,15 +83,15 @@ class Status:
 def status(name: str, *, aws: Aws) -> Status:
     """Look at everything. Raises NotFound where there is no such stack."""
     stack = Stack(aws, name)
-    outputs, described = stack.outputs(), stack.describe() or {}
+    outputs = stack.outputs()
+    description = stack.describe() or {}
     failures = tuple(_failures(aws, outputs["BucketName"], records.now()))
-    trouble, passed_over = (
-        tuple(_logged(aws, outputs["FunctionLogGroup"], what)) for what in (_TROUBLE, _PASSED_OVER)
-    )
+    trouble = tuple(_logged(aws, outputs["FunctionLogGroup"], _TROUBLE))
+    passed_over = tuple(_logged(aws, outputs["FunctionLogGroup"], _PASSED_OVER))
     return Status(
         stack=name,
         region=aws.region,
-        state=described.get("StackStatus", ""),
+        state=description.get("StackStatus", ""),
         address=outputs.get("Address"),
         size=outputs["Size"],
         function_code=outputs["FunctionVersion"],
@@ -97,19 +100,21 @@ def status(name: str, *, aws: Aws) -> Status:
         dead_letters=tuple(_dead_letters(aws, outputs, failures)),
         failures=failures,
         function_errors_last_hour=_errors_last_hour(aws, outputs["FunctionName"]),
-        newest_errors=tuple(line for line in trouble if line not in passed_over)[-_MOST_LINES:],
-        passed_over=passed_over[-_MOST_LINES:],
+        newest_errors=tuple(line for line in trouble if line not in passed_over)[-_MAX_LINES:],
+        passed_over=passed_over[-_MAX_LINES:],
     )
 
 
 def redrive(name: str, *, aws: Aws, which: str = "pictures") -> int:
     """Put the dead letters of one queue (`pictures` or `records`) back; returns how many.
 
-    Each is sent anew, marked as put back, and only then taken from the dead letters.
+    Each is sent again with a mark, and only then deleted from the dead letters.
     """
     outputs = Stack(aws, name).outputs()
-    target, source = (outputs[_QUEUES_BY_NAME[which]], outputs[_DEAD_BY_NAME[which]])
-    client, count = aws.client("sqs"), 0
+    target = outputs[_QUEUES_BY_NAME[which]]
+    source = outputs[_DEAD_BY_NAME[which]]
+    client = aws.client("sqs")
+    count = 0
     at = {REDRIVEN: {"DataType": "String", "StringValue": records.stamp(records.now())}}
     with translated(source):
         while letters := _receive(client, source, hide_seconds=_LOOK_SECONDS):
@@ -177,20 +182,20 @@ def _errors_last_hour(aws: Aws, function: str) -> int:
 
 
 def _logged(aws: Aws, group: str, patterns: Sequence[str]) -> Iterator[str]:
-    """Lines of the function's log in this hour that fit one of the patterns, newest last."""
+    """Lines of this hour in the function's log that match one of the patterns, newest last."""
     since = int((records.now() - timedelta(hours=1)).timestamp() * 1000)
-    found: set[tuple[int, str]] = set()
+    lines: set[tuple[int, str]] = set()
     try:
         with translated(group):
             pages = aws.client("logs").get_paginator("filter_log_events")
             for pattern in patterns:
                 for page in pages.paginate(
-                    logGroupName=group, startTime=since, filterPattern=pattern, **_SOME
+                    logGroupName=group, startTime=since, filterPattern=pattern, **_FIRST_PAGES
                 ):
-                    found |= {(event["timestamp"], event["message"]) for event in page["events"]}
+                    lines |= {(event["timestamp"], event["message"]) for event in page["events"]}
     except errors.NotFound:
         return
-    for _, line in sorted(found):
+    for _, line in sorted(lines):
         yield _message_of(line)
 
 
@@ -212,32 +217,32 @@ def _dead_letters(
         ("records", "RecordsDeadLettersUrl"),
     ):
         for message in _peek(aws, outputs[output]):
-            named = tuple(event.key for event in message.events)
-            known = message.error or next((reasons[key] for key in named if key in reasons), None)
+            keys = tuple(event.key for event in message.events)
+            reason = message.error or next((reasons[key] for key in keys if key in reasons), None)
             reason = (
-                known
+                reason
                 or _from_logs(aws, outputs["FunctionLogGroup"], message.id)
-                or "no reason was written down"
+                or "no reason was recorded"
             )
-            yield DeadLetter(label, message.id, named, reason)
+            yield DeadLetter(label, message.id, keys, reason)
 
 
 def _peek(aws: Aws, url: str) -> list[Message]:
     """The dead letters of a queue, put back as they were."""
     client = aws.client("sqs")
-    found: list[Message] = []
+    messages: list[Message] = []
     handles: list[str] = []
     with translated(url):
-        while len(found) < _MOST_LETTERS and (
+        while len(messages) < _MAX_LETTERS and (
             letters := _receive(client, url, hide_seconds=_LOOK_SECONDS)
         ):
-            found += parse({"Messages": letters})
+            messages += parse({"Messages": letters})
             handles += [letter["ReceiptHandle"] for letter in letters]
         for handle in handles:
             client.change_message_visibility(
                 QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0
             )
-    return found
+    return messages
 
 
 def _receive(client: Any, url: str, *, hide_seconds: int) -> list[dict[str, Any]]:
@@ -259,25 +264,25 @@ def _from_logs(aws: Aws, group: str, message: str) -> str | None:
             )["events"]
     except errors.LegiblyError:
         return None
-    told = [
+    lines = [
         event["message"]
         for event in events
         if "try" in event["message"] or "ERROR" in event["message"]
     ]
-    return _message_of(told[-1]) if told else None
+    return _message_of(lines[-1]) if lines else None
 
 
 def _failures(aws: Aws, bucket: str, at: datetime) -> Iterator[records.FailureRecord]:
-    """The failure records of today's pictures, newest last, as many as one may want to read."""
+    """The failure records of today's images, newest last, at most `_MAX_FAILURES`."""
     client = aws.client("s3")
     with translated(bucket):
         listed = client.list_objects_v2(
             Bucket=bucket,
             Prefix=f"{object_keys.FAILURES}date={at:%Y-%m-%d}/",
-            MaxKeys=_MOST_FAILURES,
+            MaxKeys=_MAX_FAILURES,
         )
-        for thing in sorted(listed.get("Contents", []), key=lambda thing: thing["LastModified"]):
-            content = client.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read()
+        for entry in sorted(listed.get("Contents", []), key=lambda entry: entry["LastModified"]):
+            content = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
             yield records.FailureRecord.from_json(json.loads(content))
 
 
@@ -290,8 +295,8 @@ def _model(aws: Aws, bucket: str) -> str | None:
             Prefix=f"{object_keys.READINGS}date={records.now():%Y-%m-%d}/",
             MaxKeys=1000,
         )
-        for thing in listed.get("Contents", [])[-1:]:
-            line = client.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read().splitlines()[0]
+        for entry in listed.get("Contents", [])[-1:]:
+            line = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read().splitlines()[0]
             model = json.loads(line)["model"]
             return f"{model['name']}@{model['version']}"
     return None
