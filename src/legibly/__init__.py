@@ -1,3 +1,3 @@
 """Legibly: image classification in the cloud whose answers say how far to trust them."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -13,7 +13,7 @@ from typing import Any
 from legibly import errors
 from legibly.ingest import s3_documents
 from legibly.ingest.batch import BatchReader
-from legibly.packs.opening import open_model
+from legibly.ingest.stored_packs import open_any
 from legibly.settings import Settings
 from legibly.store import open_store
 from legibly.vision.reading import Reader
@@ -27,7 +27,7 @@ def batch_reader() -> BatchReader:
     settings = Settings.load(environ=os.environ)
     return BatchReader(
         store=open_store(settings.store, environ=os.environ),
-        reader=Reader(open_model(settings.model), max_pixels=settings.max_pixels),
+        reader=Reader(open_any(settings.model, environ=os.environ), max_pixels=settings.max_pixels),
         prefix=s3_documents.place(settings.store)[1],
         max_bytes=settings.max_bytes,
         attempts=settings.attempts,

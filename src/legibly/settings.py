@@ -64,6 +64,9 @@ class Settings:
     hosts: str = _setting(
         "", "host names that this server answers to, separated by commas; empty: see the manual"
     )
+    proxy: str = _setting(
+        "", "what all requests come through, to take callers' addresses from: cloudfront, or empty"
+    )
     session_hours: int = _setting(12, "hours after which one has to sign in again")
     rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
@@ -92,6 +95,7 @@ class Settings:
             raise Invalid(
                 f"classify must be here or elsewhere, not {self.classify!r}.", where="settings"
             )
+        self._check_choice("proxy", "cloudfront", "")
         if self.uploads not in ("direct", "server"):
             raise Invalid(
                 f"uploads must be direct or server, not {self.uploads!r}.", where="settings"
@@ -110,6 +114,12 @@ class Settings:
             raise Invalid("session_hours must be at least 1, rate at least 0.", where="settings")
         if not 0 <= self.ask_rate <= 1:
             raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
+
+    def _check_choice(self, name: str, *choices: str) -> None:
+        value = getattr(self, name)
+        if value not in choices:
+            listed = " or ".join(choice or "empty" for choice in choices)
+            raise Invalid(f"{name} must be {listed}, not {value!r}.", where="settings")
 
     @classmethod
     def load(cls, *, environ: Mapping[str, str], file: Path | None = None, **flags: Any) -> Self:

@@ -15,9 +15,9 @@ from legibly.ingest.consumer import Consumer
 from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.queue_worker import QueueWorker
 from legibly.ingest.s3_documents import place
+from legibly.ingest.stored_packs import open_any
 from legibly.ingest.sweep import Sweeper
 from legibly.ingest.worker import Worker
-from legibly.packs.opening import open_model
 from legibly.people.accounts import Accounts
 from legibly.people.classrooms import Classes
 from legibly.pipeline import Service
@@ -57,7 +57,7 @@ def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
 def reader(settings: Settings) -> Reader:
     """The reader with the model of the settings: a pack, or a remote one."""
     return Reader(
-        open_model(settings.model, added=packs_folder(settings.store)),
+        open_any(settings.model, environ=os.environ, added=packs_folder(settings.store)),
         max_pixels=settings.max_pixels,
     )
 

@@ -27,10 +27,11 @@ import boto3
 
 words = sys.argv[1:]
 region = words[words.index("--region") + 1]
-if words[:2] == ["s3", "cp"]:
-    source, target = [word for word in words[2:] if word not in ("--region", region)]
-    bucket, _, key = source.removeprefix("s3://").partition("/")
-    boto3.client("s3", region_name=region).download_file(bucket, key, target)
+if words[:2] == ["s3api", "get-object"]:
+    options = dict(zip(words[2:-1:2], words[3:-1:2], strict=True))
+    assert options["--expected-bucket-owner"] == boto3.client("sts").get_caller_identity()["Account"]
+    client = boto3.client("s3", region_name=region)
+    client.download_file(options["--bucket"], options["--key"], words[-1])
 else:
     assert words[:2] == ["secretsmanager", "get-secret-value"], words
     secret = words[words.index("--secret-id") + 1]
@@ -43,8 +44,13 @@ _LEGIBLY = """#!/bin/sh
 exec {python} -m legibly "$@"
 """
 _PIP = """#!/bin/sh
-wheel=${7%\\[aws\\]}
-test "$1 $2 $3 $5" = "install -q -c --find-links" -a -f "$4" -a -d "$6" -a -f "$wheel" -a "$wheel" != "$7"
+test "$1 $2 $3 $4 $5 $6" = "install -q --no-index --no-deps --require-hashes --find-links" || exit 2
+exec {python} -m pip --isolated download -q --no-index --no-deps --require-hashes --find-links "$7" \\
+  --python-version 3.12 --only-binary=:all: --platform manylinux2014_x86_64 \\
+  --platform manylinux_2_28_x86_64 --implementation cp -d "$7/../checked" -r "$9"
+"""
+_SIGNAL = """#!/bin/sh
+echo "$@" > {root}/signal
 """
 _DONE = "#!/bin/sh\nexit 0\n"
 _PLACES = re.compile(r"(?<![\w.])/(?=(?:etc|opt|var/lib|var/log)/)")
@@ -155,10 +161,19 @@ def _play(root: Path) -> Path:
         root / "venv",
         root / "opt/aws/amazon-cloudwatch-agent/bin",
     )
-    for folder in (tools, venv, agent, root / "etc/systemd/system", root / "var/lib/legibly"):
+    signal_tool = root / "opt/aws/bin/cfn-signal"
+    for folder in (
+        tools,
+        venv,
+        agent,
+        signal_tool.parent,
+        root / "etc/systemd/system",
+        root / "var/lib/legibly",
+    ):
         folder.mkdir(parents=True)
-    files = {tools / name: _DONE for name in ("dnf", "useradd", "systemctl")}
+    files = {tools / name: _DONE for name in ("dnf", "useradd", "systemctl", "curl")}
     files |= {
+        signal_tool: _SIGNAL.replace("{root}", str(root)),
         agent / "amazon-cloudwatch-agent-ctl": _DONE,
         venv / "pip": _PIP,
         venv / "legibly": _LEGIBLY,

@@ -17,7 +17,8 @@ from legibly import errors, object_keys
 from legibly import store as stores
 from legibly.accuracy import report
 from legibly.accuracy.render import html
-from legibly.cloud import accuracy, deploy, package
+from legibly.cloud import accuracy, package
+from legibly.cloud.artifacts import ArtifactBucket
 from legibly.cloud.aws import Aws
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "accuracy.yaml"
@@ -146,11 +147,12 @@ def test_the_package_runs_and_its_report_comes_back(
     """
     aws, told = Aws(region="us-east-1"), list[str]()
     script, archive = package.job(tmp_path)
+    bucket = ArtifactBucket(aws, "images", "123456789012")
     values = {
         **VALUES,
-        "JobScript": deploy.upload(aws, "images", script, "accuracy", ".py", told.append),
+        "JobScript": bucket.upload(script, "accuracy", ".py", told.append),
+        "JobPackage": bucket.upload(archive, "accuracy", ".zip", told.append),
     }
-    values["JobPackage"] = deploy.upload(aws, "images", archive, "accuracy", ".zip", told.append)
     outputs = {**_outputs(values), "Store": "s3://images/cloud-accuracy"}
     store = stores.open_store(outputs["Store"], environ=standin.environ)
     for number, part in enumerate(PARTS):

@@ -16,7 +16,7 @@ from legibly.cloud import package, plan, prices
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a", "Legibly", "legibly_1", "9lives", "-x-", "x" * 31, "a.b"]
+    "name", ["", "a", "Legibly", "legibly_1", "9lives", "-x-", "x" * 30, "a.b"]
 )
 def test_a_name_that_no_bucket_could_have_is_refused(name: str) -> None:
     """Before anything is built or asked."""
@@ -68,6 +68,16 @@ def test_without_credentials_one_line_says_so(tmp_path: Path) -> None:
     assert "aws configure" in done.stderr
 
 
+def test_the_functions_zip_has_every_folder_that_the_function_imports() -> None:
+    """A module outside the folders that are packed would fail at the first delivery."""
+    code = "import sys, legibly.aws_lambda; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = [name.split(".") for name in done.stdout.split() if name.startswith("legibly.")]
+    root = Path(package.legibly.__file__).parent
+    folders = {parts[1] for parts in modules if (root / parts[1]).is_dir()}
+    assert folders <= set(package.FUNCTION_FOLDERS)
+
+
 def test_the_wheel_is_the_package_and_always_the_same(tmp_path: Path) -> None:
     """Built twice it has the same bytes; it holds the package and its model."""
     (tmp_path / "a").mkdir()
@@ -84,13 +94,20 @@ def test_the_wheel_is_the_package_and_always_the_same(tmp_path: Path) -> None:
 
 
 def test_the_servers_archive_pins_everything(tmp_path: Path) -> None:
-    """One wheel of ours, and an exact version of everything that it needs."""
-    archive = package.web_archive(tmp_path)
+    """A wheel of ours and of everything that it needs, each with its version and hash."""
+
+    def download(requirements: list[str], folder: Path) -> None:
+        for requirement in requirements:
+            name, _, version = requirement.partition("==")
+            (folder / f"{name.replace('-', '_')}-{version}-py3-none-any.whl").write_text(name)
+
+    archive = package.web_archive(tmp_path, download=download)
     with tarfile.open(archive) as opened:
-        [wheel] = [name for name in opened.getnames() if name.startswith("wheels/")]
-        pins = opened.extractfile("constraints.txt").read().decode().splitlines()  # type: ignore[union-attr]
-    assert wheel.startswith("wheels/legibly-")
-    assert {"fastapi", "onnxruntime", "boto3", "psycopg"} <= {
+        wheels = [name for name in opened.getnames() if name.startswith("wheels/")]
+        pins = opened.extractfile("requirements.txt").read().decode().splitlines()  # type: ignore[union-attr]
+    assert len(wheels) == len(pins)
+    assert all("--hash=sha256:" in pin for pin in pins)
+    assert {"legibly", "fastapi", "onnxruntime", "boto3", "psycopg", "pyjwt"} <= {
         pin.partition("==")[0] for pin in pins
     }
     assert all("==" in pin for pin in pins)

@@ -21,37 +21,41 @@ def _stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    sizes, classifiers = (
-        click.Choice(["none", "small", "scale"]),
-        click.Choice(["function", "servers"]),
+    options = (
+        click.option(
+            "--size",
+            type=click.Choice(["none", "small", "scale"]),
+            help="none: no servers; small (default): one, SQLite; scale: several, PostgreSQL.",
+        ),
+        click.option(
+            "--classifier",
+            type=click.Choice(["function", "servers"]),
+            help="Classify in the function (default), or on model servers.",
+        ),
+        click.option("--email", help="Where alarms and the budget's warning go."),
+        click.option("--model", help="A model pack of your own, uploaded to the bucket."),
+        click.option(
+            "--parameter",
+            "-p",
+            "parameters",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Any other parameter of deploy/legibly.yaml; may be repeated.",
+        ),
     )
-    size = click.option("--size", type=sizes, default="small", show_default=True,
-                        help="none: no servers; small: one, SQLite; scale: several, PostgreSQL.")  # fmt: skip
-    classifier = click.option("--classifier", type=classifiers, default="function", show_default=True,
-                              help="Classify in the function, or on model servers.")  # fmt: skip
-    email = click.option("--email", default="", help="Where alarms and the budget's warning go.")
-    parameter = click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE",
-                             help="Any other parameter of deploy/legibly.yaml; may be repeated.")  # fmt: skip
-    return _stack_options(size(classifier(email(parameter(function)))))
+    for option in reversed(options):
+        function = option(function)
+    return _stack_options(function)
 
 
-def _plan(
-    *,
-    stack: str,
-    size: prices.Size = "small",
-    classifier: prices.Classifier = "function",
-    email: str = "",
-    parameters: tuple[str, ...] = (),
-) -> plans.Plan:
+def _plan(*, parameters: tuple[str, ...] = (), **options: Any) -> plans.Plan:
     pairs = []
     for text in parameters:
         name, equals, value = text.partition("=")
         if not equals:
-            raise errors.Invalid("is no parameter.", where=text, remedy="Write NAME=VALUE.")
+            raise errors.Invalid("is not a parameter.", where=text, remedy="Write NAME=VALUE.")
         pairs.append((name, value))
-    return plans.Plan(
-        stack=stack, size=size, classifier=classifier, email=email, parameters=tuple(pairs)
-    )
+    return plans.Plan(parameters=tuple(pairs), **options)
 
 
 def _aws(region: str | None) -> Any:
@@ -78,7 +82,7 @@ command.add_command(cloud_accuracy.command)
 @command.command("synth")
 @_plan_options
 @click.option(
-    "--pictures", default=10_000, show_default=True, help="Pictures a month, for the estimate."
+    "--pictures", default=10_000, show_default=True, help="Images a month, for the estimate."
 )
 @click.option("--template", is_flag=True, help="Print the CloudFormation template instead.")
 @click.option(
@@ -87,119 +91,165 @@ command.add_command(cloud_accuracy.command)
 def synth(
     *, region: str | None, pictures: int, template: bool, as_json: bool, **options: Any
 ) -> None:
-    """Print what deploy would do, and what it would cost a month. Asks nobody, changes nothing."""
+    """Print what deploy would do, and its cost a month, without a request to AWS."""
     del region
     if template:
         click.echo(plans.template(), nl=False)
         return
-    plan = _plan(**options)
-    lines = prices.estimate(size=plan.size, classifier=plan.classifier, pictures=pictures)
+    plan = _plan(**options).resolved({})
+    lines = prices.estimate(
+        size=plan.size or "small", classifier=plan.classifier or "function", pictures=pictures
+    )
     if as_json:
-        listed = [
-            {"what": line.item, "dollars": round(line.dollars, 2), "idle": line.idle}
-            for line in lines
-        ]
-        told = {
-            "as_of": prices.AS_OF,
-            "caveat": prices.CAVEAT,
-            "source": prices.SOURCE,
-            "lines": listed,
-        }
-        click.echo(json.dumps({**told, "total": round(prices.total(lines), 2)}))
+        click.echo(json.dumps(_estimate_json(lines)))
         return
     click.echo("What deploy will do:")
     for step in plan.steps():
         click.echo(f"  {step}")
-    click.echo(f"\nUS dollars a month at {pictures:,} pictures ({prices.CAVEAT}):")
+    click.echo(f"\nUS dollars a month at {pictures:,} images ({prices.CAVEAT}):")
     for line in lines:
-        click.echo(
-            f"  {line.dollars:>9.2f}  {line.item}{'  (also without any picture)' if line.idle else ''}"
-        )
-    click.echo(
-        f"  {prices.total(lines):>9.2f}  in all; {prices.total([x for x in lines if x.idle]):.2f} of it idle"
-    )
+        note = "  (also without any image)" if line.idle else ""
+        click.echo(f"  {line.dollars:>9.2f}  {line.item}{note}")
+    idle = prices.total([line for line in lines if line.idle])
+    click.echo(f"  {prices.total(lines):>9.2f}  in total; {idle:.2f} of it without any image")
+
+
+def _estimate_json(lines: list[prices.Line]) -> dict[str, Any]:
+    items = [
+        {"what": line.item, "dollars": round(line.dollars, 2), "idle": line.idle} for line in lines
+    ]
+    return {
+        "as_of": prices.AS_OF,
+        "caveat": prices.CAVEAT,
+        "source": prices.SOURCE,
+        "lines": items,
+        "total": round(prices.total(lines), 2),
+    }
+
+
+@command.command("policy")
+@click.option("--stack", default="legibly", show_default=True, help="Name of the stack.")
+@click.option("--boundary", is_flag=True, help="The policy that bounds the stack's own roles.")
+def policy(*, stack: str, boundary: bool) -> None:
+    """Print the IAM policy that deploying needs, for an administrator to create."""
+    plan = plans.Plan(stack=stack)
+    click.echo(plans.policy("boundary" if boundary else "deployer", stack=plan.stack), nl=False)
 
 
 @command.command("deploy")
 @_plan_options
-@click.option(
-    "--with-wheels", is_flag=True, help="Upload every wheel, so that servers need no package index."
-)
+@click.option("--with-wheels", is_flag=True, hidden=True, help="Always so since version 0.2.")
 @click.option("--wait/--no-wait", default=True, help="Wait until the web page answers.")
-def deploy(*, region: str | None, with_wheels: bool, wait: bool, **options: Any) -> None:
-    """Create or update the stack, with its events as they happen; prints the address."""
-    plan, aws = _plan(**options), _aws(region)
-    from legibly.cloud import deploy as deploying
+@click.option("--dry-run", is_flag=True, help="Upload the code and print the changes only.")
+@click.option("--yes", is_flag=True, help="Do not ask before servers or data are deleted.")
+def deploy(
+    *, region: str | None, with_wheels: bool, wait: bool, dry_run: bool, yes: bool, **options: Any
+) -> None:
+    """Create or update the stack and print the address. Options left out keep their value."""
+    del with_wheels
+    plan = _plan(**options)
+    aws = _aws(region)
+    from legibly.cloud import deploy as deployment
 
-    outputs = deploying.deploy(plan, aws=aws, report=_report, with_wheels=with_wheels)
+    outputs = deployment.deploy(plan, aws=aws, report=_report, approve=_approval(dry_run, yes))
+    if dry_run or not outputs:
+        return
     address = outputs.get("Address")
-    password = deploying.make_admin(outputs, aws=aws) if address else None
-    if password:
-        secret = outputs["AdminPassword"].rpartition(":secret:")[2]
-        click.echo(
-            f"Sign in as admin with the password {password} (kept in the secret {secret}).",
-            err=True,
-        )
-    if address and wait and not deploying.await_answer(address, report=_report):
+    if address:
+        _announce_admin(outputs, aws)
+    if address and wait and not deployment.await_answer(address, report=_report):
         remedy = f"Look into the log group /legibly/{plan.stack}/servers."
         raise errors.Unavailable("the web page does not answer yet.", where=address, remedy=remedy)
     click.echo(address or outputs["Store"])
+
+
+def _approval(dry_run: bool, yes: bool) -> Callable[[list[Any]], bool]:
+    """Print the changes of a dry run; otherwise ask before servers or data are deleted."""
+
+    def approve(changes: list[Any]) -> bool:
+        if dry_run:
+            for change in changes:
+                click.echo(str(change))
+            return False
+        removals = [change for change in changes if change.removes]
+        for change in removals:
+            click.echo(f"will {change}", err=True)
+        if removals and not yes:
+            click.confirm("Delete these?", abort=True, err=True)
+        return True
+
+    return approve
+
+
+def _announce_admin(outputs: dict[str, str], aws: Any) -> None:
+    """Print how to sign in for the first time."""
+    from legibly.cloud import deploy as deployment
+
+    password = deployment.make_admin(outputs, aws=aws)
+    secret = outputs["AdminPassword"].rpartition(":secret:")[2]
+    if password:
+        text = f"Sign in as admin with the password {password} (kept in the secret {secret})."
+    elif deployment.mark_unused_secret(outputs, aws=aws):
+        text = (
+            f"The bucket has administrators already: the secret {secret} is not in use. "
+            "New password: legibly users password NAME."
+        )
+    else:
+        return
+    click.echo(text, err=True)
 
 
 @command.command("status")
 @_stack_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def status(*, stack: str, region: str | None, as_json: bool) -> None:
-    """Show queues, dead letters with their reasons, errors and versions. Exit code 1 where a person is needed."""
+    """Show queues, dead letters with reasons, errors and versions. Exit code 1 if not well."""
     aws = _aws(region)
-    from legibly.cloud import status as looking
+    from legibly.cloud import status as statuses
 
-    found = looking.status(stack, aws=aws)
+    current = statuses.status(stack, aws=aws)
     if as_json:
-        click.echo(json.dumps(found.to_json()))
+        click.echo(json.dumps(current.to_json()))
     else:
-        _show(found)
-    if not found.is_well:
+        _show(current)
+    if not current.is_well:
         raise SystemExit(1)
 
 
-def _show(found: Any) -> None:
-    click.echo(
-        f"{found.stack} in {found.region}: {found.state}, size {found.size}, {found.address or 'no web servers'}"
-    )
-    click.echo(f"function {found.function_code}, model {found.model or 'has read nothing today'}")
-    for queue in found.queues:
+def _show(status: Any) -> None:
+    address = status.address or "no web servers"
+    click.echo(f"{status.stack} in {status.region}: {status.state}, size {status.size}, {address}")
+    click.echo(f"function {status.function_code}, model {status.model or 'has read nothing today'}")
+    for queue in status.queues:
         age = f", oldest {queue.oldest_seconds} s" if queue.oldest_seconds is not None else ""
         click.echo(
             f"  {queue.name:<14}{queue.waiting:>7} waiting {queue.in_flight:>6} in flight{age}"
         )
-    click.echo(f"function errors in the last hour: {found.function_errors_last_hour}")
-    for letter in found.dead_letters:
+    click.echo(f"function errors in the last hour: {status.function_errors_last_hour}")
+    for letter in status.dead_letters:
         click.echo(
             f"  dead {letter.queue}: {', '.join(letter.keys) or letter.message}: {letter.reason}"
         )
-    click.echo(f"pictures of today that cannot be read: {len(found.failures)}")
-    for failure in found.failures[-5:]:
+    click.echo(f"images of today that cannot be read: {len(status.failures)}")
+    for failure in status.failures[-5:]:
         click.echo(f"  {failure.key}: {failure.error}")
-    for line in found.passed_over:
+    for line in status.passed_over:
         click.echo(f"  passed over: {line}")
-    for line in found.newest_errors:
+    for line in status.newest_errors:
         click.echo(f"  log: {line}")
-    if found.dead_letters:
-        click.echo("Mend the cause, then: legibly cloud redrive")
+    if status.dead_letters:
+        click.echo("Remove the cause, then: legibly cloud redrive")
 
 
 @command.command("redrive")
 @_stack_options
-@click.option(
-    "--records", is_flag=True, help="Those of the records' queue instead of the pictures'."
-)
+@click.option("--records", is_flag=True, help="Those of the records' queue instead of the images'.")
 def redrive(*, stack: str, region: str | None, records: bool) -> None:
-    """Put dead letters back into their queue, once their cause is mended."""
+    """Put dead letters back into their queue, once their cause is removed."""
     aws = _aws(region)
-    from legibly.cloud import status as looking
+    from legibly.cloud import status as statuses
 
-    count = looking.redrive(stack, aws=aws, which="records" if records else "pictures")
+    count = statuses.redrive(stack, aws=aws, which="records" if records else "pictures")
     click.echo(f"{count} put back")
 
 
@@ -229,12 +279,13 @@ def open_page(*, stack: str, region: str | None) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(*, stack: str, region: str | None, data: bool, yes: bool) -> None:
-    """Delete the deployment; the bucket of pictures and records stays unless told otherwise."""
-    plan, aws = _plan(stack=stack), _aws(region)
-    from legibly.cloud import deploy as deploying
+    """Delete the deployment; the bucket of images and records stays without --data."""
+    plan = _plan(stack=stack)
+    aws = _aws(region)
+    from legibly.cloud import deploy as deployment
 
-    what = f"the stack {stack} in {aws.region} (account {aws.account()})"
-    what += " and ALL PICTURES AND RECORDS" if data else ", but not its pictures and records"
+    data_text = " and ALL IMAGES AND RECORDS" if data else ", but not its images and records"
     if not yes:
-        click.confirm(f"Delete {what}?", abort=True, err=True)
-    deploying.destroy(plan, aws=aws, report=_report, with_data=data)
+        text = f"Delete the stack {stack} in {aws.region} (account {aws.account()}){data_text}?"
+        click.confirm(text, abort=True, err=True)
+    deployment.destroy(plan, aws=aws, report=_report, with_data=data)

@@ -22,17 +22,23 @@ from legibly.cloud.plan import Plan
 )
 @click.option(
     "--whole",
+    "whole_label_models",
     metavar="MODELS",
     help="Models, with commas between, whose texts are one label each; or -.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
 def command(
-    *, stack: str, region: str | None, nightly: str | None, whole: str | None, as_json: bool
+    *,
+    stack: str,
+    region: str | None,
+    nightly: str | None,
+    whole_label_models: str | None,
+    as_json: bool,
 ) -> None:
-    """Run the accuracy job on EMR Serverless over the stack's bucket; follow it, and show its report.
+    """Run the accuracy job on EMR Serverless over the stack's bucket, and show its report.
 
-    JSON and HTML lie in the bucket below reports/. The first call makes the stack NAME-accuracy, which runs the job
-    every night, too; `legibly cloud destroy` deletes it.
+    JSON and HTML are in the bucket under reports/. The first call creates the stack NAME-accuracy,
+    which also runs the job every night; `legibly cloud destroy` deletes it.
     """
     try:
         from legibly.cloud import accuracy
@@ -42,7 +48,11 @@ def command(
         raise errors.Invalid("boto3 is missing.", where="legibly cloud", remedy=remedy) from None
     aws = Aws(region=region)
     outputs = accuracy.prepare(
-        Plan(stack=stack), aws=aws, report=_report, nightly=nightly, whole=whole
+        Plan(stack=stack),
+        aws=aws,
+        report=_report,
+        nightly=nightly,
+        whole_label_models=whole_label_models,
     )
     key, encoded = accuracy.run(outputs, aws=aws, report=_report)
     if as_json:

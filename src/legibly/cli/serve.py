@@ -13,6 +13,8 @@ from legibly.cli import options
 from legibly.errors import Conflict, Invalid
 from legibly.settings import Settings
 
+KEEP_ALIVE_SECONDS = 130
+"""Longer than a load balancer keeps an idle connection, or it would answer 502 now and then."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -59,6 +61,7 @@ def command(host: str, port: int, workers: int, log_level: str, **flags: str | N
         log_level=log_level,
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 
 

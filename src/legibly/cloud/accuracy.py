@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from legibly import errors, object_keys, records
-from legibly.cloud import deploy, package
+from legibly.cloud import package
+from legibly.cloud.artifacts import ArtifactBucket
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.plan import Plan, template
 from legibly.cloud.stack import Report, Stack
@@ -35,13 +36,15 @@ def prepare(
     `-` for no model. None keeps the present value.
     Raises NotFound unless the stack of the plan is deployed.
     """
-    bucket = Stack(aws, plan.stack).outputs()["BucketName"]
-    artifacts = plan.artifact_bucket(aws.account(), aws.region)
+    data_stack = Stack(aws, plan.stack)
+    main_outputs = data_stack.outputs()
+    account = aws.account()
+    artifacts = ArtifactBucket(aws, plan.artifact_bucket(account, aws.region), account)
     with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
         script, archive = package.job(Path(folder))
         code = {
-            "JobScript": deploy.upload(aws, artifacts, script, "accuracy", ".py", report),
-            "JobPackage": deploy.upload(aws, artifacts, archive, "accuracy", ".zip", report),
+            "JobScript": artifacts.upload(script, "accuracy", ".py", report),
+            "JobPackage": artifacts.upload(archive, "accuracy", ".zip", report),
         }
     stack = Stack(aws, plan.accuracy_stack)
     present = stack.outputs() if stack.describe() else {}
@@ -49,7 +52,13 @@ def prepare(
         "Nightly": nightly or present.get("Nightly"),
         "Whole": whole_label_models or present.get("Whole"),
     }
-    parameters = {"DataBucket": bucket, "ArtifactBucket": artifacts, **code}
+    options["AlarmTopic"] = main_outputs.get("AlarmTopic")
+    options["PermissionsBoundary"] = data_stack.parameters().get("PermissionsBoundary")
+    parameters = {
+        "DataBucket": main_outputs["BucketName"],
+        "ArtifactBucket": artifacts.name,
+        **code,
+    }
     parameters |= {name: value for name, value in options.items() if value}
     stack.apply({"TemplateBody": template("accuracy.yaml")}, parameters, report=report)
     return stack.outputs()
@@ -58,7 +67,7 @@ def prepare(
 def run(
     outputs: Mapping[str, str], *, aws: Aws, report: Report, poll_seconds: float = POLL_SECONDS
 ) -> tuple[str, bytes]:
-    """Run the job and wait for it; returns the key and the JSON of the report (`.html` beside it).
+    """Run the job and wait for it; returns key and JSON of the report (`.html` beside it).
 
     `outputs` are those of the accuracy stack. Raises Unavailable with EMR's reason if the job fails.
     """

@@ -1,27 +1,34 @@
-"""Does what a plan says: package, upload, apply the template; and takes it all away again."""
+"""Perform a plan: package, upload, apply the template; and delete it all again."""
 
 import contextlib
 import json
-import secrets
+import os
+import re
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+import boto3
 
 from legibly import errors
 from legibly.cloud import package
+from legibly.cloud.artifacts import ArtifactBucket
 from legibly.cloud.aws import Aws, translated
-from legibly.cloud.plan import Plan, template
-from legibly.cloud.stack import Report, Stack
+from legibly.cloud.plan import REGIONS_WITHOUT_BUDGETS, Plan, template
+from legibly.cloud.stack import Approve, Report, Stack
+from legibly.ingest import stored_packs
+from legibly.packs import registry
 from legibly.people.accounts import Accounts
-from legibly.store import open_store
+from legibly.settings import Settings
+from legibly.store import open_store, packs_folder
 
 _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 _ANSWER_SECONDS = 900
+_UNUSED = "Not in use"
 
 
 def deploy(
@@ -30,70 +37,189 @@ def deploy(
     aws: Aws,
     report: Report,
     code: tuple[Path, Path | None] | None = None,
-    with_wheels: bool = False,
+    approve: Approve = lambda _changes: True,
 ) -> dict[str, str]:
-    """Bring the stack to what the plan says; returns its outputs.
+    """Bring the stack to the plan; returns its outputs, empty if `approve` refused a new stack.
 
-    `code` spares building: the function's zip and the servers' archive. Raises Invalid with CloudFormation's reason.
+    What the plan leaves open keeps its present value. `code` replaces building: the function's zip
+    and the servers' archive. Raises Invalid with CloudFormation's reason.
     """
     account = aws.account()
-    bucket = plan.artifact_bucket(account, aws.region)
-    with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
-        if code is None:
-            report(
-                "building the function's zip"
-                + (" and the servers' archive" if plan.has_servers else "")
-            )
-            web = (
-                package.web_archive(Path(folder), with_wheels=with_wheels)
-                if plan.has_servers
-                else None
-            )
-            code = (package.function_zip(Path(folder)), web)
-        _make_bucket(aws, bucket, report)
-        keys = {"FunctionCode": upload(aws, bucket, code[0], "function", ".zip", report)}
-        if code[1]:
-            keys["WebCode"] = upload(aws, bucket, code[1], "web", ".tar.gz", report)
-        source = Path(folder) / "legibly.yaml"
-        source.write_text(
-            _named(template(), plan.data_bucket(account, aws.region)), encoding="utf-8"
-        )
-        key = upload(aws, bucket, source, "template", ".yaml", report)
     stack = Stack(aws, plan.stack)
-    parameters = {**plan.template_parameters(), "ArtifactBucket": bucket, **keys}
-    if plan.has_web:
-        parameters |= {
-            "OriginSecret": _origin_secret(aws, bucket),
-            "CloudFrontPrefixList": _prefix_list(aws),
-        }
-    where = {"TemplateURL": f"{_bucket_url(aws, bucket)}/{key}"}
-    if not stack.apply(where, parameters, report=report):
-        report("nothing had to change")
+    present = stack.parameters()
+    plan = plan.resolved(present)
+    bucket = ArtifactBucket(aws, plan.artifact_bucket(account, aws.region), account)
+    bucket.create(report)
+    with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
+        keys = _upload_code(plan, bucket, Path(folder), code, report)
+        source = Path(folder) / "legibly.yaml"
+        data_bucket = plan.data_bucket(account, aws.region)
+        source.write_text(_with_bucket_name(template(), data_bucket), encoding="utf-8")
+        key = bucket.upload(source, "template", ".yaml", report)
+    parameters = _parameters(plan, aws, bucket, present, report) | keys
+    changed = stack.apply(
+        {"TemplateURL": f"{_bucket_url(aws, bucket.name)}/{key}"},
+        parameters,
+        report=report,
+        approve=approve,
+        previous=present.keys() & template_parameters(),
+    )
+    if not changed:
+        report("nothing changed")
+    if stack.describe() is None:
+        return {}
     outputs = stack.outputs()
     _connect(aws, outputs, report)
     return outputs
 
 
-def make_admin(outputs: dict[str, str], *, aws: Aws) -> str | None:
-    """See to it that somebody can sign in: the password of a new `admin`, None where there was an administrator.
+def _parameters(
+    plan: Plan, aws: Aws, bucket: ArtifactBucket, present: Mapping[str, str], report: Report
+) -> dict[str, str]:
+    """The template's parameters, but for those that name the code."""
+    parameters = {
+        **_account_parameters(plan, aws, bucket.account, present, report),
+        **plan.template_parameters(),
+        "ArtifactBucket": bucket.name,
+    }
+    if plan.has_web:
+        parameters["OriginSecret"] = bucket.origin_secret()
+        parameters["CloudFrontPrefixList"] = _prefix_list(aws)
+    if plan.model:
+        data_bucket = plan.data_bucket(bucket.account, aws.region)
+        parameters |= _upload_model(plan.model, aws, data_bucket, is_new=not present)
+    return parameters
 
-    It is the one of the stack's secret, which a web server that comes first makes the same account with.
+
+def template_parameters() -> set[str]:
+    """The names of the template's parameters."""
+    section = template().partition("\nParameters:\n")[2].partition("\nRules:\n")[0]
+    return set(re.findall(r"^  (\w+):$", section, re.MULTILINE))
+
+
+def _upload_code(
+    plan: Plan,
+    bucket: ArtifactBucket,
+    folder: Path,
+    code: tuple[Path, Path | None] | None,
+    report: Report,
+) -> dict[str, str]:
+    """Build what is not given by `code`, and upload it; the parameters that name it."""
+    if code is None:
+        archive = " and the servers' archive" if plan.has_servers else ""
+        report(f"building the function's zip{archive}")
+        web = package.web_archive(folder) if plan.has_servers else None
+        code = (package.function_zip(folder), web)
+    keys = {"FunctionCode": bucket.upload(code[0], "function", ".zip", report)}
+    if code[1]:
+        keys["WebCode"] = bucket.upload(code[1], "web", ".tar.gz", report)
+    return keys
+
+
+def _upload_model(model: str, aws: Aws, data_bucket: str, *, is_new: bool) -> dict[str, str]:
+    """Upload a pack into the data bucket under its version; the parameters that name it."""
+    if model == "digits" or stored_packs.is_stored(model):
+        return {"Model": model}
+    if is_new:
+        remedy = "Deploy once without --model, then again with it."
+        raise errors.NotFound("the bucket does not exist yet.", where=data_bucket, remedy=remedy)
+    settings = Settings.load(environ=os.environ)
+    folder = registry.find(model, added=packs_folder(settings.store))
+    store = open_store(f"s3://{data_bucket}", environ=aws.environ())
+    key = stored_packs.upload(folder, store)
+    return {"Model": f"s3://{data_bucket}/{key}", "ModelName": key.split("/")[1]}
+
+
+def _account_parameters(
+    plan: Plan, aws: Aws, account: str, present: Mapping[str, str], report: Report
+) -> dict[str, str]:
+    """The parameters that depend on account and region: budget, quota, permissions boundary."""
+    parameters = {"FunctionsAtOnce": str(_functions_at_once(plan, aws, report))}
+    if aws.region in REGIONS_WITHOUT_BUDGETS:
+        parameters["Budget"] = "off"
+        report(f"{aws.region} has no budgets: none is created")
+    arn = f"arn:{_partition(aws.region)}:iam::{account}:policy/{plan.boundary}"
+    if _has_policy(aws, arn):
+        parameters["PermissionsBoundary"] = arn
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name != "FunctionsAtOnce" or name not in present
+    }
+
+
+def _functions_at_once(plan: Plan, aws: Aws, report: Report) -> int:
+    """As many functions as the size wants, within what the account's quota leaves."""
+    default = 500 if plan.size == "scale" else 50
+    with translated("Lambda quotas"):
+        limits = aws.client("lambda").get_account_settings()["AccountLimit"]
+    quota = int(limits.get("ConcurrentExecutions", 1000))
+    if quota - 2 >= default:
+        return default
+    count = max(2, quota - 2)
+    report(f"this account runs {quota} functions at once: {count} of them read images")
+    report("    (ask for more: Service Quotas, AWS Lambda, Concurrent executions)")
+    return count
+
+
+def _has_policy(aws: Aws, arn: str) -> bool:
+    try:
+        with translated(arn):
+            aws.client("iam").get_policy(PolicyArn=arn)
+    except (errors.NotFound, errors.Forbidden):
+        return False
+    return True
+
+
+def _partition(region: str) -> str:
+    return str(boto3.Session().get_partition_for_region(region))
+
+
+def make_admin(outputs: dict[str, str], *, aws: Aws) -> str | None:
+    """Create the first account, `admin`; returns its password, None if there is an administrator.
+
+    It is the password of the stack's secret, with which a web server that starts first creates
+    the same account.
     """
     book = Accounts(open_store(outputs["Store"], environ=aws.environ()))
     book.refresh()
     if book.has_admin():
         return None
-    secret = outputs["AdminPassword"]
-    with translated(secret):
-        text = aws.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
-    password = str(json.loads(text)["password"])
+    password = _secret_password(aws, outputs["AdminPassword"])
     with contextlib.suppress(errors.Conflict):
         book.add("admin", role="admin", password=password)
     return password
 
 
+def mark_unused_secret(outputs: dict[str, str], *, aws: Aws) -> bool:
+    """Say in the secret's description that its password opens no account; True if it is new there.
+
+    So it is where the bucket has administrators of an earlier deployment, or `admin` has changed
+    the password.
+    """
+    secret = outputs["AdminPassword"]
+    client = aws.client("secretsmanager")
+    with translated(secret):
+        description = str(client.describe_secret(SecretId=secret).get("Description", ""))
+        if description.startswith(_UNUSED):
+            return False
+        book = Accounts(open_store(outputs["Store"], environ=aws.environ()))
+        if book.sign_in("admin", _secret_password(aws, secret)) is not None:
+            return False
+        client.update_secret(
+            SecretId=secret, Description=f"{_UNUSED}: the bucket's administrators have their own."
+        )
+    return True
+
+
+def _secret_password(aws: Aws, secret: str) -> str:
+    with translated(secret):
+        text = aws.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    return str(json.loads(text)["password"])
+
+
 def await_answer(address: str, *, report: Report) -> bool:
-    """Wait until the web page answers; False where it does not within a quarter of an hour."""
+    """Wait until the web page answers; False if it does not within 15 minutes."""
     deadline = time.monotonic() + _ANSWER_SECONDS
     report(f"waiting for {address} (a new web server takes some three minutes)")
     while time.monotonic() < deadline:
@@ -108,7 +234,7 @@ def await_answer(address: str, *, report: Report) -> bool:
 
 
 def destroy(plan: Plan, *, aws: Aws, report: Report, with_data: bool) -> None:
-    """Delete the stack and the code; the bucket of pictures and records only where `with_data` says so."""
+    """Delete the stack and the code, and with `with_data` the bucket of images and records."""
     account = aws.account()
     for name in (plan.accuracy_stack, plan.stack):
         Stack(aws, name).delete(report=report)
@@ -120,8 +246,8 @@ def destroy(plan: Plan, *, aws: Aws, report: Report, with_data: bool) -> None:
         report(f"the bucket {data} stays: a later deploy of the same name takes it over")
 
 
-def _named(text: str, bucket: str) -> str:
-    """The template with the bucket's name spelt out: CloudFormation takes over existing resources only so."""
+def _with_bucket_name(text: str, bucket: str) -> str:
+    """The template with a literal bucket name, which importing an existing bucket requires."""
     computed = 'BucketName: !Sub "${AWS::StackName}-${AWS::AccountId}-${AWS::Region}"'
     if computed not in text:
         raise errors.Invalid("the bucket's name is not where it is expected.", where="legibly.yaml")
@@ -129,38 +255,32 @@ def _named(text: str, bucket: str) -> str:
 
 
 def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
-    """See to it that the bucket tells this stack's queues, and lets this stack's pages put.
+    """Point the bucket's notifications to this stack's queues, and its CORS to this stack's page.
 
-    CloudFormation leaves a bucket that it takes over as it was, with queues and pages of a stack long gone.
+    CloudFormation leaves a bucket that it imports as it was, with settings of an older stack.
     """
-    client, bucket = aws.client("s3"), outputs["BucketName"]
-    wanted = {
+    client = aws.client("s3")
+    bucket = outputs["BucketName"]
+    queues = {
         "images/": _queue_arn(aws, outputs["ImagesQueueUrl"]),
         "records/readings/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
         "records/failures/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
     }
     with translated(bucket):
-        found = client.get_bucket_notification_configuration(Bucket=bucket).get(
-            "QueueConfigurations", []
-        )
+        configuration = client.get_bucket_notification_configuration(Bucket=bucket)
         present = {
             rule["Value"]: entry["QueueArn"]
-            for entry in found
+            for entry in configuration.get("QueueConfigurations", [])
             for rule in entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         }
-        if present == wanted:
+        if present == queues:
             return
-        report(f"connecting the bucket {bucket} to this stack's queues")
-        told = [
-            {
-                "QueueArn": arn,
-                "Events": ["s3:ObjectCreated:*"],
-                "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
-            }
-            for prefix, arn in wanted.items()
-        ]
+        report(f"connecting the bucket {bucket} to the stack")
         client.put_bucket_notification_configuration(
-            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": told}
+            Bucket=bucket,
+            NotificationConfiguration={
+                "QueueConfigurations": [_notification(*item) for item in queues.items()]
+            },
         )
         if "Address" in outputs:
             rule = {"AllowedOrigins": [outputs["Address"]], "AllowedMethods": ["PUT"]}
@@ -168,47 +288,18 @@ def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
             client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
 
+def _notification(prefix: str, queue_arn: str) -> dict[str, Any]:
+    return {
+        "QueueArn": queue_arn,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
+    }
+
+
 def _queue_arn(aws: Aws, url: str) -> str:
     with translated(url):
         answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return str(answer["Attributes"]["QueueArn"])
-
-
-def _make_bucket(aws: Aws, name: str, report: Report) -> None:
-    client = aws.client("s3")
-    with translated(name):
-        try:
-            client.head_bucket(Bucket=name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
-                raise
-        else:
-            return
-        report(f"making the bucket {name}")
-        place: dict[str, Any] = {}
-        if aws.region != "us-east-1":
-            place = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
-        client.create_bucket(Bucket=name, **place)
-        blocked = dict.fromkeys(
-            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
-            True,
-        )
-        client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocked)
-
-
-def upload(aws: Aws, bucket: str, path: Path, folder: str, suffix: str, report: Report) -> str:
-    """Upload under a key made of the content, unless it lies there already; returns the key."""
-    key = f"{folder}/{package.version(path)}{suffix}"
-    client = aws.client("s3")
-    with translated(f"s3://{bucket}/{key}"):
-        try:
-            client.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-                raise
-            report(f"uploading {key} ({path.stat().st_size / 1e6:.1f} MB)")
-            client.upload_file(str(path), bucket, key)
-    return key
 
 
 def _bucket_url(aws: Aws, bucket: str) -> str:
@@ -219,44 +310,31 @@ def _bucket_url(aws: Aws, bucket: str) -> str:
     return f"{endpoint}/{bucket}"
 
 
-def _origin_secret(aws: Aws, bucket: str) -> str:
-    """The word between CloudFront and the load balancer: made once, kept with the code."""
-    client, key = aws.client("s3"), "origin-secret"
-    with translated(f"s3://{bucket}/{key}"):
-        try:
-            content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-                raise
-            content = secrets.token_urlsafe(32).encode()
-            client.put_object(Bucket=bucket, Key=key, Body=content)
-    return content.decode()
-
-
 def _prefix_list(aws: Aws) -> str:
     """The addresses from which CloudFront calls, as this region names them."""
-    wanted = [{"Name": "prefix-list-name", "Values": [_CLOUDFRONT]}]
+    filters = [{"Name": "prefix-list-name", "Values": [_CLOUDFRONT]}]
     with translated("EC2 prefix lists"):
-        found = aws.client("ec2").describe_managed_prefix_lists(Filters=wanted)["PrefixLists"]
-    if not found:
+        answer = aws.client("ec2").describe_managed_prefix_lists(Filters=filters)
+    if not answer["PrefixLists"]:
         raise errors.NotFound(f"this region has no prefix list {_CLOUDFRONT}.", where=aws.region)
-    return str(found[0]["PrefixListId"])
+    return str(answer["PrefixLists"][0]["PrefixListId"])
 
 
 def _remove_bucket(aws: Aws, name: str, report: Report) -> None:
     client = aws.client("s3")
+    owner = {"Bucket": name, "ExpectedBucketOwner": aws.account()}
     try:
         with translated(name):
-            client.head_bucket(Bucket=name)
+            client.head_bucket(**owner)
     except errors.NotFound:
         return
     report(f"emptying and deleting the bucket {name}")
     with translated(name):
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
+        for page in client.get_paginator("list_object_versions").paginate(**owner):
             versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            doomed = [
+            keys = [
                 {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
             ]
-            if doomed:
-                client.delete_objects(Bucket=name, Delete={"Objects": doomed, "Quiet": True})
-        client.delete_bucket(Bucket=name)
+            if keys:
+                client.delete_objects(**owner, Delete={"Objects": keys, "Quiet": True})
+        client.delete_bucket(**owner)

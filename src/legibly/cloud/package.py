@@ -14,7 +14,7 @@ import sys
 import tarfile
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata, util
 from pathlib import Path
 
@@ -29,7 +29,7 @@ FUNCTION_NEEDS = ("numpy", "obstore", "onnxruntime", "pi-heif", "pillow")
 JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py", "records.py")
 """What the Spark job needs beside `JOB_FOLDERS`."""
 JOB_FOLDERS = ("accuracy", "statistics")
-FUNCTION_FOLDERS = ("images", "index", "ingest", "packs", "vision")
+FUNCTION_FOLDERS = ("images", "index", "ingest", "packs", "statistics", "vision")
 """Folders of the package that the function needs, beside the modules at its top."""
 
 # Parts of the libraries that are not needed at run time.
@@ -47,6 +47,7 @@ _DROP_FOLDERS = {
 _DROP_FOLDERS |= {"transformers", "quantization"}  # onnxruntime's converters
 _DROP_SUFFIXES = (".pyi", ".pyc", ".h", ".hpp", ".c", ".cpp", ".pyx", ".pxd", ".a")
 _KEEP = {"numpy/testing", "numpy/_core/tests"}  # numpy imports the first lazily for everybody
+Download = Callable[[list[str], Path], None]
 _EPOCH = (2026, 1, 1, 0, 0, 0)
 MAX_ZIPPED_BYTES = 60_000_000
 MAX_UNZIPPED_BYTES = 250 * 2**20
@@ -85,29 +86,37 @@ def function_zip(folder: Path) -> Path:
     return target
 
 
-def web_archive(folder: Path, *, with_wheels: bool = False) -> Path:
-    """Build the servers' archive: our wheel and exact versions of all else; `with_wheels` brings those too.
+def web_archive(folder: Path, *, download: Download | None = None) -> Path:
+    """Build the servers' archive: our wheel and every other one, with a hash for each.
 
-    Without them the servers fetch the same versions from the package index when they start.
+    Servers install from it alone, so that a start depends on no package index. `download` puts
+    the wheels of requirements into a folder; by default pip does.
     """
     wheels = folder / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
     wheels.mkdir(parents=True)
     wheel(wheels)
-    versions = {
-        name: version for name, version in closure("legibly", extras={"aws"}) if name != "legibly"
-    }
-    pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
-    if with_wheels:
-        _download([f"{name}=={version}" for name, version in versions.items()], wheels)
+    versions = dict(closure("legibly", extras={"aws", "oidc"}))
+    requirements = [f"{name}=={versions[name]}" for name in versions if name != "legibly"]
+    (download or _download)(requirements, wheels)
     target = folder / "web.tar.gz"
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
-        _append(archive, "constraints.txt", pins.encode())
+        _append(archive, "requirements.txt", _requirements(wheels).encode())
         for path in sorted(wheels.iterdir()):
             _append(archive, f"wheels/{path.name}", path.read_bytes())
-    target.write_bytes(gzip.compress(content.getvalue(), mtime=0))
+    target.write_bytes(gzip.compress(content.getvalue(), compresslevel=0, mtime=0))
     return target
+
+
+def _requirements(wheels: Path) -> str:
+    """One line a wheel for pip's `--require-hashes`."""
+    lines = []
+    for path in sorted(wheels.iterdir()):
+        name, number = path.name.split("-")[:2]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        lines.append(f"{name.replace('_', '-')}=={number} --hash=sha256:{digest}\n")
+    return "".join(lines)
 
 
 def job(folder: Path) -> tuple[Path, Path]:

@@ -1,7 +1,8 @@
 """A CloudFormation stack: create or update it with live events, read its outputs, delete it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,6 +12,35 @@ from legibly.cloud.aws import Aws, translated
 
 Report = Callable[[str], None]
 _POLL_SECONDS = 1.0
+_DATA = {"AWS::RDS::DBInstance", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"}
+_SERVERS = {"AWS::AutoScaling::AutoScalingGroup", "AWS::CloudFront::Distribution"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a change set; `action` is Add, Modify, Remove or Import."""
+
+    action: str
+    resource: str
+    resource_type: str
+    replaces: bool
+
+    @property
+    def removes(self) -> bool:
+        """Whether data or servers in use go with it."""
+        gone = self.action == "Remove" or self.replaces
+        return gone and self.resource_type in _DATA | _SERVERS
+
+    def __str__(self) -> str:
+        action = "replace" if self.replaces else self.action.lower()
+        return f"{action:<8} {self.resource} ({self.resource_type})"
+
+
+Approve = Callable[[list[Change]], bool]
+
+
+def _approve_all(_changes: list[Change]) -> bool:
+    return True
 
 
 class Stack:
@@ -44,22 +74,37 @@ class Stack:
             )
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def apply(
-        self, template: Mapping[str, str], parameters: Mapping[str, str], *, report: Report
-    ) -> bool:
-        """Create or update it as one change set; False if nothing had to change.
+    def parameters(self) -> dict[str, str]:
+        """The present parameters; secret ones are masked. Empty if the stack does not exist."""
+        stack = self.describe() or {}
+        return {
+            entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])
+        }
 
-        `template` is `{"TemplateURL": …}` or `{"TemplateBody": …}`. A bucket that an earlier stack
-        of this name left behind is imported. Raises Invalid if the change fails.
+    def apply(
+        self,
+        template: Mapping[str, str],
+        parameters: Mapping[str, str],
+        *,
+        report: Report,
+        approve: Approve = _approve_all,
+        previous: Set[str] = frozenset(),
+    ) -> bool:
+        """Create or update it as one change set; False if nothing changed or `approve` refused.
+
+        `template` is `{"TemplateURL": …}` or `{"TemplateBody": …}`. Parameters named in `previous`
+        keep their present value. `approve` is called with the changes. A bucket that an earlier
+        stack of this name left behind is imported. Raises Invalid if the change fails.
         """
-        present = self.describe()
-        if (
-            present and present["StackStatus"] == "ROLLBACK_COMPLETE"
-        ):  # a failed first deployment cannot be updated
-            self.delete(report=report)
-            present = None
+        present = self._settled(report)
         name = f"legibly-{int(time.time())}"
         since = self._newest_event() if present else None
+        values: list[dict[str, Any]] = [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ]
+        if present:
+            unchanged = previous - parameters.keys()
+            values += [{"ParameterKey": key, "UsePreviousValue": True} for key in unchanged]
         with translated(self.name):
             self._client.create_change_set(
                 StackName=self.name,
@@ -69,18 +114,43 @@ class Stack:
                 # Early validation would reject the bucket that an earlier stack left behind.
                 DisableValidation=present is None,
                 Capabilities=["CAPABILITY_IAM"],
-                Parameters=[
-                    {"ParameterKey": key, "ParameterValue": value}
-                    for key, value in parameters.items()
-                ],
+                Parameters=values,
                 Tags=[{"Key": "legibly", "Value": self.name}],
                 **template,
             )
-            if not self._await_change_set(name):
+            changes = self._await_change_set(name)
+            if changes is None:
+                return False
+            if not approve(changes):
+                self._discard(name, is_new=present is None)
                 return False
             self._client.execute_change_set(StackName=self.name, ChangeSetName=name)
         self._follow(since, report)
         return True
+
+    def _settled(self, report: Report) -> dict[str, Any] | None:
+        """The stack as it can be updated; a failed first deployment is deleted."""
+        present = self.describe()
+        status = present["StackStatus"] if present else ""
+        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
+            self.delete(report=report)
+            return None
+        if status == "UPDATE_ROLLBACK_FAILED":
+            remedy = (
+                "Finish it, then deploy again: aws cloudformation continue-update-rollback "
+                f"--stack-name {self.name}."
+            )
+            raise errors.Conflict("its last roll back failed.", where=self.name, remedy=remedy)
+        if status.endswith("_IN_PROGRESS"):
+            remedy = "Wait for it to end: legibly cloud status."
+            raise errors.Conflict(f"it is busy ({status}).", where=self.name, remedy=remedy)
+        return present
+
+    def _discard(self, change_set: str, *, is_new: bool) -> None:
+        """Delete a change set, and the empty stack that it was to create."""
+        self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
+        if is_new:
+            self._client.delete_stack(StackName=self.name)
 
     def delete(self, *, report: Report) -> None:
         """Delete it and wait for the end. Does nothing if it does not exist."""
@@ -92,20 +162,42 @@ class Stack:
             self._client.delete_stack(StackName=stack["StackId"])
         self._follow(since, report, stack=stack["StackId"])
 
-    def _await_change_set(self, name: str) -> bool:
+    def _await_change_set(self, name: str) -> list[Change] | None:
+        """The changes of a change set once it is ready; None if there are none."""
         while True:
             change_set = self._client.describe_change_set(StackName=self.name, ChangeSetName=name)
             if change_set["Status"] == "CREATE_COMPLETE":
-                return True
+                return self._changes(name)
             if change_set["Status"] == "FAILED":
                 self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
                 reason = str(change_set.get("StatusReason", ""))
                 if "didn't contain changes" in reason or "No updates" in reason:
-                    return False
+                    return None
                 raise errors.Invalid(
                     f"CloudFormation refuses the template: {reason}", where=self.name
                 )
             time.sleep(_POLL_SECONDS)
+
+    def _changes(self, change_set: str) -> list[Change]:
+        changes: list[Change] = []
+        following: dict[str, str] = {}
+        while True:
+            page = self._client.describe_change_set(
+                StackName=self.name, ChangeSetName=change_set, **following
+            )
+            for entry in page.get("Changes", []):
+                facts = entry["ResourceChange"]
+                changes.append(
+                    Change(
+                        facts["Action"],
+                        facts["LogicalResourceId"],
+                        facts["ResourceType"],
+                        facts.get("Replacement") == "True",
+                    )
+                )
+            if not page.get("NextToken"):
+                return changes
+            following = {"NextToken": page["NextToken"]}
 
     def _newest_event(self) -> str | None:
         with translated(self.name):

@@ -19,6 +19,7 @@ from legibly.web.api import (
 )
 from legibly.web.pages import routes
 from legibly.web.security import body_limit, middleware
+from legibly.web.security.cloudfront import CloudFrontMiddleware
 from legibly.web.services import State
 from legibly.web.workspaces import ProjectRouter, Workspaces
 
@@ -75,4 +76,6 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     app.add_middleware(ProjectRouter, workspaces=workspaces)
     app.add_middleware(errors.InternalErrors)
     app.add_middleware(health.Liveness)
+    if state.settings.proxy == "cloudfront":
+        app.add_middleware(CloudFrontMiddleware)
     return app
