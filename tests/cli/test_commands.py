@@ -94,7 +94,8 @@ def test_a_taken_port_is_told_with_another(tmp_path: Path) -> None:
 
 def test_a_store_in_memory_cannot_be_shared(tmp_path: Path) -> None:
     """Several processes over memory:// would each see their own."""
-    _, err = legibly("serve", "--workers", "2", "--store", "memory://", folder=tmp_path, status=1)
+    words = ("serve", "--port", "0", "--workers", "2", "--store", "memory://")
+    _, err = legibly(*words, folder=tmp_path, status=1)
     assert "--workers 1" in err
 
 
