@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import urllib.request
 import venv
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def test_the_wheel_serves_from_an_empty_environment(tmp_path: Path) -> None:
     log = tmp_path / "serve.log"
     with services.running(command, log=log, env=environ, cwd=tmp_path):
         url = f"http://127.0.0.1:{port}"
-        services.wait_for(lambda: httpx.get(f"{url}/readyz").is_success, what="serve", seconds=90)
+        _await_ready(url)
         assert httpx.get(url).is_success
     locate = [str(python), "-c", "import legibly; print(legibly.__file__)"]
     imported = subprocess.run(locate, env=environ, capture_output=True, text=True, check=True)
@@ -77,7 +78,7 @@ def test_the_version_is_the_changelogs() -> None:
 
 
 def test_the_image_runs_without_root_and_says_how_it_is() -> None:
-    """Two stages, base images by name, a numeric user, a health check; no package manager at run."""
+    """Two stages, base images by name, a numeric user, a health check."""
     lines = instructions()
     stages = [rest for word, rest in lines if word == "FROM"]
     assert len(stages) == 2
@@ -113,7 +114,7 @@ def test_the_images_command_serves(tmp_path: Path) -> None:
     log = tmp_path / "serve.log"
     with services.running(command, log=log, env=environ, cwd=tmp_path):
         url = f"http://127.0.0.1:{port}"
-        services.wait_for(lambda: httpx.get(f"{url}/readyz").is_success, what="serve", seconds=90)
+        _await_ready(url)
         done = subprocess.run([sys.executable, *check[1:]], check=False, capture_output=True)
         assert done.returncode == 0
         assert httpx.get(url).status_code in (200, 303)
@@ -171,6 +172,12 @@ def test_hooks_run_tools_of_the_environment() -> None:
     for hook in load(".pre-commit-config.yaml")["repos"][0]["hooks"]:
         tool = Path(hook["entry"].split()[0]).name
         assert tool in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def _await_ready(url: str) -> None:
+    services.wait_for(
+        lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5), what="serve", seconds=100
+    )
 
 
 def _filled(environment: dict[str, str]) -> dict[str, str]:
