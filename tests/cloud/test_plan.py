@@ -73,7 +73,7 @@ def test_the_functions_zip_has_every_folder_that_the_function_imports() -> None:
     code = "import sys, legibly.aws_lambda; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = [name.split(".") for name in done.stdout.split() if name.startswith("legibly.")]
-    root = Path(package.legibly.__file__).parent
+    root = Path(package.__file__).parents[1]
     folders = {parts[1] for parts in modules if (root / parts[1]).is_dir()}
     assert folders <= set(package.FUNCTION_FOLDERS)
 
