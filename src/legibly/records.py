@@ -1,5 +1,6 @@
 """What travels and what is stored: frozen records with to and from JSON."""
 
+import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -96,7 +97,13 @@ class Item:
         )
 
 
-@dataclass(frozen=True, slots=True)
+def _likeliest(item: Item) -> str:
+    """The three likeliest classes of an item in words."""
+    ordered = sorted(item.probabilities.items(), key=lambda entry: -entry[1])[:3]
+    return ", ".join(f"{name} {share:.3f}" for name, share in ordered)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Reading:
     """What one model says of one picture; `text` is empty unless something was found."""
 
@@ -107,6 +114,22 @@ class Reading:
     at: datetime
     items: tuple[Item, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Short: the text, the verdict and the confidence, cut and not rounded up."""
+        percent = math.floor(self.confidence * 1000) / 10
+        return f"Reading({self.text!r}, {self.verdict}, {percent:g} %)"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: the answer, then each item with its likeliest classes."""
+        rows = "".join(
+            f"<tr><td>{html.escape(item.label)}</td><td>{item.confidence:.3f}</td>"
+            f"<td>{html.escape(_likeliest(item))}</td></tr>"
+            for item in self.items
+        )
+        head = html.escape(f"{self.text or '–'} · {self.verdict} · {self.model}")
+        columns = "<tr><th>item</th><th>confidence</th><th>likeliest</th></tr>"
+        return f"<p><strong>{head}</strong></p><table>{columns}{rows}</table>"
 
     def to_json(self) -> Json:
         return {

@@ -67,3 +67,29 @@ def test_an_unsound_pack_is_told(tmp_path: Path) -> None:
         run("add", str(broken))
     assert answer("check", str(broken))["sound"] is False
     assert answer("check", "digits")["sound"] is True
+
+
+def test_a_damaged_pack_is_listed_with_its_error(tmp_path: Path) -> None:
+    """`list` names what is wrong with one pack and shows the others."""
+    damaged = tmp_path / "legibly-data" / "packs" / "torn"
+    damaged.mkdir(parents=True)
+    (damaged / "card.json").write_text("{")
+    digits, torn = answer("list")
+    assert digits["version"]
+    assert "no card of a model pack" in torn["error"]
+    assert "damaged" in run("list").stdout
+
+
+def test_choosing_a_pack_is_recorded_with_the_user_of_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`use` is a change like every other; the environment cannot name its author."""
+    import os
+
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    run("add", str(registry.find("digits")), "--name", "mine")
+    run("use", "mine", "--reason", "a trial")
+    (change,) = answer("history")
+    assert (change["kind"], change["to"]["setting"], change["reason"]) == ("use", "mine", "a trial")
+    assert str(os.getuid()) in change["by"]
+    assert "somebody-else" not in change["by"]

@@ -210,7 +210,8 @@ def test_a_rollback_brings_back_the_very_version(dataset: str) -> None:
     pack("same", created="later still")
     with pytest.raises(errors.Conflict, match="before the promotion it was"):
         run("rollback")
-    assert len(promotion_history.changes(wiring.store(Settings()))) == 1
+    kinds = [change.kind for change in promotion_history.changes(wiring.store(Settings()))]
+    assert kinds == ["use", "promote", "use", "use"]
 
 
 def test_what_cannot_be_compared_is_told_in_one_line(dataset: str, tmp_path: Path) -> None:

@@ -2,19 +2,29 @@
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from legibly import errors, settings
-from legibly.cli import options, promotion
+from legibly import errors, settings, wiring
+from legibly.cli import model_calibration, model_source, options, promotion
+from legibly.evaluation import promotion_history
 from legibly.packs import card as cards
+from legibly.packs import check as checks
+from legibly.packs import configs, importer, registry
 from legibly.packs import pack as packs
-from legibly.packs import registry
 from legibly.store import packs_folder
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+_PICTURES = click.option(
+    "--picture",
+    "pictures",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Say what it answers for this picture; may be repeated.",
+)
 
 
 @click.group("models")
@@ -24,23 +34,28 @@ def command() -> None:
 
 for _verb in (promotion.compare, promotion.promote, promotion.rollback, promotion.history):
     command.add_command(_verb)
+command.add_command(model_calibration.calibrate)
 
 
 @command.command("list")
 @_JSON
 def list_(*, as_json: bool) -> None:
-    """List the packs that can be named; the one that reads now has a star."""
-    current, added = options.settings(), _added()
-    used = _used(current, added)
+    """List the packs that can be named; the one that reads now has a star. Damaged ones are named too."""
+    added = _added()
+    used = _used(options.settings(), added)
     rows = [_row(entry, used) for entry in registry.entries(added=added)]
     if as_json:
         click.echo(json.dumps(rows))
         return
     for row in rows:
         star = "*" if row["used"] else " "
-        click.echo(
-            f"{star} {row['name']:<16} {row['version']}  {row['place']:<8} {len(row['classes'])} classes"
-        )
+        head = f"{star} {row['name']:<16} "
+        if "error" in row:
+            click.echo(f"{head}damaged: {row['error']}")
+            continue
+        calibrated = "" if row["calibrated"] else "  not calibrated"
+        classes = f"{len(row['classes'])} classes"
+        click.echo(f"{head}{row['version']}  {row['place']:<8} {classes}{calibrated}")
 
 
 @command.command("show")
@@ -50,7 +65,7 @@ def show(*, model: str, as_json: bool) -> None:
     """Show what the card of MODEL, a name or a folder, says."""
     folder = registry.find(model, added=_added())
     card = cards.read_card(folder)
-    facts = {**card.to_json(), "version": _version(folder, card), "folder": str(folder)}
+    facts = {**card.to_json(), "version": packs.folder_version(folder), "folder": str(folder)}
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -62,72 +77,130 @@ def show(*, model: str, as_json: bool) -> None:
 
 @command.command("check")
 @click.argument("model")
+@_PICTURES
 @_JSON
-def check(*, model: str, as_json: bool) -> None:
-    """Open MODEL and run its network once; exits with 1 and the reason where it is unsound."""
+def check(*, model: str, pictures: tuple[Path, ...], as_json: bool) -> None:
+    """Try MODEL in a process with limits of time and memory; exits with 1 and the reasons where it is unsound.
+
+    Shapes, batches, repeated runs, NaN, the kind of its output, and its speed.
+    """
     folder = registry.find(model, added=_added())
-    try:
-        opened = packs.open_pack(folder)
-    except errors.Invalid as error:
-        if not as_json:
-            raise
-        click.echo(json.dumps({"sound": False, "folder": str(folder), "error": str(error)}))
-        sys.exit(1)
+    report = checks.run(folder, pictures)
     if as_json:
-        click.echo(json.dumps({"sound": True, "folder": str(folder), **opened.model.to_json()}))
-    else:
-        click.echo(f"{opened.model.name} {opened.model.version} is sound ({folder})")
+        error = {} if report.is_sound else {"error": report.failures[0].message}
+        click.echo(json.dumps({**report.to_json(), "folder": str(folder), **error}))
+        sys.exit(0 if report.is_sound else 1)
+    for finding in report.findings:
+        if finding.level != "failed" or len(report.findings) > 1:
+            click.echo(f"{finding.level:<8} {finding.test:<12} {finding.message}")
+    checks.require_sound(folder, report)
+    click.echo(f"{report.name} {report.version} is sound ({folder})")
+
+
+def _size(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
+    if value is None:
+        return None
+    height, _, width = value.lower().partition("x")
+    if not (height.isdecimal() and (width or height).isdecimal()):
+        raise click.BadParameter("give HEIGHTxWIDTH, as 224x224")
+    return int(height), int(width or height)
 
 
 @command.command("add")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--name", help="Name to find it by, instead of its card's.")
+@click.argument("source")
+@click.option("--name", help="Name to use it by, instead of its card's or its file's.")
+@click.option("--like", help="How its pictures are prepared: timm:NAME, hf:FOLDER, imagenet, …")
+@click.option(
+    "--classes",
+    "classes_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Names of its classes in the order of its outputs: a line each, or JSON.",
+)
+@click.option("--size", callback=_size, help="HEIGHTxWIDTH of its pictures, where it takes any.")
+@click.option(
+    "--prepare",
+    "prepare_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON with keys of `prepare` in docs/reference/model-card.md.",
+)
+@click.option("--output", type=click.Choice(["logits", "probabilities"]), help="What it answers.")
 @_JSON
-def add(*, folder: Path, name: str | None, as_json: bool) -> None:
-    """Copy the pack in FOLDER beside the data, so that it can be named."""
-    opened = packs.open_pack(folder)
-    target = registry.add(folder, added=_needed_folder(), name=name)
-    told = {"name": target.name, "version": opened.model.version, "folder": str(target)}
-    click.echo(
-        json.dumps(told) if as_json else f"{target.name} {opened.model.version} added as {target}"
-    )
+def add(
+    *,
+    source: str,
+    name: str | None,
+    classes_file: Path | None,
+    prepare_file: Path | None,
+    as_json: bool,
+    **hints: Any,
+) -> None:
+    """Add a pack, or make one of SOURCE: a folder, a zip, an .onnx file, https:// or s3://.
+
+    Size, layout, type, batch and output are read off the network; preprocessing and classes off the
+    files beside it. What cannot be known is asked for, all at once.
+    """
+    target = _required_folder()
+    classes = tuple(configs.read_classes(classes_file)) if classes_file else None
+    prepare = configs.read_json(prepare_file) if prepare_file else {}
+    known = importer.Hints(name=name, classes=classes, prepare=prepare, **hints)
+    with tempfile.TemporaryDirectory(prefix="legibly-") as workspace:
+        path = model_source.fetch(source, Path(workspace))
+        imported = importer.import_pack(path, Path(workspace) / "pack", known)
+        report = checks.run(imported.folder)
+        checks.require_sound(imported.folder, report)
+        folder = registry.add(imported.folder, added=target, name=name)
+    facts = {"name": folder.name, "version": report.version, "folder": str(folder)}
+    if as_json:
+        click.echo(json.dumps({**facts, "facts": list(imported.facts)}))
+        return
+    for line in imported.facts:
+        click.echo(line)
+    click.echo(f"{folder.name} {report.version} added as {folder}")
+    if not cards.read_card(folder).is_calibrated:
+        click.echo(f"It is not calibrated: legibly models calibrate {folder.name} DATA")
 
 
 @command.command("remove")
 @click.argument("name")
 @_JSON
 def remove(*, name: str, as_json: bool) -> None:
-    """Delete an added pack."""
-    if options.settings().model == name and any(
-        entry.name == name for entry in registry.entries(added=_added())
-    ):
-        remedy = "First choose another: legibly models use digits."
-        raise errors.Conflict("this pack is in use.", where=name, remedy=remedy)
-    registry.remove(name, added=_needed_folder())
+    """Delete an added pack. One that is in use, or that a rollback would need, stays."""
+    added = _added()
+    current = options.settings().model
+    if any(entry.name == name for entry in registry.entries(added=added)):
+        if current == name:
+            remedy = "First choose another: legibly models use digits."
+            raise errors.Conflict("this pack is in use.", where=name, remedy=remedy)
+        history = promotion_history.changes(wiring.store(options.settings()))
+        if name in promotion_history.needed(history):
+            remedy = "Take the promotion back first: `legibly models rollback`."
+            message = "a rollback of the last promotion would need this pack."
+            raise errors.Conflict(message, where=name, remedy=remedy)
+    registry.remove(name, added=_required_folder())
     click.echo(json.dumps({"removed": name}) if as_json else f"{name} removed")
 
 
 @command.command("use")
 @click.argument("model")
+@click.option("--reason", help="Why; recorded.")
 @_JSON
-def use(*, model: str, as_json: bool) -> None:
-    """Read with MODEL from now on: writes `model` into the settings file."""
+def use(*, model: str, reason: str | None, as_json: bool) -> None:
+    """Read with MODEL from now on, without proof. Recorded; running servers follow within seconds."""
     folder = registry.find(model, added=_added())
-    opened = packs.open_pack(folder)
+    report = checks.run(folder)
+    checks.require_sound(folder, report)
+    promotion.record_use(model, reason=reason)
     file = options.keep(model)
-    told = {"model": model, "version": opened.model.version, "file": str(file)}
-    click.echo(
-        json.dumps(told)
-        if as_json
-        else f"{file} says model = {json.dumps(model)}; restart what is running"
-    )
+    facts = {"model": model, "version": report.version, "file": str(file)}
+    sentence = f"{file} says model = {json.dumps(model)}; running servers follow within seconds"
+    click.echo(json.dumps(facts) if as_json else sentence)
 
 
 def _added() -> Path | None:
     return packs_folder(options.settings().store)
 
 
-def _needed_folder() -> Path:
+def _required_folder() -> Path:
     folder = _added()
     if folder is None:
         remedy = "Keep the pack in a folder and give its path: LEGIBLY_MODEL=PATH."
@@ -145,19 +218,15 @@ def _used(current: settings.Settings, added: Path | None) -> Path | None:
 
 
 def _row(entry: registry.Entry, used: Path | None) -> dict[str, Any]:
-    card = cards.read_card(entry.folder)
-    facts = {"name": entry.name, "version": _version(entry.folder, card), "place": entry.place}
-    return {
-        **facts,
-        "used": entry.folder == used,
-        "classes": list(card.classes),
-        "folder": str(entry.folder),
-    }
-
-
-def _version(folder: Path, card: cards.Card) -> str:
-    file = folder / cards.MODEL
-    return cards.version(card, file.read_bytes()) if file.is_file() else "no network"
+    row: dict[str, Any] = {"name": entry.name, "place": entry.place, "folder": str(entry.folder)}
+    row["used"] = entry.folder == used
+    try:
+        card = cards.read_card(entry.folder)
+        version = packs.folder_version(entry.folder)
+    except errors.LegiblyError as error:
+        return {**row, "error": str(error)}
+    calibrated = card.is_calibrated
+    return {**row, "version": version, "calibrated": calibrated, "classes": list(card.classes)}
 
 
 def _plain(value: Any) -> str:

@@ -1,12 +1,12 @@
 """`legibly models compare`, `promote`, `rollback` and `history`: changing the model on evidence, and back."""
 
 import functools
-import getpass
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -56,10 +56,9 @@ def compare(
     *, present: str, candidate: str, dataset: Path | None, margin: float, as_json: bool, since: Any
 ) -> None:
     """Is pack B better than A? Reads DATASET with both, or the store's own labelled pictures."""
-    made = _compare(
-        _readers(present, candidate), dataset, margins=comparison.Margins(margin), since=since
-    )
-    click.echo(json.dumps(made) if as_json else "\n".join(comparison_text.lines(made)))
+    readers = _readers(present, candidate)
+    report = _compare(readers, dataset, margins=comparison.Margins(margin), since=since)
+    click.echo(json.dumps(report) if as_json else "\n".join(comparison_text.lines(report)))
 
 
 @click.command("promote")
@@ -85,28 +84,38 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
     """
     present = options.settings().model
     store = wiring.store(options.settings())
-    known = histories.changes(store)
+    past = histories.changes(store)
     readers = _readers(present, candidate)
-    made = _evidence(readers, reason, **how)
-    decision = promotion_rule.decide(made) if made else None
-    if made and not as_json:
-        click.echo("\n".join(comparison_text.lines(made)))
-    if decision and not decision.passed and reason is None:
-        _refuse(decision, made, as_json=as_json)
-    if decision and decision.passed and not as_json:
-        click.echo(decision.says)
+    report = _evidence(readers, reason, **how)
+    decision = _decide(report, is_forced=reason is not None, as_json=as_json)
     if not yes:
         click.confirm(f"Read with {candidate} from now on?", abort=True, err=True)
     change = _change(
         "promote",
-        known,
+        past,
         before=histories.Choice(present, readers.present.model),
         after=histories.Choice(candidate, readers.candidate.model),
         reason=reason,
-        evidence=_kept(made, decision),
+        evidence=_figures(report, decision),
     )
     histories.write(store, change)
-    _tell(change, options.keep(candidate), as_json=as_json)
+    _report(change, options.keep(candidate), as_json=as_json)
+
+
+def _decide(
+    report: records.Json | None, *, is_forced: bool, as_json: bool
+) -> promotion_rule.Decision | None:
+    """Apply the rule to a comparison, and print both. Ends the command where it is not passed."""
+    if report is None:
+        return None
+    decision = promotion_rule.decide(report)
+    if not as_json:
+        click.echo("\n".join(comparison_text.lines(report)))
+    if not decision.passed and not is_forced:
+        _refuse(decision, report, as_json=as_json)
+    if decision.passed and not as_json:
+        click.echo(decision.says)
+    return decision
 
 
 @click.command("rollback")
@@ -115,29 +124,32 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
 def rollback(*, reason: str | None, as_json: bool) -> None:
     """Go back to the pack that read before the last promotion; nothing is asked."""
     store = wiring.store(options.settings())
-    known = histories.changes(store)
-    last = histories.standing(known, setting=options.settings().model)
+    past = histories.changes(store)
+    last = histories.standing(past, setting=options.settings().model)
     goal = last.before
-    found = wiring.reader(options.settings(model=goal.setting)).model
-    if found.version != goal.model.version:
-        what = f"this pack is version {found.version} now; before the promotion it was {goal.model.version}."
+    model = wiring.reader(options.settings(model=goal.setting)).model
+    if model.version != goal.model.version:
+        message = (
+            f"this pack is version {model.version} now; "
+            f"before the promotion it was {goal.model.version}."
+        )
         remedy = f"Bring the old one back, or take this one: `legibly models use {goal.setting}`."
-        raise errors.Conflict(what, where=goal.setting, remedy=remedy)
-    change = _change("rollback", known, before=last.after, after=goal, reason=reason)
+        raise errors.Conflict(message, where=goal.setting, remedy=remedy)
+    change = _change("rollback", past, before=last.after, after=goal, reason=reason)
     histories.write(store, change)
-    _tell(change, options.keep(goal.setting), as_json=as_json)
+    _report(change, options.keep(goal.setting), as_json=as_json)
 
 
 @click.command("history")
 @_JSON
 def history(*, as_json: bool) -> None:
-    """Every promotion and rollback, oldest first."""
-    made = histories.changes(wiring.store(options.settings()))
+    """Every change of the model, oldest first."""
+    past = histories.changes(wiring.store(options.settings()))
     if as_json:
-        click.echo(json.dumps([change.to_json() for change in made]))
-    elif not made:
+        click.echo(json.dumps([change.to_json() for change in past]))
+    elif not past:
         click.echo("No model was promoted yet.")
-    for change in () if as_json else made:
+    for change in () if as_json else past:
         sides = (f"{side.setting} {side.model.version}" for side in (change.before, change.after))
         why = f": {change.reason}" if change.reason else ""
         click.echo(
@@ -175,12 +187,14 @@ def _compare(
 ) -> records.Json:
     settings = options.settings()
     if dataset is not None:
-        samples, where = datasets.samples(dataset), str(dataset)
+        samples = datasets.samples(dataset)
+        where = str(dataset)
     else:
         day = since.date().isoformat() if since else None
         samples = comparison.labelled(wiring.index(settings), wiring.store(settings), since=day)
         where = settings.masked()["store"]
-    present, candidate = readers.present, readers.candidate
+    present = readers.present
+    candidate = readers.candidate
     comparison.require_comparable(present, candidate, samples, where=where)
     return comparison.build(
         _read(readers, samples, where),
@@ -201,38 +215,61 @@ def _read(readers: _Readers, samples: list[datasets.Sample], where: str) -> list
         )
 
 
-def _refuse(decision: promotion_rule.Decision, made: records.Json | None, *, as_json: bool) -> None:
+def _refuse(decision: promotion_rule.Decision, report: records.Json, *, as_json: bool) -> None:
     if not as_json:
         raise errors.Conflict(decision.says, remedy="Or say why it has to be: --force REASON.")
-    click.echo(json.dumps({"promoted": False, **decision.to_json(), "evidence": made}))
+    click.echo(json.dumps({"promoted": False, **decision.to_json(), "evidence": report}))
     sys.exit(1)
 
 
-def _change(
-    kind: Literal["promote", "rollback"], known: list[histories.Change], **facts: Any
-) -> histories.Change:
-    number = known[-1].number + 1 if known else 1
-    return histories.Change(number=number, kind=kind, at=records.now(), by=_who(), **facts)
+def record_use(model: str, *, reason: str | None) -> None:
+    """Write into the store that MODEL was chosen without proof."""
+    settings = options.settings()
+    store = wiring.store(settings)
+    past = histories.changes(store)
+    before = _choice(histories.current(past, settings.model))
+    after = _choice(model)
+    histories.write(store, _change("use", past, before=before, after=after, reason=reason))
 
 
-def _who() -> str:
+def _choice(setting: str) -> histories.Choice:
+    """A setting with the model that it opens; one that cannot be opened any more has no version."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        return "unknown"
+        model = wiring.reader(options.settings(model=setting)).model
+    except errors.LegiblyError:
+        model = records.Model(setting, "")
+    return histories.Choice(setting, model)
 
 
-def _kept(
-    made: records.Json | None, decision: promotion_rule.Decision | None
+def _change(kind: histories.Kind, past: list[histories.Change], **facts: Any) -> histories.Change:
+    number = past[-1].number + 1 if past else 1
+    return histories.Change(number=number, kind=kind, at=records.now(), by=_operator(), **facts)
+
+
+def _operator() -> str:
+    """The user of this process, as the operating system knows it; the environment can be set by anybody."""
+    try:
+        import pwd
+    except ImportError:  # Windows
+        return os.getlogin()
+    number = os.getuid()
+    try:
+        return f"{pwd.getpwuid(number).pw_name} (uid {number})"
+    except KeyError:  # a container may run under a number that has no name
+        return f"uid {number}"
+
+
+def _figures(
+    report: records.Json | None, decision: promotion_rule.Decision | None
 ) -> records.Json | None:
     """What is recorded of a comparison: its figures, not which pictures it was made of."""
-    if made is None or decision is None:
+    if report is None or decision is None:
         return None
-    figures = {name: value for name, value in made.items() if name not in ("lost", "won")}
+    figures = {name: value for name, value in report.items() if name not in ("lost", "won")}
     return {**figures, "decision": decision.to_json()}
 
 
-def _tell(change: histories.Change, file: Path, *, as_json: bool) -> None:
+def _report(change: histories.Change, file: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(
             json.dumps(
@@ -244,4 +281,4 @@ def _tell(change: histories.Change, file: Path, *, as_json: bool) -> None:
     click.echo(
         f"{file} says model = {json.dumps(to.setting)} ({to.model.version}); recorded as change {change.number}."
     )
-    click.echo("Restart what is running; readings made before stay as they are.")
+    click.echo("Running servers follow within seconds; readings made before stay as they are.")

@@ -11,7 +11,15 @@ import click
 from legibly import errors
 from legibly.packs import pack as packs
 
-RECIPES = Path(__file__).parents[3] / "recipes"
+RECIPES = next(
+    (
+        folder
+        for folder in (Path(__file__).parents[1] / "recipes", Path(__file__).parents[3] / "recipes")
+        if folder.is_dir()
+    ),
+    Path("recipes"),
+)
+"""The recipes of the installed package, or of a source checkout."""
 
 
 @click.command("train", context_settings={"ignore_unknown_options": True})
@@ -70,5 +78,5 @@ def find(recipe: str) -> Path:
     known = (
         ", ".join(sorted(file.parent.name for file in RECIPES.glob("*/train.py"))) or "none here"
     )
-    remedy = f"Known are: {known}; or give the path of a train.py. The source checkout has them under recipes/."
+    remedy = f"Known are: {known}; or give the path of a train.py."
     raise errors.NotFound("no such recipe.", where=recipe, remedy=remedy)

@@ -4,6 +4,7 @@ A number can be taken once, so of two people who change the model at the same ti
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -13,6 +14,7 @@ from legibly.errors import Conflict, Invalid, NotFound
 from legibly.store import Store
 
 FOLDER = object_keys.MODELS
+Kind = Literal["promote", "rollback", "use", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,20 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change of the model: `evidence` is the comparison, None where there was none; `reason` is why if forced."""
+    """One change of the model: `evidence` is the comparison, None where there was none; `reason` is why if forced.
+
+    A change of the kind `shadow` leaves the model as it is: `after` reads the `share` of the images beside it.
+    """
 
     number: int
-    kind: Literal["promote", "rollback"]
+    kind: Kind
     at: datetime
     by: str
     before: Choice
     after: Choice
     reason: str | None = None
     evidence: records.Json | None = None
+    share: float | None = None
 
     def to_json(self) -> records.Json:
         return {
@@ -53,6 +59,7 @@ class Change:
             "to": self.after.to_json(),
             "reason": self.reason,
             "evidence": self.evidence,
+            **({} if self.share is None else {"share": self.share}),
         }
 
     @classmethod
@@ -66,6 +73,7 @@ class Change:
             after=Choice.from_json(data["to"]),
             reason=data["reason"],
             evidence=data["evidence"],
+            share=data.get("share"),
         )
 
 
@@ -90,14 +98,47 @@ def write(store: Store, change: Change) -> None:
         raise Conflict("somebody else changed the model just now.", where=store.url, remedy=remedy)
 
 
-def standing(history: list[Change], *, setting: str) -> Change:
-    """The newest promotion that was not rolled back, and is still what `setting` says. Raises NotFound and Conflict."""
+def current(history: Sequence[Change], setting: str) -> str:
+    """The setting that counts: what the last change chose, where `setting` is one that it was changed from.
+
+    A setting that no change names was written by hand since, and stays.
+    """
+    switches = [change for change in history if change.kind != "shadow"]
+    names = {side.setting for change in switches for side in (change.before, change.after)}
+    return switches[-1].after.setting if setting in names else setting
+
+
+def shadow(history: Sequence[Change]) -> Change | None:
+    """The shadow that runs: the last one that was set, unless it was ended or promoted since."""
+    latest = [change for change in history if change.kind == "shadow"][-1:]
+    if not latest or not latest[0].share:
+        return None
+    later = history[list(history).index(latest[0]) + 1 :]
+    if any(change.after.setting == latest[0].after.setting for change in later):
+        return None
+    return latest[0]
+
+
+def needed(history: Sequence[Change]) -> set[str]:
+    """The packs that `rollback` would need: both sides of every promotion that can be taken back."""
+    stack = _stack(history)
+    return {side.setting for change in stack for side in (change.before, change.after)}
+
+
+def _stack(history: Sequence[Change]) -> list[Change]:
+    """The promotions that can be taken back, the newest last."""
     stack: list[Change] = []
     for change in history:
         if change.kind == "promote":
             stack.append(change)
-        elif stack:
+        elif change.kind == "rollback" and stack:
             stack.pop()
+    return stack
+
+
+def standing(history: list[Change], *, setting: str) -> Change:
+    """The newest promotion that was not rolled back, and is still what `setting` says. Raises NotFound and Conflict."""
+    stack = _stack(history)
     if not stack:
         remedy = "Choose any pack: `legibly models use NAME`."
         raise NotFound("no promotion is recorded that could be taken back.", remedy=remedy)
