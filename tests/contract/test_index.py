@@ -118,6 +118,15 @@ def test_an_older_reading_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     assert index.get(one.id).reading.text == "8"  # type: ignore[union-attr]
 
 
+def test_a_renewed_lease_lasts(index: SqlIndex) -> None:
+    """Leases of pending images are extended; others do not change."""
+    one = image()
+    index.add([one])
+    assert len(index.claim(limit=5, lease_seconds=0)) == 1
+    index.renew([one.id, "gone"], lease_seconds=30)
+    assert index.claim(limit=5, lease_seconds=30) == []
+
+
 def test_an_older_label_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     """Labels that arrive out of order leave the newest in place."""
     one = image()

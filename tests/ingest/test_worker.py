@@ -146,3 +146,47 @@ def test_classifying_twice_writes_one_record(tmp_path: Path, reader: Reader) -> 
     assert len(list(bench.service.store.list(object_keys.READINGS))) == 1
     assert len(list(bench.index.pairs())) == 1
     bench.index.close()
+
+
+class Slow:
+    """A reader that takes a moment, and counts."""
+
+    def __init__(self, reader: Reader, *, seconds: float) -> None:
+        self._reader, self._seconds = reader, seconds
+        self.model = reader.model
+        self.calls = 0
+
+    def read(self, data: bytes) -> Result:
+        self.calls += 1
+        time.sleep(self._seconds)
+        return self._reader.read(data)
+
+
+def test_a_picture_under_way_is_not_claimed_again(tmp_path: Path, reader: Reader) -> None:
+    """A lease that ends while its picture is read starts no second reading in the same process."""
+    slow = Slow(reader, seconds=2)
+    with Bench(tmp_path, slow) as bench:
+        image = bench.service.receive(pictures.png())
+        bench.worker.submit(image, pictures.png())
+        for _ in range(12):
+            bench.index.release()
+            time.sleep(0.1)
+        bench.until(image.id, "read")
+    assert slow.calls == 1
+
+
+def test_an_image_that_ended_every_process_is_not_read_again(
+    tmp_path: Path, reader: Reader
+) -> None:
+    """Attempts are counted before they begin, so that a poison picture ends no process for ever."""
+    slow = Slow(reader, seconds=0)
+    bench = Bench(tmp_path, slow, attempts=2)
+    image = bench.service.receive(pictures.png())
+    for _ in range(2):  # processes that claimed it and died
+        bench.index.release()
+        bench.index.claim(limit=1, lease_seconds=30)
+    bench.index.release()
+    with bench:
+        error = bench.until(image.id, "failed").error
+    assert error == "reading it did not end in 2 tries."
+    assert slow.calls == 0

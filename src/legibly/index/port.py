@@ -105,6 +105,9 @@ class Index(Protocol):
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
         """Pending images whose lease has ended, oldest first, leased to the caller."""
 
+    def renew(self, ids: Collection[str], *, lease_seconds: float) -> None:
+        """Extend the leases of pending images that the caller works on."""
+
     def defer(self, image: str, *, seconds: float) -> None:
         """End a try that did not succeed: nobody claims the image for so long."""
 

@@ -117,6 +117,15 @@ class SqlIndex:
             for row in sorted(rows, key=lambda row: row.id)
         ]
 
+    def renew(self, ids: Collection[str], *, lease_seconds: float) -> None:
+        for batch in _batches(ids):
+            with self._write() as connection:
+                connection.execute(
+                    images.update()
+                    .where(images.c.id.in_(batch), images.c.state == "pending")
+                    .values(leased_until=time.time() + lease_seconds)
+                )
+
     def defer(self, image: str, *, seconds: float) -> None:
         with self._write() as connection:
             connection.execute(

@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,9 @@ class Worker:
     ) -> None:
         self._service, self._attempts, self._on_change = service, attempts, on_change
         self._sweeper, self._consumer = sweeper, consumer
+        self._active: set[str] = set()
+        self._active_lock = threading.Lock()
+        self._renewal_due = 0.0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._threads = [
@@ -78,6 +82,7 @@ class Worker:
 
     def submit(self, image: Image, data: bytes | None = None) -> None:
         """Hand over an image that this process holds the lease of; it is worked on at once."""
+        self._begin([image])
         self._tasks.put(Task(image, data if self._tasks.qsize() < _MAX_QUEUED_PICTURES else None))
 
     def _work(self) -> None:
@@ -108,9 +113,17 @@ class Worker:
         except Exception:
             # A thread must outlive everything; the leases end and the images are tried again.
             _log.exception("classifying did not end; the images will be tried again")
+        finally:
+            with self._active_lock:
+                self._active.difference_update(task.image.id for task in tasks)
 
     def _read(self, task: Task) -> ReadingRecord | None:
         try:
+            if task.attempt > self._attempts:
+                # Attempts are counted before they begin: these ended the process, or never ended.
+                reason = f"reading it did not end in {self._attempts} tries."
+                self._fail(task.image, reason)
+                return None
             return self._service.read(task.image, task.data)
         except NotFound:
             self._gone(task.image)
@@ -138,6 +151,8 @@ class Worker:
             self._fail(task.image, f"{reason} It was tried {task.attempt} times.")
         else:
             _log.warning("image %s, try %d: %s", task.image.id, task.attempt, reason)
+            with self._active_lock:  # its lease is not renewed any more
+                self._active.discard(task.image.id)
             self._service.index.defer(task.image.id, seconds=retry.delay_seconds(task.attempt))
 
     def _fail(self, image: Image, reason: str) -> None:
@@ -154,17 +169,37 @@ class Worker:
         while not self._stopping.wait(_TEND_SECONDS):
             try:
                 self._sweeper.sweep_if_due()
+                self._renew_leases()
                 self._claim()
             except LegiblyError as error:
                 _log.warning("looking for pictures: %s", error)
             except Exception:
                 _log.exception("looking for pictures failed; it goes on")
 
+    def _begin(self, images: Sequence[Image]) -> list[str]:
+        """Mark images as active in this process; returns the ids that were not before."""
+        with self._active_lock:
+            fresh = [image.id for image in images if image.id not in self._active]
+            self._active.update(fresh)
+        return fresh
+
+    def _renew_leases(self) -> None:
+        """Keep the leases of everything that this process has queued or is reading."""
+        if time.monotonic() < self._renewal_due:
+            return
+        with self._active_lock:
+            active = list(self._active)
+        self._service.index.renew(active, lease_seconds=LEASE_SECONDS)
+        self._renewal_due = time.monotonic() + LEASE_SECONDS / 3
+
     def _claim(self) -> None:
         # Never more than the threads get through long before the leases end.
         while self._tasks.qsize() < _CLAIMED and not self._stopping.is_set():
             claims = self._service.index.claim(limit=_CLAIMED, lease_seconds=LEASE_SECONDS)
+            fresh = set(self._begin([claim.image for claim in claims]))
             for claim in claims:
+                if claim.image.id not in fresh:
+                    continue  # a thread of this process reads it already
                 self._tasks.put(Task(claim.image, attempt=claim.attempt))
             if len(claims) < _CLAIMED:
                 return

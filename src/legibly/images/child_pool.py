@@ -1,0 +1,143 @@
+"""A few child processes that decode pictures, each replaced after a crash or a broken limit.
+
+The children share nothing with this process but two pipes (`child.py` has the other ends): no
+shared memory or semaphores, which AWS Lambda lacks. They are started by exec, never by fork, since
+this process has threads.
+"""
+
+import atexit
+import functools
+import os
+import queue
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from legibly import errors
+from legibly.images import wire
+from legibly.images.raster import Facts, Picture
+
+CHILDREN = 2
+"""Decoders at once: a bound on memory, for each may take `limits.MEMORY_BYTES`."""
+WALL_SECONDS = 20.0
+_TRIES = 2
+
+
+class _ChildError(Exception):
+    """The child ended while it had work."""
+
+
+class _Child:
+    """One process; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        # The same modules as here, whatever brought them onto the path.
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        # Each thread's arena would count against the limit on address space.
+        environ |= {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "legibly.images.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environ,
+        )
+
+    def ask(self, header: dict[str, Any], data: bytes, *, seconds: float) -> tuple[Any, bytes]:
+        """Send one job and return its answer. Raises _ChildError."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise _ChildError("it has no pipes")
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, expire)
+        timer.start()
+        try:
+            wire.send(self._process.stdin, header, data)
+            return wire.receive(self._process.stdout)
+        except (OSError, EOFError, ValueError) as error:
+            self.close()
+            reason = f"took more than {seconds:g} s" if expired.is_set() else "ended its process"
+            raise _ChildError(reason) from error
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue  # what was left to flush has no reader any more
+
+
+class ChildPool:
+    """Decodes in child processes; safe for threads, which wait for a free child."""
+
+    def __init__(self, *, children: int = CHILDREN, wall_seconds: float = WALL_SECONDS) -> None:
+        self._wall_seconds = wall_seconds
+        self._slots: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(children):
+            self._slots.put(None)
+
+    def probe(self, data: bytes, *, max_pixels: int) -> Facts:
+        """Do `raster.probe` in a child."""
+        answer, _ = self._run({"verb": "probe", "max_pixels": max_pixels}, data)
+        return Facts(*answer["facts"])
+
+    def decode(self, data: bytes, *, max_pixels: int, enough_pixels: int) -> Picture:
+        """Do `raster.decode` in a child."""
+        header = {"verb": "decode", "max_pixels": max_pixels, "enough_pixels": enough_pixels}
+        answer, payload = self._run(header, data)
+        pixels = np.frombuffer(bytearray(payload), np.uint8).reshape(answer["shape"])
+        return Picture(pixels, answer["scale"], Facts(*answer["facts"]))
+
+    def close(self) -> None:
+        """End the children that wait for work."""
+        for _ in range(self._slots.qsize()):
+            child = self._slots.get()
+            if child:
+                child.close()
+            self._slots.put(None)
+
+    def _run(self, header: dict[str, Any], data: bytes) -> tuple[Any, bytes]:
+        child = self._slots.get()
+        try:
+            for attempt in range(1, _TRIES + 1):
+                child = child or _Child()
+                try:
+                    answer, payload = child.ask(header, data, seconds=self._wall_seconds)
+                    break
+                except _ChildError as error:
+                    child = None
+                    if attempt == _TRIES:
+                        raise errors.Unusable(
+                            "the picture is damaged: its decoder {reason}, twice.",
+                            code="decoder-crashed",
+                            reason=str(error),
+                            remedy="Save it again, as PNG or JPEG.",
+                        ) from error
+        except OSError as error:  # no process could be started: not the picture's fault
+            raise errors.Unavailable(f"no decoder can be started: {error.strerror}.") from error
+        finally:
+            self._slots.put(child)
+        if "error" in answer:
+            raise wire.error_from(answer["error"])
+        return answer, payload
+
+
+@functools.cache
+def shared() -> ChildPool:
+    """The pool of this process, made when it is first needed."""
+    pool = ChildPool()
+    atexit.register(pool.close)
+    return pool

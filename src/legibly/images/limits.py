@@ -1,0 +1,101 @@
+"""What a picture may cost: sides, shape, scans and memory, told from its bytes before decoding."""
+
+import struct
+
+from legibly import errors
+
+MAX_SIDE = 32_767
+"""Pixels of the longer side."""
+MAX_ASPECT = 400
+"""How many times longer than its shorter side a picture may be, where that matters."""
+MAX_SCANS = 100
+"""Scans of a progressive JPEG; common encoders write about ten, and each costs a full pass."""
+PLAIN_PIXELS = 4_000_000
+"""Plain PNG and JPEG up to this size are decoded without a child process."""
+MEMORY_BYTES = 360_000_000
+"""What decoding one picture may take beyond what an idle child has."""
+_SHORT_SIDE = 1_000
+# Measured peaks in bytes per pixel: their decoders build the full picture, several times.
+_BYTES_PER_PIXEL = {"image/webp": 18, "image/avif": 14, "image/heic": 10, "image/heif": 10}
+
+
+def check_size(width: int, height: int, media_type: str, max_pixels: int) -> None:
+    """Raise Unusable for a picture with too many pixels, or too long a side."""
+    longer = max(width, height)
+    if longer > MAX_SIDE:
+        raise errors.Unusable(
+            "{width} × {height} pixels: a side may have {limit} at most.",
+            code="side-too-long",
+            width=width,
+            height=height,
+            limit=MAX_SIDE,
+            remedy="Cut the picture into pieces.",
+        )
+    if longer > _SHORT_SIDE and longer > MAX_ASPECT * min(width, height):
+        raise errors.Unusable(
+            "{width} × {height} pixels: a picture may be {limit} times longer than wide at most.",
+            code="too-narrow",
+            width=width,
+            height=height,
+            limit=MAX_ASPECT,
+            remedy="Cut the picture into pieces.",
+        )
+    _check_pixels(width, height, media_type, max_pixels)
+
+
+def _check_pixels(width: int, height: int, media_type: str, max_pixels: int) -> None:
+    by_memory = MEMORY_BYTES // _BYTES_PER_PIXEL.get(media_type, 1)
+    limit = min(max_pixels, by_memory)
+    if width * height > limit:
+        kind = media_type.removeprefix("image/").upper() if by_memory < max_pixels else ""
+        raise errors.Unusable(
+            "{width} × {height} is {megapixels} megapixels; the limit{kind} is {limit}.",
+            code="too-many-pixels",
+            width=width,
+            height=height,
+            megapixels=f"{width * height / 1e6:.0f}",
+            limit=f"{limit / 1e6:.3g}",
+            kind=f" of {kind} pictures" if kind else "",
+            remedy="Send a smaller picture.",
+        )
+
+
+def check_scans(data: bytes, media_type: str) -> None:
+    """Raise Unusable for a JPEG with so many scans that it could only be meant to cost time."""
+    # Within the coded picture a 0xFF is followed by 0 or a restart marker, so each is a scan.
+    if media_type == "image/jpeg" and data.count(b"\xff\xda") > MAX_SCANS:
+        raise errors.Unusable(
+            "this JPEG has more than {limit} scans.",
+            code="too-many-scans",
+            limit=MAX_SCANS,
+            remedy="Save it again as an ordinary JPEG.",
+        )
+
+
+def is_plain(data: bytes, media_type: str) -> bool:
+    """Whether this is a small PNG or baseline JPEG of 8 bits, which may be decoded in process."""
+    if media_type == "image/png":
+        return _is_plain_png(data)
+    return media_type == "image/jpeg" and _is_plain_jpeg(data)
+
+
+def _is_plain_png(data: bytes) -> bool:
+    if len(data) < 33 or data[12:16] != b"IHDR" or b"acTL" in data[:4096]:
+        return False
+    width, height, depth = struct.unpack_from(">IIB", data, 16)
+    interlace = data[28]
+    return depth <= 8 and interlace == 0 and width * height <= PLAIN_PIXELS
+
+
+def _is_plain_jpeg(data: bytes) -> bool:
+    position = 2
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in (0xC0, 0xC1, 0xC2):
+            height, width = struct.unpack_from(">HH", data, position + 5)
+            return marker != 0xC2 and int(width) * int(height) <= PLAIN_PIXELS
+        if marker == 0xFF:
+            position += 1
+            continue
+        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+    return False

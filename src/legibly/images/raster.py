@@ -1,0 +1,271 @@
+"""Bytes to pixels in this process: which picture it is, how large, and its pixels turned upright.
+
+Nothing is decoded before the pixel limit was checked on the header. Big pictures come reduced by a whole factor,
+since reading needs some megapixels, not fifty.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from legibly import errors
+from legibly.images import limits, sniff, truncation
+
+Pixels = NDArray[np.uint8]
+
+# Importing a plugin registers it; naming them here keeps `Image.open` from trying the forty others.
+_PLUGINS = (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+ENOUGH_PIXELS = 700_000
+"""A picture is never reduced below this many pixels."""
+SHORTEST_AFTER_REDUCTION = 64
+"""Nor is a side reduced below this: a strip of digits may be long and low."""
+
+# The limit on pixels is ours, checked before anything is decoded: Pillow's own would only warn, on standard error.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of odd metadata; a reading needs none of it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the header tells: `width` and `height` are those of the upright picture, in pixels."""
+
+    media_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture, upright: `pixels` is (H, W) grey or (H, W, 3) RGB, uint8.
+
+    `scale` is original pixels per decoded pixel, 1 unless a big picture was reduced.
+    """
+
+    pixels: Pixels
+    scale: float
+    facts: Facts
+
+
+def probe(data: bytes, *, max_pixels: int) -> Facts:
+    """Tell kind and size from the header alone.
+
+    Raises NotAnImage for other kinds of bytes, Unusable for a broken header, a missing end or more than `max_pixels`
+    pixels.
+    """
+    media_type = sniff.media_type(data)
+    limits.check_scans(data, media_type)
+    image = _open(data, media_type)
+    try:
+        facts = _facts(image, media_type, max_pixels)
+        truncation.check(data, media_type)
+    except MemoryError:
+        raise
+    except Exception as error:  # as in `decode`
+        raise _broken(media_type, error) from error
+    return facts
+
+
+def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) -> Picture:
+    """Decode the first frame: upright, alpha laid on white, at most 8 bits a channel.
+
+    The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`.
+    Raises NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
+    """
+    media_type = sniff.media_type(data)
+    limits.check_scans(data, media_type)
+    image = _open(data, media_type)
+    facts = _facts(image, media_type, max_pixels)
+    try:
+        pixels = _pixels(image, facts, enough_pixels)
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever broken bytes led them to
+        raise _broken(media_type, error) from error
+    return Picture(
+        pixels, max(facts.width / pixels.shape[1], facts.height / pixels.shape[0]), facts
+    )
+
+
+def _open(data: bytes, media_type: str) -> Image.Image:
+    """A lazy image: only its header has been read."""
+    try:
+        if media_type in ("image/heic", "image/heif"):
+            import pi_heif  # 20 ms that only HEIC pictures need
+
+            return pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)  # type: ignore[no-any-return]
+        return Image.open(io.BytesIO(data), formats=sniff.FORMATS[media_type])
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise _broken(media_type, error) from error
+
+
+def _broken(media_type: str, error: Exception) -> errors.LegiblyError:
+    kind = media_type.removeprefix("image/").upper()
+    if isinstance(error, errors.LegiblyError):
+        return error
+    return errors.Unusable(
+        "the {kind} picture is truncated or damaged.",
+        code="damaged",
+        remedy="Send it again, or save it anew.",
+        kind=kind,
+    )
+
+
+def _facts(image: Image.Image, media_type: str, max_pixels: int) -> Facts:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise _broken(media_type, ValueError("no pixels"))
+    limits.check_size(width, height, media_type, max_pixels)
+    if _orientation(image) >= 5:
+        width, height = height, width
+    return Facts(media_type, width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 … 8. HEIF decoders turn the picture themselves, so it counts as upright there."""
+    if not isinstance(image, Image.Image):
+        return 1
+    # Pillow turns a TIFF itself when its pixels are loaded.
+    if image.format == "TIFF":
+        return 1
+    # Pillow would decode a whole PNG to look for EXIF behind the pixels.
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged EXIF makes no picture unreadable
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
+    orientation = _orientation(image)
+    factor = _reduction(image.size, enough_pixels)
+    if not isinstance(image, Image.Image):
+        image = image.to_pillow()
+    elif isinstance(image, ImageFile.ImageFile) and facts.media_type == "image/jpeg" and factor > 1:
+        # libjpeg scales by 1/2, 1/4, 1/8 while decoding, at a third of the time.
+        power = 8 if factor >= 8 else 4 if factor >= 4 else 2
+        full = image.size
+        image.draft(None, (full[0] // power, full[1] // power))
+        factor = 1 if image.size != full else factor
+    image.load()
+    if factor > 1 and image.mode in ("I;16", "I", "F", "I;16B"):
+        image = Image.fromarray(_to_eight_bits(_reduced(image, factor)))
+        factor = 1
+    if factor > 1 and image.mode not in ("P", "1", "I;16", "I", "F", "PA", "I;16B"):
+        image, factor = image.reduce(factor), 1
+    flat = _flatten(image)
+    if factor > 1:
+        flat = flat.reduce(factor)
+    if orientation != 1:
+        flat = flat.transpose(_TURNS[orientation])
+    return _plain(np.asarray(flat))
+
+
+def _plain(pixels: Pixels) -> Pixels:
+    """RGB in which nothing has colour as one channel, which reads in half the time; anything else as it is."""
+    for part in (pixels[::64], pixels):  # most pictures with colour show it soon
+        if (
+            part.ndim == 2
+            or (part[:, :, 0] != part[:, :, 1]).any()
+            or (part[:, :, 1] != part[:, :, 2]).any()
+        ):
+            return pixels
+    return np.ascontiguousarray(pixels[:, :, 1])
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _reduction(size: tuple[int, int], enough_pixels: int) -> int:
+    """The largest whole factor that leaves enough pixels, and enough of the shorter side."""
+    width, height = size
+    by_area = int((width * height / enough_pixels) ** 0.5)
+    return max(1, min(by_area, min(width, height) // SHORTEST_AFTER_REDUCTION))
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Any mode to L or RGB, alpha laid on white."""
+    if image.mode in ("L", "RGB"):
+        if "transparency" not in image.info:
+            return image
+        image = image.convert("RGBA")
+    if image.mode in ("1", "CMYK", "YCbCr", "RGBX", "HSV", "LAB"):
+        return image.convert("L" if image.mode == "1" else "RGB")
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_to_eight_bits(np.asarray(image)))
+    if image.mode == "P" and "transparency" not in image.info:
+        return image.convert("RGB")
+    return _on_paper(image.convert("RGBA"))
+
+
+def _reduced(image: Image.Image, factor: int) -> NDArray[np.float32]:
+    """The mean of each block of a deep picture, in strips: as a whole it would take four copies."""
+    columns = image.width // factor
+    rows = image.height // factor
+    result = np.empty((rows, columns), np.float32)
+    for row in range(rows):
+        strip = image.crop((0, row * factor, columns * factor, (row + 1) * factor))
+        blocks = np.nan_to_num(np.asarray(strip)).reshape(factor, columns, factor)
+        result[row] = blocks.mean(axis=(0, 2), dtype=np.float32)
+    return result
+
+
+def _to_eight_bits(values: NDArray[np.generic]) -> Pixels:
+    """Deep or floating-point grey to 0 … 255: by its type's range, or its own where it uses little of that."""
+    deep = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=65535.0, neginf=0.0)
+    low, high = min(float(deep.min()), 0.0), float(deep.max())
+    if 4096 <= high <= 65535:
+        high = 65535.0
+    return ((deep - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """Lay a picture with alpha on white; on black where what it shows is itself nearly white."""
+    alpha = image.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return image.convert("RGB")
+    weight = np.asarray(alpha, np.float32)
+    shown = float(
+        (np.asarray(image.convert("L"), np.float32) * weight).sum() / max(float(weight.sum()), 1.0)
+    )
+    light = shown > 215 and float(weight.mean()) < 128
+    paper = Image.new("RGB", image.size, (0, 0, 0) if light else (255, 255, 255))
+    paper.paste(image.convert("RGB"), mask=alpha)
+    return paper
