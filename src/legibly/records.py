@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+ItemKind = Literal["digit", "separator"]
 Verdict = Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
 State = Literal["pending", "read", "failed"]
 LabelSource = Literal["asked", "volunteered", "at_upload"]
@@ -63,7 +64,8 @@ class Item:
     """One thing found in a picture.
 
     Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not measured,
-    `confused_with` is the runner-up, None where there is only one class.
+    `confused_with` is the runner-up, None where there is only one class. A separator stands between
+    digits (`. , - / :`), has no probabilities and is no part of the text.
     """
 
     box: Box
@@ -72,6 +74,7 @@ class Item:
     probabilities: Mapping[str, float]
     legibility: float | None = None
     confused_with: str | None = None
+    kind: ItemKind = "digit"
 
     def to_json(self) -> Json:
         return {
@@ -81,6 +84,7 @@ class Item:
             "probabilities": dict(self.probabilities),
             "legibility": self.legibility,
             "confused_with": self.confused_with,
+            "kind": self.kind,
         }
 
     @classmethod
@@ -94,6 +98,7 @@ class Item:
             probabilities={name: _finite(p) for name, p in data["probabilities"].items()},
             legibility=_finite(legibility) if legibility is not None else None,
             confused_with=data.get("confused_with"),
+            kind=data.get("kind", "digit"),
         )
 
 
@@ -130,6 +135,11 @@ class Reading:
         head = html.escape(f"{self.text or '–'} · {self.verdict} · {self.model}")
         columns = "<tr><th>item</th><th>confidence</th><th>likeliest</th></tr>"
         return f"<p><strong>{head}</strong></p><table>{columns}{rows}</table>"
+
+    @property
+    def digits(self) -> tuple[Item, ...]:
+        """The items that were read; they come before the separators."""
+        return tuple(item for item in self.items if item.kind == "digit")
 
     def to_json(self) -> Json:
         return {

@@ -68,7 +68,7 @@ def _boxes(image: Image) -> Iterator[dict[str, Any]]:
     """The items in per cent of the picture, as Label Studio counts."""
     if not image.reading or not image.width or not image.height:
         return
-    for item in image.reading.items:
+    for item in image.reading.digits:
         left, top, width, height = item.box
         place = {"x": 100 * left / image.width, "y": 100 * top / image.height}
         size = {

@@ -57,9 +57,9 @@ def written(images: Iterable[Image]) -> Iterator[Written]:
             if truth is not None
             else None
         )
-        if places is not None and len(places) != len(reading.items):
+        if places is not None and len(places) != len(reading.digits):
             continue  # which item was meant by which digit is not known
-        for number, item in enumerate(reading.items):
+        for number, item in enumerate(reading.digits):
             if places is None and item.confidence < _TRUSTED:
                 continue
             intended = places[number] if places is not None else item.label

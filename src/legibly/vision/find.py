@@ -17,15 +17,22 @@ TINY = 40
 
 def find(ink: paper.Ink) -> list[glyphs.Piece]:
     """The pieces of ink that may be digits or parts of them, in no order."""
+    return split(ink)[0]
+
+
+def split(ink: paper.Ink) -> tuple[list[glyphs.Piece], list[glyphs.Box]]:
+    """The pieces that may be digits or parts of them, and the boxes of small ones that are not."""
     found = components.components(ink.mask)
     if not len(found):
-        return []
+        return [], []
     candidates = glyphs.pieces(found, _sound(found, ink))
     height = rows.typical_height(candidates)
     large = [
         piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)
     ]
-    return [piece for piece in large if not _bar(piece, large, height)]
+    pieces = [piece for piece in large if not _bar(piece, large, height)]
+    chosen = {id(piece) for piece in pieces}
+    return pieces, [piece.box for piece in candidates if id(piece) not in chosen]
 
 
 def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool:

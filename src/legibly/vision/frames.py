@@ -24,8 +24,6 @@ OWN = 0.5
 """A piece of ink is a frame where lines, or a ring, make up at least this share of it."""
 LEAST_SIDE = 60
 """A smaller piece of ink is no frame, in pixels."""
-REMAINS = 0.06
-"""More ink than this share of the frame is part of something that touches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,9 @@ def clean(ink: paper.Ink) -> Cleaned:
         if np.count_nonzero(lines) < OWN * np.count_nonzero(own):
             continue
         mask = ink.mask.copy() if mask is None else mask
-        mask[box[1] : box[3], box[0] : box[2]] &= ~lines
-        torn |= _remains(own & ~lines, float(own.sum()))
+        rest = _without_crumbs(own & ~lines, 0.15 * (box[3] - box[1]))
+        mask[box[1] : box[3], box[0] : box[2]] &= ~own | rest
+        torn |= bool(rest.any())
     if mask is None:
         return Cleaned(ink, torn=False)
     gone = ink.mask & ~mask
@@ -132,6 +131,7 @@ def _ring(own: Mask) -> Mask:
     return ring
 
 
-def _remains(rest: Mask, area: float) -> bool:
-    """Whether what a frame leaves is more than crumbs of its lines."""
-    return bool(np.count_nonzero(rest) > REMAINS * area)
+def _without_crumbs(rest: Mask, least: float) -> Mask:
+    """What a frame leaves, less what is smaller than `least` pixels either way."""
+    parts = components.components(rest)
+    return parts.paint(np.maximum(parts.right - parts.left, parts.bottom - parts.top) >= least)

@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import find, frames, glyphs, lattice, normalise, paper, rows, rules, sheet
+from legibly.vision import (
+    find,
+    frames,
+    glyphs,
+    lattice,
+    normalise,
+    paper,
+    rows,
+    rules,
+    separators,
+    sheet,
+)
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -19,8 +30,8 @@ POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
 EITHER = 0.7
 """From this doubt on, and for a picture that reads only in the unlikelier polarity, no reading is sure."""
-TURN_FROM = 3
-"""A page is turned by quarters only if it holds at least so many digits: a 6 alone may be a 9 alone."""
+TURN_FROM, GLIMPSE = 3, 40
+"""A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone. So many tell how."""
 GLANCE_PIXELS, GLANCE_HEIGHT = 19_600, 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
 CLEAR = 0.9
@@ -59,6 +70,7 @@ class Page:
     rows: tuple[tuple[Found, ...], ...]
     certainty: float
     height: float
+    marks: tuple[separators.Separator, ...] = ()
 
     @property
     def found(self) -> list[Found]:
@@ -91,7 +103,9 @@ def _shifted(page: Page, left: int, top: int) -> Page:
         x, y, right, bottom = item.box
         return replace(item, box=(x + left, y + top, right + left, bottom + top))
 
-    return replace(page, rows=tuple(tuple(box(item) for item in row) for row in page.rows))
+    marks = [mark.moved(left=left, top=top) for mark in page.marks]
+    items = tuple(tuple(box(item) for item in row) for row in page.rows)
+    return replace(page, rows=items, marks=tuple(marks))
 
 
 def _see(pixels: Pixels, judge: Judge) -> Page:
@@ -116,10 +130,12 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
         left, top, right, bottom = (factor * side for side in one.box)
         return replace(one, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
 
+    marks = [mark.moved(factor=factor) for mark in page.marks]
     return Page(
         tuple(tuple(box(one) for one in row) for row in page.rows),
         page.certainty,
         page.height * factor,
+        tuple(marks),
     )
 
 
@@ -147,17 +163,28 @@ def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
 def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
     """The page as it reads best among the four quarter turns; upright unless another is far more convincing."""
     height, width = pixels.shape[:2]
-    for quarters in (1, 2, 3):
-        other = _page(
-            paper.find_ink(np.ascontiguousarray(np.rot90(pixels, quarters)), light=light), judge
-        )
-        if len(other.found) >= TURN_FROM and other.merit > page.merit + 0.3:
-            back = [
-                tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
-                for row in other.rows
-            ]
-            page = Page(tuple(back), 0.994 * other.certainty, other.height)
-    return page
+    # The digits found upright, turned by themselves, tell which turn is worth a look at the page.
+    crops = np.stack([item.crop for item in page.found[:: -(-len(page.found) // GLIMPSE)]])
+    merits = [_merit(np.rot90(crops, quarters, axes=(1, 2)), judge) for quarters in range(4)]
+    quarters = int(np.argmax(merits))
+    if quarters == 0 or merits[quarters] < merits[0] + 0.2:
+        return page
+    turned = np.ascontiguousarray(np.rot90(pixels, quarters))
+    other = _page(paper.find_ink(turned, light=light), judge)
+    if len(other.found) < TURN_FROM or other.merit <= page.merit + 0.3:
+        return page
+    back = [
+        tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
+        for row in other.rows
+    ]
+    return Page(tuple(back), 0.994 * other.certainty, other.height)
+
+
+def _merit(crops: Floats, judge: Judge) -> float:
+    """The mean log confidence of crops (N, 28, 28)."""
+    probabilities, digitness = judge(np.ascontiguousarray(crops))
+    confidence = np.maximum(probabilities.max(axis=1) * digitness, 1e-4)
+    return float(np.mean(np.log(confidence)))
 
 
 def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyphs.Box:
@@ -174,7 +201,7 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
     """The digits of some ink; only their height where it is below `least`, a sample of a crowd that is no digits."""
     framed = frames.clean(ink)
     ink = rules.clean(framed.ink)
-    pieces = find.find(ink)
+    pieces, small = find.split(ink)
     if not pieces:
         return Page((), 1.0, 0.0)
     height = rows.typical_height(pieces)
@@ -210,7 +237,9 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
         found = [opinions.of(one.piece) for one in path.chosen]
         if found:
             result.append(tuple(found))
-    return Page(tuple(result), certainty, height)
+    digits = [item.box for line in result for item in line]
+    marks = separators.small_marks(small, digits, height) if len(small) < CROWD else ()
+    return Page(tuple(result), certainty, height, marks)
 
 
 class _Opinions:

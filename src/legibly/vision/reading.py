@@ -158,7 +158,7 @@ class Reader:
     def _items(self, data: bytes) -> list[page.Found]:
         picture = decode.decode(data, max_pixels=self.max_pixels)
         seen = self._see(picture, Clock())
-        return [one for row in telling.kept(seen, self.pack.card) for one in row]
+        return [one for row in telling.lines(seen, self.pack.card) for one in row]
 
     def _one(self, data: bytes, number: int) -> page.Found:
         items = self._items(data)
@@ -197,11 +197,12 @@ class Reader:
         )
 
     def _with_legibility(self, reading: records.Reading, seen: page.Page) -> records.Reading:
-        found = [one for row in telling.kept(seen, self.pack.card) for one in row]
+        found = [one for row in telling.lines(seen, self.pack.card) for one in row]
         meant = [int(one.probabilities.argmax()) for one in found]
         values = (self._legibilities if self.thorough else self._quick_legibilities)(found, meant)
         items = [
             dataclasses.replace(item, legibility=round(float(value), 6))
-            for item, value in zip(reading.items, values, strict=True)
+            for item, value in zip(reading.digits, values, strict=True)
         ]
-        return dataclasses.replace(reading, items=tuple(items))
+        marks = reading.items[len(items) :]
+        return dataclasses.replace(reading, items=(*items, *marks))

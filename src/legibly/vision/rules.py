@@ -144,7 +144,7 @@ def _strongest(
     slopes = np.tan(angles)
     reach = width * float(slopes[-1])
     bins = int((height + 2 * reach) / step) + 3
-    sample = slice(None, None, max(1, len(x) // 4000))
+    sample = slice(None, None, max(1, len(x) // 1500))
     offsets = ((y[sample][None] - slopes[:, None] * x[sample][None] + reach) / step).astype(np.intp)
     counts = np.bincount(
         (offsets + bins * np.arange(len(slopes))[:, None]).ravel(), minlength=bins * len(slopes)

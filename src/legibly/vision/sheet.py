@@ -18,6 +18,8 @@ DARK_RING = 0.8
 """At least this share of the picture's border is ground."""
 LARGE, STRAIGHT, LIGHT = 0.35, 0.86, 0.6
 """Of a sheet: its least share of the picture, of its box with ink filled in, and without."""
+THIN = 0.02
+"""A line along the border is no thicker than this share of the shorter side."""
 CONTRAST = 50.0
 """The least difference in brightness between sheet and ground, in levels of 255."""
 
@@ -29,6 +31,9 @@ def find(pixels: Pixels) -> Box | None:
     plane = np.asarray(grey.reduce(factor) if factor > 1 else grey, np.float32)
     if min(plane.shape) < 24:
         return None
+    outline = _outline(np.asarray(grey), float(np.median(plane)))
+    if outline is not None:
+        return outline
     ring = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
     middle = float(np.median(plane))
     level = planes.otsu(plane)
@@ -61,3 +66,20 @@ def _filled(own: NDArray[np.bool_]) -> float:
     )
     down = np.maximum.accumulate(own, axis=0) & np.maximum.accumulate(own[::-1], axis=0)[::-1]
     return float((across & down).mean())
+
+
+def _outline(grey: Pixels, paper: float) -> Box | None:
+    """The box within a thin dark line along the picture's whole border; None where there is none."""
+    height, width = grey.shape
+
+    def sides(depth: int) -> list[float]:
+        last = -1 - depth
+        lines = (grey[depth], grey[last], grey[:, depth], grey[:, last])
+        return [float(np.median(line)) for line in lines]
+
+    if max(sides(0)) > paper - CONTRAST:
+        return None
+    for depth in range(1, max(6, round(THIN * min(height, width)))):
+        if min(sides(depth)) > paper - CONTRAST / 2:
+            return depth + 1, depth + 1, width - depth - 1, height - depth - 1
+    return None

@@ -6,8 +6,18 @@ import numpy as np
 
 from legibly import records
 from legibly.packs import card as cards
-from legibly.vision import page, rows
+from legibly.vision import page, rows, separators
 
+STROKE = "1"
+"""The class whose shape is a single stroke."""
+APART = 0.2
+"""A slash leans so much more than the upright 1s of its row."""
+AMBIGUOUS = 0.9
+"""What a stroke that may be a mark leaves of the confidence: below what any pack calls sure."""
+MARK = 0.9
+"""The confidence of a mark, which is told by its shape and place alone."""
+UNREADABLE = -0.6
+"""Below this mean log confidence nothing of a picture is taken for digits."""
 DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
 
@@ -49,6 +59,11 @@ def _told(seen: page.Page, lines: list[list[page.Found]]) -> float:
     )
 
 
+def lines(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
+    """The rows of what is read, in the order of the reading's items."""
+    return _without_slashes(kept(seen, card), seen, card)[0]
+
+
 def reading(
     seen: page.Page,
     *,
@@ -59,9 +74,9 @@ def reading(
     milliseconds: Mapping[str, float],
 ) -> records.Reading:
     """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
-    lines = kept(seen, card)
+    lines, marks = _without_slashes(kept(seen, card), seen, card)
     limit = card.thresholds.digit if card.reject else 0.0
-    none = all(one.digitness < limit for row in lines for one in row)
+    none = _none(lines, limit, crowded=seen.certainty == 0.0)
     items = [[_item(one, card, scale, size, rejected=none) for one in row] for row in lines]
     flat = [item for row in items for item in row]
     verdict: records.Verdict
@@ -73,11 +88,12 @@ def reading(
     else:
         labels = [[item.label for item in row] for row in items]
         text = rows.text(labels, [[one.box for one in row] for row in lines], seen.height)
-        # Each item has to be right, the page seen and cut right, and nothing left out that belongs to the text.
-        confidence = (
-            float(np.prod([item.confidence for item in flat])) * seen.certainty * _told(seen, lines)
-        )
+        # Each item has to be right, the page seen and cut right, and nothing left out of the text.
+        confidence = float(np.prod([item.confidence for item in flat])) * seen.certainty
+        confidence *= _told(seen, lines)
+        confidence *= _plain(lines) if STROKE in card.classes else 1.0
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
+        flat += [_mark(mark, scale, size) for mark in marks]
     return records.Reading(
         verdict=verdict,
         text=text,
@@ -113,3 +129,63 @@ def _box(box: tuple[int, int, int, int], scale: float, size: tuple[int, int]) ->
     left, top = round(box[0] * scale), round(box[1] * scale)
     right, bottom = min(size[0], round(box[2] * scale)), min(size[1], round(box[3] * scale))
     return left, top, max(1, right - left), max(1, bottom - top)
+
+
+def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> records.Item:
+    return records.Item(
+        box=_box(mark.box, scale, size),
+        label=mark.label,
+        confidence=MARK,
+        probabilities={},
+        kind="separator",
+    )
+
+
+def _none(lines: list[list[page.Found]], limit: float, *, crowded: bool) -> bool:
+    """Whether there is no digit at all: by the network's word, or since nothing reads well."""
+    confidences = [one.confidence for row in lines for one in row]
+    if all(one.digitness < limit for row in lines for one in row) or (confidences and crowded):
+        return True
+    return float(np.mean(np.log(np.maximum(confidences, 1e-4)))) < UNREADABLE
+
+
+def _without_slashes(
+    lines: list[list[page.Found]], seen: page.Page, card: cards.Card
+) -> tuple[list[list[page.Found]], list[separators.Separator]]:
+    """The rows without slashes among their 1s, and all separators of the page."""
+    marks = list(seen.marks)
+    if STROKE not in card.classes:
+        return lines, marks
+    stroke_class = card.classes.index(STROKE)
+    result = []
+    for row in lines:
+        leans = {
+            index: stroke.lean
+            for index, one in enumerate(row)
+            if one.probabilities.argmax() == stroke_class
+            and (stroke := separators.stroke_of(one.crop))
+        }
+        upright = [lean for lean in leans.values() if lean > -separators.LEANING]
+        slashes = {
+            index
+            for index, lean in leans.items()
+            if 0 < index < len(row) - 1 and upright and lean < min(upright) - APART
+        }
+        slashes = {index for index in slashes if leans[index] < -separators.LEANING}
+        marks += [separators.Separator(row[index].box, "/") for index in sorted(slashes)]
+        result.append([one for index, one in enumerate(row) if index not in slashes])
+    return result, marks
+
+
+def _plain(lines: list[list[page.Found]]) -> float:
+    """Below 1 where a stroke may be a slash or a bracket: such a text is never sure."""
+    doubt = 1.0
+    for row in lines:
+        for index, one in enumerate(row):
+            stroke = separators.stroke_of(one.crop) if len(row) > 1 else None
+            if stroke is None:
+                continue
+            between = 0 < index < len(row) - 1
+            if (between and stroke.lean < -separators.LEANING) or stroke.bow > separators.BOWED:
+                doubt = AMBIGUOUS
+    return doubt

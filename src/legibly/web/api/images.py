@@ -224,7 +224,7 @@ def _view(
     request: Request, image_id: str, number: int, *, view: Literal["input", "explanation"]
 ) -> Response:
     image = _image(request, image_id)
-    if image.reading is None or not 0 <= number < len(image.reading.items):
+    if image.reading is None or not 0 <= number < len(image.reading.digits):
         raise NotFound("this image has no such item.", where=f"{image_id}, item {number}")
     state = state_of(request)
     if image.reading.model != state.views.model:

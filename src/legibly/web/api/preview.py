@@ -37,7 +37,7 @@ async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONRespon
     def read() -> dict[str, Any]:
         result = state.service.reader.read(upload.data)
         document = _document(state, result, upload.data)
-        if explain is not None and explain < len(result.reading.items):
+        if explain is not None and explain < len(result.reading.digits):
             document |= _explanation(state, upload.data, explain, gettext)
         return document
 
@@ -46,7 +46,7 @@ async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONRespon
 
 def _document(state: State, result: Result, data: bytes) -> dict[str, Any]:
     inputs: list[str] = []
-    if result.reading.items and result.reading.model == state.views.model:
+    if result.reading.digits and result.reading.model == state.views.model:
         inputs = [_uri(input_png(crop)) for crop in state.views.inputs(data)[:MOST_INPUTS]]
     return {
         "reading": result.reading.to_json(),

@@ -56,12 +56,12 @@ def add(routes: APIRouter, pages: Pages) -> None:
     def item(request: Request, image_id: str, number: int) -> Response:
         """One item of a picture, cut out upright with a little room around it."""
         image = _find(request, image_id)
-        if image.reading is None or not 0 <= number < len(image.reading.items):
+        if image.reading is None or not 0 <= number < len(image.reading.digits):
             raise NotFound("this picture has no such item.")
         state = state_of(request)
         data = thumbnails.cut(
             state.store.read(image.key),
-            box=image.reading.items[number].box,
+            box=image.reading.digits[number].box,
             margin=_MARGIN,
             side=192,
             max_pixels=state.settings.max_pixels,

@@ -1,0 +1,135 @@
+"""Marks between digits: point, comma, dash, colon and slash, and strokes that may be brackets.
+
+They are told by shape and place, not by the network, which knows digits alone. Coordinates are
+relative to the digit beside the mark: 0 is its top, 1 its bottom.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Box = tuple[int, int, int, int]
+
+LOW = 0.68
+"""The middle of a point or comma lies below this."""
+DASH = 2.0
+"""A dash is at least so many times as wide as high."""
+LARGEST_POINT = 0.35
+"""A point is no larger than this share of a digit's height."""
+REACH = 0.9
+"""A mark is no further from a digit than so many digit heights."""
+LEANING = 0.28
+"""A straight stroke that leans more than this, in columns a row, may be a slash."""
+BOWED = 0.07
+"""A stroke that bows more than this share of its height may be a bracket."""
+STRAIGHT = 0.05
+INKED = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Separator:
+    """A mark: `box` (left, top, right, bottom) in pixels, and which of `. , - / :` it is."""
+
+    box: Box
+    label: str
+
+    def moved(self, *, left: int = 0, top: int = 0, factor: int = 1) -> "Separator":
+        """The same mark in a picture that is larger, or that begins further up or left."""
+        x, y, right, bottom = (factor * side for side in self.box)
+        return Separator((x + left, y + top, right + left, bottom + top), self.label)
+
+
+def small_marks(
+    boxes: Sequence[Box], digits: Sequence[Box], height: float
+) -> tuple[Separator, ...]:
+    """The points, commas, dashes and colons among small pieces of ink beside digits."""
+    marks: list[Separator] = []
+    for box in sorted(boxes):
+        label = _label(box, digits, height)
+        if label:
+            marks.append(Separator(box, label))
+    return _colons(marks)
+
+
+def _label(box: Box, digits: Sequence[Box], height: float) -> str | None:
+    wide, high = box[2] - box[0], box[3] - box[1]
+    middle = (box[0] + box[2]) / 2
+    beside = [
+        digit
+        for digit in digits
+        if max(digit[0] - middle, middle - digit[2]) < REACH * height
+        and digit[1] - 0.3 * height < (box[1] + box[3]) / 2 < digit[3] + 0.4 * height
+        and (middle < digit[0] or middle > digit[2])
+        and digit[3] - digit[1] > 0.6 * height
+    ]
+    if not beside:
+        return None
+    nearest = min(beside, key=lambda digit: abs((digit[0] + digit[2]) / 2 - middle))
+    place = ((box[1] + box[3]) / 2 - nearest[1]) / (nearest[3] - nearest[1])
+    if wide >= DASH * high and 0.2 * height < wide < 1.3 * height and 0.2 < place < 0.85:
+        return "-"
+    if max(wide, high) > LARGEST_POINT * height or max(wide, high) < 0.04 * height:
+        return None
+    if place > LOW:
+        return "," if high > 1.6 * wide else "."
+    return ":" if place > 0.1 else None
+
+
+def _above(upper: Box, lower: Box) -> bool:
+    return min(upper[2], lower[2]) > max(upper[0], lower[0])
+
+
+def _colons(marks: list[Separator]) -> tuple[Separator, ...]:
+    """Two points above one another are one colon; a lone point at half height is none."""
+    result: list[Separator] = []
+    for mark in marks:
+        pair = next((one for one in result if _above(one.box, mark.box)), None)
+        if pair is not None and {pair.label, mark.label} == {":", "."}:
+            result.remove(pair)
+            first, second = pair.box, mark.box
+            box = (
+                min(first[0], second[0]),
+                min(first[1], second[1]),
+                max(first[2], second[2]),
+                max(first[3], second[3]),
+            )
+            result.append(Separator(box, ":"))
+        else:
+            result.append(mark)
+    return tuple(
+        mark
+        for mark in result
+        if mark.label != ":" or mark.box[3] - mark.box[1] > 1.8 * (mark.box[2] - mark.box[0])
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """A single stroke: how far it leans, in columns a row, and bows, as a share of its height."""
+
+    lean: float
+    bow: float
+
+
+def stroke_of(crop: Floats) -> Stroke | None:
+    """The stroke of a network's input (28, 28) if it is one narrow line from top to bottom."""
+    inked = crop > INKED
+    rows = np.flatnonzero(inked.any(axis=1))
+    if len(rows) < 12:
+        return None
+    counts = inked[rows].sum(axis=1)
+    spans = np.array([np.ptp(np.flatnonzero(inked[row])) + 1 for row in rows])
+    if (spans > counts + 1).mean() > 0.1 or np.median(counts) > 0.3 * len(rows):
+        return None
+    if counts.max() > 2.2 * np.median(counts):  # the bar of a 7, the foot of a 1
+        return None
+    columns = np.array([np.average(np.arange(28), weights=crop[row] * inked[row]) for row in rows])
+    height = float(len(rows))
+    line = np.polyfit(rows, columns, 1)
+    curve = np.polyfit(rows, columns, 2)
+    if np.std(columns - np.polyval(curve, rows)) > STRAIGHT * height:
+        return None
+    return Stroke(lean=float(line[0]), bow=float(abs(curve[0]) * (height / 2) ** 2 / height))
