@@ -6,6 +6,7 @@ One pass on one core is faster than starting a cluster, so that every engine rea
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ ONE_VALUE_BYTES = 1 << 26
 LONG_LINE = 24
 """Bytes a line from which lines hardly repeat, so that it pays to count their pairs at once."""
 _PADDING = " \t\r\ufeff"
+_INTEGRAL = re.compile(r"(-?[0-9]+)[.]0+")
+_HEADER_WORDS = frozenset(
+    "predicted prediction predicted_class pred y_pred actual actual_class true truth label y_true target".split()  # noqa: SIM905
+)
 
 Bad = Callable[[str, int, str], None]
 """Told of every bad line: file, line number from 1, what is wrong."""
@@ -94,7 +99,12 @@ def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
     first = 1
     for block in _blocks(file):
         lines = block.decode("utf-8", errors="replace").split("\n")
-        lines.pop()  # what follows the last line feed: nothing
+        lines.pop()  # nothing follows the last line feed
+        if first == 1 and _is_header(lines[0]):
+            counts.malformed += 1
+            bad(name, 1, "a header, no pair")
+            first = 2
+            del lines[0]
         if not (len(block) > LONG_LINE * len(lines) and _count_at_once(lines, counts)):
             _count_lines(lines, first=first, name=name, counts=counts, bad=bad)
         first += len(lines)
@@ -107,8 +117,7 @@ def _count_at_once(lines: list[str], counts: Counts) -> bool:
     fields = ",".join(lines).split(",")
     counted = Counter(zip(fields[::2], fields[1::2], strict=True))
     stripped = [
-        (predicted.strip(_PADDING), actual.strip(_PADDING), n)
-        for (predicted, actual), n in counted.items()
+        (_field(predicted), _field(actual), n) for (predicted, actual), n in counted.items()
     ]
     if any(not predicted or not actual for predicted, actual, _ in stripped):
         return False
@@ -143,7 +152,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _pairs(line: str) -> list[tuple[str, str]] | None:
-    fields = [part.strip(_PADDING) for part in line.split(",")]
+    fields = [_field(part) for part in line.split(",")]
     if fields == [""]:
         return []
     if fields[-1] == "" and len(fields) % 2:
@@ -152,6 +161,20 @@ def _pairs(line: str) -> list[tuple[str, str]] | None:
         return None
     places = iter(fields)
     return list(zip(places, places, strict=True))
+
+
+def _field(text: str) -> str:
+    """A label without padding and quotes; `7.0`, as spreadsheets write it, is `7`."""
+    label = text.strip(_PADDING)
+    if len(label) > 1 and label[0] == label[-1] == '"':
+        label = label[1:-1].replace('""', '"').strip(_PADDING)
+    integral = _INTEGRAL.fullmatch(label) if label.endswith("0") else None
+    return integral[1] if integral else label
+
+
+def _is_header(line: str) -> bool:
+    words = [_field(part).lower() for part in line.split(",")]
+    return len(words) > 1 and _HEADER_WORDS.issuperset(words)
 
 
 def _name_lines(lines: list[str], line: str, *, first: int, name: str, bad: Bad) -> None:
@@ -211,10 +234,8 @@ def _label(value: Any) -> str | None:
     """A class as text; numbers as they are written, so that 7 and "7" are one class."""
     if isinstance(value, bool) or value is None:
         return None
-    return (
-        str(value)
-        if isinstance(value, (str, int))
-        else f"{value:g}"
-        if isinstance(value, float)
-        else None
-    )
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, str):
+        return _field(value)
+    return str(value) if isinstance(value, int) else None

@@ -15,7 +15,7 @@ READ_COLUMNS = (*COLUMNS, "verdict")
 """What a report depends on; the verdict came with version 0.2."""
 MOMENT_PATTERN = (
     "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    "([.][0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
+    "([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
 )
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
@@ -39,7 +39,8 @@ def select(
 ) -> str:
     """A query for `relation` in the columns of pairs.sql, and `extra` ones.
 
-    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC) or `number`. A row with none of
+    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC), `nanoseconds` (of Unix time, in
+    Spark), `float` or `number`. A row with none of
     the columns is a line that is no JSON object.
     """
     empty = " AND ".join(f"{name} IS NULL" for name in COLUMNS if name in kinds) or "TRUE"
@@ -129,6 +130,12 @@ def select_readings(*, dialect: str, relation: str) -> str:
 def _text(name: str, kinds: Mapping[str, str]) -> str:
     if name not in kinds:
         return "CAST(NULL AS VARCHAR(65535))"
+    if kinds[name] == "float":  # pandas makes floats of integers beside a missing value
+        integral = f"{name} = floor({name}) AND abs({name}) < 1e15"
+        return (
+            f"CASE WHEN {integral} THEN CAST(CAST({name} AS BIGINT) AS VARCHAR(65535)) "
+            f"ELSE CAST({name} AS VARCHAR(65535)) END"
+        )
     return name if kinds[name] == "text" else f"CAST({name} AS VARCHAR(65535))"
 
 
@@ -152,6 +159,10 @@ def _us(kinds: Mapping[str, str], dialect: str, name: str = "labelled_at") -> st
     kind = kinds.get(name.strip('"`'))
     if kind is None:
         return undated
+    if kind not in ("text", "time", "nanoseconds"):
+        return undated
+    if kind == "nanoseconds":
+        return f"CASE WHEN {name} >= 0 THEN {name} DIV 1000 ELSE {undated} END"
     us = MICROSECONDS[dialect].format(name)
     if kind == "text":
         us = MICROSECONDS[dialect].format(f"TRY_CAST({name} AS {MOMENT_TYPE[dialect]})")

@@ -109,6 +109,8 @@ def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, st
 def _kind(kind: str) -> str:
     if kind.startswith("TIMESTAMP"):
         return "time"
+    if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
+        return "float"
     return "text" if kind == "VARCHAR" else "number"
 
 

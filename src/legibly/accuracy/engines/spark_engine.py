@@ -36,6 +36,9 @@ def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSe
     builder = builder.config("spark.ui.enabled", "false").config(
         "spark.sql.session.timeZone", "UTC"
     )
+    # Without it Spark refuses Parquet with times in nanoseconds, which pandas and Polars write.
+    builder = builder.config("spark.sql.legacy.parquet.nanosAsLong", "true")
+    builder = builder.config("spark.sql.files.ignoreMissingFiles", "true")
     for name, value in _s3a(environ).items():
         builder = builder.config(name, value)
     if master:
@@ -219,6 +222,8 @@ def parquet(
     out = []
     for frame in frames:
         kinds = {name.lower(): _kind(kind) for name, kind in frame.dtypes}
+        if dict(frame.dtypes).get("labelled_at") == "bigint":  # see nanosAsLong
+            kinds["labelled_at"] = "nanoseconds"
         named = (
             frame.select("*", F.col("_metadata.file_path").alias("file")) if with_file else frame
         )
@@ -243,6 +248,8 @@ def _settled(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFr
 def _kind(kind: str) -> str:
     if kind.startswith("timestamp"):
         return "time"
+    if kind in ("float", "double") or kind.startswith("decimal"):
+        return "float"
     return "text" if kind == "string" else "number"
 
 
