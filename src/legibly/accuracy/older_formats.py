@@ -25,7 +25,11 @@ LONG_LINE = 24
 _PADDING = " \t\r\ufeff"
 _INTEGRAL = re.compile(r"(-?[0-9]+)[.]0+")
 _HEADER_WORDS = frozenset(
-    "predicted prediction predicted_class pred y_pred actual actual_class true truth label y_true target".split()  # noqa: SIM905
+    re.findall(
+        r"\w+",
+        """predicted prediction predicted_class pred y_pred
+        actual actual_class true truth label y_true target""",
+    )
 )
 
 Bad = Callable[[str, int, str], None]
@@ -222,7 +226,8 @@ def _single_value(file: BinaryIO) -> Any:
 
 def _count_object(value: Any, *, name: str, number: int, counts: Counts, bad: Bad) -> None:
     known: dict[str, Any] = value if isinstance(value, dict) else {}
-    predicted, actual = _label(known.get("predicted_class")), _label(known.get("actual_class"))
+    predicted = _label(known.get("predicted_class"))
+    actual = _label(known.get("actual_class"))
     if predicted is None or actual is None:
         counts.malformed += 1
         bad(name, number, "no JSON object with predicted_class and actual_class")

@@ -25,8 +25,7 @@ class Source:
 def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
     """What a store URL, a folder or a file holds. Raises NotFound, or Invalid where it holds no pairs."""
     if "://" in source and not source.startswith("file://"):
-        store = stores.open_store(source, environ=environ)
-        return Source(base=base_of(source), plan=of_store(store))
+        return _of_url(source, stores.open_store(source, environ=environ))
     path = stores.folder_of(source) if source.startswith("file://") else Path(source)
     if path.is_dir() and (path / "records").is_dir():
         return Source(
@@ -37,6 +36,21 @@ def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
         remedy = "Give a store's URL, a folder, or a file of pairs."
         raise NotFound("there is nothing here.", where=source, remedy=remedy)
     return _of_files(path)
+
+
+def _of_url(url: str, store: stores.Store) -> Source:
+    """The pairs of a bucket. Raises NotFound where nothing looks like a store."""
+    base = base_of(url)
+    plan = of_store(store)
+    if not plan.pairs and not plan.readings and next(iter(store.list("images/")), None) is None:
+        remedy = (
+            "Name the store as in LEGIBLY_STORE. Pairs in an older format are read from files: "
+            "copy them here first, and name the file or folder."
+        )
+        raise NotFound(
+            "there are no pairs and no images under this address.", where=url, remedy=remedy
+        )
+    return Source(base=base, plan=plan)
 
 
 def base_of(url: str) -> str:
@@ -69,8 +83,9 @@ def _of_files(path: Path) -> Source:
             remedy="Give a store's URL or a file of pairs.",
         )
     older_files = kinds.get("text", []) + kinds.get("objects", [])
-    today = _names(kinds.get("records", [])), _names(kinds.get("parquet", []))
-    if older_files and any(today):
+    lines = _names(kinds.get("records", []))
+    parquet = _names(kinds.get("parquet", []))
+    if older_files and (lines or parquet):
         odd = older_files[0]
         remedy = "Give them one at a time: only the newer ones say of which image they are."
         raise Invalid(
@@ -78,7 +93,7 @@ def _of_files(path: Path) -> Source:
         )
     if older_files:
         return Source(older=tuple(sorted(older_files)))
-    return Source(plan=plans.Plan(lines=today[0], parquet=today[1]))
+    return Source(plan=plans.Plan(lines=lines, parquet=parquet))
 
 
 def _names(paths: Iterable[Path]) -> tuple[str, ...]:

@@ -87,6 +87,11 @@ def _table(
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
     if located.older:
+        if engine == "spark":
+            raise click.UsageError(
+                "Pairs in an older format are counted in one pass on this machine: "
+                "leave out --engine spark."
+            )
         return _older(located)
     if located.plan is None:
         raise Invalid("there are no pairs here.")

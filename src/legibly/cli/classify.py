@@ -1,27 +1,28 @@
-"""`legibly classify`: reads pictures wherever they lie."""
+"""`legibly classify`: reads pictures from files, folders, standard input and buckets."""
 
-import contextlib
+import functools
 import glob
 import json
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
 from legibly import errors, records, wiring
 from legibly.cli import options
 from legibly.evaluation import datasets
+from legibly.evaluation.parallel_reading import Answer, PictureSource, read_all
+from legibly.settings import Settings
 from legibly.store import open_store
 from legibly.vision.reading import Reader
 
-Source = tuple[str, Callable[[], bytes]]
 MANY = 20
-"""From so many pictures on a progress bar is shown."""
+"""From so many pictures on progress is shown."""
+_NAMED_FILES = 20
+"""Skipped files beyond these are counted."""
 
 
 @click.command("classify")
@@ -42,91 +43,97 @@ def command(
     model: str | None,
     legibility: bool,
 ) -> None:
-    """Read pictures: files, folders, globs, - for standard input, s3://BUCKET/KEY or s3://BUCKET/PREFIX/."""
-    reader = wiring.reader(options.settings(model=model))
-    reader.thorough = legibility
+    """Read pictures: files, folders, globs, - for standard input, s3://BUCKET/KEY or
+    s3://BUCKET/PREFIX/."""
     failed = 0
-    sources: list[Source] = []
+    sources: list[PictureSource] = []
     for path in paths:
         try:
             sources += _sources(path)
         except errors.LegiblyError as error:
-            failed += _complain(error)
+            failed += _complain(str(error))
     if not as_json and sources:
         click.echo(f"{'picture':<40} {'text':<20} {'verdict':<12} confidence")
-    with _progress(len(sources)) as tick:
-        for name, future in _read_all(reader, sources):
-            try:
-                reading = future.result()
-                click.echo(_json(name, reading) if as_json else _line(name, reading))
-            except (errors.LegiblyError, OSError) as error:
-                failed += _complain(error, name)
-            tick()
+    open_reader = functools.partial(_reader, options.settings(model=model), legibility)
+    for answer in _with_progress(read_all(open_reader, sources), len(sources)):
+        if answer.reading is None:
+            failed += _complain(answer.error, answer.name)
+        else:
+            click.echo((_json if as_json else _line)(answer.name, answer.reading))
     ctx.exit(1 if failed else 0)
 
 
-def _sources(path: str) -> list[Source]:
-    """What one argument names. Raises NotFound, Invalid, and what the store raises."""
+def _reader(settings: Settings, thorough: bool) -> Reader:
+    reader = wiring.reader(settings)
+    reader.thorough = thorough
+    return reader
+
+
+def _sources(path: str) -> list[PictureSource]:
+    """The pictures that one argument names. Raises NotFound, Invalid, and the errors of the store."""
     if path == "-":
-        return [("-", sys.stdin.buffer.read)]
+        return [PictureSource("-", sys.stdin.buffer.read)]
     if path.startswith("s3://"):
         return _objects(path)
+    if not path.strip():
+        raise errors.Invalid("an empty path names no file.", remedy="`.` is this folder.")
     place = Path(path)
     if place.is_dir():
-        files = list(datasets.pictures(place))
+        files = _pictures(place)
     elif place.exists():
         files = [place]
     else:
-        files = [
-            Path(name)
-            for name in sorted(glob.glob(path, recursive=True))  # noqa: PTH207
-            if Path(name).is_file()
-        ]
+        names = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+        files = [Path(name) for name in names if Path(name).is_file()]
     if not files:
         message = (
             "there are no pictures in this folder." if place.is_dir() else "there is no such file."
         )
         raise errors.NotFound(message, where=path)
-    return [(str(file), file.read_bytes) for file in files]
+    return [PictureSource.of_file(file) for file in files]
 
 
-def _objects(url: str) -> list[Source]:
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder; its other files are named on standard error."""
+    files = list(datasets.files_of(folder))
+    skipped = [file for file, is_picture in files if not is_picture]
+    for file in skipped[:_NAMED_FILES]:
+        click.echo(f"legibly: {file}: this is not a picture; skipped", err=True)
+    if len(skipped) > _NAMED_FILES:
+        click.echo(f"legibly: … and {len(skipped) - _NAMED_FILES:,} more files skipped", err=True)
+    return [file for file, is_picture in files if is_picture]
+
+
+def _objects(url: str) -> list[PictureSource]:
     """One object of a bucket, or all pictures under a prefix that ends in a slash."""
-    parts = urlsplit(url)
-    key = parts.path.lstrip("/")
-    root = f"s3://{parts.netloc}"
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    root = f"s3://{bucket}"
     store = open_store(root, environ=os.environ)
     if key and not key.endswith("/"):
-        return [(url, lambda: store.read(key))]
+        return [PictureSource(url, functools.partial(store.read, key))]
     keys = [
         stat.key for stat in store.list(key) if Path(stat.key).suffix.lower() in datasets.EXTENSIONS
     ]
     if not keys:
         raise errors.NotFound("there are no pictures under this prefix.", where=url)
-    return [(f"{root}/{key_}", lambda key_=key_: store.read(key_)) for key_ in sorted(keys)]  # type: ignore[misc]
+    return [
+        PictureSource(f"{root}/{name}", functools.partial(store.read, name))
+        for name in sorted(keys)
+    ]
 
 
-def _read_all(
-    reader: Reader, sources: list[Source]
-) -> Iterator[tuple[str, Future[records.Reading]]]:
-    """Read on every core, tell in order; only some pictures are held at a time."""
-    workers = min(os.cpu_count() or 1, max(1, len(sources)))
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[str, Future[records.Reading]]] = deque()
-        for name, load in sources:
-            waiting.append((name, pool.submit(lambda load=load: reader.read(load()).reading)))  # type: ignore[misc]
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft()
-        yield from waiting
-
-
-@contextlib.contextmanager
-def _progress(count: int) -> Iterator[Callable[[], None]]:
+def _with_progress(answers: Iterator[Answer], count: int) -> Iterator[Answer]:
+    """The same answers; rate and time left go to a terminal that does not show the answers too."""
     if count < MANY or not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda: None
+        yield from answers
         return
-    with click.progressbar(length=count, label="reading", file=sys.stderr) as bar:
-        yield lambda: bar.update(1)
+    start = time.monotonic()
+    for number, answer in enumerate(answers, start=1):
+        yield answer
+        rate = number / max(time.monotonic() - start, 1e-3)
+        left = time.strftime("%H:%M:%S", time.gmtime((count - number) / rate))
+        click.echo(f"\r{number:,} of {count:,}, {rate:.0f}/s, {left} left", nl=False, err=True)
+    click.echo(err=True)
 
 
 def _json(name: str, reading: records.Reading) -> str:
@@ -137,10 +144,7 @@ def _line(name: str, reading: records.Reading) -> str:
     return f"{name:<40} {reading.text or '–':<20} {reading.verdict:<12} {reading.confidence:.3f}"
 
 
-def _complain(error: errors.LegiblyError | OSError, name: str = "") -> int:
-    place = (
-        f"{name}: " if name and not (isinstance(error, errors.LegiblyError) and error.where) else ""
-    )
-    message = error.strerror if isinstance(error, OSError) else str(error)
+def _complain(message: str, name: str = "") -> int:
+    place = f"{name}: " if name and not message.startswith(name) else ""
     click.echo(f"legibly: {place}{message}", err=True)
     return 1

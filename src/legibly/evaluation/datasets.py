@@ -1,5 +1,6 @@
 """Labelled pictures as they lie on disk: a folder with `labels.csv`, a pair of idx files, or class folders."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -12,9 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from legibly import errors, object_keys
+from legibly.images import sniff
 
 Pixels = NDArray[np.uint8]
-EXTENSIONS = {f".{extension}" for extension in object_keys.MEDIA_TYPES}
+_HEAD_BYTES = 4096
+EXTENSIONS = {f".{extension}" for extension in object_keys.MEDIA_TYPES} | {
+    *(".jfif", ".jpe", ".mpo", ".hif", ".apng")
+}
+"""Endings of picture files, in lower case; other files are sniffed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,27 @@ def samples(path: Path) -> list[Sample]:
 
 def pictures(folder: Path) -> Iterator[Path]:
     """The picture files under a folder, sorted by path, hidden ones left out."""
+    yield from (file for file, is_picture in files_of(folder) if is_picture)
+
+
+def files_of(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """The files under a folder, sorted by path, hidden ones left out, and whether each is a picture.
+
+    The ending tells, or the first bytes where the ending is not one of a picture.
+    """
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix.lower() in EXTENSIONS and file.is_file() and not hidden:
-            yield file
+        if not hidden and file.is_file():
+            yield file, file.suffix.lower() in EXTENSIONS or _looks_like_picture(file)
+
+
+def _looks_like_picture(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            sniff.media_type(opened.read(_HEAD_BYTES))
+    except (OSError, errors.NotAnImage):
+        return False
+    return True
 
 
 def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
@@ -95,8 +118,22 @@ def _grey(sample: Sample, side: tuple[int, int]) -> Pixels:
     return grey
 
 
+def _table_text(table: Path) -> str:
+    """The text of a CSV file in UTF-8, or in UTF-16 as spreadsheets save it. Raises Invalid."""
+    data = table.read_bytes()
+    encoding = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise errors.Invalid(
+            f"byte {error.start} is not {encoding.removesuffix('-sig').upper()} text.",
+            where=str(table),
+            remedy="Save it as CSV in UTF-8.",
+        ) from error
+
+
 def _from_table(table: Path) -> list[Sample]:
-    with table.open(newline="", encoding="utf-8-sig") as file:
+    with io.StringIO(_table_text(table), newline="") as file:
         reader = csv.DictReader(file)
         if not {"file", "label"} <= set(reader.fieldnames or ()):
             raise errors.Invalid(

@@ -192,6 +192,9 @@ def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -
         raise Unavailable(
             "DuckDB cannot load its httpfs extension.", where="s3://", remedy=remedy
         ) from error
+    authorities = environ.get("SSL_CERT_FILE") or environ.get("AWS_CA_BUNDLE")
+    if authorities:
+        connection.execute(f"SET ca_cert_file = {quote(authorities)}")
     options = {"TYPE": "s3"} | {name: quote(value) for name, value in _s3_options(environ).items()}
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     if endpoint:

@@ -1,0 +1,106 @@
+"""Many pictures read on every core: processes for files, threads for what this process has to fetch."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from legibly import errors, records
+from legibly.vision.reading import Reader
+
+T = TypeVar("T")
+MANY_FILES = 64
+"""From here on processes pay, each of which takes a second to start."""
+_CHUNK = 8
+"""Files that a process takes at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSource:
+    """A picture to read: its name for people, and how to get its bytes; `file` where it is one."""
+
+    name: str
+    load: Callable[[], bytes]
+    file: Path | None = None
+
+    @classmethod
+    def of_file(cls, file: Path) -> "PictureSource":
+        return cls(str(file), file.read_bytes, file)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reading of one picture, or why there is none."""
+
+    name: str
+    reading: records.Reading | None
+    error: str = ""
+
+
+def read_all(
+    open_reader: Callable[[], Reader], sources: Sequence[PictureSource], *, workers: int = 0
+) -> Iterator[Answer]:
+    """Read pictures on `workers` cores (0: all), answers in order; only some are in memory at a time.
+
+    `open_reader` has to be picklable: each process opens its own.
+    """
+    workers = workers or os.cpu_count() or 1
+    files = [source.file for source in sources if source.file is not None]
+    if workers > 1 and len(files) == len(sources) >= MANY_FILES:
+        yield from _in_processes(open_reader, files, workers)
+        return
+    reader = open_reader()
+    with ThreadPoolExecutor(workers) as pool:
+        tasks = (_submitted(pool, reader, source) for source in sources)
+        for future in _ahead(tasks, 2 * workers):
+            yield future.result()
+
+
+def _submitted(pool: Executor, reader: Reader, source: PictureSource) -> "Future[Answer]":
+    return pool.submit(_answer, reader, source)
+
+
+def _answer(reader: Reader, source: PictureSource) -> Answer:
+    try:
+        return Answer(source.name, reader.read(source.load()).reading)
+    except errors.LegiblyError as error:
+        return Answer(source.name, None, str(error))
+    except OSError as error:
+        return Answer(source.name, None, error.strerror or str(error))
+
+
+def _in_processes(
+    open_reader: Callable[[], Reader], files: Sequence[Path], workers: int
+) -> Iterator[Answer]:
+    # Not forked: the network runtime of this process may have threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open_in_process, (open_reader,)) as pool:
+        chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+        for future in _ahead((pool.submit(_read_chunk, chunk) for chunk in chunks), 4 * workers):
+            yield from future.result()
+
+
+def _ahead(tasks: "Iterator[Future[T]]", count: int) -> "Iterator[Future[T]]":
+    """Futures in order, while `count` more are under way."""
+    waiting: deque[Future[T]] = deque()
+    for future in tasks:
+        waiting.append(future)
+        if len(waiting) > count:
+            yield waiting.popleft()
+    yield from waiting
+
+
+_process_reader: list[Reader] = []
+"""The reader of a worker process; empty in every other one."""
+
+
+def _open_in_process(open_reader: Callable[[], Reader]) -> None:
+    _process_reader.append(open_reader())
+
+
+def _read_chunk(files: Sequence[Path]) -> list[Answer]:
+    return [_answer(_process_reader[0], PictureSource.of_file(file)) for file in files]
