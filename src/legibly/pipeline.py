@@ -40,7 +40,9 @@ LEASE_SECONDS = 30.0
 class Reader(Protocol):
     """Whatever reads pictures: the vision of this machine or a remote model."""
 
-    model: Model
+    @property
+    def model(self) -> Model:
+        """The model that reads now; it may change between two pictures."""
 
     def read(self, data: bytes) -> Result:
         """Read one picture. Raises NotAnImage, Unusable and Unavailable."""

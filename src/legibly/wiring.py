@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from legibly import projects
 from legibly.errors import Invalid
+from legibly.evaluation.live_model import LiveReader
 from legibly.index.sql import SqlIndex, open_index
 from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Consumer
@@ -64,12 +65,22 @@ def reader(settings: Settings) -> Reader:
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Store, index and reader behind the verbs of the product."""
-    return _service(settings, reader(settings), environ)
+    own = store(settings, environ=environ)
+    return _service(settings, own, live_reader(settings, own))
 
 
-def _service(settings: Settings, read: Reader, environ: Mapping[str, str]) -> Service:
+def live_reader(settings: Settings, own: Store) -> LiveReader:
+    """The reader of a process that goes on: it follows the changes recorded in its project's store."""
+
+    def open_reader(model: str) -> Reader:
+        return reader(replace(settings, model=model))
+
+    return LiveReader(settings.model, store=own, open_reader=open_reader)
+
+
+def _service(settings: Settings, own: Store, read: LiveReader) -> Service:
     return Service(
-        store=store(settings, environ=environ),
+        store=own,
         index=index(settings),
         reader=read,
         max_bytes=settings.max_bytes,
@@ -100,8 +111,9 @@ def _state(
     settings: Settings, environ: Mapping[str, str], *, shared: _People | None = None
 ) -> State:
     """The collaborators of one project; people are shared by all of them."""
-    read = reader(settings)
-    core = _service(settings, read, environ)
+    own = store(settings, environ=environ)
+    read = live_reader(settings, own)
+    core = _service(settings, own, read)
     hub = Hub(core.index, document=core.document)
     is_default = settings.project == DEFAULT_PROJECT
     root = core.store if is_default else root_store(settings, environ=environ)
@@ -162,9 +174,10 @@ def lone_worker(
         )
     from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
+    own = store(settings, environ=environ)
     batches = BatchReader(
-        store=store(settings, environ=environ),
-        reader=reader(settings),
+        store=own,
+        reader=live_reader(settings, own),
         prefix=place(settings.store)[1],
         max_bytes=settings.max_bytes,
         attempts=settings.attempts,

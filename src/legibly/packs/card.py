@@ -109,7 +109,7 @@ class Card:
         return {
             "format": self.format,
             "name": self.name,
-            "classes": [self._class_entry(label) for label in self.classes],
+            "classes": [self.class_entry(label) for label in self.classes],
             **words,
             "reject": self.reject,
             "reject_output": self.reject_output,
@@ -130,7 +130,8 @@ class Card:
             "risk": dict(self.risk),
         }
 
-    def _class_entry(self, label: str) -> records.Json:
+    def class_entry(self, label: str) -> records.Json:
+        """A class with what the card says of it: id, name, key."""
         entry = {"id": label}
         if label in self.names:
             entry["name"] = self.names[label]

@@ -11,6 +11,7 @@ from legibly.web.api import (
     health,
     images,
     inference,
+    models,
     preview,
     projects,
     prometheus,
@@ -64,9 +65,11 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     app.include_router(s3_webhook.router)
     app.include_router(inference.router)
     app.include_router(projects.router)
+    app.include_router(models.router)
     app.include_router(preview.router)
     prometheus.install(app, state)
     routes.install(app)
+    app.add_middleware(models.ModelHeader, state=state)
     app.add_middleware(
         middleware.AccessMiddleware,
         settings=state.settings,

@@ -32,8 +32,13 @@ from legibly.web.presigner import Presigner
 class ModelViews(Protocol):
     """What a model saw and why it answered so: the reader of this machine, whose `model` it is."""
 
-    model: Model
-    pack: Pack
+    @property
+    def model(self) -> Model:
+        """The model that reads now; it may change between two requests."""
+
+    @property
+    def pack(self) -> Pack:
+        """Its pack."""
 
     def inputs(self, data: bytes) -> list[NDArray[np.float32]]:
         """The input of each item: (28, 28) float32, 0 paper … 1 ink."""

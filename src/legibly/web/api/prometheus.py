@@ -43,6 +43,21 @@ class _Images(Collector):
         yield GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
 
 
+class _ModelInfo(Collector):
+    """Which model this process reads with, as labels of a constant."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "legibly_model_info", "The model that reads.", labels=["name", "version"]
+        )
+        model = self._state.views.model
+        family.add_metric([model.name, model.version], 1)
+        yield family
+
+
 class _Counting:
     """Wraps the application and counts its requests; Starlette's own base for this runs a task more a request."""
 
@@ -83,6 +98,7 @@ def install(app: FastAPI, state: State) -> None:
     """Count the application's requests, and show everything at `/metrics`."""
     registry = CollectorRegistry()
     registry.register(_Images(state.index))
+    registry.register(_ModelInfo(state))
     app.add_middleware(_Counting, registry=registry)
 
     @app.get("/metrics", tags=["health"], response_class=Response)

@@ -1,0 +1,199 @@
+"""The JSON API of models: which there are, which reads, and changing it; the schema of cards."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from legibly import errors, records
+from legibly.evaluation import comparison, promotion_history, promotion_rule
+from legibly.evaluation.live_model import LiveReader
+from legibly.packs import card as cards
+from legibly.packs import pack as packs
+from legibly.packs import registry, schema
+from legibly.store import packs_folder
+from legibly.vision.reading import Reader
+from legibly.web.security.principal import principal_of
+from legibly.web.services import State, state_of
+
+router = APIRouter(prefix="/api", tags=["models"])
+
+
+class Promotion(BaseModel, extra="forbid"):
+    """With a reason the model is promoted without proof; the reason is recorded."""
+
+    reason: Annotated[str | None, Field(min_length=1, max_length=500)] = None
+    margin: Annotated[float, Field(gt=0, lt=1)] = comparison.MARGIN
+
+
+class Rollback(BaseModel, extra="forbid"):
+    """Why; recorded."""
+
+    reason: Annotated[str | None, Field(max_length=500)] = None
+
+
+class ShadowShare(BaseModel, extra="forbid"):
+    """The share of images that the model reads again, unseen; 0 ends it."""
+
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelHeader:
+    """ASGI middleware: every response says which model reads, as `X-Legibly-Model`."""
+
+    def __init__(self, app: ASGIApp, *, state: State) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_header(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state = scope.get("legibly.state") or self._state
+                model = state.views.model
+                value = f"{quote(model.name)}@{quote(model.version)}".encode()
+                message["headers"] = [*message.get("headers", ()), (b"x-legibly-model", value)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_header if scope["type"] == "http" else send)
+
+
+@router.get("/schema/card.json")
+def get_schema() -> JSONResponse:
+    """The JSON Schema of a model pack's card, format 2."""
+    return JSONResponse(schema.document(), media_type="application/schema+json")
+
+
+@router.get("/models")
+def get_models(request: Request) -> JSONResponse:
+    """The packs of this server, the one that reads, its shadow, and every change of the model."""
+    state = state_of(request)
+    live = _live(state)
+    added = packs_folder(state.settings.store)
+    rows = [_row(entry, live) for entry in registry.entries(added=added)]
+    history = promotion_history.changes(state.store)
+    return JSONResponse(
+        {
+            "models": rows,
+            "serving": {"setting": live.setting, **live.model.to_json()},
+            "shadow": live.shadow.to_json() if live.shadow else None,
+            "changes": [change.to_json() for change in history],
+        }
+    )
+
+
+@router.post("/models/{name}/promote")
+def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
+    """Read with this model from now on, if the store's labels show that it is no worse; admins only.
+
+    Raises Conflict where they do not show it and no reason is given.
+    """
+    principal_of(request).require_role("admin")
+    state = state_of(request)
+    live = _live(state)
+    candidate = live.open(name)
+    evidence = _evidence(state, live, candidate, body)
+    decision = promotion_rule.decide(evidence) if evidence else None
+    if decision and not decision.passed and body.reason is None:
+        raise errors.Conflict(decision.says, remedy="Or say why it has to be: reason.")
+    figures = {**evidence, "decision": decision.to_json()} if evidence and decision else None
+    return _changed(request, "promote", name, candidate, reason=body.reason, evidence=figures)
+
+
+@router.post("/models/{name}/rollback")
+def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
+    """Take the promotion of this model back; admins only. Raises NotFound and Conflict."""
+    principal_of(request).require_role("admin")
+    live = _live(state_of(request))
+    history = promotion_history.changes(state_of(request).store)
+    last = promotion_history.standing(history, setting=live.setting)
+    if last.after.setting != name:
+        raise errors.Conflict("another model was promoted last.", where=last.after.setting)
+    goal = live.open(last.before.setting)
+    if goal.model.version != last.before.model.version:
+        message = (
+            f"this pack is version {goal.model.version} now; it was {last.before.model.version}."
+        )
+        raise errors.Conflict(message, where=last.before.setting)
+    return _changed(request, "rollback", last.before.setting, goal, reason=body.reason)
+
+
+@router.post("/models/{name}/shadow")
+def post_shadow(request: Request, name: str, body: ShadowShare) -> JSONResponse:
+    """Let this model read a share of the images beside the present one; admins only."""
+    principal_of(request).require_role("admin")
+    challenger = _live(state_of(request)).open(name)
+    return _changed(request, "shadow", name, challenger, share=body.share)
+
+
+def _changed(
+    request: Request, kind: promotion_history.Kind, setting: str, reader: Reader, **facts: Any
+) -> JSONResponse:
+    """Record a change and follow it here at once; other processes follow within seconds."""
+    state = state_of(request)
+    live = _live(state)
+    history = promotion_history.changes(state.store)
+    change = promotion_history.Change(
+        number=history[-1].number + 1 if history else 1,
+        kind=kind,
+        at=records.now(),
+        by=principal_of(request).account or "operator",
+        before=promotion_history.Choice(live.setting, live.model),
+        after=promotion_history.Choice(setting, reader.model),
+        **facts,
+    )
+    promotion_history.write(state.store, change)
+    live.refresh()
+    return JSONResponse(change.to_json())
+
+
+def _evidence(
+    state: State, live: LiveReader, candidate: Reader, body: Promotion
+) -> records.Json | None:
+    """The comparison on the store's labels; None where there can be none and a reason is given."""
+    present = live.open(live.setting)
+    samples = comparison.labelled(state.index, state.store)
+    try:
+        comparison.require_comparable(present, candidate, samples, where=state.settings.project)
+    except errors.Invalid:
+        if body.reason is None or present.model.version == candidate.model.version:
+            raise
+        return None
+    report = comparison.build(
+        comparison.read(present, candidate, samples),
+        present=present.model,
+        candidate=candidate.model,
+        data=state.settings.project,
+        live=True,
+        margins=comparison.Margins(body.margin),
+    )
+    return {name: value for name, value in report.items() if name not in ("lost", "won")}
+
+
+def _live(state: State) -> LiveReader:
+    if not isinstance(state.views, LiveReader):
+        raise errors.Unavailable("this server cannot change its model while it runs.")
+    return state.views
+
+
+def _row(entry: registry.Entry, live: LiveReader) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": entry.name, "place": entry.place, "used": False}
+    try:
+        card = cards.read_card(entry.folder)
+        version = packs.folder_version(entry.folder)
+    except errors.LegiblyError as error:
+        return {**row, "error": error.message}
+    is_used = (card.name, version) == (live.model.name, live.model.version)
+    return {
+        **row,
+        "used": is_used,
+        "model": card.name,
+        "version": version,
+        "layout": card.layout,
+        "words": dict(card.words),
+        "calibrated": card.is_calibrated,
+        "calibration": dict(card.calibration) if card.calibration else None,
+        "classes": [card.class_entry(label) for label in card.classes],
+    }
