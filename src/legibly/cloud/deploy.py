@@ -204,6 +204,7 @@ def mark_unused_secret(outputs: dict[str, str], *, aws: Aws) -> bool:
         if description.startswith(_UNUSED):
             return False
         book = Accounts(open_store(outputs["Store"], environ=aws.environ()))
+        book.refresh()
         if book.sign_in("admin", _secret_password(aws, secret)) is not None:
             return False
         client.update_secret(
