@@ -24,17 +24,23 @@ PARAMETERS = (("RetrySeconds", "200"), ("AskRate", "0.5"), ("Budget", "off"))
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulators.Emulator]:
     """An emulated account with a permissions boundary for the stack `changes`."""
     folder = tmp_path_factory.mktemp("account")
-    with emulators.running(folder) as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environ.items():
-            patch.setenv(name, value)
+    with emulators.running(folder) as running:
         document = Path(__file__).parents[2] / "deploy" / "boundary-policy.json"
         running.client("iam").create_policy(
             PolicyName="changes-boundary", PolicyDocument=document.read_text(encoding="utf-8")
         )
-        yield Aws()
+        yield running
+
+
+@pytest.fixture
+def account(emulated: emulators.Emulator, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """The account as this process's own."""
+    for name, value in emulated.environ.items():
+        monkeypatch.setenv(name, value)
+    return Aws()
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +54,13 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def outputs(account: Aws, code: tuple[Path, Path]) -> dict[str, str]:
+def outputs(emulated: emulators.Emulator, code: tuple[Path, Path]) -> dict[str, str]:
     """The outputs of a deployed stack of size `scale` with its own parameters."""
     plan = Plan(stack="changes", size="scale", email="a@b.example", parameters=PARAMETERS)
-    return deploy.deploy(plan, aws=account, report=lambda _line: None, code=code)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulated.environ.items():
+            patch.setenv(name, value)
+        return deploy.deploy(plan, aws=Aws(), report=lambda _line: None, code=code)
 
 
 def deploy_again(
