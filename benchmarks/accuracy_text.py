@@ -48,7 +48,8 @@ def main() -> None:
 
 def write(path: Path, pairs: int, a_line: int) -> int:
     """Pairs of ten classes, 97 in 100 right, `a_line` to a line; returns how many are right."""
-    draw, right = random.Random(1), 0
+    draw = random.Random(1)
+    right = 0
     with path.open("w") as file:
         for _ in range(pairs // a_line):
             fields = []

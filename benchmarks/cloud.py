@@ -63,7 +63,8 @@ def function(code: Path, folder: Path, *, starts: int) -> None:
     """Cold starts and warm calls in Lambda's own runtime client."""
     store = folder / "store" / "images"
     store.mkdir(parents=True)
-    cold, warm = [], []
+    cold = []
+    warm = []
     for start in range(starts):
         api = RuntimeApi()
         (store / f"{start}.png").write_bytes(pictures.png())
@@ -132,7 +133,8 @@ def to_page(
     account: emulators.Emulator, outputs: dict[str, str], server: Server, *, puts: int
 ) -> None:
     """From before the PUT to the event on an open page, one picture after the other."""
-    s3, waits = account.client("s3"), []
+    s3 = account.client("s3")
+    waits = []
     with (
         httpx.Client(base_url=server.url, timeout=60) as client,
         client.stream("GET", "/api/live") as live,
@@ -150,7 +152,8 @@ def to_page(
             )
             waits.append(time.perf_counter() - began)
     warm = sorted(waits[5:])
-    median, p95 = 1000 * statistics.median(warm), 1000 * warm[int(0.95 * len(warm))]
+    median = 1000 * statistics.median(warm)
+    p95 = 1000 * warm[int(0.95 * len(warm))]
     print(f"PUT to reading on the page, warm: median {median:.0f} ms of {puts} (p95 {p95:.0f})")
 
 
@@ -162,8 +165,10 @@ def flood(
         "s3", endpoint_url=account.endpoint, region_name="us-east-1", aws_access_key_id="root",
         aws_secret_access_key="root-secret", verify=str(account.certificate), config=Config(max_pool_connections=16),
     )  # fmt: skip
-    bucket, data = outputs["BucketName"], pictures.png()
-    before, began = shown(server), time.perf_counter()
+    bucket = outputs["BucketName"]
+    data = pictures.png()
+    before = shown(server)
+    began = time.perf_counter()
     with ThreadPoolExecutor(8) as pool:
         list(
             pool.map(

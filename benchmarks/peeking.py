@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 
 from legibly.statistics import paired
 
-LABELS, EVERY, SEED = 2000, 20, 20261122
+LABELS = 2000
+EVERY = 20
+SEED = 20261122
 YES = Callable[[paired.Table], bool]
 
 
@@ -58,7 +60,10 @@ def false_promotions(stores: int) -> None:
         f"{'truth, and what is asked':<42}{'rule':<16}{'once':>8}{'each look':>11}{'any time':>10}"
     )
     for title, gained, lost, margin, rule, naive in kinds:
-        draw, once, peeking, ours = random.Random(SEED), 0, 0, 0
+        draw = random.Random(SEED)
+        once = 0
+        peeking = 0
+        ours = 0
         for _ in range(stores):
             observed = list(looks(draw, gained, lost))
             once += naive(observed[-1])
@@ -83,7 +88,8 @@ def price(stores: int) -> None:
     """Prints how many labels an equally good candidate needs, by how often the two differ."""
     print(f"\n{'the two differ in':<20}{'margin':>8}{'half by':>10}{'nine in ten by':>16}")
     for share, margin in ((0.0, 0.05), (0.02, 0.05), (0.02, 0.02), (0.05, 0.05)):
-        draw, needed = random.Random(SEED), []
+        draw = random.Random(SEED)
+        needed = []
         for _ in range(stores):
             observed = looks(draw, share / 2, share / 2)
             needed.append(next((table.n for table in observed if always(margin)(table)), math.inf))

@@ -86,7 +86,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        database, url = f"sqlite:///{folder}/index.db", f"file://{folder}/objects"
+        database = f"sqlite:///{folder}/index.db"
+        url = f"file://{folder}/objects"
         web_pages.fill(database, given.images, pictures=draw(folder / "objects"))
         accounts.Accounts(store.open_store(url, environ={})).add(
             "rita", role="reviewer", password=PASSWORD

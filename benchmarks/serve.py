@@ -54,7 +54,9 @@ async def upload(
 
 async def load(port: int, *, clients: int, images: int) -> tuple[list[str], list[float], float]:
     """Upload from so many clients at once; gives ids, milliseconds of each, and the seconds of all."""
-    picture, ids, milliseconds = canvas(), [], []
+    picture = canvas()
+    ids = []
+    milliseconds = []
     left = iter(range(images))
 
     async def client() -> None:
@@ -104,7 +106,8 @@ def measure(images: int, workers: int) -> dict[str, float]:
         helps.append(time.perf_counter() - began)
     figures["help_seconds"] = statistics.median(helps)
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), 18231
+        folder = Path(name)
+        port = 18231
         process, figures["ready_seconds"] = started(folder, port, workers)
         try:
             ids, _, _ = asyncio.run(load(port, clients=1, images=20))

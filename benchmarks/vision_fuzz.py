@@ -26,7 +26,9 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     reader = Reader(pack.open_pack(registry.find("digits")))
-    rng, files, ends = random.Random(args.seed), mutants.files(), Counter()
+    rng = random.Random(args.seed)
+    files = mutants.files()
+    ends = Counter()
     slowest = 0.0
     for number in range(args.cases):
         data = mutants.mutate(rng.choice(files), rng)

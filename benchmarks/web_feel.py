@@ -78,7 +78,8 @@ def pictures(folder: Path) -> list[str]:
 def quantiles(values: list[float]) -> str:
     """Median, 95th percentile and the largest."""
     ordered = sorted(values)
-    middle, high = statistics.median(ordered), ordered[int(0.95 * len(ordered))]
+    middle = statistics.median(ordered)
+    high = ordered[int(0.95 * len(ordered))]
     return f"median {middle:.1f}, p95 {high:.1f}, most {ordered[-1]:.1f} ms"
 
 

@@ -26,7 +26,8 @@ from legibly.index.sql import open_index
 from legibly.packs import card as cards
 from legibly.packs import registry
 
-REPEATS, WARM_UP = 30, 3
+REPEATS = 30
+WARM_UP = 3
 PACK = registry.find("digits")
 MODEL = records.Model(
     "digits", cards.version(cards.read_card(PACK), (PACK / cards.MODEL).read_bytes())
@@ -39,7 +40,9 @@ def fill(database: str, count: int, *, pictures: Sequence[str] = ()) -> None:
 
     Where keys of `pictures` are given, the images take turns with them.
     """
-    index, draw, begin = open_index(database), random.Random(7), records.now() - timedelta(days=300)
+    index = open_index(database)
+    draw = random.Random(7)
+    begin = records.now() - timedelta(days=300)
     for start in range(0, count, 1000):
         images = [
             image(draw, begin + timedelta(seconds=n * 250))
@@ -56,7 +59,8 @@ def fill(database: str, count: int, *, pictures: Sequence[str] = ()) -> None:
 
 def image(draw: random.Random, at: records.datetime) -> records.Image:
     """One of them."""
-    digit, sure = draw.choice(CLASSES), draw.random() > 0.1
+    digit = draw.choice(CLASSES)
+    sure = draw.random() > 0.1
     confidence = draw.uniform(0.97, 1) if sure else draw.uniform(0.3, 0.9)
     rest = (1 - confidence) / 9
     item = records.Item(
@@ -91,7 +95,8 @@ def wait_for(url: str) -> None:
 
 def pair(one: records.Image) -> records.Pair:
     """Its pair."""
-    reading, label = one.reading, one.label
+    reading = one.reading
+    label = one.label
     if reading is None or label is None:
         raise ValueError(one.id)
     model = f"{MODEL.name}@{MODEL.version}"
@@ -102,7 +107,8 @@ def pair(one: records.Image) -> records.Pair:
 
 def measure(url: str) -> tuple[float, float, int]:
     """Median and slowest in milliseconds, and the bytes as they travel."""
-    times, size = [], 0
+    times = []
+    size = 0
     for attempt in range(WARM_UP + REPEATS):
         request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
         begin = time.perf_counter()

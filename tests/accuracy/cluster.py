@@ -47,7 +47,8 @@ def s3a_jars() -> list[Path]:
 def running(folder: Path) -> Iterator[Cluster]:
     """Start master and workers, and stop them at the end."""
     home = need_spark()
-    port, page = services.free_port(), services.free_port()
+    port = services.free_port()
+    page = services.free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
     environ |= {
         "SPARK_HOME": str(home),

@@ -19,7 +19,8 @@ from legibly.accuracy.render import html
 from server import Server
 
 FIRST = datetime(2026, 10, 1, 10, tzinfo=UTC)
-DAYS, A_DAY = 35, 32
+DAYS = 35
+A_DAY = 32
 MODELS = (records.Model("digits", "a" * 12), records.Model("digits", "b" * 12))
 
 
@@ -43,7 +44,8 @@ def _fill(base: Path) -> None:
     for number in range(DAYS * A_DAY):
         at = FIRST + timedelta(days=number // A_DAY)
         image = object_keys.new_id(at)
-        text, sure = draw.choice("0123456789"), 1 - 0.5 * draw.random() ** 3
+        text = draw.choice("0123456789")
+        sure = 1 - 0.5 * draw.random() ** 3
         for model in MODELS if draw.random() < 0.2 else MODELS[:1]:
             output = records.Reading("read" if sure > 0.6 else "unsure", text, sure, model, at)
             key = object_keys.image(image, "image/png")

@@ -161,7 +161,8 @@ def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
         "\n".join(_lines(0, 10, output="2")).encode(),
     )
     _run(_open(tmp_path))
-    result, before = cases.planned(tmp_path), _bytes(tmp_path)
+    result = cases.planned(tmp_path)
+    before = _bytes(tmp_path)
     counts = list(tmp_path.rglob("counts-*"))
     assert [path.relative_to(tmp_path).as_posix() for path in counts] == [result.counts]
     remaining = counts[0].read_bytes()

@@ -17,21 +17,24 @@ def _world(draw: random.Random, *, answers: bool) -> tuple[float, dict[str, obje
     A tenth is asked; everybody else labels a mistake in 3 cases of 10 and a success in 1 of 50. With `answers`, the
     asked answer more rarely where the machine was sure (there is nothing to mend).
     """
-    rows, reads, right = [], [], 0
+    rows = []
+    reads = []
+    right = 0
     for number in range(3000):
         confidence = 1 - 0.5 * draw.random() ** 4
         true = draw.random() < confidence
         right += true
-        image, predicted, actual = f"{number:06d}", "1", "1" if true else "7"
+        image = f"{number:06d}"
+        predicted = "1"
+        actual = "1" if true else "7"
         bin_ = aggregates.bin_of(aggregates.in_millionths(confidence))
         reads.append(aggregates.Read("2026-11-22", "digits@1", "read", predicted, bin_, 1))
         if number % 5 == 0:
-            source, arguments = (
-                "asked",
-                not answers or draw.random() < (0.9 if confidence < 0.9 else 0.35),
-            )
+            source = "asked"
+            arguments = not answers or draw.random() < (0.9 if confidence < 0.9 else 0.35)
         else:
-            source, arguments = "volunteered", draw.random() < (0.02 if true else 0.3)
+            source = "volunteered"
+            arguments = draw.random() < (0.02 if true else 0.3)
         if arguments:
             millionths = aggregates.in_millionths(confidence)
             rows.append(reference.Row(image, "digits@1", source, predicted, actual, millionths, US))

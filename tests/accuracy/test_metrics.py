@@ -33,7 +33,8 @@ def test_wilson_and_newcombe_as_published() -> None:
     result = metrics.share(81, 263)
     assert result is not None
     assert (result.low, result.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    first, second = metrics.share(56, 70), metrics.share(48, 80)
+    first = metrics.share(56, 70)
+    second = metrics.share(48, 80)
     assert first is not None
     assert second is not None
     difference = metrics.difference(first, second)

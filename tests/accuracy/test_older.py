@@ -15,7 +15,8 @@ classes = st.sampled_from(["0", "1", "7", "10", "cat"])
 
 
 def _count(data: bytes) -> tuple[older_formats.Counts, list[tuple[int, str]]]:
-    counts, bad = older_formats.Counts(), []
+    counts = older_formats.Counts()
+    bad = []
     older_formats.count(
         io.BytesIO(data),
         name="f",

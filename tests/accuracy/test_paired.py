@@ -53,9 +53,11 @@ def likeliest(table: paired.Table, delta: float) -> float:
         )
         return math.fsum(count * math.log(share) for count, share in parts if count)
 
-    low, high = max(0.0, -delta) + 1e-12, (1 - delta) / 2 - 1e-12
+    low = max(0.0, -delta) + 1e-12
+    high = (1 - delta) / 2 - 1e-12
     for _ in range(200):  # golden section: the likelihood has one peak
-        left, right = high - (high - low) * 0.618034, low + (high - low) * 0.618034
+        left = high - (high - low) * 0.618034
+        right = low + (high - low) * 0.618034
         low, high = (left, high) if likelihood(left) < likelihood(right) else (low, right)
     return (low + high) / 2
 
@@ -65,7 +67,8 @@ def likeliest(table: paired.Table, delta: float) -> float:
 def test_swapping_the_two_turns_the_interval_round(table: paired.Table) -> None:
     """Whichever comes first, the same is said of them; each interval holds its own value."""
     for interval in (paired.difference, paired.at_any_time):
-        item, other = interval(table), interval(table.swapped())
+        item = interval(table)
+        other = interval(table.swapped())
         assert (item.low, item.value, item.high) == pytest.approx(
             (-other.high, -other.value, -other.low), abs=1e-6
         )
@@ -74,7 +77,8 @@ def test_swapping_the_two_turns_the_interval_round(table: paired.Table) -> None:
 
 def test_evidence_is_a_fair_game() -> None:
     """Over every possible course of three pictures, the gambler's mean wealth is 1 where the truth is `above`."""
-    gained, lost = 0.2, 0.3
+    gained = 0.2
+    lost = 0.3
     shares = {1: gained, 0: 1 - gained - lost, -1: lost}
     mean = 0.0
     for item in shares:

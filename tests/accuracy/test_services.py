@@ -116,7 +116,8 @@ def test_a_killed_job_run_again_gives_the_same_report(
     spark: cluster.Cluster, tmp_path: Path
 ) -> None:
     """On two workers: killed before its end it leaves no half report; run again, it gives the reference's bytes."""
-    base, out = tmp_path / "store", tmp_path / "reports" / "accuracy.json"
+    base = tmp_path / "store"
+    out = tmp_path / "reports" / "accuracy.json"
     out.parent.mkdir()
     cases.write_lines(base, PARTS)
     (out.parent / "_accuracy.json.part").write_bytes(

@@ -76,7 +76,8 @@ def require_comparable(
         raise errors.Invalid(
             "these are the same model twice.", where=_model_name(present.model), remedy=remedy
         )
-    known, others = set(present.pack.card.classes), set(candidate.pack.card.classes)
+    known = set(present.pack.card.classes)
+    others = set(candidate.pack.card.classes)
     if known != others:
         odd = " ".join(sorted(known ^ others)[:10])
         remedy = "Compare models of one task; switch to another task with `legibly models use`."

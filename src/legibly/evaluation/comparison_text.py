@@ -18,11 +18,9 @@ _SOURCES = {"asked": "asked for", "at_upload": "at upload", "volunteered": "volu
 def sentence(comparison: Json) -> str:
     """Which of the two is better, or how many more labels would tell."""
     right = comparison["right"]
-    difference, margin, name = (
-        right["difference"],
-        points(right["margin"]),
-        _name(comparison["candidate"]),
-    )
+    difference = right["difference"]
+    margin = points(right["margin"])
+    name = _name(comparison["candidate"])
     span = f"(95 %: {signed(difference['low'])} to {signed(difference['high'])})"
     if right["verdict"] == "better":
         return f"Better: {name} reads {points(difference['value'])} points more right {span}."
@@ -59,7 +57,8 @@ def signed(share: float) -> str:
 
 def lines(comparison: Json) -> list[str]:
     """The comparison for a terminal; its last line is the sentence."""
-    data, right = comparison["data"], comparison["right"]
+    data = comparison["data"]
+    right = comparison["right"]
     sides = comparison["present"], comparison["candidate"]
     table = right["table"]
     text = [

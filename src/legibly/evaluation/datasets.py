@@ -147,7 +147,8 @@ def _from_table(table: Path) -> list[Sample]:
                     f"line {reader.line_num} names a file that is not there: {row['file']}",
                     where=str(table),
                 )
-            kind, source = row.get("kind") or "", row.get("source") or ""
+            kind = row.get("kind") or ""
+            source = row.get("source") or ""
             result.append(
                 Sample(row["file"], (row["label"] or "").strip(), picture.read_bytes, kind, source)
             )
@@ -177,7 +178,8 @@ def _idx_pair(path: Path) -> tuple[Pixels, Pixels]:
     )
     if beside is None:
         raise errors.NotFound(f"its labels are not beside it: {stem} or {stem}.gz", where=str(path))
-    images, labels = _idx(path, 3), _idx(beside, 1)
+    images = _idx(path, 3)
+    labels = _idx(beside, 1)
     if len(images) != len(labels):
         raise errors.Invalid(f"{len(images)} images, but {len(labels)} labels.", where=str(path))
     return images, labels

@@ -12,7 +12,7 @@ import numpy as np
 
 from legibly import errors, records
 from legibly.evaluation import datasets
-from legibly.statistics import metrics, paired
+from legibly.statistics import calibration, metrics, paired, percent
 from legibly.vision.reading import Reader
 
 BINS = 15
@@ -49,9 +49,13 @@ def run(
         began = time.perf_counter()
         try:
             reading = reader.read(data).reading
-            text, verdict, confidence = reading.text, str(reading.verdict), reading.confidence
+            text = reading.text
+            verdict = str(reading.verdict)
+            confidence = reading.confidence
         except (errors.NotAnImage, errors.Unusable):
-            text, verdict, confidence = None, "failed", 0.0
+            text = None
+            verdict = "failed"
+            confidence = 0.0
         spent = 1000 * (time.perf_counter() - began)
         facts = (sample.name, sample.text, sample.kind, sample.source)
         outcomes.append(Outcome(*facts, text, verdict, confidence, spent))
@@ -139,7 +143,8 @@ def distance(first: str, second: str) -> int:
 
 
 def _basics(outcomes: Sequence[Outcome]) -> records.Json:
-    n, right = len(outcomes), sum(outcome.right for outcome in outcomes)
+    n = len(outcomes)
+    right = sum(outcome.right for outcome in outcomes)
     letters = sum(len(_bare(outcome.truth)) for outcome in outcomes)
     wrong = sum(distance(_bare(outcome.text or ""), _bare(outcome.truth)) for outcome in outcomes)
     read = [outcome for outcome in outcomes if outcome.verdict == "read"]
@@ -182,10 +187,8 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
     order = np.argsort(confidence, kind="stable")
     bins = []
     for members in np.array_split(order, min(BINS, len(order))):
-        mean_confidence, share_right = (
-            float(confidence[members].mean()),
-            float(right[members].mean()),
-        )
+        mean_confidence = float(confidence[members].mean())
+        share_right = float(right[members].mean())
         bins.append(
             {
                 "n": len(members),
@@ -193,13 +196,13 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
                 "accuracy": round(share_right, 6),
             }
         )
-    ece = sum(
-        abs(outcome["confidence"] - outcome["accuracy"]) * outcome["n"] for outcome in bins
-    ) / len(order)
+    ece = calibration.expected_calibration_error(
+        (row["n"], row["confidence"], row["accuracy"]) for row in bins
+    )
     clipped = np.clip(confidence, 1e-6, 1 - 1e-6)
     top = confidence >= 0.99
     return {
-        "ece": round(float(ece), 6),
+        "ece": round(ece or 0.0, 6),
         "brier": round(float(np.mean((confidence - right) ** 2)), 6),
         "nll": round(
             float(-np.mean(right * np.log(clipped) + (1 - right) * np.log(1 - clipped))), 6
@@ -226,17 +229,20 @@ def _selective(outcomes: Sequence[Outcome]) -> records.Json:
 
 def lines(document: records.Json) -> list[str]:
     """The report in words, for a terminal."""
-    read, items, calibration = document["read"], document["items"], document["calibration"]
+    read = document["read"]
+    items = document["items"]
+    calibration_ = document["calibration"]
     where = f"{document['model']['name']} {document['model']['version']} on {document['dataset']}"
-    sure, times = calibration["at_99"], document["milliseconds"]
+    sure = calibration_["at_99"]
+    times = document["milliseconds"]
     at_risk = document["selective"]["coverage_at_risk"].items()
-    losses = f"Brier {calibration['brier']:.4f}, log loss {calibration['nll']:.4f}"
+    losses = f"Brier {calibration_['brier']:.4f}, log loss {calibration_['nll']:.4f}"
     text = [
         where,
         f"exact text  {_share(document['exact'])}   {document['errors']} wrong of {document['n']}",
         f"items       {_share(items['error'])} wrong   {items['errors']} of {items['n']}",
         f"`read`      {_share(read['coverage'])} of all, {read['errors']} wrong: {_share(read['accuracy'])}",
-        f"calibration ECE {calibration['ece']:.4f}, {losses}, {sure['errors']} wrong of {sure['n']} from 0.99 on",
+        f"calibration ECE {calibration_['ece']:.4f}, {losses}, {sure['errors']} wrong of {sure['n']} from 0.99 on",
         "coverage    "
         + ", ".join(
             f"{100 * share:.1f} % at {100 * float(risk):g} % risk" for risk, share in at_risk
@@ -265,4 +271,5 @@ def lines(document: records.Json) -> list[str]:
 def _share(value: records.Json) -> str:
     if value["value"] is None:
         return "–"
-    return f"{100 * value['value']:.2f} % ({100 * value['low']:.2f} to {100 * value['high']:.2f})"
+    share, low, high = (percent.percent(value[name], 2) for name in ("value", "low", "high"))
+    return f"{share} ({low.removesuffix(' %')} to {high.removesuffix(' %')})"

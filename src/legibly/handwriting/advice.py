@@ -99,7 +99,8 @@ def holes(ink: Floats) -> int:
     (H, W) in 0 … 1.
     """
     paper = np.pad(np.asarray(ink) < INK, 1, constant_values=True)
-    count, left = 0, paper.copy()
+    count = 0
+    left = paper.copy()
     _flood(left, (0, 0))
     while left.any():
         start = np.argwhere(left)[0]
@@ -110,7 +111,8 @@ def holes(ink: Floats) -> int:
 
 def _flood(left: NDArray[np.bool_], start: tuple[int, int]) -> int:
     """Clear the patch around `start`, in four directions; returns how many points it had."""
-    todo, size = [start], 0
+    todo = [start]
+    size = 0
     while todo:
         row, column = todo.pop()
         if not (0 <= row < left.shape[0] and 0 <= column < left.shape[1] and left[row, column]):

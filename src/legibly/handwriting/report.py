@@ -174,7 +174,8 @@ def _trend(newest_first: Sequence[float]) -> dict[str, Any] | None:
 
     `better` or `worse` only where the 95 % interval leaves out zero.
     """
-    new, old = newest_first[:TREND], newest_first[TREND : 2 * TREND]
+    new = newest_first[:TREND]
+    old = newest_first[TREND : 2 * TREND]
     if len(old) < ENOUGH:
         return None
     change = fmean(new) - fmean(old)

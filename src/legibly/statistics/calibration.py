@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 
-def expected_calibration_error(bins: Iterable[tuple[int, float, float]]) -> float | None:
+def expected_calibration_error(bins: Iterable[tuple[float, float, float]]) -> float | None:
     """The mean distance of confidence and accuracy over bins of `(n, confidence, accuracy)`.
 
     None where nothing was counted. Source: M. Pakdaman Naeini, G. Cooper, M. Hauskrecht, AAAI 2015.

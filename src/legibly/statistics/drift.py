@@ -11,7 +11,8 @@ from typing import Any
 
 from legibly.statistics import aggregates, metrics
 
-WINDOW_DAYS, REFERENCE_DAYS = 7, 28
+WINDOW_DAYS = 7
+REFERENCE_DAYS = 28
 ENOUGH = 200
 """Fewer readings than this in a window say nothing about a mix of classes."""
 MOST_CLASSES = 30
@@ -27,10 +28,8 @@ def build(
     if not days:
         return None
     last = date.fromisoformat(max(days))
-    start, first = (
-        last - timedelta(days=WINDOW_DAYS - 1),
-        last - timedelta(days=WINDOW_DAYS + REFERENCE_DAYS - 1),
-    )
+    start = last - timedelta(days=WINDOW_DAYS - 1)
+    first = last - timedelta(days=WINDOW_DAYS + REFERENCE_DAYS - 1)
     recent = Counter[str]()
     for read in reads:
         if read.day >= start.isoformat():
@@ -99,7 +98,8 @@ def _classes(reads: list[aggregates.Read], single: bool) -> Mix:
 def _stability(before: Mix, after: Mix) -> dict[str, Any]:
     """The index with its interval, and its size in a word: none, some (from 0.1), much (from 0.25), by its low end."""
     names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
-    shown, rest = names[:MOST_CLASSES], names[MOST_CLASSES:]
+    shown = names[:MOST_CLASSES]
+    rest = names[MOST_CLASSES:]
     old = [before[name] for name in shown] + ([sum(before[name] for name in rest)] if rest else [])
     new = [after[name] for name in shown] + ([sum(after[name] for name in rest)] if rest else [])
     if len(old) < 2 or not sum(old) or not sum(new):

@@ -29,7 +29,8 @@ _WEIGHTED = " Those who answered stand for all readings: each confidence range c
 def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dict[str, Any]:
     """The report's `estimate`; `by_source` is right and all pairs of each source."""
     right, n = by_source.get("asked", (0, 0))
-    basis, weighted = _basis(by_source), False
+    basis = _basis(by_source)
+    weighted = False
     if basis == "asked":
         strata = _strata(table)
         weighted = bool(strata)

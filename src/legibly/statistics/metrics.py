@@ -33,7 +33,8 @@ def share(successes: float, n: float) -> Proportion | None:
     """
     if n <= 0:
         return None
-    p, z2 = successes / n, Z95 * Z95
+    p = successes / n
+    z2 = Z95 * Z95
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     low = 0.0 if successes <= 0 else max(0.0, middle - half)
@@ -76,11 +77,9 @@ def merged(strata: Sequence[Stratum], *, least: int) -> list[Stratum]:
     out: list[Stratum] = []
     size = labelled = right = 0
     for stratum in strata:
-        size, labelled, right = (
-            size + stratum.size,
-            labelled + stratum.labelled,
-            right + stratum.right,
-        )
+        size = size + stratum.size
+        labelled = labelled + stratum.labelled
+        right = right + stratum.right
         if labelled >= least:
             out.append(Stratum(size, labelled, right))
             size = labelled = right = 0
@@ -127,7 +126,9 @@ def stability(reference: Sequence[int], window: Sequence[int]) -> Proportion:
     population differ too: the index's mean under no change, (k - 1)(1/n + 1/m), is taken off, and the interval starts
     at 0 unless the change passes the 95 % point of that. Spread by the delta method.
     """
-    k, n, m = len(reference), sum(reference), sum(window)
+    k = len(reference)
+    n = sum(reference)
+    m = sum(window)
     p = [(count + 0.5) / (n + k / 2) for count in reference]
     q = [(count + 0.5) / (m + k / 2) for count in window]
     index = math.fsum((a - b) * math.log(a / b) for a, b in zip(p, q, strict=True))

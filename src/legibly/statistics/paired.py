@@ -70,7 +70,8 @@ class Table:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """The exact two-sided p of McNemar's test, to twelve decimals: for one look."""
-    discordant, least = only_first + only_second, min(only_first, only_second)
+    discordant = only_first + only_second
+    least = min(only_first, only_second)
     tail = sum(math.comb(discordant, k) for k in range(least + 1))
     # Whole numbers as far as they go: 2 ** discordant may pass what floats hold.
     return min(1.0, float((2 * tail * 10**12) // 2**discordant) / 1e12) if discordant else 1.0
@@ -90,7 +91,9 @@ def difference(table: Table) -> metrics.Proportion:
 
 def _score(table: Table, delta: float) -> float:
     """Tango's statistic of "the true difference is `delta`"; falls as `delta` grows."""
-    n, gained, lost = table.n, table.only_second, table.only_first
+    n = table.n
+    gained = table.only_second
+    lost = table.only_first
     linear = -gained - lost + (2 * n - gained + lost) * delta
     constant = -lost * delta * (1 - delta)
     share_lost = (math.sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)

@@ -84,10 +84,8 @@ def compact(
             connection, plan, base, without=reopened, new=new_files, to=totals
         )
         run = secrets.token_hex(8)
-        created, counts = (
-            list(_upload(store, new_files, run)),
-            f"{plans.SETTLED}counts-{run}.parquet",
-        )
+        created = list(_upload(store, new_files, run))
+        counts = f"{plans.SETTLED}counts-{run}.parquet"
         store.create(counts, totals.read_bytes())
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     waiting = {

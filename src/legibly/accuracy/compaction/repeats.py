@@ -49,7 +49,9 @@ def _of_pass(
     number: int,
     passes: int,
 ) -> NDArray[np.uint32]:
-    hashes, used, filling = np.empty(rows, np.uint32), 0, Lock()
+    hashes = np.empty(rows, np.uint32)
+    used = 0
+    filling = Lock()
     within = f"WHERE h % {passes} = {number}" if passes > 1 else ""
 
     def fetch(relation: str) -> None:
@@ -58,7 +60,8 @@ def _of_pass(
         with connection.cursor() as cursor, contextlib.suppress(duckdb.BinderException):
             part = cursor.execute(query).fetchnumpy()["h"]
             with filling:
-                start, used = used, used + len(part)
+                start = used
+                used = used + len(part)
             hashes[start : start + len(part)] = part
 
     list(pool.map(fetch, relations))

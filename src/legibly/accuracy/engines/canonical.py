@@ -18,7 +18,8 @@ MOMENT_PATTERN = (
     "([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
 )
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
-MOMENT, NUMBER = re.compile(MOMENT_PATTERN), re.compile(NUMBER_PATTERN)
+MOMENT = re.compile(MOMENT_PATTERN)
+NUMBER = re.compile(NUMBER_PATTERN)
 # DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the session's, which is UTC.
 MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from legibly.accuracy.render import svg
 from legibly.accuracy.report import Report
+from legibly.statistics import percent as percents
 
-WIDTH, HEIGHT = 400, 230
+WIDTH = 400
+HEIGHT = 230
 MOST_CLASSES = 100
 LEAST = 5
 """A bin with fewer pairs would show little but its interval."""
@@ -29,7 +31,7 @@ class Voice(NamedTuple):
 
     def percent(self, share: float, digits: int = 1) -> str:
         """A share as per cent."""
-        return f"{100 * share:.{digits}f} %".replace(".", self.point)
+        return percents.percent(share, digits, point=self.point)
 
     def described(self, row: Mapping[str, Any], name: str) -> str:
         """A name with its value and interval, for the pointer."""
@@ -129,7 +131,8 @@ def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
     rows = [{"day": row["day"], **row["accuracy"]} for row in report["by_day"] if row["enough"]]
     if len(rows) < 2:
         return None
-    low, high = min(rows, key=_value), max(rows, key=_value)
+    low = min(rows, key=_value)
+    high = max(rows, key=_value)
     label = voice.gettext("Accuracy on {days} days, from {low} on {worst} to {high} on {best}.").format(
         days=len(rows), low=voice.percent(low["value"]), worst=low["day"], high=voice.percent(high["value"]),
         best=high["day"],

@@ -5,18 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from legibly.accuracy.report import Report
+from legibly.statistics import percent as percents
 
 Share = Mapping[str, Any]
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """`97.31 %`, or a dash where there is nothing to say. Never 100 % unless it is."""
-    if value is None:
-        return "–"
-    text = f"{100 * value:.{digits}f}"
-    if float(text) == 100 and value < 1:
-        text = f"{99.99:.2f}" if digits >= 2 else "99.9"
-    return f"{text} %"
+    """`97.31 %`, rounded down; a dash where nothing was counted."""
+    return percents.percent(value, digits)
 
 
 def headline(report: Report) -> str:
@@ -31,7 +27,8 @@ def headline(report: Report) -> str:
     scale = 1000
     while (share["high"] - share["low"]) * scale < 4 and scale < 1_000_000:
         scale *= 10
-    low, high = math.floor(share["low"] * scale), math.ceil(share["high"] * scale)
+    low = math.floor(share["low"] * scale)
+    high = math.ceil(share["high"] * scale)
     return f"Of {scale:,} pictures like these, between {low:,} and {high:,} are read right (95 %)."
 
 
@@ -45,6 +42,9 @@ def lines(report: Report) -> Iterator[str]:
     estimate = report["estimate"]
     if estimate["basis"] == "asked":
         yield f"  estimate     {_share(estimate['accuracy'])}   from {estimate['pairs']:,} asked labels"
+    nothing = report["false_digits"]
+    if nothing["images"]:
+        yield f"  false digits {_share(nothing)}   of {nothing['images']:,} images without a digit"
     if report["calibration"]["ece"] is not None:
         yield f"  calibration  {percent(report['calibration']['ece']):>14}   expected calibration error"
     yield from _skipped(report)

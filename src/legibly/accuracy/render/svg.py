@@ -10,7 +10,9 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-INK, MUTED, LINE = "var(--ink, #1b1a17)", "var(--muted, #5b5850)", "var(--line, #dcd7ca)"
+INK = "var(--ink, #1b1a17)"
+MUTED = "var(--muted, #5b5850)"
+LINE = "var(--line, #dcd7ca)"
 ACCENT = "var(--accent, #1f4e9e)"
 LARGEST = 1.3
 """How much larger than drawn a chart gets on a wide page: what is read on a phone shall not shout there."""
@@ -111,7 +113,8 @@ def note(x: float, y: float, text: str) -> str:
 
 def draw(marks: str, *, x: Axis, y: Axis, label: str) -> str:
     """The whole chart: what it shows in one sentence, its axes, its marks."""
-    width, height = x.stop + 24, max(y.start, y.stop) + (38 if x.title else 22)
+    width = x.stop + 24
+    height = max(y.start, y.stop) + (38 if x.title else 22)
     style = f"max-width:{LARGEST * width:.0f}px;width:100%;height:auto"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_esc(label)}" style="{style}"'

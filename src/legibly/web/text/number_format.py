@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from legibly.statistics import percent as percents
+
 Share = Mapping[str, Any]
 _FEW = 30
 
@@ -18,19 +20,15 @@ class Figures:
 
     def percent(self, share: float | None) -> str:
         """A share as per cent with one decimal, rounded down, so that nothing short of certain reads 100."""
-        if share is None:
-            return "–"
-        return f"{math.floor(share * 1000 + 1e-9) / 10:.1f}\u00a0%".replace(".", self.point)
+        return percents.percent(share, point=self.point, space="\u00a0")
 
     def whole(self, share: float | None) -> str:
         """A share as whole per cent, rounded down: for narrow tables."""
-        return "–" if share is None else f"{math.floor(share * 100 + 1e-9)}\u00a0%"
+        return percents.percent(share, 0, space="\u00a0")
 
     def small(self, share: float | None) -> str:
         """A share of mistakes as per cent with two decimals, rounded up, so that few never read as none."""
-        if share is None:
-            return "–"
-        return f"{math.ceil(share * 10000 - 1e-9) / 100:.2f}\u00a0%".replace(".", self.point)
+        return percents.percent(share, 2, up=True, point=self.point, space="\u00a0")
 
     def number(self, value: float) -> str:
         """A whole number, grouped by thousands."""
