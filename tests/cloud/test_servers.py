@@ -67,7 +67,10 @@ def port(large: Deployment) -> int:
     assert told["LEGIBLY_MODEL"].endswith("/v2/models/digits")
     told["LEGIBLY_MODEL"] = f"http://127.0.0.1:{port}/v2/models/digits"
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": told})
-    for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
+    version = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    alias = f"{name}:live"
+    for mapping in functions.list_event_source_mappings(FunctionName=alias)["EventSourceMappings"]:
         functions.update_event_source_mapping(
             UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2}
         )
