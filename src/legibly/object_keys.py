@@ -43,6 +43,8 @@ MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.ite
     "tiff": "image/tiff",
 }
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+# The id of the end of the year 9999: later moments have no date here.
+_FIRST_UNDATED = "e677ccf9-8000"
 _OWN = re.compile(rf"images/\d{{4}}-\d\d-\d\d/({_ID.pattern})\.[a-z]+")
 
 
@@ -63,8 +65,8 @@ def new_id(at: datetime) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is an id as `new_id` writes it."""
-    return _ID.fullmatch(text) is not None
+    """Whether `text` is an id as `new_id` writes it, of a moment that has a date."""
+    return _ID.fullmatch(text) is not None and text < _FIRST_UNDATED
 
 
 def received_at(image: str) -> datetime:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from legibly import agreement, object_keys
 from legibly.errors import Conflict, Invalid, NotFound, TooLarge
 from legibly.images import decode, privacy
-from legibly.index.port import Index
+from legibly.index.port import Filter, Index
 from legibly.label_rules import LabelRules
 from legibly.records import (
     FailureRecord,
@@ -35,6 +35,7 @@ from legibly.store import Stat, Store
 from legibly.vision.reading import Result
 
 LEASE_SECONDS = 30.0
+_REMOVED_AT_ONCE = 500
 
 
 class Reader(Protocol):
@@ -328,6 +329,11 @@ class Service:
             names = (stat.key for stat in self.store.list(folder))
             keys += [key for key in names if key.removeprefix(folder).partition(".")[0] in ids]
         self.store.remove([*keys, *pair_keys])
+
+    def remove_owner(self, owner: str) -> None:
+        """Delete every image of an account or a pupil."""
+        while images := self.index.page(Filter(owner=owner), limit=_REMOVED_AT_ONCE):
+            self.remove([image.id for image in images])
 
     def adopt(self, stats: Sequence[Stat]) -> int:
         """Take in pictures that came without an upload; returns how many were new."""

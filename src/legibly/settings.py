@@ -67,6 +67,9 @@ class Settings:
     proxy: str = _setting(
         "", "what all requests come through, to take callers' addresses from: cloudfront, or empty"
     )
+    public_url: str = _setting(
+        "", "address of this server as browsers know it, behind a proxy; empty: that of the request"
+    )
     session_hours: int = _setting(12, "hours after which one has to sign in again")
     rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
@@ -114,6 +117,7 @@ class Settings:
             raise Invalid("session_hours must be at least 1, rate at least 0.", where="settings")
         if not 0 <= self.ask_rate <= 1:
             raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
+        _check_public_url(self.public_url)
 
     def _check_choice(self, name: str, *choices: str) -> None:
         value = getattr(self, name)
@@ -141,6 +145,11 @@ class Settings:
         return {
             f.name: _mask(getattr(self, f.name), secret=f.metadata["secret"]) for f in fields(self)
         }
+
+
+def _check_public_url(url: str) -> None:
+    if url and not url.startswith(("http://", "https://")):
+        raise Invalid("public_url must begin with https:// or http://.", where="settings")
 
 
 def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[str, tuple[Any, str]]:

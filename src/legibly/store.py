@@ -20,6 +20,7 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
+from legibly import private_files
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
 
 
@@ -139,7 +140,7 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
     if parts.scheme == "file":
         folder = folder_of(url)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_files.make_folder(folder)
         except OSError as error:
             raise Unavailable(
                 f"this folder cannot be made: {error.strerror}.", where=str(folder)

@@ -89,6 +89,16 @@ def _service(settings: Settings, own: Store, read: LiveReader) -> Service:
     )
 
 
+def project_services(
+    settings: Settings, *, environ: Mapping[str, str] = os.environ
+) -> list[Service]:
+    """The service of every project of the store, the default one first."""
+    default = replace(settings, project=DEFAULT_PROJECT)
+    records = projects.Projects(root_store(settings, environ=environ))
+    read = reader(settings)
+    return [_service(project.settings(default), read, environ) for project in records]
+
+
 def threads(settings: Settings) -> int:
     """How many threads classify."""
     return settings.threads or min(4, os.cpu_count() or 1)

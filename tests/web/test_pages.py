@@ -25,7 +25,7 @@ RAISED = {
 }  # fmt: skip
 SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline.py", "label_rules.py")
 """Packages whose errors people come to see; what only operators see stays English."""
-INTERNAL = ("oidc.py", "presigner.py", "inference.py", "s3_webhook.py")
+INTERNAL = ("oidc.py", "presigner.py", "inference.py", "compression.py", "s3_webhook.py")
 """Modules whose errors programs and logs see."""
 
 

@@ -24,6 +24,7 @@ _COMMANDS = {
     "users": "Manage accounts.",
     "tokens": "Manage API tokens.",
     "projects": "Work spaces with images, labels and accuracy of their own.",
+    "purge": "Erase classes past their date.",
     "reindex": "Rebuild the database from the object store.",
     "compact": "Turn small record files into partitioned Parquet.",
     "cloud": "Deploy and look after the system on AWS.",

@@ -7,8 +7,7 @@ import sys
 import click
 
 from legibly.cli import options
-from legibly.index.port import Filter
-from legibly.people import accounts
+from legibly.people import accounts, administration, erasure
 from legibly.store import open_store
 
 
@@ -99,11 +98,19 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
         click.confirm(f"Delete {person.name} and all of their pictures for good?", abort=True)
     from legibly import wiring  # two seconds of imports, which no other verb here needs
 
-    service = wiring.service(options.settings(store=context.meta["store"]))
-    while images := service.index.page(Filter(owner=person.id), limit=500):
-        service.remove([image.id for image in images])
-    opened.erase(person)
-    note(opened, "account erased", person.id)
+    settings = options.settings(store=context.meta["store"])
+    erasure.erase_account(
+        opened, lambda: wiring.project_services(settings), person, administration.OPERATOR
+    )
+
+
+@command.command("rotate-key")
+@click.pass_obj
+def rotate_key(given: dict[str, accounts.Accounts]) -> None:
+    """Make another key that signs sessions: everybody has to sign in again."""
+    given["book"].rotate_signing_key()
+    note(given["book"], "session key rotated", "")
+    click.echo("Every session ends within seconds.")
 
 
 def note(book: accounts.Accounts, action: str, on: str) -> None:

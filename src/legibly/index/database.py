@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from legibly import private_files
 from legibly.errors import Invalid, Unavailable
 
 _URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
@@ -75,7 +76,8 @@ def _postgres(url: sa.URL, namespace: str | None) -> Engine:
 def _sqlite(url: sa.URL) -> Engine:
     if url.database and url.database != ":memory:":
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            private_files.make_folder(Path(url.database).parent)
+            private_files.make_file(Path(url.database))
         except OSError as error:
             raise Unavailable(
                 f"this folder cannot be made: {error.strerror}.", where=str(url.database)

@@ -3,12 +3,14 @@
 Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at most.
 """
 
+import contextlib
 import hashlib
 import hmac
 import itertools
 import json
 import re
 import secrets
+import threading
 import time
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,7 +21,7 @@ from typing import Any, Literal, Self, get_args
 import argon2
 
 from legibly import object_keys
-from legibly.errors import Conflict, Invalid, NotFound
+from legibly.errors import Conflict, Invalid, NotFound, Unavailable
 from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
@@ -35,6 +37,9 @@ Scope = Literal["read", "write", "label", "delete"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SHORTEST_PASSWORD = 10
 _PREFIX = "lgb_"
+_HASH_WAIT_SECONDS = 10.0
+_running_hashes = threading.BoundedSemaphore(2)
+_queued_hashes = threading.BoundedSemaphore(10)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -78,6 +83,31 @@ class Token:
         until = data["expires_at"]
         values = {**data, "at": moment(data["at"]), "scopes": tuple(data["scopes"])}
         return cls(**{**values, "expires_at": moment(until) if until else None})
+
+
+@contextlib.contextmanager
+def _password_slot() -> Iterator[None]:
+    """A turn to hash a password, which takes 64 MiB. Raises Unavailable where many wait for it."""
+    if not _queued_hashes.acquire(blocking=False):
+        raise _too_busy()
+    try:
+        if not _running_hashes.acquire(timeout=_HASH_WAIT_SECONDS):
+            raise _too_busy()
+        try:
+            yield
+        finally:
+            _running_hashes.release()
+    finally:
+        _queued_hashes.release()
+
+
+def _too_busy() -> Unavailable:
+    return Unavailable(
+        "too many people sign in at once.",
+        code="sign-in-busy",
+        remedy="Try again in a moment.",
+        retry_after_seconds=2,
+    )
 
 
 class Accounts(StoreMirror[Account | Token | str]):
@@ -168,11 +198,17 @@ class Accounts(StoreMirror[Account | Token | str]):
         return bool(json.loads(self._store.read(key))["account"] == account_id)
 
     def change(self, account: Account, *, password: str | None = None, **changes: Any) -> Account:
-        """Another role, disabled or not, another password; a new password or role ends every session."""
+        """Another role, disabled or not, another password; each of these ends every session.
+
+        A new password also ends every token.
+        """
         if password is not None:
             changes["password"] = self._hash(password, account.name)
         if {"password", "role", "disabled"} & set(changes):
             changes["epoch"] = account.epoch + 1
+        if password is not None:
+            for token in self.tokens(account.id):
+                self.revoke(token)
         return self._write_person(
             replace(account, **changes, at=max(now(), account.at + timedelta(milliseconds=1)))
         )
@@ -207,7 +243,8 @@ class Accounts(StoreMirror[Account | Token | str]):
             else self._dummy_hash
         )
         try:
-            self._hasher.verify(hashed, password)
+            with _password_slot():
+                self._hasher.verify(hashed, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return None
         return account if hashed != self._dummy_hash else None
@@ -225,7 +262,8 @@ class Accounts(StoreMirror[Account | Token | str]):
                 code="password-too-easy",
                 remedy="Take a few unrelated words.",
             )
-        return self._hasher.hash(password[:1000])
+        with _password_slot():
+            return self._hasher.hash(password[:1000])
 
     # Tokens
 
@@ -291,6 +329,11 @@ class Accounts(StoreMirror[Account | Token | str]):
         self._store.create(SECRET, fresh)
         return bytes.fromhex(json.loads(self._store.read(SECRET))["key"])
 
+    def rotate_signing_key(self) -> None:
+        """Make another key that signs sessions: every session ends within seconds."""
+        self._store.remove([SECRET])
+        self.signing_key()
+
     def end_session(self, session: str, *, until: int) -> None:
         """Let a session count no more, whoever still holds its cookie; it would have ended at `until`, a Unix time."""
         self._store.remove([key for key in _keys(self._store.list(ENDED)) if _is_over(key)])
@@ -301,16 +344,26 @@ class Accounts(StoreMirror[Account | Token | str]):
         """Whether a session was signed out."""
         return session in self._ended
 
-    def record_audit(self, action: str, *, by: str | None, on: str = "", address: str = "") -> None:
-        """Write a line of the audit trail: who did what on whom, from where; ids only, so that erasure is complete."""
+    def record_audit(self, action: str, *, by: str | None, on: str = "", address: str = "") -> str:
+        """Write an entry of the audit log; returns its key. Ids only, so that erasure is complete."""
         at = now()
         line = {"at": stamp(at), "what": action, "by": by, "on": on, "address": address}
-        self._store.create(
-            f"{AUDIT}date={at:%Y-%m-%d}/{object_keys.new_id(at)}.json", json.dumps(line).encode()
-        )
+        key = f"{AUDIT}date={at:%Y-%m-%d}/{object_keys.new_id(at)}.json"
+        self._store.create(key, json.dumps(line).encode())
+        return key
+
+    @contextlib.contextmanager
+    def audited(self, action: str, *, by: str | None, on: str, address: str) -> Iterator[None]:
+        """Do something in the block together with its audit entry: both or neither."""
+        key = self.record_audit(action, by=by, on=on, address=address)
+        try:
+            yield
+        except BaseException:
+            self._store.remove([key])
+            raise
 
     def audit_log(self, *, limit: int) -> list[dict[str, Any]]:
-        """The newest lines of the audit trail, newest first."""
+        """The newest entries of the audit log, newest first."""
         newest = sorted(_keys(self._store.list(AUDIT)), reverse=True)[:limit]
         return [json.loads(self._store.read(key)) for key in newest]
 

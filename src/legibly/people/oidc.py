@@ -24,6 +24,8 @@ from legibly.errors import Forbidden, Invalid, Unavailable
 SKEW_SECONDS = 60
 """By how much the provider's clock may differ from ours."""
 _TIMEOUT_SECONDS = 10.0
+_LOCK_SECONDS = 1.0
+_PAUSE_SECONDS = 15.0
 _METADATA_SECONDS = 3600.0
 _MOST_BYTES = 1_000_000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -68,6 +70,7 @@ class Provider:
         self._lock = threading.Lock()
         self._metadata: dict[str, Any] = {}
         self._metadata_until = 0.0
+        self._failed_until = 0.0
         self._keys: list[dict[str, Any]] = []
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str, redirect_uri: str) -> str:
@@ -222,18 +225,37 @@ class Provider:
         return _check_address(address)
 
     def _discovered(self) -> dict[str, Any]:
-        with self._lock:
+        # One thread asks a provider that does not answer; the others do not wait for it.
+        if not self._lock.acquire(timeout=_LOCK_SECONDS):
+            raise Unavailable("the provider does not answer.", where=self._issuer)
+        try:
+            if time.monotonic() < self._failed_until:
+                raise Unavailable("the provider does not answer.", where=self._issuer)
             if time.monotonic() >= self._metadata_until:
-                status, found = _fetch(
-                    f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
-                )
-                if status != 200 or found.get("issuer") != self._issuer:
-                    what = f"this is not what the provider calls itself, which is {found.get('issuer')}."
-                    raise Unavailable(
-                        what, where=self._issuer, remedy="Set LEGIBLY_OIDC_ISSUER to that."
-                    )
-                self._metadata, self._metadata_until = found, time.monotonic() + _METADATA_SECONDS
+                self._metadata = self._discover()
+                self._metadata_until = time.monotonic() + _METADATA_SECONDS
             return self._metadata
+        finally:
+            self._lock.release()
+
+    def _discover(self) -> dict[str, Any]:
+        began = time.monotonic()
+        try:
+            status, metadata = _fetch(
+                f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+            )
+        except Unavailable:
+            if time.monotonic() - began > _LOCK_SECONDS:
+                self._failed_until = time.monotonic() + _PAUSE_SECONDS
+            raise
+        if status != 200 or metadata.get("issuer") != self._issuer:
+            raise Unavailable(
+                "this is not what the provider calls itself, which is {issuer}.",
+                where=self._issuer,
+                remedy="Set LEGIBLY_OIDC_ISSUER to that.",
+                issuer=metadata.get("issuer"),
+            )
+        return metadata
 
 
 def _check_address(url: str) -> str:

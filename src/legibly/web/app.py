@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from legibly import __version__
+from legibly.people import retention
+from legibly.pipeline import Service
 from legibly.web import errors
 from legibly.web.api import (
     health,
@@ -19,7 +21,7 @@ from legibly.web.api import (
     uploads,
 )
 from legibly.web.pages import routes
-from legibly.web.security import body_limit, middleware
+from legibly.web.security import body_limit, middleware, response_defaults
 from legibly.web.security.cloudfront import CloudFrontMiddleware
 from legibly.web.services import State
 from legibly.web.workspaces import ProjectRouter, Workspaces
@@ -35,14 +37,23 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     Of the middlewares, the last one added sees a request first.
     """
 
+    def image_owners() -> list[Service]:
+        return [state.service, *workspaces.services()]
+
+    purge_timer = retention.PurgeTimer(state.classes, image_owners) if state.classes else None
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await state.hub.start()
         state.worker.start()
         await workspaces.start()
+        if purge_timer is not None:
+            purge_timer.start()
         try:
             yield
         finally:
+            if purge_timer is not None:
+                purge_timer.stop()
             await workspaces.stop()
             await state.hub.stop()
             state.worker.stop()
@@ -56,6 +67,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         redoc_url=None,
     )
     app.state.legibly = state
+    app.state.image_owners = image_owners
     errors.install(app)
     app.add_middleware(
         body_limit.BodyLimit, limit=state.settings.max_bytes + uploads.ALLOWANCE_BYTES
@@ -77,6 +89,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         classes=state.classes,
     )
     app.add_middleware(ProjectRouter, workspaces=workspaces)
+    app.add_middleware(response_defaults.ResponseDefaults, public_url=state.settings.public_url)
     app.add_middleware(errors.InternalErrors)
     app.add_middleware(health.Liveness)
     if state.settings.proxy == "cloudfront":

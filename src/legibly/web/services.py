@@ -15,6 +15,7 @@ from legibly.index.port import Index
 from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.worker import Worker
 from legibly.packs.pack import Pack
+from legibly.people import erasure
 from legibly.people.accounts import Accounts
 from legibly.people.classrooms import Classes
 from legibly.pipeline import Service
@@ -89,6 +90,12 @@ class State:
         with self.hub.waiting(image.id) as settled:
             self.worker.submit(image, data)
             return await settled(seconds)
+
+
+def image_owners(request: Request) -> erasure.Projects:
+    """The images of every project, for erasing those of a person."""
+    projects: erasure.Projects = request.app.state.image_owners
+    return projects
 
 
 def state_of(request: Request) -> State:

@@ -15,6 +15,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from legibly.errors import LegiblyError, NotFound
+from legibly.pipeline import Service
 from legibly.projects import Project, Projects
 from legibly.settings import DEFAULT_PROJECT
 from legibly.web import errors
@@ -62,6 +63,10 @@ class Workspaces:
                 state = fresh
             self._opened[name] = (project, state, clock)
             return project, state
+
+    def services(self) -> list[Service]:
+        """The services of the projects that are open, all but the default one."""
+        return [state.service for _, state, _ in list(self._opened.values())]
 
     async def stop(self) -> None:
         """Stop what every project runs."""

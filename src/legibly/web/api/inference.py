@@ -17,7 +17,9 @@ from legibly.packs import oip_tensors
 from legibly.packs.calibration import Floats
 from legibly.packs.pack import Pack
 from legibly.packs.remote import INPUT, OUTPUT
+from legibly.web.api import compression
 from legibly.web.services import state_of
+from legibly.web.text.plain_text import Text
 
 MAX_ITEMS = 1024
 _OCTETS = "application/octet-stream"
@@ -30,7 +32,7 @@ class Tensor(BaseModel):
     """An input tensor; `data` may be flat or nested, or bytes behind the message."""
 
     name: str
-    shape: list[Annotated[int, Field(ge=0)]]
+    shape: list[Annotated[int, Field(ge=0, lt=2**31)]]
     datatype: str
     data: list[Any] | None = None
     parameters: dict[str, Any] = {}
@@ -46,7 +48,7 @@ class RequestedOutput(BaseModel):
 class Infer(BaseModel):
     """A request for inference."""
 
-    id: str | None = None
+    id: Text | None = None
     parameters: dict[str, Any] = {}
     inputs: list[Tensor]
     outputs: list[RequestedOutput] | None = None
@@ -124,13 +126,19 @@ async def post_infer(request: Request, name: str, version: str | None = None) ->
     FP32, FP64 and FP16 are prepared values (ink: 0 paper … 1 ink); UINT8 are pixels, 0 … 255.
     """
     pack = _pack(request, name, version)
-    content = await request.body()
+    content = compression.decompress(
+        await request.body(),
+        request.headers.get("content-encoding", "").lower(),
+        limit=state_of(request).settings.max_bytes,
+    )
     message, raw = oip_tensors.split(content, request.headers.get(oip_tensors.HEADER_LENGTH))
     try:
         body = Infer.model_validate(message)
     except ValidationError as error:
         raise errors.Invalid(f"the request is malformed: {_first(error)}.") from error
     logits = await to_thread.run_sync(lambda: pack.logits(_crops(body, message, raw, pack)))
+    if not np.isfinite(logits).all():
+        raise errors.Invalid("the data hold values that are too large for the network.")
     return _answer(body, logits, pack)
 
 

@@ -1,4 +1,4 @@
-"""Doors beside the upload form: events of S3 servers that call a webhook, and uploads straight into the store."""
+"""Uploads straight into the store, and events of S3 servers that call a webhook."""
 
 import hmac
 import json
@@ -17,6 +17,8 @@ from legibly.pipeline import UploadDetails
 from legibly.store import Stat
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
+from legibly.web.text import plain_text
+from legibly.web.text.plain_text import Text
 
 router = APIRouter(prefix="/api", tags=["images"])
 UPLOAD_SECONDS = 900
@@ -26,11 +28,11 @@ _MOST_EVENTS = 1000
 class UploadBody(BaseModel):
     """A picture that is about to be put straight into the object store."""
 
-    media_type: str = Field(examples=["image/png"])
+    media_type: Text = Field(examples=["image/png"])
     bytes: int = Field(ge=1)
-    label: str | None = None
-    writer: str | None = None
-    name: str | None = None
+    label: Text | None = None
+    writer: Text | None = None
+    name: Text | None = None
 
 
 @router.post("/uploads", status_code=201)
@@ -44,7 +46,7 @@ async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
 
 @router.post("/uploads/{image_id}", status_code=202)
 def post_arrived(request: Request, image_id: str) -> JSONResponse:
-    """Say that an announced picture lies in the store now: the image, as a look or an event would find it later."""
+    """Say that an announced picture is in the store now, before an event or a sweep finds it."""
     state = state_of(request)
     image = _arrived(state, image_id, principal_of(request))
     return JSONResponse(state.service.document(image), 202)
@@ -86,7 +88,12 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
         raise errors.Invalid(
             "only an s3:// store can be uploaded to directly.", where=state.store.url
         )
-    details = UploadDetails(name=body.name, writer=body.writer, owner=owner, label=body.label)
+    details = UploadDetails(
+        name=plain_text.file_name(body.name),
+        writer=plain_text.short(body.writer, field="writer"),
+        owner=owner,
+        label=body.label,
+    )
     record = state.service.announce(details, media_type=body.media_type, size=body.bytes)
     signed = state.presigner.put(
         record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS
@@ -118,17 +125,17 @@ def _arrived(state: State, image_id: str, principal: Principal) -> records.Image
 
 
 def _admit(secret: str, authorization: str | None, token: str | None) -> None:
-    """Let pass who knows the secret: as bearer token (MinIO), as basic password (Ceph), or as `?token=` (the rest)."""
+    """Check the secret: a bearer token (MinIO), a basic password (Ceph), or `?token=` (others)."""
     if not secret:
         remedy = "Set LEGIBLY_HOOK_SECRET here and at the S3 server."
         raise errors.Forbidden("no events are taken over HTTP.", remedy=remedy)
-    given = token or ""
+    secret_sent = token or ""
     kind, _, value = (authorization or "").partition(" ")
     if kind.lower() == "bearer":
-        given = value.strip()
+        secret_sent = value.strip()
     elif kind.lower() == "basic":
-        given = _password(value)
-    if not hmac.compare_digest(given.encode(), secret.encode()):
+        secret_sent = _password(value)
+    if not hmac.compare_digest(secret_sent.encode(), secret.encode()):
         raise errors.Forbidden(
             "the secret of this webhook is missing or wrong.", authenticated=False
         )
@@ -142,14 +149,14 @@ def _password(value: str) -> str:
 
 
 def _adopt(state: State, events: list[s3_documents.Event]) -> int:
-    """Take in the pictures that are really there: what a document says is looked up, never believed."""
+    """Take in the pictures that are in the store, whatever the documents say."""
     bucket, prefix = s3_documents.place(state.settings.store)
-    found: list[Stat] = []
+    stats: list[Stat] = []
     for event in events:
         key = s3_documents.picture(event.key, prefix=prefix)
         if key and event.bucket == bucket:
             try:
-                found.append(state.store.head(key))
+                stats.append(state.store.head(key))
             except errors.NotFound:
                 continue
-    return state.service.adopt(found)
+    return state.service.adopt(stats)

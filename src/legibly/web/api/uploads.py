@@ -1,4 +1,4 @@
-"""Takes pictures out of requests: a form's `file`, or the bare body. The application limits how large a body may be."""
+"""Takes pictures out of requests: the `file` of a form, or the bare body."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from starlette.datastructures import UploadFile
 
 from legibly.errors import Invalid, NotAnImage
 from legibly.pipeline import UploadDetails
+from legibly.web.text import plain_text
 
 ALLOWANCE_BYTES = 100_000
 """What a form's other fields and boundaries may add to the picture itself."""
@@ -27,8 +28,14 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
     if kind == "multipart/form-data":
         return await _from_form(request, owner)
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
-        fields = {name: request.query_params.get(name) for name in ("name", "label", "writer")}
-        return Upload(await request.body(), UploadDetails(**fields, owner=owner))
+        query = request.query_params
+        details = UploadDetails(
+            name=plain_text.file_name(query.get("name")),
+            writer=plain_text.short(query.get("writer"), field="writer"),
+            label=query.get("label"),
+            owner=owner,
+        )
+        return Upload(await request.body(), details)
     raise NotAnImage("a request of type {kind} brings no picture.", remedy=_USAGE, kind=kind)
 
 
@@ -42,4 +49,10 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
             for name in ("label", "writer")
             if isinstance(value := form.get(name), str) and value
         }
-        return Upload(await file.read(), UploadDetails(name=file.filename, owner=owner, **fields))
+        details = UploadDetails(
+            name=plain_text.file_name(file.filename),
+            writer=plain_text.short(fields.get("writer"), field="writer"),
+            label=fields.get("label"),
+            owner=owner,
+        )
+        return Upload(await file.read(), details)

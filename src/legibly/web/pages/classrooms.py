@@ -11,13 +11,15 @@ from legibly.errors import LegiblyError, NotFound
 from legibly.exchange import exports
 from legibly.handwriting import report
 from legibly.index.port import Filter
+from legibly.people import erasure
 from legibly.people.classrooms import Classes, Pupil, SchoolClass
-from legibly.web import erasure, errors
+from legibly.web import errors
 from legibly.web.pages import signin
 from legibly.web.pages.rendering import Pages
 from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security.client_address import network_of
 from legibly.web.security.principal import principal_of
-from legibly.web.services import State, state_of
+from legibly.web.services import State, image_owners, state_of
 
 _TRIES_A_MINUTE = 20
 _MOST_IMAGES = 500
@@ -56,8 +58,8 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
         nickname: Annotated[str, Form(max_length=200)],
     ) -> Response:
         """Join a class."""
-        address = signin.address_of(request)
-        wait = addresses.take(address)
+        network = network_of(request)
+        wait = addresses.take(network)
         if wait:
             return middleware.too_many_requests(request, wait)
         try:
@@ -69,7 +71,7 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
                 "problem": errors.message_for(request, error),
             }
             return pages.render(request, "join.html", status=400, **values)
-        addresses.give_back(address)
+        addresses.give_back(network)
         response = RedirectResponse("/handwriting/practice", 303)
         key = signin.accounts_of(request).signing_key()
         hours = 24 * classes_of(request).get(pupil.school_class).keep_days
@@ -80,7 +82,6 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
 def _add_teaching(routes: APIRouter, pages: Pages) -> None:
     def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
         classes = _teachers_only(request)
-        erasure.purge(state_of(request))
         listed = [
             (entry, len(classes.pupils(entry))) for entry in classes.all() if _mine(request, entry)
         ]
@@ -134,19 +135,18 @@ def _add_changing(routes: APIRouter) -> None:
         request: Request, class_id: str, action: Annotated[str, Form(alias="what")]
     ) -> Response:
         """Close it, open it again, delete a pupil by id, or delete everything."""
-        school_class, classes, state = (
-            _own(request, class_id),
-            classes_of(request),
-            state_of(request),
-        )
+        school_class = _own(request, class_id)
+        classes = classes_of(request)
         if action == "erase":
-            erasure.erase_class(state, classes, school_class)
+            principal_of(request).require("delete")
+            erasure.erase_class(classes, image_owners(request), school_class)
             return RedirectResponse("/classes", 303)
         if action in ("close", "open"):
             classes.close(school_class, closed=action == "close")
         for pupil in classes.pupils(school_class):
             if pupil.id == action:
-                erasure.erase_pupil(state, classes, pupil)
+                principal_of(request).require("delete")
+                erasure.erase_pupil(classes, image_owners(request), pupil)
         return RedirectResponse(f"/classes/{class_id}", 303)
 
 

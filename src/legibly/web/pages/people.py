@@ -7,12 +7,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from legibly.errors import Forbidden, LegiblyError
+from legibly.people import administration, erasure
 from legibly.people.accounts import ROLES, Account, Accounts, Role
 from legibly.web import errors
 from legibly.web.pages import signin
 from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of
-from legibly.web.services import state_of
+from legibly.web.services import image_owners
 
 _TRAIL = 100
 
@@ -54,10 +55,11 @@ def add(routes: APIRouter, pages: Pages) -> None:
         """A new account with a first password, shown this once."""
         accounts, password = _admins_only(request), secrets.token_urlsafe(12)
         try:
-            account = accounts.add(name, role=role, password=password)
+            account = administration.add(
+                accounts, name, signin.actor_of(request), role=role, password=password
+            )
         except LegiblyError as error:
             return show(request, problem=errors.message_for(request, error), status=400)
-        _note(request, "account made", account)
         return show(request, secret=password, person=account.name)
 
     @routes.post("/people/{account_id}")
@@ -70,31 +72,25 @@ def add(routes: APIRouter, pages: Pages) -> None:
             raise Forbidden(
                 "this is your own account.", remedy="Let another administrator change it."
             )
-        _note(request, f"account: {action[:20]}", account)
         if action == "password":
             password = secrets.token_urlsafe(12)
-            accounts.change(account, password=password)
+            administration.reset_password(accounts, account, password, signin.actor_of(request))
             return show(request, secret=password, person=account.name)
         _change(request, accounts, account, action)
         return RedirectResponse("/people", 303)
 
 
 def _change(request: Request, accounts: Accounts, account: Account, action: str) -> None:
+    actor = signin.actor_of(request)
     if action == "erase":
-        principal, address = principal_of(request), signin.address_of(request)
-        signin.erase(state_of(request), accounts, account, by=principal, address=address)
+        erasure.erase_account(accounts, image_owners(request), account, actor)
     elif action in ("disable", "enable"):
-        accounts.change(account, disabled=action == "disable")
-    elif action in ROLES:
-        accounts.change(account, role=action)
+        administration.set_disabled(accounts, account, actor, disabled=action == "disable")
+    else:
+        administration.change_role(accounts, account, action, actor)
 
 
 def _admins_only(request: Request) -> Accounts:
     principal_of(request).require_role("admin")
     signin.own_account(request)
     return signin.accounts_of(request)
-
-
-def _note(request: Request, event: str, account: Account) -> None:
-    by, address = principal_of(request).account, signin.address_of(request)
-    signin.accounts_of(request).record_audit(event, by=by, on=account.id, address=address)

@@ -1,5 +1,6 @@
 """Signing in and out, and one's own account: password, tokens, one's data, and leaving for good."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -8,16 +9,18 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
+from legibly.people import erasure
 from legibly.people.accounts import SCOPES, Account, Accounts
+from legibly.people.administration import Actor
 from legibly.people.classrooms import is_pupil
-from legibly.web import erasure, errors
+from legibly.web import errors
 from legibly.web.pages.rendering import Pages
 from legibly.web.security import middleware, rate_limits, sessions
-from legibly.web.security.principal import Principal, principal_of
-from legibly.web.services import State, state_of
+from legibly.web.security.client_address import address_of, network_of
+from legibly.web.security.principal import principal_of
+from legibly.web.services import image_owners, state_of
 
-_TRIES_A_MINUTE = 10
-_NAMES_A_MINUTE = 5
+_TRIES_A_MINUTE = 5
 
 
 def accounts_of(request: Request) -> Accounts:
@@ -30,9 +33,9 @@ def accounts_of(request: Request) -> Accounts:
     return accounts
 
 
-def address_of(request: Request) -> str:
-    """Whence a request comes."""
-    return request.client.host if request.client else ""
+def actor_of(request: Request) -> Actor:
+    """Who acts, for the audit log."""
+    return Actor(account=principal_of(request).account, address=address_of(request))
 
 
 def safe_path(path: str) -> str:
@@ -64,7 +67,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_sessions(routes: APIRouter, pages: Pages) -> None:
-    addresses, names = rate_limits.Buckets(_TRIES_A_MINUTE), rate_limits.Buckets(_NAMES_A_MINUTE)
+    limits = rate_limits.SignInLimits()
 
     @routes.get("/login")
     def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002
@@ -80,7 +83,8 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
     ) -> Response:
         """Sign in; slow enough for nobody to guess."""
         accounts, address = accounts_of(request), address_of(request)
-        wait = max(addresses.take(address), names.take(name.casefold()))
+        network = network_of(request)
+        wait = limits.take(network, name)
         if wait:
             return middleware.too_many_requests(request, wait)
         account = accounts.sign_in(name, password)
@@ -88,8 +92,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
             accounts.record_audit("sign-in refused", by=None, address=address)
             problem = "Name and password do not fit together."
             return form(pages, request, next_path=next, status=401, name=name, problem=problem)
-        names.give_back(name.casefold())
-        addresses.give_back(address)
+        limits.give_back(network, name)
         accounts.record_audit("signed in", by=account.id, address=address)
         response = RedirectResponse(safe_path(next), 303)
         remember(request, response, account)
@@ -102,7 +105,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
         if principal.session:
             accounts_of(request).end_session(principal.session, until=principal.until)
             left = "?left=oidc" if _is_vouched(request) else ""
-        response = RedirectResponse(f"/login{left}", 303)
+        response = RedirectResponse(f"/login{left}", 303, headers={"Clear-Site-Data": '"cache"'})
         sessions.end(response)
         return response
 
@@ -142,6 +145,8 @@ def remember(request: Request, response: Response, account: Account) -> None:
 
 
 def _add_account(routes: APIRouter, pages: Pages) -> None:
+    tries = rate_limits.Buckets(_TRIES_A_MINUTE)
+
     def show(
         request: Request,
         *,
@@ -170,17 +175,26 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
     ) -> Response:
         """Another password; every other session ends."""
         accounts, mine = accounts_of(request), own_account(request)
+        wait = tries.take(mine.id)
+        if wait:
+            return middleware.too_many_requests(request, wait)
         if accounts.sign_in(mine.name, old) is None:
+            accounts.record_audit("password refused", by=mine.id, address=address_of(request))
             return show(request, problem="The old password is not right.", status=403)
         try:
             changed = accounts.change(mine, password=new)
         except LegiblyError as error:
             return show(request, problem=errors.message_for(request, error), status=400)
+        tries.give_back(mine.id)
         accounts.record_audit("password changed", by=mine.id, address=address_of(request))
         response = show(request, notice="The password is changed. Every other session has ended.")
         remember(request, response, changed)
         return response
 
+    _add_tokens(routes, show)
+
+
+def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
     @routes.post("/account/tokens")
     def make(
         request: Request,
@@ -208,6 +222,8 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_leaving(routes: APIRouter, pages: Pages) -> None:
+    tries = rate_limits.Buckets(_TRIES_A_MINUTE)
+
     @routes.get("/account/data.json")
     def data(request: Request) -> Response:
         """What is kept of oneself; the pictures come with the gallery's download."""
@@ -230,31 +246,17 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
         """Delete one's account, pictures and records; who has no password gives their name instead."""
         accounts, mine = accounts_of(request), own_account(request)
-        if mine.password is None and password != mine.name:
-            raise Forbidden("this is not the account's name.")
-        if mine.password is not None and accounts.sign_in(mine.name, password) is None:
-            raise Forbidden("the password is not right.")
-        erase(
-            state_of(request), accounts, mine, by=principal_of(request), address=address_of(request)
-        )
+        wait = tries.take(mine.id)
+        if wait:
+            return middleware.too_many_requests(request, wait)
+        try:
+            erasure.confirm(mine, accounts, password)
+        except Forbidden:
+            accounts.record_audit("password refused", by=mine.id, address=address_of(request))
+            raise
+        erasure.erase_account(accounts, image_owners(request), mine, actor_of(request))
         response = pages.error(
             request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels."
         )
         sessions.end(response)
         return response
-
-
-def erase(
-    state: State, accounts: Accounts, person: Account, *, by: Principal, address: str
-) -> None:
-    """Delete a person's pictures with all records of them, then the account. Raises Forbidden for the last admin."""
-    others = [
-        account
-        for account in accounts.people()
-        if account.id != person.id and account.role == "admin" and not account.disabled
-    ]
-    if person.role == "admin" and not others:
-        raise Forbidden("the last administrator stays.", remedy="Make somebody else one first.")
-    erasure.erase_images(state, person.id)
-    accounts.erase(person)
-    accounts.record_audit("account erased", by=by.account, on=person.id, address=address)

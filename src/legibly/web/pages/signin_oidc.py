@@ -13,6 +13,7 @@ from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
 from legibly.people.accounts import Account
 from legibly.web.pages import signin
 from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security.client_address import address_of, network_of
 from legibly.web.services import state_of
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get(_BACK)
     def come_back(request: Request) -> Response:
         """From the provider, with a code or an excuse."""
-        provider, address = _provider(request), signin.address_of(request)
-        wait = addresses.take(address)
+        provider, address = _provider(request), address_of(request)
+        wait = addresses.take(network_of(request))
         if wait:
             return middleware.too_many_requests(request, wait)
         try:
@@ -116,7 +117,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
             signin.accounts_of(request).record_audit("sign-in refused", by=None, address=address)
             response = _trouble(pages, request, error)
         else:
-            addresses.give_back(address)
+            addresses.give_back(network_of(request))
             response = RedirectResponse(next_path, 303)
             signin.remember(request, response, account)
         sessions.drop(request, response, _cookie(request, request.query_params.get("state", "")))
@@ -163,7 +164,7 @@ def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]
     account, is_new = accounts.from_provider(person.identity, name=person.name)
     if account.disabled:
         raise _Refusal(_DISABLED)
-    address = signin.address_of(request)
+    address = address_of(request)
     if is_new:
         accounts.record_audit("account made", by=account.id, on=account.id, address=address)
     accounts.record_audit("signed in", by=account.id, address=address)
@@ -185,6 +186,9 @@ def _provider(request: Request) -> "oidc.Provider":
 
 def _address(request: Request) -> str:
     """This server's own address, as the browser knows it."""
+    public_url = state_of(request).settings.public_url
+    if public_url:
+        return public_url.rstrip("/")
     return (
         f"{'https' if sessions.is_secure(request) else 'http'}://{request.headers.get('host', '')}"
     )

@@ -1,28 +1,29 @@
-"""The gate before every route: which host is meant, whence the request comes, who sends it, and how often.
+"""Access to every route: the host name, the origin, the principal and the rate of a request.
 
-Without accounts (on a machine of one's own) it still refuses other sites' forged requests and names of other hosts.
+Without accounts it still refuses forged requests of other sites and names of other hosts.
 """
 
 import math
 import time
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from legibly.errors import Forbidden, LegiblyError, NotFound
+from legibly.errors import Forbidden, Invalid, LegiblyError, NotFound
 from legibly.people.accounts import Accounts
 from legibly.people.accounts import Scope as TokenScope
 from legibly.people.classrooms import Classes, is_pupil
 from legibly.settings import Settings
-from legibly.web import erasure, errors
+from legibly.web import errors
 from legibly.web.security import rate_limits, sessions
+from legibly.web.security.client_address import network_of
 from legibly.web.security.principal import LOCAL, Principal
-from legibly.web.services import state_of
+from legibly.web.text import plain_text
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _PUBLIC = (
@@ -36,7 +37,7 @@ _PUBLIC = (
     "/join",
 )
 _PUBLIC_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
-_PURGE_SECONDS = 3600.0
+_KEY_SECONDS = 10.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -58,8 +59,8 @@ class AccessMiddleware:
         if self._hosts or (accounts is None and settings.accounts != "elsewhere"):
             self._hosts = (*self._hosts, *_LOOPBACK)
         self._buckets = rate_limits.Buckets(settings.rate if accounts is not None else 0)
-        self._key: bytes | None = None
-        self._purged_at = -_PURGE_SECONDS
+        self._key = b""
+        self._key_at = -_KEY_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,11 +76,11 @@ class AccessMiddleware:
     async def _refusal(self, request: Request) -> Response | None:
         """What to answer instead of going on; None lets the request pass, its principal on its state."""
         self._check_host(request)
+        _check_text(request)
         _check_origin(request)
         principal = await self._authenticate(request)
-        await self._purge(request)
-        address = request.client.host if request.client else ""
-        wait = self._buckets.take(principal.account if principal and principal.account else address)
+        network = network_of(request)
+        wait = self._buckets.take(principal.account if principal and principal.account else network)
         if wait:
             return too_many_requests(request, wait)
         if principal is None:
@@ -125,9 +126,7 @@ class AccessMiddleware:
         value = sessions.cookie_value(request)
         if not value:
             return None
-        if self._key is None:
-            self._key = await to_thread.run_sync(accounts.signing_key)
-        session = sessions.Session.unseal(value, self._key)
+        session = sessions.Session.unseal(value, await self._signing_key(accounts))
         if session is None or accounts.is_session_ended(session.id):
             return None
         if is_pupil(session.account):
@@ -143,11 +142,12 @@ class AccessMiddleware:
             account=account.id, name=name, role=role, session=session.id, until=session.until
         )
 
-    async def _purge(self, request: Request) -> None:
-        """Now and then, delete the classes whose time has come."""
-        if self._classes is not None and time.monotonic() - self._purged_at > _PURGE_SECONDS:
-            self._purged_at = time.monotonic()
-            await to_thread.run_sync(erasure.purge, state_of(request))
+    async def _signing_key(self, accounts: Accounts) -> bytes:
+        """The key that signs sessions; it may be rotated while this process runs."""
+        if time.monotonic() - self._key_at > _KEY_SECONDS:
+            self._key = await to_thread.run_sync(accounts.signing_key)
+            self._key_at = time.monotonic()
+        return self._key
 
     async def _pupil(self, session: sessions.Session) -> Principal | None:
         """A pupil, as long as their class lasts: a writer who sees what they wrote."""
@@ -168,10 +168,10 @@ def _by_token(request: Request, accounts: Accounts) -> Principal | None:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or request.url.path == "/api/events/s3":
         return None
-    found = accounts.token_owner(secret.strip())
-    if found is None:
+    owner = accounts.token_owner(secret.strip())
+    if owner is None:
         raise Forbidden("this token is unknown, revoked or expired.", authenticated=False)
-    account, token = found
+    account, token = owner
     return Principal(
         account=account.id, name=account.name, role=account.role, scopes=frozenset(token.scopes)
     )
@@ -197,6 +197,13 @@ def required_scope(method: str, path: str) -> TokenScope:
     if path.endswith("/label") or path.startswith(("/api/review/", "/review/")):
         return "label"
     return "read" if path.startswith("/history/download") else "write"
+
+
+def _check_text(request: Request) -> None:
+    """No address holds NUL or another control character, which databases take for no text."""
+    query = unquote(request.url.query.replace("+", " "))
+    if not (plain_text.is_plain(request.url.path) and plain_text.is_plain(query)):
+        raise Invalid("the address has characters that are no text.", code="text-invalid")
 
 
 def _check_origin(request: Request) -> None:

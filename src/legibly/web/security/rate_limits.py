@@ -1,13 +1,21 @@
-"""Rate limits in memory: a bucket for each principal that fills steadily and empties with each request."""
+"""Rate limits in memory: a bucket for each name that fills steadily and empties by requests."""
 
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
 
+_TRIES_A_NETWORK = 10
+_TRIES_A_NAME = 5
+_TRIES_A_NAME_ANYWHERE = 100
+
 
 class Buckets:
-    """`rate` requests a minute for each name, as many at once; safe for threads, forgets who was away longest."""
+    """`rate` requests a minute for each name, as many at once; safe for threads.
+
+    Names that were not used for longest are dropped.
+    """
 
     def __init__(
         self, rate: float, *, clock: Callable[[], float] = time.monotonic, most_names: int = 20_000
@@ -31,7 +39,39 @@ class Buckets:
             return wait
 
     def give_back(self, name: str) -> None:
-        """Put the last one back: it shall not count."""
+        """Put the last one back: it does not count."""
         with self._lock:
             level, at = self._levels.get(name, (self._rate, self._clock()))
             self._levels[name] = (min(self._rate, level + 1), at)
+
+
+class SignInLimits:
+    """How often a password may be tried: from one network, for one name from there, for one name.
+
+    The limit for a name from everywhere is wide, so that strangers cannot lock its owner out.
+    """
+
+    def __init__(self) -> None:
+        self._networks = Buckets(_TRIES_A_NETWORK)
+        self._names_here = Buckets(_TRIES_A_NAME)
+        self._names = Buckets(_TRIES_A_NAME_ANYWHERE)
+
+    def take(self, network: str, name: str) -> float:
+        """Count one try; the seconds to wait, 0 for none."""
+        key = _comparable(name)
+        return max(
+            self._networks.take(network),
+            self._names_here.take(f"{network} {key}"),
+            self._names.take(key),
+        )
+
+    def give_back(self, network: str, name: str) -> None:
+        """Forget the last try, which was right."""
+        key = _comparable(name)
+        self._networks.give_back(network)
+        self._names_here.give_back(f"{network} {key}")
+        self._names.give_back(key)
+
+
+def _comparable(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

@@ -1,4 +1,4 @@
-"""Cookies that nobody else can write: who signed in and until when, and what a way to a provider comes back with."""
+"""Signed cookies: sessions, and what a sign-in by OpenID Connect has to come back with."""
 
 import base64
 import hashlib
@@ -42,8 +42,8 @@ class Session:
     @classmethod
     def unseal(cls, value: str, key: bytes) -> Self | None:
         """The session of a cookie; None where it was not sealed with `key`, or is over."""
-        found = unseal("session", value, key)
-        session = cls(*found) if found is not None else None
+        values = unseal("session", value, key)
+        session = cls(*values) if values is not None else None
         return session if session and session.until > time.time() else None
 
 
@@ -74,13 +74,13 @@ _SECURE, _PLAIN = "__Host-legibly", "legibly-session"
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser came over TLS, to us or to a proxy in front, by what either says of it."""
-    told = (
+    """Whether the browser came over TLS, to us or to a proxy in front."""
+    signs = (
         request.url.scheme,
         request.headers.get("x-forwarded-proto", ""),
         request.headers.get("origin", ""),
     )
-    return any(text.startswith("https") for text in told)
+    return any(text.startswith("https") for text in signs)
 
 
 def begin(request: Request, response: Response, session: Session, key: bytes) -> None:
@@ -109,8 +109,9 @@ def drop(request: Request, response: Response, name: str) -> None:
 
 
 def cookie_value(request: Request) -> str:
-    """The cookie's value; empty where there is none."""
-    return request.cookies.get(_SECURE) or request.cookies.get(_PLAIN) or ""
+    """The cookie's value, empty where there is none; over TLS only the one that TLS protects."""
+    secure = request.cookies.get(_SECURE) or ""
+    return secure if is_secure(request) else secure or request.cookies.get(_PLAIN) or ""
 
 
 def end(response: Response) -> None:

@@ -1,0 +1,74 @@
+"""What administrators do to accounts, for the web and the command line; each with its audit entry."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from legibly.errors import Forbidden, Invalid
+from legibly.people.accounts import ROLES, Account, Accounts, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who does something, and from where; `account` is None for the operator."""
+
+    account: str | None = None
+    address: str = ""
+
+
+OPERATOR = Actor(address="command line")
+
+
+def add(
+    accounts: Accounts, name: str, actor: Actor, *, role: Role, password: str | None
+) -> Account:
+    """Add an account. Raises Invalid and Conflict."""
+    account = accounts.add(name, role=role, password=password)
+    accounts.record_audit("account made", by=actor.account, on=account.id, address=actor.address)
+    return account
+
+
+def change_role(accounts: Accounts, account: Account, role: str, actor: Actor) -> Account:
+    """Give an account another role. Raises Invalid, and Forbidden for the last administrator."""
+    if role not in ROLES:
+        raise Invalid("{role} is no role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
+    if role != "admin":
+        require_other_admin(accounts, account)
+    with _audited(accounts, account, role, actor):
+        return accounts.change(account, role=role)
+
+
+def set_disabled(accounts: Accounts, account: Account, actor: Actor, *, disabled: bool) -> Account:
+    """Disable or enable an account. Raises Forbidden for the last administrator."""
+    if disabled:
+        require_other_admin(accounts, account)
+    with _audited(accounts, account, "disable" if disabled else "enable", actor):
+        return accounts.change(account, disabled=disabled)
+
+
+def reset_password(accounts: Accounts, account: Account, password: str, actor: Actor) -> Account:
+    """Set another password; sessions and tokens end. Raises Invalid."""
+    with _audited(accounts, account, "password", actor):
+        return accounts.change(account, password=password)
+
+
+def require_other_admin(accounts: Accounts, account: Account) -> None:
+    """Raises Forbidden where this is the only administrator who can sign in."""
+    others = [
+        other
+        for other in accounts.people()
+        if other.id != account.id and other.role == "admin" and not other.disabled
+    ]
+    if account.role == "admin" and not account.disabled and not others:
+        raise Forbidden(
+            "the last administrator stays.",
+            code="last-administrator",
+            remedy="Make somebody else one first.",
+        )
+
+
+def _audited(
+    accounts: Accounts, account: Account, action: str, actor: Actor
+) -> AbstractContextManager[None]:
+    return accounts.audited(
+        f"account: {action}", by=actor.account, on=account.id, address=actor.address
+    )

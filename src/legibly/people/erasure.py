@@ -1,0 +1,70 @@
+"""Erases accounts, pupils and classes with every image, reading and label of theirs."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from legibly.errors import Forbidden
+from legibly.people.accounts import Account, Accounts
+from legibly.people.administration import Actor, require_other_admin
+from legibly.people.classrooms import Classes, Pupil, SchoolClass
+
+
+class ImageOwners(Protocol):
+    """The images of one project, as far as their owners go."""
+
+    def remove_owner(self, owner: str) -> None:
+        """Delete every image of this owner with all records of it."""
+
+
+Projects = Callable[[], Iterable[ImageOwners]]
+"""Every project of the store: people have images in any of them."""
+
+
+def erase_account(accounts: Accounts, projects: Projects, account: Account, actor: Actor) -> None:
+    """Erase a person's images in every project, then the account.
+
+    Raises Forbidden for the last administrator.
+    """
+    require_other_admin(accounts, account)
+    with accounts.audited("account erased", by=actor.account, on=account.id, address=actor.address):
+        _erase_owner(projects, account.id)
+        accounts.erase(account)
+
+
+def erase_class(classes: Classes, projects: Projects, school_class: SchoolClass) -> None:
+    """Erase a class with its pupils and their images."""
+    for pupil in classes.pupils(school_class):
+        erase_pupil(classes, projects, pupil)
+    classes.erase(school_class)
+
+
+def erase_pupil(classes: Classes, projects: Projects, pupil: Pupil) -> None:
+    """Erase one pupil with their images."""
+    _erase_owner(projects, pupil.owner)
+    classes.remove_pupil(pupil)
+
+
+def purge_expired(classes: Classes, projects: Projects) -> list[SchoolClass]:
+    """Erase the classes past their date; returns them."""
+    classes.refresh()
+    expired = list(classes.expired())
+    for school_class in expired:
+        erase_class(classes, projects, school_class)
+    return expired
+
+
+def confirm(account: Account, accounts: Accounts, secret: str) -> None:
+    """Check the password before an account is erased, or its name where it has no password.
+
+    Raises Forbidden.
+    """
+    if account.password is None:
+        if secret != account.name:
+            raise Forbidden("this is not the account's name.", code="confirmation-wrong")
+    elif accounts.sign_in(account.name, secret) is None:
+        raise Forbidden("the password is not right.", code="password-wrong")
+
+
+def _erase_owner(projects: Projects, owner: str) -> None:
+    for images in projects():
+        images.remove_owner(owner)

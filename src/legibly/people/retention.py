@@ -1,0 +1,44 @@
+"""A timer that erases the classes past their date, as long as a server or worker runs."""
+
+import logging
+import threading
+
+from legibly.errors import LegiblyError
+from legibly.people import erasure
+from legibly.people.classrooms import Classes
+
+_log = logging.getLogger(__name__)
+PURGE_SECONDS = 3600.0
+
+
+class PurgeTimer:
+    """Purges at the start, and every `seconds` from then on."""
+
+    def __init__(
+        self, classes: Classes, projects: erasure.Projects, *, seconds: float = PURGE_SECONDS
+    ) -> None:
+        self._classes = classes
+        self._projects = projects
+        self._seconds = seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="purge", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a purge under way ends with its class."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                for school_class in erasure.purge_expired(self._classes, self._projects):
+                    _log.info("class %s was past its date and is erased", school_class.id)
+            except LegiblyError as error:
+                _log.warning("purging classes: %s", error)
+            except Exception:
+                _log.exception("purging classes failed; it is tried again")
+            if self._stopping.wait(self._seconds):
+                return

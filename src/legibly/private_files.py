@@ -1,0 +1,23 @@
+"""Folders and files that no other user of the machine can read."""
+
+from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and its missing parents, for this user alone; existing ones stay as they are.
+
+    Raises OSError.
+    """
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # raises where it is a file
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file for this user alone; an existing one stays as it is. Raises OSError."""
+    path.touch(mode=0o600)
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether other users of the machine may read or enter a path."""
+    return path.exists() and bool(path.stat().st_mode & 0o077)
