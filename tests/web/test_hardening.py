@@ -8,6 +8,7 @@ import stat
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import numpy as np
@@ -83,8 +84,8 @@ def test_healthz_needs_nobody_and_nothing(server: Server) -> None:
     assert answer.json() == {"status": "alive"}
     assert httpx.head(f"{server.url}/healthz").status_code == 200
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        form = {"name": "nobody", "password": "wrong wrong"}
-        tries = [pool.submit(httpx.post, f"{server.url}/login", data=form) for _ in range(20)]
+        post = partial(httpx.post, data={"name": "nobody", "password": "wrong wrong"}, timeout=90)
+        tries = [pool.submit(post, f"{server.url}/login") for _ in range(20)]
         assert httpx.get(f"{server.url}/healthz").status_code == 200
         assert {future.result().status_code for future in tries} <= {401, 429, 503}
 
