@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from legibly import __version__
 from legibly.people import retention
 from legibly.pipeline import Service
-from legibly.web import errors
+from legibly.web import errors, openapi
 from legibly.web.api import (
     health,
     images,
@@ -82,6 +82,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     prometheus.install(app, state)
     routes.install(app)
     app.add_middleware(models.ModelHeader, state=state)
+    openapi.install(app)
     app.add_middleware(
         middleware.AccessMiddleware,
         settings=state.settings,

@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from legibly.errors import Unavailable
+from legibly.web.api import documents
 from legibly.web.services import state_of
 
 router = APIRouter(tags=["health"])
@@ -24,13 +25,13 @@ class Liveness:
             await self._app(scope, receive, send)
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=documents.Alive)
 async def alive() -> JSONResponse:
     """The process answers."""
     return JSONResponse({"status": "alive"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=documents.Ready)
 def ready(request: Request) -> JSONResponse:
     """Everything that an upload needs is there: the database answers, the worker runs, the model is loaded."""
     state = state_of(request)

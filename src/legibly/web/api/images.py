@@ -19,6 +19,7 @@ from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.label_rules import NOTHING
+from legibly.web.api import documents
 from legibly.web.api.uploads import uploaded
 from legibly.web.security.principal import is_still_valid, principal_of, require_visible
 from legibly.web.services import current_report, state_of
@@ -52,6 +53,10 @@ _PICTURE_BODY: dict[str, Any] = {
         },
     }
 }
+_PNG: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"content": {"image/png": {}}}},
+}
 _ONCE = "a name for this one upload, as random as a UUID: sent again under it, the picture is the same image"
 
 
@@ -66,7 +71,13 @@ class LabelBody(BaseModel):
     nothing: bool = False
 
 
-@router.post("/images", status_code=202, openapi_extra=_PICTURE_BODY)
+@router.post(
+    "/images",
+    status_code=202,
+    response_model=documents.Image,
+    responses={200: {"model": documents.Image}},
+    openapi_extra=_PICTURE_BODY,
+)
 async def post_image(
     request: Request,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="seconds")] = 0,
@@ -89,7 +100,7 @@ async def post_image(
     return JSONResponse(state.service.document(image), 202, headers=headers)
 
 
-@router.get("/images")
+@router.get("/images", response_model=documents.ImagePage)
 def get_images(
     request: Request,
     *,
@@ -136,7 +147,7 @@ def get_images(
     return JSONResponse({"images": documents, "next": following})
 
 
-@router.get("/images/{image_id}")
+@router.get("/images/{image_id}", response_model=documents.Image)
 def get_image(request: Request, image_id: str) -> JSONResponse:
     """One image with its reading and label."""
     return JSONResponse(state_of(request).service.document(_image(request, image_id)))
@@ -151,7 +162,11 @@ def delete_image(request: Request, image_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/images/{image_id}/original")
+@router.get(
+    "/images/{image_id}/original",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}},
+)
 def get_original(request: Request, image_id: str) -> Response:
     """The picture as it was received, less private metadata."""
     image = _image(request, image_id)
@@ -161,19 +176,19 @@ def get_original(request: Request, image_id: str) -> Response:
     return Response(data, media_type=media_type, headers=_FOREVER | _PICTURE)
 
 
-@router.get("/images/{image_id}/items/{number}/input.png")
+@router.get("/images/{image_id}/items/{number}/input.png", **_PNG)
 def get_input(request: Request, image_id: str, number: int) -> Response:
     """Exactly what the model saw of one item, as a greyscale PNG; 0 is the first item."""
     return _view(request, image_id, number, view="input")
 
 
-@router.get("/images/{image_id}/items/{number}/explanation.png")
+@router.get("/images/{image_id}/items/{number}/explanation.png", **_PNG)
 def get_explanation(request: Request, image_id: str, number: int) -> Response:
     """What in one item spoke for its answer, and what for the rival."""
     return _view(request, image_id, number, view="explanation")
 
 
-@router.put("/images/{image_id}/label")
+@router.put("/images/{image_id}/label", response_model=documents.Image)
 async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONResponse:
     """Give an image its true text; again to correct it, null to take it back."""
     state, principal = state_of(request), principal_of(request)
@@ -187,7 +202,9 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
     return JSONResponse(state.service.document(image))
 
 
-@router.get("/live")
+@router.get(
+    "/live", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}}
+)
 async def get_live(request: Request) -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label."""
     last = request.headers.get("last-event-id", "")
@@ -201,7 +218,7 @@ async def get_live(request: Request) -> StreamingResponse:
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-@router.get("/accuracy", tags=["accuracy"])
+@router.get("/accuracy", tags=["accuracy"], response_model=documents.Report)
 def get_accuracy(request: Request) -> Response:
     """How often the answers were right, by every pair of an answer and a true label."""
     return Response(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from legibly.vision.reading import Result
+from legibly.web.api import documents
 from legibly.web.api.images import input_png
 from legibly.web.api.uploads import uploaded
 from legibly.web.security.principal import principal_of
@@ -23,7 +24,7 @@ _EXPLAIN = Annotated[int | None, Query(ge=0, description="explain this item, cou
 router = APIRouter(prefix="/api", tags=["images"])
 
 
-@router.post("/preview")
+@router.post("/preview", response_model=documents.Preview)
 async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONResponse:
     """Read a picture and store nothing: no image, no reading, no label.
 

@@ -15,6 +15,7 @@ from legibly import errors, object_keys, records
 from legibly.ingest import s3_documents
 from legibly.pipeline import UploadDetails
 from legibly.store import Stat
+from legibly.web.api import documents
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
 from legibly.web.text import plain_text
@@ -35,7 +36,7 @@ class UploadBody(BaseModel):
     name: Text | None = None
 
 
-@router.post("/uploads", status_code=201)
+@router.post("/uploads", status_code=201, response_model=documents.Upload)
 async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
     """Announce a picture; the answer says how to put it into the store. Only with an `s3://` store."""
     state = state_of(request)
@@ -44,7 +45,7 @@ async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
     )
 
 
-@router.post("/uploads/{image_id}", status_code=202)
+@router.post("/uploads/{image_id}", status_code=202, response_model=documents.Image)
 def post_arrived(request: Request, image_id: str) -> JSONResponse:
     """Say that an announced picture is in the store now, before an event or a sweep finds it."""
     state = state_of(request)
@@ -52,7 +53,7 @@ def post_arrived(request: Request, image_id: str) -> JSONResponse:
     return JSONResponse(state.service.document(image), 202)
 
 
-@router.post("/events/s3", status_code=202)
+@router.post("/events/s3", status_code=202, response_model=documents.Adopted)
 async def post_events(
     request: Request, authorization: Annotated[str | None, Header()] = None
 ) -> Response:

@@ -1,0 +1,126 @@
+"""The JSON documents of the API, for its OpenAPI document and for clients made from it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class ModelName(BaseModel):
+    """Which classifier: its name, and the start of its content's hash."""
+
+    name: str
+    version: str
+
+
+class Item(BaseModel, extra="allow"):
+    """One thing on an image."""
+
+    box: list[int]
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    legibility: float | None = None
+    confused_with: str | None = None
+    kind: Literal["digit", "separator"] = "digit"
+
+
+class Reading(BaseModel, extra="allow"):
+    """What one model says of one image."""
+
+    verdict: Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
+    text: str
+    confidence: float
+    model: ModelName
+    at: str
+    items: list[Item]
+    milliseconds: dict[str, float]
+
+
+class Label(BaseModel):
+    """The true text of an image; `nothing` says that it shows no digit."""
+
+    text: str
+    at: str
+    source: Literal["asked", "volunteered", "at_upload"]
+    nothing: bool = False
+
+
+class Image(BaseModel, extra="allow"):
+    """An image with what is known of it."""
+
+    id: str
+    state: Literal["pending", "read", "failed"]
+    received_at: str
+    media_type: str
+    bytes: int
+    width: int | None
+    height: int | None
+    name: str | None
+    writer: str | None
+    label: Label | None
+    error: str | None
+    reading: Reading | None
+    ask: bool
+
+
+class ImagePage(BaseModel):
+    """A page of images; `next` is the cursor of the page after it, null at the end."""
+
+    images: list[Image]
+    next: str | None
+
+
+class Upload(BaseModel):
+    """How to put a picture straight into the object store."""
+
+    id: str
+    method: Literal["PUT"]
+    url: str
+    headers: dict[str, str]
+    expires_at: str
+
+
+class Adopted(BaseModel):
+    """How many pictures of an event document were new."""
+
+    new: int
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Ready(BaseModel, extra="allow"):
+    """The server can take uploads."""
+
+    status: Literal["ready"]
+    model: ModelName
+
+
+class Report(BaseModel, extra="allow"):
+    """A report; docs/reference describes its parts."""
+
+
+class Preview(BaseModel):
+    """A reading of a picture that is not stored."""
+
+    reading: Reading
+    width: int
+    height: int
+    inputs: list[str]
+    explanation: str | None = None
+    sentence: str | None = None
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    params: dict[str, Any]
+    error: str | None = None
