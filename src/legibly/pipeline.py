@@ -122,9 +122,13 @@ class Service:
         ask_rate: float = 0.0,
     ) -> None:
         self.store, self.index, self.reader = store, index, reader
-        self.label_rules = LabelRules.for_reader(reader)
         self._ask_rate = ask_rate
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What can be a label with the present model."""
+        return LabelRules.for_reader(self.reader)
 
     def receive(
         self, data: bytes, details: UploadDetails = NO_DETAILS, *, request: str | None = None

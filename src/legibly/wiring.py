@@ -95,8 +95,7 @@ def project_services(
     """The service of every project of the store, the default one first."""
     default = replace(settings, project=DEFAULT_PROJECT)
     records = projects.Projects(root_store(settings, environ=environ))
-    read = reader(settings)
-    return [_service(project.settings(default), read, environ) for project in records]
+    return [service(project.settings(default), environ=environ) for project in records]
 
 
 def threads(settings: Settings) -> int:
