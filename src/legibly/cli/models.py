@@ -149,13 +149,17 @@ def add(
         report = checks.run(imported.folder)
         checks.require_sound(imported.folder, report)
         folder = registry.add(imported.folder, added=target, name=name)
-    facts = {"name": folder.name, "version": report.version, "folder": str(folder)}
     if as_json:
+        facts = {"name": folder.name, "version": report.version, "folder": str(folder)}
         click.echo(json.dumps({**facts, "facts": list(imported.facts)}))
         return
+    _print_added(folder, report.version, imported)
+
+
+def _print_added(folder: Path, version: str, imported: importer.Imported) -> None:
     for line in imported.facts:
         click.echo(line)
-    click.echo(f"{folder.name} {report.version} added as {folder}")
+    click.echo(f"{folder.name} {version} added as {folder}")
     if not cards.read_card(folder).is_calibrated:
         click.echo(f"It is not calibrated: legibly models calibrate {folder.name} DATA")
 
