@@ -38,7 +38,7 @@ follow(
     if (isThis(changed.id)) card.show((image = changed));
   },
   undefined,
-  (id) => isThis(id) && location.assign("/history"),
+  (id) => isThis(id) && !$("#delete").disabled && location.assign("/history"),
 );
 
 $("#delete").addEventListener("click", async () => {

@@ -46,7 +46,8 @@ async function fill() {
       body: JSON.stringify({ skipped, limit: 50 }),
     });
     const page = await response.json();
-    const waiting = new Set(queue.map((entry) => entry.image.id));
+    const judged = history.filter((entry) => entry.isJudged);
+    const waiting = new Set([...queue, ...judged].map((entry) => entry.image.id));
     const fresh = page.queue.filter(({ image }) => !waiting.has(image.id));
     queue.push(...fresh);
     queue.slice(0, AHEAD).forEach(preload);
@@ -125,8 +126,9 @@ function judge(text) {
   entry.isJudged = true;
   total = Math.max(0, total - 1);
   setSkipped(skipped.filter((id) => id !== entry.image.id));
+  const isSaved = save(entry, text);
   step(entry);
-  save(entry, text).catch(() => {
+  isSaved.catch(() => {
     history = history.filter((other) => other !== entry);
     entry.isJudged = false;
     total++;
