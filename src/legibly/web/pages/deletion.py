@@ -17,9 +17,13 @@ MOST_BYTES = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Pictures that were deleted together, with their records as they were; `account` deleted them."""
+    """Pictures that were deleted together, with their records as they were.
+
+    `account` deleted them in `project`.
+    """
 
     account: str | None
+    project: str
     pictures: list[tuple[Image, bytes]] = field(default_factory=list)
 
 
@@ -40,11 +44,12 @@ class RecentDeletions:
         timer.start()
         return token
 
-    def take(self, token: str, *, account: str | None) -> Deletion:
+    def take(self, token: str, *, account: str | None, project: str) -> Deletion:
         """Take a deletion out. Raises NotFound where it is over, or was somebody else's."""
         with self._lock:
             deletion = self._deletions.get(token)
-            if deletion is None or deletion.account != account:
+            owner = (deletion.account, deletion.project) if deletion else None
+            if deletion is None or owner != (account, project):
                 raise NotFound("this deletion cannot be undone any more.")
             return self._deletions.pop(token)
 
@@ -66,7 +71,7 @@ def delete(
     """Delete images with every record of them; returns a token for `restore`, or None."""
     deletion = None
     if recent.has_space(sum(image.bytes for image in images)):
-        deletion = Deletion(account)
+        deletion = Deletion(account, state.settings.project)
         for image in images:
             try:
                 deletion.pictures.append((image, state.store.read(image.key)))

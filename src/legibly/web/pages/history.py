@@ -81,7 +81,9 @@ def _add_deletion(routes: APIRouter) -> None:
     @routes.post("/history/restore")
     def restore(request: Request, token: Annotated[str, Form()]) -> JSONResponse:
         """Undo a deletion: the pictures come back under new ids."""
-        taken = recent.take(token, account=principal_of(request).account)
+        taken = recent.take(
+            token, account=principal_of(request).account, project=state_of(request).settings.project
+        )
         images = deletion.restore(state_of(request), taken)
         state_of(request).hub.notify(images)
         return JSONResponse(
