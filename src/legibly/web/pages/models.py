@@ -12,6 +12,7 @@ from typing import Any
 from legibly.accuracy.report import Report
 from legibly.errors import LegiblyError
 from legibly.packs import card as cards
+from legibly.packs import pack as packs_
 from legibly.packs import registry
 from legibly.statistics import metrics
 from legibly.store import folder_of
@@ -67,7 +68,7 @@ def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
         card = cards.read_card(entry.folder)
         pack |= {
             "model": card.name,
-            "version": _version(entry.folder, (entry.folder / cards.MODEL).stat().st_mtime_ns),
+            "version": _version(entry.folder, (entry.folder / cards.CARD).stat().st_mtime_ns),
         }
     except (LegiblyError, OSError) as error:
         return pack | {"problem": str(error)}
@@ -82,7 +83,7 @@ def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)
 def _version(folder: Path, _changed_ns: int) -> str:
-    return cards.version(cards.read_card(folder), (folder / cards.MODEL).read_bytes())
+    return packs_.folder_version(folder)
 
 
 def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
