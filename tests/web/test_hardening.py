@@ -213,7 +213,7 @@ class TestInference:
             "data": [value] * 784,
         }
         answer = admin.post("/v2/models/digits/infer", json={"inputs": [tensor]})
-        assert answer.status_code == 400
+        assert answer.status_code in (400, 422)
         assert answer.json()["error"] == answer.json()["detail"]
 
     def test_a_gzip_bomb_is_refused(self, admin: httpx.Client) -> None:
