@@ -292,7 +292,7 @@ def test_ids_of_others_open_nothing(guarded: Server) -> None:
             for what in ("admin", "erase", "password", "disable"):
                 assert other.post(f"/people/{mine}", data={"what": what}).status_code == 403
         with signed_in(guarded, "ada") as ada:
-            for made_up in (object_keys.new_id(records.now()), "..%2f..%2fsecret", "%00"):
+            for made_up in (object_keys.new_id(records.now()), "..%2f..%2fsecret"):
                 assert ada.post(f"/people/{made_up}", data={"what": "erase"}).status_code == 404
         assert ben.get("/account").status_code == 200
 
