@@ -267,7 +267,7 @@ const SAMPLE = [
 $("#sample")?.addEventListener("click", () => {
   sheet.clear();
   sheet.pad.change([SAMPLE.map(([x, y]) => ({ x, y, p: 0.5 }))]);
-  sheet.look();
+  finish();
 });
 const undoStroke = () => sheet.undo();
 const redoStroke = () => sheet.redo();
