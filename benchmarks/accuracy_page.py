@@ -1,4 +1,5 @@
-"""The report page: a year of days, 100 classes, 5 models, in a fresh process and again in the same one.
+"""The report page: a year of days, 100 classes, 5 models, in a fresh process and again in the same
+one.
 
 python benchmarks/accuracy_page.py
 """

@@ -1,11 +1,13 @@
-"""`legibly accuracy` on DuckDB over Parquet: seconds and memory, where labels repeat and where compaction settled them.
+"""`legibly accuracy` on DuckDB over Parquet: seconds and memory, where labels repeat and where
+compaction settled them.
 
     python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--part 5] [--spark] [--folder DIR]
 
-One image in ten is labelled twice. Each figure is a fresh process with its peak resident memory; `legibly compact`
-settles the pairs between the two readings and is timed too. The settled report is taken as compaction left it, without
-the counts that it left (all files counted anew), and with a thousand new labels beside. `--spark` runs the same text
-on Spark (two cores, this machine) over the smallest size as a peer.
+One image in ten is labelled twice. Each figure is a fresh process with its peak resident memory;
+`legibly compact` settles the pairs between the two readings and is timed too. The settled report is
+taken as compaction left it, without the counts that it left (all files counted anew), and with a
+thousand new labels beside. `--spark` runs the same text on Spark (two cores, this machine) over the
+smallest size as a peer.
 """
 
 import argparse
@@ -62,7 +64,9 @@ def main() -> None:
 
 
 def tell(problem: str, cost: tuple[float, float, float], more: str = "") -> None:
-    """One line; Spark's processor time and memory are its JVM's, which is no child of ours to measure."""
+    """One line; Spark's processor time and memory are its JVM's, which is no child of ours to
+    measure.
+    """
     wall, cpu, mb = cost
     used = f"{cpu:7.2f} s of CPU {mb:6.0f} MB at most" if cpu else ""
     print(f"  {problem:<28} {wall:7.2f} s {used}  {more}", flush=True)
@@ -112,7 +116,9 @@ def report(base: Path, *how: str) -> tuple[str, tuple[float, float, float]]:
 
 
 def run(*arguments: str) -> tuple[bytes, tuple[float, float, float]]:
-    """Run `legibly` in a process of its own; what it prints, its seconds, seconds of CPU and peak megabytes."""
+    """Run `legibly` in a process of its own; what it prints, its seconds, seconds of CPU and peak
+    megabytes.
+    """
     code = (
         "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=True);"
         "sys.stdout.buffer.write(done.stdout);"

@@ -1,9 +1,11 @@
-"""`legibly accuracy` on 5 million pairs of the older text format, beside a Hadoop MapReduce job doing the same.
+"""`legibly accuracy` on 5 million pairs of the older text format, beside a Hadoop MapReduce job
+doing the same.
 
     python benchmarks/accuracy_text.py [--pairs 5000000] [--runs 3]
 
-The peer runs in Hadoop's local runner with the jars inside the pyspark package, under one key, with and without a
-combiner. Each is a fresh process; runs alternate, and the ratio is of the medians. Needs javac and pyspark.
+The peer runs in Hadoop's local runner with the jars inside the pyspark package, under one key, with
+and without a combiner. Each is a fresh process; runs alternate, and the ratio is of the medians.
+Needs javac and pyspark.
 """
 
 import argparse

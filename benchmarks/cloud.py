@@ -1,10 +1,12 @@
-"""The AWS deployment in an emulated account: zip, cold and warm function, PUT to page, and a flood of pictures.
+"""The AWS deployment in an emulated account: zip, cold and warm function, PUT to page, and a flood
+of pictures.
 
     python benchmarks/cloud.py [--flood 5000] [--puts 50] [--starts 5] [--functions 2]
 
-Needs `.tools/ministack` (`make system`), with `awslambdaric` in it. The zip is the one that would be deployed, the
-template too, and every request is signed and checked. Cold start: from the start of Lambda's runtime client, in the
-function's Python over the unpacked zip, to its first answer, the picture in a folder. All on this machine.
+Needs `.tools/ministack` (`make system`), with `awslambdaric` in it. The zip is the one that would
+be deployed, the template too, and every request is signed and checked. Cold start: from the start
+of Lambda's runtime client, in the function's Python over the unpacked zip, to its first answer, the
+picture in a folder. All on this machine.
 """
 
 import argparse
@@ -160,7 +162,9 @@ def to_page(
 def flood(
     account: emulators.Emulator, outputs: dict[str, str], server: Server, *, count: int
 ) -> None:
-    """Many pictures at once: each one reading, none dead; how fast they drain, to the bucket and to the page."""
+    """Many pictures at once: each one reading, none dead; how fast they drain, to the bucket and to
+    the page.
+    """
     s3 = boto3.client(
         "s3", endpoint_url=account.endpoint, region_name="us-east-1", aws_access_key_id="root",
         aws_secret_access_key="root-secret", verify=str(account.certificate), config=Config(max_pool_connections=16),

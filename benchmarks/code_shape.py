@@ -2,8 +2,8 @@
 
     python benchmarks/code_shape.py [--worst] [--json]
 
-`--worst` adds the banned names with file and line, and the longest functions. `tests/test_language.py`
-holds the counts against `tests/language_limits.json`.
+`--worst` adds the banned names with file and line, and the longest functions.
+`tests/test_language.py` holds the counts against `tests/language_limits.json`.
 """
 
 import argparse

@@ -1,10 +1,12 @@
-"""How often a model that is no better is taken for better, if one looks again after every 20 labels.
+"""How often a model that is no better is taken for better, if one looks again after every 20
+labels.
 
     python benchmarks/peeking.py [--stores 2000]
 
-Each store's labels grow to 2,000 (100 looks). "once" looks at the end alone; "McNemar" and "score interval" take the
-first look that says yes; "any time" is what `legibly models promote` uses on a store. The last table is the price: how
-many labels until half, and nine in ten, of good candidates are shown to be no worse.
+Each store's labels grow to 2,000 (100 looks). "once" looks at the end alone; "McNemar" and "score
+interval" take the first look that says yes; "any time" is what `legibly models promote` uses on a
+store. The last table is the price: how many labels until half, and nine in ten, of good candidates
+are shown to be no worse.
 """
 
 import argparse
@@ -22,7 +24,9 @@ YES = Callable[[paired.Table], bool]
 
 
 def looks(draw: random.Random, gained: float, lost: float) -> Iterator[paired.Table]:
-    """One store as it grows: the candidate alone right in a share `gained`, the present model alone in `lost`."""
+    """One store as it grows: the candidate alone right in a share `gained`, the present model alone
+    in `lost`.
+    """
     counts = [0, 0, 0]
     for _ in range(LABELS // EVERY):
         for step in draw.choices((0, 1, 2), (1 - gained - lost, lost, gained), k=EVERY):
@@ -80,7 +84,9 @@ def no_worse(margin: float) -> YES:
 
 
 def always(margin: float) -> YES:
-    """The evidence that the difference lies above `-margin` reaches 40, as the 95 % confidence sequence asks."""
+    """The evidence that the difference lies above `-margin` reaches 40, as the 95 % confidence
+    sequence asks.
+    """
     return lambda table: paired.evidence(table, above=-margin) >= math.log(40)
 
 

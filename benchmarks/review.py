@@ -2,10 +2,11 @@
 
     python benchmarks/review.py [--images 100000] [--presses 300] [--people 1]
 
-Fills an index with synthetic readings, as `web_pages.py` does, which take turns with ten pictures in a folder store;
-starts the program and Chromium, and judges one picture after the other with the Enter key. Measured in the page: from
-the event's own time stamp to the frame that has the next picture, decoded. Once at the pace of a quick person
-(a key every 150 ms) and once with each key pressed as soon as the picture is there. Prints milliseconds.
+Fills an index with synthetic readings, as `web_pages.py` does, which take turns with ten pictures
+in a folder store; starts the program and Chromium, and judges one picture after the other with the
+Enter key. Measured in the page: from the event's own time stamp to the frame that has the next
+picture, decoded. Once at the pace of a quick person (a key every 150 ms) and once with each key
+pressed as soon as the picture is there. Prints milliseconds.
 """
 
 import argparse

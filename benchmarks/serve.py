@@ -1,9 +1,11 @@
-"""What one machine does: start-up, latency through the durable path, throughput at 16 clients, memory.
+"""What one machine does: start-up, latency through the durable path, throughput at 16 clients,
+memory.
 
     python benchmarks/serve.py [--images 3000] [--json]
 
-Starts `legibly serve` in an empty folder as a user would, uploads drawn digits over HTTP with `?wait`, so that each
-answer has its picture, its reading record and its index row on disk, and checks that no image is lost or doubled.
+Starts `legibly serve` in an empty folder as a user would, uploads drawn digits over HTTP with
+`?wait`, so that each answer has its picture, its reading record and its index row on disk, and
+checks that no image is lost or doubled.
 """
 
 import argparse
@@ -37,7 +39,9 @@ def canvas() -> bytes:
 async def upload(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes
 ) -> dict[str, object]:
-    """One upload over a connection that stays open; raw, so that the client costs the machine little."""
+    """One upload over a connection that stays open; raw, so that the client costs the machine
+    little.
+    """
     head = "POST /api/images?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
     head += f"Content-Length: {len(picture)}\r\n\r\n"
     writer.write(head.encode() + picture)

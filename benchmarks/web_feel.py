@@ -1,11 +1,13 @@
-"""How the web app feels in Chromium: ink after the pen, frames while the gallery scrolls, and Lighthouse's scores.
+"""How the web app feels in Chromium: ink after the pen, frames while the gallery scrolls, and
+Lighthouse's scores.
 
     python benchmarks/web_feel.py [--images 100000] [--seconds 20] [--part frames|lighthouse]
 
-Fills an index with synthetic readings of a few real pictures, starts the program, and opens its pages in Chromium
-without a window or a graphics card (its frames come 60 times a second at most). Latency is from a pointer event's own
-time stamp to the first task after the frame that shows it; frames are counted by requestAnimationFrame while the wheel
-turns. Lighthouse comes with `npm install --prefix .tools lighthouse`; without it that part is left out.
+Fills an index with synthetic readings of a few real pictures, starts the program, and opens its
+pages in Chromium without a window or a graphics card (its frames come 60 times a second at most).
+Latency is from a pointer event's own time stamp to the first task after the frame that shows it;
+frames are counted by requestAnimationFrame while the wheel turns. Lighthouse comes with `npm
+install --prefix .tools lighthouse`; without it that part is left out.
 """
 
 import argparse
@@ -42,7 +44,9 @@ PAGES = (
 )
 PICTURES = 40
 SPEED = 1500
-"""Pixels a second that the wheel turns: a screen and a half, as fast as one can still see something."""
+"""Pixels a second that the wheel turns: a screen and a half, as fast as one can still see
+something.
+"""
 
 LATENCY = """() => {
   window.latencies = [];

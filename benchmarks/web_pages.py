@@ -1,9 +1,11 @@
-"""How quick the web app is with many pictures: bytes of the first page, gallery pages, review, handwriting, filters.
+"""How quick the web app is with many pictures: bytes of the first page, gallery pages, review,
+handwriting, filters.
 
     python benchmarks/web_pages.py [--images 100000]
 
-Fills an index with synthetic readings (no picture files: no figure here needs one), starts the program, and asks it
-over HTTP, one client, each request 30 times after 3 unmeasured ones. Prints medians and the slowest in milliseconds.
+Fills an index with synthetic readings (no picture files: no figure here needs one), starts the
+program, and asks it over HTTP, one client, each request 30 times after 3 unmeasured ones. Prints
+medians and the slowest in milliseconds.
 """
 
 import argparse

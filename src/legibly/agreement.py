@@ -11,7 +11,9 @@ Agreement = Literal["second", "disputed", "agreed"]
 
 
 def standing(labels: Iterable[Label]) -> dict[str | None, Label]:
-    """The newest label of each person, by `Label.by`, oldest first; those that were taken back are left out."""
+    """The newest label of each person, by `Label.by`, oldest first; those that were taken back are
+    left out.
+    """
     newest: dict[str | None, Label] = {}
     for label in sorted(labels, key=lambda label: label.at):
         newest.pop(label.by, None)
@@ -25,7 +27,8 @@ def judgements(labels: Iterable[Label]) -> dict[str, Label]:
 
 
 def agreement(labels: Iterable[Label]) -> Agreement | None:
-    """`agreed` once two people gave the same text, `disputed` while all gave others, `second` while one alone gave any.
+    """`agreed` once two people gave the same text, `disputed` while all gave others, `second` while
+    one alone gave any.
 
     None where nobody did.
     """

@@ -1,4 +1,5 @@
-"""A small client of the HTTP contract, for scripts: typed results, and patience where the server asks for it.
+"""A small client of the HTTP contract, for scripts: typed results, and patience where the server
+asks for it.
 
 with Client("http://localhost:8000") as legibly:
     print(legibly.read("seven.png").reading.text)
@@ -33,10 +34,11 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Client:
-    """A Legibly server. Methods raise the errors of `legibly.errors` by the server's status, Unavailable at the end.
+    """A Legibly server. Methods raise the errors of `legibly.errors` by the server's status,
+    Unavailable at the end.
 
-    `tries` counts attempts where the server is away or busy; an upload that is tried again is one image, for each
-    carries a name of its own. Not for several threads at once.
+    `tries` counts attempts where the server is away or busy; an upload that is tried again is one
+    image, for each carries a name of its own. Not for several threads at once.
     """
 
     def __init__(
@@ -52,8 +54,11 @@ class Client:
             raise errors.Invalid(
                 "the address of a server begins with http:// or https://.", where=url
             )
-        self._url, self._token, self._timeout_seconds = url.rstrip("/"), token, timeout_seconds
-        self._tries, self._sleep = tries, sleep
+        self._url = url.rstrip("/")
+        self._token = token
+        self._timeout_seconds = timeout_seconds
+        self._tries = tries
+        self._sleep = sleep
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +80,9 @@ class Client:
         name: str | None = None,
         wait_seconds: float = 30.0,
     ) -> records.Image:
-        """Upload a picture, bytes or a file, and return it with its reading; still pending where that takes longer."""
+        """Upload a picture, bytes or a file, and return it with its reading; still pending where
+        that takes longer.
+        """
         path = None if isinstance(picture, bytes) else Path(picture)
         data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         body, kind = _form(
@@ -138,7 +145,8 @@ class Client:
         return found
 
     def _ask(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> bytes:
-        request, pause = self._request(method, path, body, kind), 0.5
+        request = self._request(method, path, body, kind)
+        pause = 0.5
         for left in range(self._tries - 1, -1, -1):
             asked = 0.0
             try:
@@ -146,10 +154,8 @@ class Client:
                     return bytes(got.read())
             except urllib.error.HTTPError as error:
                 with error:
-                    problem, asked = (
-                        _problem(error, self._url + path),
-                        _seconds(error.headers.get("Retry-After")),
-                    )
+                    problem = _problem(error, self._url + path)
+                    asked = _seconds(error.headers.get("Retry-After"))
                     if error.code not in _AGAIN or not left:
                         raise problem from None
             except (OSError, http.client.HTTPException) as error:
@@ -189,7 +195,8 @@ def _form(fields: dict[str, str | None], data: bytes, name: str) -> tuple[bytes,
 
 
 def _image(data: dict[str, Any]) -> records.Image:
-    label, reading = data["label"], data["reading"]
+    label = data["label"]
+    reading = data["reading"]
     return records.Image(
         id=data["id"],
         key="",

@@ -41,7 +41,8 @@ NASTY = [
     "not json",
     '{"image":"l","predicted":"1","ac',
 ]
-"""What stood in some file once: every line has to be counted the same way, or skipped with a count."""
+"""What stood in some file once: every line has to be counted the same way, or skipped with a count.
+"""
 
 MODELS = ("digits@111111111111", "digits@222222222222")
 moments = st.one_of(

@@ -1,6 +1,7 @@
 """A Spark of this machine in a process of its own: a line of JSON in, a line of JSON out.
 
-PySpark leaves sockets to the garbage collector, which the suite takes for an error: they stay in here.
+PySpark leaves sockets to the garbage collector, which the suite takes for an error: they stay in
+here.
 """
 
 import json

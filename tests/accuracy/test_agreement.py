@@ -87,7 +87,8 @@ def _legibly(server: Server, *arguments: str) -> bytes:
 
 
 def test_app_command_and_file_agree(server: Server) -> None:
-    """The app's JSON is the command's byte for byte, weighted by the readings and with drift, before and after a label.
+    """The app's JSON is the command's byte for byte, weighted by the readings and with drift,
+    before and after a label.
 
     The HTML file is the page of that JSON, and the app's page leads with its estimate.
     """

@@ -1,4 +1,6 @@
-"""What comes in when things go wrong: a correct report that counts what it skipped, or a named error; and its page."""
+"""What comes in when things go wrong: a correct report that counts what it skipped, or a named
+error; and its page.
+"""
 
 import json
 from pathlib import Path
@@ -17,7 +19,9 @@ pair = cases.pair
 
 
 def _report(base: Path, *files: list[Any]) -> report.Report:
-    """DuckDB's report of files of records or raw lines; it has to be the reference's, and its page has to be drawn."""
+    """DuckDB's report of files of records or raw lines; it has to be the reference's, and its page
+    has to be drawn.
+    """
     parts = [
         [line if isinstance(line, str) else json.dumps(line) for line in lines] for lines in files
     ]
@@ -30,7 +34,9 @@ def _report(base: Path, *files: list[Any]) -> report.Report:
 
 
 def test_an_empty_source(tmp_path: Path) -> None:
-    """A folder of nothing, a file of nothing and an address of nothing are named errors; an empty store is a report."""
+    """A folder of nothing, a file of nothing and an address of nothing are named errors; an empty
+    store is a report.
+    """
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.txt").write_text(" \n")
     for source in ("empty", "empty.txt"):
@@ -138,7 +144,9 @@ def test_mixed_schemas_of_older_records(tmp_path: Path) -> None:
 
 
 def test_duplicate_ids(tmp_path: Path) -> None:
-    """The same pair in several files counts once; of two labels of one moment the same one counts everywhere."""
+    """The same pair in several files counts once; of two labels of one moment the same one counts
+    everywhere.
+    """
     item = pair("a", "7", "7")
     result = _report(tmp_path, [item, item], [item], [pair("a", "7", "1"), pair("a", "7", "9")])
     assert (result["pairs"], result["confusion"]["labels"]) == (1, ["7", "9"])

@@ -30,7 +30,9 @@ def _report(*, days: int, names: tuple[str, ...], n: int = 40) -> report.Report:
 def test_every_chart_is_one_labelled_picture_inside_its_frame(
     days: int, names: tuple[str, ...]
 ) -> None:
-    """Well-formed XML with one sentence; every dot lies inside the frame; no name turns into markup."""
+    """Well-formed XML with one sentence; every dot lies inside the frame; no name turns into
+    markup.
+    """
     for name, drawn in charts.all_of(_report(days=days, names=names)).items():
         assert drawn, name
         root = ET.fromstring(drawn)

@@ -79,7 +79,9 @@ def _lines(start: int, stop: int, *, output: str = "1", day: int = 22) -> list[s
 def test_any_pairs_report_the_same_before_and_after(
     small_bytes: int, parts: list[list[list[str]]], deleted: set[str]
 ) -> None:
-    """Run after run, with new lines between, bundled or not: each report is plain Python's over all lines so far."""
+    """Run after run, with new lines between, bundled or not: each report is plain Python's over all
+    lines so far.
+    """
     so_far: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "SMALL_BYTES", small_bytes)
@@ -133,7 +135,9 @@ def test_of_many_small_files_only_the_flawed_ones_stay(tmp_path: Path) -> None:
 
 
 def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
-    """A relabelled image moves to the day of its new label: one row an image and model, wherever it was."""
+    """A relabelled image moves to the day of its new label: one row an image and model, wherever it
+    was.
+    """
     cases.write_lines(tmp_path, [_lines(0, 50, day=20), _lines(50, 60, day=21)])
     _run(_open(tmp_path))
     cases.put(
@@ -152,7 +156,9 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
 
 
 def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
-    """Reports take the counts that the run left, so they open no settled file; without them they count anew."""
+    """Reports take the counts that the run left, so they open no settled file; without them they
+    count anew.
+    """
     cases.write_lines(tmp_path, [_lines(0, 50, day=20), _lines(50, 60, day=21)])
     _run(_open(tmp_path))
     cases.put(
@@ -203,7 +209,9 @@ def test_killed_at_any_change_it_loses_and_doubles_nothing(tmp_path: Path, grace
 
 
 def test_of_two_runs_at_once_one_commits(tmp_path: Path) -> None:
-    """A second run that read the same state is refused, cleans up after itself, and the report stays."""
+    """A second run that read the same state is refused, cleans up after itself, and the report
+    stays.
+    """
     cases.write_lines(tmp_path, [_lines(0, 20)])
     before = _bytes(tmp_path)
 
@@ -245,7 +253,9 @@ def test_a_file_with_a_bad_line_stays(tmp_path: Path) -> None:
 
 
 def test_pairs_can_be_read_back_as_records(tmp_path: Path) -> None:
-    """For rebuilding the index: what compaction wrote is exactly what was there, less deleted images."""
+    """For rebuilding the index: what compaction wrote is exactly what was there, less deleted
+    images.
+    """
     first = records.Pair(
         "a", "7", None, 0.123456789, "d@1", "anna", "asked", NOW - timedelta(microseconds=1000)
     )

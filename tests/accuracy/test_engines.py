@@ -138,7 +138,9 @@ def test_spark_is_the_reference(
 
 
 def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path) -> None:
-    """Times as text or timestamps, columns that are missing or narrower: each file is read as what it is."""
+    """Times as text or timestamps, columns that are missing or narrower: each file is read as what
+    it is.
+    """
     folder = tmp_path / object_keys.PAIRS / "date=2026-11-22"
     folder.mkdir(parents=True)
     parts = [
@@ -184,7 +186,9 @@ def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path)
 def test_settled_files_need_no_second_look_but_newer_pairs_win(
     engine: Engine, tmp_path: Path
 ) -> None:
-    """Rows of settled Parquet count as they are, unless a fresh pair is of the same image and model."""
+    """Rows of settled Parquet count as they are, unless a fresh pair is of the same image and
+    model.
+    """
     key = f"{object_keys.PAIRS}date=2026-11-22/settled.parquet"
     (tmp_path / key).parent.mkdir(parents=True)
     rows = [
@@ -256,7 +260,9 @@ def test_much_parquet_is_counted_without_names_first(
     parts: list[list[str]],
     deleted: set[str],
 ) -> None:
-    """Nameless, deleted, repeated rows, lines beside them, hashes that collide: the short way gives the reference."""
+    """Nameless, deleted, repeated rows, lines beside them, hashes that collide: the short way gives
+    the reference.
+    """
     if settled:  # settled pairs are whole, and one an image and model
         complete = [row for row in map(reference.row_of_json, parquet) if row.predicted is not None]
         parquet = [
@@ -333,7 +339,9 @@ def _write_parquet(path: Path, rows: list[str], *, settled: bool) -> None:
 
 
 def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: Path) -> None:
-    """The population behind the labels: one a reading, whatever was delivered twice, deleted images left out."""
+    """The population behind the labels: one a reading, whatever was delivered twice, deleted images
+    left out.
+    """
     reading = {
         "image": "a", "model": {"name": "digits", "version": "1"}, "verdict": "read", "text": "7", "confidence": 0.97,
         "items": [{"box": [1, 2, 3, 4]}], "at": "2026-11-22T10:00:00.000Z",
@@ -356,7 +364,9 @@ def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: 
 def test_spark_compacts_as_duckdb_does(
     spark_process: "subprocess.Popen[str]", tmp_path: Path
 ) -> None:
-    """On Spark: the same counts, every report unchanged, files with a bad line and the grace respected."""
+    """On Spark: the same counts, every report unchanged, files with a bad line and the grace
+    respected.
+    """
     first = [
         json.dumps(
             cases.pair(f"i{n}", "1", str(n % 3), labelled_at=f"2026-11-{20 + n % 2}T10:00:00Z")

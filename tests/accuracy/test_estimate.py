@@ -14,8 +14,9 @@ US = int(NOW.timestamp()) * 1_000_000
 def _world(draw: random.Random, *, answers: bool) -> tuple[float, dict[str, object]]:
     """A thousand readings of a machine that is right 9 times in 10; labels as people give them.
 
-    A tenth is asked; everybody else labels a mistake in 3 cases of 10 and a success in 1 of 50. With `answers`, the
-    asked answer more rarely where the machine was sure (there is nothing to mend).
+    A tenth is asked; everybody else labels a mistake in 3 cases of 10 and a success in 1 of 50.
+    With `answers`, the asked answer more rarely where the machine was sure (there is nothing to
+    mend).
     """
     rows = []
     reads = []
@@ -52,18 +53,24 @@ def _covered(*, answers: bool, field: str, runs: int = 120) -> float:
 
 
 def test_asked_labels_cover_the_truth_where_all_labels_do_not() -> None:
-    """The 95 % interval of the estimate holds the truth in at least 90 % of 120 worlds, the naive one in under 10 %."""
+    """The 95 % interval of the estimate holds the truth in at least 90 % of 120 worlds, the naive
+    one in under 10 %.
+    """
     assert _covered(answers=False, field="estimate") >= 0.9
     assert _covered(answers=False, field="accuracy") < 0.1
 
 
 def test_weights_mend_who_answers() -> None:
-    """Where unsure answers get a label more often, weighting by the readings still covers the truth."""
+    """Where unsure answers get a label more often, weighting by the readings still covers the
+    truth.
+    """
     assert _covered(answers=True, field="estimate") >= 0.9
 
 
 def test_too_few_asked_labels_do_not_lead() -> None:
-    """With 19 asked labels the report leads with all labels, and says that these look worse than the truth."""
+    """With 19 asked labels the report leads with all labels, and says that these look worse than
+    the truth.
+    """
     rows = [reference.Row(f"a{n}", "d@1", "asked", "1", "1", 900_000, US) for n in range(19)]
     rows += [reference.Row(f"v{n}", "d@1", "volunteered", "1", "7", 900_000, US) for n in range(19)]
     result = report.build(reference.table(rows))["estimate"]

@@ -10,7 +10,9 @@ from legibly.cloud import package
 
 
 def test_the_job_imports_from_a_zip_with_pyspark_alone(tmp_path: Path) -> None:
-    """With records, keys, errors and accuracy in a zip, the job loads and finds its SQL; nothing of ours is missed."""
+    """With records, keys, errors and accuracy in a zip, the job loads and finds its SQL; nothing of
+    ours is missed.
+    """
     cluster.need_spark()
     _, archive = package.job(tmp_path)
     code = (

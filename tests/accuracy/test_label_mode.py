@@ -10,7 +10,9 @@ from legibly.settings import Settings
 
 
 def test_an_added_pack_of_whole_pictures_is_known_by_its_name(tmp_path: Path) -> None:
-    """The shipped digits are read place by place; a pack beside the store whose layout is whole is named."""
+    """The shipped digits are read place by place; a pack beside the store whose layout is whole is
+    named.
+    """
     settings = Settings(store=f"file://{tmp_path}/objects")
     assert label_mode.single_label_models(settings) == frozenset()
     folder = tmp_path / "packs" / "ages"

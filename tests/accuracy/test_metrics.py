@@ -11,7 +11,9 @@ from legibly.statistics import metrics
 
 @given(n=st.integers(1, 10**9), data=st.data())
 def test_an_interval_holds_its_value_within_the_scale(n: int, data: st.DataObject) -> None:
-    """0 ≤ low ≤ value ≤ high ≤ 1, and the ends touch the scale only where nothing or everything is right."""
+    """0 ≤ low ≤ value ≤ high ≤ 1, and the ends touch the scale only where nothing or everything is
+    right.
+    """
     right = data.draw(st.integers(0, n))
     result = metrics.share(right, n)
     assert result is not None
@@ -29,7 +31,9 @@ def test_the_share_of_nothing_is_nothing() -> None:
 
 
 def test_wilson_and_newcombe_as_published() -> None:
-    """Newcombe 1998: 81 of 263 has Wilson's 0.2553 to 0.3662; 56/70 less 48/80 has 0.0524 to 0.3339."""
+    """Newcombe 1998: 81 of 263 has Wilson's 0.2553 to 0.3662; 56/70 less 48/80 has 0.0524 to
+    0.3339.
+    """
     result = metrics.share(81, 263)
     assert result is not None
     assert (result.low, result.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
@@ -49,7 +53,9 @@ def test_wilson_and_newcombe_as_published() -> None:
     )
 )
 def test_joining_strata_keeps_every_count(rows: list[tuple[int, int, int]]) -> None:
-    """However strata are joined, no picture and no label is lost, and each part has enough labels where any has."""
+    """However strata are joined, no picture and no label is lost, and each part has enough labels
+    where any has.
+    """
     strata = [
         metrics.Stratum(size, labelled, min(right, labelled)) for size, labelled, right in rows
     ]
@@ -77,6 +83,8 @@ def test_chi_square_as_in_the_tables(degrees: int, point: float) -> None:
 
 
 def test_stability_is_silent_without_change_and_loud_with_it() -> None:
-    """The same mix: 0 at its low end. A class that doubled: the interval starts above the usual 0.1."""
+    """The same mix: 0 at its low end. A class that doubled: the interval starts above the usual
+    0.1.
+    """
     assert metrics.stability([1000] * 10, [98, 104, 100, 97, 101, 99, 103, 100, 96, 102]).low == 0
     assert metrics.stability([1000] * 10, [1000] + [100] * 9).low > 0.1

@@ -34,7 +34,9 @@ def _count(data: bytes) -> tuple[older_formats.Counts, list[tuple[int, str]]]:
 def test_every_pair_of_every_line_counts(
     lines: list[list[tuple[str, str]]], chunk: int, long: int
 ) -> None:
-    """Lines of any number of pairs, blocks of any size, counted at once or not: what goes in comes out."""
+    """Lines of any number of pairs, blocks of any size, counted at once or not: what goes in comes
+    out.
+    """
     text = "\n".join(
         ",".join(f"{predicted},{actual}" for predicted, actual in line) for line in lines
     )

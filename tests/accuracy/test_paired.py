@@ -17,7 +17,9 @@ RUNS = 300
 
 
 def test_the_published_example_of_the_score_interval() -> None:
-    """Airway hyper-responsiveness before and after transplantation (Bentur 2009): Tango's is −0.517 to −0.026."""
+    """Airway hyper-responsiveness before and after transplantation (Bentur 2009): Tango's is −0.517
+    to −0.026.
+    """
     result = paired.difference(paired.Table(1, 7, 1, 12))
     assert (round(result.low, 3), round(result.value, 3), round(result.high, 3)) == (
         -0.517,
@@ -31,7 +33,9 @@ def test_the_published_example_of_the_score_interval() -> None:
 def test_the_ends_of_the_score_interval_are_where_the_likelihood_puts_them(
     table: paired.Table,
 ) -> None:
-    """At each inner end, the statistic with the most likely shares of that difference is 1.96: found by brute force."""
+    """At each inner end, the statistic with the most likely shares of that difference is 1.96:
+    found by brute force.
+    """
     result = paired.difference(table)
     assert -1 <= result.low <= result.value <= result.high <= 1
     for end, sign in ((result.low, 1), (result.high, -1)):
@@ -43,7 +47,9 @@ def test_the_ends_of_the_score_interval_are_where_the_likelihood_puts_them(
 
 
 def likeliest(table: paired.Table, delta: float) -> float:
-    """The share that only the first gets right, most likely where the second's share less the first's is `delta`."""
+    """The share that only the first gets right, most likely where the second's share less the
+    first's is `delta`.
+    """
 
     def likelihood(lost: float) -> float:
         parts = (
@@ -76,7 +82,9 @@ def test_swapping_the_two_turns_the_interval_round(table: paired.Table) -> None:
 
 
 def test_evidence_is_a_fair_game() -> None:
-    """Over every possible course of three pictures, the gambler's mean wealth is 1 where the truth is `above`."""
+    """Over every possible course of three pictures, the gambler's mean wealth is 1 where the truth
+    is `above`.
+    """
     gained = 0.2
     lost = 0.3
     shares = {1: gained, 0: 1 - gained - lost, -1: lost}
@@ -106,7 +114,9 @@ def walks(gained: float, lost: float, *, seed: int) -> list[list[paired.Table]]:
 
 
 def test_looking_again_and_again_promotes_no_better_model_that_is_none() -> None:
-    """Two equally good models, 50 looks: McNemar at 5 % finds one better in far too many stores, this in few."""
+    """Two equally good models, 50 looks: McNemar at 5 % finds one better in far too many stores,
+    this in few.
+    """
     stores = walks(0.05, 0.05, seed=1)
     naive = [
         any(
@@ -121,7 +131,9 @@ def test_looking_again_and_again_promotes_no_better_model_that_is_none() -> None
 
 
 def test_looking_again_and_again_promotes_no_model_that_is_worse_by_the_margin() -> None:
-    """A candidate that is worse by just the margin, 50 looks: repeated score intervals let it in, this does not."""
+    """A candidate that is worse by just the margin, 50 looks: repeated score intervals let it in,
+    this does not.
+    """
     stores = walks(0.05, 0.1, seed=2)
     naive = [any(paired._score(t, -0.05) >= metrics.Z95 for t in looks) for looks in stores]
     ours = [any(paired.evidence(t, above=-0.05) >= math.log(40) for t in looks) for looks in stores]
@@ -130,7 +142,9 @@ def test_looking_again_and_again_promotes_no_model_that_is_worse_by_the_margin()
 
 
 def test_a_good_candidate_is_let_in() -> None:
-    """Nine in ten of equally good models that differ in 2 % of pictures pass five points within 1,000 labels."""
+    """Nine in ten of equally good models that differ in 2 % of pictures pass five points within
+    1,000 labels.
+    """
     ours = [
         paired.evidence(looks[-1], above=-0.05) >= math.log(40)
         for looks in walks(0.01, 0.01, seed=3)
@@ -144,7 +158,9 @@ def expected(result: metrics.Proportion) -> bool:
 
 
 def test_how_many_more() -> None:
-    """So many more of the same settle it, and some fewer do not; none are needed once it is settled."""
+    """So many more of the same settle it, and some fewer do not; none are needed once it is
+    settled.
+    """
     table = paired.Table(980, 10, 10, 0)
     for interval in (paired.difference, paired.at_any_time):
         more = paired.more(table, expected, interval=interval)

@@ -52,7 +52,9 @@ def test_mcnemar_is_statsmodels() -> None:
 
 
 def test_the_report_is_scikit_learn_s() -> None:
-    """Accuracy, precision, recall, F1, support and the confusion matrix, of 2 to 12 classes and 1 to 400 pairs."""
+    """Accuracy, precision, recall, F1, support and the confusion matrix, of 2 to 12 classes and 1
+    to 400 pairs.
+    """
     sklearn = _peer("sklearn.metrics")
     draw = random.Random(6)
     for _ in range(CASES):

@@ -49,7 +49,9 @@ def test_a_predicted_zero_is_a_class_like_any_other() -> None:
 
 
 def test_several_digits_count_once_as_text_and_place_by_place() -> None:
-    """90210 read as 90218: one wrong picture, four right places and one wrong; other lengths lie not side by side."""
+    """90210 read as 90218: one wrong picture, four right places and one wrong; other lengths lie
+    not side by side.
+    """
     result = reference.report(
         [_pair(1, "90218", "90210"), _pair(2, "12/3 4", "12/34"), _pair(3, "77", "7")]
     )
@@ -67,7 +69,9 @@ def test_words_are_one_label_each() -> None:
 
 
 def test_numbers_are_one_label_each_where_the_model_says_so() -> None:
-    """Where a model answers with whole labels, `10` for `11` is one mistake between two classes; else of a digit."""
+    """Where a model answers with whole labels, `10` for `11` is one mistake between two classes;
+    else of a digit.
+    """
     pairs = [_pair(1, "10", "11", model="ages@1"), _pair(2, "10", "11", model="digits@1")]
     for complete in (["ages"], ["ages@1"]):
         result = reference.report(pairs, single_label=complete)
@@ -149,7 +153,9 @@ def test_the_contract_s_fields_are_there() -> None:
 
 
 def test_the_random_sample_is_random_and_stable() -> None:
-    """A rate of 10 % asks about 10 % of ids, the same ones each time, and a higher rate asks these too."""
+    """A rate of 10 % asks about 10 % of ids, the same ones each time, and a higher rate asks these
+    too.
+    """
     ids = [object_keys.new_id(NOW) for _ in range(4000)]
     requested = [image for image in ids if sampling.asks(image, 0.1)]
     assert 300 < len(requested) < 500

@@ -68,7 +68,9 @@ def _fill(url: str, environ: dict[str, str], *, settle: bool) -> stores.Store:
 def test_duckdb_reads_a_bucket(
     bucket: tuple[str, dict[str, str]], settle: bool, large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """JSON lines and, once compacted, Parquet in one bucket, few or many: the reference's report, byte for byte."""
+    """JSON lines and, once compacted, Parquet in one bucket, few or many: the reference's report,
+    byte for byte.
+    """
     url, environ = bucket
     _fill(f"{url}-{settle}-{large}", environ, settle=settle)
     if large:
@@ -115,7 +117,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]
 def test_a_killed_job_run_again_gives_the_same_report(
     spark: cluster.Cluster, tmp_path: Path
 ) -> None:
-    """On two workers: killed before its end it leaves no half report; run again, it gives the reference's bytes."""
+    """On two workers: killed before its end it leaves no half report; run again, it gives the
+    reference's bytes.
+    """
     base = tmp_path / "store"
     out = tmp_path / "reports" / "accuracy.json"
     out.parent.mkdir()
@@ -140,7 +144,9 @@ def test_a_killed_job_run_again_gives_the_same_report(
 def test_duckdb_and_a_cluster_agree_over_one_bucket(
     spark: cluster.Cluster, bucket: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    """`legibly accuracy` on DuckDB and on two Spark workers over the same bucket, partly compacted: the same bytes."""
+    """`legibly accuracy` on DuckDB and on two Spark workers over the same bucket, partly compacted:
+    the same bytes.
+    """
     jars = ":".join(str(jar) for jar in cluster.s3a_jars())
     url, access = bucket
     _fill(url, access, settle=True)
@@ -161,7 +167,9 @@ def test_duckdb_and_a_cluster_agree_over_one_bucket(
 @pytest.mark.service("seaweedfs")
 @pytest.mark.timeout(400)
 def test_spark_compacts_a_bucket(bucket: tuple[str, dict[str, str]], tmp_path: Path) -> None:
-    """`legibly compact --engine spark` over a bucket: one Parquet file a day, flawed lines kept, the same report."""
+    """`legibly compact --engine spark` over a bucket: one Parquet file a day, flawed lines kept,
+    the same report.
+    """
     cluster.need_spark()
     jars = ":".join(str(jar) for jar in cluster.s3a_jars())
     url, access = bucket

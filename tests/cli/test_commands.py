@@ -61,7 +61,9 @@ def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_nothing_secret_is_printed(tmp_path: Path) -> None:
-    """A password in a setting appears neither in an error, nor with --debug, nor in what the doctor prints."""
+    """A password in a setting appears neither in an error, nor with --debug, nor in what the doctor
+    prints.
+    """
     database = "postgresql://legibly:s3cret-word@127.0.0.1:1/x"
     for words in (
         ("serve", "--port", "0"),

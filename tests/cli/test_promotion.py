@@ -20,12 +20,16 @@ from legibly.settings import Settings
 
 STROKES = {"7": pictures.SEVEN, "0": pictures.ZERO, "1": pictures.ONE}
 ENOUGH = 120
-"""Pictures without any difference that show, at any time, that a candidate is no worse by five points."""
+"""Pictures without any difference that show, at any time, that a candidate is no worse by five
+points.
+"""
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working directory, a store and packs of one's own: one that answers the same, one that takes 1 for 7."""
+    """A working directory, a store and packs of one's own: one that answers the same, one that
+    takes 1 for 7.
+    """
     monkeypatch.chdir(tmp_path)
     pack("same", created="later")
     classes = list("0123456789")
@@ -52,7 +56,9 @@ def answer(*words: str) -> Any:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> str:
-    """90 labelled pictures with a table: as many as show, at one look, that a candidate is no worse by five points."""
+    """90 labelled pictures with a table: as many as show, at one look, that a candidate is no worse
+    by five points.
+    """
     folder = tmp_path / "labelled"
     folder.mkdir()
     for label, stroke in STROKES.items():
@@ -100,7 +106,9 @@ def test_compare_on_a_dataset(dataset: str) -> None:
 
 
 def test_compare_on_the_store() -> None:
-    """Without a dataset the store's labelled pictures are read anew, and the sentence holds at every look."""
+    """Without a dataset the store's labelled pictures are read anew, and the sentence holds at
+    every look.
+    """
     fill(21)
     build_result = answer("compare", "digits", "same")
     assert (build_result["looks"], build_result["data"]["basis"], build_result["data"]["n"]) == (
@@ -112,7 +120,9 @@ def test_compare_on_the_store() -> None:
 
 
 def test_a_promotion_is_proved_recorded_and_taken_back() -> None:
-    """The settings name the candidate, the store keeps who, when and why; a rollback restores, and is kept too."""
+    """The settings name the candidate, the store keeps who, when and why; a rollback restores, and
+    is kept too.
+    """
     fill(ENOUGH)
     done = run("promote", "same", "--margin", "0.05", output="y\n")
     assert 'legibly.toml says model = "same"' in done.stdout
@@ -142,7 +152,9 @@ def test_a_promotion_is_proved_recorded_and_taken_back() -> None:
 
 
 def test_old_readings_stay_and_new_ones_carry_the_new_version(dataset: str) -> None:
-    """A service made after the promotion reads with the promoted pack; what was read before keeps its version."""
+    """A service made after the promotion reads with the promoted pack; what was read before keeps
+    its version.
+    """
     before = wiring.service(Settings())
     first = before.classify(before.receive(pictures.png()))
     answer("promote", "same", "--data", dataset, "--margin", "0.05", "--yes")
@@ -154,7 +166,9 @@ def test_old_readings_stay_and_new_ones_carry_the_new_version(dataset: str) -> N
 
 
 def test_what_is_not_proved_is_refused(dataset: str) -> None:
-    """A worse pack, or too few labels: exit 1 with why and how many are missing; nothing changes, nothing is kept."""
+    """A worse pack, or too few labels: exit 1 with why and how many are missing; nothing changes,
+    nothing is kept.
+    """
     with pytest.raises(errors.Conflict, match="right answers may be"):
         run("promote", "worse", "--data", dataset, "--margin", "0.05", "--yes")
     with pytest.raises(errors.Conflict, match=r"Some [\d,]+ more labels like these would show it"):
@@ -215,7 +229,9 @@ def test_a_rollback_brings_back_the_very_version(dataset: str) -> None:
 
 
 def test_what_cannot_be_compared_is_told_in_one_line(dataset: str, tmp_path: Path) -> None:
-    """Unknown packs, the same version twice, other classes, no labels, labels that no model can say."""
+    """Unknown packs, the same version twice, other classes, no labels, labels that no model can
+    say.
+    """
     with pytest.raises(errors.NotFound, match="no such model pack"):
         run("compare", "digits", "none", dataset)
     with pytest.raises(errors.Invalid, match="the same model twice"):

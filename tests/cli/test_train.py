@@ -31,7 +31,9 @@ def run(*words: str) -> object:
 
 
 def test_a_recipe_is_run_with_its_own_options(tmp_path: Path) -> None:
-    """A recipe gets --data, --out and the options it alone knows; with --json stdout is the new card alone."""
+    """A recipe gets --data, --out and the options it alone knows; with --json stdout is the new
+    card alone.
+    """
     recipe = tmp_path / "copies.py"
     recipe.write_text(COPIES)
     words = [

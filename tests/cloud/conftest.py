@@ -23,7 +23,9 @@ def emulator() -> Iterator[emulators.Emulator]:
 def deployment(
     emulator: emulators.Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> emulators.Deployment:
-    """The whole system, deployed by the command that a user types; only waits and retries are shortened."""
+    """The whole system, deployed by the command that a user types; only waits and retries are
+    shortened.
+    """
     short = [f"-p{name}={value}" for name, value in emulators.SHORT]
     done = emulator.legibly("cloud", "deploy", "--size", "small", "--no-wait", *short)
     stack = emulator.client("cloudformation").describe_stacks(StackName="legibly")["Stacks"][0]
@@ -40,10 +42,8 @@ def deployment(
 
 
 def _code(emulator: emulators.Emulator, outputs: dict[str, str], folder: Path) -> tuple[Path, Path]:
-    s3, bucket = (
-        emulator.client("s3"),
-        outputs["BucketName"].replace("legibly-", "legibly-code-", 1),
-    )
+    s3 = emulator.client("s3")
+    bucket = outputs["BucketName"].replace("legibly-", "legibly-code-", 1)
     for thing in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         content = s3.get_object(Bucket=bucket, Key=thing["Key"])["Body"].read()
         (folder / thing["Key"].partition("/")[0]).write_bytes(content)

@@ -1,7 +1,9 @@
-"""A stand-in for EMR Serverless: its two calls in the documented shape, over a real socket, and the job for real.
+"""A stand-in for EMR Serverless: its two calls in the documented shape, over a real socket, and the
+job for real.
 
-No emulator has EMR Serverless. This one takes StartJobRun, fetches entry point and package out of the bucket as EMR
-does, runs `spark-submit` with them on this machine, and answers GetJobRun. It checks no signature and no role.
+No emulator has EMR Serverless. This one takes StartJobRun, fetches entry point and package out of
+the bucket as EMR does, runs `spark-submit` with them on this machine, and answers GetJobRun. It
+checks no signature and no role.
 """
 
 import contextlib
@@ -31,7 +33,8 @@ class StandIn(ThreadingHTTPServer):
 
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.folder, self.environ = folder, environ
+        self.folder = folder
+        self.environ = environ
         self.asked: list[dict[str, Any]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
         self.log = folder / "job.log"
@@ -81,7 +84,8 @@ class StandIn(ThreadingHTTPServer):
 
     def _submit(self, words: list[str]) -> int:
         jars = ":".join(str(jar) for jar in cluster.s3a_jars())
-        # Python without its site-packages: what is not in the job's package is not there, but for Spark's own.
+        # Python without its site-packages: what is not in the job's package is not there, but for
+        # Spark's own.
         python = self.folder / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
         python.chmod(0o755)

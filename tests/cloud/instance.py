@@ -1,7 +1,9 @@
-"""A server of the deployed stack on this machine: its user data, run as it stands, with a folder for a root.
+"""A server of the deployed stack on this machine: its user data, run as it stands, with a folder
+for a root.
 
-What an instance brings and this machine lacks is played: the package manager, `useradd`, `systemctl`, AWS's command
-line (over boto3), and a virtual environment, for which this one serves. All else is what bash makes of the script.
+What an instance brings and this machine lacks is played: the package manager, `useradd`,
+`systemctl`, AWS's command line (over boto3), and a virtual environment, for which this one serves.
+All else is what bash makes of the script.
 """
 
 import base64
@@ -66,7 +68,8 @@ class Instance:
     @property
     def settings(self) -> dict[str, str]:
         """The environment that its service is given."""
-        unit, found = self.unit, list[str]()
+        unit = self.unit
+        found = list[str]()
         for path in unit.get("EnvironmentFile", []):
             found += Path(path).read_text(encoding="utf-8").splitlines()
         return dict(line.split("=", 1) for line in [*found, *unit.get("Environment", [])])
@@ -82,7 +85,9 @@ class Instance:
 
     @contextlib.contextmanager
     def running(self, *, port: int | None = None, **changed: str) -> Iterator[str]:
-        """Its service, as systemd would start it, on a port of the loopback interface; gives its address."""
+        """Its service, as systemd would start it, on a port of the loopback interface; gives its
+        address.
+        """
         port = port or services.free_port()
         environ = {**self.environ, **self.settings, **changed}
         [start] = self.unit["ExecStart"]
@@ -108,7 +113,9 @@ class Instance:
 
 
 def boot(deployment: Deployment, template: str, role: str, root: Path) -> Instance:
-    """Run the user data of the launch template whose name holds `template`, with the rights of one role and no more."""
+    """Run the user data of the launch template whose name holds `template`, with the rights of one
+    role and no more.
+    """
     ec2 = deployment.client("ec2")
     [name] = [
         found["LaunchTemplateName"]
@@ -137,7 +144,9 @@ def boot(deployment: Deployment, template: str, role: str, root: Path) -> Instan
 
 
 def _as(deployment: Deployment, role: str) -> dict[str, str]:
-    """The environment of somebody who may do what a role of the stack may, by the policies of the template."""
+    """The environment of somebody who may do what a role of the stack may, by the policies of the
+    template.
+    """
     iam = deployment.client("iam")
     [name] = [found["RoleName"] for found in iam.list_roles()["Roles"] if role in found["RoleName"]]
     user = f"as-{name}"
@@ -156,11 +165,9 @@ def _as(deployment: Deployment, role: str) -> dict[str, str]:
 
 def _play(root: Path) -> Path:
     """The commands of an instance; returns their folder."""
-    tools, venv, agent = (
-        root / "played",
-        root / "venv",
-        root / "opt/aws/amazon-cloudwatch-agent/bin",
-    )
+    tools = root / "played"
+    venv = root / "venv"
+    agent = root / "opt/aws/amazon-cloudwatch-agent/bin"
     signal_tool = root / "opt/aws/bin/cfn-signal"
     for folder in (
         tools,

@@ -62,7 +62,9 @@ def _outputs(values: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_nightly_job_is_the_one_of_the_command() -> None:
-    """The schedule's input is a request that StartJobRun takes, and the command's but for name and report."""
+    """The schedule's input is a request that StartJobRun takes, and the command's but for name and
+    report.
+    """
     values = {**VALUES, "JobScript": "accuracy/a.py", "JobPackage": "accuracy/b.zip"}
     target = _template()["Resources"]["Night"]["Properties"]["Target"]
     assert target["Arn"]["Fn::Sub"].endswith(":scheduler:::aws-sdk:emrserverless:startJobRun")
@@ -93,9 +95,12 @@ def _lowered(value: Any) -> Any:
 
 
 def test_roles_may_do_their_one_thing() -> None:
-    """The schedule's role starts jobs of this application as this role; the job's role writes reports alone."""
+    """The schedule's role starts jobs of this application as this role; the job's role writes
+    reports alone.
+    """
     resources = _template()["Resources"]
-    night, job = _allowed(resources["NightRole"]), _allowed(resources["JobRole"])
+    night = _allowed(resources["NightRole"])
+    job = _allowed(resources["JobRole"])
     assert set(night) == {"emr-serverless:StartJobRun", "iam:PassRole"}
     assert night["iam:PassRole"]["Condition"] == {
         "StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}
@@ -141,11 +146,13 @@ def standin(
 def test_the_package_runs_and_its_report_comes_back(
     standin: emr_serverless.StandIn, tmp_path: Path
 ) -> None:
-    """The uploaded script and package go through spark-submit over the bucket: the reference's report, and its page.
+    """The uploaded script and package go through spark-submit over the bucket: the reference's
+    report, and its page.
 
     The job's Python has no site-packages, so everything but Spark itself comes out of the package.
     """
-    aws, told = Aws(region="us-east-1"), list[str]()
+    aws = Aws(region="us-east-1")
+    told = list[str]()
     script, archive = package.job(tmp_path)
     bucket = ArtifactBucket(aws, "images", "123456789012")
     values = {
@@ -173,7 +180,9 @@ def test_the_package_runs_and_its_report_comes_back(
 @pytest.mark.service("spark")
 @pytest.mark.service("seaweedfs")
 def test_a_job_that_fails_says_why_and_where_to_look(standin: emr_serverless.StandIn) -> None:
-    """EMR's own words, the job's id and the log group, in one line; an unknown application likewise."""
+    """EMR's own words, the job's id and the log group, in one line; an unknown application
+    likewise.
+    """
     outputs = _outputs(
         {**VALUES, "JobScript": "accuracy/no such.py", "JobPackage": "accuracy/no such.zip"}
     )

@@ -1,4 +1,5 @@
-"""The deployed system: the real zip and the real template in an account that checks every signature and policy.
+"""The deployed system: the real zip and the real template in an account that checks every signature
+and policy.
 
 The web server is this machine's, with the environment that the template writes onto its instances.
 """
@@ -36,7 +37,8 @@ def put(deployment: Deployment, data: bytes, key: str | None = None) -> str:
 
 def records(deployment: Deployment, folder: str) -> list[dict[str, Any]]:
     """Every record in a folder of the bucket."""
-    s3, found = deployment.client("s3"), []
+    s3 = deployment.client("s3")
+    found = []
     for page in s3.get_paginator("list_objects_v2").paginate(
         Bucket=deployment.bucket, Prefix=folder
     ):
@@ -77,7 +79,9 @@ def waiting(deployment: Deployment, queue: str) -> int:
 
 @pytest.fixture(scope="module")
 def web(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A web server with the environment that the template gives its instances, and a database of its own."""
+    """A web server with the environment that the template gives its instances, and a database of
+    its own.
+    """
     ec2 = deployment.client("ec2")
     template = ec2.describe_launch_template_versions(
         LaunchTemplateName=_web_template(deployment), Versions=["$Latest"]
@@ -121,7 +125,9 @@ def await_image(client: httpx.Client, name: str) -> dict[str, Any]:
 def test_deploy_prints_the_address_and_done_again_changes_nothing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command prints an https address; with the same code once more, nothing is uploaded and nothing changes."""
+    """The command prints an https address; with the same code once more, nothing is uploaded and
+    nothing changes.
+    """
     assert re.fullmatch(r"https://\w+\.cloudfront\.net", deployment.address)
     assert "Sign in as admin with the password" in deployment.told
     assert (
@@ -141,7 +147,9 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
 def test_a_picture_put_by_anybody_is_read_and_live(
     deployment: Deployment, client: httpx.Client
 ) -> None:
-    """PUT by S3 alone → one reading in the bucket → an event on an open page, and the image in the list."""
+    """PUT by S3 alone → one reading in the bucket → an event on an open page, and the image in the
+    list.
+    """
     with client.stream("GET", "/api/live") as live:
         lines = live.iter_lines()
         next(lines)
@@ -159,7 +167,9 @@ def test_a_picture_put_by_anybody_is_read_and_live(
 
 
 def test_an_upload_is_read_by_the_function(deployment: Deployment, client: httpx.Client) -> None:
-    """Through the web page's own door, with a label: the function reads it, once, and the pair is written."""
+    """Through the web page's own door, with a label: the function reads it, once, and the pair is
+    written.
+    """
     answer = client.post(
         "/api/images",
         params={"wait": 30},
@@ -236,8 +246,11 @@ def test_a_flood_is_read_once_each(deployment: Deployment) -> None:
 
 
 def test_a_lost_permission_is_noticed_and_mended(deployment: Deployment) -> None:
-    """No right to read pictures → tried twice → dead letter with the reason → right given back → redrive → read."""
-    iam, role = deployment.client("iam"), _function_role(deployment)
+    """No right to read pictures → tried twice → dead letter with the reason → right given back →
+    redrive → read.
+    """
+    iam = deployment.client("iam")
+    role = _function_role(deployment)
     policy = "reads-pictures-writes-readings"
     document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
     document = document if isinstance(document, dict) else json.loads(document)
@@ -290,7 +303,9 @@ def test_a_message_that_is_none_becomes_a_dead_letter_with_its_reason(
 
 
 def test_a_web_server_that_was_away_catches_up(deployment: Deployment, web: Server) -> None:
-    """What is read while no web server runs waits, as `status` shows, and is on the page of the next, fresh or not."""
+    """What is read while no web server runs waits, as `status` shows, and is on the page of the
+    next, fresh or not.
+    """
     web.stop()
     key = put(deployment, pictures.png(pictures.ZERO))
     services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
@@ -328,7 +343,9 @@ def _function_role(deployment: Deployment) -> str:
 def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Destroyed, the stack and its code are gone and the bucket stays; deployed anew, it is the same bucket."""
+    """Destroyed, the stack and its code are gone and the bucket stays; deployed anew, it is the
+    same bucket.
+    """
     before = len(records(deployment, object_keys.READINGS))
     deployment.emulator.legibly("cloud", "destroy", "--yes")
     buckets = {bucket["Name"] for bucket in deployment.client("s3").list_buckets()["Buckets"]}

@@ -1,4 +1,6 @@
-"""The guides: their commands exist, their settings too, and their figures are those of the price table."""
+"""The guides: their commands exist, their settings too, and their figures are those of the price
+table.
+"""
 
 import re
 import shlex
@@ -31,7 +33,9 @@ def commands() -> list[str]:
 
 
 def test_the_guides_have_commands() -> None:
-    """So that the tests below test something: deploy, status, redrive, open and destroy are all told of."""
+    """So that the tests below test something: deploy, status, redrive, open and destroy are all
+    told of.
+    """
     told = {" ".join(line.split()[:3]) for line in commands()}
     verbs = ("synth", "deploy", "status", "redrive", "open", "destroy")
     assert {f"legibly cloud {verb}" for verb in verbs} <= told
@@ -46,7 +50,8 @@ def test_every_command_of_the_guides_is_one(line: str) -> None:
     while isinstance(group, click.Group):
         found = group.get_command(context, words[0])
         assert found is not None, line
-        group, words = found, words[1:]
+        group = found
+        words = words[1:]
     group.make_context(group.name, words)
 
 

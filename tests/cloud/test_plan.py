@@ -31,7 +31,9 @@ def test_a_retry_before_the_time_out_is_refused() -> None:
 
 
 def test_an_idle_deployment_without_servers_costs_next_to_nothing() -> None:
-    """Size none: alarms only; the cost of pictures grows with them; servers are the larger part at size small."""
+    """Size none: alarms only; the cost of pictures grows with them; servers are the larger part at
+    size small.
+    """
     idle = prices.estimate(size="none", classifier="function", pictures=0)
     assert prices.total(idle) < 1
     small = prices.estimate(size="small", classifier="function", pictures=10_000)
@@ -47,7 +49,9 @@ def test_an_idle_deployment_without_servers_costs_next_to_nothing() -> None:
 
 
 def test_synth_tells_what_and_how_much() -> None:
-    """Steps and a dated estimate; `--json` prints nothing else; `--template` prints the template itself."""
+    """Steps and a dated estimate; `--json` prints nothing else; `--template` prints the template
+    itself.
+    """
     told = CliRunner().invoke(cloud.command, ["synth", "--size", "scale", "--email", "a@b.example"])
     assert told.exit_code == 0
     assert "PostgreSQL" in told.output
@@ -82,7 +86,8 @@ def test_the_wheel_is_the_package_and_always_the_same(tmp_path: Path) -> None:
     """Built twice it has the same bytes; it holds the package and its model."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    first, second = package.wheel(tmp_path / "a"), package.wheel(tmp_path / "b")
+    first = package.wheel(tmp_path / "a")
+    second = package.wheel(tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
     names = set(zipfile.ZipFile(first).namelist())
     assert {

@@ -1,4 +1,6 @@
-"""Size `scale` with model servers, deployed: the servers' own user data, PostgreSQL, models over HTTP, and faults."""
+"""Size `scale` with model servers, deployed: the servers' own user data, PostgreSQL, models over
+HTTP, and faults.
+"""
 
 import functools
 import json
@@ -26,7 +28,8 @@ from legibly.cloud.aws import Aws
 from legibly.cloud.plan import Plan
 
 pytestmark = [pytest.mark.service("ministack"), pytest.mark.timeout(600)]
-# As in production, a retry begins long after the function's time is over: two that read at once would both write.
+# As in production, a retry begins long after the function's time is over: two that read at once
+# would both write.
 PATIENT = (("FunctionSeconds", "10"), ("RetrySeconds", "25"), ("Attempts", "50"))
 
 
@@ -61,7 +64,8 @@ def model(large: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Instan
 @pytest.fixture(scope="module")
 def port(large: Deployment) -> int:
     """Where the function asks for its model: this machine takes the place of the balancer's name."""
-    port, functions = services.free_port(), large.client("lambda")
+    port = services.free_port()
+    functions = large.client("lambda")
     name = large.outputs["FunctionName"]
     told = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     assert told["LEGIBLY_MODEL"].endswith("/v2/models/digits")
@@ -98,7 +102,9 @@ def database(postgres: str) -> str:
 def web(
     large: Deployment, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """A web server as its user data starts it, over PostgreSQL; its client has signed in as the stack's `admin`."""
+    """A web server as its user data starts it, over PostgreSQL; its client has signed in as the
+    stack's `admin`.
+    """
     instance = boot(large, "large-WebTemplate", "large-WebRole", tmp_path_factory.mktemp("web"))
     told = instance.settings["LEGIBLY_DATABASE"]
     assert told.startswith("postgresql://legibly:")
@@ -143,7 +149,9 @@ def image_of(client: httpx.Client, key: str) -> dict[str, Any]:
 def test_a_model_server_that_is_away_costs_time_alone(
     large: Deployment, model: Instance, port: int, web: httpx.Client
 ) -> None:
-    """Away at the start and away later: pictures wait, `status` says why, and each is read once when it is back."""
+    """Away at the start and away later: pictures wait, `status` says why, and each is read once
+    when it is back.
+    """
     first = put(large, pictures.png())
     services.wait_for(lambda: _told(large, first, "does not answer"), what="the reason", seconds=60)
     assert of(large, first) == []
@@ -163,7 +171,9 @@ def test_a_model_server_that_is_away_costs_time_alone(
 def test_what_is_read_is_live_on_a_page_over_postgresql(
     large: Deployment, model: Instance, port: int, web: httpx.Client
 ) -> None:
-    """Put by anybody → read over HTTP by the function → the records' queue → an event on an open page."""
+    """Put by anybody → read over HTTP by the function → the records' queue → an event on an open
+    page.
+    """
     with model.running(port=port), web.stream("GET", "/api/live") as live:
         lines = live.iter_lines()
         next(lines)
@@ -178,7 +188,9 @@ def test_what_is_read_is_live_on_a_page_over_postgresql(
 def test_a_function_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     large: Deployment, model: Instance, port: int
 ) -> None:
-    """Killed while it reads, again and again: every picture has one reading in the end, and none is a dead letter."""
+    """Killed while it reads, again and again: every picture has one reading in the end, and none is
+    a dead letter.
+    """
     with model.running(port=port):
         many = [put(large, pictures.png(), f"images/killed/{number}.png") for number in range(30)]
         killed = 0
@@ -202,7 +214,9 @@ def test_a_function_that_is_killed_in_the_middle_loses_and_doubles_nothing(
 def test_what_nobody_should_read_is_left_alone(
     large: Deployment, model: Instance, port: int
 ) -> None:
-    """A key outside the prefixes starts nothing; deleted or replaced before its turn: passed over, `status` says so."""
+    """A key outside the prefixes starts nothing; deleted or replaced before its turn: passed over,
+    `status` says so.
+    """
     put(large, pictures.png(), "elsewhere/a.png")
     gone = put(large, pictures.png(), "images/gone.png")  # nobody reads: the model server is away
     replaced = put(large, pictures.png(), "images/replaced.png")

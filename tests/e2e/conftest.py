@@ -136,9 +136,12 @@ def context_of(
 
 @pytest.fixture(params=["phone-light", "desktop-dark"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A page at phone size in light and one at desktop size in dark; errors in its console fail the test."""
+    """A page at phone size in light and one at desktop size in dark; errors in its console fail the
+    test.
+    """
     size, scheme = request.param.split("-")
-    context, faults = context_of(browser, size=size, scheme=scheme), Faults()
+    context = context_of(browser, size=size, scheme=scheme)
+    faults = Faults()
     opened = context.new_page()
     faults.watch(opened)
     yield opened
@@ -149,7 +152,8 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def desktop(browser: Browser) -> Iterator[Page]:
     """A page at desktop size in light; errors in its console fail the test."""
-    context, faults = context_of(browser), Faults()
+    context = context_of(browser)
+    faults = Faults()
     opened = context.new_page()
     faults.watch(opened)
     yield opened

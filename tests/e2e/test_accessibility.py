@@ -1,4 +1,6 @@
-"""axe-core's rules over every page, in light and dark, on a phone and a desktop; and the pages at other widths."""
+"""axe-core's rules over every page, in light and dark, on a phone and a desktop; and the pages at
+other widths.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -28,9 +28,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_signing_in_working_and_leaving(
     guarded: Server, browser: Browser, size: str, scheme: str
 ) -> None:
-    """The sign-in page says what was wrong, leads back, and every flow of an account works by its buttons."""
+    """The sign-in page says what was wrong, leads back, and every flow of an account works by its
+    buttons.
+    """
     context = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
-    page, faults = context.new_page(), []
+    page = context.new_page()
+    faults = []
     axe = Path(AXE).read_text(encoding="utf-8") if AXE.is_file() else None
     page.goto(f"{guarded.url}/accuracy")
     expect(page).to_have_url(f"{guarded.url}/login?next=%2Faccuracy")
@@ -76,8 +79,11 @@ def test_signing_in_working_and_leaving(
 def test_signing_in_at_an_openid_provider(
     tmp_path: Path, browser: Browser, size: str, scheme: str
 ) -> None:
-    """The button leads to a real provider, back into the app as a writer, out again, and says when nobody answers."""
-    port, here = services.free_port(), services.free_port()
+    """The button leads to a real provider, back into the app as a writer, out again, and says when
+    nobody answers.
+    """
+    port = services.free_port()
+    here = services.free_port()
     legibly = f"http://127.0.0.1:{here}"
     settings = {
         "ISSUER": f"http://127.0.0.1:{port}",
@@ -90,7 +96,8 @@ def test_signing_in_at_an_openid_provider(
     context.route(
         lambda url: "127.0.0.1" not in url, lambda route: route.abort()
     )  # the provider's page wants a font
-    page, faults = context.new_page(), []
+    page = context.new_page()
+    faults = []
     axe = Path(AXE).read_text(encoding="utf-8") if AXE.is_file() else None
     with serving(
         tmp_path, port=here, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD, **environ

@@ -1,4 +1,6 @@
-"""Class mode in a real browser: a teacher opens a class, pupils join and write; axe-core over every page."""
+"""Class mode in a real browser: a teacher opens a class, pupils join and write; axe-core over every
+page.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,10 +44,15 @@ def writes(page: Page, count: int) -> None:
 def test_a_class_from_its_opening_to_its_end(
     school: Server, browser: Browser, size: str, scheme: str
 ) -> None:
-    """Every step by its buttons; no page breaks a rule; a nickname with markup is text; deleting ends it for all."""
+    """Every step by its buttons; no page breaks a rule; a nickname with markup is text; deleting
+    ends it for all.
+    """
     teachers = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
     pupils = context_of(browser, size=size, scheme=scheme, bypass_csp=True)
-    teacher, pupil, faults, console = teachers.new_page(), pupils.new_page(), [], Faults()
+    teacher = teachers.new_page()
+    pupil = pupils.new_page()
+    faults = []
+    console = Faults()
     console.watch(teacher)
     console.watch(pupil)
     teacher.goto(f"{school.url}/login?next=/classes")

@@ -18,7 +18,8 @@ def png(shade: int, *, side: int = 60) -> bytes:
     """A white picture with one upright bar, a 1, whose shade makes the file differ from others."""
     row = [255] * side
     row[side // 2 - 3 : side // 2 + 3] = [shade] * 6
-    blank, inked = bytes([0] + [255] * side), bytes([0, *row])
+    blank = bytes([0] + [255] * side)
+    inked = bytes([0, *row])
     raw = blank * 8 + inked * (side - 16) + blank * 8
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -34,7 +35,9 @@ def png(shade: int, *, side: int = 60) -> bytes:
 def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(
     server: Server, page: Page
 ) -> None:
-    """Draw a 7, see 7 without a reload, confirm it with Enter, and the accuracy appears; a label can be taken back."""
+    """Draw a 7, see 7 without a reload, confirm it with Enter, and the accuracy appears; a label
+    can be taken back.
+    """
     page.goto(server.url)
     expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
     write(page, "7")
@@ -81,7 +84,9 @@ def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(
 
 
 def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> None:
-    """1 and 7 side by side read 17; each is one item whose probabilities show, and the text can be typed."""
+    """1 and 7 side by side read 17; each is one item whose probabilities show, and the text can be
+    typed.
+    """
     page.goto(server.url)
     page.locator("#automatic").uncheck()
     write(page, "1", left=-0.25, scale=0.6)
@@ -98,7 +103,9 @@ def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> No
 
 
 def test_a_finger_writes_and_the_page_stays(server: Server, browser: Browser) -> None:
-    """Touch draws without scrolling the phone's page, a second finger adds nothing, and the answer comes."""
+    """Touch draws without scrolling the phone's page, a second finger adds nothing, and the answer
+    comes.
+    """
     context = context_of(browser, size="phone", is_mobile=True)
     page = context.new_page()
     page.goto(server.url)
@@ -106,7 +113,9 @@ def test_a_finger_writes_and_the_page_stays(server: Server, browser: Browser) ->
     page.evaluate("scrollTo(0, 40)")
     box = page.locator("#pad canvas").bounding_box()
     assert box is not None
-    top, left, side = box["y"], box["x"], box["width"]
+    top = box["y"]
+    left = box["x"]
+    side = box["width"]
     path = [(left + 0.5 * side, top + side * (0.2 + 0.06 * step)) for step in range(11)]
     other = {"x": left + 0.1 * side, "y": top + 0.9 * side, "id": 2}
     session = context.new_cdp_session(page)
@@ -136,7 +145,9 @@ def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Pa
 
 
 def test_another_models_answer_is_shown_without_what_it_saw(server: Server, desktop: Page) -> None:
-    """After a change of model older answers stay, and the page does not ask for what only that model could show."""
+    """After a change of model older answers stay, and the page does not ask for what only that
+    model could show.
+    """
 
     def older(route: Route) -> None:
         page = route.fetch().json()
@@ -175,7 +186,8 @@ def test_names_are_text_wherever_they_show(server: Server, desktop: Page) -> Non
 def test_another_tab_hears_of_everything(server: Server, browser: Browser) -> None:
     """What one tab uploads and labels shows in the other by itself."""
     context = context_of(browser)
-    one, other = context.new_page(), context.new_page()
+    one = context.new_page()
+    other = context.new_page()
     other.goto(server.url)
     expect(other.locator("html")).to_have_attribute("data-live", "on")
     one.goto(server.url)
@@ -205,7 +217,9 @@ def test_pasted_pictures_are_read(server: Server, desktop: Page) -> None:
 
 
 def test_first_paint_is_light_and_asks_nobody_else(server: Server, desktop: Page) -> None:
-    """HTML, CSS and JavaScript of the first page are at most 60 KB as they travel, all from this server."""
+    """HTML, CSS and JavaScript of the first page are at most 60 KB as they travel, all from this
+    server.
+    """
     sizes: list[int] = []
     hosts: set[str] = set()
     desktop.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))

@@ -1,4 +1,6 @@
-"""Files chosen in the browser go straight into an S3 store: SeaweedFS, across origins, beside the real server."""
+"""Files chosen in the browser go straight into an S3 store: SeaweedFS, across origins, beside the
+real server.
+"""
 
 import io
 import os
@@ -116,7 +118,9 @@ def photo() -> bytes:
 def test_files_go_straight_into_the_store_and_are_read(
     empty: Server, bucket: Bucket, desktop: Page
 ) -> None:
-    """Each file is put by the browser, none through the server; all are read, with their names, without a complaint."""
+    """Each file is put by the browser, none through the server; all are read, with their names,
+    without a complaint.
+    """
     asked = sent(desktop)
     desktop.goto(empty.url)
     chosen(desktop, *((f"ä {n}.png", "image/png", pictures.png()) for n in range(6)))
@@ -134,7 +138,9 @@ def test_files_go_straight_into_the_store_and_are_read(
 def test_what_is_put_tells_nothing_of_its_maker(
     empty: Server, bucket: Bucket, desktop: Page
 ) -> None:
-    """Place, camera and comments are gone before a file leaves the browser; the pixels and their orientation stay."""
+    """Place, camera and comments are gone before a file leaves the browser; the pixels and their
+    orientation stay.
+    """
     desktop.goto(empty.url)
     asked = sent(desktop)
     chosen(desktop, ("photo.jpg", "image/jpeg", photo()), ("scan.png", "image/png", _noted()))
@@ -162,7 +168,9 @@ def _noted() -> bytes:
 def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(
     empty: Server, desktop: Page
 ) -> None:
-    """A WebP, a turned PNG, and what is no picture: none is put; the server takes, or refuses, each as ever."""
+    """A WebP, a turned PNG, and what is no picture: none is put; the server takes, or refuses, each
+    as ever.
+    """
     turned = Image.Exif()
     turned[0x0112] = 3
     asked = sent(desktop)
@@ -210,7 +218,9 @@ def test_progress_shows_and_a_reload_sends_nothing_twice(
 def test_a_store_that_lets_no_page_in_is_gone_round(
     empty: Server, bucket: Bucket, browser: Browser
 ) -> None:
-    """Without a rule for its origin the page says so, once, and sends by the server; nothing is lost or doubled."""
+    """Without a rule for its origin the page says so, once, and sends by the server; nothing is
+    lost or doubled.
+    """
     context = context_of(browser)
     page = context.new_page()
     bucket.allow("https://another.example")  # with no rule at all, SeaweedFS allows everybody
@@ -233,7 +243,9 @@ def test_a_store_that_lets_no_page_in_is_gone_round(
 def test_a_page_may_send_to_its_bucket_alone(
     served: Server, server: Server, seaweedfs: services.S3Server, browser: Browser
 ) -> None:
-    """The page's policy names the bucket beside itself; that of a server over a folder names nothing."""
+    """The page's policy names the bucket beside itself; that of a server over a folder names
+    nothing.
+    """
     context = context_of(browser)
     with_bucket, with_folder = (
         context.request.get(one.url).headers["content-security-policy"] for one in (served, server)

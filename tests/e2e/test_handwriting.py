@@ -10,7 +10,9 @@ pytestmark = pytest.mark.service("chromium")
 
 
 def test_practice_asks_answers_at_once_and_makes_the_report(server: Server, page: Page) -> None:
-    """Each written digit is told read or not, counts with what was asked as its label, and stands in the report."""
+    """Each written digit is told read or not, counts with what was asked as its label, and stands
+    in the report.
+    """
     page.goto(f"{server.url}/handwriting")
     expect(page.locator("main")).to_contain_text("Nothing was written yet")
     page.get_by_role("link", name="Practise").click()

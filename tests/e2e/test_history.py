@@ -48,7 +48,9 @@ def upload(
 
 
 def test_the_gallery_pages_filters_and_follows(server: Server, page: Page) -> None:
-    """It loads page by page, the filter stands in the address, wrong ones can be had alone, new ones come unasked."""
+    """It loads page by page, the filter stands in the address, wrong ones can be had alone, new
+    ones come unasked.
+    """
     upload(server, 70)
     upload(server, 2, label="7")
     page.goto(f"{server.url}/history")
@@ -89,7 +91,8 @@ def test_a_deletion_holds_and_can_be_undone(server: Server, browser: Browser) ->
     """Deleted pictures are gone at once, in other tabs too; undo brings them back."""
     upload(server, 3)
     context = context_of(browser)
-    page, other = context.new_page(), context.new_page()
+    page = context.new_page()
+    other = context.new_page()
     other.goto(f"{server.url}/history")
     expect(other.locator("#gallery li")).to_have_count(3)
     expect(other.locator("html")).to_have_attribute("data-live", "on")
@@ -130,12 +133,14 @@ def test_what_is_selected_can_be_downloaded(
     with desktop.expect_download() as waiting:
         desktop.locator("#download").click()
     waiting.value.save_as(tmp_path / "got")
-    data, wanted = (tmp_path / "got").read_bytes(), [images[2]["id"], images[0]["id"]]
+    data = (tmp_path / "got").read_bytes()
+    wanted = [images[2]["id"], images[0]["id"]]
     if kind == "zip":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             assert archive.testzip() is None
             assert archive.read(f"images/{wanted[0]}.png") == png(2)
-            data, kind = archive.read("images.csv"), "csv"
+            data = archive.read("images.csv")
+            kind = "csv"
     if kind == "csv":
         rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
         assert [row["name"] for row in rows] == ["'=1+1-2.png", "'=1+1-0.png"]
@@ -145,7 +150,9 @@ def test_what_is_selected_can_be_downloaded(
 
 
 def test_a_cell_of_the_accuracy_shows_its_pictures(server: Server, desktop: Page) -> None:
-    """A cell finds the pictures where that digit was read so, within texts too, and says what it shows."""
+    """A cell finds the pictures where that digit was read so, within texts too, and says what it
+    shows.
+    """
     upload(server, 2, label="7")
     upload(server, 1, label="1")
     desktop.goto(f"{server.url}/accuracy")

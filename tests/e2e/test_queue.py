@@ -1,4 +1,6 @@
-"""The queue of many pictures in a real browser: reloads, crashes, torn lines, ended sessions, two tabs."""
+"""The queue of many pictures in a real browser: reloads, crashes, torn lines, ended sessions, two
+tabs.
+"""
 
 import random
 import re
@@ -38,7 +40,9 @@ def sign_in(page: Page, url: str, name: str) -> None:
 
 
 def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> None:
-    """Many files go in a queue with progress; all are read, bad ones are named, and a reload shows them."""
+    """Many files go in a queue with progress; all are read, bad ones are named, and a reload shows
+    them.
+    """
     desktop.goto(server.url)
     bad = {"name": "<b>not a picture</b>.png", "mimeType": "image/png", "buffer": b"hello"}
     desktop.locator("#files").set_input_files([*files(199), bad])
@@ -76,7 +80,9 @@ def test_a_queue_survives_a_reload_and_a_restart_of_the_server(
 def test_a_crash_while_two_hundred_files_upload_loses_and_doubles_none(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """The server is killed in the midst of it: the page says so, and with the next one each is there once."""
+    """The server is killed in the midst of it: the page says so, and with the next one each is
+    there once.
+    """
     context = context_of(browser)
     page = context.new_page()
     with Process.started(tmp_path) as crashing:
@@ -99,7 +105,9 @@ def test_a_crash_while_two_hundred_files_upload_loses_and_doubles_none(
 
 
 def test_a_lost_acknowledgement_doubles_nothing(server: Server, browser: Browser) -> None:
-    """What came without the browser hearing of it is sent again, by this page or the next, and is one picture."""
+    """What came without the browser hearing of it is sent again, by this page or the next, and is
+    one picture.
+    """
     torn: list[str] = []
     context = context_of(browser)
     page = context.new_page()
@@ -131,7 +139,9 @@ def test_a_lost_acknowledgement_doubles_nothing(server: Server, browser: Browser
 
 
 def test_a_session_that_ended_keeps_the_pictures(browser: Browser, tmp_path: Path) -> None:
-    """Whoever has to sign in again finds them sent after that; somebody else at this browser does not send them."""
+    """Whoever has to sign in again finds them sent after that; somebody else at this browser does
+    not send them.
+    """
     for name in ("ada", "ben"):
         command = [sys.executable, "-m", "legibly", "users", "add", name, "--password-stdin"]
         subprocess.run(command, cwd=tmp_path, input=f"{PASSWORD}\n", text=True, check=True)
@@ -156,9 +166,12 @@ def test_a_session_that_ended_keeps_the_pictures(browser: Browser, tmp_path: Pat
 
 
 def test_of_two_tabs_one_sends(server: Server, browser: Browser) -> None:
-    """What a living tab queued, no other sends; when it is closed in the midst of it, the next page goes on."""
+    """What a living tab queued, no other sends; when it is closed in the midst of it, the next page
+    goes on.
+    """
     context = context_of(browser)
-    one, other = context.new_page(), context.new_page()
+    one = context.new_page()
+    other = context.new_page()
     one.route(
         "**/api/images",
         lambda route: route.abort() if route.request.method == "POST" else route.continue_(),

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.service("chromium")
 def test_what_is_contradicted_comes_first_and_leaves_after_a_key(
     server: Server, page: Page
 ) -> None:
-    """Labels that sure answers contradict are shown with the reason; Enter and L settle them, U brings one back."""
+    """Labels that sure answers contradict are shown with the reason; Enter and L settle them, U
+    brings one back.
+    """
     upload(server, 2)
     upload(server, 2, label="7")
     page.goto(f"{server.url}/review")
@@ -128,13 +130,16 @@ def test_label_studio_tasks_come_back_as_labels(
 def test_two_people_agree_by_keyboard_on_postgresql(
     tmp_path: Path, browser: Browser, postgres: str
 ) -> None:
-    """The second is asked without being told, the third is told who said what, then nothing is left."""
+    """The second is asked without being told, the third is told who said what, then nothing is
+    left.
+    """
     book = accounts.Accounts(open_store(f"file://{tmp_path}/objects", environ={}))
     for name in ("rita", "rob", "tom"):
         book.add(name, role="reviewer", password=PASSWORD)
     people = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_REVIEW_PEOPLE": "2", "LEGIBLY_ASK_RATE": "1"}
     people["LEGIBLY_ADMIN_PASSWORD"] = PASSWORD
-    faults, pages = [], {}
+    faults = []
+    pages = {}
     with serving(
         tmp_path, port=None, LEGIBLY_DATABASE=services.new_database(postgres), **people
     ) as server:

@@ -30,7 +30,8 @@ def draw(page: Page, strokes: list[Stroke], *, left: float = 0.0, scale: float =
     assert box is not None
 
     def at(point: tuple[float, float]) -> tuple[float, float]:
-        x, y = 0.5 + (point[0] - 0.5) * scale + left, 0.5 + (point[1] - 0.5) * scale
+        x = 0.5 + (point[0] - 0.5) * scale + left
+        y = 0.5 + (point[1] - 0.5) * scale
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     for stroke in strokes:
@@ -42,7 +43,9 @@ def draw(page: Page, strokes: list[Stroke], *, left: float = 0.0, scale: float =
 
 
 def practise(page: Page, *, count: int) -> str:
-    """Write what practice asks for, of the digits that are here, as its answer number `count`; what that was."""
+    """Write what practice asks for, of the digits that are here, as its answer number `count`; what
+    that was.
+    """
     asked = page.locator("#ask").get_attribute("data-wanted") or ""
     while asked not in DIGITS:
         page.keyboard.press("s")

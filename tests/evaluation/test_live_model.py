@@ -128,7 +128,9 @@ class Slow(Reader):
 
 
 def test_a_shadow_reads_a_share_and_drops_what_is_late(store: Store, other: str) -> None:
-    """Answers come at once although the challenger takes half a second; what it cannot do is counted as dropped."""
+    """Answers come at once although the challenger takes half a second; what it cannot do is
+    counted as dropped.
+    """
     live = LiveReader("digits", store=store, open_reader=open_reader)
     change(store, "shadow", "digits", other, share=1.0)
     live.refresh()
@@ -150,7 +152,9 @@ def test_a_shadow_reads_a_share_and_drops_what_is_late(store: Store, other: str)
 
 
 def test_the_server_says_and_changes_its_model(tmp_path: Path, other: str) -> None:
-    """Every response, /readyz and /metrics name the version; admins promote, shadow and roll back by HTTP."""
+    """Every response, /readyz and /metrics name the version; admins promote, shadow and roll back
+    by HTTP.
+    """
     packs = tmp_path / "legibly-data" / "packs"
     packs.mkdir(parents=True)
     shutil.move(other, packs / "other")

@@ -48,7 +48,9 @@ def test_temperature_softens_and_keeps_the_order() -> None:
 
 
 def test_verdicts_follow_the_thresholds() -> None:
-    """Below the digit threshold: rejected; from the read threshold on: read; between: a person should look."""
+    """Below the digit threshold: rejected; from the read threshold on: read; between: a person
+    should look.
+    """
     probabilities = np.array([[0.99, 0.01, 0], [0.6, 0.4, 0], [0.99, 0.01, 0]], np.float32)
     digitness = np.array([1, 1, 0.2], np.float32)
     assert calibration.decide(CARD, probabilities, digitness) == ["read", "unsure", "not_a_digit"]

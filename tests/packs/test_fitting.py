@@ -17,7 +17,9 @@ NAMES = ("red", "green", "blue")
 
 
 def write_pictures(folder: Path, *, count: int, wrong: int, unknown: int = 0) -> Path:
-    """Pictures of class folders: `wrong` of each hundred lie in the folder of another class; grey ones are unknown."""
+    """Pictures of class folders: `wrong` of each hundred lie in the folder of another class; grey
+    ones are unknown.
+    """
     random = np.random.default_rng(0)
     for number in range(count + unknown):
         channel = number % 3
@@ -33,7 +35,9 @@ def write_pictures(folder: Path, *, count: int, wrong: int, unknown: int = 0) ->
 
 
 def test_an_overconfident_pack_becomes_calibrated(tmp_path: Path) -> None:
-    """Of 100 answers 10 are wrong and all are sure at first; then confidences are near 0.9, and nothing is `read` at 1 %."""
+    """Of 100 answers 10 are wrong and all are sure at first; then confidences are near 0.9, and
+    nothing is `read` at 1 %.
+    """
     folder = networks.write_pack(tmp_path / "pack", networks.colour_model(factor=100.0))
     samples = datasets.samples(write_pictures(tmp_path / "data", count=600, wrong=10))
     opened = pack.open_pack(folder)
@@ -52,7 +56,9 @@ def test_an_overconfident_pack_becomes_calibrated(tmp_path: Path) -> None:
 
 
 def test_a_sound_pack_reads_at_the_risk_that_was_chosen(tmp_path: Path) -> None:
-    """Where all are right, the threshold lets nearly all be `read`, and unknown pictures are known as such."""
+    """Where all are right, the threshold lets nearly all be `read`, and unknown pictures are known
+    as such.
+    """
     folder = networks.write_pack(tmp_path / "pack", networks.colour_model())
     data = write_pictures(tmp_path / "data", count=900, wrong=0, unknown=200)
     card = fitting.calibrate(pack.open_pack(folder), datasets.samples(data), risk=0.02, data="test")

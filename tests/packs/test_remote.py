@@ -105,7 +105,9 @@ def output(data: list[Any], shape: list[int], datatype: str = "FP32") -> dict[st
 def test_wrong_answers_are_named(
     tmp_path: Path, url: str, reply: Any, kind: type[errors.LegiblyError], message: str
 ) -> None:
-    """Short answers, wrong lengths, text, NaN, no JSON, the protocol's errors: a named error of the right kind."""
+    """Short answers, wrong lengths, text, NaN, no JSON, the protocol's errors: a named error of the
+    right kind.
+    """
     model = opened(tmp_path, url)
     Colours.reply = reply
     with pytest.raises(kind, match=message):

@@ -1,4 +1,6 @@
-"""Networks that are broken or hostile: refused by name, in a process of its own, and nothing of them stored."""
+"""Networks that are broken or hostile: refused by name, in a process of its own, and nothing of
+them stored.
+"""
 
 import json
 import shutil
@@ -53,7 +55,9 @@ def plain(colour: tuple[int, int, int]) -> bytes:
 
 
 def test_nothing_of_a_nan_reaches_the_store(tmp_path: Path) -> None:
-    """A picture for which the model answers NaN fails with its reason; others go on; no record has NaN."""
+    """A picture for which the model answers NaN fails with its reason; others go on; no record has
+    NaN.
+    """
     folder = networks.write_pack(tmp_path / "pack", nan_for_red())
     reader = Reader(pack.open_pack(folder))
     store = open_store(f"file://{tmp_path}/objects", environ={})
@@ -110,7 +114,9 @@ def test_a_record_with_nan_cannot_be_written() -> None:
     ],
 )
 def test_answers_of_another_shape_are_named(answer: Any, message: str, tmp_path: Path) -> None:
-    """Short answers, wrong lengths and text: a named error that says so in `problem`, until it is well again."""
+    """Short answers, wrong lengths and text: a named error that says so in `problem`, until it is
+    well again.
+    """
     sound = pack.open_pack(networks.write_pack(tmp_path, networks.colour_model()))
     answers: list[Any] = [answer, np.zeros((2, 3), np.float32)]
     broken = pack.Pack(
@@ -152,7 +158,9 @@ def test_external_data_outside_the_folder_is_refused(tmp_path: Path, location: s
 def test_external_data_belongs_to_the_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights beside the network are named in the card, hashed, and never taken from the working folder."""
+    """Weights beside the network are named in the card, hashed, and never taken from the working
+    folder.
+    """
     import hashlib
 
     network_ = with_external("weights.bin")
@@ -240,7 +248,9 @@ def test_a_loop_without_end_ends_in_the_check(
 
 
 def test_absurd_sizes_end_in_the_check(tmp_path: Path) -> None:
-    """A network of some hundred bytes that asks for terabytes is a finding, not the end of this process."""
+    """A network of some hundred bytes that asks for terabytes is a finding, not the end of this
+    process.
+    """
     nodes = [
         helper.make_node("ConstantOfShape", ["huge"], ["big"]),
         helper.make_node("ReduceMean", ["big"], ["s"], keepdims=0),

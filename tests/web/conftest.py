@@ -1,4 +1,6 @@
-"""A real server for every module of this folder: the program itself, on a port and a folder of its own."""
+"""A real server for every module of this folder: the program itself, on a port and a folder of its
+own.
+"""
 
 from collections.abc import Iterator
 
@@ -14,7 +16,9 @@ from server import Server
     params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))],
 )
 def database(request: pytest.FixtureRequest) -> str:
-    """Either database, and an empty one: the URL of PostgreSQL's, nothing for SQLite's, which lies in the folder."""
+    """Either database, and an empty one: the URL of PostgreSQL's, nothing for SQLite's, which lies
+    in the folder.
+    """
     return (
         ""
         if request.param == "sqlite"

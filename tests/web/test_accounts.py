@@ -93,7 +93,9 @@ def picture() -> bytes:
 
 
 def test_serving_beyond_this_machine_needs_an_administrator(tmp_path: Path) -> None:
-    """Without one, `serve --host 0.0.0.0` says what to do and does not start; a password in the settings makes one."""
+    """Without one, `serve --host 0.0.0.0` says what to do and does not start; a password in the
+    settings makes one.
+    """
     done = legibly(tmp_path, "serve", "--host", "0.0.0.0", "--port", str(services.free_port()))
     assert done.returncode == 1
     assert "legibly users add" in done.stderr
@@ -136,7 +138,9 @@ def test_who_has_a_gate_elsewhere_has_to_say_so(
 
 
 def test_nobody_comes_in_unnamed(guarded: Server) -> None:
-    """Pages lead to the sign-in page and back; the API says 401; only health, static files and signing in are open."""
+    """Pages lead to the sign-in page and back; the API says 401; only health, static files and
+    signing in are open.
+    """
     with httpx.Client(base_url=guarded.url) as client:
         page = client.get("/history?wrong=true", headers={"Accept": "text/html"})
         assert (page.status_code, page.headers["location"]) == (
@@ -162,7 +166,9 @@ def test_nobody_comes_in_unnamed(guarded: Server) -> None:
 
 
 def test_writers_see_their_own_images_only(guarded: Server, picture: bytes) -> None:
-    """Another writer gets 404 for an image at every address of it, and it stands in none of their lists."""
+    """Another writer gets 404 for an image at every address of it, and it stands in none of their
+    lists.
+    """
     with (
         signed_in(guarded, "ben") as ben,
         signed_in(guarded, "cleo") as cleo,
@@ -189,7 +195,9 @@ def test_writers_see_their_own_images_only(guarded: Server, picture: bytes) -> N
 
 
 def test_only_administrators_look_after_people(guarded: Server) -> None:
-    """Others get 403; an administrator makes an account whose first password is shown once and works."""
+    """Others get 403; an administrator makes an account whose first password is shown once and
+    works.
+    """
     with signed_in(guarded, "rita") as rita, signed_in(guarded, "ada") as ada:
         assert rita.get("/people").status_code == 403
         assert rita.post("/people", data={"name": "eve", "role": "admin"}).status_code == 403
@@ -247,10 +255,13 @@ def test_forms_of_other_sites_are_refused_at_every_address(guarded: Server) -> N
 
 
 def test_sessions_end_by_themselves(guarded: Server) -> None:
-    """A cookie whose time is over brings nobody in, nor one of an account that is gone, or sealed for other ends."""
+    """A cookie whose time is over brings nobody in, nor one of an account that is gone, or sealed
+    for other ends.
+    """
     book = accounts.Accounts(open_store(f"file://{guarded.objects}", environ={}))
     book.refresh()
-    key, ben = book.signing_key(), book.find_by_name("ben")
+    key = book.signing_key()
+    ben = book.find_by_name("ben")
     good = sessions.Session.of(ben, hours=1)
     cookies = {
         "right": (good.seal(key), 200),
@@ -276,7 +287,9 @@ def test_sessions_end_by_themselves(guarded: Server) -> None:
 
 
 def test_ids_of_others_open_nothing(guarded: Server) -> None:
-    """Another's token cannot be revoked, nor another account changed, by whoever knows or makes up its id."""
+    """Another's token cannot be revoked, nor another account changed, by whoever knows or makes up
+    its id.
+    """
     with (
         signed_in(guarded, "ben") as ben,
         signed_in(guarded, "cleo") as cleo,
@@ -300,7 +313,9 @@ def test_ids_of_others_open_nothing(guarded: Server) -> None:
 def test_names_of_files_and_people_are_text_wherever_they_stand(
     guarded: Server, picture: bytes
 ) -> None:
-    """HTML in a file's name, a writer's and an account's is shown as it was typed, on pages and in downloads."""
+    """HTML in a file's name, a writer's and an account's is shown as it was typed, on pages and in
+    downloads.
+    """
     evil = "<img src=x onerror=alert(1)>.png"
     with signed_in(guarded, "ben") as ben, signed_in(guarded, "ada") as ada:
         form = {"file": (evil, picture, "image/png")}
@@ -334,7 +349,9 @@ def test_names_of_files_and_people_are_text_wherever_they_stand(
 def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_password(
     guarded: Server,
 ) -> None:
-    """The cookie is signed, not to be read by scripts, and ends with the session, on the server too."""
+    """The cookie is signed, not to be read by scripts, and ends with the session, on the server
+    too.
+    """
     with signed_in(guarded, "cleo") as cleo:
         name, value = next(iter(cleo.cookies.items()))
         with httpx.Client(base_url=guarded.url) as thief:
@@ -358,7 +375,9 @@ def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_p
 
 
 def test_tokens_allow_their_scopes_until_they_are_revoked(guarded: Server, picture: bytes) -> None:
-    """A token's secret is shown once; it does what its scopes say, never touches accounts, and ends when revoked."""
+    """A token's secret is shown once; it does what its scopes say, never touches accounts, and ends
+    when revoked.
+    """
     with signed_in(guarded, "ben") as ben:
         shown = ben.post(
             "/account/tokens", data={"name": "script", "scopes": ["read"], "days": "1"}
@@ -381,7 +400,9 @@ def test_tokens_allow_their_scopes_until_they_are_revoked(guarded: Server, pictu
 
 
 def test_a_thousand_sign_ins_a_minute_are_no_guesses(guarded: Server) -> None:
-    """After a few tries 429 says when to come back, for the right password too; who is in works on meanwhile."""
+    """After a few tries 429 says when to come back, for the right password too; who is in works on
+    meanwhile.
+    """
     with (
         signed_in(guarded, "rita") as rita,
         httpx.Client(base_url=guarded.url, timeout=30) as guesser,
@@ -401,7 +422,9 @@ def test_a_thousand_sign_ins_a_minute_are_no_guesses(guarded: Server) -> None:
 
 
 def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes) -> None:
-    """Account, pictures and records go from store and index; others' stay; nothing of the name is left."""
+    """Account, pictures and records go from store and index; others' stay; nothing of the name is
+    left.
+    """
     done = legibly(guarded.folder, "users", "add", "zoe", "--password-stdin", given=PASSWORD + "\n")
     assert done.returncode == 0
     services.wait_for(
@@ -409,7 +432,8 @@ def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes)
     )
     time.sleep(2.1)  # the server reads the store every two seconds
     with signed_in(guarded, "zoe") as zoe, signed_in(guarded, "ben") as ben:
-        others, mine = upload(ben, picture), upload(zoe, picture)
+        others = upload(ben, picture)
+        mine = upload(zoe, picture)
         zoe.put(f"/api/images/{mine}/label", json={"text": "1"})
         data = zoe.get("/account/data.json").json()
         assert [image["id"] for image in data["images"]] == [mine]
@@ -465,7 +489,9 @@ def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
 
 
 def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: Path) -> None:
-    """A name that somebody pointed at 127.0.0.1 opens nothing (DNS rebinding); LEGIBLY_HOSTS adds names."""
+    """A name that somebody pointed at 127.0.0.1 opens nothing (DNS rebinding); LEGIBLY_HOSTS adds
+    names.
+    """
     server = Server(tmp_path, services.free_port(), environ={"LEGIBLY_HOSTS": "legibly.example"})
     server.start()
     try:

@@ -29,7 +29,9 @@ def text(image: dict[str, Any]) -> str:
 
 
 def test_an_upload_is_answered_with_its_reading(client: httpx.Client) -> None:
-    """A form and a bare body both end in the image of the contract, with one item that fits its box."""
+    """A form and a bare body both end in the image of the contract, with one item that fits its
+    box.
+    """
     formed = upload(client, pictures.png())
     bare = client.post(
         "/api/images?wait=20", content=pictures.png(), headers={"Content-Type": "image/png"}
@@ -81,7 +83,9 @@ def test_two_uploads_of_one_name_stay_two(client: httpx.Client) -> None:
     ["with space+plus.png", "ünï çödé 数字.png", "../../etc/passwd", "a\\b:c?.png", "<b>.png"],
 )
 def test_any_name_is_kept_as_a_name(client: httpx.Client, server: Server, name: str) -> None:
-    """Odd names come back as they were (a form's own escapes apart), and nothing is written outside the store."""
+    """Odd names come back as they were (a form's own escapes apart), and nothing is written outside
+    the store.
+    """
     image = upload(client, pictures.png(), name=name)
     assert image["name"] == name
     assert text(image) == "7"
@@ -135,7 +139,9 @@ def test_a_label_at_upload_counts_when_the_reading_is_there(client: httpx.Client
 
 
 def test_what_the_model_saw_can_be_looked_at(client: httpx.Client) -> None:
-    """The input is a 28×28 greyscale picture, dark ink on white; an item that is not there is not found."""
+    """The input is a 28×28 greyscale picture, dark ink on white; an item that is not there is not
+    found.
+    """
     image = upload(client, pictures.png())
     response = client.get(f"/api/images/{image['id']}/items/0/input.png")
     seen = Image.open(io.BytesIO(response.content))
@@ -146,7 +152,8 @@ def test_what_the_model_saw_can_be_looked_at(client: httpx.Client) -> None:
 def test_pages_follow_each_other(client: httpx.Client) -> None:
     """`next` leads through all images once, newest first, and is null at the end."""
     ids = [upload(client, pictures.png(), writer="pager")["id"] for _ in range(5)]
-    seen, cursor = [], ""
+    seen = []
+    cursor = ""
     while cursor is not None:
         page = client.get(
             "/api/images",
@@ -169,10 +176,13 @@ def test_deleting_leaves_nothing(client: httpx.Client, server: Server) -> None:
 
 
 def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server) -> None:
-    """A listener hears of a new reading and of its label, in order, and can go on where it left off."""
+    """A listener hears of a new reading and of its label, in order, and can go on where it left
+    off.
+    """
     heard: list[dict[str, Any]] = []
     numbers: list[str] = []
-    listening, hearing = threading.Event(), threading.Event()
+    listening = threading.Event()
+    hearing = threading.Event()
 
     def listen() -> None:
         with httpx.stream("GET", f"{server.url}/api/live", timeout=20) as stream:
@@ -202,7 +212,9 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
 
 
 def test_a_picture_dropped_into_the_folder_is_read(client: httpx.Client, server: Server) -> None:
-    """Whoever copies a file under images/, with any name, finds its reading; folders' markers are no pictures."""
+    """Whoever copies a file under images/, with any name, finds its reading; folders' markers are
+    no pictures.
+    """
     folder = server.objects / "images" / "from elsewhere"
     folder.mkdir(parents=True)
     (folder / "my scän +1.png").write_bytes(pictures.png())

@@ -1,4 +1,6 @@
-"""Whatever bytes are sent: the contract's status or a sensible reading, never a 500, and the next request works."""
+"""Whatever bytes are sent: the contract's status or a sensible reading, never a 500, and the next
+request works.
+"""
 
 import io
 import re

@@ -44,7 +44,9 @@ def opened(teacher: httpx.Client, name: str) -> tuple[str, str]:
 
 
 def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -> None:
-    """A code and a nickname are enough; a pupil sees their own pictures, the teacher legibility by pupil and digit."""
+    """A code and a nickname are enough; a pupil sees their own pictures, the teacher legibility by
+    pupil and digit.
+    """
     nickname = "<i>Fux</i> 🦊"
     with (
         signed_in(school, "tess") as tess,
@@ -120,7 +122,9 @@ def test_one_pupil_can_be_deleted(school: Server) -> None:
 
 
 def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A class whose days are over takes nobody in and is named for deletion; many pupils are too many."""
+    """A class whose days are over takes nobody in and is named for deletion; many pupils are too
+    many.
+    """
     book = classrooms.Classes(open_store(f"file://{tmp_path}", environ={}), stale_seconds=0)
     opened_class = book.open("3b", teacher="tess", keep_days=1)
     monkeypatch.setattr(classrooms, "MOST_PUPILS", 2)

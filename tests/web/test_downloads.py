@@ -35,7 +35,9 @@ def image(read: str, truth: str | None) -> records.Image:
 def test_a_place_is_found_within_texts(
     actual: str | None, predicted: str | None, read: str, truth: str | None, held: bool
 ) -> None:
-    """Digit by digit, as the report counts; not where the texts do not lie side by side, nor without a label."""
+    """Digit by digit, as the report counts; not where the texts do not lie side by side, nor
+    without a label.
+    """
     place = Place.of(actual, predicted)
     assert place is not None
     assert place.holds(image(read, truth)) is held

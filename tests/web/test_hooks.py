@@ -1,4 +1,6 @@
-"""Events over HTTP from S3 servers, and uploads straight into one: against SeaweedFS, over real sockets."""
+"""Events over HTTP from S3 servers, and uploads straight into one: against SeaweedFS, over real
+sockets.
+"""
 
 import json
 import time
@@ -78,7 +80,9 @@ def await_image(client: httpx.Client, name: str) -> dict[str, Any]:
 
 
 def test_an_event_brings_a_picture_in(client: httpx.Client, seaweedfs: services.S3Server) -> None:
-    """MinIO's document about an object below the store's prefix: the picture is read; told again, it is not new."""
+    """MinIO's document about an object below the store's prefix: the picture is read; told again,
+    it is not new.
+    """
     put(seaweedfs, "hooks/here/images/my scan+1.png", pictures.png())
     document = event("hooks/here/images/my+scan%2B1.png")
     answer = client.post("/api/events/s3", json=document, headers=bearer())
@@ -103,7 +107,9 @@ def test_seaweedfs_own_webhook_is_understood(
 
 
 def test_ceph_may_say_the_secret_as_a_password(client: httpx.Client) -> None:
-    """`https://user:SECRET@host/…` arrives as basic authentication; a document without events is no error."""
+    """`https://user:SECRET@host/…` arrives as basic authentication; a document without events is no
+    error.
+    """
     basic = b64encode(f"ceph:{SECRET}".encode()).decode()
     document = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "images"}
     answer = client.post(
@@ -143,7 +149,9 @@ def test_a_malformed_document_is_refused(client: httpx.Client, body: bytes) -> N
 
 
 def test_an_upload_goes_straight_into_the_store(client: httpx.Client) -> None:
-    """Announced with label and writer, put with the answer's URL, told of by an event: read, labelled, paired."""
+    """Announced with label and writer, put with the answer's URL, told of by an event: read,
+    labelled, paired.
+    """
     data = pictures.png()
     body = {
         "media_type": "image/png",
@@ -173,7 +181,9 @@ def announced(client: httpx.Client, data: bytes) -> dict[str, Any]:
 
 
 def test_of_many_who_put_at_once_one_wins(client: httpx.Client) -> None:
-    """Eight PUTs race for one announced picture: one is stored, seven hear so; nothing is overwritten."""
+    """Eight PUTs race for one announced picture: one is stored, seven hear so; nothing is
+    overwritten.
+    """
     data = pictures.png()
     upload = announced(client, data)
 
@@ -191,7 +201,9 @@ def test_of_many_who_put_at_once_one_wins(client: httpx.Client) -> None:
 
 
 def test_an_upload_holds_for_what_was_announced_alone(client: httpx.Client) -> None:
-    """Other bytes than announced, another type, or no promise to overwrite nothing: the store refuses."""
+    """Other bytes than announced, another type, or no promise to overwrite nothing: the store
+    refuses.
+    """
     data = pictures.png()
     upload = announced(client, data)
     for content, headers in (
@@ -204,7 +216,9 @@ def test_an_upload_holds_for_what_was_announced_alone(client: httpx.Client) -> N
 
 
 def test_who_says_that_a_picture_arrived_has_its_image(client: httpx.Client) -> None:
-    """Before it lies there: 404. After: the image, the same however often. What is no upload has none."""
+    """Before it lies there: 404. After: the image, the same however often. What is no upload has
+    none.
+    """
     data = pictures.png()
     upload = announced(client, data)
     assert client.post(f"/api/uploads/{upload['id']}").status_code == 404
@@ -242,7 +256,9 @@ def test_an_upload_that_could_not_be_read_is_not_announced(
 
 
 def test_a_folder_store_says_that_it_cannot(server: Server) -> None:
-    """Without S3 there is no direct upload and, unless a secret is set, no webhook; both say what to do."""
+    """Without S3 there is no direct upload and, unless a secret is set, no webhook; both say what
+    to do.
+    """
     with httpx.Client(base_url=server.url) as client:
         answer = client.post("/api/uploads", json={"media_type": "image/png", "bytes": 10})
         assert answer.status_code == 400
@@ -255,11 +271,11 @@ def test_a_folder_store_says_that_it_cannot(server: Server) -> None:
 def test_nobody_learns_of_another_ones_upload(
     tmp_path_factory: pytest.TempPathFactory, seaweedfs: services.S3Server
 ) -> None:
-    """With accounts, an announced picture is its sender's: to other writers it does not exist, to reviewers it does."""
-    folder, place = (
-        tmp_path_factory.mktemp("owned"),
-        {"LEGIBLY_STORE": f"s3://{seaweedfs.bucket}/owned"},
-    )
+    """With accounts, an announced picture is its sender's: to other writers it does not exist, to
+    reviewers it does.
+    """
+    folder = tmp_path_factory.mktemp("owned")
+    place = {"LEGIBLY_STORE": f"s3://{seaweedfs.bucket}/owned"}
     book = Accounts(open_store(place["LEGIBLY_STORE"], environ=seaweedfs.environ))
     people = [
         book.add("ben", role="writer", password=None),

@@ -67,7 +67,9 @@ def test_other_requests_are_refused(
 def test_a_remote_network_reads_like_the_one_here(
     client: httpx.Client, server: Server, tmp_path: Path
 ) -> None:
-    """A Legibly whose model is another's address gives the same answer, under the same model version."""
+    """A Legibly whose model is another's address gives the same answer, under the same model
+    version.
+    """
     here = client.post("/api/images?wait=20", files={"file": pictures.png()}).json()["reading"]
     with Server.started(tmp_path, LEGIBLY_MODEL=f"{server.url}/v2/models/digits") as second:
         files = {"file": pictures.png()}

@@ -18,7 +18,9 @@ _COUNT = itertools.count()
 def image(
     read: str, *, label: str | None = None, surely: float = 0.99, rival: str = "9"
 ) -> records.Image:
-    """A picture whose every digit was read as in `read`, with this probability, the rest being the rival's."""
+    """A picture whose every digit was read as in `read`, with this probability, the rest being the
+    rival's.
+    """
     at = records.moment("2026-11-22T12:00:00Z") + timedelta(seconds=next(_COUNT))
     probabilities = [dict.fromkeys(DIGITS, 0.0) | {rival: 1 - surely, one: surely} for one in read]
     items = tuple(
@@ -39,7 +41,9 @@ def digit(found: records.Json, name: str) -> records.Json:
 
 
 def test_legibility_is_the_probability_of_what_was_meant() -> None:
-    """A 4 read as 9 with 0.8 is 0.2 legible where the rest spoke for 4; best and worst are told apart."""
+    """A 4 read as 9 with 0.8 is 0.2 legible where the rest spoke for 4; best and worst are told
+    apart.
+    """
     wrong = image("9", label="4", surely=0.8, rival="4")
     found = report.report(
         [wrong, *(image("4", label="4", rival="9") for _ in range(4))], classes=DIGITS
@@ -91,7 +95,8 @@ def test_a_trend_is_told_only_where_its_interval_leaves_out_zero(
 
 def test_advice_looks_at_the_ink() -> None:
     """A 4 taken for a 9 is told to open its top only where the top is closed."""
-    open_four, closed_four = np.zeros((28, 28), np.float32), np.zeros((28, 28), np.float32)
+    open_four = np.zeros((28, 28), np.float32)
+    closed_four = np.zeros((28, 28), np.float32)
     for ink in (open_four, closed_four):
         ink[4:15, 7:9] = ink[13:15, 7:20] = ink[4:24, 17:19] = 1
     closed_four[4:6, 7:19] = 1

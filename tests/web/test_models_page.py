@@ -1,4 +1,6 @@
-"""The models page: what it tells of the shipped pack, an added one, a broken one and one that runs elsewhere."""
+"""The models page: what it tells of the shipped pack, an added one, a broken one and one that runs
+elsewhere.
+"""
 
 import shutil
 
@@ -10,7 +12,9 @@ from server import Server
 
 
 def test_every_pack_is_listed_with_its_card_in_words(server: Server, client: httpx.Client) -> None:
-    """The pack in use first and once; an added one by its name; a broken one says what is wrong with it."""
+    """The pack in use first and once; an added one by its name; a broken one says what is wrong
+    with it.
+    """
     packs = server.objects.parent / "packs"
     shutil.copytree(registry.shipped()[0], packs / "mine")
     broken = packs / "broken"

@@ -1,4 +1,6 @@
-"""Signing in at a real OpenID provider: who comes in, as whom, and what is said when something is wrong on the way."""
+"""Signing in at a real OpenID provider: who comes in, as whom, and what is said when something is
+wrong on the way.
+"""
 
 import contextlib
 import re
@@ -39,7 +41,8 @@ def school(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Server, Callable[[], None], Callable[[], None]]]:
     """A server, and what starts and stops the provider that it asks."""
-    folder, port = tmp_path_factory.mktemp("school"), services.free_port()
+    folder = tmp_path_factory.mktemp("school")
+    port = services.free_port()
     server = Server(folder, services.free_port(), environ=environ_of(f"http://127.0.0.1:{port}"))
     with contextlib.ExitStack() as running:
 
@@ -111,7 +114,9 @@ def told(response: httpx.Response) -> str:
 def test_somebody_comes_in_as_the_writer_that_they_are(
     server: Server, browser: httpx.Client
 ) -> None:
-    """A first sign-in makes a writer with the provider's name, later ones find it again, and it stands in the trail."""
+    """A first sign-in makes a writer with the provider's name, later ones find it again, and it
+    stands in the trail.
+    """
     request = parse_qs(urlsplit(entrance(browser)).query)
     assert request["code_challenge_method"] == ["S256"]
     assert {"state", "nonce", "code_challenge"} <= set(request)
@@ -152,7 +157,9 @@ def test_signing_out_ends_the_session_and_offers_the_provider(
 
 
 def test_strangers_and_disabled_people_stay_outside(server: Server, browser: httpx.Client) -> None:
-    """Addresses of other domains, accounts that were disabled, and people whom the provider refuses are told so."""
+    """Addresses of other domains, accounts that were disabled, and people whom the provider refuses
+    are told so.
+    """
     assert "not among those" in told(refused := come_in(browser, "mallory"))
     assert refused.status_code == 403
     with httpx.Client(base_url=server.url, timeout=30) as zoe:
@@ -177,7 +184,9 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
 def test_answers_that_no_sign_in_here_asked_for_are_refused(
     server: Server, browser: httpx.Client
 ) -> None:
-    """A state of nobody, of another browser or used before, and an answer of another provider, bring nobody in."""
+    """A state of nobody, of another browser or used before, and an answer of another provider,
+    bring nobody in.
+    """
     back = way_back(browser, entrance(browser), "ben")
     with httpx.Client(base_url=server.url, timeout=30) as victim:
         assert TOO_OLD in told(victim.get(back))
@@ -195,7 +204,9 @@ def test_answers_that_no_sign_in_here_asked_for_are_refused(
 
 
 def test_behind_a_proxy_that_speaks_tls_everything_is_secure(browser: httpx.Client) -> None:
-    """The way back is https, and its cookie is one that browsers take over TLS from this host alone, and forget."""
+    """The way back is https, and its cookie is one that browsers take over TLS from this host
+    alone, and forget.
+    """
     browser.headers["X-Forwarded-Proto"] = "https"
     out = browser.get("/login/oidc")
     query = parse_qs(urlsplit(out.headers["location"]).query)
@@ -211,7 +222,9 @@ def test_behind_a_proxy_that_speaks_tls_everything_is_secure(browser: httpx.Clie
 
 
 def test_a_wrong_nonce_and_a_code_that_expired_bring_nobody_in(browser: httpx.Client) -> None:
-    """An ID token of another sign-in is not trusted; a code that waited too long means to begin once more."""
+    """An ID token of another sign-in is not trusted; a code that waited too long means to begin
+    once more.
+    """
     other = httpx.URL(entrance(browser)).copy_set_param("nonce", "of-another-sign-in")
     wrong = browser.get(way_back(browser, str(other), "ben"))
     assert (wrong.status_code, NOT_TRUSTED in told(wrong)) == (403, True)
@@ -229,7 +242,9 @@ def test_a_wrong_nonce_and_a_code_that_expired_bring_nobody_in(browser: httpx.Cl
 def test_a_provider_that_is_away_or_has_new_keys(
     school: tuple[Server, Callable[[], None], Callable[[], None]], browser: httpx.Client
 ) -> None:
-    """Away: a page that says so, before and after the way there, and passwords go on working. New keys: all is well."""
+    """Away: a page that says so, before and after the way there, and passwords go on working. New
+    keys: all is well.
+    """
     server, start, stop = school
     come_in(browser, "ben")
     back = way_back(browser, entrance(browser), "ben")
@@ -261,7 +276,9 @@ def test_a_provider_that_was_never_there(tmp_path: Path) -> None:
 def test_settings_that_would_let_in_anybody_stop_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
-    """A provider that others on the way could play, and none said who may come in: one line each, and no server."""
+    """A provider that others on the way could play, and none said who may come in: one line each,
+    and no server.
+    """
     for variable, wanted in {**environ_of("https://login.example"), name: value}.items():
         monkeypatch.setenv(variable, wanted)
     done = legibly(tmp_path, "serve", "--port", str(services.free_port()))

@@ -1,4 +1,6 @@
-"""An upload whose acknowledgement is lost can be sent again under the same name, and is one picture."""
+"""An upload whose acknowledgement is lost can be sent again under the same name, and is one
+picture.
+"""
 
 import os
 import socket
@@ -39,7 +41,9 @@ def count(client: httpx.Client) -> int:
 
 @contextmanager
 def deaf(server: Server) -> Iterator[int]:
-    """A line to the server that is torn once everything was sent, before the answer; the next one holds."""
+    """A line to the server that is torn once everything was sent, before the answer; the next one
+    holds.
+    """
     torn = False
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -68,7 +72,9 @@ def deaf(server: Server) -> Iterator[int]:
 
 
 def test_a_torn_connection_doubles_nothing(server: Server, client: httpx.Client) -> None:
-    """The client never heard that its picture had come, sends it again, and it is one image with one label."""
+    """The client never heard that its picture had come, sends it again, and it is one image with
+    one label.
+    """
     before = count(client)
     with deaf(server) as port, Client(f"http://127.0.0.1:{port}", sleep=lambda _: None) as legibly:
         image = legibly.read(PICTURE, label="7")
@@ -100,8 +106,11 @@ def test_the_same_name_is_the_same_image_at_any_time(server: Server, client: htt
 
 
 def test_another_name_is_another_image(client: httpx.Client) -> None:
-    """The same picture may be sent twice on purpose; another picture under a used name is refused, and says so."""
-    one, two = send(client, "one").json()["id"], send(client, "two").json()["id"]
+    """The same picture may be sent twice on purpose; another picture under a used name is refused,
+    and says so.
+    """
+    one = send(client, "one").json()["id"]
+    two = send(client, "two").json()["id"]
     assert one != two
     refused = send(client, "one", picture=pictures.png(pictures.ZERO))
     assert (refused.status_code, refused.headers["content-type"]) == (

@@ -85,7 +85,9 @@ def sentences() -> set[str]:
 
 @pytest.mark.parametrize("language", [language for language in i18n.LANGUAGES if language != "en"])
 def test_every_sentence_is_translated_with_its_places(language: str) -> None:
-    """No sentence is missing from a catalogue, and what is filled in English is filled in the other language."""
+    """No sentence is missing from a catalogue, and what is filled in English is filled in the other
+    language.
+    """
     catalogue = i18n.catalogue(language).sentences
     wanted = sentences()
     assert len(wanted) > 250
@@ -113,7 +115,8 @@ def test_pages_speak_the_callers_language(client: httpx.Client, path: str) -> No
 
 def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
     """The reason of a refused file, a page that is not there, and what is not known stays as it is."""
-    german, pdf = {"Accept-Language": "de", "Content-Type": "image/png"}, b"%PDF-1.7 hello"
+    german = {"Accept-Language": "de", "Content-Type": "image/png"}
+    pdf = b"%PDF-1.7 hello"
     refused = client.post("/api/images", content=pdf, headers=german)
     assert (refused.status_code, refused.headers["content-language"]) == (415, "de")
     assert refused.json()["detail"].startswith(
@@ -195,7 +198,9 @@ def test_the_confusion_table_shows_every_class() -> None:
 
 
 def test_static_files_are_kept_for_ever_under_their_version_only(client: httpx.Client) -> None:
-    """The version is the content's hash; an old version's address gives today's file, unkept; the rest is 404."""
+    """The version is the content's hash; an old version's address gives today's file, unkept; the
+    rest is 404.
+    """
     version = assets.Assets().version
     kept = client.get(f"/static/{version}/app.css")
     assert "immutable" in kept.headers["cache-control"]

@@ -1,4 +1,6 @@
-"""Review over the real program: two people who have to agree, and Label Studio's annotators; on either database."""
+"""Review over the real program: two people who have to agree, and Label Studio's annotators; on
+either database.
+"""
 
 import contextlib
 import json
@@ -28,7 +30,9 @@ PEOPLE: dict[str, accounts.Role] = {
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Server]:
-    """A server where two people have to agree: rita, rob and tom review, ada looks after it, ben writes."""
+    """A server where two people have to agree: rita, rob and tom review, ada looks after it, ben
+    writes.
+    """
     folder = tmp_path_factory.mktemp("office")
     book = accounts.Accounts(open_store(f"file://{folder}/legibly-data/objects", environ={}))
     for name, role in PEOPLE.items():
@@ -71,7 +75,9 @@ def judge(client: httpx.Client, image: str, text: str | None) -> dict[str, Any]:
 def test_a_picture_leaves_when_two_people_gave_the_same_text(
     people: dict[str, httpx.Client],
 ) -> None:
-    """The first leaves it to others, who are not told what was said; the second who agrees ends it for everybody."""
+    """The first leaves it to others, who are not told what was said; the second who agrees ends it
+    for everybody.
+    """
     image = upload(people["ben"])
     assert queue(people["rita"])[image]["reason"] in ("asked", "unsure")
     judge(people["rita"], image, "7")
@@ -85,7 +91,9 @@ def test_a_picture_leaves_when_two_people_gave_the_same_text(
 def test_where_two_differ_a_third_or_an_administrator_decides(
     office: Server, people: dict[str, httpx.Client]
 ) -> None:
-    """The queue says who said what; the newest text counts meanwhile; each word stays a record that reindex finds."""
+    """The queue says who said what; the newest text counts meanwhile; each word stays a record that
+    reindex finds.
+    """
     image = upload(people["ben"])
     judge(people["rita"], image, "7")
     assert judge(people["rob"], image, "1")["label"]["text"] == "1"
@@ -132,7 +140,9 @@ def test_who_takes_their_word_back_is_asked_again(people: dict[str, httpx.Client
 
 
 def test_label_studios_annotators_stay_apart(people: dict[str, httpx.Client]) -> None:
-    """Two annotators who agree end a review, one alone does not; what we exported comes back as nothing new."""
+    """Two annotators who agree end a review, one alone does not; what we exported comes back as
+    nothing new.
+    """
     first, second, third = (upload(people["ben"]) for _ in range(3))
     people["ben"].put(f"/api/images/{third}/label", json={"text": "3"})
     judge(people["rita"], third, "8")

@@ -19,7 +19,9 @@ CROPS = np.random.default_rng(7).random((3, 1, 28, 28), np.float32)
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.filterwarnings("ignore")
 def test_tritons_client_infers(server: Server, binary: bool) -> None:
-    """Metadata, readiness and inference, as JSON and as bytes, with the logits that the pack gives here."""
+    """Metadata, readiness and inference, as JSON and as bytes, with the logits that the pack gives
+    here.
+    """
     from tritonclient import http
 
     client = http.InferenceServerClient(url=server.url.removeprefix("http://"))

@@ -38,7 +38,9 @@ def total(parts: Iterable[Bins]) -> dict[int, BinCount]:
 
 
 def calibration_of(bins: Bins) -> dict[str, Any]:
-    """Twenty equal bins; `ece` is the expected calibration error, None where no pair has a confidence."""
+    """Twenty equal bins; `ece` is the expected calibration error, None where no pair has a
+    confidence.
+    """
     wide: dict[int, BinCount] = {}
     for lower, count in bins.items():
         start = lower - lower % aggregates.BIN

@@ -13,7 +13,9 @@ from legibly.records import UNANSWERED
 from legibly.statistics import aggregates, estimate, metrics
 
 MOST_LABELS = 200
-"""A larger confusion matrix holds the most frequent labels only: 10,000 classes are 200 MB of zeros."""
+"""A larger confusion matrix holds the most frequent labels only: 10,000 classes are 200 MB of
+zeros.
+"""
 MOST_CONFUSED = 50
 
 Texts = Mapping[tuple[str, str, bool], int]
@@ -75,7 +77,9 @@ def classes(counts: LabelPairs) -> list[dict[str, Any]]:
 
 
 def macro_f1(rows: list[dict[str, Any]]) -> float | None:
-    """The mean F1 of the labels that occur as true ones, "no digit here" left out; None without any."""
+    """The mean F1 of the labels that occur as true ones, "no digit here" left out; None without
+    any.
+    """
     scores = [row["f1"] for row in rows if row["label"] and row["support"]]
     return math.fsum(scores) / len(scores) if scores else None
 

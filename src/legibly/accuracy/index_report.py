@@ -1,4 +1,6 @@
-"""The report over an index: what `legibly accuracy` says of the same store, without reading the store."""
+"""The report over an index: what `legibly accuracy` says of the same store, without reading the
+store.
+"""
 
 from collections.abc import Collection
 from datetime import date
@@ -13,7 +15,9 @@ _EPOCH = aggregates.EPOCH.date()
 def report(
     index: Index, *, owner: str | None = None, single_label: Collection[str] = ()
 ) -> reports.Report:
-    """The report over every pair and reading, or over those of one owner's images alone; `whole` as in `build`."""
+    """The report over every pair and reading, or over those of one owner's images alone; `whole` as
+    in `build`.
+    """
     tally = index.tally(aggregates.EDGES, owner=owner)
     rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in tally.pairs)
     reads = (

@@ -1,4 +1,6 @@
-"""Which models answer with whole labels: of these, the text `10` is one class, and not the digits 1 and 0."""
+"""Which models answer with whole labels: of these, the text `10` is one class, and not the digits 1
+and 0.
+"""
 
 import contextlib
 
@@ -10,7 +12,8 @@ from legibly.settings import Settings
 
 
 def single_label_models(settings: Settings) -> frozenset[str]:
-    """The names of this machine's packs that take the whole picture as one item, added ones included.
+    """The names of this machine's packs that take the whole picture as one item, added ones
+    included.
 
     A pack whose card cannot be read answers nothing, and is passed over.
     """

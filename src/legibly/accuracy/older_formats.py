@@ -1,8 +1,9 @@
-"""The two older pair formats, counted as they stream: text `predicted,actual,predicted,actual,…` and JSON objects
-`{"predicted_class": …, "actual_class": …}`, one a line or one a file.
+"""The two older pair formats, counted as they stream: text `predicted,actual,predicted,actual,…`
+and JSON objects `{"predicted_class": …, "actual_class": …}`, one a line or one a file.
 
-Such a pair has no image, model, confidence or time: every pair counts, and the report's other tables stay empty.
-One pass on one core is faster than starting a cluster, so that every engine reads these files this way.
+Such a pair has no image, model, confidence or time: every pair counts, and the report's other
+tables stay empty. One pass on one core is faster than starting a cluster, so that every engine
+reads these files this way.
 """
 
 import json
@@ -64,7 +65,9 @@ class Counts:
 
 
 def kind(head: bytes) -> str | None:
-    """What a file is by its first bytes: `text`, `objects` (older JSON), `records` (pairs of today), `parquet`."""
+    """What a file is by its first bytes: `text`, `objects` (older JSON), `records` (pairs of
+    today), `parquet`.
+    """
     if head.startswith(b"PAR1"):
         return "parquet"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -115,7 +118,9 @@ def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
 
 
 def _count_at_once(lines: list[str], counts: Counts) -> bool:
-    """Count many pairs a line without looking at each line; False, and nothing counted, where one may be bad."""
+    """Count many pairs a line without looking at each line; False, and nothing counted, where one
+    may be bad.
+    """
     if not all(line.count(",") & 1 for line in lines):
         return False
     fields = ",".join(lines).split(",")

@@ -1,9 +1,11 @@
-"""Which objects of a store the accuracy job reads, from a listing alone: the same plan for every engine.
+"""Which objects of a store the accuracy job reads, from a listing alone: the same plan for every
+engine.
 
-`legibly compact` writes Parquet files whose rows are one an image and model, and commits them by a manifest
-`records/settled/N.json`: `files` are these Parquet files, `counts` what pairs.sql makes of them, `retired` the objects
-that they replace, with the time. Retired objects are removed later, so that a job which listed them can still read
-them. Parquet files that no manifest names (of a crashed run, or somebody else's) are pairs like any others.
+`legibly compact` writes Parquet files whose rows are one an image and model, and commits them by a
+manifest `records/settled/N.json`: `files` are these Parquet files, `counts` what pairs.sql makes of
+them, `retired` the objects that they replace, with the time. Retired objects are removed later, so
+that a job which listed them can still read them. Parquet files that no manifest names (of a crashed
+run, or somebody else's) are pairs like any others.
 """
 
 import json
@@ -16,13 +18,16 @@ from legibly.errors import Invalid
 
 SETTLED = object_keys.SETTLED
 SMALL_BYTES = 64_000
-"""Files of lines up to this size are fetched side by side, and may vanish meanwhile: see bundles.py."""
+"""Files of lines up to this size are fetched side by side, and may vanish meanwhile: see
+bundles.py.
+"""
 PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one compaction committed; number 0 stands for none. `retired` says of each object since when it is.
+    """What one compaction committed; number 0 stands for none. `retired` says of each object since
+    when it is.
 
     `counts` may be empty: whoever needs them counts the files.
     """
@@ -57,7 +62,8 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one, `counts` of `settled` where known.
+    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one, `counts` of
+    `settled` where known.
 
     `small` are those of `lines` and `readings` that are known to be small.
     """
@@ -80,10 +86,11 @@ class Plan:
 def make(
     listing: Iterable[str], *, read: Callable[[str], bytes], sizes: Mapping[str, int] | None = None
 ) -> Plan:
-    """The plan for a store whose `listing` under PREFIXES is given; `read` fetches the newest manifest.
-
-    A key with a part that starts with `_` or `.` belongs to a writer that is not done. Raises Invalid for a broken
+    """The plan for a store whose `listing` under PREFIXES is given; `read` fetches the newest
     manifest.
+
+    A key with a part that starts with `_` or `.` belongs to a writer that is not done. Raises
+    Invalid for a broken manifest.
     """
     keys = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))
     manifests = [key for key in keys if key.startswith(SETTLED) and key.endswith(".json")]

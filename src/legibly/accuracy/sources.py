@@ -23,7 +23,9 @@ class Source:
 
 
 def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
-    """What a store URL, a folder or a file holds. Raises NotFound, or Invalid where it holds no pairs."""
+    """What a store URL, a folder or a file holds. Raises NotFound, or Invalid where it holds no
+    pairs.
+    """
     if "://" in source and not source.startswith("file://"):
         return _of_url(source, stores.open_store(source, environ=environ))
     path = stores.folder_of(source) if source.startswith("file://") else Path(source)
@@ -54,7 +56,9 @@ def _of_url(url: str, store: stores.Store) -> Source:
 
 
 def base_of(url: str) -> str:
-    """What the engines put before a store's keys. Raises Invalid for a store in memory, which they cannot see."""
+    """What the engines put before a store's keys. Raises Invalid for a store in memory, which they
+    cannot see.
+    """
     if url.startswith("file://"):
         return str(stores.folder_of(url))
     if url.startswith("s3://"):

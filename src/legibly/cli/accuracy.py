@@ -58,10 +58,11 @@ def command(
     single_label: tuple[str, ...],
     **how: Any,
 ) -> None:
-    """Turn pairs into accuracy: of the configured store, of SOURCE (a store's URL, a folder), or of a file of pairs.
+    """Turn pairs into accuracy: of the configured store, of SOURCE (a store's URL, a folder), or of
+    a file of pairs.
 
-    Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…" and JSON objects
-    with predicted_class and actual_class.
+    Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…"
+    and JSON objects with predicted_class and actual_class.
     """
     located = sources.find(source or projects.store_url(options.settings()))
     document = report.build(

@@ -27,7 +27,9 @@ from legibly.vision.reading import Reader
 def command(
     *, dataset: Path, as_json: bool, model: str | None, crops: bool, compare: str | None
 ) -> None:
-    """Score a model on DATASET: a folder with labels.csv, an …-images-idx3-ubyte file, or a folder of class folders."""
+    """Score a model on DATASET: a folder with labels.csv, an …-images-idx3-ubyte file, or a folder
+    of class folders.
+    """
     reader = wiring.reader(options.settings(model=model))
     outcomes = _outcomes(reader, dataset, crops=crops)
     report = evaluation.report(outcomes, model=reader.model, dataset=str(dataset))

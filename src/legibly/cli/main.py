@@ -11,7 +11,8 @@ import click
 from legibly import __version__
 from legibly.errors import LegiblyError
 
-# Command → its one-line help. Each lives in the module of its name as `command`, and is imported when it is called:
+# Command → its one-line help. Each lives in the module of its name as `command`, and is imported
+# when it is called:
 # `legibly --help` shall not wait for a network runtime.
 _COMMANDS = {
     "serve": "Run the whole system on this machine.",

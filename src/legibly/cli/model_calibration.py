@@ -1,4 +1,6 @@
-"""`legibly models calibrate`: fits a pack's confidences on labelled pictures and writes them into its card."""
+"""`legibly models calibrate`: fits a pack's confidences on labelled pictures and writes them into
+its card.
+"""
 
 import json
 import sys
@@ -30,7 +32,8 @@ from legibly.store import packs_folder
 def calibrate(*, model: str, data: Path, risk: float, as_json: bool) -> None:
     """Fit temperature, threshold and unknown score of PACK on DATA, and write them into its card.
 
-    DATA is a labelled dataset as for `legibly evaluate`; what belongs to no class is labelled `unknown`.
+    DATA is a labelled dataset as for `legibly evaluate`; what belongs to no class is labelled
+    `unknown`.
     """
     added = packs_folder(options.settings().store)
     folder = registry.find(model, added=added)

@@ -1,4 +1,6 @@
-"""Brings the source of `legibly models add` onto this machine: folder, file, zip, https:// or s3://."""
+"""Brings the source of `legibly models add` onto this machine: folder, file, zip, https:// or
+s3://.
+"""
 
 import os
 import urllib.error

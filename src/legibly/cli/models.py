@@ -40,7 +40,9 @@ command.add_command(model_calibration.calibrate)
 @command.command("list")
 @_JSON
 def list_(*, as_json: bool) -> None:
-    """List the packs that can be named; the one that reads now has a star. Damaged ones are named too."""
+    """List the packs that can be named; the one that reads now has a star. Damaged ones are named
+    too.
+    """
     added = _added()
     used = _used(options.settings(), added)
     rows = [_row(entry, used) for entry in registry.entries(added=added)]
@@ -80,7 +82,8 @@ def show(*, model: str, as_json: bool) -> None:
 @_PICTURES
 @_JSON
 def check(*, model: str, pictures: tuple[Path, ...], as_json: bool) -> None:
-    """Try MODEL in a process with limits of time and memory; exits with 1 and the reasons where it is unsound.
+    """Try MODEL in a process with limits of time and memory; exits with 1 and the reasons where it
+    is unsound.
 
     Shapes, batches, repeated runs, NaN, the kind of its output, and its speed.
     """

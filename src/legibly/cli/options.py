@@ -1,4 +1,6 @@
-"""What several commands share: the settings out of environment, file and flags, and the one that they write."""
+"""What several commands share: the settings out of environment, file and flags, and the one that
+they write.
+"""
 
 import json
 import os

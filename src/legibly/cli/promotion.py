@@ -1,4 +1,6 @@
-"""`legibly models compare`, `promote`, `rollback` and `history`: changing the model on evidence, and back."""
+"""`legibly models compare`, `promote`, `rollback` and `history`: changing the model on evidence,
+and back.
+"""
 
 import functools
 import json
@@ -247,7 +249,9 @@ def _change(kind: histories.Kind, past: list[histories.Change], **facts: Any) ->
 
 
 def _operator() -> str:
-    """The user of this process, as the operating system knows it; the environment can be set by anybody."""
+    """The user of this process, as the operating system knows it; the environment can be set by
+    anybody.
+    """
     try:
         import pwd
     except ImportError:  # Windows

@@ -66,7 +66,9 @@ def command(host: str, port: int, workers: int, log_level: str, **flags: str | N
 
 
 def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
-    """Beyond this machine accounts are on, unless it is said that something in front asks. Raises Invalid for off."""
+    """Beyond this machine accounts are on, unless it is said that something in front asks. Raises
+    Invalid for off.
+    """
     if settings.accounts == "auto":
         flags["accounts"] = "on"
     if settings.accounts == "off":

@@ -43,8 +43,8 @@ RECIPES = next(
 def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[str, ...]) -> None:
     """Train a classifier by RECIPE and write a model pack.
 
-    RECIPE is `digits`, or the path of a Python file, or of a folder with a train.py. It is run with --data, --out and
-    whatever else is given here; it needs the `train` extra.
+    RECIPE is `digits`, or the path of a Python file, or of a folder with a train.py. It is run with
+    --data, --out and whatever else is given here; it needs the `train` extra.
     """
     file = find(recipe)
     if (
@@ -68,7 +68,9 @@ def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[st
 
 
 def find(recipe: str) -> Path:
-    """The recipe's file, by path or by name among the recipes of a source checkout. Raises errors.NotFound."""
+    """The recipe's file, by path or by name among the recipes of a source checkout. Raises
+    errors.NotFound.
+    """
     candidates = [Path(recipe), Path(recipe) / "train.py"]
     if Path(recipe).name == recipe:
         candidates += [folder / recipe / "train.py" for folder in (Path("recipes"), RECIPES)]

@@ -69,7 +69,8 @@ def run(
 ) -> tuple[str, bytes]:
     """Run the job and wait for it; returns key and JSON of the report (`.html` beside it).
 
-    `outputs` are those of the accuracy stack. Raises Unavailable with EMR's reason if the job fails.
+    `outputs` are those of the accuracy stack. Raises Unavailable with EMR's reason if the job
+    fails.
     """
     at = records.now()
     key = f"{object_keys.REPORTS}accuracy-{at:%Y%m%dT%H%M%S}.json"

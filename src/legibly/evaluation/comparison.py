@@ -1,7 +1,9 @@
-"""Two models on the same labelled pictures: which is right more often, by how much, and whether that can be said yet.
+"""Two models on the same labelled pictures: which is right more often, by how much, and whether
+that can be said yet.
 
-The labels of a store keep coming, and whoever waits for a result looks again and again. Its intervals therefore hold at
-every look together (`paired.at_any_time`); those of a dataset hold for one look (`paired.difference`).
+The labels of a store keep coming, and whoever waits for a result looks again and again. Its
+intervals therefore hold at every look together (`paired.at_any_time`); those of a dataset hold for
+one look (`paired.difference`).
 """
 
 import hashlib
@@ -37,7 +39,8 @@ class Couple:
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """How much worse a candidate may be at most: in right answers and in wrong ones said with confidence, in coverage.
+    """How much worse a candidate may be at most: in right answers and in wrong ones said with
+    confidence, in coverage.
 
     All are shares of all pictures, 0 … 1.
     """
@@ -47,7 +50,9 @@ class Margins:
 
 
 def labelled(index: Index, store: Store, *, since: str | None = None) -> list[datasets.Sample]:
-    """The labelled pictures of a store, their `source` that of the label; `since` is the first day, 2026-11-22."""
+    """The labelled pictures of a store, their `source` that of the label; `since` is the first day,
+    2026-11-22.
+    """
     return [
         datasets.Sample(
             image.id,
@@ -70,7 +75,9 @@ def _pages(index: Index, filter_: Filter) -> Iterator[records.Image]:
 def require_comparable(
     present: Reader, candidate: Reader, samples: Sequence[datasets.Sample], *, where: str
 ) -> None:
-    """Raises errors.Invalid where these two models cannot be compared on these pictures, and says why."""
+    """Raises errors.Invalid where these two models cannot be compared on these pictures, and says
+    why.
+    """
     if present.model.version == candidate.model.version:
         remedy = "Name two different packs: `legibly models list` shows their versions."
         raise errors.Invalid(
@@ -106,7 +113,9 @@ def read(
     *,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Couple]:
-    """Read every picture with both models, one right after the other; pictures deleted meanwhile are left out."""
+    """Read every picture with both models, one right after the other; pictures deleted meanwhile
+    are left out.
+    """
     couples = []
     with ThreadPoolExecutor(
         _AT_ONCE
@@ -141,10 +150,12 @@ def build(
     live: bool,
     margins: Margins | None = None,
 ) -> records.Json:
-    """Every figure of the comparison as JSON; differences are the candidate's share less the present model's.
+    """Every figure of the comparison as JSON; differences are the candidate's share less the
+    present model's.
 
-    With `live` the labels are those of a store, which keep coming: those asked for at random lead where there are
-    enough, and differences hold at every look. Raises errors.Invalid where there is no picture.
+    With `live` the labels are those of a store, which keep coming: those asked for at random lead
+    where there are enough, and differences hold at every look. Raises errors.Invalid where there is
+    no picture.
     """
     margins = margins or Margins()
     basis, lead = _lead(couples) if live else ("dataset", list(couples))
@@ -187,7 +198,9 @@ def build(
 
 
 def _lead(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
-    """The labels to lead with. Volunteered ones favour the newcomer: people label the present model's mistakes."""
+    """The labels to lead with. Volunteered ones favour the newcomer: people label the present
+    model's mistakes.
+    """
     blind: tuple[Basis, Basis] = ("asked", "at_upload")
     for basis in blind:
         chosen = [couple for couple in couples if couple.present.source == basis]
@@ -246,7 +259,9 @@ def _verdict(difference: metrics.Proportion, margin: float) -> Verdict:
 
 
 def _by_source(couples: Sequence[Couple]) -> records.Json:
-    """Labels kept apart by why they were given, each with its own shares and its difference at any time."""
+    """Labels kept apart by why they were given, each with its own shares and its difference at any
+    time.
+    """
     groups: dict[str, list[Couple]] = {}
     for couple in couples:
         groups.setdefault(couple.present.source, []).append(couple)

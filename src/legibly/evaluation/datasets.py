@@ -1,4 +1,6 @@
-"""Labelled pictures as they lie on disk: a folder with `labels.csv`, a pair of idx files, or class folders."""
+"""Labelled pictures as they lie on disk: a folder with `labels.csv`, a pair of idx files, or class
+folders.
+"""
 
 import codecs
 import csv
@@ -25,7 +27,9 @@ EXTENSIONS = {f".{extension}" for extension in object_keys.MEDIA_TYPES} | {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture: its name, true text (empty for a picture of no digit), and how to get its bytes."""
+    """One labelled picture: its name, true text (empty for a picture of no digit), and how to get
+    its bytes.
+    """
 
     name: str
     text: str
@@ -35,7 +39,9 @@ class Sample:
 
 
 def samples(path: Path) -> list[Sample]:
-    """The samples of a dataset, in its order. Raises NotFound and Invalid, naming what was expected."""
+    """The samples of a dataset, in its order. Raises NotFound and Invalid, naming what was
+    expected.
+    """
     if not path.exists():
         raise errors.NotFound("there is no such dataset.", where=str(path))
     if path.is_file():
@@ -65,7 +71,8 @@ def pictures(folder: Path) -> Iterator[Path]:
 
 
 def files_of(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """The files under a folder, sorted by path, hidden ones left out, and whether each is a picture.
+    """The files under a folder, sorted by path, hidden ones left out, and whether each is a
+    picture.
 
     The ending tells, or the first bytes where the ending is not one of a picture.
     """
@@ -85,7 +92,8 @@ def _looks_like_picture(file: Path) -> bool:
 
 
 def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
-    """A dataset of crops (N, H, W) uint8, ink bright, with their labels; `side` is the wanted (H, W).
+    """A dataset of crops (N, H, W) uint8, ink bright, with their labels; `side` is the wanted (H,
+    W).
 
     Raises Invalid where pictures have another size.
     """

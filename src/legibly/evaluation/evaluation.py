@@ -1,4 +1,6 @@
-"""What a model is worth on labelled pictures: the figures of the protocol, each with what it rests on."""
+"""What a model is worth on labelled pictures: the figures of the protocol, each with what it rests
+on.
+"""
 
 import math
 import statistics
@@ -35,7 +37,9 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether the text is exactly the true one; for a picture of no digit, whether nothing was read."""
+        """Whether the text is exactly the true one; for a picture of no digit, whether nothing was
+        read.
+        """
         return self.text == self.truth
 
 
@@ -86,7 +90,9 @@ def run_crops(reader: Reader, path: Path) -> list[Outcome]:
 
 
 def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -> records.Json:
-    """Every figure of the protocol as JSON; shares carry their 95 % Wilson interval, None is a share of nothing."""
+    """Every figure of the protocol as JSON; shares carry their 95 % Wilson interval, None is a
+    share of nothing.
+    """
     if not outcomes:
         raise errors.Invalid("this dataset is empty.", where=dataset)
     times = sorted(outcome.milliseconds for outcome in outcomes)
@@ -119,7 +125,9 @@ def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -
 
 
 def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json:
-    """Exact McNemar test of two models on the same pictures: who was right alone how often, and the two-sided p."""
+    """Exact McNemar test of two models on the same pictures: who was right alone how often, and the
+    two-sided p.
+    """
     only_first = sum(a.right and not b.right for a, b in zip(first, second, strict=True))
     only_second = sum(b.right and not a.right for a, b in zip(first, second, strict=True))
     return {
@@ -130,7 +138,9 @@ def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json
 
 
 def distance(first: str, second: str) -> int:
-    """How many letters must be put in, taken out or changed to make one text the other (Levenshtein 1965)."""
+    """How many letters must be put in, taken out or changed to make one text the other (Levenshtein
+    1965).
+    """
     before = list(range(len(second) + 1))
     for row, letter in enumerate(first, 1):
         line = [row]
@@ -213,7 +223,9 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
 
 
 def _selective(outcomes: Sequence[Outcome]) -> records.Json:
-    """Area under the risk–coverage curve, and the largest coverage at some risks, the most confident first."""
+    """Area under the risk–coverage curve, and the largest coverage at some risks, the most
+    confident first.
+    """
     order = sorted(outcomes, key=lambda outcome: -outcome.confidence)
     wrong = np.cumsum([not outcome.right for outcome in order])
     taken = np.arange(1, len(order) + 1)

@@ -1,7 +1,7 @@
 """Calibrates a pack on labelled pictures: temperature, unknown score and the threshold of `read`.
 
-Half of the pictures, chosen by their content, fit; the other half tells what the fit is worth, so that
-its figures are not flattered. The same picture twice is always in the same half.
+Half of the pictures, chosen by their content, fit; the other half tells what the fit is worth, so
+that its figures are not flattered. The same picture twice is always in the same half.
 """
 
 import hashlib
@@ -57,7 +57,9 @@ def calibrate(
     data: str,
     tick: Callable[[], None] = lambda: None,
 ) -> Card:
-    """The pack's card, calibrated. Raises errors.Invalid for ink packs, foreign labels and too few pictures."""
+    """The pack's card, calibrated. Raises errors.Invalid for ink packs, foreign labels and too few
+    pictures.
+    """
     card = upgraded(pack.card)
     fit, test = _halves(pack, samples, where=data, tick=tick)
     temperature = fit_temperature(fit.known)
@@ -77,7 +79,9 @@ def calibrate(
 
 
 def upgraded(card: Card) -> Card:
-    """A card of format 1 as format 2, which has a place for calibration. Raises errors.Invalid for ink."""
+    """A card of format 1 as format 2, which has a place for calibration. Raises errors.Invalid for
+    ink.
+    """
     if card.layout == "ink":
         remedy = "Its recipe fits it: legibly train."
         raise errors.Invalid("packs of ink are not calibrated here", where=card.name, remedy=remedy)

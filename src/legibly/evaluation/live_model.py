@@ -1,4 +1,5 @@
-"""The model that a running process reads with: follows the changes recorded in the store, and shadows.
+"""The model that a running process reads with: follows the changes recorded in the store, and
+shadows.
 
 Every process looks for new changes every few seconds, opens the new pack beside the old one, and
 then exchanges them: an image is read by one of the two from start to end, and none is refused.
@@ -32,7 +33,8 @@ Open = Callable[[str], Reader]
 
 
 class LiveReader:
-    """A Reader whose model may be exchanged at any moment; `setting` is what this process started with.
+    """A Reader whose model may be exchanged at any moment; `setting` is what this process started
+    with.
 
     It looks for changes as long as somebody holds it.
     """
@@ -81,7 +83,9 @@ class LiveReader:
         return self._shadow
 
     def refresh(self) -> None:
-        """Take over what was changed since the last look. What cannot be opened is logged, and left."""
+        """Take over what was changed since the last look. What cannot be opened is logged, and
+        left.
+        """
         newest = max((stat.key for stat in self._store.list(promotion_history.FOLDER)), default="")
         if newest == self._key:
             return

@@ -1,4 +1,6 @@
-"""Many pictures read on every core: processes for files, threads for what this process has to fetch."""
+"""Many pictures read on every core: processes for files, threads for what this process has to
+fetch.
+"""
 
 import multiprocessing
 import os
@@ -44,7 +46,8 @@ class Answer:
 def read_all(
     open_reader: Callable[[], Reader], sources: Sequence[PictureSource], *, workers: int = 0
 ) -> Iterator[Answer]:
-    """Read pictures on `workers` cores (0: all), answers in order; only some are in memory at a time.
+    """Read pictures on `workers` cores (0: all), answers in order; only some are in memory at a
+    time.
 
     `open_reader` has to be picklable: each process opens its own.
     """

@@ -34,9 +34,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change of the model: `evidence` is the comparison, None where there was none; `reason` is why if forced.
+    """One change of the model: `evidence` is the comparison, None where there was none; `reason` is
+    why if forced.
 
-    A change of the kind `shadow` leaves the model as it is: `after` reads the `share` of the images beside it.
+    A change of the kind `shadow` leaves the model as it is: `after` reads the `share` of the images
+    beside it.
     """
 
     number: int
@@ -99,7 +101,8 @@ def write(store: Store, change: Change) -> None:
 
 
 def current(history: Sequence[Change], setting: str) -> str:
-    """The setting that counts: what the last change chose, where `setting` is one that it was changed from.
+    """The setting that counts: what the last change chose, where `setting` is one that it was
+    changed from.
 
     A setting that no change names was written by hand since, and stays.
     """
@@ -137,7 +140,9 @@ def _stack(history: Sequence[Change]) -> list[Change]:
 
 
 def standing(history: list[Change], *, setting: str) -> Change:
-    """The newest promotion that was not rolled back, and is still what `setting` says. Raises NotFound and Conflict."""
+    """The newest promotion that was not rolled back, and is still what `setting` says. Raises
+    NotFound and Conflict.
+    """
     stack = _stack(history)
     if not stack:
         remedy = "Choose any pack: `legibly models use NAME`."

@@ -1,9 +1,10 @@
 """When a candidate may take the present model's place.
 
-Three things have to be shown, each by the lower end of a 95 % interval for pairs: that right answers are at most a
-margin fewer, that wrong answers given with confidence (`read`) are at most the same margin more, and that answers which
-need no person are at most a wider margin fewer. All three must hold, so the chance to promote a model that is worse in
-any of them by its margin is at most that of one interval's lower end: 2.5 %.
+Three things have to be shown, each by the lower end of a 95 % interval for pairs: that right
+answers are at most a margin fewer, that wrong answers given with confidence (`read`) are at most
+the same margin more, and that answers which need no person are at most a wider margin fewer. All
+three must hold, so the chance to promote a model that is worse in any of them by its margin is at
+most that of one interval's lower end: 2.5 %.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to promote, and why; `missing` labels would be needed: 0 if none, None if no number would do."""
+    """Whether to promote, and why; `missing` labels would be needed: 0 if none, None if no number
+    would do.
+    """
 
     passed: bool
     says: str

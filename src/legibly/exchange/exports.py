@@ -180,7 +180,8 @@ class _Pipe(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        taken, self._buffer = bytes(self._buffer), bytearray()
+        taken = bytes(self._buffer)
+        self._buffer = bytearray()
         return taken
 
 
@@ -189,7 +190,8 @@ def _zip(images: Iterable[Image], store: Store) -> Iterator[bytes]:
 
     A picture that is gone is left out.
     """
-    pipe, included = _Pipe(), []
+    pipe = _Pipe()
+    included = []
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for image in images:
             try:

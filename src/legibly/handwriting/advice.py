@@ -1,4 +1,5 @@
-"""What to write otherwise, by what a digit was taken for: a small table, and what the ink itself shows.
+"""What to write otherwise, by what a digit was taken for: a small table, and what the ink itself
+shows.
 
 The key is (meant, read). A sentence with a feature is used only where the ink has it: `holes`
 counts the closed loops.

@@ -27,8 +27,8 @@ def probe(data: bytes, *, max_pixels: int) -> Facts:
 def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) -> Picture:
     """Decode the first frame: upright, alpha laid on white, at most 8 bits a channel.
 
-    The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`.
-    Raises NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
+    The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`. Raises
+    NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
     """
     if limits.is_plain(data, sniff.media_type(data)):
         return raster.decode(data, max_pixels=max_pixels, enough_pixels=enough_pixels)

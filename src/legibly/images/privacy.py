@@ -1,8 +1,10 @@
-"""Takes out of a picture's file what tells of its maker: place, time, camera, comments. No pixel changes.
+"""Takes out of a picture's file what tells of its maker: place, time, camera, comments. No pixel
+changes.
 
-JPEG, PNG and WebP lose their metadata segments; the orientation alone is written back, and colour profiles stay.
-In HEIC, AVIF and TIFF, whose parts point at each other, the private entries are blanked in place.
-Source: JPEG segments ITU T.81 annex B; PNG third edition, 11.3; WebP RFC 9649; EXIF 2.32, 4.6.
+JPEG, PNG and WebP lose their metadata segments; the orientation alone is written back, and colour
+profiles stay. In HEIC, AVIF and TIFF, whose parts point at each other, the private entries are
+blanked in place. Source: JPEG segments ITU T.81 annex B; PNG third edition, 11.3; WebP RFC 9649;
+EXIF 2.32, 4.6.
 """
 
 import struct
@@ -12,7 +14,8 @@ from collections.abc import Iterator
 _ORIENTATION = 0x0112
 _PRIVATE_PNG = {b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"}
 _EXIF = b"Exif\0\0"
-# Entries that describe pixels; every other one with a text or a value of more than four bytes is blanked.
+# Entries that describe pixels; every other one with a text or a value of more than four bytes is
+# blanked.
 _ASCII = 2
 _GPS, _EXIF_IFD, _MAKER_NOTE, _USER_COMMENT, _XP_FIRST, _XP_LAST, _XMP, _IPTC, _PHOTOSHOP = (
     0x8825, 0x8769, 0x927C, 0x9286, 0x9C9B, 0x9C9F, 0x02BC, 0x83BB, 0x8649,
@@ -21,7 +24,9 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 
 
 def strip(data: bytes, media_type: str) -> bytes:
-    """The same picture without private metadata. A file whose structure cannot be followed is returned as it is."""
+    """The same picture without private metadata. A file whose structure cannot be followed is
+    returned as it is.
+    """
     try:
         if media_type == "image/jpeg":
             return _jpeg(data)
@@ -39,7 +44,9 @@ def strip(data: bytes, media_type: str) -> bytes:
 
 
 def _jpeg(data: bytes) -> bytes:
-    kept, orientation, position = [data[:2]], 1, 2
+    kept = [data[:2]]
+    orientation = 1
+    position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xDA:  # the picture itself: everything after it stays
@@ -64,7 +71,9 @@ def _jpeg(data: bytes) -> bytes:
 
 
 def _png(data: bytes) -> bytes:
-    kept, orientation, position = [], 1, 8
+    kept = []
+    orientation = 1
+    position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
@@ -82,7 +91,8 @@ def _png(data: bytes) -> bytes:
 
 
 def _webp(data: bytes) -> bytes:
-    kept, position = [], 12
+    kept = []
+    position = 12
     while position + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, position)
         end = position + 8 + length + length % 2
@@ -136,7 +146,8 @@ def _entries(data: bytes, offset: int, order: str) -> Iterator[tuple[int, int, i
 
 def _tiff_headers(data: bytes) -> list[int]:
     """Where EXIF blocks begin in a file whose boxes we do not follow."""
-    found, position = [], data.find(_EXIF)
+    found = []
+    position = data.find(_EXIF)
     while position >= 0:
         if data[position + 6 : position + 10] in (b"II*\0", b"MM\0*"):
             found.append(position + 6)

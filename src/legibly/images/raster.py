@@ -1,7 +1,7 @@
 """Bytes to pixels in this process: which picture it is, how large, and its pixels turned upright.
 
-Nothing is decoded before the pixel limit was checked on the header. Big pictures come reduced by a whole factor,
-since reading needs some megapixels, not fifty.
+Nothing is decoded before the pixel limit was checked on the header. Big pictures come reduced by a
+whole factor, since reading needs some megapixels, not fifty.
 """
 
 import io
@@ -45,7 +45,8 @@ ENOUGH_PIXELS = 700_000
 SHORTEST_AFTER_REDUCTION = 64
 """Nor is a side reduced below this: a strip of digits may be long and low."""
 
-# The limit on pixels is ours, checked before anything is decoded: Pillow's own would only warn, on standard error.
+# The limit on pixels is ours, checked before anything is decoded: Pillow's own would only warn, on
+# standard error.
 Image.MAX_IMAGE_PIXELS = None
 # Pillow warns of odd metadata; a reading needs none of it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -75,8 +76,8 @@ class Picture:
 def probe(data: bytes, *, max_pixels: int) -> Facts:
     """Tell kind and size from the header alone.
 
-    Raises NotAnImage for other kinds of bytes, Unusable for a broken header, a missing end or more than `max_pixels`
-    pixels.
+    Raises NotAnImage for other kinds of bytes, Unusable for a broken header, a missing end or more
+    than `max_pixels` pixels.
     """
     media_type = sniff.media_type(data)
     limits.check_scans(data, media_type)
@@ -94,8 +95,8 @@ def probe(data: bytes, *, max_pixels: int) -> Facts:
 def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) -> Picture:
     """Decode the first frame: upright, alpha laid on white, at most 8 bits a channel.
 
-    The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`.
-    Raises NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
+    The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`. Raises
+    NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
     """
     media_type = sniff.media_type(data)
     limits.check_scans(data, media_type)
@@ -149,7 +150,9 @@ def _facts(image: Image.Image, media_type: str, max_pixels: int) -> Facts:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 … 8. HEIF decoders turn the picture themselves, so it counts as upright there."""
+    """EXIF orientation 1 … 8. HEIF decoders turn the picture themselves, so it counts as upright
+    there.
+    """
     if not isinstance(image, Image.Image):
         return 1
     # Pillow turns a TIFF itself when its pixels are loaded.
@@ -181,7 +184,8 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
         image = Image.fromarray(_to_eight_bits(_reduced(image, factor)))
         factor = 1
     if factor > 1 and image.mode not in ("P", "1", "I;16", "I", "F", "PA", "I;16B"):
-        image, factor = image.reduce(factor), 1
+        image = image.reduce(factor)
+        factor = 1
     flat = _flatten(image)
     if factor > 1:
         flat = flat.reduce(factor)
@@ -191,7 +195,9 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
 
 
 def _plain(pixels: Pixels) -> Pixels:
-    """RGB in which nothing has colour as one channel, which reads in half the time; anything else as it is."""
+    """RGB in which nothing has colour as one channel, which reads in half the time; anything else
+    as it is.
+    """
     for part in (pixels[::64], pixels):  # most pictures with colour show it soon
         if (
             part.ndim == 2
@@ -248,9 +254,12 @@ def _reduced(image: Image.Image, factor: int) -> NDArray[np.float32]:
 
 
 def _to_eight_bits(values: NDArray[np.generic]) -> Pixels:
-    """Deep or floating-point grey to 0 … 255: by its type's range, or its own where it uses little of that."""
+    """Deep or floating-point grey to 0 … 255: by its type's range, or its own where it uses little
+    of that.
+    """
     deep = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=65535.0, neginf=0.0)
-    low, high = min(float(deep.min()), 0.0), float(deep.max())
+    low = min(float(deep.min()), 0.0)
+    high = float(deep.max())
     if 4096 <= high <= 65535:
         high = 65535.0
     return ((deep - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)

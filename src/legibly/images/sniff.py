@@ -1,4 +1,6 @@
-"""Which kind of file some bytes are, from their first few: no decoder sees a kind that we do not read."""
+"""Which kind of file some bytes are, from their first few: no decoder sees a kind that we do not
+read.
+"""
 
 from legibly import errors
 

@@ -1,4 +1,6 @@
-"""Small upright copies of pictures for pages, so that galleries stay quick and HEIC shows everywhere."""
+"""Small upright copies of pictures for pages, so that galleries stay quick and HEIC shows
+everywhere.
+"""
 
 import io
 from collections import OrderedDict
@@ -10,11 +12,14 @@ from legibly.images import decode
 from legibly.records import Box, Image
 
 SIZES = (96, 192, 640, 1600)
-SMALL_BYTES, SMALL_SIDE = 16_000, 320
+SMALL_BYTES = 16_000
+SMALL_SIDE = 320
 
 
 def is_small(image: Image) -> bool:
-    """Whether a picture may go to a page as it is: a drawing of a few kilobytes, of a kind that every browser shows."""
+    """Whether a picture may go to a page as it is: a drawing of a few kilobytes, of a kind that
+    every browser shows.
+    """
     known = image.state == "read" and image.media_type in ("image/png", "image/jpeg", "image/webp")
     return (
         known
@@ -29,11 +34,14 @@ def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
 
 
 def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> bytes:
-    """A WebP of what is in `box` (pixels of the upright picture), with `margin` of its longer side around it."""
+    """A WebP of what is in `box` (pixels of the upright picture), with `margin` of its longer side
+    around it.
+    """
     decoded = decode.decode(data, max_pixels=max_pixels)
     left, top, width, height = (edge / decoded.scale for edge in box)
     border = margin * max(width, height)
-    right, bottom = left + width + border, top + height + border
+    right = left + width + border
+    bottom = top + height + border
     picture = PIL.Image.fromarray(decoded.pixels)
     inside = (
         max(0, left - border),
@@ -58,7 +66,9 @@ class ThumbnailCache:
 
     def __init__(self, *, max_bytes: int = 16_000_000) -> None:
         self._thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._bytes, self._max_bytes, self._lock = 0, max_bytes, Lock()
+        self._bytes = 0
+        self._max_bytes = max_bytes
+        self._lock = Lock()
 
     def get(self, image: str, side: int) -> bytes | None:
         """A thumbnail from the cache, None where it is not there."""

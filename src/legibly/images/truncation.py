@@ -1,4 +1,6 @@
-"""Sees, without decoding a pixel, that a file ends too early: an upload that broke off is refused at once."""
+"""Sees, without decoding a pixel, that a file ends too early: an upload that broke off is refused
+at once.
+"""
 
 import struct
 
@@ -6,7 +8,9 @@ from legibly.errors import Unusable
 
 
 def check(data: bytes, media_type: str) -> None:
-    """Raise Unusable where the end of a JPEG, PNG or WebP is missing; other kinds show it when they are decoded."""
+    """Raise Unusable where the end of a JPEG, PNG or WebP is missing; other kinds show it when they
+    are decoded.
+    """
     look = {"image/jpeg": _jpeg_ends, "image/png": _png_ends, "image/webp": _webp_ends}.get(
         media_type
     )
@@ -19,7 +23,8 @@ def check(data: bytes, media_type: str) -> None:
 
 
 def _jpeg_ends(data: bytes) -> bool:
-    # The end marker cannot occur within the coded picture, but previews in the segments before it have their own.
+    # The end marker cannot occur within the coded picture, but previews in the segments before it
+    # have their own.
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         if data[position + 1] == 0xDA:

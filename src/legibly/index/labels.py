@@ -1,4 +1,6 @@
-"""Every label that images were given, in the index's database: who said what, and whether they agree."""
+"""Every label that images were given, in the index's database: who said what, and whether they
+agree.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -10,9 +10,11 @@ from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both included.
+    """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both
+    included.
 
-    `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels stands.
+    `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels
+    stands.
     """
 
     verdict: str | None = None
@@ -38,7 +40,9 @@ class Claim:
 
 
 class PairCount(NamedTuple):
-    """Pairs that are alike; `day` is a date such as `2026-11-22`, `millionths` the sum of their confidences."""
+    """Pairs that are alike; `day` is a date such as `2026-11-22`, `millionths` the sum of their
+    confidences.
+    """
 
     day: str
     model: str
@@ -79,7 +83,9 @@ class Index(Protocol):
         """
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
-        """Take in readings; returns the images as they are now, those only that are known and not deleted."""
+        """Take in readings; returns the images as they are now, those only that are known and not
+        deleted.
+        """
 
     def fail(self, image: str, error: str) -> Image:
         """Mark an image as failed. Raises NotFound."""
@@ -91,7 +97,9 @@ class Index(Protocol):
         """Take in labels, those of images that are not known being passed over."""
 
     def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
-        """Every label that each of these images was given, oldest first; images without any are left out."""
+        """Every label that each of these images was given, oldest first; images without any are
+        left out.
+        """
 
     def remove(self, image: str) -> None:
         """Forget an image and its pairs, and never take it in again."""
@@ -133,12 +141,16 @@ class Index(Protocol):
         """Every pair of images that are not deleted, or of these images alone."""
 
     def add_readings(self, records: Sequence[ReadingRecord]) -> None:
-        """Take in readings for `tally` alone; the newest of an image and model stays, deleted images have none."""
+        """Take in readings for `tally` alone; the newest of an image and model stays, deleted
+        images have none.
+        """
 
     def tally(self, edges: Sequence[int], *, owner: str | None = None) -> Tally:
-        """Count the newest pair and the newest reading of each image and model, of everybody or of one owner.
+        """Count the newest pair and the newest reading of each image and model, of everybody or of
+        one owner.
 
-        `edges` are the lower ends of confidence bins in millionths, the smallest 0; -1 stands for no confidence.
+        `edges` are the lower ends of confidence bins in millionths, the smallest 0; -1 stands for
+        no confidence.
         """
 
     def counts(self) -> dict[str, int]:

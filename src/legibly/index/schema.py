@@ -1,4 +1,6 @@
-"""The tables: one row an image with its newest label and reading, one a pair, one a reading in short, and counters."""
+"""The tables: one row an image with its newest label and reading, one a pair, one a reading in
+short, and counters.
+"""
 
 import json
 from dataclasses import replace
@@ -50,7 +52,9 @@ images = Table(
 )
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
-"""What a page of wrong ones wants; they are few, so an index of them alone spares a look at every row."""
+"""What a page of wrong ones wants; they are few, so an index of them alone spares a look at every
+row.
+"""
 Index("images_wrong", images.c.id, sqlite_where=WRONG, postgresql_where=WRONG)
 
 # Every label ever given: an image's row has the newest one, and what people in review make of it.
@@ -119,7 +123,9 @@ def image_row(image: Image) -> dict[str, Any]:
 
 
 def label_columns(label: Label | None) -> dict[str, Any]:
-    """The columns of an image's newest label; one that was taken back keeps its time, so that older ones stay out."""
+    """The columns of an image's newest label; one that was taken back keeps its time, so that older
+    ones stay out.
+    """
     return {
         "label_text": label.text if label else None,
         "label_at": stamp(label.at) if label else None,
@@ -187,7 +193,9 @@ def image_of(row: Any) -> Image:
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """The columns of a pair; `actual` as it is counted, which says all that a report wants of the verdict."""
+    """The columns of a pair; `actual` as it is counted, which says all that a report wants of the
+    verdict.
+    """
     columns = {name: value for name, value in pair.to_json().items() if name in pairs.columns}
     return columns | {"actual": counted_actual(pair.predicted, pair.actual, pair.verdict)}
 

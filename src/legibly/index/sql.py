@@ -260,7 +260,8 @@ class SqlIndex:
         _insert_new(
             connection, schema.labels, labels.rows({image: given[image] for image in known})
         )
-        sequence, changed = _advance(connection, len(known)), {}
+        sequence = _advance(connection, len(known))
+        changed = {}
         for number, (image, all_given) in enumerate(
             labels.read(connection, sorted(known)).items(), sequence
         ):
@@ -328,14 +329,16 @@ _SEQUENCE = sa.select(counters.c.value).where(counters.c.name == "sequence")
 def _advance(connection: Connection, count: int) -> int:
     """Take the next `count` sequence numbers, the first of which is returned.
 
-    The counter's row stays locked until the transaction ends, so that numbers become visible in their order and a
-    follower that asks for what is newer than n never misses one.
+    The counter's row stays locked until the transaction ends, so that numbers become visible in
+    their order and a follower that asks for what is newer than n never misses one.
     """
     return int(connection.execute(_ADVANCE, {"count": count}).scalar_one()) - count + 1
 
 
 def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any:
-    """Put a reading into its image's row, unless a newer reading stands there; returns the row where there is one."""
+    """Put a reading into its image's row, unless a newer reading stands there; returns the row
+    where there is one.
+    """
     values = {
         **schema.reading_columns(record.reading),
         "state": "read",
@@ -406,10 +409,12 @@ def _batches(values: Iterable[T]) -> Iterator[list[T]]:
 
 
 def open_index(url: str, *, renew: bool = False, namespace: str | None = None) -> SqlIndex:
-    """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are missing.
+    """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are
+    missing.
 
-    With `renew`, tables of another version make way for empty ones: the object store has all that they held.
-    Raises Invalid for other URLs, a missing driver and the tables of another version; Unavailable where nobody answers.
+    With `renew`, tables of another version make way for empty ones: the object store has all that
+    they held. Raises Invalid for other URLs, a missing driver and the tables of another version;
+    Unavailable where nobody answers.
     """
     engine = database.engine(url, namespace=namespace)
     where = engine.url.render_as_string(hide_password=True)

@@ -1,6 +1,8 @@
-"""Counts pairs and readings where they lie, so that a report over millions of them fetches a few thousand rows.
+"""Counts pairs and readings where they lie, so that a report over millions of them fetches a few
+thousand rows.
 
-What `accuracy/pairs.sql` and `accuracy/readings.sql` say of files; tests hold them to the same report.
+What `accuracy/pairs.sql` and `accuracy/readings.sql` say of files; tests hold them to the same
+report.
 """
 
 from collections.abc import Sequence
@@ -71,7 +73,8 @@ def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool
     sums = (
         [sa.func.sum(sa.case((rows.c.millionths > 0, rows.c.millionths), else_=0))] if total else []
     )
-    # By number, since a database takes the bin's expression with other parameters for another expression.
+    # By number, since a database takes the bin's expression with other parameters for another
+    # expression.
     return sa.select(*by, sa.func.count(), *sums).group_by(
         *(sa.text(str(place + 1)) for place in range(len(by)))
     )

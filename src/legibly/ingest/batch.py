@@ -1,18 +1,27 @@
-"""One delivery of messages becomes readings: what the Lambda function does, and any worker that shares its queue.
+"""One delivery of messages becomes readings: what the Lambda function does, and any worker that
+shares its queue.
 
 Needs the object store alone. Deliveries may be doubled, reordered, retried and cut off anywhere:
 
-- The readings of a batch go into one record file, those of a single picture into a file named after it and the model.
-  Both are created, never overwritten, and only after that is a message done: a function killed before has written
+- The readings of a batch go into one record file, those of a single picture into a file named after
+  it and the model.
+  Both are created, never overwritten, and only after that is a message done: a function killed
+  before has written
   nothing, one killed after has lost nothing.
-- A message that comes again (`receives` > 1, or put back from the dead letters) may have been written the first time.
-  So the record files since its first delivery are listed, and a picture whose reading one of them holds is passed over.
+- A message that comes again (`receives` > 1, or put back from the dead letters) may have been
+  written the first time.
+  So the record files since its first delivery are listed, and a picture whose reading one of them
+  holds is passed over.
   A first delivery costs no such look.
-- S3 itself may, rarely, tell of one object in two messages. Both then write a reading, the same one: every consumer
+- S3 itself may, rarely, tell of one object in two messages. Both then write a reading, the same
+  one: every consumer
   keeps one a picture and model version, so nothing counts twice, and compaction drops the second.
-- An event whose etag is not the object's any more is passed over: the replacement has an event of its own.
-- A picture that can never be read (no image, empty, too large) is written down as failed at once: trying again would
-  not help. Everything else is left to the queue's retries, and written down as failed with its reason on the last one,
+- An event whose etag is not the object's any more is passed over: the replacement has an event of
+  its own.
+- A picture that can never be read (no image, empty, too large) is written down as failed at once:
+  trying again would
+  not help. Everything else is left to the queue's retries, and written down as failed with its
+  reason on the last one,
   before the queue lays the message with the dead letters.
 """
 
@@ -43,7 +52,9 @@ class _Task:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of a batch; `retry` holds the ids of messages that the queue has to deliver again."""
+    """What became of a batch; `retry` holds the ids of messages that the queue has to deliver
+    again.
+    """
 
     readings: list[tuple[_Task, records.ReadingRecord]] = field(default_factory=list)
     retry: set[str] = field(default_factory=set)
@@ -61,11 +72,16 @@ class BatchReader:
         max_bytes: int,
         attempts: int,
     ) -> None:
-        self._store, self._reader = store, reader
-        self._prefix, self._max_bytes, self._attempts = prefix, max_bytes, attempts
+        self._store = store
+        self._reader = reader
+        self._prefix = prefix
+        self._max_bytes = max_bytes
+        self._attempts = attempts
 
     def read(self, messages: Sequence[Message]) -> list[str]:
-        """Read every picture that the messages tell of; returns the ids of those to deliver again, in order."""
+        """Read every picture that the messages tell of; returns the ids of those to deliver again,
+        in order.
+        """
         outcome = _Outcome()
         tasks = list(self._tasks(messages, outcome))
         with ThreadPoolExecutor(max_workers=max(1, min(_THREADS, len(tasks)))) as pool:
@@ -144,7 +160,8 @@ class BatchReader:
         if message.receives < 2 and not message.redriven:
             return False
         since = at if message.redriven else message.since
-        version, folder = self._reader.model.version, object_keys.day(object_keys.READINGS, image)
+        version = self._reader.model.version
+        folder = object_keys.day(object_keys.READINGS, image)
         if self._store_has(object_keys.reading(image, version)):
             return True
         after = folder + object_keys.new_id(since - _EARLIER)[:13] if since else None

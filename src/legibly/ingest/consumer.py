@@ -1,8 +1,8 @@
 """Follows a queue of S3 events: what others wrote becomes part of the index, and live.
 
-Reading and failure records that a function or another worker wrote are taken in; pictures that were put under `images/`
-become pending images, for whoever classifies. A message is done only after the index has taken it in; everything here
-may come twice, late and in any order.
+Reading and failure records that a function or another worker wrote are taken in; pictures that were
+put under `images/` become pending images, for whoever classifies. A message is done only after the
+index has taken it in; everything here may come twice, late and in any order.
 """
 
 import json
@@ -79,12 +79,10 @@ class Consumer:
         prefix: str = "",
         on_change: Callable[[Sequence[records.Image]], None] = lambda _images: None,
     ) -> None:
-        self._service, self._queue, self._prefix, self._on_change = (
-            service,
-            queue,
-            prefix,
-            on_change,
-        )
+        self._service = service
+        self._queue = queue
+        self._prefix = prefix
+        self._on_change = on_change
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
 

@@ -1,7 +1,7 @@
 """The worker of a server whose pictures are read elsewhere: by a function, or by other workers.
 
-It stands where `worker.Worker` does. What was read comes by the queue; this looks for what no event told of, and reads
-itself only what nobody else did for so long that nobody will.
+It stands where `worker.Worker` does. What was read comes by the queue; this looks for what no event
+told of, and reads itself only what nobody else did for so long that nobody will.
 """
 
 import logging
@@ -22,7 +22,9 @@ LATE = timedelta(minutes=20)
 
 
 class Elsewhere:
-    """Follows the queue if there is one, sweeps, reads what is late; tells `on_change` of every image that changed."""
+    """Follows the queue if there is one, sweeps, reads what is late; tells `on_change` of every
+    image that changed.
+    """
 
     def __init__(
         self,
@@ -34,13 +36,12 @@ class Elsewhere:
         every_seconds: float = 30.0,
         late: timedelta = LATE,
     ) -> None:
-        self._service, self._consumer, self._sweeper, self._on_change = (
-            service,
-            consumer,
-            sweeper,
-            on_change,
-        )
-        self._every_seconds, self._late = every_seconds, late
+        self._service = service
+        self._consumer = consumer
+        self._sweeper = sweeper
+        self._on_change = on_change
+        self._every_seconds = every_seconds
+        self._late = late
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._tend, name="tend", daemon=True)
 

@@ -1,4 +1,6 @@
-"""Reads the pictures that a queue tells of, without an index: the Lambda function's work in a process that stays."""
+"""Reads the pictures that a queue tells of, without an index: the Lambda function's work in a
+process that stays.
+"""
 
 import logging
 import threading
@@ -15,7 +17,8 @@ class QueueWorker:
     """Takes messages, writes readings, and leaves to the queue whatever has to be tried again."""
 
     def __init__(self, queue: Queue, reader: BatchReader) -> None:
-        self._queue, self._reader = queue, reader
+        self._queue = queue
+        self._reader = reader
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -32,7 +35,9 @@ class QueueWorker:
         self._stopping.set()
 
     def work_once(self, *, wait_seconds: int) -> int:
-        """Read one delivery; returns how many of its messages are done. Raises Unavailable and Forbidden."""
+        """Read one delivery; returns how many of its messages are done. Raises Unavailable and
+        Forbidden.
+        """
         messages = self._queue.receive(wait_seconds=wait_seconds)
         again = set(self._reader.read(messages)) if messages else set()
         done = [message for message in messages if message.id not in again]

@@ -1,11 +1,13 @@
 """S3 event notifications, whatever wrapped them, as frozen records.
 
-One parser for a notification as it is (AWS, MinIO, Ceph), one through SNS, one through EventBridge, SeaweedFS's own
-webhook document, and a batch of SQS messages around any of them, both as Lambda hands them to a function and as
-`ReceiveMessage` returns them. Nothing here knows S3 or SQS: documents in, records out.
+One parser for a notification as it is (AWS, MinIO, Ceph), one through SNS, one through EventBridge,
+SeaweedFS's own webhook document, and a batch of SQS messages around any of them, both as Lambda
+hands them to a function and as `ReceiveMessage` returns them. Nothing here knows S3 or SQS:
+documents in, records out.
 
-Two things that every reader of such documents gets wrong once: keys in notifications are form-encoded (a space is a
-`+`), keys in EventBridge events are not; and a queue also carries messages without any event (`s3:TestEvent`).
+Two things that every reader of such documents gets wrong once: keys in notifications are
+form-encoded (a space is a `+`), keys in EventBridge events are not; and a queue also carries
+messages without any event (`s3:TestEvent`).
 """
 
 import json
@@ -19,7 +21,9 @@ from legibly import errors, object_keys, records
 
 Kind = Literal["created", "removed"]
 REDRIVEN = "legibly-redriven"
-"""Message attribute of a dead letter that was put back: its first delivery was earlier than its queue says."""
+"""Message attribute of a dead letter that was put back: its first delivery was earlier than its
+queue says.
+"""
 
 _EVENTBRIDGE: dict[str, Kind] = {"Object Created": "created", "Object Deleted": "removed"}
 _SEAWEEDFS: dict[str, Kind] = {
@@ -35,8 +39,9 @@ _DEPTH = 4  # SQS around SNS around the document is 2; more is somebody's loop
 class Event:
     """One object came (or was replaced) or went.
 
-    `key` is decoded; `size`, `etag` (without quotes), `sequencer` and `at` are None where the sender told none.
-    Of two events of one key, the one whose `sequencer` is later as hexadecimal text of equal length came later.
+    `key` is decoded; `size`, `etag` (without quotes), `sequencer` and `at` are None where the
+    sender told none. Of two events of one key, the one whose `sequencer` is later as hexadecimal
+    text of equal length came later.
     """
 
     bucket: str
@@ -50,10 +55,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a queue and its events; `error` says why it could not be understood, else None.
+    """One message of a queue and its events; `error` says why it could not be understood, else
+    None.
 
-    `id` is empty for a document that came by itself. `receives` counts deliveries, this one included; `since` is the
-    moment of the first, None where unknown. `handle` is what deletes it, where the queue gave one.
+    `id` is empty for a document that came by itself. `receives` counts deliveries, this one
+    included; `since` is the moment of the first, None where unknown. `handle` is what deletes it,
+    where the queue gave one.
     """
 
     id: str
@@ -66,7 +73,8 @@ class Message:
 
 
 def parse(document: str | bytes | Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages of a document, in its order; a document that came without a queue is one message.
+    """The messages of a document, in its order; a document that came without a queue is one
+    message.
 
     A message of a queue that cannot be understood has its `error` set and harms no other.
     Raises Invalid where the document itself cannot be understood.
@@ -85,8 +93,9 @@ def parse(document: str | bytes | Mapping[str, Any]) -> tuple[Message, ...]:
 def picture(key: str, *, prefix: str = "") -> str | None:
     """The key of a picture to read, relative to the store; None for everything else.
 
-    `prefix` is where in the bucket the store lies (`team/legibly`, or empty). Only what lies under `images/` counts, so
-    nothing that we write elsewhere can set us off; folder markers, which consoles make, do not count either.
+    `prefix` is where in the bucket the store lies (`team/legibly`, or empty). Only what lies under
+    `images/` counts, so nothing that we write elsewhere can set us off; folder markers, which
+    consoles make, do not count either.
     """
     own = relative(key, prefix=prefix)
     return (
@@ -134,7 +143,8 @@ def _message(delivery: Mapping[str, Any]) -> Message:
         for name, value in delivery.items()
         if isinstance(name, str) and name
     }
-    attributes, custom = _mapping(own.get("attributes")), _mapping(own.get("messageAttributes"))
+    attributes = _mapping(own.get("attributes"))
+    custom = _mapping(own.get("messageAttributes"))
     facts: dict[str, Any] = {
         "id": str(own.get("messageId", "")),
         "receives": _whole(attributes.get("ApproximateReceiveCount")) or 1,
@@ -198,9 +208,11 @@ def _kind(name: str) -> Kind | None:
 
 def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: object) -> Event:
     try:
-        bucket, thing = s3["bucket"]["name"], s3["object"]
+        bucket = s3["bucket"]["name"]
+        thing = s3["object"]
         key = thing["key"]
-        etag, sequencer = thing.get("eTag", thing.get("etag")), thing.get("sequencer")
+        etag = thing.get("eTag", thing.get("etag"))
+        sequencer = thing.get("sequencer")
         size = _whole(thing.get("size"))
     except (KeyError, TypeError, AttributeError):
         raise errors.Invalid(
@@ -220,8 +232,11 @@ def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: objec
 
 
 def _seaweedfs(data: Mapping[str, Any]) -> Iterator[Event]:
-    """SeaweedFS's filer webhook: a path `/buckets/BUCKET/KEY`; it fires for folders and tag changes too."""
-    kind, path = _SEAWEEDFS.get(str(data["event_type"])), str(data["key"])
+    """SeaweedFS's filer webhook: a path `/buckets/BUCKET/KEY`; it fires for folders and tag changes
+    too.
+    """
+    kind = _SEAWEEDFS.get(str(data["event_type"]))
+    path = str(data["key"])
     message = _mapping(data.get("message"))
     entry = _mapping(message.get("new_entry") or message.get("old_entry"))
     _, _, rest = path.partition("/buckets/")

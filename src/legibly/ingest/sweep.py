@@ -1,4 +1,6 @@
-"""Looks through the store for pictures that came without an upload: dropped into the folder, or copied by others."""
+"""Looks through the store for pictures that came without an upload: dropped into the folder, or
+copied by others.
+"""
 
 import time
 from collections.abc import Iterator
@@ -10,17 +12,21 @@ from legibly.pipeline import Service
 from legibly.records import now
 from legibly.store import Stat
 
-# A file that is still being copied into the folder would be read half: it must have been left alone for a moment.
+# A file that is still being copied into the folder would be read half: it must have been left alone
+# for a moment.
 SETTLE = timedelta(seconds=1)
 _BATCH = 1000
 
 
 class Sweeper:
-    """Sweeps whenever it is due: at most once in `seconds`, and on one twentieth of the time at most."""
+    """Sweeps whenever it is due: at most once in `seconds`, and on one twentieth of the time at
+    most.
+    """
 
     def __init__(self, service: Service, *, seconds: float) -> None:
         self._service = service
-        # A look at a bucket costs money and usually finds nothing, since its events come another way.
+        # A look at a bucket costs money and usually finds nothing, since its events come another
+        # way.
         self._seconds = seconds if service.store.is_local else 30 * seconds
         self._due = 0.0
 
@@ -36,7 +42,9 @@ class Sweeper:
 
 
 def sweep(service: Service) -> int:
-    """Take in every picture under `images/` that the index does not know; returns how many there were."""
+    """Take in every picture under `images/` that the index does not know; returns how many there
+    were.
+    """
     latest = now() - SETTLE
     settled = (
         stat for stat in service.store.list(object_keys.IMAGES) if stat.modified_at <= latest

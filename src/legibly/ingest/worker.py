@@ -1,4 +1,6 @@
-"""The worker inside `serve`: threads that classify what is pending, and one that looks for what nobody brought."""
+"""The worker inside `serve`: threads that classify what is pending, and one that looks for what
+nobody brought.
+"""
 
 import logging
 import queue
@@ -17,14 +19,17 @@ from legibly.records import Image, ReadingRecord
 _log = logging.getLogger(__name__)
 _BATCH = 8
 _TEND_SECONDS = 0.5
-# Bytes of waiting pictures are kept only so far; the rest is fetched again from the store when its turn comes.
+# Bytes of waiting pictures are kept only so far; the rest is fetched again from the store when its
+# turn comes.
 _MAX_QUEUED_PICTURES = 64
 _CLAIMED = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to classify; `data` is None where the picture has to be fetched; `attempt` counts from 1."""
+    """One image to classify; `data` is None where the picture has to be fetched; `attempt` counts
+    from 1.
+    """
 
     image: Image
     data: bytes | None = None
@@ -32,7 +37,9 @@ class Task:
 
 
 class Worker:
-    """Classifies pending images until it is stopped; tells `on_change` of every image that was read or failed."""
+    """Classifies pending images until it is stopped; tells `on_change` of every image that was read
+    or failed.
+    """
 
     def __init__(
         self,
@@ -44,8 +51,11 @@ class Worker:
         consumer: Consumer | None = None,
         on_change: Callable[[Sequence[Image]], None],
     ) -> None:
-        self._service, self._attempts, self._on_change = service, attempts, on_change
-        self._sweeper, self._consumer = sweeper, consumer
+        self._service = service
+        self._attempts = attempts
+        self._on_change = on_change
+        self._sweeper = sweeper
+        self._consumer = consumer
         self._active: set[str] = set()
         self._active_lock = threading.Lock()
         self._renewal_due = 0.0
@@ -93,7 +103,9 @@ class Worker:
             self._classify(self._more([task]))
 
     def _more(self, tasks: list[Task]) -> list[Task]:
-        """Add what waits already, up to this thread's fair share: one transaction then serves them all."""
+        """Add what waits already, up to this thread's fair share: one transaction then serves them
+        all.
+        """
         share = min(_BATCH, 1 + self._tasks.qsize() // len(self._threads))
         while len(tasks) < share:
             try:
@@ -165,7 +177,9 @@ class Worker:
         self._service.index.remove(image.id)
 
     def _tend(self) -> None:
-        """Look for work that nobody submits: what a crash left, what waits for another try, what others put there."""
+        """Look for work that nobody submits: what a crash left, what waits for another try, what
+        others put there.
+        """
         while not self._stopping.wait(_TEND_SECONDS):
             try:
                 self._sweeper.sweep_if_due()

@@ -1,6 +1,8 @@
-"""From logits to calibrated probabilities and verdicts, by the figures of a pack's card: pure NumPy.
+"""From logits to calibrated probabilities and verdicts, by the figures of a pack's card: pure
+NumPy.
 
-probabilities, digitness = judge(card, logits)          # which class, given that it is one; whether it is one
+probabilities, digitness = judge(card, logits)          # which class, given that it is one; whether
+it is one
 confidence = confidences(probabilities, digitness)      # that the top class is right
 verdicts = decide(card, probabilities, digitness)       # read, unsure, or the card's reject
 """
@@ -18,8 +20,9 @@ def judge(card: cards.Card, logits: Floats) -> tuple[Floats, Floats]:
     """Turn raw logits into `(probabilities, digitness)`.
 
     logits: (N, K) float32, K = `card.outputs`, the reject logit last where there is one.
-    probabilities: (N, classes) float32, rows sum to 1: softmax of the class logits over the card's temperature.
-    digitness: (N,) float32 in 0 … 1: the probability that the item is one of the classes at all; ones without a reject.
+    probabilities: (N, classes) float32, rows sum to 1: softmax of the class logits over the card's
+    temperature. digitness: (N,) float32 in 0 … 1: the probability that the item is one of the
+    classes at all; ones without a reject.
     """
     count = len(card.classes)
     known = logits[:, :count].astype(np.float64)
@@ -39,7 +42,9 @@ def confidences(probabilities: Floats, digitness: Floats) -> Floats:
 
 
 def decide(card: cards.Card, probabilities: Floats, digitness: Floats) -> list[records.Verdict]:
-    """One verdict an item: the reject below its digitness threshold, `read` from its confidence on, else `unsure`."""
+    """One verdict an item: the reject below its digitness threshold, `read` from its confidence on,
+    else `unsure`.
+    """
     limits = card.thresholds
     verdicts: list[records.Verdict] = []
     for confidence, digit in zip(confidences(probabilities, digitness), digitness, strict=True):
@@ -57,7 +62,9 @@ def logsumexp(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def lead(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """By how much the highest value exceeds logsumexp of the others: (N, K) → (N,); 0 for one class."""
+    """By how much the highest value exceeds logsumexp of the others: (N, K) → (N,); 0 for one
+    class.
+    """
     if values.shape[1] < 2:
         return np.zeros(len(values))
     ordered = np.sort(values, axis=1)

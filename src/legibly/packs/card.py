@@ -1,4 +1,5 @@
-"""The card of a model pack: what a classifier is, needs and promises, as `card.json` beside its network.
+"""The card of a model pack: what a classifier is, needs and promises, as `card.json` beside its
+network.
 
 Format 1 describes networks that take ink or squashed pictures as NCHW float32 and answer logits.
 Format 2 adds layout, preprocessing, kinds of output and calibration: docs/reference/model-card.md.
@@ -33,8 +34,8 @@ class Card:
     """A pack's facts.
 
     `classes` are the labels in the order of the outputs; with `reject_output` the network has one
-    more, the last, for "none of them". `layout` is `ink` (locate ink, several items) or `whole` (the
-    picture is the item). `sha256` is that of `model.onnx`, `files` those of every file that is
+    more, the last, for "none of them". `layout` is `ink` (locate ink, several items) or `whole`
+    (the picture is the item). `sha256` is that of `model.onnx`, `files` those of every file that is
     loaded. `calibration` of None says that confidences are not calibrated. `metrics` and `risk`
     decide nothing.
     """
@@ -141,7 +142,9 @@ class Card:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read a card of either format. Raises KeyError, TypeError or ValueError that name what is wrong."""
+        """Read a card of either format. Raises KeyError, TypeError or ValueError that name what is
+        wrong.
+        """
         if data["format"] == 2:
             schema.validate(data)
             return cls._from_format_2(data)
@@ -243,7 +246,9 @@ def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None
 
 
 def read_card(folder: Path) -> Card:
-    """Read the card in a pack's folder, not its network. Raises errors.Invalid that names file and remedy."""
+    """Read the card in a pack's folder, not its network. Raises errors.Invalid that names file and
+    remedy.
+    """
     path = folder / CARD
     remedy = (
         "A model pack is a folder with card.json and model.onnx; `legibly models add` makes one."
@@ -271,7 +276,8 @@ def write_card(folder: Path, card: Card) -> None:
 
 
 def version(card: Card, model: bytes, others: Mapping[str, bytes] | None = None) -> str:
-    """The first twelve hex digits of the SHA-256 over every file that is loaded and the card less metrics and risk.
+    """The first twelve hex digits of the SHA-256 over every file that is loaded and the card less
+    metrics and risk.
 
     `model` is the network's file, `others` are the files of its external data by name.
     """

@@ -55,7 +55,8 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """From a picture to the values of the input: resize, crop at the centre, colour, scale, normalise.
+    """From a picture to the values of the input: resize, crop at the centre, colour, scale,
+    normalise.
 
     `size` (height, width) is that of the resize; what is then cropped is the input's. Values are
     `(pixel · scale − mean) / std`, `mean` and `std` one number or one a channel.
@@ -136,7 +137,9 @@ class Digitness:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """`read`: the least confidence of a verdict `read`; `digit`: below this digitness an item is rejected."""
+    """`read`: the least confidence of a verdict `read`; `digit`: below this digitness an item is
+    rejected.
+    """
 
     read: float
     digit: float = 0.0

@@ -42,7 +42,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What the suite says of a pack: its name and version where it could be opened, and every finding."""
+    """What the suite says of a pack: its name and version where it could be opened, and every
+    finding.
+    """
 
     name: str = ""
     version: str = ""
@@ -70,7 +72,9 @@ def run(
     seconds: float = SECONDS,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Report:
-    """Check a pack in a child process. A child that dies or takes too long is a finding, not an error."""
+    """Check a pack in a child process. A child that dies or takes too long is a finding, not an
+    error.
+    """
     line = [sys.executable, "-m", "legibly.packs.check", str(folder), *map(str, pictures)]
     try:
         child = subprocess.run(  # noqa: S603

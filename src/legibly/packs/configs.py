@@ -1,4 +1,6 @@
-"""Preprocessing as others configure it: Hugging Face processors, timm models, and a few common habits."""
+"""Preprocessing as others configure it: Hugging Face processors, timm models, and a few common
+habits.
+"""
 
 import json
 import math
@@ -107,7 +109,9 @@ def _timm_config(name: str) -> Facts:
 
 
 def labels_of(config: Facts) -> list[str] | None:
-    """The classes of a Hugging Face `config.json` in the order of the outputs; None where it has none."""
+    """The classes of a Hugging Face `config.json` in the order of the outputs; None where it has
+    none.
+    """
     names = config.get("id2label") or config.get("label_names")
     if isinstance(names, Mapping):
         return [str(names[key]) for key in sorted(names, key=int)]
@@ -115,7 +119,9 @@ def labels_of(config: Facts) -> list[str] | None:
 
 
 def read_classes(path: Path) -> list[str]:
-    """Classes from a file: JSON (a list, or an object of numbers to names), or a text with a name a line."""
+    """Classes from a file: JSON (a list, or an object of numbers to names), or a text with a name a
+    line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":

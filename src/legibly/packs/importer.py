@@ -1,4 +1,5 @@
-"""Makes a pack of any image classifier in ONNX: facts come from the graph, from files beside it, or from trials.
+"""Makes a pack of any image classifier in ONNX: facts come from the graph, from files beside it, or
+from trials.
 
 What can be known in none of these ways is asked for, everything in one message.
 """

@@ -1,4 +1,6 @@
-"""A pack's network in ONNX Runtime: opened from bytes that were hashed, checked before and after each run."""
+"""A pack's network in ONNX Runtime: opened from bytes that were hashed, checked before and after
+each run.
+"""
 
 import hashlib
 import threading
@@ -27,7 +29,9 @@ _LEAST_PROBABILITY = 1e-12
 
 
 def read_files(folder: Path, card: Card) -> dict[str, bytes]:
-    """Every file that the pack loads, by name. Raises errors.Invalid for missing, changed or foreign ones."""
+    """Every file that the pack loads, by name. Raises errors.Invalid for missing, changed or
+    foreign ones.
+    """
     contents = {cards.MODEL: _read(folder, cards.MODEL)}
     _check_digest(folder, card, cards.MODEL, contents[cards.MODEL])
     graph = examine(contents[cards.MODEL], where=str(folder / cards.MODEL))
@@ -181,7 +185,9 @@ def to_tensor(values: Floats, card: Card) -> npt.NDArray[np.generic]:
 
 
 def as_logits(answer: object, card: Card) -> Floats:
-    """A network's answer as (N, K) float32 logits. Raises errors.Unavailable for one that is no numbers."""
+    """A network's answer as (N, K) float32 logits. Raises errors.Unavailable for one that is no
+    numbers.
+    """
     values = np.asarray(answer)
     if values.dtype.kind not in "fiu":
         message = f"the model answers {values.dtype} instead of numbers."

@@ -1,4 +1,5 @@
-"""Tensors of the Open Inference Protocol V2, as JSON and as bytes behind it (binary tensor data extension).
+"""Tensors of the Open Inference Protocol V2, as JSON and as bytes behind it (binary tensor data
+extension).
 
 A binary message is JSON, whose length is the header `Inference-Header-Content-Length`, followed by
 the bytes of the tensors that have `parameters.binary_data_size`, little endian, in their order.

@@ -32,10 +32,10 @@ class Pack:
     def logits(self, crops: Floats) -> Floats:
         """Run the network.
 
-        crops: (N, channels, height, width) float32, prepared; of ink in the card's range, 0 paper … 1 ink; N may be 0.
-        Returns (N, K) float32, K = `card.outputs`, all finite. Raises errors.Invalid for another
-        shape, errors.Unusable where the answer to these crops is no number, errors.Unavailable
-        where the network fails or answers in another shape.
+        crops: (N, channels, height, width) float32, prepared; of ink in the card's range, 0 paper …
+        1 ink; N may be 0. Returns (N, K) float32, K = `card.outputs`, all finite. Raises
+        errors.Invalid for another shape, errors.Unusable where the answer to these crops is no
+        number, errors.Unavailable where the network fails or answers in another shape.
         """
         shape = self.card.input
         if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
@@ -115,8 +115,9 @@ class Pack:
 def open_pack(folder: Path, *, threads: int = 1) -> Pack:
     """Open the pack in a folder, with so many threads inside one run of the network.
 
-    Raises errors.Invalid, naming the file and a remedy, where the card or the network is missing, damaged,
-    or where the two do not belong together; errors.Unavailable where its model server does not answer.
+    Raises errors.Invalid, naming the file and a remedy, where the card or the network is missing,
+    damaged, or where the two do not belong together; errors.Unavailable where its model server does
+    not answer.
     """
     card = cards.read_card(folder)
     if card.remote is not None:

@@ -1,4 +1,5 @@
-"""From a picture to the network's input, as the card's `prepare` says: what timm, torchvision and HF do.
+"""From a picture to the network's input, as the card's `prepare` says: what timm, torchvision and
+HF do.
 
 Source of the rules: torchvision.transforms `Resize`, `CenterCrop` and `Normalize` on Pillow images,
 which timm's and Hugging Face's configurations describe.
@@ -24,7 +25,9 @@ _RESAMPLING = {
 
 
 def prepare(pixels: Pixels, card: Card) -> Floats:
-    """One picture (H, W) or (H, W, 3) uint8 as the input of `card`: (channels, height, width) float32."""
+    """One picture (H, W) or (H, W, 3) uint8 as the input of `card`: (channels, height, width)
+    float32.
+    """
     steps = card.prepare
     if steps is None:
         return _squashed(pixels, card)

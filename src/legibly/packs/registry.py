@@ -1,4 +1,6 @@
-"""Which model packs there are: the shipped ones, those added to a folder, and any folder by its path."""
+"""Which model packs there are: the shipped ones, those added to a folder, and any folder by its
+path.
+"""
 
 import shutil
 from dataclasses import dataclass
@@ -36,7 +38,9 @@ def entries(*, added: Path | None = None) -> list[Entry]:
 
 
 def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
-    """The folder of a pack, by the name of an added or shipped one, or by its path. Raises errors.NotFound."""
+    """The folder of a pack, by the name of an added or shipped one, or by its path. Raises
+    errors.NotFound.
+    """
     text = str(name_or_path)
     for entry in reversed(entries(added=added)):  # an added pack of the same name comes first
         if entry.name == text:
@@ -53,7 +57,9 @@ def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
 
 
 def check_name(name: str) -> str:
-    """A name that a pack can have. Raises errors.Invalid for paths, control characters and hidden names."""
+    """A name that a pack can have. Raises errors.Invalid for paths, control characters and hidden
+    names.
+    """
     if not network.is_plain_name(name) or name != name.strip() or len(name) > 100:
         raise errors.Invalid(
             "cannot name a pack",
@@ -66,7 +72,8 @@ def check_name(name: str) -> str:
 def add(folder: Path, *, added: Path, name: str | None = None) -> Path:
     """Copy a pack into the folder `added` under its card's name, or another.
 
-    Raises errors.Invalid for a folder without a sound card, errors.Conflict where the name is taken.
+    Raises errors.Invalid for a folder without a sound card, errors.Conflict where the name is
+    taken.
     """
     card = cards.read_card(folder)
     name = check_name(name or card.name)

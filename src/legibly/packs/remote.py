@@ -1,9 +1,9 @@
 """A classifier whose network runs on another machine, over the Open Inference Protocol V2.
 
-Of a Legibly server the card comes with the model's metadata (`parameters.card`); of any other server
-it is kept here, in a pack without a network whose card names the address under `remote`. Finding
-ink, preparing, calibration and verdicts happen here, the network alone there.
-Source: Open Inference Protocol, KServe 2024, REST.
+Of a Legibly server the card comes with the model's metadata (`parameters.card`); of any other
+server it is kept here, in a pack without a network whose card names the address under `remote`.
+Finding ink, preparing, calibration and verdicts happen here, the network alone there. Source: Open
+Inference Protocol, KServe 2024, REST.
 """
 
 import http.client
@@ -38,7 +38,8 @@ def is_remote(model: str) -> bool:
 def open_remote(url: str) -> Pack:
     """Open the model of a Legibly server at `http(s)://…/v2/models/NAME`.
 
-    Raises errors.Unavailable where nobody answers and errors.Invalid for an answer that is no such model.
+    Raises errors.Unavailable where nobody answers and errors.Invalid for an answer that is no such
+    model.
     """
     client = Client(url)
     metadata = client.call("GET", "")

@@ -1,6 +1,8 @@
-"""Accounts, API tokens, signed-out sessions and the audit trail: immutable objects in the store, the newest one counts.
+"""Accounts, API tokens, signed-out sessions and the audit trail: immutable objects in the store,
+the newest one counts.
 
-Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at most.
+Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at
+most.
 """
 
 import contextlib
@@ -28,7 +30,8 @@ from legibly.store import Store
 
 FOLDER = object_keys.ACCOUNTS
 PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
-NAMES, IDENTITIES = f"{FOLDER}names/", f"{FOLDER}identities/"
+NAMES = f"{FOLDER}names/"
+IDENTITIES = f"{FOLDER}identities/"
 AUDIT = object_keys.AUDIT
 SECRET = f"{FOLDER}secret.json"
 Role = Literal["writer", "reviewer", "admin"]
@@ -47,8 +50,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class Account:
     """A person. `password` is an argon2id hash, None where nobody can sign in by password.
 
-    `identity` is issuer and subject of the OpenID provider that vouches for them; `epoch` grows whenever every session
-    of theirs has to end.
+    `identity` is issuer and subject of the OpenID provider that vouches for them; `epoch` grows
+    whenever every session of theirs has to end.
     """
 
     id: str
@@ -161,7 +164,9 @@ class Accounts(StoreMirror[Account | Token | str]):
         raise NotFound("there is no such account.", where=name[:80])
 
     def add(self, name: str, *, role: Role, password: str | None) -> Account:
-        """Make an account. Raises Invalid for names and passwords that cannot be, Conflict where the name is taken."""
+        """Make an account. Raises Invalid for names and passwords that cannot be, Conflict where
+        the name is taken.
+        """
         name = normalize_name(name)
         if role not in ROLES:
             raise Invalid("{role} is no role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
@@ -175,11 +180,13 @@ class Accounts(StoreMirror[Account | Token | str]):
         return self._write_person(account)
 
     def from_provider(self, identity: str, *, name: str) -> tuple[Account, bool]:
-        """The account of somebody for whom a provider vouches, and whether it was made now: as a writer, by that name.
+        """The account of somebody for whom a provider vouches, and whether it was made now: as a
+        writer, by that name.
 
         A name that is taken gets a number; whoever asks twice at once gets one account.
         """
-        key, at = f"{IDENTITIES}{_digest(identity)}.json", now()
+        key = f"{IDENTITIES}{_digest(identity)}.json"
+        at = now()
         self._reserve(key, object_keys.new_id(at))
         account_id = json.loads(self._store.read(key))["account"]
         self.refresh()
@@ -222,7 +229,9 @@ class Accounts(StoreMirror[Account | Token | str]):
         return account
 
     def erase(self, account: Account) -> None:
-        """Forget a person: every version of the account, its tokens and its name. Images go through the service."""
+        """Forget a person: every version of the account, its tokens and its name. Images go through
+        the service.
+        """
         doomed = [stat.key for stat in self._store.list(f"{PEOPLE}{account.id}/")]
         for token in self.tokens(account.id):
             doomed += [stat.key for stat in self._store.list(f"{TOKENS}{token.id}/")]
@@ -279,11 +288,14 @@ class Accounts(StoreMirror[Account | Token | str]):
     def add_token(
         self, account: Account, *, name: str, scopes: Collection[str], days: int | None = None
     ) -> tuple[Token, str]:
-        """Make a token; the second value is its secret, which is never to be had again. Raises Invalid."""
+        """Make a token; the second value is its secret, which is never to be had again. Raises
+        Invalid.
+        """
         wanted = tuple(scope for scope in SCOPES if scope in scopes)
         if not wanted or set(scopes) - set(SCOPES):
             raise Invalid("a token needs scopes.", remedy="Scopes are {scopes}.", scopes=SCOPES)
-        at, secret = now(), _PREFIX + secrets.token_urlsafe(32)
+        at = now()
+        secret = _PREFIX + secrets.token_urlsafe(32)
         until = at + timedelta(days=days) if days else None
         token = Token(
             id=object_keys.new_id(at),
@@ -312,7 +324,9 @@ class Accounts(StoreMirror[Account | Token | str]):
         return token
 
     def token_owner(self, secret: str) -> tuple[Account, Token] | None:
-        """Whose token this is; None for unknown, revoked and expired ones and for disabled accounts."""
+        """Whose token this is; None for unknown, revoked and expired ones and for disabled
+        accounts.
+        """
         digest = _digest(secret)
         for token in self._tokens.values():
             if hmac.compare_digest(token.digest, digest):
@@ -335,7 +349,9 @@ class Accounts(StoreMirror[Account | Token | str]):
         self.signing_key()
 
     def end_session(self, session: str, *, until: int) -> None:
-        """Let a session count no more, whoever still holds its cookie; it would have ended at `until`, a Unix time."""
+        """Let a session count no more, whoever still holds its cookie; it would have ended at
+        `until`, a Unix time.
+        """
         self._store.remove([key for key in _keys(self._store.list(ENDED)) if _is_over(key)])
         self._store.create(f"{ENDED}{until}.{session}", b"{}")
         self.refresh()

@@ -1,6 +1,8 @@
-"""School classes: a teacher opens one with a code, pupils join with a nickname; immutable objects in the store.
+"""School classes: a teacher opens one with a code, pupils join with a nickname; immutable objects
+in the store.
 
-A pupil is nobody elsewhere: no address, no password, no account. Their images belong to `pupil:CLASS:PUPIL`.
+A pupil is nobody elsewhere: no address, no password, no account. Their images belong to
+`pupil:CLASS:PUPIL`.
 """
 
 import json
@@ -109,7 +111,8 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         """Open a class. Raises Invalid."""
         if not 1 <= keep_days <= LONGEST_DAYS:
             raise Invalid("a class is kept between 1 and {most} days.", most=LONGEST_DAYS)
-        at, code = now(), "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+        at = now()
+        code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
         return self._write(
             SchoolClass(
                 id=object_keys.new_id(at),
@@ -134,7 +137,9 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         return school_class
 
     def join(self, code: str, nickname: str) -> Pupil:
-        """Join a class by its code. Raises NotFound for a wrong code, Conflict for a taken nickname, Invalid."""
+        """Join a class by its code. Raises NotFound for a wrong code, Conflict for a taken
+        nickname, Invalid.
+        """
         self.refresh()
         wanted = "".join(code.split()).upper()
         found = [
@@ -146,7 +151,8 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
             raise NotFound(
                 "there is no open class with this code.", remedy="Look at the code once more."
             )
-        nickname, taken = normalize_name(nickname), self.pupils(found[0])
+        nickname = normalize_name(nickname)
+        taken = self.pupils(found[0])
         if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
             raise Conflict(
                 "somebody in this class has that nickname.",

@@ -1,6 +1,7 @@
 """OpenID Connect: a provider says who somebody is.
 
-Authorization code with PKCE, `state` and `nonce`. Sources: OpenID Connect Core and Discovery 1.0, RFC 7636, RFC 9207.
+Authorization code with PKCE, `state` and `nonce`. Sources: OpenID Connect Core and Discovery 1.0,
+RFC 7636, RFC 9207.
 """
 
 import base64
@@ -47,7 +48,9 @@ _REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Whom a provider vouches for: `identity` is issuer and subject, `email` None unless the provider verified it."""
+    """Whom a provider vouches for: `identity` is issuer and subject, `email` None unless the
+    provider verified it.
+    """
 
     identity: str
     name: str
@@ -57,14 +60,16 @@ class Person:
 class Provider:
     """One OpenID provider, as one of its clients sees it; safe for threads.
 
-    Its methods raise Unavailable where it does not answer, Invalid for a code that it takes no more, and Forbidden for
-    an answer that cannot be trusted.
+    Its methods raise Unavailable where it does not answer, Invalid for a code that it takes no
+    more, and Forbidden for an answer that cannot be trusted.
     """
 
     def __init__(
         self, *, issuer: str, client_id: str, client_secret: str = "", name: str = ""
     ) -> None:
-        self._issuer, self._client_id, self._client_secret = issuer, client_id, client_secret
+        self._issuer = issuer
+        self._client_id = client_id
+        self._client_secret = client_secret
         _check_address(issuer)
         self.name = name or urlsplit(issuer).netloc
         self._lock = threading.Lock()
@@ -93,7 +98,9 @@ class Provider:
         return _with(self._endpoint("authorization_endpoint"), query)
 
     def logout_url(self, *, redirect_uri: str) -> str | None:
-        """Where to send a browser to sign out at the provider too; None where it knows no such place."""
+        """Where to send a browser to sign out at the provider too; None where it knows no such
+        place.
+        """
         if "end_session_endpoint" not in self._discovered():
             return None
         query = {"client_id": self._client_id, "post_logout_redirect_uri": redirect_uri}
@@ -102,17 +109,17 @@ class Provider:
     def person(
         self, code: str, *, issuer: str | None, nonce: str, verifier: str, redirect_uri: str
     ) -> Person:
-        """Who came back with this code; `issuer` is what the answer's address says of its sender, if it does."""
+        """Who came back with this code; `issuer` is what the answer's address says of its sender,
+        if it does.
+        """
         if issuer is not None and issuer != self._issuer:
             raise Forbidden("the answer is another provider's.", where=self._issuer)
         tokens = self._exchange(code, verifier=verifier, redirect_uri=redirect_uri)
         claims = self._verified(str(tokens.get("id_token") or ""), nonce=nonce)
         if not {"name", "email"} <= set(claims):
             claims = {**self._user_info(tokens, subject=claims["sub"]), **claims}
-        email, verified = (
-            str(claims.get("email") or ""),
-            claims.get("email_verified") in (True, "true"),
-        )
+        email = str(claims.get("email") or "")
+        verified = claims.get("email_verified") in (True, "true")
         name = claims.get("name") or claims.get("preferred_username") or email.partition("@")[0]
         return Person(
             identity=f"{self._issuer} {claims['sub']}",
@@ -177,7 +184,9 @@ class Provider:
         return claims
 
     def _decoded(self, token: str) -> dict[str, Any]:
-        """The claims of a token that the provider signed; its keys are fetched anew where none fits."""
+        """The claims of a token that the provider signed; its keys are fetched anew where none
+        fits.
+        """
         header = jwt.get_unverified_header(token)
         failure: jwt.PyJWTError = jwt.InvalidSignatureError("no key of the provider fits")
         for anew in (False, True):
@@ -197,7 +206,8 @@ class Provider:
         raise failure
 
     def _fitting(self, header: Mapping[str, Any], *, anew: bool) -> list[jwt.PyJWK]:
-        algorithm, name = header.get("alg"), header.get("kid")
+        algorithm = header.get("alg")
+        name = header.get("kid")
         if algorithm not in _ALGORITHMS:
             raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
         if anew or not self._keys:
@@ -292,10 +302,12 @@ def _fetch(
     request = urllib.request.Request(url, data, {"Accept": "application/json", **(headers or {})})  # noqa: S310
     try:
         with _opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-            status, body = response.status, response.read(_MOST_BYTES)
+            status = response.status
+            body = response.read(_MOST_BYTES)
     except urllib.error.HTTPError as error:
         with error:
-            status, body = error.code, error.read(_MOST_BYTES)
+            status = error.code
+            body = error.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(
             "the provider does not answer: {error}.", where=url, error=str(error)

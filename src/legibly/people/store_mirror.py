@@ -1,4 +1,6 @@
-"""Folders of immutable objects that a process keeps in memory and follows, as accounts and classes are."""
+"""Folders of immutable objects that a process keeps in memory and follows, as accounts and classes
+are.
+"""
 
 import threading
 import time
@@ -21,7 +23,8 @@ class StoreMirror(ABC, Generic[T]):
     folders: ClassVar[tuple[str, ...]]
 
     def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
-        self._store, self._stale_seconds = store, stale_seconds
+        self._store = store
+        self._stale_seconds = stale_seconds
         self._lock = threading.Lock()
         self._read: dict[str, T] = {}
         self._at = -stale_seconds
@@ -51,4 +54,6 @@ class StoreMirror(ABC, Generic[T]):
 
     @abstractmethod
     def _take(self, entries: Sequence[T]) -> None:
-        """Put all entries in their places; they come in the order of their keys, which end in a time."""
+        """Put all entries in their places; they come in the order of their keys, which end in a
+        time.
+        """

@@ -1,7 +1,8 @@
 """The small table that every engine makes of the pairs, and from which the report is computed.
 
-One cell counts the resolved pairs of one day, model, source, predicted and actual text and confidence bin. Whatever
-depends on the order of addition is an integer: confidence is summed in millionths.
+One cell counts the resolved pairs of one day, model, source, predicted and actual text and
+confidence bin. Whatever depends on the order of addition is an integer: confidence is summed in
+millionths.
 """
 
 import bisect
@@ -18,7 +19,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BIN = 50_000
 EDGES: tuple[int, ...] = (*range(0, 1_000_000, BIN), 980_000, 990_000, 995_000, 999_000)
-"""Lower ends of the confidence bins, in millionths: twentieths, and finer where good models have most answers."""
+"""Lower ends of the confidence bins, in millionths: twentieths, and finer where good models have
+most answers.
+"""
 NO_CONFIDENCE = -1
 
 UNKNOWN = "unknown"
@@ -29,7 +32,8 @@ FLAWS = ("malformed", "no_image", "no_prediction")
 class Counted(NamedTuple):
     """One row of pairs.sql: `day_us` is the start of the day in microseconds of Unix time.
 
-    A `predicted` of None: rows that cannot be used, and `source` says why. An `actual` of None: labels taken back.
+    A `predicted` of None: rows that cannot be used, and `source` says why. An `actual` of None:
+    labels taken back.
     """
 
     day_us: int
@@ -68,7 +72,9 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything that the report is made of. Cells and reads are sorted, so equal input gives equal tables."""
+    """Everything that the report is made of. Cells and reads are sorted, so equal input gives equal
+    tables.
+    """
 
     cells: tuple[Cell, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -86,7 +92,9 @@ def bin_of(millionths: int) -> int:
 
 
 def in_millionths(confidence: object) -> int:
-    """A confidence in whole millionths; NO_CONFIDENCE unless it is a number in 0 … 1. As in the engines' SQL."""
+    """A confidence in whole millionths; NO_CONFIDENCE unless it is a number in 0 … 1. As in the
+    engines' SQL.
+    """
     if isinstance(confidence, (int, float)) and 0 <= confidence <= 1:
         return int(float(confidence) * 1_000_000 + 0.5)
     return NO_CONFIDENCE
@@ -102,7 +110,9 @@ def day_name(day_us: int) -> str:
 
 
 def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
-    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken back."""
+    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken
+    back.
+    """
     cells: list[Cell] = []
     skipped = dict.fromkeys(FLAWS, 0)
     taken_back = 0
@@ -120,7 +130,9 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
 
 
 def _merged(cells: Iterable[Cell]) -> Iterator[Cell]:
-    """Neighbours that differ in their counts alone as one: days beyond the calendar have become one day."""
+    """Neighbours that differ in their counts alone as one: days beyond the calendar have become one
+    day.
+    """
     last: Cell | None = None
     for cell in cells:
         if last and last[:6] == cell[:6]:
@@ -138,7 +150,9 @@ def is_single_label(model: str, single_label: Collection[str]) -> bool:
 
 
 def units(text: str, *, single: bool = False) -> tuple[str, ...]:
-    """The labels that stand in a text: one a digit where it is digits alone and not `whole`, else the text itself."""
+    """The labels that stand in a text: one a digit where it is digits alone and not `whole`, else
+    the text itself.
+    """
     if single:
         return (text,) if text else ()
     bare = text.replace(" ", "").replace("/", "")

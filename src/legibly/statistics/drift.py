@@ -1,7 +1,8 @@
-"""Whether what comes in has changed: verdicts and classes of the last week against the four weeks before.
+"""Whether what comes in has changed: verdicts and classes of the last week against the four weeks
+before.
 
-Only readings are needed, no labels, so drift is seen before accuracy can tell. It is of the model with most readings
-in the last week, since another model changes the mix too.
+Only readings are needed, no labels, so drift is seen before accuracy can tell. It is of the model
+with most readings in the last week, since another model changes the mix too.
 """
 
 from collections import Counter
@@ -96,7 +97,9 @@ def _classes(reads: list[aggregates.Read], single: bool) -> Mix:
 
 
 def _stability(before: Mix, after: Mix) -> dict[str, Any]:
-    """The index with its interval, and its size in a word: none, some (from 0.1), much (from 0.25), by its low end."""
+    """The index with its interval, and its size in a word: none, some (from 0.1), much (from 0.25),
+    by its low end.
+    """
     names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
     shown = names[:MOST_CLASSES]
     rest = names[MOST_CLASSES:]

@@ -1,9 +1,10 @@
 """How often the answers are right, estimated without the bias of who gives labels.
 
-People label mistakes more eagerly than successes, so the share right among volunteered labels is too low (and, where
-labels come with the upload, of pictures that somebody chose). The app therefore asks for the label of a random sample
-(`sampling.asks`). Not everybody answers: where the readings are known, each confidence bin of the answered ones counts
-by its size among all readings, so answers that depend on how sure the machine looked bias nothing.
+People label mistakes more eagerly than successes, so the share right among volunteered labels is
+too low (and, where labels come with the upload, of pictures that somebody chose). The app therefore
+asks for the label of a random sample (`sampling.asks`). Not everybody answers: where the readings
+are known, each confidence bin of the answered ones counts by its size among all readings, so
+answers that depend on how sure the machine looked bias nothing.
 """
 
 from collections import Counter
@@ -73,7 +74,9 @@ def _basis(by_source: dict[str, tuple[int, int]]) -> str:
 
 
 def _strata(table: aggregates.Table) -> list[metrics.Stratum]:
-    """Model by model, confidence bin by bin, least sure first; empty unless every asked label's model has readings."""
+    """Model by model, confidence bin by bin, least sure first; empty unless every asked label's
+    model has readings.
+    """
     sizes: Counter[tuple[str, int]] = Counter()
     for read in table.reads:
         sizes[read.model, read.bin] += read.n

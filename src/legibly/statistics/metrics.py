@@ -65,7 +65,9 @@ def difference(first: Proportion, second: Proportion) -> Proportion:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """Pictures that are alike: how many there are (`size`), how many are labelled, how many of these are right."""
+    """Pictures that are alike: how many there are (`size`), how many are labelled, how many of
+    these are right.
+    """
 
     size: int
     labelled: int
@@ -92,8 +94,9 @@ def merged(strata: Sequence[Stratum], *, least: int) -> list[Stratum]:
 def stratified(strata: Sequence[Stratum], *, least: int = 10) -> Proportion | None:
     """The share right of all pictures, from labels whose frequency differs between strata.
 
-    Each stratum's share counts by its size (post-stratification); the interval is Wilson's at the effective number
-    of labels. A stratum without a mistake has a small variance, not none: a half is added to each side for it.
+    Each stratum's share counts by its size (post-stratification); the interval is Wilson's at the
+    effective number of labels. A stratum without a mistake has a small variance, not none: a half
+    is added to each side for it.
     """
     parts = [part for part in merged(strata, least=least) if part.labelled]
     total = sum(part.size for part in parts)
@@ -112,7 +115,9 @@ def stratified(strata: Sequence[Stratum], *, least: int = 10) -> Proportion | No
 
 
 def chi_square_95(degrees: int) -> float:
-    """The 95 % point of chi-square, by Wilson and Hilferty's cube: within 1 % from three degrees on."""
+    """The 95 % point of chi-square, by Wilson and Hilferty's cube: within 1 % from three degrees
+    on.
+    """
     if degrees < 1:
         return 0.0
     spread = 2 / (9 * degrees)
@@ -120,11 +125,13 @@ def chi_square_95(degrees: int) -> float:
 
 
 def stability(reference: Sequence[int], window: Sequence[int]) -> Proportion:
-    """The population stability index of two class mixes, with a 95 % interval (value, low, high; 0 or more).
+    """The population stability index of two class mixes, with a 95 % interval (value, low, high; 0
+    or more).
 
-    Half a count is added to every class, so that an empty one does not make it infinite. Two samples of the same
-    population differ too: the index's mean under no change, (k - 1)(1/n + 1/m), is taken off, and the interval starts
-    at 0 unless the change passes the 95 % point of that. Spread by the delta method.
+    Half a count is added to every class, so that an empty one does not make it infinite. Two
+    samples of the same population differ too: the index's mean under no change, (k - 1)(1/n + 1/m),
+    is taken off, and the interval starts at 0 unless the change passes the 95 % point of that.
+    Spread by the delta method.
     """
     k = len(reference)
     n = sum(reference)

@@ -1,8 +1,9 @@
 """Two classifiers on the same pictures: who was right where, and what that says of the difference.
 
-`difference` is for one look at a sample that was fixed beforehand. `at_any_time` is for labels that keep coming: its
-intervals hold at every look together, however often one looks and whenever one stops. Everything here takes counts
-alone, and nothing depends on the order in which the pictures came.
+`difference` is for one look at a sample that was fixed beforehand. `at_any_time` is for labels that
+keep coming: its intervals hold at every look together, however often one looks and whenever one
+stops. Everything here takes counts alone, and nothing depends on the order in which the pictures
+came.
 """
 
 import math
@@ -16,7 +17,8 @@ NEVER = 100_000_000
 """More pictures than this are no answer to "how many more?"."""
 _ERROR = 0.025  # on each side of a 95 % interval
 _BETS = tuple(2 ** (-k / 2) for k in range(17))
-# The largest bets weigh most: they are the best ones where two models hardly ever differ, which is the common case.
+# The largest bets weigh most: they are the best ones where two models hardly ever differ, which is
+# the common case.
 _LOG_WEIGHTS = tuple(
     math.log(1 / (k + 1) / math.fsum(1 / (j + 1) for j in range(len(_BETS))))
     for k in range(len(_BETS))
@@ -27,7 +29,9 @@ Interval = Callable[["Table"], metrics.Proportion]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How many pictures both, only the first, only the second, or neither got right; fractions in projections."""
+    """How many pictures both, only the first, only the second, or neither got right; fractions in
+    projections.
+    """
 
     both: float
     only_first: float
@@ -103,9 +107,11 @@ def _score(table: Table, delta: float) -> float:
 
 
 def at_any_time(table: Table) -> metrics.Proportion:
-    """The second's share right less the first's with a 95 % confidence sequence, for as many looks as one likes.
+    """The second's share right less the first's with a 95 % confidence sequence, for as many looks
+    as one likes.
 
-    Source: I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1–27: the mean of bounded values by betting.
+    Source: I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1–27: the mean of bounded values by
+    betting.
     """
     low = _root(lambda delta: evidence(table, above=delta) >= -math.log(_ERROR), -1.0, table.value)
     high = -_root(
@@ -119,9 +125,10 @@ def at_any_time(table: Table) -> metrics.Proportion:
 def evidence(table: Table, *, above: float) -> float:
     """The natural logarithm of the e-value for a true difference above `above`, in -1 … 1.
 
-    It is what a gambler has made of 1 who on every picture stakes some share on the second doing better than `above`,
-    averaged over many shares. Where the truth is `above` or less, it ever reaches 1/a with a probability of at most a
-    (Ville's inequality), if each picture's difference is `above` or less on average given all before it.
+    It is what a gambler has made of 1 who on every picture stakes some share on the second doing
+    better than `above`, averaged over many shares. Where the truth is `above` or less, it ever
+    reaches 1/a with a probability of at most a (Ville's inequality), if each picture's difference
+    is `above` or less on average given all before it.
     """
     terms = []
     for bet, log_weight in zip(_BETS, _LOG_WEIGHTS, strict=True):
@@ -142,7 +149,9 @@ def evidence(table: Table, *, above: float) -> float:
 def more(
     table: Table, settled: Callable[[metrics.Proportion], bool], *, interval: Interval
 ) -> int | None:
-    """About how many more pictures, falling out like these, until the interval is `settled`; None if never."""
+    """About how many more pictures, falling out like these, until the interval is `settled`; None
+    if never.
+    """
     if not table.n:
         return None
     if settled(interval(table)):
@@ -160,7 +169,9 @@ def more(
 
 
 def _root(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """The largest number in `low` … `high` at which something `holds` that ceases to as the number grows."""
+    """The largest number in `low` … `high` at which something `holds` that ceases to as the number
+    grows.
+    """
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if holds(middle) else (low, middle)

@@ -17,7 +17,8 @@ class Clock:
         """Count the time since the last stop for `stage`, less what was counted aside."""
         present = time.perf_counter()
         self.milliseconds[stage] = round((present - self._last - self._aside) * 1000, 3)
-        self._last, self._aside = present, 0.0
+        self._last = present
+        self._aside = 0.0
 
     @contextlib.contextmanager
     def aside(self, stage: str) -> Iterator[None]:

@@ -1,4 +1,6 @@
-"""Connected components of a mask, by runs: some 3 ms for a megapixel of handwriting, in NumPy alone."""
+"""Connected components of a mask, by runs: some 3 ms for a megapixel of handwriting, in NumPy
+alone.
+"""
 
 from dataclasses import dataclass
 
@@ -14,8 +16,9 @@ Floats = NDArray[np.float32]
 class Components:
     """The 8-connected components of one mask, numbered from 0 in the order of their topmost run.
 
-    Runs are horizontal and half open: columns `start` … `stop` of `row`, sorted by row, then column; `label` says
-    whose they are. Boxes are `left`, `top`, `right`, `bottom`, half open, in pixels; `area` counts pixels.
+    Runs are horizontal and half open: columns `start` … `stop` of `row`, sorted by row, then
+    column; `label` says whose they are. Boxes are `left`, `top`, `right`, `bottom`, half open, in
+    pixels; `area` counts pixels.
     """
 
     shape: tuple[int, int]
@@ -43,7 +46,8 @@ class Components:
         first, last = np.searchsorted(self.row, (top, bottom))
         runs = slice(first, last)
         keep = np.isin(self.label[runs], members)
-        height, width = bottom - top, right - left
+        height = bottom - top
+        width = right - left
         start = np.maximum(self.start[runs][keep], left) - left
         stop = np.minimum(self.stop[runs][keep], right) - left
         return _paint((height, width), self.row[runs][keep] - top, start, stop)
@@ -78,7 +82,8 @@ def runs(mask: Mask) -> tuple[Ints, Ints, Ints]:
     padded[:, :width] = mask
     flat = padded.ravel()
     edges = np.flatnonzero(np.diff(flat, prepend=np.int8(0)))
-    start, stop = edges[0::2], edges[1::2]
+    start = edges[0::2]
+    stop = edges[1::2]
     row = start // (width + 1)
     return row, start - row * (width + 1), stop - row * (width + 1)
 
@@ -87,8 +92,10 @@ def components(mask: Mask) -> Components:
     """Label the 8-connected components of a mask (H, W)."""
     row, start, stop = runs(mask)
     stride = mask.shape[1] + 1
-    begin, end = row * stride + start, row * stride + stop
-    # Runs touch those of the next row from the first that ends at or after their start, diagonals included.
+    begin = row * stride + start
+    end = row * stride + stop
+    # Runs touch those of the next row from the first that ends at or after their start, diagonals
+    # included.
     low = np.searchsorted(end, begin + stride, side="left")
     high = np.searchsorted(begin, end + stride, side="right")
     count = np.maximum(high - low, 0)
@@ -98,8 +105,10 @@ def components(mask: Mask) -> Components:
     )
     label, number = _join(len(row), upper, lower)
     big = np.iinfo(np.intp).max
-    left, top = np.full(number, big), np.full(number, big)
-    right, bottom = np.zeros(number, np.intp), np.zeros(number, np.intp)
+    left = np.full(number, big)
+    top = np.full(number, big)
+    right = np.zeros(number, np.intp)
+    bottom = np.zeros(number, np.intp)
     np.minimum.at(left, label, start)
     np.minimum.at(top, label, row)
     np.maximum.at(right, label, stop)
@@ -109,15 +118,21 @@ def components(mask: Mask) -> Components:
 
 
 def _join(nodes: int, one: Ints, other: Ints) -> tuple[Ints, int]:
-    """Number the connected parts of a graph: a label a node, in the order of first nodes, and how many there are.
+    """Number the connected parts of a graph: a label a node, in the order of first nodes, and how
+    many there are.
 
-    Every root hooks on to the smallest neighbouring root, then all pointers are shortened: a few whole-array passes.
+    Every root hooks on to the smallest neighbouring root, then all pointers are shortened: a few
+    whole-array passes.
     """
     parent = np.arange(nodes)
     while len(one):
-        a, b = parent[one], parent[other]
+        a = parent[one]
+        b = parent[other]
         differ = a != b
-        one, other, a, b = one[differ], other[differ], a[differ], b[differ]
+        one = one[differ]
+        other = other[differ]
+        a = a[differ]
+        b = b[differ]
         np.minimum.at(parent, np.maximum(a, b), np.minimum(a, b))
         while True:
             grand = parent[parent]

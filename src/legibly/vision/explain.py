@@ -1,4 +1,6 @@
-"""Which ink spoke for the answer, and which for its rival: a picture and a sentence that a child understands."""
+"""Which ink spoke for the answer, and which for its rival: a picture and a sentence that a child
+understands.
+"""
 
 import io
 from collections.abc import Callable
@@ -32,14 +34,20 @@ WITHOUT_RIVAL = (
     "The blue ink, mostly {place}, speaks for {label}; hardly any ink speaks for {rival}."
 )
 WITH_RIVAL = "The blue ink, mostly {place}, speaks for {label}; the orange ink, mostly {other}, speaks for {rival}."
-INK, FOR, AGAINST = (70, 70, 78), (37, 99, 235), (234, 120, 20)
-"""Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival (orange)."""
+INK = (70, 70, 78)
+FOR = (37, 99, 235)
+AGAINST = (234, 120, 20)
+"""Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival
+(orange).
+"""
 
 
 def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
-    """How much each pixel's ink speaks for `intended` rather than `rival`: (28, 28) float32 in −1 … 1.
+    """How much each pixel's ink speaks for `intended` rather than `rival`: (28, 28) float32 in −1 …
+    1.
 
-    Patches of ink are taken out one at a time; what the difference of the two logits loses is what that patch gave.
+    Patches of ink are taken out one at a time; what the difference of the two logits loses is what
+    that patch gave.
     """
     places = [
         (top, left) for top in range(-2, SIDE - 2, STEP) for left in range(-2, SIDE - 2, STEP)
@@ -54,7 +62,8 @@ def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
     said = logits(np.concatenate([crop[None], crop * (1.0 - windows)]))
     gap = said[:, intended] - said[:, rival]
     lost = gap[0] - gap[1:]
-    # A stretch of ink that is removed may also create the rival: only what exceeds the usual loss speaks.
+    # A stretch of ink that is removed may also create the rival: only what exceeds the usual loss
+    # speaks.
     weight = windows.sum(axis=0)
     told = np.einsum("n,nij->ij", lost.astype(np.float32), windows) / np.maximum(weight, 1.0)
     told = told * crop
@@ -62,7 +71,9 @@ def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
 
 
 def picture(crop: Floats, told: Floats) -> bytes:
-    """The crop's ink on white, blue where it spoke for the answer, orange where for the rival: PNG bytes, 280 × 280."""
+    """The crop's ink on white, blue where it spoke for the answer, orange where for the rival: PNG
+    bytes, 280 × 280.
+    """
     size = (SIDE * ZOOM, SIDE * ZOOM)
     ink = np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)).clip(0.0, 1.0)
     lean = np.asarray(Image.fromarray(told).resize(size, Image.Resampling.BICUBIC)).clip(-1.0, 1.0)
@@ -76,7 +87,9 @@ def picture(crop: Floats, told: Floats) -> bytes:
 
 
 def places(told: Floats) -> Places:
-    """Where the ink is that speaks most for the answer, and for its rival: `at the top left`, `in the middle` …"""
+    """Where the ink is that speaks most for the answer, and for its rival: `at the top left`, `in
+    the middle` …
+    """
     strongest = float(np.clip(told, 0, None).sum())
     weakest = float(np.clip(-told, 0, None).sum())
     little = weakest < 0.1 * strongest or weakest < 1e-3
@@ -103,7 +116,8 @@ def _place(weight: Floats) -> str:
     if total <= 0:
         return "everywhere"
     axis = np.arange(SIDE)
-    row, column = float(weight.sum(axis=1) @ axis) / total, float(weight.sum(axis=0) @ axis) / total
+    row = float(weight.sum(axis=1) @ axis) / total
+    column = float(weight.sum(axis=0) @ axis) / total
     vertical = "top" if row < 11 else "bottom" if row > 17 else ""
     across = "left" if column < 11.5 else "right" if column > 16.5 else ""
     if not vertical and not across:

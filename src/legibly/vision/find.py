@@ -1,4 +1,6 @@
-"""From the ink plane to pieces that may be digits: specks, shadows' edges, frames and fingers left out."""
+"""From the ink plane to pieces that may be digits: specks, shadows' edges, frames and fingers left
+out.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +72,14 @@ def _sound(found: components.Components, ink: paper.Ink) -> Mask:
 
 
 def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
-    """Which components lie along the border and are its shadows, tables or neighbours rather than digits.
+    """Which components lie along the border and are its shadows, tables or neighbours rather than
+    digits.
 
     Only where something better stands clear of the border: a digit may be cropped closely.
     """
     height, width = found.shape
-    wide, high = found.right - found.left, found.bottom - found.top
+    wide = found.right - found.left
+    high = found.bottom - found.top
     sides = (found.left == 0) | (found.right == width), (found.top == 0) | (found.bottom == height)
     touches = sides[0] | sides[1]
     clear = keep & ~touches
@@ -100,7 +104,8 @@ def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
 
 def _frames(found: components.Components, keep: Mask) -> Mask:
     """Which components are drawn around others: frames, tables, a circle around a number."""
-    height, width = found.bottom - found.top, found.right - found.left
+    height = found.bottom - found.top
+    width = found.right - found.left
     thin = (
         keep
         & (found.area < 0.35 * width * height)

@@ -69,7 +69,8 @@ def clean(ink: paper.Ink) -> Cleaned:
 
 def _encloses(parts: components.Components) -> Mask:
     """Which components have the middle of another one, not tiny, within their box, (components,)."""
-    x, y = (parts.left + parts.right) / 2, (parts.top + parts.bottom) / 2
+    x = (parts.left + parts.right) / 2
+    y = (parts.top + parts.bottom) / 2
     size = np.maximum(parts.right - parts.left, parts.bottom - parts.top)
     result = np.zeros(len(parts), np.bool_)
     for index in np.flatnonzero(size >= LEAST_SIDE):
@@ -118,7 +119,8 @@ def _ring(own: Mask) -> Mask:
     """The pixels of an ellipse that fills the box, (h, w); none where the ink is no such ring."""
     height, width = own.shape
     y, x = np.nonzero(own)
-    middle_x, middle_y = np.median(x[[x.argmin(), x.argmax()]]), (y.min() + y.max()) / 2
+    middle_x = np.median(x[[x.argmin(), x.argmax()]])
+    middle_y = (y.min() + y.max()) / 2
     across = (x - middle_x) / (width / 2)
     down = (y - middle_y) / (height / 2)
     radius = np.hypot(across, down)

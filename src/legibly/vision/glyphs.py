@@ -18,7 +18,9 @@ ENOUGH_SIDE = 80
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some ink: `box` (left, top, right, bottom), half open, in pixels of the ink plane, and its mask in that box."""
+    """Some ink: `box` (left, top, right, bottom), half open, in pixels of the ink plane, and its
+    mask in that box.
+    """
 
     box: Box
     mask: Mask
@@ -45,11 +47,14 @@ def merge(pieces: Sequence[Piece]) -> Piece:
     """Several pieces as one."""
     if len(pieces) == 1:
         return pieces[0]
-    left, top = min(piece.box[0] for piece in pieces), min(piece.box[1] for piece in pieces)
-    right, bottom = max(piece.box[2] for piece in pieces), max(piece.box[3] for piece in pieces)
+    left = min(piece.box[0] for piece in pieces)
+    top = min(piece.box[1] for piece in pieces)
+    right = max(piece.box[2] for piece in pieces)
+    bottom = max(piece.box[3] for piece in pieces)
     mask = np.zeros((bottom - top, right - left), np.bool_)
     for piece in pieces:
-        x, y = piece.box[0] - left, piece.box[1] - top
+        x = piece.box[0] - left
+        y = piece.box[1] - top
         mask[y : y + piece.height, x : x + piece.width] |= piece.mask
     return Piece((left, top, right, bottom), mask)
 
@@ -69,7 +74,8 @@ def pieces(found: components.Components, chosen: Mask) -> list[Piece]:
 
 
 def crop(ink: paper.Ink, piece: Piece) -> Floats:
-    """The grey ink of one piece, (h, w) float32 in 0 … 1, its soft edges included and its neighbours left out.
+    """The grey ink of one piece, (h, w) float32 in 0 … 1, its soft edges included and its
+    neighbours left out.
 
     A large piece comes reduced: the network is given 20 pixels of it.
     """
@@ -85,12 +91,15 @@ def crop(ink: paper.Ink, piece: Piece) -> Floats:
     values = ink.values[outer[1] : outer[3], outer[0] : outer[2]]
     inked = ink.mask[outer[1] : outer[3], outer[0] : outer[2]]
     mask = np.zeros(values.shape, np.bool_)
-    x, y = left - outer[0], top - outer[1]
+    x = left - outer[0]
+    y = top - outer[1]
     mask[y : y + piece.height, x : x + piece.width] = piece.mask
     factor = max(piece.width, piece.height) // ENOUGH_SIDE
     if factor > 1:
-        values, reach = _reduce(values, factor), max(1, reach // factor)
-        inked, mask = _reduce(inked, factor) > 0.4, _reduce(mask, factor) > 0.4
+        values = _reduce(values, factor)
+        reach = max(1, reach // factor)
+        inked = _reduce(inked, factor) > 0.4
+        mask = _reduce(mask, factor) > 0.4
     # What is inked nearby and is not of this piece belongs to a neighbour.
     strange = spread(inked & ~mask, max(1, reach // 2))
     own = spread(mask, reach) & (~strange | mask)

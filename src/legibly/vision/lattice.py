@@ -1,7 +1,8 @@
-"""Which pieces make up which digit: every way to merge and cut the pieces of a row, weighed by the network.
+"""Which pieces make up which digit: every way to merge and cut the pieces of a row, weighed by the
+network.
 
-A hypothesis is a run of neighbouring fragments taken as one digit. The best way through a row is the one whose
-digits the network believes most, given what digits' shapes usually are.
+A hypothesis is a run of neighbouring fragments taken as one digit. The best way through a row is
+the one whose digits the network believes most, given what digits' shapes usually are.
 """
 
 from collections.abc import Sequence
@@ -13,20 +14,28 @@ from legibly.vision import glyphs, seams
 
 WIDEST = 1.5
 """No digit is wider than this many digit heights, unless it is one piece."""
-CUT_FROM, SURELY_WIDE = 0.35, 0.85
-"""A piece wider than this many digit heights may be two digits that touch: a suspect one, and any other."""
+CUT_FROM = 0.35
+SURELY_WIDE = 0.85
+"""A piece wider than this many digit heights may be two digits that touch: a suspect one, and any
+other.
+"""
 SHORT = 0.62
 """A piece lower than this share of a digit's height may be part of one."""
 MOST_FRAGMENTS = 6
 CUT_WEIGHT = 0.02
-"""How much the doubt of the cuts counts: most ways to cut a row differ in nothing read. Fitted on synthesis."""
+"""How much the doubt of the cuts counts: most ways to cut a row differ in nothing read. Fitted on
+synthesis.
+"""
 NO_DIGITS = -4.0
-"""The log weight of a piece that may be cut being no digits at all, less the network's belief in the whole of it."""
+"""The log weight of a piece that may be cut being no digits at all, less the network's belief in
+the whole of it.
+"""
 
 
 @dataclass(slots=True)
 class Hypothesis:
-    """Fragments `first` … `last` (half open) of a row taken as one digit; `score` is log probability and prior.
+    """Fragments `first` … `last` (half open) of a row taken as one digit; `score` is log
+    probability and prior.
 
     `uncut` marks a whole piece that may have to be cut.
     """
@@ -50,7 +59,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The chosen hypotheses of a row, the fragments left out, and the `probability` that this is what stands there.
+    """The chosen hypotheses of a row, the fragments left out, and the `probability` that this is
+    what stands there.
 
     It counts the other ways through, and that what had to be cut is no digits at all.
     """
@@ -96,7 +106,9 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
 
 
 def _cuts(fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: float) -> list[float]:
-    """The log weight of each edge between fragments, the outer ones included: less where a cut crosses much ink."""
+    """The log weight of each edge between fragments, the outer ones included: less where a cut
+    crosses much ink.
+    """
     weights = [0.0] * (len(fragments) + 1)
     for at in range(1, len(fragments)):
         if origin[at] == origin[at - 1]:
@@ -105,9 +117,13 @@ def _cuts(fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: floa
 
 
 def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: float) -> bool:
-    """Whether fragments may be one digit at all: near, not too wide, and not two digits that stand side by side."""
-    left, right = min(piece.box[0] for piece in group), max(piece.box[2] for piece in group)
-    top, bottom = min(piece.box[1] for piece in group), max(piece.box[3] for piece in group)
+    """Whether fragments may be one digit at all: near, not too wide, and not two digits that stand
+    side by side.
+    """
+    left = min(piece.box[0] for piece in group)
+    right = max(piece.box[2] for piece in group)
+    top = min(piece.box[1] for piece in group)
+    bottom = max(piece.box[3] for piece in group)
     if right - left > WIDEST * height or bottom - top > 1.7 * height:
         return False
     for one, other, source, next_source in zip(
@@ -124,7 +140,8 @@ def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: fl
 
 def _usual(piece: glyphs.Piece, height: float) -> float:
     """How usual the shape is for a digit, as a log weight of 0 or less."""
-    tall, wide = piece.height / height, piece.width / height
+    tall = piece.height / height
+    wide = piece.width / height
     return -6.0 * max(0.0, 0.6 - tall) - 3.0 * max(0.0, tall - 1.5) - 2.0 * max(0.0, wide - 0.8)
 
 
@@ -145,7 +162,8 @@ def best(row: Row, typical_area: float) -> Path:
             anything[end - 1] + skip,
         )
         for hypothesis in by_end[end]:
-            first, value = hypothesis.first, hypothesis.score
+            first = hypothesis.first
+            value = hypothesis.score
             ways[end] = np.logaddexp(ways[end], ways[first] + value)
             other = np.logaddexp(value, _none(hypothesis)) if hypothesis.uncut else value
             anything[end] = np.logaddexp(anything[end], anything[first] + other)
@@ -156,7 +174,9 @@ def best(row: Row, typical_area: float) -> Path:
 
 
 def _none(hypothesis: Hypothesis) -> float:
-    """The log weight of a piece being no digits, however it is cut: the network has seen the whole of it."""
+    """The log weight of a piece being no digits, however it is cut: the network has seen the whole
+    of it.
+    """
     belief = min(0.999, float(np.exp(hypothesis.score - hypothesis.prior)))
     return NO_DIGITS + float(np.log1p(-belief))
 
@@ -178,6 +198,8 @@ def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float) -> 
 
 
 def _skip(piece: glyphs.Piece, typical_area: float, height: float) -> float:
-    """The log weight of leaving a fragment out: little for a speck, much for what is as large as a digit."""
+    """The log weight of leaving a fragment out: little for a speck, much for what is as large as a
+    digit.
+    """
     size = max(piece.height, piece.width) / height
     return -0.7 - 6.0 * min(1.5, size) - 5.0 * min(1.0, piece.area / max(typical_area, 1.0))

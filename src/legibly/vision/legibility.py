@@ -1,4 +1,6 @@
-"""How surely others will read a digit as what was meant: the network's mean opinion over small changes of its shape."""
+"""How surely others will read a digit as what was meant: the network's mean opinion over small
+changes of its shape.
+"""
 
 import functools
 
@@ -7,7 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 SIDE = 28
-# Shift across and down in pixels, rotation in degrees, shear, scale: what another hand or eye might do to it.
+# Shift across and down in pixels, rotation in degrees, shear, scale: what another hand or eye might
+# do to it.
 _MOVES = (
     (0.0, 0.0, 0.0, 0.0, 1.0),
     (1.0, 0.5, 0.0, 0.0, 1.0),
@@ -25,7 +28,9 @@ _MOVES = (
 )
 CHANGES = len(_MOVES) + 3
 TURNS = (5, 6)
-"""Those changes, two rotations, whose mean with the crop as it is ranks digits nearly as all changes do."""
+"""Those changes, two rotations, whose mean with the crop as it is ranks digits nearly as all
+changes do.
+"""
 
 
 def changed(crops: Floats) -> Floats:
@@ -43,12 +48,16 @@ def changed(crops: Floats) -> Floats:
 
 
 def turned(crops: Floats) -> Floats:
-    """Each crop a little to either side: (N, 28, 28) → (N, 2, 28, 28) float32, the TURNS of `changed`."""
+    """Each crop a little to either side: (N, 28, 28) → (N, 2, 28, 28) float32, the TURNS of
+    `changed`.
+    """
     return _moved(crops, TURNS)
 
 
 def measure(probabilities: Floats, digitness: Floats, intended: NDArray[np.intp]) -> Floats:
-    """The mean calibrated probability of the intended class: (N × changes, K), (N × changes,), (N,) → (N,)."""
+    """The mean calibrated probability of the intended class: (N × changes, K), (N × changes,), (N,)
+    → (N,).
+    """
     shaped = (probabilities * digitness[:, None]).reshape(len(intended), -1, probabilities.shape[1])
     return np.asarray(shaped[np.arange(len(intended)), :, intended].mean(axis=1), np.float32)
 
@@ -60,29 +69,38 @@ def _moved(crops: Floats, moves: tuple[int, ...]) -> Floats:
         (len(crops), SIDE * SIDE + 1), np.float32
     )  # the last element is the paper outside
     flat[:, :-1] = crops.reshape(len(crops), -1)
-    places, shares = index[list(moves)], weight[list(moves)]
+    places = index[list(moves)]
+    shares = weight[list(moves)]
     moved = np.einsum("nmpk,mpk->nmp", flat[:, places], shares, optimize=False)
     return np.asarray(moved.reshape(len(crops), len(moves), SIDE, SIDE), np.float32)
 
 
 @functools.cache
 def _tables() -> tuple[NDArray[np.intp], Floats]:
-    """Where each pixel of each moved crop comes from: four source pixels and their weights, (moves, 784, 4)."""
+    """Where each pixel of each moved crop comes from: four source pixels and their weights, (moves,
+    784, 4).
+    """
     rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
     middle = (SIDE - 1) / 2
-    indices, weights = [], []
+    indices = []
+    weights = []
     for across, down, degrees, shear, scale in _MOVES:
         angle = np.deg2rad(degrees)
-        x, y = (columns - middle - across) / scale, (rows - middle - down) / scale
+        x = (columns - middle - across) / scale
+        y = (rows - middle - down) / scale
         x, y = (
             x * np.cos(angle) + y * np.sin(angle) + shear * y,
             y * np.cos(angle) - x * np.sin(angle),
         )
-        x, y = x + middle, y + middle
-        left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
-        index, weight = [], []
+        x = x + middle
+        y = y + middle
+        left = np.floor(x).astype(np.intp)
+        top = np.floor(y).astype(np.intp)
+        index = []
+        weight = []
         for i, j in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            column, row = left + i, top + j
+            column = left + i
+            row = top + j
             inside = (column >= 0) & (column < SIDE) & (row >= 0) & (row < SIDE)
             index.append(np.where(inside, row * SIDE + column, SIDE * SIDE).ravel())
             weight.append(((1 - np.abs(x - column)) * (1 - np.abs(y - row))).ravel())

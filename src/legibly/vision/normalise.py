@@ -1,7 +1,7 @@
 """From a glyph's grey ink to the network's input, after the way MNIST was made.
 
-Longest side of the ink's box 20 of 28 pixels, aspect ratio kept, averaged by area and never made binary; centre of
-mass at pixel index 14; strokes neither thinner nor thicker than MNIST's are.
+Longest side of the ink's box 20 of 28 pixels, aspect ratio kept, averaged by area and never made
+binary; centre of mass at pixel index 14; strokes neither thinner nor thicker than MNIST's are.
 """
 
 import numpy as np
@@ -12,8 +12,11 @@ from legibly.vision import planes
 
 Floats = NDArray[np.float32]
 
-SIDE, INNER, CENTRE = 28, 20, 14.0
-THINNEST, THICKEST = 1.9, 4.0
+SIDE = 28
+INNER = 20
+CENTRE = 14.0
+THINNEST = 1.9
+THICKEST = 4.0
 """Stroke widths in pixels of the 28 × 28 input outside which strokes are thickened or thinned."""
 FINE = 4
 """Strokes are mended on a copy this many times finer than the input."""
@@ -21,7 +24,8 @@ VISIBLE = 0.05
 
 
 def normalise(crop: Floats) -> Floats:
-    """One glyph as the network wants it: (28, 28) float32, 0 paper … 1 ink; blank for a crop without ink.
+    """One glyph as the network wants it: (28, 28) float32, 0 paper … 1 ink; blank for a crop
+    without ink.
 
     `crop` (h, w) float32 in 0 … 1, grey ink with whatever margin.
     """
@@ -43,7 +47,8 @@ def normalise(crop: Floats) -> Floats:
 def trim(crop: Floats) -> Floats | None:
     """The part of a crop that holds visible ink, None where there is none."""
     seen = crop > VISIBLE
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    rows = np.flatnonzero(seen.any(axis=1))
+    columns = np.flatnonzero(seen.any(axis=0))
     if not len(rows):
         return None
     return crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -52,13 +57,16 @@ def trim(crop: Floats) -> Floats | None:
 def stroke_width(ink: Floats) -> float:
     """The typical width of the strokes in pixels: twice the ink over the length of its edges."""
     padded = planes.pad(ink, 1)
-    down, across = np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1]
+    down = np.diff(padded, axis=0)[:, :-1]
+    across = np.diff(padded, axis=1)[:-1]
     edge = float(np.hypot(down, across).sum())
     return 2.0 * float(ink.sum()) / max(edge, 1e-6)
 
 
 def _shrink(tight: Floats) -> Floats:
-    """Resample ink so that its longest side has 20 pixels, mending strokes that are too thin or too thick."""
+    """Resample ink so that its longest side has 20 pixels, mending strokes that are too thin or too
+    thick.
+    """
     longest = max(tight.shape)
     width = stroke_width(tight) * INNER / longest
     if THINNEST <= width <= THICKEST:
@@ -81,7 +89,9 @@ def _shrink(tight: Floats) -> Floats:
 
 
 def _spread(plane: Floats, *, cross: bool) -> Floats:
-    """The largest value among the neighbours: the four beside it, or all eight; by turns nearly a disc."""
+    """The largest value among the neighbours: the four beside it, or all eight; by turns nearly a
+    disc.
+    """
     padded = planes.pad(plane, 1)
     middle = np.maximum(padded[:, :-2], np.maximum(padded[:, 1:-1], padded[:, 2:]))
     if cross:
@@ -91,7 +101,9 @@ def _spread(plane: Floats, *, cross: bool) -> Floats:
 
 
 def _resize(plane: Floats, longest: int) -> Floats:
-    """Resample so that the longer side has `longest` pixels: area-averaged down, smoothly up, as it is if it fits."""
+    """Resample so that the longer side has `longest` pixels: area-averaged down, smoothly up, as it
+    is if it fits.
+    """
     height, width = plane.shape
     scale = longest / max(height, width)
     if scale == 1.0:

@@ -29,15 +29,24 @@ Judge = Callable[[Floats], tuple[Floats, Floats]]
 POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
 EITHER = 0.7
-"""From this doubt on, and for a picture that reads only in the unlikelier polarity, no reading is sure."""
-TURN_FROM, GLIMPSE = 3, 40
-"""A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone. So many tell how."""
-GLANCE_PIXELS, GLANCE_HEIGHT = 19_600, 36
+"""From this doubt on, and for a picture that reads only in the unlikelier polarity, no reading is
+sure.
+"""
+TURN_FROM = 3
+GLIMPSE = 40
+"""A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone. So many
+tell how.
+"""
+GLANCE_PIXELS = 19_600
+GLANCE_HEIGHT = 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
-CROWD, SAMPLE = 60, 200
-"""Of more pieces than that, a sample tells whether they are digits at all: texture is neither cut nor joined."""
+CROWD = 60
+SAMPLE = 200
+"""Of more pieces than that, a sample tells whether they are digits at all: texture is neither cut
+nor joined.
+"""
 TORN = 0.9
 """The certainty of a page where a digit touched its frame: below what any pack calls sure."""
 SURE = 0.6
@@ -48,7 +57,9 @@ UPRIGHT = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One digit: `box` (left, top, right, bottom) in pixels of the picture, what the network saw and what it said."""
+    """One digit: `box` (left, top, right, bottom) in pixels of the picture, what the network saw
+    and what it said.
+    """
 
     box: glyphs.Box
     crop: Floats  # (28, 28) float32, 0 paper … 1 ink
@@ -78,7 +89,9 @@ class Page:
 
     @property
     def merit(self) -> float:
-        """How convincing this way to see the picture is: the mean log confidence of its digits; −10 for none."""
+        """How convincing this way to see the picture is: the mean log confidence of its digits; −10
+        for none.
+        """
         confidences = [max(one.confidence, 1e-4) for one in self.found]
         return float(np.mean(np.log(confidences))) if confidences else -10.0
 
@@ -86,8 +99,8 @@ class Page:
 def see(pixels: Pixels, judge: Judge) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
 
-    A large picture is looked at reduced first, less so where that shows small digits, and as it is where that
-    convinces little. Of a sheet on a desk only the sheet is looked at.
+    A large picture is looked at reduced first, less so where that shows small digits, and as it is
+    where that convinces little. Of a sheet on a desk only the sheet is looked at.
     """
     box = sheet.find(pixels)
     if box is None:
@@ -151,17 +164,17 @@ def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
         other = _page(paper.find_ink(pixels, light=not ink.light), judge)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
-            page, ink = (
-                replace(other, certainty=0.5 * other.certainty),
-                replace(ink, light=not ink.light),
-            )
+            page = replace(other, certainty=0.5 * other.certainty)
+            ink = replace(ink, light=not ink.light)
     if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, judge)
     return page
 
 
 def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
-    """The page as it reads best among the four quarter turns; upright unless another is far more convincing."""
+    """The page as it reads best among the four quarter turns; upright unless another is far more
+    convincing.
+    """
     height, width = pixels.shape[:2]
     # The digits found upright, turned by themselves, tell which turn is worth a look at the page.
     crops = np.stack([item.crop for item in page.found[:: -(-len(page.found) // GLIMPSE)]])
@@ -198,7 +211,9 @@ def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyph
 
 
 def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
-    """The digits of some ink; only their height where it is below `least`, a sample of a crowd that is no digits."""
+    """The digits of some ink; only their height where it is below `least`, a sample of a crowd that
+    is no digits.
+    """
     framed = frames.clean(ink)
     ink = rules.clean(framed.ink)
     pieces, small = find.split(ink)
@@ -246,7 +261,8 @@ class _Opinions:
     """What the network says of pieces, each asked once."""
 
     def __init__(self, ink: paper.Ink, judge: Judge) -> None:
-        self._ink, self._judge = ink, judge
+        self._ink = ink
+        self._judge = judge
         self._known: dict[int, Found] = {}
         self._alive: list[glyphs.Piece] = []  # ids are of living objects only
 
@@ -281,7 +297,9 @@ def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
 
 
 def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], judge: Judge) -> Page:
-    """A picture too small for more than one digit: all its ink, or its largest pieces, whichever reads better."""
+    """A picture too small for more than one digit: all its ink, or its largest pieces, whichever
+    reads better.
+    """
     pieces = sorted(pieces, key=lambda piece: -piece.area)
     choices = [glyphs.merge(pieces[:count]) for count in range(len(pieces), 0, -1)][:4]
     crops = _crops(ink, choices)

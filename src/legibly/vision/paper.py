@@ -1,7 +1,9 @@
-"""Paper and ink: from pixels to how much ink lies where, whatever the light, the paper's colour and the pen's.
+"""Paper and ink: from pixels to how much ink lies where, whatever the light, the paper's colour and
+the pen's.
 
-The paper's brightness is estimated as if nothing were written on it, and the picture is divided by it: shadows and
-vignettes multiply what the camera sees, so dividing takes them out. What remains is ink, 0 paper … 1 black.
+The paper's brightness is estimated as if nothing were written on it, and the picture is divided by
+it: shadows and vignettes multiply what the camera sees, so dividing takes them out. What remains is
+ink, 0 paper … 1 black.
 """
 
 from dataclasses import dataclass, replace
@@ -36,9 +38,10 @@ EDGE = 0.42
 class Ink:
     """How much ink lies on each pixel, and where strokes are.
 
-    `values` (H, W) float32, 0 paper … 1 full contrast, below 0 where noise is brighter than paper; `mask` (H, W) says
-    where strokes are; `noise` is the paper's standard deviation in the unit of `values`; `light` says that the
-    ink is lighter than its paper; `doubt` in 0 … 1 is how nearly that was decided the other way.
+    `values` (H, W) float32, 0 paper … 1 full contrast, below 0 where noise is brighter than paper;
+    `mask` (H, W) says where strokes are; `noise` is the paper's standard deviation in the unit of
+    `values`; `light` says that the ink is lighter than its paper; `doubt` in 0 … 1 is how nearly
+    that was decided the other way.
     """
 
     values: Floats
@@ -53,7 +56,9 @@ class Ink:
 
 
 def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
-    """Tell ink from paper. `pixels` (H, W) or (H, W, 3) uint8; `light` decides what `None` leaves to the picture."""
+    """Tell ink from paper. `pixels` (H, W) or (H, W, 3) uint8; `light` decides what `None` leaves
+    to the picture.
+    """
     thumb = _thumb(pixels)
     even = _even_paper(thumb)
     doubt = 0.0
@@ -63,7 +68,8 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
     grey = _grey(pixels, weights)
     small = thumb if thumb.ndim == 2 else np.asarray(thumb @ weights, np.float32)
     if light:
-        grey, small = 255 - grey, 255.0 - small
+        grey = 255 - grey
+        small = 255.0 - small
     paper = _paper(small) if even is None else np.full_like(small, max(small[0, 0], 0.1))
     values = _divide(grey, paper)
     peaks = strength(values)
@@ -94,7 +100,8 @@ def _thumb(pixels: Pixels) -> Floats:
 
 
 def _even_paper(thumb: Floats) -> float | None:
-    """The brightness of paper that is one and the same all over, as in drawing programs; None for any other.
+    """The brightness of paper that is one and the same all over, as in drawing programs; None for
+    any other.
 
     Nothing may be on its other side of the ink, and half of the picture has to be paper.
     """
@@ -105,7 +112,8 @@ def _even_paper(thumb: Floats) -> float | None:
         return None
     if thumb.ndim == 3 and float(np.abs(thumb - thumb[:, :, :1]).max()) >= COLOURLESS:
         return None
-    low, high = float(plane.min()), float(plane.max())
+    low = float(plane.min())
+    high = float(plane.max())
     one_sided = low < high and level in (low, high)
     return level if one_sided and np.count_nonzero(plane == level) >= 0.5 * plane.size else None
 
@@ -116,10 +124,12 @@ def _window(shape: tuple[int, ...], share: float = WINDOW) -> int:
 
 
 def _polarity(thumb: Floats) -> tuple[bool, float]:
-    """Whether the ink is lighter than its paper, and how doubtful that is (0 certain … 1 a coin's toss).
+    """Whether the ink is lighter than its paper, and how doubtful that is (0 certain … 1 a coin's
+    toss).
 
-    Ink stands out from the brightness around it in few places, and much: the skew of that difference tells its sign,
-    whatever the light. What lies along the border is paper more often than not.
+    Ink stands out from the brightness around it in few places, and much: the skew of that
+    difference tells its sign, whatever the light. What lies along the border is paper more often
+    than not.
     """
     plane = thumb if thumb.ndim == 2 else thumb.mean(axis=2)
     if max(plane.shape) > THUMB_SIDE / 2:
@@ -137,7 +147,9 @@ def _polarity(thumb: Floats) -> tuple[bool, float]:
 
 
 def _weights(thumb: Floats, light: bool) -> Floats:
-    """How much each colour channel shows the ink, summing to 1: red and blue pens hide in one channel or two."""
+    """How much each colour channel shows the ink, summing to 1: red and blue pens hide in one
+    channel or two.
+    """
     if thumb.ndim == 2:
         return np.ones(1, np.float32)
     if float(np.abs(thumb - thumb[:, :, :1]).max()) < COLOURLESS:
@@ -169,7 +181,8 @@ def _paper(small: Floats) -> Floats:
         small = planes.box(small, 3 if grain < 0.06 else 5)
     widest = _window(small.shape)
     if max(small.shape) < planes.SMALL:
-        # A small picture is mostly digit, its strokes are a larger share of it, and no shadow falls across it.
+        # A small picture is mostly digit, its strokes are a larger share of it, and no shadow falls
+        # across it.
         widest = _window(small.shape, WINDOW + 0.5 * (1.0 - max(small.shape) / planes.SMALL))
     rough = np.maximum(planes.close(small, widest), 0.1)
     # A window just wider than the strokes follows the edges of shadows best.
@@ -182,7 +195,8 @@ def _paper(small: Floats) -> Floats:
     ratio = np.asarray(small / paper, np.float32)
     low, high = planes.quantiles(ratio, 0.3, 0.6)
     blank = ratio > max(0.8 * high, low)
-    # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts that right.
+    # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts
+    # that right.
     weight = planes.box(blank.astype(np.float32), size // 2 | 1)
     mean = planes.box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(
         weight, 1e-3
@@ -223,7 +237,9 @@ def _levels(values: Floats, peaks: Floats) -> tuple[float, float]:
 
 
 def _strokes(values: Floats, peaks: Floats, floor: float) -> Mask:
-    """Where strokes are, (H, W): above a share of the ink's full strength nearby, and above a floor."""
+    """Where strokes are, (H, W): above a share of the ink's full strength nearby, and above a
+    floor.
+    """
     level = np.maximum(EDGE * peaks, floor)
     block = _block(values.shape)
     height, width = values.shape
@@ -241,7 +257,8 @@ def strength(values: Floats) -> Floats:
     """The full strength of the ink near each block of the picture, (h, w) float32."""
     block = _block(values.shape)
     height, width = values.shape
-    rows, columns = -(-height // block), -(-width // block)
+    rows = -(-height // block)
+    columns = -(-width // block)
     padded = np.full((rows * block, columns * block), -1.0, np.float32)
     padded[:height, :width] = values
     peaks = (

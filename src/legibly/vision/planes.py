@@ -1,4 +1,6 @@
-"""Arithmetic on planes of grey: running maxima and means, thresholds, quantiles, noise. All (H, W) float32."""
+"""Arithmetic on planes of grey: running maxima and means, thresholds, quantiles, noise. All (H, W)
+float32.
+"""
 
 from typing import TypeVar
 
@@ -41,7 +43,9 @@ def _slide(plane: Plane, size: int, axis: int) -> Plane:
 
 
 def pad(plane: Floats, by: int, value: float = 0.0) -> Floats:
-    """The plane with a border of `by` pixels of one value: what `np.pad` does, at a fifth of its cost when small."""
+    """The plane with a border of `by` pixels of one value: what `np.pad` does, at a fifth of its
+    cost when small.
+    """
     height, width = plane.shape
     wide = np.full((height + 2 * by, width + 2 * by), value, plane.dtype)
     wide[by : by + height, by : by + width] = plane
@@ -62,7 +66,8 @@ def close(plane: Floats, size: int) -> Floats:
     half = size // 2
     if max(plane.shape) < SMALL:
         return -dilate(-dilate(plane, size), size)
-    # Beyond the border the plane goes on as it ends there: cut off windows would lift its dark borders. In a small
+    # Beyond the border the plane goes on as it ends there: cut off windows would lift its dark
+    # borders. In a small
     # picture, which may be cropped closely, strokes along the border would then count as paper.
     wide = prolong(plane, half)
     return -dilate(-dilate(wide, size), size)[half:-half, half:-half]
@@ -77,9 +82,13 @@ def box(plane: Floats, size: int) -> Floats:
 
 
 def _sum(plane: Floats, size: int) -> Floats:
-    """Sums over `size` rows, for every place where these fit, by doubling: running totals are slow down columns."""
+    """Sums over `size` rows, for every place where these fit, by doubling: running totals are slow
+    down columns.
+    """
     count = len(plane) - size + 1
-    power, covered, at = plane, 1, 0
+    power = plane
+    covered = 1
+    at = 0
     total = np.zeros((count, plane.shape[1]), np.float32)
     while size:
         if size & 1:
@@ -94,7 +103,8 @@ def _sum(plane: Floats, size: int) -> Floats:
 
 def otsu(plane: Floats) -> float:
     """The level that best parts dark from bright (Otsu 1979)."""
-    low, high = float(plane.min()), float(plane.max())
+    low = float(plane.min())
+    high = float(plane.max())
     if high - low < 1e-3:
         return low
     counts, edges = np.histogram(plane, bins=64, range=(low, high))
@@ -107,7 +117,9 @@ def otsu(plane: Floats) -> float:
 
 
 def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
-    """The values below which these shares lie, from some thousand of them: partitioning stalls on many equal values."""
+    """The values below which these shares lie, from some thousand of them: partitioning stalls on
+    many equal values.
+    """
     flat = values.ravel()
     ordered = np.sort(flat[:: max(1, flat.size // SAMPLE)])
     return tuple(
@@ -130,8 +142,11 @@ def grain(values: Floats) -> float:
 
 
 def noise(values: Floats) -> float:
-    """The standard deviation of blank paper, from what lies below the median, or lower: ink lies above only."""
-    # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the middle.
+    """The standard deviation of blank paper, from what lies below the median, or lower: ink lies
+    above only.
+    """
+    # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the
+    # middle.
     if max(values.shape) < SMALL:  # where ink may cover more than half
         low, half, most = quantiles(values, 0.01, 0.125, 0.25)
         return max(2.1 * (most - half), (most - low) / 1.65)

@@ -27,7 +27,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one item was read as it was: a picture (PNG bytes), the two classes that it weighs, where each shows."""
+    """Why one item was read as it was: a picture (PNG bytes), the two classes that it weighs, where
+    each shows.
+    """
 
     picture: bytes
     where: explain.Places
@@ -42,7 +44,8 @@ class Explanation:
 class Reader:
     """Reads pictures with one model pack; safe to share between threads.
 
-    Each item's legibility is told by three runs of the network, with `thorough` by all the changes of `legibility`.
+    Each item's legibility is told by three runs of the network, with `thorough` by all the changes
+    of `legibility`.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class Reader:
         return Result(picture.facts, reading)
 
     def inputs(self, data: bytes) -> list[Floats]:
-        """What the network saw of each item of the reading, in its order: (28, 28) float32, 0 paper … 1 ink."""
+        """What the network saw of each item of the reading, in its order: (28, 28) float32, 0 paper
+        … 1 ink.
+        """
         return [one.crop for one in self._items(data)]
 
     def explain(self, data: bytes, number: int) -> bytes:
@@ -78,7 +83,8 @@ class Reader:
     def explanation(self, data: bytes, number: int, *, intended: str | None = None) -> Explanation:
         """Why item `number` was, or was not, read as `intended` (what it was read as, if None).
 
-        Its rival is the likeliest other class. Raises NotFound for a number or class that is not there.
+        Its rival is the likeliest other class. Raises NotFound for a number or class that is not
+        there.
         """
         one = self._one(data, number)
         meant = self._class(one, intended)
@@ -92,12 +98,16 @@ class Reader:
         return Explanation(explain.picture(one.crop, told), explain.places(told), *names)
 
     def legibility(self, data: bytes, number: int, *, intended: str | None = None) -> float:
-        """How legible item `number` is as `intended` (what it was read as, if None), 0 … 1. Raises NotFound."""
+        """How legible item `number` is as `intended` (what it was read as, if None), 0 … 1. Raises
+        NotFound.
+        """
         one = self._one(data, number)
         return float(self._legibilities([one], [self._class(one, intended)])[0])
 
     def crops(self, images: NDArray[np.uint8]) -> list[records.Reading]:
-        """Read crops (N, 28, 28) uint8, ink 255, that are normalised already: straight to the network."""
+        """Read crops (N, 28, 28) uint8, ink 255, that are normalised already: straight to the
+        network.
+        """
         scaled = images.astype(np.float32) / 255.0
         probabilities, digitness = self._judge(scaled)
         height, width = images.shape[1:]

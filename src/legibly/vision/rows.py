@@ -1,4 +1,6 @@
-"""The order of reading: which pieces stand in one row, rows from the top, and left to right within them."""
+"""The order of reading: which pieces stand in one row, rows from the top, and left to right within
+them.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -8,13 +10,19 @@ import numpy as np
 from legibly.vision import glyphs
 
 STEEPEST = 0.45
-"""Rows climb or fall by no more than this, in height over width, where several are to be told apart."""
-WIDEST_STEP, HIGHEST_STEP = 1.5, 0.7
-"""From one digit of a row to the next there is no wider gap, and no higher step, in digit heights."""
+"""Rows climb or fall by no more than this, in height over width, where several are to be told
+apart.
+"""
+WIDEST_STEP = 1.5
+HIGHEST_STEP = 0.7
+"""From one digit of a row to the next there is no wider gap, and no higher step, in digit heights.
+"""
 
 
 def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
-    """The height of a digit on this page, in pixels: the median over ink, so that specks weigh nothing."""
+    """The height of a digit on this page, in pixels: the median over ink, so that specks weigh
+    nothing.
+    """
     if not pieces:
         return 0.0
     # A lying bar's width speaks for its digit's size too, a little.
@@ -33,12 +41,15 @@ def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
 
 
 def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:
-    """How steeply the rows fall to the right, by the way from each full piece to its nearest neighbour."""
+    """How steeply the rows fall to the right, by the way from each full piece to its nearest
+    neighbour.
+    """
     full = [piece for piece in pieces if piece.height > 0.55 * height]
     if len(full) < 3:
         return 0.0
     x, y = np.array([piece.middle for piece in full]).T
-    across, down = x[None] - x[:, None], y[None] - y[:, None]
+    across = x[None] - x[:, None]
+    down = y[None] - y[:, None]
     far = np.where(
         (across > 0.3 * height) & (np.abs(down) < STEEPEST * across + 0.3 * height), across, np.inf
     )
@@ -55,7 +66,9 @@ def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:
 
 
 def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piece]]:
-    """Part pieces into rows from the top, each sorted from left to right. `height` is a digit's, in pixels."""
+    """Part pieces into rows from the top, each sorted from left to right. `height` is a digit's, in
+    pixels.
+    """
     if not pieces:
         return []
     fall = slope(pieces, height)
@@ -84,7 +97,9 @@ def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piec
 
 
 def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[glyphs.Piece]]:
-    """One row of those groups that go on where another one ends: it is steeper than the rest, or bent."""
+    """One row of those groups that go on where another one ends: it is steeper than the rest, or
+    bent.
+    """
     rows: list[list[glyphs.Piece]] = []
     ends: list[glyphs.Piece] = []
     for group in sorted(groups, key=lambda group: min(piece.box[0] for piece in group)):

@@ -63,7 +63,8 @@ def _ruled(mask: Mask) -> bool:
         np.add.at(steps, (column[thin], start[thin]), 1)
         np.add.at(steps, (column[thin], stop[thin]), -1)
         found = components.components(np.cumsum(steps, axis=1)[:, :-1] > 0)
-        long, wide = found.bottom - found.top, found.right - found.left
+        long = found.bottom - found.top
+        wide = found.right - found.left
         dashes = (long > 5 * wide) & (long > 0.04 * plane.shape[1])
         if long[dashes].sum() > 0.5 * plane.shape[1]:
             return True
@@ -71,7 +72,9 @@ def _ruled(mask: Mask) -> bool:
 
 
 def _pen_strength(ink: paper.Ink) -> float:
-    """How dark the pen is: of its full strength by blocks, the level that a tenth of the inked ones reach."""
+    """How dark the pen is: of its full strength by blocks, the level that a tenth of the inked ones
+    reach.
+    """
     strength = paper.strength(ink.values)
     inked = strength[strength > max(6.0 * ink.noise, paper.FAINTEST)]
     return planes.quantiles(inked, 0.9)[0] if inked.size else 0.0
@@ -92,7 +95,9 @@ def _lines(mask: Mask) -> Mask | None:
     thin = stop - start <= thickest
     if np.count_nonzero(thin) < COVERED * width:
         return None
-    x, y, size = column[thin], (start[thin] + stop[thin] - 1) / 2, (stop - start)[thin]
+    x = column[thin]
+    y = (start[thin] + stop[thin] - 1) / 2
+    size = (stop - start)[thin]
     level = _level(x, start[thin], stop[thin])
     gone = np.zeros(mask.shape, np.bool_)
     left = level.copy()
@@ -125,9 +130,11 @@ def _level(x: Ints, start: Ints, stop: Ints) -> Mask:
     """Which of the thin column runs go on to either side for a while, as those of a line do."""
     order = np.lexsort((start, x))
     key = x[order]
-    first, last = np.searchsorted(key, x + 1, "left"), np.searchsorted(key, x + 1, "right")
+    first = np.searchsorted(key, x + 1, "left")
+    last = np.searchsorted(key, x + 1, "right")
     has = np.zeros(len(x), np.bool_)
-    begin, end = start[order], stop[order]
+    begin = start[order]
+    end = stop[order]
     for step in range(int((last - first).max()) if len(x) else 0):
         at = np.minimum(first + step, len(x) - 1)
         has |= (first + step < last) & (begin[at] <= stop) & (end[at] >= start)
@@ -137,7 +144,9 @@ def _level(x: Ints, start: Ints, stop: Ints) -> Mask:
 def _strongest(
     x: Ints, y: NDArray[np.float64], shape: tuple[int, int], thickest: int
 ) -> NDArray[np.float64] | None:
-    """The nearly level line with most points: slope and height at x = 0, None where no line is long enough."""
+    """The nearly level line with most points: slope and height at x = 0, None where no line is long
+    enough.
+    """
     height, width = shape
     angles = np.deg2rad(np.arange(-STEEPEST_DEGREES, STEEPEST_DEGREES + 0.1, FINEST_DEGREES))
     step = max(1.5, thickest / 2, width * np.deg2rad(FINEST_DEGREES) / 2)
@@ -158,7 +167,9 @@ def _strongest(
 
 
 def _runs_through(x: Ints, width: int) -> bool:
-    """Whether a line is seen along much of the picture, and from border to border: a digit's bar is not."""
+    """Whether a line is seen along much of the picture, and from border to border: a digit's bar is
+    not.
+    """
     if not len(x):
         return False
     edge = max(3, width // 50)

@@ -1,4 +1,6 @@
-"""Where a piece of ink may be cut into two digits that touch: the paths from top to bottom through least ink."""
+"""Where a piece of ink may be cut into two digits that touch: the paths from top to bottom through
+least ink.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,9 @@ LEANS = (-0.4, -0.2, 0.0, 0.2, 0.4)
 
 
 def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
-    """The piece in slices from left to right, cut wherever two digits may touch; the piece itself if nowhere."""
+    """The piece in slices from left to right, cut wherever two digits may touch; the piece itself
+    if nowhere.
+    """
     paths = _paths(piece, height)
     if not len(paths):
         return [piece]
@@ -32,30 +36,36 @@ def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
 
 
 def contact(one: glyphs.Piece, other: glyphs.Piece) -> int:
-    """How many pixels of `one` touch `other`, the next slice: how much ink the cut between them crosses."""
-    left, right = min(one.box[0], other.box[0]), max(one.box[2], other.box[2])
-    top, bottom = min(one.box[1], other.box[1]), max(one.box[3], other.box[3])
+    """How many pixels of `one` touch `other`, the next slice: how much ink the cut between them
+    crosses.
+    """
+    left = min(one.box[0], other.box[0])
+    right = max(one.box[2], other.box[2])
+    top = min(one.box[1], other.box[1])
+    bottom = max(one.box[3], other.box[3])
     near = np.zeros((bottom - top + 2, right - left + 2), np.bool_)
-    x, y = other.box[0] - left + 1, other.box[1] - top + 1
+    x = other.box[0] - left + 1
+    y = other.box[1] - top + 1
     for across, down in ((-1, 0), (1, 0), (0, -1), (0, 1)):
         near[y + down : y + down + other.height, x + across : x + across + other.width] |= (
             other.mask
         )
-    x, y = one.box[0] - left + 1, one.box[1] - top + 1
+    x = one.box[0] - left + 1
+    y = one.box[1] - top + 1
     return int(np.count_nonzero(near[y : y + one.height, x : x + one.width] & one.mask))
 
 
 def _trim(piece: glyphs.Piece, part: glyphs.Mask) -> glyphs.Piece | None:
-    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    rows = np.flatnonzero(part.any(axis=1))
+    columns = np.flatnonzero(part.any(axis=0))
     if not len(rows):
         return None
-    top, bottom, left, right = (
-        int(rows[0]),
-        int(rows[-1]) + 1,
-        int(columns[0]),
-        int(columns[-1]) + 1,
-    )
-    x, y = piece.box[0], piece.box[1]
+    top = int(rows[0])
+    bottom = int(rows[-1]) + 1
+    left = int(columns[0])
+    right = int(columns[-1]) + 1
+    x = piece.box[0]
+    y = piece.box[1]
     return glyphs.Piece((x + left, y + top, x + right, y + bottom), part[top:bottom, left:right])
 
 
@@ -82,7 +92,9 @@ def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
 
 
 def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
-    """Straight cuts, upright and aslant, where they cross least ink: seams alone all run into the cheapest few."""
+    """Straight cuts, upright and aslant, where they cross least ink: seams alone all run into the
+    cheapest few.
+    """
     width = small.shape[1]
     rows = np.arange(ROWS)
     paths = []
@@ -101,15 +113,21 @@ def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
 
 
 def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
-    """The cost of the cheapest path from the top row to each pixel, and the step it came by (−1, 0 or 1)."""
+    """The cost of the cheapest path from the top row to each pixel, and the step it came by (−1, 0
+    or 1).
+    """
     rows, columns = cost.shape
     total = np.full((rows, columns + 2), np.inf, np.float32)
     total[0, 1:-1] = cost[0]
     turn = np.float32(0.41) * cost + np.float32(0.03)  # a diagonal step is longer, so it costs more
     for row in range(1, rows):
-        straight, left, right = total[row - 1, 1:-1], total[row - 1, :-2], total[row - 1, 2:]
+        straight = total[row - 1, 1:-1]
+        left = total[row - 1, :-2]
+        right = total[row - 1, 2:]
         total[row, 1:-1] = np.minimum(straight, np.minimum(left, right) + turn[row]) + cost[row]
-    straight, left, right = total[:-1, 1:-1], total[:-1, :-2] + turn[1:], total[:-1, 2:] + turn[1:]
+    straight = total[:-1, 1:-1]
+    left = total[:-1, :-2] + turn[1:]
+    right = total[:-1, 2:] + turn[1:]
     back = np.zeros((rows, columns), np.int8)
     back[1:] = np.where(straight <= np.minimum(left, right), 0, np.where(left <= right, -1, 1))
     total = total[:, 1:-1]
@@ -134,7 +152,9 @@ def _follow(back: NDArray[np.int8], column: int) -> NDArray[np.intp]:
 
 
 def _apart(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.intp]]:
-    """From left to right, the paths that neither cross nor nearly meet a better one; `paths` come best first."""
+    """From left to right, the paths that neither cross nor nearly meet a better one; `paths` come
+    best first.
+    """
     kept: list[NDArray[np.intp]] = []
     for path in paths:
         beside = [(path >= other).all() or (path <= other).all() for other in kept]

@@ -55,7 +55,8 @@ def small_marks(
 
 
 def _label(box: Box, digits: Sequence[Box], height: float) -> str | None:
-    wide, high = box[2] - box[0], box[3] - box[1]
+    wide = box[2] - box[0]
+    high = box[3] - box[1]
     middle = (box[0] + box[2]) / 2
     beside = [
         digit
@@ -89,7 +90,8 @@ def _colons(marks: list[Separator]) -> tuple[Separator, ...]:
         pair = next((one for one in result if _above(one.box, mark.box)), None)
         if pair is not None and {pair.label, mark.label} == {":", "."}:
             result.remove(pair)
-            first, second = pair.box, mark.box
+            first = pair.box
+            second = mark.box
             box = (
                 min(first[0], second[0]),
                 min(first[1], second[1]),

@@ -16,7 +16,9 @@ SIDE = 160
 """The sheet is sought on a copy of about this many pixels along the longer side."""
 DARK_RING = 0.8
 """At least this share of the picture's border is ground."""
-LARGE, STRAIGHT, LIGHT = 0.35, 0.86, 0.6
+LARGE = 0.35
+STRAIGHT = 0.86
+LIGHT = 0.6
 """Of a sheet: its least share of the picture, of its box with ink filled in, and without."""
 THIN = 0.02
 """A line along the border is no thicker than this share of the shorter side."""

@@ -1,4 +1,6 @@
-"""What a page says, told as a reading: which items count, their text, the verdict and its confidence."""
+"""What a page says, told as a reading: which items count, their text, the verdict and its
+confidence.
+"""
 
 from collections.abc import Mapping
 
@@ -25,7 +27,8 @@ DOUBTFUL = 0.02
 def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
     """The rows without what is none of the classes, unless nothing else is there.
 
-    What stands among digits and is as high as they are stays: leaving it out would shift the number.
+    What stands among digits and is as high as they are stays: leaving it out would shift the
+    number.
     """
     limit = card.thresholds.digit if card.reject else 0.0
     result = []
@@ -51,7 +54,9 @@ def _high(one: page.Found, height: float) -> bool:
 
 
 def _told(seen: page.Page, lines: list[list[page.Found]]) -> float:
-    """The share that the text tells of what is there and as high as a digit: what was left out may belong to it."""
+    """The share that the text tells of what is there and as high as a digit: what was left out may
+    belong to it.
+    """
     count = sum(map(len, lines))
     told = {id(one) for row in lines for one in row}
     return count / (
@@ -81,9 +86,12 @@ def reading(
     flat = [item for row in items for item in row]
     verdict: records.Verdict
     if not flat:
-        verdict, text, confidence = "blank", "", seen.certainty
+        verdict = "blank"
+        text = ""
+        confidence = seen.certainty
     elif none:
-        verdict, text = card.reject or "unknown", ""
+        verdict = card.reject or "unknown"
+        text = ""
         confidence = float(np.mean([item.confidence for item in flat]))
     else:
         labels = [[item.label for item in row] for row in items]
@@ -109,9 +117,11 @@ def _item(
     one: page.Found, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool
 ) -> records.Item:
     order = np.argsort(-one.probabilities)
-    label, confidence = card.classes[int(order[0])], one.confidence
+    label = card.classes[int(order[0])]
+    confidence = one.confidence
     if rejected:
-        label, confidence = card.reject or "unknown", 1.0 - one.digitness
+        label = card.reject or "unknown"
+        confidence = 1.0 - one.digitness
     return records.Item(
         box=_box(one.box, scale, size),
         label=label,
@@ -126,8 +136,10 @@ def _item(
 
 def _box(box: tuple[int, int, int, int], scale: float, size: tuple[int, int]) -> records.Box:
     """Pixels as decoded to `[left, top, width, height]` of the upright original."""
-    left, top = round(box[0] * scale), round(box[1] * scale)
-    right, bottom = min(size[0], round(box[2] * scale)), min(size[1], round(box[3] * scale))
+    left = round(box[0] * scale)
+    top = round(box[1] * scale)
+    right = min(size[0], round(box[2] * scale))
+    bottom = min(size[1], round(box[3] * scale))
     return left, top, max(1, right - left), max(1, bottom - top)
 
 

@@ -1,4 +1,6 @@
-"""Follows the index's sequence number, so that every process tells its browsers what any process did."""
+"""Follows the index's sequence number, so that every process tells its browsers what any process
+did.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,6 @@
-"""Uploads that go straight into an S3 store: what is signed for them, and where browsers have to be allowed to send."""
+"""Uploads that go straight into an S3 store: what is signed for them, and where browsers have to be
+allowed to send.
+"""
 
 import importlib.util
 from collections.abc import Mapping
@@ -22,8 +24,9 @@ class Signed:
 class Presigner:
     """Signs PUTs into one S3 store.
 
-    With boto3 the signature holds key, media type, number of bytes, and that nothing lies there yet. Without it, the
-    key alone: then a sender who leaves `If-None-Match` out may overwrite what they announced, while the URL holds.
+    With boto3 the signature holds key, media type, number of bytes, and that nothing lies there
+    yet. Without it, the key alone: then a sender who leaves `If-None-Match` out may overwrite what
+    they announced, while the URL holds.
     """
 
     def __init__(self, store: Store, *, environ: Mapping[str, str]) -> None:
@@ -35,7 +38,9 @@ class Presigner:
 
     @property
     def origin(self) -> str:
-        """Where signed URLs lead, as a source of a Content Security Policy: this bucket and no other."""
+        """Where signed URLs lead, as a source of a Content Security Policy: this bucket and no
+        other.
+        """
         return f"{self._endpoint}/{self._bucket}/"
 
     def put(self, key: str, *, media_type: str, size: int, seconds: int) -> Signed:
@@ -66,7 +71,8 @@ class Presigner:
         import boto3  # an extra, and slow to import
         from botocore.config import Config
 
-        # The bucket in the path, as everywhere here: it needs no wildcard name, and the policy can name the bucket.
+        # The bucket in the path, as everywhere here: it needs no wildcard name, and the policy can
+        # name the bucket.
         config = Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"},

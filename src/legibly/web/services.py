@@ -60,7 +60,8 @@ class ReportCache:
         """The report as of `sequence`."""
         with self._lock:
             if self._report is None or self._sequence != sequence:
-                self._report, self._sequence = compute(), sequence
+                self._report = compute()
+                self._sequence = sequence
             return self._report
 
 
@@ -83,7 +84,9 @@ class State:
     reports: ReportCache = field(default_factory=ReportCache)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
-        """Have an image classified at once; with seconds to wait, the image as soon as it is settled, or None."""
+        """Have an image classified at once; with seconds to wait, the image as soon as it is
+        settled, or None.
+        """
         if not seconds:
             self.worker.submit(image, data)
             return None
@@ -107,7 +110,9 @@ def state_of(request: Request) -> State:
 
 
 def current_report(state: State, *, owner: str | None = None) -> Report:
-    """The accuracy report over the index, or over one owner's images; the whole one only anew after a change."""
+    """The accuracy report over the index, or over one owner's images; the whole one only anew after
+    a change.
+    """
 
     def compute() -> Report:
         return index_report.report(

@@ -78,7 +78,8 @@ class ProjectRouter:
     """Finds the project of each request before anything else looks at its path."""
 
     def __init__(self, app: ASGIApp, *, workspaces: Workspaces) -> None:
-        self._app, self._workspaces = app, workspaces
+        self._app = app
+        self._workspaces = workspaces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -1,9 +1,10 @@
 """Small pair files into partitioned Parquet with one row an image and model, safely beside writers.
 
-A run reads what is fresh, and the settled files that it touches; writes new Parquet files under fresh names; and
-commits by creating the next manifest (see plan.py), which only one of several runs can. Whatever it replaces is removed
-by a later run, once every job that may have listed it is over. So at any point a crash leaves pairs that count as
-before: files that no manifest names are pairs like any others, and the newest label counts however often it is there.
+A run reads what is fresh, and the settled files that it touches; writes new Parquet files under
+fresh names; and commits by creating the next manifest (see plan.py), which only one of several runs
+can. Whatever it replaces is removed by a later run, once every job that may have listed it is over.
+So at any point a crash leaves pairs that count as before: files that no manifest names are pairs
+like any others, and the newest label counts however often it is there.
 """
 
 import secrets
@@ -57,7 +58,8 @@ def compact(
     grace: timedelta = GRACE,
     limits: files.Limits | None = None,
 ) -> Done:
-    """Settle what is fresh. Raises Conflict where another run committed first: nothing is lost, run it again.
+    """Settle what is fresh. Raises Conflict where another run committed first: nothing is lost, run
+    it again.
 
     Files with a line that is no pair stay as they are, so that no line goes uncounted.
     """
@@ -107,7 +109,8 @@ def compact(
 def pairs(store: Store) -> Iterator[records.Pair]:
     """The pairs that a store holds in Parquet, as records: with those in lines, all there are.
 
-    For `legibly reindex`, through the store alone. Pairs of deleted images and rows that are no pairs are left out.
+    For `legibly reindex`, through the store alone. Pairs of deleted images and rows that are no
+    pairs are left out.
     """
     plan = sources.of_store(store)
     deleted = set(plan.deleted)
@@ -144,7 +147,9 @@ def pairs(store: Store) -> Iterator[records.Pair]:
 def _sweep(
     store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta
 ) -> set[str]:
-    """Remove what was retired longer ago than `grace`, and what a newer manifest replaced; returns the former."""
+    """Remove what was retired longer ago than `grace`, and what a newer manifest replaced; returns
+    the former.
+    """
     before = now - grace
     retired = {
         key
@@ -153,7 +158,8 @@ def _sweep(
     }
     current = {plan.manifest.key, plan.manifest.counts, *plan.manifest.retired}
     manifests = [key for key in stats if key.startswith(plans.SETTLED) and key not in current]
-    # A retired file counts as fresh unless a manifest names it, so the newest manifest stays whatever its age.
+    # A retired file counts as fresh unless a manifest names it, so the newest manifest stays
+    # whatever its age.
     store.remove(
         [*sorted(retired), *(key for key in manifests if stats[key].modified_at <= before)]
     )
@@ -168,7 +174,9 @@ def _take_fresh(
     store: Store,
     stats: Mapping[str, Stat],
 ) -> set[str]:
-    """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left out of it."""
+    """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left
+    out of it.
+    """
     columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, verdict VARCHAR, filename VARCHAR"
     files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats.find
     files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
@@ -209,7 +217,9 @@ def _take_bundles(
 
 
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
-    """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a deleted one."""
+    """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a
+    deleted one.
+    """
     reopened = _reopened(connection, plan, base) if plan.settled else []
     again = [files.pairs_of_parquet(connection, reopened, base)] if reopened else []
     parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
@@ -236,7 +246,9 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
 
 
 def _find_several(connection: duckdb.DuckDBPyConnection, parquet: Sequence[str], base: str) -> int:
-    """Provide `several` for the images of `taken` that may have more than one pair; returns the slices."""
+    """Provide `several` for the images of `taken` that may have more than one pair; returns the
+    slices.
+    """
     rows = _count(connection, "lines") + (files.rows(connection, parquet, base) if parquet else 0)
     images = files.images(connection, parquet, base) if parquet else []
     with files.translated_errors():

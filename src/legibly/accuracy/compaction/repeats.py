@@ -1,8 +1,9 @@
-"""Which of very many images may have several pairs, by 32 bits of a hash each: 4 bytes an image, no table of names.
+"""Which of very many images may have several pairs, by 32 bits of a hash each: 4 bytes an image, no
+table of names.
 
-Images that share a hash by chance are named too, so whoever asks treats them as if they had several: the answer never
-depends on the hash, only the time does. Their rows go to files, in slices that fit into memory one by one, with all
-rows of an image in the same slice.
+Images that share a hash by chance are named too, so whoever asks treats them as if they had
+several: the answer never depends on the hash, only the time does. Their rows go to files, in slices
+that fit into memory one by one, with all rows of an image in the same slice.
 """
 
 import contextlib
@@ -29,10 +30,11 @@ A_SLICE = 1_000_000
 def find(
     connection: duckdb.DuckDBPyConnection, relations: Sequence[str], *, rows: int
 ) -> NDArray[np.uint32]:
-    """The hashes that occur more than once in the columns `image` of relations with `rows` rows together.
+    """The hashes that occur more than once in the columns `image` of relations with `rows` rows
+    together.
 
-    Some are returned repeatedly. The relations are read side by side, with a cursor each: they may not name what is
-    temporary. One without a column `image` has none.
+    Some are returned repeatedly. The relations are read side by side, with a cursor each: they may
+    not name what is temporary. One without a column `image` has none.
     """
     passes = max(1, -(-rows // AT_ONCE))
     with ThreadPoolExecutor(_HANDS) as pool:
@@ -79,7 +81,9 @@ def put(
     relations: Sequence[str],
     hashes: NDArray[np.uint32] | None,
 ) -> int:
-    """Provide the table `several`: the hashes of all images of some relations, and those found. Returns the slices."""
+    """Provide the table `several`: the hashes of all images of some relations, and those found.
+    Returns the slices.
+    """
     every = [f"SELECT {HASH} FROM {relation}" for relation in relations]  # noqa: S608
     if hashes is not None:
         connection.register("found", {"h": hashes})

@@ -1,7 +1,8 @@
-"""The same compaction as `compact.py` on Spark, for stores that one machine would take too long over.
+"""The same compaction as `compact.py` on Spark, for stores that one machine would take too long
+over.
 
-Same files, same manifest. Hadoop's file systems promise no atomic "create unless it exists" on S3: run one at a time
-there, as a nightly job does.
+Same files, same manifest. Hadoop's file systems promise no atomic "create unless it exists" on S3:
+run one at a time there, as a nightly job does.
 """
 
 import secrets
@@ -31,7 +32,9 @@ WHERE place = 1
 
 
 def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) -> Done:
-    """Settle what is fresh under `base`. Raises Conflict where another run committed first: run it again."""
+    """Settle what is fresh under `base`. Raises Conflict where another run committed first: run it
+    again.
+    """
     keys = sorted(spark_engine.listing(spark, base))
     plan = plans.make(keys, read=spark_engine.read(spark, base))
     before = now - grace
@@ -111,7 +114,9 @@ def _frames(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
 
 
 def _write(spark: SparkSession, base: str) -> Iterator[str]:
-    """Write one file a day into a folder that nobody reads, then move them to names that no other run has."""
+    """Write one file a day into a folder that nobody reads, then move them to names that no other
+    run has.
+    """
     run = secrets.token_hex(8)
     folder = f"{object_keys.PAIRS}_run-{run}/"
     newest = spark.sql(_NEWEST).repartition("date")

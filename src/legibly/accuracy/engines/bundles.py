@@ -1,7 +1,8 @@
-"""Very many small files of JSON lines as a few larger ones on this machine, each line with the key that it came from.
+"""Very many small files of JSON lines as a few larger ones on this machine, each line with the key
+that it came from.
 
-An engine opens files one after the other, and each has its price; fetching them side by side and reading a bundle is
-many times faster.
+An engine opens files one after the other, and each has its price; fetching them side by side and
+reading a bundle is many times faster.
 """
 
 import contextlib
@@ -60,7 +61,9 @@ def _present(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _marked(key: str, content: bytes) -> Iterator[bytes]:
-    """The lines that are not blank, each an object that starts with the key; of what is no object, the key alone."""
+    """The lines that are not blank, each an object that starts with the key; of what is no object,
+    the key alone.
+    """
     start = f'{{"{KEY}":{json.dumps(key)}'.encode()
     for line in content.split(b"\n"):
         bare = line.strip(b" \t\r")

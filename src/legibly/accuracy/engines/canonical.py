@@ -1,7 +1,7 @@
 """Pairs of any age and file type in the columns of pairs.sql: the SQL around the SQL.
 
-Records were written by several versions: a column may be missing, a time may be text or a timestamp, a number text.
-`reference.row_of_json` says the same in Python.
+Records were written by several versions: a column may be missing, a time may be text or a
+timestamp, a number text. `reference.row_of_json` says the same in Python.
 """
 
 import re
@@ -20,7 +20,8 @@ MOMENT_PATTERN = (
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 MOMENT = re.compile(MOMENT_PATTERN)
 NUMBER = re.compile(NUMBER_PATTERN)
-# DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the session's, which is UTC.
+# DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the
+# session's, which is UTC.
 MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
 TEXT = dict.fromkeys((*READ_COLUMNS, "writer"), "text")
@@ -40,9 +41,9 @@ def select(
 ) -> str:
     """A query for `relation` in the columns of pairs.sql, and `extra` ones.
 
-    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC), `nanoseconds` (of Unix time, in
-    Spark), `float` or `number`. A row with none of
-    the columns is a line that is no JSON object.
+    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC), `nanoseconds`
+    (of Unix time, in Spark), `float` or `number`. A row with none of the columns is a line that is
+    no JSON object.
     """
     empty = " AND ".join(f"{name} IS NULL" for name in COLUMNS if name in kinds) or "TRUE"
     image = _text("image", kinds)
@@ -59,7 +60,8 @@ def select(
 
 
 def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
-    """As `select`, but with no look at the images, most of a file, nor at what a missing model or source is called.
+    """As `select`, but with no look at the images, most of a file, nor at what a missing model or
+    source is called.
 
     Both are for the engine to put right once the rows are counted.
     """

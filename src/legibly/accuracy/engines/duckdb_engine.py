@@ -1,7 +1,7 @@
 """pairs.sql on DuckDB, within a memory limit.
 
-Where there is much to count, everything is counted without names first, and then put right for the images that may
-have several pairs: names are most of a file, and most images have one pair.
+Where there is much to count, everything is counted without names first, and then put right for the
+images that may have several pairs: names are most of a file, and most images have one pair.
 """
 
 import importlib.resources
@@ -53,8 +53,8 @@ def table(
 ) -> aggregates.Table:
     """Count the pairs of a plan whose keys lie under `base`, a folder or `s3://BUCKET[/PREFIX]`.
 
-    `reads`: count the readings too. Raises Invalid for files that are not what their names say, Unavailable where
-    the store does not answer.
+    `reads`: count the readings too. Raises Invalid for files that are not what their names say,
+    Unavailable where the store does not answer.
     """
     with (
         files.connected(base, environ=environ, limits=limits) as connection,
@@ -100,7 +100,9 @@ def write_counts(
     new: Sequence[str],
     to: Path,
 ) -> None:
-    """Write what pairs.sql makes of the settled files of a plan, `without` some and with `new` ones, to a file."""
+    """Write what pairs.sql makes of the settled files of a plan, `without` some and with `new`
+    ones, to a file.
+    """
     _start(connection)
     if plan.counts:
         _load_counts(connection, plan, base)
@@ -124,7 +126,9 @@ def _count_settled(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Pairs of one kind: a relation, its columns as `canonical.select` wants them, and its Parquet files if any."""
+    """Pairs of one kind: a relation, its columns as `canonical.select` wants them, and its Parquet
+    files if any.
+    """
 
     relation: str
     kinds: Mapping[str, str]
@@ -152,7 +156,9 @@ class _Source:
         return canonical.select(self.kinds, dialect="duckdb", relation=relation or self.relation)
 
     def unnamed(self, relation: str = "") -> str:
-        """The same with no look at the images; a row in which that shows is for a second look to put right."""
+        """The same with no look at the images; a row in which that shows is for a second look to
+        put right.
+        """
         if not self.named:
             return self.pairs(relation)
         return canonical.select_unnamed(
@@ -207,9 +213,11 @@ def _count_twice(
     *,
     rows: int,
 ) -> None:
-    """Count what is uncounted as if no image had two pairs, and then those again of which one may, and deleted ones.
+    """Count what is uncounted as if no image had two pairs, and then those again of which one may,
+    and deleted ones.
 
-    Which may is looked up where the fresh `rows` are many; else it is every image that has a fresh pair.
+    Which may is looked up where the fresh `rows` are many; else it is every image that has a fresh
+    pair.
     """
     large = rows >= SPLIT_FROM_ROWS
     named = [source for source in (*fresh, *settled) if source.named]

@@ -1,4 +1,6 @@
-"""Files of pairs and readings as relations of DuckDB: JSON lines and Parquet, in folders and `s3://`."""
+"""Files of pairs and readings as relations of DuckDB: JSON lines and Parquet, in folders and
+`s3://`.
+"""
 
 import contextlib
 import importlib.util
@@ -33,7 +35,9 @@ class Limits:
 def connected(
     base: str, *, environ: Mapping[str, str], limits: Limits | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in memory that spills to a folder of its own, with the S3 credentials where `base` needs them."""
+    """A connection in memory that spills to a folder of its own, with the S3 credentials where
+    `base` needs them.
+    """
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
         config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
@@ -68,7 +72,9 @@ def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool =
 
 
 def pairs_of_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
-    """A query for Parquet files in the columns of pairs.sql, with all else that a pair has, and its file."""
+    """A query for Parquet files in the columns of pairs.sql, with all else that a pair has, and its
+    file.
+    """
     relation = parquet(keys, base, filename=True)
     return _pairs(kinds_of(connection, relation), relation, "filename")
 
@@ -115,7 +121,9 @@ def _kind(kind: str) -> str:
 
 
 def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> list[str]:
-    """Relations with the images of Parquet files, each of some of the files; a file may have no such column."""
+    """Relations with the images of Parquet files, each of some of the files; a file may have no
+    such column.
+    """
     kind = _types(connection, parquet(keys, base)).get("image")
     if kind is None:
         return []
@@ -180,7 +188,9 @@ def literal(path: str) -> str:
 
 
 def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -> None:
-    """Load httpfs, from the package where it is installed (no download), and hand it the usual AWS settings."""
+    """Load httpfs, from the package where it is installed (no download), and hand it the usual AWS
+    settings.
+    """
     shipped = _shipped(f"extensions/v{duckdb.__version__}/httpfs.duckdb_extension")
     try:
         if shipped:
@@ -218,7 +228,9 @@ def _shipped(name: str) -> Path | None:
 
 
 def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
-    """Key, secret, token and region from the environment, or else from wherever boto3 finds them (roles, profiles)."""
+    """Key, secret, token and region from the environment, or else from wherever boto3 finds them
+    (roles, profiles).
+    """
     options = {
         "REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     }

@@ -1,6 +1,7 @@
 """The report in plain Python: what the engines and the index are checked against.
 
-`report(pairs, deleted=…, reads=…)` takes `records.Pair`s, as many an image as there are; some 100,000 a second.
+`report(pairs, deleted=…, reads=…)` takes `records.Pair`s, as many an image as there are; some
+100,000 a second.
 """
 
 import json
@@ -37,7 +38,9 @@ def report(
     reads: Iterable[aggregates.Read] = (),
     single_label: Collection[str] = (),
 ) -> reports.Report:
-    """The accuracy report of `pairs`; those of `deleted` images do not count. `whole` as in `report.build`."""
+    """The accuracy report of `pairs`; those of `deleted` images do not count. `whole` as in
+    `report.build`.
+    """
     return reports.build(
         table(map(row_of_pair, pairs), deleted=deleted, reads=reads), single_label=single_label
     )

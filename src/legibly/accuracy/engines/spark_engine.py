@@ -1,4 +1,5 @@
-"""pairs.sql on Spark SQL: the same text and the same answer as on one machine, for what one machine cannot hold.
+"""pairs.sql on Spark SQL: the same text and the same answer as on one machine, for what one machine
+cannot hold.
 
 Nothing here runs Python on the executors, and nothing is needed beside pyspark. Paths are Hadoop's.
 """
@@ -26,7 +27,8 @@ CANONICAL = "image STRING, model STRING, source STRING, predicted STRING, actual
 
 
 def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSession:
-    """A Spark session with what the job needs; `master` None: as `spark-submit` was told, else this machine.
+    """A Spark session with what the job needs; `master` None: as `spark-submit` was told, else this
+    machine.
 
     Raises Unavailable where Spark does not start.
     """
@@ -56,7 +58,9 @@ def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSe
 
 
 def location(spark: SparkSession, url: str) -> str:
-    """A store URL as Hadoop spells it: `s3://` stays where the cluster has its own connector (EMR), else `s3a://`."""
+    """A store URL as Hadoop spells it: `s3://` stays where the cluster has its own connector (EMR),
+    else `s3a://`.
+    """
     if url.startswith("s3://") and not spark.sparkContext._jsc.hadoopConfiguration().get(  # noqa: SLF001
         "fs.s3.impl"
     ):
@@ -67,7 +71,9 @@ def location(spark: SparkSession, url: str) -> str:
 def table(
     spark: SparkSession, plan: plans.Plan, *, base: str, reads: bool = True
 ) -> aggregates.Table:
-    """Count the pairs of a plan whose keys lie under `base`. Raises Invalid for files that cannot be read."""
+    """Count the pairs of a plan whose keys lie under `base`. Raises Invalid for files that cannot
+    be read.
+    """
     try:
         _pairs(spark, plan, base)
         rows = spark.sql(_sql("pairs.sql")).collect()
@@ -123,7 +129,9 @@ def read(spark: SparkSession, base: str) -> Callable[[str], bytes]:
 
 
 def write(spark: SparkSession, path: str, data: bytes) -> None:
-    """Write a file as a whole or not at all: on S3 an upload appears when it is complete, elsewhere it is renamed."""
+    """Write a file as a whole or not at all: on S3 an upload appears when it is complete, elsewhere
+    it is renamed.
+    """
     at_once = path.startswith(("s3://", "s3a://"))
     folder, _, name = path.rpartition("/")
     part = path if at_once else f"{folder}/_{name}.part"
@@ -137,7 +145,9 @@ def write(spark: SparkSession, path: str, data: bytes) -> None:
 
 
 def create(spark: SparkSession, path: str, data: bytes) -> bool:
-    """Write a new file; False where it exists. Hadoop makes sure of that on its own file systems, S3's only nearly."""
+    """Write a new file; False where it exists. Hadoop makes sure of that on its own file systems,
+    S3's only nearly.
+    """
     system, target = _file(spark, path)
     if system.exists(target):
         return False
@@ -217,7 +227,8 @@ def parquet(
     try:
         frames = [spark.read.option("mergeSchema", True).parquet(*paths)]
     except Exception:
-        # Spark does not merge text with timestamps. A file that is broken fails again below, by itself.
+        # Spark does not merge text with timestamps. A file that is broken fails again below, by
+        # itself.
         frames = [spark.read.parquet(path) for path in paths]
     out = []
     for frame in frames:
@@ -254,9 +265,11 @@ def _kind(kind: str) -> str:
 
 
 def lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> DataFrame:
-    """JSON lines as columns of text, and their `file`; a line that is not one JSON object has nulls alone.
+    """JSON lines as columns of text, and their `file`; a line that is not one JSON object has nulls
+    alone.
 
-    Spark's parser takes what it likes and passes over the rest of a line. In brackets, the line has to be whole.
+    Spark's parser takes what it likes and passes over the rest of a line. In brackets, the line has
+    to be whole.
     """
     text = spark.read.text([f"{base.rstrip('/')}/{key}" for key in keys])
     listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), f"ARRAY<STRUCT<{schema}>>")

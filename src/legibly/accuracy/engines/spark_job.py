@@ -1,9 +1,11 @@
 """The accuracy job for `spark-submit`: pairs of a store in, `reports/…` out.
 
-    spark-submit --py-files legibly-job.zip spark_job.py --store s3://BUCKET --out s3://BUCKET/reports/NAME.json --html
+    spark-submit --py-files legibly-job.zip spark_job.py --store s3://BUCKET --out
+    s3://BUCKET/reports/NAME.json --html
 
-`make package` builds both; the zip holds records, keys, errors and accuracy, and nothing else is needed. Python 3.11 or
-newer is needed on the driver alone. Run again after a crash, it gives the same report.
+`make package` builds both; the zip holds records, keys, errors and accuracy, and nothing else is
+needed. Python 3.11 or newer is needed on the driver alone. Run again after a crash, it gives the
+same report.
 """
 
 import argparse

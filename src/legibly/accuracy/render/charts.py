@@ -1,6 +1,7 @@
 """The report's charts as SVG, the same in the app's page and in the HTML report.
 
-Each says in one sentence what it shows; the numbers stand in a table beside it. None where there is too little.
+Each says in one sentence what it shows; the numbers stand in a table beside it. None where there is
+too little.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,7 @@
 """The report as one self-contained HTML file: no script, nothing fetched, light, dark and print.
 
-`render(report)` is the file; `fragments(report)` its sections, for a page that has a frame of its own.
+`render(report)` is the file; `fragments(report)` its sections, for a page that has a frame of its
+own.
 """
 
 import html
@@ -35,7 +36,9 @@ _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
 
 
 def render(report: Report, *, title: str = "How right the answers are", base: str = "") -> str:
-    """The whole page. `base` is the app's address, so that a cell of the matrix opens its pictures; empty: no links."""
+    """The whole page. `base` is the app's address, so that a cell of the matrix opens its pictures;
+    empty: no links.
+    """
     body = "\n".join(f"<section>{text}</section>" for text in fragments(report, base=base).values())
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -227,7 +230,9 @@ def _table(
     chart: str | None = None,
     before: str = "",
 ) -> str:
-    """A heading, its chart, and the table behind it: folded where there is a chart or the table is long."""
+    """A heading, its chart, and the table behind it: folded where there is a chart or the table is
+    long.
+    """
     if not rows:
         return ""
     figure = f"<figure>{chart}</figure>" if chart else ""

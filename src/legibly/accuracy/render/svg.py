@@ -1,8 +1,10 @@
-"""Charts as SVG text: axes, dots with intervals, lines and bands, in the colours of the page around them.
+"""Charts as SVG text: axes, dots with intervals, lines and bands, in the colours of the page around
+them.
 
-Colours are CSS variables (`--ink`, `--muted`, `--line`, `--accent`) with a fallback, so that a chart follows light,
-dark and print. A chart is one picture with one sentence (`aria-label`); each mark has a title for the pointer. Lengths
-are in units of the drawing, which grows and shrinks with the page.
+Colours are CSS variables (`--ink`, `--muted`, `--line`, `--accent`) with a fallback, so that a
+chart follows light, dark and print. A chart is one picture with one sentence (`aria-label`); each
+mark has a title for the pointer. Lengths are in units of the drawing, which grows and shrinks with
+the page.
 """
 
 import html
@@ -15,7 +17,9 @@ MUTED = "var(--muted, #5b5850)"
 LINE = "var(--line, #dcd7ca)"
 ACCENT = "var(--accent, #1f4e9e)"
 LARGEST = 1.3
-"""How much larger than drawn a chart gets on a wide page: what is read on a phone shall not shout there."""
+"""How much larger than drawn a chart gets on a wide page: what is read on a phone shall not shout
+there.
+"""
 _LETTER = 7.4
 """Width of a letter, roughly; no font is measured here."""
 _STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)

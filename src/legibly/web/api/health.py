@@ -33,7 +33,9 @@ async def alive() -> JSONResponse:
 
 @router.get("/readyz", response_model=documents.Ready)
 def ready(request: Request) -> JSONResponse:
-    """Everything that an upload needs is there: the database answers, the worker runs, the model is loaded."""
+    """Everything that an upload needs is there: the database answers, the worker runs, the model is
+    loaded.
+    """
     state = state_of(request)
     if not state.worker.is_alive:
         raise Unavailable("the worker does not run.")

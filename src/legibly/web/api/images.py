@@ -191,7 +191,8 @@ def get_explanation(request: Request, image_id: str, number: int) -> Response:
 @router.put("/images/{image_id}/label", response_model=documents.Image)
 async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONResponse:
     """Give an image its true text; again to correct it, null to take it back."""
-    state, principal = state_of(request), principal_of(request)
+    state = state_of(request)
+    principal = principal_of(request)
 
     def label() -> records.Image:
         _image(request, image_id)

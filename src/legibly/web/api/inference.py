@@ -1,4 +1,5 @@
-"""The Open Inference Protocol V2: the network alone, for clients that bring prepared crops (KServe 2024, REST).
+"""The Open Inference Protocol V2: the network alone, for clients that bring prepared crops (KServe
+2024, REST).
 
 Tensors travel as JSON or as bytes (binary tensor data extension).
 """
@@ -84,7 +85,9 @@ def get_ready(request: Request) -> JSONResponse:
 @router.get("/models/{name}")
 @router.get("/models/{name}/versions/{version}")
 def get_model(request: Request, name: str, version: str | None = None) -> JSONResponse:
-    """The model's inputs and outputs, and its card as text, with which any Legibly can use it from afar."""
+    """The model's inputs and outputs, and its card as text, with which any Legibly can use it from
+    afar.
+    """
     pack = _pack(request, name, version)
     shape = pack.card.input
     sizes = [-1, shape.channels, shape.height, shape.width]

@@ -86,7 +86,8 @@ def get_models(request: Request) -> JSONResponse:
 
 @router.post("/models/{name}/promote")
 def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
-    """Read with this model from now on, if the store's labels show that it is no worse; admins only.
+    """Read with this model from now on, if the store's labels show that it is no worse; admins
+    only.
 
     Raises Conflict where they do not show it and no reason is given.
     """

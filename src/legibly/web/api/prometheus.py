@@ -24,7 +24,9 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class _Images(Collector):
-    """The index's own counts: the same from every process, so they are not to be summed over processes."""
+    """The index's own counts: the same from every process, so they are not to be summed over
+    processes.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -59,7 +61,9 @@ class _ModelInfo(Collector):
 
 
 class _Counting:
-    """Wraps the application and counts its requests; Starlette's own base for this runs a task more a request."""
+    """Wraps the application and counts its requests; Starlette's own base for this runs a task more
+    a request.
+    """
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
         self._app = app
@@ -85,7 +89,8 @@ class _Counting:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Routes, not paths: an id in a label would make a series of its own for every image.
+                # Routes, not paths: an id in a label would make a series of its own for every
+                # image.
                 route = getattr(scope.get("route"), "path", "other")
                 self._requests.labels(scope["method"], route, str(message["status"])).inc()
                 self._seconds.labels(route).observe(time.perf_counter() - began)
@@ -103,6 +108,8 @@ def install(app: FastAPI, state: State) -> None:
 
     @app.get("/metrics", tags=["health"], response_class=Response)
     def metrics(request: Request) -> Response:
-        """Metrics in Prometheus' text format, for a reviewer's token; for all where there are no accounts."""
+        """Metrics in Prometheus' text format, for a reviewer's token; for all where there are no
+        accounts.
+        """
         principal_of(request).require_role("reviewer")
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -57,7 +57,9 @@ def post_arrived(request: Request, image_id: str) -> JSONResponse:
 async def post_events(
     request: Request, authorization: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures were new."""
+    """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures
+    were new.
+    """
     state = state_of(request)
     _admit(state.settings.hook_secret, authorization, request.query_params.get("token"))
     messages = s3_documents.parse(await request.body())

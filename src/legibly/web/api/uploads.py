@@ -23,7 +23,9 @@ class Upload:
 
 
 async def uploaded(request: Request, *, owner: str | None) -> Upload:
-    """The picture that `owner` sends. Raises Invalid, and NotAnImage for content types that bring no picture."""
+    """The picture that `owner` sends. Raises Invalid, and NotAnImage for content types that bring
+    no picture.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _from_form(request, owner)

@@ -110,7 +110,8 @@ def _add_teaching(routes: APIRouter, pages: Pages) -> None:
     def show_class(request: Request, class_id: str) -> Response:
         """One class: pupils by digits."""
         school_class = _own(request, class_id)
-        classes, state = classes_of(request), state_of(request)
+        classes = classes_of(request)
+        state = state_of(request)
         rows = [(pupil, _of(state, pupil)) for pupil in classes.pupils(school_class)]
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
         shown: dict[str, Any] = {

@@ -72,7 +72,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/images/{image_id}/items/{number}/why")
     def why(request: Request, image_id: str, number: int) -> JSONResponse:
         """One sentence on why an item was read so; empty where this model gives none."""
-        image, state = _find(request, image_id), state_of(request)
+        image = _find(request, image_id)
+        state = state_of(request)
         explain = getattr(state.views, "explanation", None)
         if explain is None or image.reading is None or image.reading.model != state.views.model:
             return JSONResponse({"sentence": ""})
@@ -96,7 +97,8 @@ def own_report(request: Request, writer: str | None) -> dict[str, Any]:
 
 def _advice(request: Request, row: dict[str, Any]) -> str:
     """The advice for the least legible example that was read as that other digit, from its ink."""
-    intended, read = row["digit"], row["read_as"]
+    intended = row["digit"]
+    read = row["read_as"]
     for example in row["worst"] + row["best"]:
         if example["read"] == read:
             try:

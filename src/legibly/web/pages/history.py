@@ -41,10 +41,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/history/download.{kind}")
     def all_matching(request: Request, kind: exports.Format) -> Response:
         """Everything that the filter in the address wants."""
-        state, image_filter = (
-            state_of(request),
-            filter_of(request.query_params, principal_of(request)),
-        )
+        state = state_of(request)
+        image_filter = filter_of(request.query_params, principal_of(request))
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
         place = exports.Place.of(
             *cell, whole=lambda: label_mode.single_label_models(state.settings)

@@ -53,7 +53,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
         request: Request, name: Annotated[str, Form(max_length=200)], role: Annotated[Role, Form()]
     ) -> Response:
         """A new account with a first password, shown this once."""
-        accounts, password = _admins_only(request), secrets.token_urlsafe(12)
+        accounts = _admins_only(request)
+        password = secrets.token_urlsafe(12)
         try:
             account = administration.add(
                 accounts, name, signin.actor_of(request), role=role, password=password
@@ -67,7 +68,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
         request: Request, account_id: str, action: Annotated[str, Form(alias="what")]
     ) -> Response:
         """A role by its name, or: disable, enable, password, erase."""
-        accounts, account = _admins_only(request), signin.accounts_of(request).get(account_id)
+        accounts = _admins_only(request)
+        account = signin.accounts_of(request).get(account_id)
         if account.id == principal_of(request).account:
             raise Forbidden(
                 "this is your own account.", remedy="Let another administrator change it."

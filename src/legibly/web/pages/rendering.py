@@ -54,7 +54,8 @@ class Pages:
         """A page in the principal's language, compressed where the principal takes that."""
         state = state_of(request)
         catalogue = i18n.catalogue_for(request)
-        gettext, figures = catalogue.gettext, number_format.FIGURES[catalogue.language]
+        gettext = catalogue.gettext
+        figures = number_format.FIGURES[catalogue.language]
         direct = _bucket(state)
         text = self._environment.get_template(template).render(
             _=_filling(gettext),

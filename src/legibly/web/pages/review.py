@@ -133,7 +133,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.put("/api/review/{image_id}", tags=["review"])
     def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
         """A reviewer's label. It ends the review; where two have to agree, as soon as they do."""
-        principal, state = principal_of(request), state_of(request)
+        principal = principal_of(request)
+        state = state_of(request)
         principal.require_role("reviewer")
         image = require_visible(state.index.get(image_id), principal)
         if body.text is None and not body.nothing:
@@ -185,7 +186,8 @@ def _add_label_studio(routes: APIRouter) -> None:
     @routes.get("/review/label-studio.json")
     def export(request: Request) -> Response:
         """Everything that the filter in the address wants, as Label Studio's tasks."""
-        principal, state = principal_of(request), state_of(request)
+        principal = principal_of(request)
+        state = state_of(request)
         principal.require_role("reviewer")
         images = exports.matching(state.index, history.filter_of(request.query_params, principal))
         headers = {"Content-Disposition": 'attachment; filename="legibly-label-studio.json"'}
@@ -198,7 +200,8 @@ def _add_label_studio(routes: APIRouter) -> None:
 
         Says how many were new, the same, or of unknown pictures.
         """
-        principal, state = principal_of(request), state_of(request)
+        principal = principal_of(request)
+        state = state_of(request)
         principal.require_role("reviewer")
         try:
             document = json.loads(file.file.read())

@@ -159,7 +159,8 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/models")
     def models(request: Request) -> Response:
         """The packs there are and the one in use."""
-        state, report = state_of(request), _report(request)["report"]
+        state = state_of(request)
+        report = _report(request)["report"]
         gettext = i18n.catalogue_for(request).gettext
         return pages.render(request, "models.html", packs=models_page.packs(state, report, gettext))
 

@@ -50,7 +50,9 @@ def safe_path(path: str) -> str:
 
 
 def own_account(request: Request) -> Account:
-    """The account of a person at a browser. Raises Forbidden for tokens, which may not touch accounts."""
+    """The account of a person at a browser. Raises Forbidden for tokens, which may not touch
+    accounts.
+    """
     principal = principal_of(request)
     if principal.session is None or not principal.account or is_pupil(principal.account):
         raise Forbidden(
@@ -71,7 +73,9 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/login")
     def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002
-        """The form to sign in; `left` says that one came from signing out, and whose doing signing in was."""
+        """The form to sign in; `left` says that one came from signing out, and whose doing signing
+        in was.
+        """
         return form(pages, request, next_path=next, left=left)
 
     @routes.post("/login")
@@ -82,7 +86,8 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
         next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
     ) -> Response:
         """Sign in; slow enough for nobody to guess."""
-        accounts, address = accounts_of(request), address_of(request)
+        accounts = accounts_of(request)
+        address = address_of(request)
         network = network_of(request)
         wait = limits.take(network, name)
         if wait:
@@ -101,7 +106,8 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
     @routes.post("/logout")
     def sign_out(request: Request) -> Response:
         """End this session, here and for whoever copied it."""
-        principal, left = principal_of(request), ""
+        principal = principal_of(request)
+        left = ""
         if principal.session:
             accounts_of(request).end_session(principal.session, until=principal.until)
             left = "?left=oidc" if _is_vouched(request) else ""
@@ -174,7 +180,8 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
         new: Annotated[str, Form(max_length=1000)],
     ) -> Response:
         """Another password; every other session ends."""
-        accounts, mine = accounts_of(request), own_account(request)
+        accounts = accounts_of(request)
+        mine = own_account(request)
         wait = tries.take(mine.id)
         if wait:
             return middleware.too_many_requests(request, wait)
@@ -203,7 +210,8 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
         days: Annotated[int, Form(ge=0, le=3650)] = 90,
     ) -> Response:
         """A new token, whose secret is shown this once."""
-        accounts, mine = accounts_of(request), own_account(request)
+        accounts = accounts_of(request)
+        mine = own_account(request)
         token, secret = accounts.add_token(mine, name=name, scopes=scopes, days=days or None)
         accounts.record_audit("token made", by=mine.id, on=token.id, address=address_of(request))
         return show(request, secret=secret)
@@ -211,7 +219,8 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
     @routes.post("/account/tokens/{token_id}/revoke")
     def revoke(request: Request, token_id: str) -> Response:
         """End one of one's own tokens."""
-        accounts, mine = accounts_of(request), own_account(request)
+        accounts = accounts_of(request)
+        mine = own_account(request)
         for token in accounts.tokens(mine.id):
             if token.id == token_id:
                 accounts.revoke(token)
@@ -245,7 +254,8 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
     @routes.post("/account/erase")
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
         """Delete one's account, pictures and records; who has no password gives their name instead."""
-        accounts, mine = accounts_of(request), own_account(request)
+        accounts = accounts_of(request)
+        mine = own_account(request)
         wait = tries.take(mine.id)
         if wait:
             return middleware.too_many_requests(request, wait)

@@ -1,4 +1,6 @@
-"""Signing in by an OpenID provider: there, back with a code, out again; what goes wrong stands on the sign-in page."""
+"""Signing in by an OpenID provider: there, back with a code, out again; what goes wrong stands on
+the sign-in page.
+"""
 
 import logging
 import secrets
@@ -65,7 +67,9 @@ class _Way:
 
     @classmethod
     def returned(cls, request: Request, key: bytes) -> Self:
-        """The one of this answer's `state`. Raises Invalid where the browser has none, or it is over."""
+        """The one of this answer's `state`. Raises Invalid where the browser has none, or it is
+        over.
+        """
         state = request.query_params.get("state", "")
         found = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
         way = cls(*found) if found is not None else None
@@ -91,7 +95,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get("/login/oidc")
     def leave(request: Request, next: str = "/") -> Response:  # noqa: A002
         """To the provider."""
-        provider, back = _provider(request), _address(request) + _BACK
+        provider = _provider(request)
+        back = _address(request) + _BACK
         way = _Way.out(next_path=signin.safe_path(next), back=back)
         try:
             entrance = provider.authorization_url(
@@ -107,7 +112,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get(_BACK)
     def come_back(request: Request) -> Response:
         """From the provider, with a code or an excuse."""
-        provider, address = _provider(request), address_of(request)
+        provider = _provider(request)
+        address = address_of(request)
         wait = addresses.take(network_of(request))
         if wait:
             return middleware.too_many_requests(request, wait)
@@ -148,7 +154,8 @@ def _trouble(pages: "Pages", request: Request, error: Exception) -> Response:
 
 def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]:
     """Whoever came back, and where they wanted to go."""
-    accounts, given = signin.accounts_of(request), request.query_params
+    accounts = signin.accounts_of(request)
+    given = request.query_params
     way = _Way.returned(request, accounts.signing_key())
     if "code" not in given:
         raise _Refusal(_REFUSED)

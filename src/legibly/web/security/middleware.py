@@ -52,7 +52,9 @@ class AccessMiddleware:
         accounts: Accounts | None,
         classes: Classes | None = None,
     ) -> None:
-        self._app, self._accounts, self._classes = app, accounts, classes
+        self._app = app
+        self._accounts = accounts
+        self._classes = classes
         self._hosts = tuple(
             name.strip().lower() for name in settings.hosts.split(",") if name.strip()
         )
@@ -74,7 +76,9 @@ class AccessMiddleware:
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
-        """What to answer instead of going on; None lets the request pass, its principal on its state."""
+        """What to answer instead of going on; None lets the request pass, its principal on its
+        state.
+        """
         self._check_host(request)
         _check_text(request)
         _check_origin(request)
@@ -99,7 +103,9 @@ class AccessMiddleware:
         return principal
 
     def _check_host(self, request: Request) -> None:
-        """A name that somebody else pointed here must not open what trusts this machine (DNS rebinding)."""
+        """A name that somebody else pointed here must not open what trusts this machine (DNS
+        rebinding).
+        """
         host = _host(request.headers.get("host", ""))
         if (
             self._hosts
@@ -137,7 +143,8 @@ class AccessMiddleware:
             return None
         if account.disabled or account.epoch != session.epoch:
             return None
-        name, role = account.name, account.role
+        name = account.name
+        role = account.role
         return Principal(
             account=account.id, name=name, role=role, session=session.id, until=session.until
         )
@@ -207,10 +214,13 @@ def _check_text(request: Request) -> None:
 
 
 def _check_origin(request: Request) -> None:
-    """What changes something must come from our own pages, or from a program, which sends no origin."""
+    """What changes something must come from our own pages, or from a program, which sends no
+    origin.
+    """
     if request.method in _SAFE:
         return
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
     if site in ("cross-site", "same-site"):
         raise Forbidden("this request came from another site.", code="other-site")
     if (

@@ -20,7 +20,9 @@ class Buckets:
     def __init__(
         self, rate: float, *, clock: Callable[[], float] = time.monotonic, most_names: int = 20_000
     ) -> None:
-        self._rate, self._clock, self._most_names = rate, clock, most_names
+        self._rate = rate
+        self._clock = clock
+        self._most_names = most_names
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 

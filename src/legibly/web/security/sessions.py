@@ -48,7 +48,9 @@ class Session:
 
 
 def seal(kind: str, values: list[Any], key: bytes) -> str:
-    """Values as text that only who knows `key` can write; what is sealed as one kind is nothing as another."""
+    """Values as text that only who knows `key` can write; what is sealed as one kind is nothing as
+    another.
+    """
     body = _encoded(json.dumps(values).encode())
     return f"{body}.{_encoded(_signature(key, kind, body))}"
 
@@ -69,8 +71,11 @@ def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-_SECURE, _PLAIN = "__Host-legibly", "legibly-session"
-"""Browsers refuse the first one from other hosts and without TLS; plain HTTP can only have the second."""
+_SECURE = "__Host-legibly"
+_PLAIN = "legibly-session"
+"""Browsers refuse the first one from other hosts and without TLS; plain HTTP can only have the
+second.
+"""
 
 
 def is_secure(request: Request) -> bool:

@@ -35,8 +35,12 @@ class Catalogue:
 
 
 def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The `(msgid, msgstr)` of a `.po` file without plurals and contexts, fuzzy and obsolete ones left out."""
-    key, entry, fuzzy = "", {"msgid": "", "msgstr": ""}, False
+    """The `(msgid, msgstr)` of a `.po` file without plurals and contexts, fuzzy and obsolete ones
+    left out.
+    """
+    key = ""
+    entry = {"msgid": "", "msgstr": ""}
+    fuzzy = False
     for line in [*lines, "msgid"]:
         stripped = line.strip()
         if stripped.startswith("msgid"):
@@ -46,7 +50,8 @@ def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         if stripped.startswith("#,"):
             if entry["msgid"] and entry["msgstr"] and not fuzzy:
                 yield entry["msgid"], entry["msgstr"]
-            entry, fuzzy = {"msgid": "", "msgstr": ""}, "fuzzy" in stripped
+            entry = {"msgid": "", "msgstr": ""}
+            fuzzy = "fuzzy" in stripped
         key = stripped.partition(" ")[0] if stripped.startswith("msg") else key
         text = stripped.removeprefix(key).strip() if stripped.startswith("msg") else stripped
         if text.startswith('"') and key in entry:

@@ -1,4 +1,6 @@
-"""Figures as pages show them: per cent that never overstates, grouped numbers, shares in plain words."""
+"""Figures as pages show them: per cent that never overstates, grouped numbers, shares in plain
+words.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +15,17 @@ _FEW = 30
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The spelling of numbers in one language: `group` stands between thousands, `point` before decimals."""
+    """The spelling of numbers in one language: `group` stands between thousands, `point` before
+    decimals.
+    """
 
     group: str = ","
     point: str = "."
 
     def percent(self, share: float | None) -> str:
-        """A share as per cent with one decimal, rounded down, so that nothing short of certain reads 100."""
+        """A share as per cent with one decimal, rounded down, so that nothing short of certain
+        reads 100.
+        """
         return percents.percent(share, point=self.point, space="\u00a0")
 
     def whole(self, share: float | None) -> str:
@@ -27,7 +33,9 @@ class Figures:
         return percents.percent(share, 0, space="\u00a0")
 
     def small(self, share: float | None) -> str:
-        """A share of mistakes as per cent with two decimals, rounded up, so that few never read as none."""
+        """A share of mistakes as per cent with two decimals, rounded up, so that few never read as
+        none.
+        """
         return percents.percent(share, 2, up=True, point=self.point, space="\u00a0")
 
     def number(self, value: float) -> str:
@@ -49,8 +57,11 @@ class Figures:
         return f"{self.percent(value['low'])} – {self.percent(value['high'])}"
 
     def in_words(self, value: Share, pairs: int, gettext: Callable[[str], str]) -> str:
-        """How many of a thousand pictures like these are read right; says so where few pictures stand behind it."""
-        low, high = math.floor(value["low"] * 1000), math.ceil(value["high"] * 1000)
+        """How many of a thousand pictures like these are read right; says so where few pictures
+        stand behind it.
+        """
+        low = math.floor(value["low"] * 1000)
+        high = math.ceil(value["high"] * 1000)
         text = gettext(
             "Of {base} pictures like these, between {low} and {high} are read right (95 %)."
         )
@@ -67,11 +78,13 @@ FIGURES = {"en": Figures(), "de": Figures(group=".", point=",")}
 def heat_table(
     confusion: Mapping[str, Any], *, classes: Sequence[str], limit: int = 40
 ) -> dict[str, Any]:
-    """The part of a confusion matrix that fits a page: the model's classes, or the heaviest labels of many.
+    """The part of a confusion matrix that fits a page: the model's classes, or the heaviest labels
+    of many.
 
     "Nothing" (an empty text) has a row or column where it was counted.
     """
-    labels, counts = confusion["labels"], confusion["counts"]
+    labels = confusion["labels"]
+    counts = confusion["counts"]
     weight = {
         name: sum(counts[at]) + sum(row[at] for row in counts) for at, name in enumerate(labels)
     }
