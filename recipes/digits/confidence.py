@@ -62,17 +62,37 @@ def first_fit(
 
 
 def fit(
-    logits_of: Callable[[np.ndarray], np.ndarray], check: Validation, **facts: str
+    logits_of: Callable[[np.ndarray], np.ndarray],
+    check: Validation,
+    pictures_of: Callable[[card.Card], Judged] | None,
+    **facts: str,
 ) -> card.Card:
-    """A card with temperature, digitness, thresholds and risk from validation data."""
+    """A card with temperature, digitness, thresholds and risk from validation data.
+
+    `pictures_of` reads pictures by a card: the threshold is raised until its target holds for
+    answers on pictures too, not only for their digits. What pictures show at the threshold that was
+    fitted without them counts among the sources left out.
+    """
     digits = {name: (logits_of(x), y.astype(np.int64)) for name, (x, y) in check.digits.items()}
     others = {name: logits_of(x) for name, x in check.others.items()}
     fitted = _model(digits, others, facts)
     limit = read_threshold(digits, others, fitted)
-    digit = _digit_threshold(digits, fitted)
-    risk = _risk(digits, others, facts, fitted, limit)
-    thresholds = {"read": limit, "digit": digit}
-    return card.Card.from_json({**fitted.to_json(), "thresholds": thresholds, "risk": risk})
+    left_out = _left_out(digits, others, facts)
+    sources = judged(fitted, digits)
+    thresholds = {"read": limit, "digit": _digit_threshold(digits, fitted)}
+    result = card.Card.from_json({**fitted.to_json(), "thresholds": thresholds})
+    if pictures_of:
+        sources["pictures"] = pictures_of(result)
+        left_out["pictures"] = {"threshold": limit, **_row(sources["pictures"], limit)}
+        thresholds["read"] = _raised(sources["pictures"], limit)
+    risk = {
+        "target": TARGET,
+        "confidence": 1 - DOUBT,
+        "sources": {name: _row(source, thresholds["read"]) for name, source in sources.items()},
+        "left_out": left_out,
+        "unseen": _unseen(left_out),
+    }
+    return card.Card.from_json({**result.to_json(), "thresholds": thresholds, "risk": risk})
 
 
 def _model(digits: Logits, others: dict[str, np.ndarray], facts: dict[str, str]) -> card.Card:
@@ -195,34 +215,37 @@ def _digit_threshold(digits: Logits, facts: card.Card) -> float:
     return round(min(0.5, float(np.mean(lows))), 3)
 
 
-def _risk(
-    digits: Logits,
-    others: dict[str, np.ndarray],
-    facts: dict[str, str],
-    model: card.Card,
-    limit: float,
-) -> dict[str, Any]:
-    """The risk by source at the threshold, and of each source left out of the fit."""
-    by_source = {name: _row(source, limit) for name, source in judged(model, digits).items()}
-    left_out = {}
+def _raised(pictures: Judged, limit: float) -> float:
+    """The lowest threshold from `limit` on at which the share of wrong answers is on target."""
+    for threshold in GRID[limit - 1e-9 <= GRID]:
+        read, wrong = pictures.counts(threshold)
+        if wrong <= TARGET * read:
+            return round(float(threshold), 4)
+    return float(GRID[-1])
+
+
+def _left_out(
+    digits: Logits, others: dict[str, np.ndarray], facts: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Each source at the threshold that is fitted on the others."""
+    rows = {}
     for name in digits:
         rest = {other: value for other, value in digits.items() if other != name}
         fitted = _model(rest, others, facts)
         threshold = read_threshold(rest, others, fitted)
         source = judged(fitted, {name: digits[name]})[name]
-        left_out[name] = {"threshold": threshold, **_row(source, threshold)}
+        rows[name] = {"threshold": threshold, **_row(source, threshold)}
+    return rows
+
+
+def _unseen(left_out: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The worst of the sources left out, and the chance that another source is worse than all."""
     worst = max(left_out, key=lambda name: left_out[name]["risk"])
     return {
-        "target": TARGET,
-        "confidence": 1 - DOUBT,
-        "sources": by_source,
-        "left_out": left_out,
-        "unseen": {
-            "risk": left_out[worst]["risk"],
-            "upper": max(row["upper"] for row in left_out.values()),
-            "worst": worst,
-            "chance_of_more": round(1 / (len(digits) + 1), 3),
-        },
+        "risk": left_out[worst]["risk"],
+        "upper": max(row["upper"] for row in left_out.values()),
+        "worst": worst,
+        "chance_of_more": round(1 / (len(left_out) + 1), 3),
     }
 
 

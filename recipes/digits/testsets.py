@@ -89,6 +89,22 @@ def items(data: Path, reader: reading.Reader) -> tuple[np.ndarray, np.ndarray]:
     return (np.stack(crops) * 255).round().astype(np.uint8), np.array(labels)
 
 
+def readings(data: Path, reader: reading.Reader) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each answer on devphotos (0: none) and whether its digits are right.
+
+    Handwriting only.
+    """
+    confidence = []
+    right = []
+    for several in (False, True):
+        for picture in _folder(data / "devphotos", several=several):
+            answer = reader.read(picture.data).reading
+            confidence.append(answer.confidence if answer.verdict in ("read", "unsure") else 0.0)
+            digits = "".join(filter(str.isdigit, answer.text))
+            right.append(digits == "".join(filter(str.isdigit, picture.label)))
+    return np.array(confidence), np.array(right)
+
+
 def _mnist(data: Path) -> Iterator[Picture]:
     images = idx(data / "mnist/t10k-images-idx3-ubyte.gz")
     labels = idx(data / "mnist/t10k-labels-idx1-ubyte.gz")

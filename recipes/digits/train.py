@@ -278,16 +278,23 @@ def main() -> None:
         "sha256": export(run.average, args.out / cards.MODEL), "licence": LICENCE,
         "created": dt.datetime.now(dt.UTC).date().isoformat(),
     }  # fmt: skip
+    pictures_of = None
     if (args.data / "devphotos").exists():  # as they are found with a first fit
         cards.write_card(args.out, confidence.first_fit(run.logits, check, **facts))
         reader = reading.Reader(packs.open_pack(args.out))
         check.digits["devphotos"] = testsets.items(args.data, reader)
-    card = confidence.fit(run.logits, check, **facts)
+
+        def pictures_of(card: cards.Card) -> confidence.Judged:
+            cards.write_card(args.out, card)
+            reader = reading.Reader(packs.open_pack(args.out))
+            return confidence.Judged(*testsets.readings(args.data, reader))
+
+    card = confidence.fit(run.logits, check, pictures_of, **facts)
     cards.write_card(args.out, card)
     history = {
         "parameters": parameters, "seconds": round(run.seconds), "images": run.step * args.batch,
         "seed": args.seed, "without": args.without,
-        "start": args.start.name if args.start else None,
+        "start": packs.open_pack(args.start).model.version if args.start else None,
     }  # fmt: skip
     test = data.mnist("t10k")
     unseen = {
