@@ -46,15 +46,15 @@ addEventListener("keydown", (event) => {
 
 def draw(objects: Path) -> list[str]:
     """Ten pictures of a 7 in a folder store; their keys."""
-    found = [f"images/{n}.png" for n in range(10)]
+    matches = [f"images/{n}.png" for n in range(10)]
     (objects / "images").mkdir(parents=True)
-    for n, key in enumerate(found):
+    for n, key in enumerate(matches):
         picture = Image.new("L", (280, 280), 255)
         ImageDraw.Draw(picture).line(
             [(70 + n, 60), (205, 60 + n), (120, 235)], fill=20, width=22, joint="curve"
         )
         picture.save(objects / key)
-    return found
+    return matches
 
 
 def press(page: Page, count: int, *, pace_seconds: float) -> list[float]:
@@ -84,12 +84,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--presses", type=int, default=300)
     parser.add_argument("--people", type=int, default=1)
-    given = parser.parse_args()
+    supplied = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = f"sqlite:///{folder}/index.db"
         url = f"file://{folder}/objects"
-        web_pages.fill(database, given.images, pictures=draw(folder / "objects"))
+        web_pages.fill(database, supplied.images, pictures=draw(folder / "objects"))
         accounts.Accounts(store.open_store(url, environ={})).add(
             "rita", role="reviewer", password=PASSWORD
         )
@@ -99,12 +99,12 @@ def main() -> None:
             "LEGIBLY_DATABASE": database,
             "LEGIBLY_ACCOUNTS": "on",
         }
-        environ |= {"LEGIBLY_REVIEW_PEOPLE": str(given.people), "LEGIBLY_SWEEP_SECONDS": "0"}
+        environ |= {"LEGIBLY_REVIEW_PEOPLE": str(supplied.people), "LEGIBLY_SWEEP_SECONDS": "0"}
         environ["LEGIBLY_ADMIN_PASSWORD"] = PASSWORD
         command = [sys.executable, "-m", "legibly", "serve", "--port", "18432"]
         server = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
         try:
-            judge("http://127.0.0.1:18432", given)
+            judge("http://127.0.0.1:18432", supplied)
         finally:
             server.terminate()
             server.wait()

@@ -94,8 +94,8 @@ def megabytes(pid: int) -> float:
     """Resident memory of a process and its children, pages that they share counted once."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     total = 0
-    for one in [str(pid), *children]:
-        lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+    for entry in [str(pid), *children]:
+        lines = Path(f"/proc/{entry}/smaps_rollup").read_text().splitlines()
         total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1024
 
@@ -115,10 +115,10 @@ def measure(images: int, workers: int) -> dict[str, float]:
         process, figures["ready_seconds"] = started(folder, port, workers)
         try:
             ids, _, _ = asyncio.run(load(port, clients=1, images=20))
-            one, milliseconds, _ = asyncio.run(load(port, clients=1, images=300))
+            entry, milliseconds, _ = asyncio.run(load(port, clients=1, images=300))
             figures["one_client_p50_ms"] = statistics.median(milliseconds)
             figures["one_client_p99_ms"] = statistics.quantiles(milliseconds, n=100)[98]
-            ids += one
+            ids += entry
             many, milliseconds, seconds = asyncio.run(load(port, clients=16, images=images))
             ids += many
             figures["sixteen_clients_images_per_second"] = images / seconds

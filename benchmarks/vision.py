@@ -106,7 +106,7 @@ def main() -> None:
         print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
         return
     small = encoded(canvas(), "PNG")
-    found: dict[str, object] = {
+    matches: dict[str, object] = {
         "probe canvas PNG": timed(lambda: decode.probe(small, max_pixels=10**6), 10 * args.rounds),
         "canvas PNG": timed(lambda: reader.read(small), 10 * args.rounds),
     }
@@ -117,14 +117,14 @@ def main() -> None:
         "12-megapixel JPEG, 64 digits": encoded(page(4000, 3000), "JPEG", quality=90),
     }
     for name, data in cases.items():
-        found[name] = timed(lambda data=data: reader.read(data), args.rounds)
-    found["50-megapixel peak MB"] = {
+        matches[name] = timed(lambda data=data: reader.read(data), args.rounds)
+    matches["50-megapixel peak MB"] = {
         kind: round(peak(kind), 1) for kind in ("PNG", "JPEG", "WEBP", "TIFF")
     }
     if args.json:
-        print(json.dumps(found))
+        print(json.dumps(matches))
         return
-    for name, figures in found.items():
+    for name, figures in matches.items():
         print(f"{name:<30} {figures}")
 
 

@@ -102,8 +102,8 @@ def drawing(page: Page) -> None:
             page.mouse.move(box["x"] + 40 + 6 * step, box["y"] + 40 + 30 * stroke + 20 * (step % 3))
         page.mouse.up()
     page.wait_for_timeout(200)
-    found = page.evaluate("latencies")
-    print(f"pen to ink, {len(found)} pointer events: {quantiles(found)}; a frame is 16.7 ms")
+    matches = page.evaluate("latencies")
+    print(f"pen to ink, {len(matches)} pointer events: {quantiles(matches)}; a frame is 16.7 ms")
 
 
 def scrolling(page: Page, seconds: float, count: int) -> None:
@@ -153,17 +153,18 @@ def lighthouse() -> None:
                 continue
             report = json.loads(done.stdout)
             scores = {
-                name: round(100 * (one["score"] or 0)) for name, one in report["categories"].items()
+                name: round(100 * (entry["score"] or 0))
+                for name, entry in report["categories"].items()
             }
-            wanted = [
+            required = [
                 ref["id"]
-                for one in report["categories"].values()
-                for ref in one["auditRefs"]
+                for entry in report["categories"].values()
+                for ref in entry["auditRefs"]
                 if ref["weight"]
             ]
-            failed = [name for name in wanted if report["audits"][name]["score"] not in (None, 1)]
-            told = f"accessibility {scores['accessibility']:3}  best practices {scores['best-practices']:3}"
-            print(f"{form:8}{path:24}{told}  {' '.join(failed)}", flush=True)
+            failed = [name for name in required if report["audits"][name]["score"] not in (None, 1)]
+            message = f"accessibility {scores['accessibility']:3}  best practices {scores['best-practices']:3}"
+            print(f"{form:8}{path:24}{message}  {' '.join(failed)}", flush=True)
 
 
 def chromium() -> str:
@@ -187,10 +188,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--part", choices=("all", "frames", "lighthouse"), default="all")
-    given = parser.parse_args()
+    supplied = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/index.db"
-        web_pages.fill(database, given.images, pictures=pictures(Path(folder)))
+        web_pages.fill(database, supplied.images, pictures=pictures(Path(folder)))
         environ = {
             **os.environ,
             "LEGIBLY_STORE": f"file://{folder}/objects",
@@ -202,12 +203,12 @@ def main() -> None:
         try:
             web_pages.wait_for(f"{URL}/readyz")
             urllib.request.urlopen(f"{URL}/accuracy", timeout=120).close()
-            if given.part != "lighthouse":
+            if supplied.part != "lighthouse":
                 with sync_playwright() as playwright:
                     browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-                    measure(browser, given.seconds, given.images)
+                    measure(browser, supplied.seconds, supplied.images)
                     browser.close()
-            if given.part != "frames":
+            if supplied.part != "frames":
                 lighthouse()
         finally:
             server.terminate()

@@ -51,10 +51,12 @@ def fill(database: str, count: int, *, pictures: Sequence[str] = ()) -> None:
             for n in range(start, min(count, start + 1000))
         ]
         if pictures:
-            images = [replace(one, key=pictures[n % len(pictures)]) for n, one in enumerate(images)]
+            images = [
+                replace(entry, key=pictures[n % len(pictures)]) for n, entry in enumerate(images)
+            ]
         index.add(images)
-        index.add_readings([reading(one) for one in images])
-        pairs = [pair(one) for one in images if one.label]
+        index.add_readings([reading(entry) for entry in images])
+        pairs = [pair(entry) for entry in images if entry.label]
         index.add_pairs(pairs)
     index.close()
 

@@ -26,7 +26,7 @@ def files() -> list[bytes]:
     deep = Image.new("I;16", (40, 40), 30000)
     exif = Image.Exif()
     exif[0x0112] = 6
-    made = [
+    result = [
         pictures.encoded(drawing),
         pictures.encoded(colour.convert("P")),
         pictures.encoded(colour.convert("RGBA")),
@@ -40,11 +40,11 @@ def files() -> list[bytes]:
         pictures.encoded(colour, "BMP"),
         pictures.encoded(colour, "AVIF"),
     ]
-    made += [
+    result += [
         pictures.encoded(colour, "TIFF", compression=how)
         for how in ("raw", "tiff_lzw", "jpeg", "tiff_deflate")
     ]
-    return made
+    return result
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:

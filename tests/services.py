@@ -149,13 +149,13 @@ def postgres(folder: Path) -> Iterator[str]:
     binaries = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
     )
-    found = shutil.which(
+    matches = shutil.which(
         "initdb",
         path=os.pathsep.join([*(str(path) for path in reversed(binaries)), os.environ["PATH"]]),
     )
-    if found is None:
+    if matches is None:
         missing("PostgreSQL", "make test-all")
-    tools, data, port = Path(found).parent, folder / "data", free_port()
+    tools, data, port = Path(matches).parent, folder / "data", free_port()
     # The server refuses to run as root.
     user: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
     if user:
@@ -224,11 +224,11 @@ def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> 
 
 def chromium() -> str:
     """The path of the system's Chromium."""
-    found = (
+    matches = (
         shutil.which("chromium")
         or shutil.which("chromium-browser")
         or shutil.which("google-chrome")
     )
-    if found is None:
+    if matches is None:
         missing("Chromium", "make test-all")
-    return found
+    return matches

@@ -31,14 +31,14 @@ def test_ended_sessions_are_kept_as_long_as_they_would_have_lasted(store: Store)
 def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> None:
     """Processes that meet somebody for the first time together make one account; another of that name gets a number."""
     with ThreadPoolExecutor(8) as pool:
-        made = list(
+        result = list(
             pool.map(
                 lambda _: accounts.Accounts(store).from_provider("https://a 1", name="Ada")[0],
                 range(8),
             )
         )
-    assert {account.id for account in made} == {made[0].id}
-    assert {account.name for account in made} == {"Ada"}
+    assert {account.id for account in result} == {result[0].id}
+    assert {account.name for account in result} == {"Ada"}
     book = accounts.Accounts(store)
     other, is_new = book.from_provider("https://b 1", name="ADA")
     assert (other.name, other.role, is_new) == ("ADA 2", "writer", True)

@@ -226,12 +226,12 @@ def test_the_network_may_be_on_a_model_server(tmp_path: Path) -> None:
         )
     [reading] = (tmp_path / "store" / "records" / "readings").rglob("*.jsonl")
     assert json.loads(reading.read_text())["text"] == "7"
-    told = [
+    message = [
         line
         for line in (tmp_path / "function.log").read_text().splitlines()
         if "does not answer" in line
     ]
-    assert [json.loads(line)["key"] for line in told] == [
+    assert [json.loads(line)["key"] for line in message] == [
         "images/a.png",
         "images/b.png",
         "images/b.png",

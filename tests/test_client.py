@@ -34,11 +34,11 @@ def test_a_script_reads_labels_lists_and_deletes(server: Server, tmp_path: Path)
         assert labelled.label is not None
         assert labelled.label.text == "7"
         other = legibly.read(path.read_bytes(), label="1")
-        assert [found.id for found in legibly.images()] == [other.id, image.id]
+        assert [matches.id for matches in legibly.images()] == [other.id, image.id]
         assert legibly.accuracy()["pairs"] == 2
         assert legibly.legibility("ben")["written"] <= 1
         legibly.delete(other.id)
-        assert [found.id for found in legibly.images(writer="ben")] == [image.id]
+        assert [matches.id for matches in legibly.images(writer="ben")] == [image.id]
         with pytest.raises(errors.NotFound):
             legibly.image(other.id)
         with pytest.raises(errors.NotAnImage, match="picture"):

@@ -51,20 +51,20 @@ def idx(folder: Path, images: np.ndarray, labels: list[int]) -> Path:
 
 def test_the_three_forms_of_datasets(folder: Path, tmp_path: Path) -> None:
     """A table, idx files and class folders give names, texts and bytes."""
-    assert next((one.name, one.text, one.kind) for one in datasets.samples(folder)) == (
+    assert next((entry.name, entry.text, entry.kind) for entry in datasets.samples(folder)) == (
         "seven.png",
         "7",
         "canvas",
     )
     path = idx(tmp_path, np.zeros((2, 28, 28)), [3, 4])
-    found = datasets.samples(path)
-    assert [one.text for one in found] == ["3", "4"]
-    assert found[1].load().startswith(b"\x89PNG")
+    matches = datasets.samples(path)
+    assert [entry.text for entry in matches] == ["3", "4"]
+    assert matches[1].load().startswith(b"\x89PNG")
     for name in ("5", "9"):
         (tmp_path / "classes" / name).mkdir(parents=True)
         (tmp_path / "classes" / name / "a.png").write_bytes(pictures.png())
         (tmp_path / "classes" / name / "notes.txt").write_text("no picture")
-    assert [(one.name, one.text) for one in datasets.samples(tmp_path / "classes")] == [
+    assert [(entry.name, entry.text) for entry in datasets.samples(tmp_path / "classes")] == [
         ("5/a.png", "5"),
         ("9/a.png", "9"),
     ]
@@ -99,20 +99,20 @@ def test_the_figures_of_a_small_report() -> None:
         outcome("1/2", "1", 0.95, kind="b"),
         outcome("", "", 0.99, verdict="blank"),
     ]
-    made = evaluation.report(outcomes, model=MODEL, dataset="d")
-    assert (made["n"], made["errors"], made["exact"]["value"]) == (5, 2, 0.6)
-    assert (made["items"]["n"], made["items"]["errors"]) == (8, 2)
-    assert (made["read"]["n"], made["read"]["errors"]) == (3, 1)
-    assert made["verdicts"] == {"blank": 1, "read": 3, "unsure": 1}
-    assert made["by_kind"]["a"]["errors"] == 0
-    assert made["by_kind"]["b"]["errors"] == 2
-    assert made["calibration"]["brier"] == pytest.approx(
+    result = evaluation.report(outcomes, model=MODEL, dataset="d")
+    assert (result["n"], result["errors"], result["exact"]["value"]) == (5, 2, 0.6)
+    assert (result["items"]["n"], result["items"]["errors"]) == (8, 2)
+    assert (result["read"]["n"], result["read"]["errors"]) == (3, 1)
+    assert result["verdicts"] == {"blank": 1, "read": 3, "unsure": 1}
+    assert result["by_kind"]["a"]["errors"] == 0
+    assert result["by_kind"]["b"]["errors"] == 2
+    assert result["calibration"]["brier"] == pytest.approx(
         np.mean([0.01, 0.04, 0.36, 0.9025, 0.0001])
     )
-    assert made["selective"]["coverage_at_risk"]["0.001"] == 0.2
-    assert [one["label"] for one in made["wrong"]] == ["345", "1/2"]
-    assert json.loads(json.dumps(made)) == made
-    assert any("60.00 %" in line for line in evaluation.lines(made))
+    assert result["selective"]["coverage_at_risk"]["0.001"] == 0.2
+    assert [entry["label"] for entry in result["wrong"]] == ["345", "1/2"]
+    assert json.loads(json.dumps(result)) == result
+    assert any("60.00 %" in line for line in evaluation.lines(result))
 
 
 def test_calibration_error_is_nought_for_honest_confidences() -> None:
@@ -131,13 +131,13 @@ def test_calibration_error_is_nought_for_honest_confidences() -> None:
 def test_mcnemar_is_the_binomial_test(only_one: int, only_other: int) -> None:
     """The exact two-sided p of the discordant pairs, for few and for many."""
     right, wrong = outcome("7", "7", 0.9), outcome("7", "1", 0.9)
-    one = [right] * only_one + [wrong] * only_other + [right] * 10
+    entry = [right] * only_one + [wrong] * only_other + [right] * 10
     other = [wrong] * only_one + [right] * only_other + [right] * 10
-    found = evaluation.mcnemar(one, other)
+    matches = evaluation.mcnemar(entry, other)
     n, least = only_one + only_other, min(only_one, only_other)
     expected = min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(least + 1)))
-    assert (found["only_this"], found["only_other"]) == (only_one, only_other)
-    assert found["p"] == pytest.approx(expected, abs=1e-9)
+    assert (matches["only_this"], matches["only_other"]) == (only_one, only_other)
+    assert matches["p"] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,14 @@ def test_evaluate_prints_words_or_json(folder: Path) -> None:
     words = CliRunner().invoke(evaluate, [str(folder)], catch_exceptions=False)
     assert words.exit_code == 0
     assert "1 wrong of 3" in words.stdout
-    made = json.loads(
+    result = json.loads(
         CliRunner()
         .invoke(evaluate, [str(folder), "--json", "--compare", "digits"], catch_exceptions=False)
         .stdout
     )
-    assert made["errors"] == 1
-    assert made["wrong"][0]["name"] == "wrong.png"
-    assert made["compare"]["p"] == 1
+    assert result["errors"] == 1
+    assert result["wrong"][0]["name"] == "wrong.png"
+    assert result["compare"]["p"] == 1
 
 
 def test_crops_go_straight_to_the_network(tmp_path: Path, data: Path) -> None:
@@ -171,13 +171,13 @@ def test_crops_go_straight_to_the_network(tmp_path: Path, data: Path) -> None:
     images = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)[-200:]
     path = idx(tmp_path, images, list(truth[-200:]))
     for options in ([], ["--crops"]):
-        made = json.loads(
+        result = json.loads(
             CliRunner()
             .invoke(evaluate, [str(path), "--json", *options], catch_exceptions=False)
             .stdout
         )
-        assert made["n"] == 200
-        assert made["errors"] <= 8
+        assert result["n"] == 200
+        assert result["errors"] <= 8
     with pytest.raises(errors.Invalid, match="28 × 28"):
         CliRunner().invoke(
             evaluate,

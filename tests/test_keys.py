@@ -17,22 +17,22 @@ MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(  # noqa:
 @given(MOMENTS, MOMENTS)
 def test_ids_are_uuid7_and_sort_by_time(first: datetime, second: datetime) -> None:
     """Text order of ids is the order of their moments, to the millisecond, and the moment can be read back."""
-    one, two = object_keys.new_id(first), object_keys.new_id(second)
-    assert UUID(one).version == 7
-    assert object_keys.is_id(one)
-    assert object_keys.received_at(one) == first
+    entry, two = object_keys.new_id(first), object_keys.new_id(second)
+    assert UUID(entry).version == 7
+    assert object_keys.is_id(entry)
+    assert object_keys.received_at(entry) == first
     if first != second:
-        assert (one < two) == (first < second)
+        assert (entry < two) == (first < second)
 
 
 @given(st.text(min_size=1), MOMENTS)
 def test_a_picture_of_others_has_one_id(name: str, at: datetime) -> None:
     """The same key and change give the same id, however exactly the time is told; a later change gives another."""
     key = f"images/{name}"
-    told = object_keys.image_id(key, at)
-    assert told == object_keys.image_id(key, at.replace(microsecond=0))
-    assert object_keys.is_id(told)
-    assert told != object_keys.image_id(key, at + timedelta(seconds=1))
+    message = object_keys.image_id(key, at)
+    assert message == object_keys.image_id(key, at.replace(microsecond=0))
+    assert object_keys.is_id(message)
+    assert message != object_keys.image_id(key, at + timedelta(seconds=1))
 
 
 @given(MOMENTS)

@@ -32,8 +32,8 @@ def described(
 ) -> dict[str, Any]:
     """The public half of a key as a provider publishes it."""
     kind = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
-    found = dict(json.loads(kind.to_jwk(key.public_key())))  # type: ignore[arg-type]
-    return found | ({"kid": name} if name else {})
+    matches = dict(json.loads(kind.to_jwk(key.public_key())))  # type: ignore[arg-type]
+    return matches | ({"kid": name} if name else {})
 
 
 @dataclass
@@ -46,11 +46,11 @@ class Played:
 
     def person(self, token: str, **metadata: Any) -> Any:
         """Whom a client takes this token for."""
-        told = {
+        message = {
             name: f"{self.issuer}/{name}"
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
         }
-        known = {"issuer": self.issuer, **told, **metadata}
+        known = {"issuer": self.issuer, **message, **metadata}
         self.answers.setdefault("/.well-known/openid-configuration", (200, known))
         self.answers.setdefault("/jwks_uri", (200, {"keys": [described(KEY, "one")]}))
         self.answers["/token_endpoint"] = (200, {"id_token": token, "access_token": "a"})
@@ -127,9 +127,9 @@ def test_a_right_token_names_a_person(played: Played) -> None:
         "Ada",
         "ada@school.example",
     )
-    said = dict(played.asked)["/token_endpoint"]
-    assert base64.b64encode(b"legibly:s%2B%20%26").decode() in said
-    assert "code_verifier=v" in said
+    statement = dict(played.asked)["/token_endpoint"]
+    assert base64.b64encode(b"legibly:s%2B%20%26").decode() in statement
+    assert "code_verifier=v" in statement
     assert [path for path, text in played.asked if "Basic" in text] == ["/token_endpoint"]
     unverified = played.person(signed(claims(played, email_verified=None, name=None)))
     assert (unverified.name, unverified.email) == ("ada", None)
@@ -219,15 +219,15 @@ def test_keys_are_found_whatever_they_are_called(played: Played) -> None:
 def test_what_is_told_beside_the_token_is_of_the_same_person(played: Played) -> None:
     """The name may come from the userinfo endpoint, unless that tells of somebody else."""
     token = signed(claims(played, name=None, email=None, email_verified=None))
-    told = {"userinfo_endpoint": f"{played.issuer}/userinfo"}
+    message = {"userinfo_endpoint": f"{played.issuer}/userinfo"}
     played.answers["/userinfo"] = (
         200,
         {"sub": "42", "name": "Ada", "email": "a@b.example", "email_verified": "true"},
     )
-    assert played.person(token, **told).email == "a@b.example"
+    assert played.person(token, **message).email == "a@b.example"
     played.answers["/userinfo"] = (200, {"sub": "1", "name": "Eve"})
     with pytest.raises(errors.Forbidden):
-        played.person(token, **told)
+        played.person(token, **message)
 
 
 @pytest.mark.parametrize(

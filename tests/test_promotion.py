@@ -40,8 +40,8 @@ def couples(
     return [
         comparison.Couple(
             *(
-                outcome(right=one, verdict="read" if one else wrong, source=source)
-                for one in (present, candidate)
+                outcome(right=entry, verdict="read" if entry else wrong, source=source)
+                for entry in (present, candidate)
             )
         )
         for count, present, candidate in kinds
@@ -60,8 +60,8 @@ def build(
 
 def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
     """The same counts give the wider interval where people may look again, and both say which one it is."""
-    found = couples(both=280, lost=5, won=10, neither=5)
-    once, ever = build(found, live=False), build(found)
+    matches = couples(both=280, lost=5, won=10, neither=5)
+    once, ever = build(matches, live=False), build(matches)
     table = paired.Table(280, 5, 10, 5)
     assert once["right"]["difference"] == paired.difference(table).to_json()
     assert ever["right"]["difference"] == paired.at_any_time(table).to_json()
@@ -99,29 +99,29 @@ def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
 )
 def test_the_sentence(found: list[comparison.Couple], verdict: str, says: str) -> None:
     """Better, worse, no worse within the margin, or how many more labels would tell."""
-    made = build(found)
-    assert made["right"]["verdict"] == verdict
-    assert says in comparison_text.sentence(made)
-    assert comparison_text.lines(made)[-1] == comparison_text.sentence(made)
+    result = build(found)
+    assert result["right"]["verdict"] == verdict
+    assert says in comparison_text.sentence(result)
+    assert comparison_text.lines(result)[-1] == comparison_text.sentence(result)
 
 
 def test_labels_are_kept_apart_and_those_asked_for_lead() -> None:
     """Volunteered labels, in which the present model's mistakes abound, do not count where enough were asked for."""
-    asked, volunteered = couples(both=40), couples(both=10, won=30, source="volunteered")
-    made = build(asked + volunteered)
-    assert (made["data"]["basis"], made["data"]["n"]) == ("asked", 40)
-    assert made["right"]["difference"]["value"] == 0
-    assert made["by_source"]["volunteered"]["difference"]["value"] == 0.75
-    assert "volunteered" in "\n".join(comparison_text.lines(made))
+    requested, volunteered = couples(both=40), couples(both=10, won=30, source="volunteered")
+    result = build(requested + volunteered)
+    assert (result["data"]["basis"], result["data"]["n"]) == ("asked", 40)
+    assert result["right"]["difference"]["value"] == 0
+    assert result["by_source"]["volunteered"]["difference"]["value"] == 0.75
+    assert "volunteered" in "\n".join(comparison_text.lines(result))
     at_upload = build(couples(both=19) + couples(both=25, source="at_upload"))
     assert (at_upload["data"]["basis"], at_upload["data"]["n"]) == ("at_upload", 25)
 
 
 def test_volunteered_labels_alone_promote_nothing() -> None:
     """However good the candidate looks on them; the answer says how many labels of the other kind are missing."""
-    made = build(couples(both=500, won=100, source="volunteered") + couples(both=19))
-    assert made["right"]["verdict"] == "better"
-    decision = promotion_rule.decide(made)
+    result = build(couples(both=500, won=100, source="volunteered") + couples(both=19))
+    assert result["right"]["verdict"] == "better"
+    decision = promotion_rule.decide(result)
     assert not decision.passed
     assert "favour the candidate" in decision.says
     assert decision.missing is not None
@@ -136,22 +136,22 @@ def test_the_rule_passes_what_is_shown_to_be_no_worse() -> None:
 
 def test_too_few_labels_promote_nothing_and_so_many_more_would() -> None:
     """The number that the refusal names is enough, if the next labels look like these."""
-    found = couples(both=48, lost=1, won=1)
-    decision = promotion_rule.decide(build(found))
+    matches = couples(both=48, lost=1, won=1)
+    decision = promotion_rule.decide(build(matches))
     assert not decision.passed
     assert decision.missing is not None
-    times = 1 + decision.missing // len(found) + 1
-    assert promotion_rule.decide(build(found * times)).passed
+    times = 1 + decision.missing // len(matches) + 1
+    assert promotion_rule.decide(build(matches * times)).passed
     assert comparison_text.about(decision.missing) in decision.says
 
 
 def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> None:
     """A candidate that is right more often, but says more wrong things with confidence, stays out."""
     cautious, bold = outcome(right=False, verdict="unsure"), outcome(right=False)
-    found = couples(both=800, won=120, unsure=True) + [comparison.Couple(cautious, bold)] * 80
-    made = build(found)
-    assert made["right"]["verdict"] == "better"
-    decision = promotion_rule.decide(made)
+    matches = couples(both=800, won=120, unsure=True) + [comparison.Couple(cautious, bold)] * 80
+    result = build(matches)
+    assert result["right"]["verdict"] == "better"
+    decision = promotion_rule.decide(result)
     assert not decision.passed
     assert "`read` but wrong may be" in decision.says
     assert decision.missing is None
@@ -197,55 +197,57 @@ def change(number: int, kind: str, before: str, after: str) -> promotion_history
 
 def test_changes_are_kept_in_order_and_never_overwritten() -> None:
     """What was written is read again, equal; a number that is taken cannot be taken again."""
-    kept = store.open_store("memory://", environ={})
-    made = [change(1, "promote", "a", "b"), change(2, "rollback", "b", "a")]
-    for one in made:
-        promotion_history.write(kept, one)
-    assert promotion_history.changes(kept) == made
+    remaining = store.open_store("memory://", environ={})
+    result = [change(1, "promote", "a", "b"), change(2, "rollback", "b", "a")]
+    for entry in result:
+        promotion_history.write(remaining, entry)
+    assert promotion_history.changes(remaining) == result
     with pytest.raises(errors.Conflict, match="just now"):
-        promotion_history.write(kept, change(2, "promote", "a", "c"))
-    assert promotion_history.changes(kept) == made
-    kept.create(f"{promotion_history.FOLDER}000003.json", b"{}")
+        promotion_history.write(remaining, change(2, "promote", "a", "c"))
+    assert promotion_history.changes(remaining) == result
+    remaining.create(f"{promotion_history.FOLDER}000003.json", b"{}")
     with pytest.raises(errors.Invalid, match="000003"):
-        promotion_history.changes(kept)
+        promotion_history.changes(remaining)
 
 
 def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
     """Rollbacks undo promotions one by one; a model switched to by hand is not what was promoted."""
-    made = [
+    result = [
         change(1, "promote", "a", "b"),
         change(2, "promote", "b", "c"),
         change(3, "rollback", "c", "b"),
     ]
-    assert promotion_history.standing(made, setting="b").number == 1
+    assert promotion_history.standing(result, setting="b").number == 1
     with pytest.raises(errors.Conflict, match="in use is c"):
-        promotion_history.standing(made, setting="c")
+        promotion_history.standing(result, setting="c")
     with pytest.raises(errors.NotFound, match="no promotion"):
-        promotion_history.standing([*made, change(4, "rollback", "b", "a")], setting="a")
+        promotion_history.standing([*result, change(4, "rollback", "b", "a")], setting="a")
     with pytest.raises(errors.NotFound, match="no promotion"):
         promotion_history.standing([], setting="a")
 
 
 def test_the_labelled_pictures_of_a_store() -> None:
     """Pictures with their newest label and why it was given; withdrawn labels and deleted pictures are left out."""
-    kept, index = store.open_store("memory://", environ={}), open_index("sqlite:///:memory:")
+    remaining, index = store.open_store("memory://", environ={}), open_index("sqlite:///:memory:")
     reader = Reader(open_model("digits"))
-    service = Service(store=kept, index=index, reader=reader, max_bytes=10**6, max_pixels=10**6)
+    service = Service(
+        store=remaining, index=index, reader=reader, max_bytes=10**6, max_pixels=10**6
+    )
     first = service.receive(pictures.png(), UploadDetails(label="7"))
     second = service.receive(pictures.png(pictures.ZERO))
     third = service.receive(pictures.png(pictures.ONE), UploadDetails(label="1"))
     service.receive(pictures.png())
     service.label(second.id, "0", source="asked")
     service.label(third.id, None)
-    found = comparison.labelled(index, kept)
-    assert {(one.name, one.text, one.source) for one in found} == {
+    matches = comparison.labelled(index, remaining)
+    assert {(entry.name, entry.text, entry.source) for entry in matches} == {
         (first.id, "7", "at_upload"),
         (second.id, "0", "asked"),
     }
-    assert comparison.labelled(index, kept, since="2999-01-01") == []
-    kept.remove([first.key])
+    assert comparison.labelled(index, remaining, since="2999-01-01") == []
+    remaining.remove([first.key])
     ticks: list[None] = []
-    (couple,) = comparison.read(reader, reader, found, tick=lambda: ticks.append(None))
+    (couple,) = comparison.read(reader, reader, matches, tick=lambda: ticks.append(None))
     assert couple.candidate.right
     assert couple.present.name == second.id
     assert len(ticks) == 2

@@ -89,13 +89,13 @@ class StandIn(ThreadingHTTPServer):
         python = self.folder / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
         python.chmod(0o755)
-        kept = {
+        remaining = {
             name: value
             for name, value in os.environ.items()
             if name in ("PATH", "HOME", "JAVA_HOME")
         }
         environ = {
-            **kept,
+            **remaining,
             **self.environ,
             "PYSPARK_PYTHON": str(python),
             "SPARK_LOCAL_IP": "127.0.0.1",
@@ -114,9 +114,9 @@ class StandIn(ThreadingHTTPServer):
             "aws_access_key_id": "AWS_ACCESS_KEY_ID",
             "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
         }
-        given = {name: self.environ[variable] for name, variable in access.items()}
+        supplied = {name: self.environ[variable] for name, variable in access.items()}
         client = boto3.client(
-            "s3", endpoint_url=self.environ["AWS_ENDPOINT_URL"], region_name="us-east-1", **given
+            "s3", endpoint_url=self.environ["AWS_ENDPOINT_URL"], region_name="us-east-1", **supplied
         )
         target.write_bytes(
             client.get_object(Bucket=parts.netloc, Key=parts.path[1:])["Body"].read()

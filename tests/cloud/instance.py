@@ -69,10 +69,10 @@ class Instance:
     def settings(self) -> dict[str, str]:
         """The environment that its service is given."""
         unit = self.unit
-        found = list[str]()
+        matches = list[str]()
         for path in unit.get("EnvironmentFile", []):
-            found += Path(path).read_text(encoding="utf-8").splitlines()
-        return dict(line.split("=", 1) for line in [*found, *unit.get("Environment", [])])
+            matches += Path(path).read_text(encoding="utf-8").splitlines()
+        return dict(line.split("=", 1) for line in [*matches, *unit.get("Environment", [])])
 
     @property
     def unit(self) -> dict[str, list[str]]:
@@ -118,9 +118,9 @@ def boot(deployment: Deployment, template: str, role: str, root: Path) -> Instan
     """
     ec2 = deployment.client("ec2")
     [name] = [
-        found["LaunchTemplateName"]
-        for found in ec2.describe_launch_templates()["LaunchTemplates"]
-        if template in found["LaunchTemplateName"]
+        matches["LaunchTemplateName"]
+        for matches in ec2.describe_launch_templates()["LaunchTemplates"]
+        if template in matches["LaunchTemplateName"]
     ]
     versions = ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
     data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
@@ -148,7 +148,9 @@ def _as(deployment: Deployment, role: str) -> dict[str, str]:
     template.
     """
     iam = deployment.client("iam")
-    [name] = [found["RoleName"] for found in iam.list_roles()["Roles"] if role in found["RoleName"]]
+    [name] = [
+        matches["RoleName"] for matches in iam.list_roles()["Roles"] if role in matches["RoleName"]
+    ]
     user = f"as-{name}"
     iam.create_user(UserName=user)
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:

@@ -41,9 +41,9 @@ def _template() -> dict[str, Any]:
     decode = pytest.importorskip(
         "cfnlint.decode", reason="cfn-lint is not installed; `make test-all` brings it"
     )
-    found, findings = decode.decode(str(TEMPLATE))
+    matches, findings = decode.decode(str(TEMPLATE))
     assert not findings
-    return dict(found)
+    return dict(matches)
 
 
 def _filled(value: Any, values: dict[str, str]) -> str:
@@ -69,22 +69,22 @@ def test_the_nightly_job_is_the_one_of_the_command() -> None:
     target = _template()["Resources"]["Night"]["Properties"]["Target"]
     assert target["Arn"]["Fn::Sub"].endswith(":scheduler:::aws-sdk:emrserverless:startJobRun")
     nightly = _lowered(json.loads(_filled(target["Input"], values)))
-    asked = accuracy._job(_outputs(values), "s3://images/reports/x.json")
+    requested = accuracy._job(_outputs(values), "s3://images/reports/x.json")
     shape = (
         boto3.client("emr-serverless", "us-east-1")
         .meta.service_model.operation_model("StartJobRun")
         .input_shape
     )
-    for request in (nightly, {**asked, "clientToken": "x"}):
+    for request in (nightly, {**requested, "clientToken": "x"}):
         assert not ParamValidator().validate(request, shape).has_errors()
     arguments = nightly["jobDriver"]["sparkSubmit"]["entryPointArguments"]
     assert arguments.pop(5) == "s3://images/reports/nightly-<aws.scheduler.execution-id>.json"
     assert (
-        asked["jobDriver"]["sparkSubmit"]["entryPointArguments"].pop(5)
+        requested["jobDriver"]["sparkSubmit"]["entryPointArguments"].pop(5)
         == "s3://images/reports/x.json"
     )
     assert nightly.pop("clientToken") == "<aws.scheduler.execution-id>"
-    assert {**nightly, "name": ""} == {**asked, "name": ""}
+    assert {**nightly, "name": ""} == {**requested, "name": ""}
 
 
 def _lowered(value: Any) -> Any:
@@ -114,12 +114,12 @@ def test_roles_may_do_their_one_thing() -> None:
 
 def _allowed(role: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The statement of each action."""
-    found: dict[str, dict[str, Any]] = {}
+    matches: dict[str, dict[str, Any]] = {}
     for policy in role["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"]
-            found |= dict.fromkeys([actions] if isinstance(actions, str) else actions, statement)
-    return found
+            matches |= dict.fromkeys([actions] if isinstance(actions, str) else actions, statement)
+    return matches
 
 
 @pytest.fixture
@@ -152,29 +152,29 @@ def test_the_package_runs_and_its_report_comes_back(
     The job's Python has no site-packages, so everything but Spark itself comes out of the package.
     """
     aws = Aws(region="us-east-1")
-    told = list[str]()
+    message = list[str]()
     script, archive = package.job(tmp_path)
     bucket = ArtifactBucket(aws, "images", "123456789012")
     values = {
         **VALUES,
-        "JobScript": bucket.upload(script, "accuracy", ".py", told.append),
-        "JobPackage": bucket.upload(archive, "accuracy", ".zip", told.append),
+        "JobScript": bucket.upload(script, "accuracy", ".py", message.append),
+        "JobPackage": bucket.upload(archive, "accuracy", ".zip", message.append),
     }
     outputs = {**_outputs(values), "Store": "s3://images/cloud-accuracy"}
     store = stores.open_store(outputs["Store"], environ=standin.environ)
     for number, part in enumerate(PARTS):
         store.create(f"{object_keys.PAIRS}date=2026-11-22/{number}.jsonl", "\n".join(part).encode())
-    key, encoded = accuracy.run(outputs, aws=aws, report=told.append, poll_seconds=0.2)
+    key, encoded = accuracy.run(outputs, aws=aws, report=message.append, poll_seconds=0.2)
     expected = report.build(cases.expected(PARTS), single_label=[cases.MODELS[0]])
     assert expected != report.build(cases.expected(PARTS))
     assert encoded == store.read(key) == report.encode(expected), standin.log.read_text()[-3000:]
     assert store.read(key.removesuffix("json") + "html").decode() == html.render(
         json.loads(encoded)
     )
-    states = [line.split()[-1] for line in told if re.match(r" +\d+:\d\d  ", line)]
+    states = [line.split()[-1] for line in message if re.match(r" +\d+:\d\d  ", line)]
     assert (states[0] in ("submitted", "scheduled", "running"), states[-1]) == (True, "success")
-    [asked] = standin.asked
-    assert len(asked["clientToken"]) >= 32
+    [requested] = standin.asked
+    assert len(requested["clientToken"]) >= 32
 
 
 @pytest.mark.service("spark")

@@ -38,14 +38,14 @@ def put(deployment: Deployment, data: bytes, key: str | None = None) -> str:
 def records(deployment: Deployment, folder: str) -> list[dict[str, Any]]:
     """Every record in a folder of the bucket."""
     s3 = deployment.client("s3")
-    found = []
+    matches = []
     for page in s3.get_paginator("list_objects_v2").paginate(
         Bucket=deployment.bucket, Prefix=folder
     ):
         for thing in page.get("Contents", []):
             content = s3.get_object(Bucket=deployment.bucket, Key=thing["Key"])["Body"].read()
-            found += [json.loads(line) for line in content.splitlines()]
-    return found
+            matches += [json.loads(line) for line in content.splitlines()]
+    return matches
 
 
 def of(
@@ -73,7 +73,7 @@ def status(deployment: Deployment) -> dict[str, Any]:
 
 def waiting(deployment: Deployment, queue: str) -> int:
     """Messages that wait in a queue, as `status` shows it."""
-    [shown] = [one for one in status(deployment)["queues"] if one["name"] == queue]
+    [shown] = [entry for entry in status(deployment)["queues"] if entry["name"] == queue]
     return int(shown["waiting"])
 
 
@@ -97,8 +97,8 @@ def web(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def _web_template(deployment: Deployment) -> str:
-    found = deployment.client("ec2").describe_launch_templates()["LaunchTemplates"]
-    return str(found[0]["LaunchTemplateName"])
+    matches = deployment.client("ec2").describe_launch_templates()["LaunchTemplates"]
+    return str(matches[0]["LaunchTemplateName"])
 
 
 @pytest.fixture
@@ -109,17 +109,17 @@ def client(web: Server) -> Iterator[httpx.Client]:
 
 def await_image(client: httpx.Client, name: str) -> dict[str, Any]:
     """The image of this name once it is settled on the web page."""
-    found: list[dict[str, Any]] = []
+    matches: list[dict[str, Any]] = []
 
     def look() -> bool:
         images = client.get("/api/images", params={"limit": 500}).json()["images"]
-        found[:] = [
+        matches[:] = [
             image for image in images if image["name"] == name and image["state"] != "pending"
         ]
-        return bool(found)
+        return bool(matches)
 
     services.wait_for(look, what=name, seconds=90)
-    return found[0]
+    return matches[0]
 
 
 def test_deploy_prints_the_address_and_done_again_changes_nothing(
@@ -138,10 +138,10 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
     )
     for name, value in deployment.emulator.environ.items():
         monkeypatch.setenv(name, value)
-    told: list[str] = []
+    message: list[str] = []
     plan = Plan(parameters=SHORT)
-    deploy.deploy(plan, aws=Aws(), report=told.append, code=deployment.code)
-    assert told == ["nothing had to change"]
+    deploy.deploy(plan, aws=Aws(), report=message.append, code=deployment.code)
+    assert message == ["nothing had to change"]
 
 
 def test_a_picture_put_by_anybody_is_read_and_live(

@@ -19,8 +19,10 @@ GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 def blocks(name: str) -> list[str]:
     """The lines of a guide's shell blocks, comments taken off."""
     text = (GUIDES / name).read_text(encoding="utf-8")
-    found = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [re.sub(r"\s+# .*$", "", line) for block in found for line in block.splitlines() if line]
+    matches = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [
+        re.sub(r"\s+# .*$", "", line) for block in matches for line in block.splitlines() if line
+    ]
 
 
 def commands() -> list[str]:
@@ -36,9 +38,9 @@ def test_the_guides_have_commands() -> None:
     """So that the tests below test something: deploy, status, redrive, open and destroy are all
     told of.
     """
-    told = {" ".join(line.split()[:3]) for line in commands()}
+    message = {" ".join(line.split()[:3]) for line in commands()}
     verbs = ("synth", "deploy", "status", "redrive", "open", "destroy")
-    assert {f"legibly cloud {verb}" for verb in verbs} <= told
+    assert {f"legibly cloud {verb}" for verb in verbs} <= message
 
 
 @pytest.mark.parametrize("line", commands())
@@ -48,9 +50,9 @@ def test_every_command_of_the_guides_is_one(line: str) -> None:
     group: click.Command = cli
     context = click.Context(group)
     while isinstance(group, click.Group):
-        found = group.get_command(context, words[0])
-        assert found is not None, line
-        group = found
+        matches = group.get_command(context, words[0])
+        assert matches is not None, line
+        group = matches
         words = words[1:]
     group.make_context(group.name, words)
 

@@ -52,10 +52,12 @@ def test_synth_tells_what_and_how_much() -> None:
     """Steps and a dated estimate; `--json` prints nothing else; `--template` prints the template
     itself.
     """
-    told = CliRunner().invoke(cloud.command, ["synth", "--size", "scale", "--email", "a@b.example"])
-    assert told.exit_code == 0
-    assert "PostgreSQL" in told.output
-    assert prices.AS_OF in told.output
+    message = CliRunner().invoke(
+        cloud.command, ["synth", "--size", "scale", "--email", "a@b.example"]
+    )
+    assert message.exit_code == 0
+    assert "PostgreSQL" in message.output
+    assert prices.AS_OF in message.output
     data = json.loads(CliRunner().invoke(cloud.command, ["synth", "--json"]).output)
     assert data["total"] == pytest.approx(sum(line["dollars"] for line in data["lines"]), abs=0.05)
     template = CliRunner().invoke(cloud.command, ["synth", "--template"]).output

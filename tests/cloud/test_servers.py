@@ -49,9 +49,9 @@ def large(deployment: Deployment, account: None) -> Iterator[Deployment]:
     outputs = deploy.deploy(plan, aws=Aws(), report=lambda _line: None, code=deployment.code)
     _without_punctuation(deployment)
     outputs["password"] = deploy.make_admin(outputs, aws=Aws()) or ""
-    made = Deployment(deployment.emulator, outputs, outputs["Address"], "", deployment.code)
-    hurried(made)
-    yield made
+    result = Deployment(deployment.emulator, outputs, outputs["Address"], "", deployment.code)
+    hurried(result)
+    yield result
     deploy.destroy(plan, aws=Aws(), report=lambda _line: None, with_data=True)
 
 
@@ -67,10 +67,10 @@ def port(large: Deployment) -> int:
     port = services.free_port()
     functions = large.client("lambda")
     name = large.outputs["FunctionName"]
-    told = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    assert told["LEGIBLY_MODEL"].endswith("/v2/models/digits")
-    told["LEGIBLY_MODEL"] = f"http://127.0.0.1:{port}/v2/models/digits"
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": told})
+    message = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    assert message["LEGIBLY_MODEL"].endswith("/v2/models/digits")
+    message["LEGIBLY_MODEL"] = f"http://127.0.0.1:{port}/v2/models/digits"
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": message})
     version = functions.publish_version(FunctionName=name)["Version"]
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
     alias = f"{name}:live"
@@ -86,9 +86,9 @@ def database(postgres: str) -> str:
     """Host and port of a PostgreSQL that speaks TLS and has a database `legibly`, as RDS does."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         [[folder]] = connection.execute("SHOW data_directory").fetchall()
-        made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        result = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
         files = ["-keyout", f"{folder}/server.key", "-out", f"{folder}/server.crt"]
-        subprocess.run(["openssl", "req", *made, *files], check=True, capture_output=True)
+        subprocess.run(["openssl", "req", *result, *files], check=True, capture_output=True)
         owner = Path(folder).stat()
         for name in ("server.key", "server.crt"):
             os.chown(f"{folder}/{name}", owner.st_uid, owner.st_gid)
@@ -106,10 +106,10 @@ def web(
     stack's `admin`.
     """
     instance = boot(large, "large-WebTemplate", "large-WebRole", tmp_path_factory.mktemp("web"))
-    told = instance.settings["LEGIBLY_DATABASE"]
-    assert told.startswith("postgresql://legibly:")
-    assert told.endswith("/legibly?sslmode=require")
-    here = f"{told.rpartition('@')[0]}@{database}/legibly?sslmode=require"
+    message = instance.settings["LEGIBLY_DATABASE"]
+    assert message.startswith("postgresql://legibly:")
+    assert message.endswith("/legibly?sslmode=require")
+    here = f"{message.rpartition('@')[0]}@{database}/legibly?sslmode=require"
     with (
         instance.running(LEGIBLY_DATABASE=here) as url,
         httpx.Client(base_url=url, timeout=60) as client,
@@ -124,26 +124,28 @@ def _without_punctuation(deployment: Deployment) -> None:
     """Passwords as the template asks for them; the emulator does not heed `ExcludePunctuation`."""
     secrets_manager = deployment.client("secretsmanager")
     for secret in secrets_manager.list_secrets()["SecretList"]:
-        told = json.loads(secrets_manager.get_secret_value(SecretId=secret["ARN"])["SecretString"])
-        text = json.dumps({**told, "password": secrets.token_hex(16)})
+        message = json.loads(
+            secrets_manager.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+        )
+        text = json.dumps({**message, "password": secrets.token_hex(16)})
         secrets_manager.put_secret_value(SecretId=secret["ARN"], SecretString=text)
 
 
 def image_of(client: httpx.Client, key: str) -> dict[str, Any]:
     """The image of a picture once the web server knows that it is settled."""
-    found: list[dict[str, Any]] = []
+    matches: list[dict[str, Any]] = []
 
     def look() -> bool:
         images = client.get("/api/images", params={"limit": 500}).json()["images"]
-        found[:] = [
-            one
-            for one in images
-            if one["name"] == key.rpartition("/")[2] and one["state"] != "pending"
+        matches[:] = [
+            element
+            for element in images
+            if element["name"] == key.rpartition("/")[2] and element["state"] != "pending"
         ]
-        return bool(found)
+        return bool(matches)
 
     services.wait_for(look, what=key, seconds=90)
-    return found[0]
+    return matches[0]
 
 
 def test_a_model_server_that_is_away_costs_time_alone(
@@ -180,7 +182,9 @@ def test_what_is_read_is_live_on_a_page_over_postgresql(
         key = put(large, pictures.png(pictures.ONE))
         name = key.rpartition("/")[2]
         data = (json.loads(line[5:]) for line in lines if line.startswith("data:"))
-        image = next(one for one in data if one["name"] == name and one["state"] == "read")
+        image = next(
+            element for element in data if element["name"] == name and element["state"] == "read"
+        )
     assert image["reading"]["text"] == "1"
     assert of(large, key)[0]["model"] == image["reading"]["model"]
 
@@ -227,8 +231,10 @@ def test_what_nobody_should_read_is_left_alone(
         services.wait_for(lambda: count(large, "ImagesQueueUrl") == 0, what="the queue", seconds=60)
     assert [record["text"] for record in of(large, replaced)] == ["0"]
     assert of(large, gone) == of(large, "elsewhere/a.png") == []
-    for key, what in ((gone, "was deleted"), (replaced, "was replaced")):
-        services.wait_for(functools.partial(_told, large, key, what), what="what was passed over")
+    for key, subject in ((gone, "was deleted"), (replaced, "was replaced")):
+        services.wait_for(
+            functools.partial(_told, large, key, subject), what="what was passed over"
+        )
 
 
 def _told(large: Deployment, key: str, what: str) -> bool:
@@ -241,15 +247,15 @@ def _functions(large: Deployment) -> list[int]:
     """The processes in which the emulator runs this stack's function."""
     mark = f"AWS_LAMBDA_FUNCTION_NAME={large.outputs['FunctionName']}".encode()
     here = large.emulator.endpoint.rpartition(":")[2].encode()
-    found = []
+    matches = []
     for entry in Path("/proc").iterdir():
         try:
             environ = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
         except OSError:
             continue
         if mark in environ.split(b"\0") and here in environ:
-            found.append(int(entry.name))
-    return found
+            matches.append(int(entry.name))
+    return matches
 
 
 def _kill(process: int) -> bool:

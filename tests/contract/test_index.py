@@ -64,8 +64,10 @@ def reading(
     of: Image, text: str = "7", *, version: str = "a" * 12, seconds: float = 0
 ) -> ReadingRecord:
     """A reading of an image."""
-    said = Reading("read", text, 0.9, Model("digits", version), now() + timedelta(seconds=seconds))
-    return ReadingRecord(of.id, of.key, of.media_type, of.bytes, 28, 28, said)
+    statement = Reading(
+        "read", text, 0.9, Model("digits", version), now() + timedelta(seconds=seconds)
+    )
+    return ReadingRecord(of.id, of.key, of.media_type, of.bytes, 28, 28, statement)
 
 
 def pair(of: Image, *, actual: str | None = "7") -> Pair:
@@ -75,14 +77,14 @@ def pair(of: Image, *, actual: str | None = "7") -> Pair:
 
 def test_an_image_goes_through_its_states(index: SqlIndex) -> None:
     """Added as pending, settled as read, labelled: each step shows, and nothing else changes."""
-    one = image(name="a b.png", writer="Ada")
-    assert index.add([one]) == 1
-    assert index.get(one.id) == one
-    record = reading(one, "0")
-    assert index.apply_readings([record]) == [one.with_reading(record)]
+    entry = image(name="a b.png", writer="Ada")
+    assert index.add([entry]) == 1
+    assert index.get(entry.id) == entry
+    record = reading(entry, "0")
+    assert index.apply_readings([record]) == [entry.with_reading(record)]
     label = Label("0", now(), source="asked", by="Bob")
-    assert index.label(one.id, label).label == label
-    assert index.get(one.id) == replace(one.with_reading(record), label=label)
+    assert index.label(entry.id, label).label == label
+    assert index.get(entry.id) == replace(entry.with_reading(record), label=label)
 
 
 def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: SqlIndex) -> None:
@@ -102,53 +104,53 @@ def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: Sql
 
 def test_adding_again_changes_nothing(index: SqlIndex) -> None:
     """The second add of an image is passed over, even once it was read."""
-    one = image()
-    index.add([one])
-    index.apply_readings([reading(one)])
-    assert index.add([one, one]) == 0
-    assert index.get(one.id).state == "read"
+    entry = image()
+    index.add([entry])
+    index.apply_readings([reading(entry)])
+    assert index.add([entry, entry]) == 0
+    assert index.get(entry.id).state == "read"
 
 
 def test_an_older_reading_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     """Records that arrive out of order leave the newest reading in place."""
-    one = image()
-    index.add([one])
-    index.apply_readings([reading(one, "8", seconds=1)])
-    assert index.apply_readings([reading(one, "7")]) == []
-    assert index.get(one.id).reading.text == "8"  # type: ignore[union-attr]
+    entry = image()
+    index.add([entry])
+    index.apply_readings([reading(entry, "8", seconds=1)])
+    assert index.apply_readings([reading(entry, "7")]) == []
+    assert index.get(entry.id).reading.text == "8"  # type: ignore[union-attr]
 
 
 def test_a_renewed_lease_lasts(index: SqlIndex) -> None:
     """Leases of pending images are extended; others do not change."""
-    one = image()
-    index.add([one])
+    entry = image()
+    index.add([entry])
     assert len(index.claim(limit=5, lease_seconds=0)) == 1
-    index.renew([one.id, "gone"], lease_seconds=30)
+    index.renew([entry.id, "gone"], lease_seconds=30)
     assert index.claim(limit=5, lease_seconds=30) == []
 
 
 def test_an_older_label_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     """Labels that arrive out of order leave the newest in place."""
-    one = image()
-    index.add([one])
+    entry = image()
+    index.add([entry])
     newer, older = Label("2", now()), Label("1", now() - timedelta(seconds=5))
-    index.label(one.id, newer)
-    assert index.label(one.id, older).label == newer
+    index.label(entry.id, newer)
+    assert index.label(entry.id, older).label == newer
 
 
 def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
     """Labels in any order end in the same state; a page finds what others said and somebody did not, or took back."""
-    one, two = image(label=Label("4", now(), source="at_upload")), image()
-    index.add([one, two])
+    entry, two = image(label=Label("4", now(), source="at_upload")), image()
+    index.add([entry, two])
     begin = now()
-    said = [("rita", "7"), ("rob", "1"), ("rob", None), ("rob", "7"), ("rob", None)]
-    given = [
+    statement = [("rita", "7"), ("rob", "1"), ("rob", None), ("rob", "7"), ("rob", None)]
+    supplied = [
         Label(text, begin + timedelta(seconds=n), by=f"review:{who}")
-        for n, (who, text) in enumerate(said, 1)
+        for n, (who, text) in enumerate(statement, 1)
     ]
     states = []
-    for label in given[:4]:
-        index.label(one.id, label)
+    for label in supplied[:4]:
+        index.label(entry.id, label)
         states += [
             name
             for name in ("second", "disputed", "agreed")
@@ -158,37 +160,37 @@ def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
     index.add_labels(
         [
             LabelRecord(image_id, label)
-            for label in reversed(given)
-            for image_id in (one.id, two.id, "gone")
+            for label in reversed(supplied)
+            for image_id in (entry.id, two.id, "gone")
         ]
     )
-    found = index.labels([one.id, two.id, "gone"])
-    assert found == {one.id: [one.label, *given], two.id: given}
-    assert index.get(one.id).label == index.get(two.id).label == given[-1]
+    matches = index.labels([entry.id, two.id, "gone"])
+    assert matches == {entry.id: [entry.label, *supplied], two.id: supplied}
+    assert index.get(entry.id).label == index.get(two.id).label == supplied[-1]
 
     def waiting(who: str) -> int:
         return len(index.page(Filter(review="second", unsaid_by=f"review:{who}"), limit=9))
 
     assert (waiting("rita"), waiting("rob"), waiting("tom")) == (0, 2, 2)
-    index.remove(one.id)
-    assert list(index.labels([one.id, two.id])) == [two.id]
+    index.remove(entry.id)
+    assert list(index.labels([entry.id, two.id])) == [two.id]
     index.clear()
     assert index.labels([two.id]) == {}
 
 
 def test_deleted_images_stay_away(index: SqlIndex) -> None:
     """A removed image is not found, its pairs are gone, and no late record brings it back."""
-    one = image()
-    index.add([one])
-    index.add_pairs([pair(one)])
-    index.remove(one.id)
-    with pytest.raises(NotFound, match=one.id):
-        index.get(one.id)
-    assert index.add([one]) == 0
-    assert index.apply_readings([reading(one)]) == []
-    index.add_pairs([pair(one)])
+    entry = image()
+    index.add([entry])
+    index.add_pairs([pair(entry)])
+    index.remove(entry.id)
+    with pytest.raises(NotFound, match=entry.id):
+        index.get(entry.id)
+    assert index.add([entry]) == 0
+    assert index.apply_readings([reading(entry)]) == []
+    index.add_pairs([pair(entry)])
     assert list(index.pairs()) == []
-    assert index.known([one.id]) == {one.id}
+    assert index.known([entry.id]) == {entry.id}
 
 
 def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
@@ -198,7 +200,7 @@ def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
     index.add([first, second])
     index.apply_readings([reading(first)])
     changed = index.changes(start, limit=10)
-    assert [one.id for _, one in changed] == [second.id, first.id]
+    assert [entry.id for _, entry in changed] == [second.id, first.id]
     assert changed[-1][0] == index.sequence()
     assert index.changes(index.sequence(), limit=10) == []
 
@@ -206,26 +208,26 @@ def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
 def test_a_follower_misses_nothing_while_many_write(index: SqlIndex) -> None:
     """With eight writers at once, following by the last number seen still meets every image."""
     images = [image() for _ in range(80)]
-    seen: set[str] = set()
+    known: set[str] = set()
     last = index.sequence()
     with ThreadPoolExecutor(8) as pool:
-        writing = [pool.submit(index.add, [one]) for one in images]
-        while len(seen) < len(images):
+        writing = [pool.submit(index.add, [entry]) for entry in images]
+        while len(known) < len(images):
             changes = index.changes(last, limit=7)
-            seen |= {one.id for _, one in changes}
+            known |= {entry.id for _, entry in changes}
             last = changes[-1][0] if changes else last
             if all(future.done() for future in writing) and not index.changes(last, limit=1):
                 break
-    assert seen == {one.id for one in images}
+    assert known == {entry.id for entry in images}
 
 
 def test_a_lease_keeps_others_off_until_it_ends(index: SqlIndex) -> None:
     """Claimed images are given to nobody else; deferred and released ones are given again, with the try counted."""
-    one = image()
-    index.add([one])
+    entry = image()
+    index.add([entry])
     assert [claim.attempt for claim in index.claim(limit=5, lease_seconds=60)] == [1]
     assert index.claim(limit=5, lease_seconds=60) == []
-    index.defer(one.id, seconds=60)
+    index.defer(entry.id, seconds=60)
     assert index.claim(limit=5, lease_seconds=60) == []
     index.release()
     assert [claim.attempt for claim in index.claim(limit=5, lease_seconds=60)] == [2]
@@ -260,7 +262,7 @@ def test_pages_run_newest_first_without_gaps(index: SqlIndex) -> None:
         index.add([image(id=ids[-1], received_at=at)])
     collected: list[str] = []
     while page := index.page(Filter(), limit=3, after=collected[-1] if collected else None):
-        collected += [one.id for one in page]
+        collected += [entry.id for entry in page]
     assert collected == ids[::-1]
 
 
@@ -273,7 +275,7 @@ def test_filters_pick_what_they_say(index: SqlIndex) -> None:
     today = f"{now():%Y-%m-%d}"
 
     def found(**wanted: object) -> set[str]:
-        return {one.id for one in index.page(Filter(**wanted), limit=10)}  # type: ignore[arg-type]
+        return {entry.id for entry in index.page(Filter(**wanted), limit=10)}  # type: ignore[arg-type]
 
     assert found(text="0") == found(writer="Ada") == {zero.id}
     assert found(wrong=True) == found(label="1") == found(labelled=True) == {seven.id}
@@ -285,16 +287,16 @@ def test_filters_pick_what_they_say(index: SqlIndex) -> None:
 
 def test_pairs_count_once(index: SqlIndex) -> None:
     """The same pair twice is one; a label that was taken back keeps its pair with no actual text."""
-    one = image()
-    index.add([one])
-    told, back = (
-        pair(one),
-        replace(pair(one, actual=None), labelled_at=now() + timedelta(seconds=1)),
+    entry = image()
+    index.add([entry])
+    message, back = (
+        pair(entry),
+        replace(pair(entry, actual=None), labelled_at=now() + timedelta(seconds=1)),
     )
-    index.add_pairs([told, told, back])
-    index.add_pairs([told])
-    assert list(index.pairs()) == [told, back]
-    assert list(index.pairs([one.id])) == [told, back]
+    index.add_pairs([message, message, back])
+    index.add_pairs([message])
+    assert list(index.pairs()) == [message, back]
+    assert list(index.pairs([entry.id])) == [message, back]
     assert list(index.pairs(["other"])) == []
 
 
@@ -306,16 +308,16 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
     for number in range(400):
         at = now() + timedelta(hours=number)
         model, text = Model("digits", draw.choice("ab") * 12), draw.choice(["7", "1", "12/3", ""])
-        said = Reading(
+        statement = Reading(
             draw.choice(["read", "unsure"]), text, draw.choice([0, 1, draw.random()]), model, at
         )
         of = replace(image(), id=draw.choice(ids))
-        record = replace(reading(of), reading=said)
+        record = replace(reading(of), reading=statement)
         index.apply_readings([record]) if number % 2 else index.add_readings([record, record])
-        read[of.id, model] = said
+        read[of.id, model] = statement
         actual = draw.choice(["7", "1", "12", None])
         source: LabelSource = "asked" if draw.random() < 0.5 else "volunteered"
-        pairs.append(Pair(of.id, text, actual, said.confidence, str(model), None, source, at))
+        pairs.append(Pair(of.id, text, actual, statement.confidence, str(model), None, source, at))
     index.add([image(id=ids[0], owner="Ada")])
     index.add_pairs(pairs)
     index.remove(ids[1])
@@ -323,10 +325,14 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
 
     def expected(chosen: set[str]) -> bytes:
         reads = Counter(
-            reference.read_of(said) for (image_id, _), said in read.items() if image_id in chosen
+            reference.read_of(statement)
+            for (image_id, _), statement in read.items()
+            if image_id in chosen
         )
-        kept = [one for one in pairs if one.image in chosen]
-        return encode(reference.report(kept, reads=[one._replace(n=n) for one, n in reads.items()]))
+        remaining = [entry for entry in pairs if entry.image in chosen]
+        return encode(
+            reference.report(remaining, reads=[entry._replace(n=n) for entry, n in reads.items()])
+        )
 
     assert encode(index_report.report(index)) == expected(set(ids) - {ids[1]})
     assert encode(index_report.report(index, owner="Ada")) == expected({ids[0]})
@@ -336,11 +342,11 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
 def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
     """A second index over the same file has everything of the first."""
     url = f"sqlite:///{tmp_path}/deep/folder/index.db"
-    first, one = open_index(url), image()
-    first.add([one])
+    first, entry = open_index(url), image()
+    first.add([entry])
     first.close()
     second = open_index(url)
-    assert second.get(one.id) == one
+    assert second.get(entry.id) == entry
     second.close()
 
 

@@ -111,7 +111,10 @@ class Faults(list[str]):
     def watch(self, page: Page) -> None:
         """Note every error of a page; that a file is no picture (415) is none of the page's."""
         page.on("pageerror", lambda error: self.append(str(error)))
-        page.on("console", lambda told: self.append(told.text) if told.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: self.append(message.text) if message.type == "error" else None,
+        )
 
     @property
     def serious(self) -> list[str]:

@@ -39,12 +39,12 @@ def axe() -> str:
 def violations(page: Page, axe: str) -> list[str]:
     """What axe-core finds wrong, each with the element."""
     page.add_script_tag(content=axe) if page.evaluate("typeof axe") == "undefined" else None
-    found: Any = page.evaluate(
+    matches: Any = page.evaluate(
         """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})"""
     )
     return [
         f"{rule['id']}: {node['html'][:160]}"
-        for rule in found["violations"]
+        for rule in matches["violations"]
         for node in rule["nodes"]
     ]
 
@@ -65,13 +65,13 @@ def test_no_page_breaks_a_rule(
     write(page, "0")
     answers(page, "0")
     identity = call(server, "/api/images")["images"][0]["id"]
-    found = [f"with an answer: {fault}" for fault in violations(page, axe)]
+    matches = [f"with an answer: {fault}" for fault in violations(page, axe)]
     for path in PATHS:
         page.goto(server.url + path.replace("/image", f"/images/{identity}"))
         page.wait_for_load_state("load")
-        found += [f"{path}: {fault}" for fault in violations(page, axe)]
+        matches += [f"{path}: {fault}" for fault in violations(page, axe)]
     context.close()
-    assert sorted(set(found)) == []
+    assert sorted(set(matches)) == []
 
 
 @pytest.mark.parametrize("width", [320, 360, 3840])

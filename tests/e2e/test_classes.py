@@ -28,9 +28,9 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def faults_of(page: Page) -> list[str]:
     """What axe-core finds, and whether the page scrolls sideways."""
-    found = violations(page, Path(AXE).read_text(encoding="utf-8")) if AXE.is_file() else []
+    matches = violations(page, Path(AXE).read_text(encoding="utf-8")) if AXE.is_file() else []
     wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-    return [f"{page.url}: {fault}" for fault in [*found, *(["scrolls sideways"] if wide else [])]]
+    return [f"{page.url}: {fault}" for fault in [*matches, *(["scrolls sideways"] if wide else [])]]
 
 
 def writes(page: Page, count: int) -> None:

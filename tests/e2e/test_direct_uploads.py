@@ -83,20 +83,22 @@ def empty(served: Server, bucket: Bucket) -> Server:
 
 def chosen(page: Page, *files: tuple[str, str, bytes]) -> None:
     """Choose files as a person does."""
-    given: list[Any] = [
+    supplied: list[Any] = [
         {"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files
     ]
-    page.locator("#files").set_input_files(given)
+    page.locator("#files").set_input_files(supplied)
 
 
 def sent(page: Page) -> list[tuple[str, str]]:
     """Method and address of every request that brings something, as they are made."""
-    found: list[tuple[str, str]] = []
+    matches: list[tuple[str, str]] = []
     page.on(
         "request",
-        lambda asked: found.append((asked.method, asked.url)) if asked.method != "GET" else None,
+        lambda requested: (
+            matches.append((requested.method, requested.url)) if requested.method != "GET" else None
+        ),
     )
-    return found
+    return matches
 
 
 def noise(side: int = 700) -> bytes:
@@ -121,14 +123,14 @@ def test_files_go_straight_into_the_store_and_are_read(
     """Each file is put by the browser, none through the server; all are read, with their names,
     without a complaint.
     """
-    asked = sent(desktop)
+    requested = sent(desktop)
     desktop.goto(empty.url)
     chosen(desktop, *((f"ä {n}.png", "image/png", pictures.png()) for n in range(6)))
     expect(desktop.locator("#queue p")).to_have_text(
         "All done: 6 of 6 sent, 6 read", timeout=30_000
     )
-    assert sum(method == "PUT" and "/direct/here/images/" in url for method, url in asked) == 6
-    assert not [url for method, url in asked if url == f"{empty.url}/api/images"]
+    assert sum(method == "PUT" and "/direct/here/images/" in url for method, url in requested) == 6
+    assert not [url for method, url in requested if url == f"{empty.url}/api/images"]
     images = call(empty, "/api/images")["images"]
     assert {image["name"] for image in images} == {f"ä {n}.png" for n in range(6)}
     assert {image["reading"]["text"] for image in images} == {"7"}
@@ -142,12 +144,12 @@ def test_what_is_put_tells_nothing_of_its_maker(
     orientation stay.
     """
     desktop.goto(empty.url)
-    asked = sent(desktop)
+    requested = sent(desktop)
     chosen(desktop, ("photo.jpg", "image/jpeg", photo()), ("scan.png", "image/png", _noted()))
     expect(desktop.locator("#queue p")).to_have_text(
         "All done: 2 of 2 sent, 2 read", timeout=30_000
     )
-    assert sum(method == "PUT" for method, _ in asked) == 2
+    assert sum(method == "PUT" for method, _ in requested) == 2
     assert {image["reading"]["text"] for image in call(empty, "/api/images")["images"]} == {"7"}
     for key in bucket.pictures():
         data = bucket.read(key)
@@ -173,7 +175,7 @@ def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(
     """
     turned = Image.Exif()
     turned[0x0112] = 3
-    asked = sent(desktop)
+    requested = sent(desktop)
     desktop.goto(empty.url)
     chosen(
         desktop,
@@ -184,7 +186,7 @@ def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(
     expect(desktop.locator("#queue p")).to_have_text(
         "All done: 2 of 3 sent, 2 read", timeout=30_000
     )
-    assert not [url for method, url in asked if method == "PUT"]
+    assert not [url for method, url in requested if method == "PUT"]
     assert {image["reading"]["text"] for image in call(empty, "/api/images")["images"]} == {"7"}
 
 
@@ -248,7 +250,8 @@ def test_a_page_may_send_to_its_bucket_alone(
     """
     context = context_of(browser)
     with_bucket, with_folder = (
-        context.request.get(one.url).headers["content-security-policy"] for one in (served, server)
+        context.request.get(entry.url).headers["content-security-policy"]
+        for entry in (served, server)
     )
     assert with_bucket.endswith(f"; connect-src 'self' {seaweedfs.endpoint}/{BUCKET}/")
     assert "connect-src" not in with_folder

@@ -17,8 +17,8 @@ def test_practice_asks_answers_at_once_and_makes_the_report(server: Server, page
     expect(page.locator("main")).to_contain_text("Nothing was written yet")
     page.get_by_role("link", name="Practise").click()
     for count in range(1, 7):
-        asked = practise(page, count=count)
-        expect(page.locator("#results li").first).to_contain_text(asked)
+        requested = practise(page, count=count)
+        expect(page.locator("#results li").first).to_contain_text(requested)
     images = call(server, "/api/images")["images"]
     assert {image["label"]["source"] for image in images} == {"at_upload"}
     page.get_by_role("link", name="See the report").click()

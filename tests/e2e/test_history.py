@@ -134,11 +134,11 @@ def test_what_is_selected_can_be_downloaded(
         desktop.locator("#download").click()
     waiting.value.save_as(tmp_path / "got")
     data = (tmp_path / "got").read_bytes()
-    wanted = [images[2]["id"], images[0]["id"]]
+    required = [images[2]["id"], images[0]["id"]]
     if kind == "zip":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             assert archive.testzip() is None
-            assert archive.read(f"images/{wanted[0]}.png") == png(2)
+            assert archive.read(f"images/{required[0]}.png") == png(2)
             data = archive.read("images.csv")
             kind = "csv"
     if kind == "csv":
@@ -146,7 +146,7 @@ def test_what_is_selected_can_be_downloaded(
         assert [row["name"] for row in rows] == ["'=1+1-2.png", "'=1+1-0.png"]
     else:
         rows = json.loads(data)
-    assert [row["id"] for row in rows] == wanted
+    assert [row["id"] for row in rows] == required
 
 
 def test_a_cell_of_the_accuracy_shows_its_pictures(server: Server, desktop: Page) -> None:

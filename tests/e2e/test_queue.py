@@ -170,19 +170,19 @@ def test_of_two_tabs_one_sends(server: Server, browser: Browser) -> None:
     goes on.
     """
     context = context_of(browser)
-    one = context.new_page()
+    entry = context.new_page()
     other = context.new_page()
-    one.route(
+    entry.route(
         "**/api/images",
         lambda route: route.abort() if route.request.method == "POST" else route.continue_(),
     )
-    one.goto(server.url)
-    one.locator("#files").set_input_files(files(6))
-    expect(one.locator("#queue p")).to_have_text("0 of 6 sent, 0 read")
+    entry.goto(server.url)
+    entry.locator("#files").set_input_files(files(6))
+    expect(entry.locator("#queue p")).to_have_text("0 of 6 sent, 0 read")
     other.goto(server.url)
     expect(other.locator("#recent-empty")).to_be_visible()
     expect(other.locator("#queue")).to_be_hidden()
-    one.close()
+    entry.close()
     other.reload()
     expect(other.locator("#queue p")).to_have_text("All done: 6 of 6 sent, 6 read", timeout=30_000)
     assert len(call(server, "/api/images")["images"]) == 6

@@ -158,13 +158,13 @@ def test_two_people_agree_by_keyboard_on_postgresql(
         write(pages["rita"], "7")
         answers(pages["rita"], "7")
         reason = {name: page.locator("#reason") for name, page in pages.items()}
-        for name, key, told in (
+        for name, key, message in (
             ("rita", "Enter", "random sample"),
             ("rob", "1", "One person looked at it. What do you see?"),
             ("tom", "7", "People differ: 7 (rita), 1 (rob). What do you see?"),
         ):
             pages[name].goto(f"{server.url}/review")
-            expect(reason[name]).to_contain_text(told)
+            expect(reason[name]).to_contain_text(message)
             faults += (
                 violations(pages[name], AXE.read_text(encoding="utf-8")) if AXE.is_file() else []
             )

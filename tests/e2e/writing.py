@@ -46,14 +46,14 @@ def practise(page: Page, *, count: int) -> str:
     """Write what practice asks for, of the digits that are here, as its answer number `count`; what
     that was.
     """
-    asked = page.locator("#ask").get_attribute("data-wanted") or ""
-    while asked not in DIGITS:
+    requested = page.locator("#ask").get_attribute("data-wanted") or ""
+    while requested not in DIGITS:
         page.keyboard.press("s")
-        asked = page.locator("#ask").get_attribute("data-wanted") or ""
-    write(page, asked)
+        requested = page.locator("#ask").get_attribute("data-wanted") or ""
+    write(page, requested)
     page.keyboard.press("Enter")
     expect(page.locator("#results li")).to_have_count(count)
-    return asked
+    return requested
 
 
 def answers(page: Page, text: str) -> None:

@@ -100,7 +100,7 @@ def test_threads_share_few_children(pool: child_pool.ChildPool) -> None:
     sizes = range(20, 36)
     data = [pictures.encoded(Image.new("L", (size, 9), 200), "GIF") for size in sizes]
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        widths = threads.map(lambda one: pool.probe(one, max_pixels=LIMIT).width, data)
+        widths = threads.map(lambda entry: pool.probe(entry, max_pixels=LIMIT).width, data)
     assert list(widths) == list(sizes)
 
 

@@ -63,12 +63,12 @@ def test_readings_of_a_batch_become_images(service: Service) -> None:
     consumer = Consumer(service, MemoryQueue())
     message = Message(id="1", events=tuple(written))
     assert consumer.take([message]) == [message]
-    found = images(service)
-    assert [image.state for image in found] == ["read"] * 3
-    assert {image.name for image in found} == {"0.png", "1.png", "2.png"}
+    matches = images(service)
+    assert [image.state for image in matches] == ["read"] * 3
+    assert {image.name for image in matches} == {"0.png", "1.png", "2.png"}
     sequence = service.index.sequence()
     assert consumer.take([message, message]) == [message, message]
-    assert images(service) == found
+    assert images(service) == matches
     assert service.index.sequence() >= sequence
 
 
@@ -147,20 +147,20 @@ def test_an_announced_upload_comes_with_what_was_said_of_it(service: Service) ->
 
 def test_the_thread_follows_and_tells(service: Service) -> None:
     """Started, it takes in what comes and tells of every image; stopped, it ends."""
-    told: list[records.Image] = []
+    summary: list[records.Image] = []
     queue = MemoryQueue()
 
     def listen(changed: Sequence[records.Image]) -> None:
-        told.extend(changed)
+        summary.extend(changed)
 
     sweeper = Sweeper(service, seconds=0)
     consumer = Consumer(service, queue, on_change=listen)
     worker = Elsewhere(service, consumer=consumer, sweeper=sweeper, on_change=listen)
     worker.start()
     queue.send(*function(service, put(service, "images/a.png")))
-    services.wait_for(lambda: told, what="the consumer")
+    services.wait_for(lambda: summary, what="the consumer")
     assert worker.is_alive
-    assert told[0].state == "read"
+    assert summary[0].state == "read"
     worker.stop()
     assert not worker.is_alive
 

@@ -209,24 +209,24 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
     ]
     assert len(makers) >= 10
     for name, make in makers:
-        made = make(
+        result = make(
             **{parameter: known[parameter] for parameter in inspect.signature(make).parameters}
         )
-        told = s3_documents.picture(root + made, prefix=prefix)
-        assert told == (made if name == "image" else None)
+        summary = s3_documents.picture(root + result, prefix=prefix)
+        assert summary == (result if name == "image" else None)
 
 
 def folders() -> set[str]:
     """Every folder of the store that is spelt out anywhere in the program."""
-    found = set()
+    matches = set()
     for path in Path(legibly.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             text = (
                 node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
             )
             if named := re.match(r"(?:records/[a-z]+|reports|images)/", text):
-                found.add(named[0])
-    return found
+                matches.add(named[0])
+    return matches
 
 
 @given(st.sampled_from(sorted(folders() - {object_keys.IMAGES})), st.text(max_size=40), PREFIXES)

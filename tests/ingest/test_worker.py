@@ -62,10 +62,10 @@ class Bench:
 
     def until(self, image: str, state: str, *, seconds: float = 30) -> Image:
         deadline = time.monotonic() + seconds
-        while (found := self.index.get(image)).state != state:
-            assert time.monotonic() < deadline, f"{image} is still {found.state}"
+        while (matches := self.index.get(image)).state != state:
+            assert time.monotonic() < deadline, f"{image} is still {matches.state}"
             time.sleep(0.02)
-        return found
+        return matches
 
     def __enter__(self) -> "Bench":
         self.worker.start()
@@ -84,7 +84,7 @@ def test_what_passes_is_tried_again(tmp_path: Path, reader: Reader) -> None:
         bench.worker.submit(image, pictures.png())
         assert bench.until(image.id, "read").reading is not None
     assert unsteady.calls == 3
-    assert [one.id for one in bench.changed] == [image.id]
+    assert [entry.id for entry in bench.changed] == [image.id]
 
 
 def test_after_the_last_try_it_fails_with_its_reason(tmp_path: Path, reader: Reader) -> None:

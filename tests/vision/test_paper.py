@@ -46,9 +46,9 @@ def test_colours_do_not_matter(colour: tuple[int, int, int], sheet: tuple[int, i
     """Blue, red, green and orange pens on white, yellow and blue paper are seen."""
     cover = (1 - np.asarray(pictures.drawing(), np.float32) / 255)[..., None]
     pixels = (np.array(sheet) * (1 - cover) + np.array(colour) * cover).astype(np.uint8)
-    found = paper.find_ink(pixels)
-    assert not found.light
-    assert overlap(found.mask) > 0.8
+    matches = paper.find_ink(pixels)
+    assert not matches.light
+    assert overlap(matches.mask) > 0.8
 
 
 @pytest.mark.parametrize("light", [False, True])
@@ -60,9 +60,9 @@ def test_a_drawing_on_even_paper_is_seen_whole(width: int, light: bool) -> None:
     pixels = np.asarray(drawn)
     truth = pixels < 128
     for shown in (pixels, np.stack([pixels] * 3, axis=2)):
-        found = paper.find_ink(255 - shown if light else shown)
-        assert (found.light, found.doubt) == (light, 0.0)
-        assert overlap(found.mask, truth) > 0.95
+        matches = paper.find_ink(255 - shown if light else shown)
+        assert (matches.light, matches.doubt) == (light, 0.0)
+        assert overlap(matches.mask, truth) > 0.95
 
 
 def test_light_ink_on_dark_paper_is_seen() -> None:
@@ -71,9 +71,9 @@ def test_light_ink_on_dark_paper_is_seen() -> None:
         255 - np.asarray(pictures.drawing()),
         255 - photo(np.full((280, 280), 0.8, np.float32)),
     ):
-        found = paper.find_ink(pixels)
-        assert found.light
-        assert overlap(found.mask) > 0.8
+        matches = paper.find_ink(pixels)
+        assert matches.light
+        assert overlap(matches.mask) > 0.8
 
 
 def test_polarity_of_real_handwriting(data: Path) -> None:
@@ -117,6 +117,6 @@ def test_every_size_is_taken(shape: tuple[int, int]) -> None:
     """Pictures of a pixel, a line, a strip, a thumbnail: none is an error, grey or in colour."""
     rng = np.random.default_rng(1)
     for size in (shape, (*shape, 3)):
-        found = paper.find_ink(rng.integers(0, 255, size, np.uint8))
-        assert found.mask.shape == shape
-        assert np.isfinite(rules.clean(found).values).all()
+        matches = paper.find_ink(rng.integers(0, 255, size, np.uint8))
+        assert matches.mask.shape == shape
+        assert np.isfinite(rules.clean(matches).values).all()

@@ -54,7 +54,7 @@ def test_noise_is_measured_beside_ink() -> None:
 def _flood(mask: components.Mask) -> list[set[tuple[int, int]]]:
     """Components by flooding, in the order of their first pixel."""
     left = {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)}
-    found = []
+    matches = []
     for start in sorted(left):
         if start not in left:
             continue
@@ -66,30 +66,30 @@ def _flood(mask: components.Mask) -> list[set[tuple[int, int]]]:
             near = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
             left -= near
             edge += near
-        found.append(part)
-    return found
+        matches.append(part)
+    return matches
 
 
 def test_components_are_those_of_flooding() -> None:
     """Number, pixels, boxes and areas of 8-connected components equal those of a flood fill."""
     for _ in range(120):
         mask = RNG.random(tuple(RNG.integers(1, 24, 2))) < RNG.random()
-        found, expected = components.components(mask), _flood(mask)
-        assert len(found) == len(expected)
+        matches, expected = components.components(mask), _flood(mask)
+        assert len(matches) == len(expected)
         for number, part in enumerate(expected):
-            painted = found.paint(np.arange(len(found)) == number)
+            painted = matches.paint(np.arange(len(matches)) == number)
             assert set(zip(*(axis.tolist() for axis in np.nonzero(painted)), strict=True)) == part
             rows, columns = [row for row, _ in part], [column for _, column in part]
             box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
             assert (
-                found.left[number],
-                found.top[number],
-                found.right[number],
-                found.bottom[number],
+                matches.left[number],
+                matches.top[number],
+                matches.right[number],
+                matches.bottom[number],
             ) == box
-            assert found.area[number] == len(part)
+            assert matches.area[number] == len(part)
             assert (
-                found.cut(np.array([number]), box) == painted[box[1] : box[3], box[0] : box[2]]
+                matches.cut(np.array([number]), box) == painted[box[1] : box[3], box[0] : box[2]]
             ).all()
 
 
@@ -97,9 +97,9 @@ def test_totals_and_peaks_go_by_component() -> None:
     """The sum and the peak of a plane over each component equal those over its mask."""
     mask = RNG.random((30, 40)) < 0.4
     values = RNG.random((30, 40)).astype(np.float32)
-    found = components.components(mask)
-    masks = [found.paint(np.arange(len(found)) == number) for number in range(len(found))]
-    assert found.total(values) == pytest.approx(
-        [float(values[one].sum()) for one in masks], rel=1e-4
+    matches = components.components(mask)
+    masks = [matches.paint(np.arange(len(matches)) == number) for number in range(len(matches))]
+    assert matches.total(values) == pytest.approx(
+        [float(values[entry].sum()) for entry in masks], rel=1e-4
     )
-    assert found.peak(values) == pytest.approx([float(values[one].max()) for one in masks])
+    assert matches.peak(values) == pytest.approx([float(values[entry].max()) for entry in masks])

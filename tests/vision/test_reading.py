@@ -115,8 +115,8 @@ def test_a_large_picture_is_read_whatever_its_digits_size(reader: Reader, height
         sheet.paste(
             seven.point(lambda level: level * 235 // 255), (100 + round(1.1 * height) * place, 90)
         )
-    found = text(reader, sheet)
-    assert found == "777"
+    matches = text(reader, sheet)
+    assert matches == "777"
 
 
 def test_a_page_on_its_side_is_turned_by_its_digits(reader: Reader, data: Path) -> None:
@@ -127,9 +127,9 @@ def test_a_page_on_its_side_is_turned_by_its_digits(reader: Reader, data: Path) 
         np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)[-400:],
         labels[-400:],
     )
-    wanted = "2347/7254"
+    required = "2347/7254"
     rows = []
-    for row in wanted.split("/"):
+    for row in required.split("/"):
         chosen = [glyphs[names.index(int(name))] for name in row]
         rows.append(
             np.concatenate(
@@ -139,7 +139,7 @@ def test_a_page_on_its_side_is_turned_by_its_digits(reader: Reader, data: Path) 
     page = Image.fromarray(np.concatenate(rows)).resize((528, 264))
     for quarters in range(4):
         turned = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(page), quarters)))
-        assert text(reader, turned) == wanted
+        assert text(reader, turned) == required
 
 
 @pytest.mark.parametrize("colour", [0, 90, 255])
@@ -185,7 +185,7 @@ def test_inputs_are_what_the_network_saw(reader: Reader) -> None:
     reading, inputs = reader.read(data).reading, reader.inputs(data)
     assert [crop.shape for crop in inputs] == [(28, 28)] * 3
     again = reader.crops(np.stack([np.round(255 * crop).astype(np.uint8) for crop in inputs]))
-    assert [one.text for one in again] == [item.label for item in reading.items]
+    assert [entry.text for entry in again] == [item.label for item in reading.items]
 
 
 def test_reading_twice_gives_the_same(reader: Reader) -> None:
@@ -201,10 +201,10 @@ def test_reading_twice_gives_the_same(reader: Reader) -> None:
 def test_explanations_are_pictures_and_sentences(reader: Reader) -> None:
     """Every item has a PNG and a sentence naming both classes; numbers and classes that are not there are not found."""
     data = pictures.png(SEVEN)
-    told = reader.explanation(data, 0)
-    assert told.intended == "7"
-    assert told.rival != "7"
-    assert "7" in told.sentence()
+    message = reader.explanation(data, 0)
+    assert message.intended == "7"
+    assert message.rival != "7"
+    assert "7" in message.sentence()
     with Image.open(io.BytesIO(reader.explain(data, 0))) as image:
         assert image.size == (280, 280)
         colours = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(int)
@@ -234,7 +234,7 @@ def test_every_digit_read_tells_its_legibility(reader: Reader) -> None:
     )
     reading = reader.read(pictures.encoded(sign)).reading
     assert reading.verdict == "not_a_digit"
-    assert [one.legibility for one in reading.items] == [None] * len(reading.items)
+    assert [entry.legibility for entry in reading.items] == [None] * len(reading.items)
 
 
 def test_ink_that_reads_as_a_digit_only_in_part_is_not_read(reader: Reader) -> None:

@@ -13,7 +13,7 @@ def piece(left: float, top: float, width: int = 20, height: int = 40) -> glyphs.
 
 def places(groups: list[list[glyphs.Piece]]) -> list[list[int]]:
     """The left edges, row by row."""
-    return [[one.box[0] for one in group] for group in groups]
+    return [[entry.box[0] for entry in group] for group in groups]
 
 
 def test_rows_come_from_the_top_and_pieces_from_the_left() -> None:
@@ -24,8 +24,8 @@ def test_rows_come_from_the_top_and_pieces_from_the_left() -> None:
         for y in range(3)
         for x in range(6)
     ]
-    found = rows.rows([pieces[at] for at in rng.permutation(len(pieces))], 40)
-    assert places(found) == [[30 * x for x in range(6)]] * 3
+    matches = rows.rows([pieces[at] for at in rng.permutation(len(pieces))], 40)
+    assert places(matches) == [[30 * x for x in range(6)]] * 3
 
 
 def test_rows_may_climb_and_fall() -> None:
@@ -82,10 +82,10 @@ def test_two_touching_loops_are_cut_between_them() -> None:
     for middle in (28, 82):
         distance = np.hypot((x - middle) / 28, (y - 30) / 30)
         mask |= (distance < 1) & (distance > 0.7)
-    whole = glyphs.Piece((5, 7, 115, 67), mask)
-    slices = seams.cut(whole, 60)
-    assert any(abs(one.box[2] - 60) <= 6 for one in slices)
-    assert glyphs.merge(slices).area >= 0.98 * whole.area
+    entire = glyphs.Piece((5, 7, 115, 67), mask)
+    slices = seams.cut(entire, 60)
+    assert any(abs(entry.box[2] - 60) <= 6 for entry in slices)
+    assert glyphs.merge(slices).area >= 0.98 * entire.area
 
 
 def test_a_cut_through_more_ink_touches_more() -> None:
@@ -97,29 +97,29 @@ def test_a_cut_through_more_ink_touches_more() -> None:
 
 def test_a_piece_that_the_network_calls_no_digit_is_doubtful_in_slices() -> None:
     """One good slice of a rejected piece, its rest left out, convinces less than two good slices do."""
-    one, other = piece(0, 0), piece(20, 0)
-    found = {}
+    entry, other = piece(0, 0), piece(20, 0)
+    matches = {}
     for score in (-0.05, -9.0):
-        whole = lattice.Hypothesis(0, 2, glyphs.merge([one, other]), 0.0, score=-9.0, uncut=True)
+        entire = lattice.Hypothesis(0, 2, glyphs.merge([entry, other]), 0.0, score=-9.0, uncut=True)
         row = lattice.Row(
-            [one, other], 40, [whole, lattice.Hypothesis(0, 1, one, 0.0, score=-0.05)]
+            [entry, other], 40, [entire, lattice.Hypothesis(0, 1, entry, 0.0, score=-0.05)]
         )
         row.hypotheses.append(lattice.Hypothesis(1, 2, other, 0.0, score=score))
-        found[score] = lattice.best(row, 800).probability
-    assert found[-0.05] > 0.95
-    assert found[-9.0] < 0.5
+        matches[score] = lattice.best(row, 800).probability
+    assert matches[-0.05] > 0.95
+    assert matches[-9.0] < 0.5
 
 
 def test_the_likeliest_way_through_a_row_wins() -> None:
     """Two good halves win over a poor whole, a good whole over two poor halves, and a speck is left out."""
-    one, other, speck = piece(0, 0), piece(21, 0), piece(60, 20, 4, 4)
-    row = lattice.Row([one, other, speck], 40)
-    whole = lattice.Hypothesis(0, 2, glyphs.merge([one, other]), 0.0)
-    single = [lattice.Hypothesis(0, 1, one, 0.0), lattice.Hypothesis(1, 2, other, 0.0)]
+    entry, other, speck = piece(0, 0), piece(21, 0), piece(60, 20, 4, 4)
+    row = lattice.Row([entry, other, speck], 40)
+    entire = lattice.Hypothesis(0, 2, glyphs.merge([entry, other]), 0.0)
+    single = [lattice.Hypothesis(0, 1, entry, 0.0), lattice.Hypothesis(1, 2, other, 0.0)]
     last = lattice.Hypothesis(2, 3, speck, 0.0, score=-6.0)
-    row.hypotheses = [whole, *single, last]
+    row.hypotheses = [entire, *single, last]
     for good, expected in ((True, 2), (False, 1)):
-        whole.score = -3.0 if good else -0.1
+        entire.score = -3.0 if good else -0.1
         for hypothesis in single:
             hypothesis.score = -0.1 if good else -4.0
         path = lattice.best(row, 800)

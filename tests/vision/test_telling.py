@@ -20,10 +20,12 @@ def found(label: int, left: int, *, digitness: float = 0.999, height: int = 40) 
 
 def told(*items: page.Found, certainty: float = 1.0) -> records.Reading:
     """The reading of one row, 40 pixels high, by the shipped card."""
-    seen = page.Page((tuple(items),), certainty, 40.0)
+    known = page.Page((tuple(items),), certainty, 40.0)
     model = records.Model(name="digits", version="0")
     card = cards.read_card(registry.find("digits"))
-    return telling.reading(seen, card=card, model=model, scale=1.0, size=(400, 40), milliseconds={})
+    return telling.reading(
+        known, card=card, model=model, scale=1.0, size=(400, 40), milliseconds={}
+    )
 
 
 def test_a_single_item_is_as_sure_as_the_item() -> None:

@@ -302,8 +302,8 @@ def test_ids_of_others_open_nothing(guarded: Server) -> None:
         assert token[1] in ben.get("/account").text
         mine = ben.get("/account/data.json").json()["account"]["id"]
         for other in (cleo, rita):
-            for what in ("admin", "erase", "password", "disable"):
-                assert other.post(f"/people/{mine}", data={"what": what}).status_code == 403
+            for subject in ("admin", "erase", "password", "disable"):
+                assert other.post(f"/people/{mine}", data={"what": subject}).status_code == 403
         with signed_in(guarded, "ada") as ada:
             for made_up in (object_keys.new_id(records.now()), "..%2f..%2fsecret"):
                 assert ada.post(f"/people/{made_up}", data={"what": "erase"}).status_code == 404
@@ -363,15 +363,15 @@ def test_cookies_cannot_be_forged_copied_after_signing_out_or_used_after_a_new_p
             assert thief.get("/api/images", headers=header).status_code == 200  # type: ignore[arg-type]
             assert cleo.post("/logout").status_code == 303
             assert thief.get("/api/images", headers=header).status_code == 401  # type: ignore[arg-type]
-    with signed_in(guarded, "cleo") as one, signed_in(guarded, "cleo") as other:
-        changed = one.post("/account/password", data={"old": PASSWORD, "new": PASSWORD + " more"})
+    with signed_in(guarded, "cleo") as entry, signed_in(guarded, "cleo") as other:
+        changed = entry.post("/account/password", data={"old": PASSWORD, "new": PASSWORD + " more"})
         assert changed.status_code == 200
         cookie = changed.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=lax" in cookie
-        assert one.get("/api/images").status_code == 200
+        assert entry.get("/api/images").status_code == 200
         assert other.get("/api/images").status_code == 401
-        one.post("/account/password", data={"old": PASSWORD + " more", "new": PASSWORD})
+        entry.post("/account/password", data={"old": PASSWORD + " more", "new": PASSWORD})
 
 
 def test_tokens_allow_their_scopes_until_they_are_revoked(guarded: Server, picture: bytes) -> None:

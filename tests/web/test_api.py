@@ -65,8 +65,8 @@ def test_a_predicted_zero_is_shown(client: httpx.Client) -> None:
     """0 is an answer, not the absence of one: in the reading, in a filter, and on the page."""
     image = upload(client, pictures.png(pictures.ZERO))
     assert text(image) == "0"
-    found = client.get("/api/images", params={"text": "0"}).json()["images"]
-    assert image["id"] in [one["id"] for one in found]
+    matches = client.get("/api/images", params={"text": "0"}).json()["images"]
+    assert image["id"] in [entry["id"] for entry in matches]
 
 
 def test_two_uploads_of_one_name_stay_two(client: httpx.Client) -> None:
@@ -144,24 +144,24 @@ def test_what_the_model_saw_can_be_looked_at(client: httpx.Client) -> None:
     """
     image = upload(client, pictures.png())
     response = client.get(f"/api/images/{image['id']}/items/0/input.png")
-    seen = Image.open(io.BytesIO(response.content))
-    assert (seen.size, seen.mode, seen.getpixel((0, 0))) == ((28, 28), "L", 255)
+    known = Image.open(io.BytesIO(response.content))
+    assert (known.size, known.mode, known.getpixel((0, 0))) == ((28, 28), "L", 255)
     assert client.get(f"/api/images/{image['id']}/items/1/input.png").status_code == 404
 
 
 def test_pages_follow_each_other(client: httpx.Client) -> None:
     """`next` leads through all images once, newest first, and is null at the end."""
     ids = [upload(client, pictures.png(), writer="pager")["id"] for _ in range(5)]
-    seen = []
+    known = []
     cursor = ""
     while cursor is not None:
         page = client.get(
             "/api/images",
             params={"limit": 2, "writer": "pager", **({"after": cursor} if cursor else {})},
         ).json()
-        seen += [image["id"] for image in page["images"]]
+        known += [image["id"] for image in page["images"]]
         cursor = page["next"]
-    assert seen == ids[::-1]
+    assert known == ids[::-1]
 
 
 def test_deleting_leaves_nothing(client: httpx.Client, server: Server) -> None:
@@ -203,7 +203,7 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
     assert hearing.wait(10)  # two changes within a moment may be told as one
     client.put(f"/api/images/{image['id']}/label", json={"text": "7"})
     thread.join(20)
-    assert [one["label"] and one["label"]["text"] for one in heard] == [None, "7"]
+    assert [entry["label"] and entry["label"]["text"] for entry in heard] == [None, "7"]
     with httpx.stream(
         "GET", f"{server.url}/api/live", headers={"Last-Event-ID": numbers[0]}, timeout=20
     ) as again:
@@ -219,12 +219,12 @@ def test_a_picture_dropped_into_the_folder_is_read(client: httpx.Client, server:
     folder.mkdir(parents=True)
     (folder / "my scän +1.png").write_bytes(pictures.png())
     deadline = time.monotonic() + 20
-    found: list[dict[str, Any]] = []
-    while not found and time.monotonic() < deadline:
+    matches: list[dict[str, Any]] = []
+    while not matches and time.monotonic() < deadline:
         images = client.get("/api/images", params={"state": "read"}).json()["images"]
-        found = [one for one in images if one["name"] == "my scän +1.png"]
+        matches = [entry for entry in images if entry["name"] == "my scän +1.png"]
         time.sleep(0.1)
-    assert [text(one) for one in found] == ["7"]
+    assert [text(entry) for entry in matches] == ["7"]
 
 
 def test_a_dropped_file_that_is_no_picture_fails_with_its_reason(
@@ -234,12 +234,12 @@ def test_a_dropped_file_that_is_no_picture_fails_with_its_reason(
     (server.objects / "images").mkdir(parents=True, exist_ok=True)
     (server.objects / "images" / "notes.png").write_text("no picture at all")
     deadline = time.monotonic() + 20
-    found: list[dict[str, Any]] = []
-    while not found and time.monotonic() < deadline:
-        found = client.get("/api/images", params={"state": "failed"}).json()["images"]
+    matches: list[dict[str, Any]] = []
+    while not matches and time.monotonic() < deadline:
+        matches = client.get("/api/images", params={"state": "failed"}).json()["images"]
         time.sleep(0.1)
-    assert [one["name"] for one in found] == ["notes.png"]
-    assert found[0]["error"]
+    assert [entry["name"] for entry in matches] == ["notes.png"]
+    assert matches[0]["error"]
 
 
 def test_health_and_openapi(client: httpx.Client) -> None:

@@ -71,13 +71,13 @@ def _the_next_request_works(client: httpx.Client) -> Iterator[None]:
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_read_is_refused_with_its_reason(client: httpx.Client, what: str) -> None:
     """The status of the contract, and a sentence that says what it is."""
-    data, status, told = REFUSED[what]
+    data, status, message = REFUSED[what]
     answer = client.post("/api/images", files={"file": ("picture.png", data)})
     assert (answer.status_code, answer.headers["content-type"]) == (
         status,
         "application/problem+json",
     )
-    assert re.search(told, answer.json()["detail"])
+    assert re.search(message, answer.json()["detail"])
     bare = client.post("/api/images", content=data, headers={"Content-Type": "image/png"})
     assert bare.status_code == status
 
@@ -157,9 +157,9 @@ def test_private_metadata_is_not_kept(client: httpx.Client) -> None:
         pictures.drawing().rotate(90), "JPEG", exif=exif, comment=b"private words"
     )
     image = client.post("/api/images?wait=20", files={"file": data}).json()
-    kept = client.get(f"/api/images/{image['id']}/original").content
-    assert b"A camera maker" not in kept
-    assert b"private words" not in kept
-    stored = Image.open(io.BytesIO(kept)).getexif()
+    remaining = client.get(f"/api/images/{image['id']}/original").content
+    assert b"A camera maker" not in remaining
+    assert b"private words" not in remaining
+    stored = Image.open(io.BytesIO(remaining)).getexif()
     assert (dict(stored), dict(stored.get_ifd(0x8825))) == ({0x0112: 6}, {})
-    assert struct.pack("d", 47.0) not in kept
+    assert struct.pack("d", 47.0) not in remaining

@@ -38,9 +38,9 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def opened(teacher: httpx.Client, name: str) -> tuple[str, str]:
     """The address and the code of a new class."""
     address = teacher.post("/classes", data={"name": name, "keep_days": "7"}).headers["location"]
-    found = re.search(r'<code id="code">([A-Z0-9]{6})</code>', teacher.get(address).text)
-    assert found is not None
-    return address, found[1]
+    matches = re.search(r'<code id="code">([A-Z0-9]{6})</code>', teacher.get(address).text)
+    assert matches is not None
+    return address, matches[1]
 
 
 def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -> None:
@@ -134,7 +134,7 @@ def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         book.join(opened_class.code, "three")
     later = records.now() + timedelta(days=2)
     monkeypatch.setattr(classrooms, "now", lambda: later)
-    assert [one.id for one in book.expired()] == [opened_class.id]
+    assert [entry.id for entry in book.expired()] == [opened_class.id]
     with pytest.raises(errors.NotFound):
         book.join(opened_class.code, "late")
     book.erase(opened_class)

@@ -22,9 +22,11 @@ def image(
     rival's.
     """
     at = records.moment("2026-11-22T12:00:00Z") + timedelta(seconds=next(_COUNT))
-    probabilities = [dict.fromkeys(DIGITS, 0.0) | {rival: 1 - surely, one: surely} for one in read]
+    probabilities = [
+        dict.fromkeys(DIGITS, 0.0) | {rival: 1 - surely, entry: surely} for entry in read
+    ]
     items = tuple(
-        records.Item((0, 0, 9, 9), one, surely, probabilities[n]) for n, one in enumerate(read)
+        records.Item((0, 0, 9, 9), entry, surely, probabilities[n]) for n, entry in enumerate(read)
     )
     reading = records.Reading("read", read, surely, MODEL, at, items)
     truth = records.Label(label, at) if label is not None else None
@@ -45,37 +47,37 @@ def test_legibility_is_the_probability_of_what_was_meant() -> None:
     apart.
     """
     wrong = image("9", label="4", surely=0.8, rival="4")
-    found = report.report(
+    matches = report.report(
         [wrong, *(image("4", label="4", rival="9") for _ in range(4))], classes=DIGITS
     )
-    row = digit(found, "4")
+    row = digit(matches, "4")
     assert row["n"] == 5
     assert row["worst"][0]["image"] == wrong.id
     assert row["worst"][0]["legibility"] == pytest.approx(0.2)
     assert row["best"][0]["legibility"] == pytest.approx(0.99)
     assert (row["read_as"], row["read_right"]["value"]) == ("9", pytest.approx(0.8))
     assert row["legibility"]["low"] < row["legibility"]["value"] < row["legibility"]["high"]
-    assert found["confused"] == [{"meant": "4", "read": "9", "n": 1}]
+    assert matches["confused"] == [{"meant": "4", "read": "9", "n": 1}]
 
 
 def test_several_digits_are_compared_place_by_place() -> None:
     """`12 3` against `124`: the third digit was a 4; where the counts differ, nothing is claimed."""
-    found = report.report([image("124", label="12 3")], classes=DIGITS)
-    assert [row["digit"] for row in found["digits"] if row["n"]] == ["1", "2", "3"]
+    matches = report.report([image("124", label="12 3")], classes=DIGITS)
+    assert [row["digit"] for row in matches["digits"] if row["n"]] == ["1", "2", "3"]
     assert report.report([image("124", label="12")], classes=DIGITS)["written"] == 0
 
 
 def test_unlabelled_answers_count_only_where_they_are_sure() -> None:
     """Without a label, the answer is taken at its word from 0.9 on, and judges nobody's rightness."""
-    found = report.report([image("7"), image("7", surely=0.6)], classes=DIGITS)
-    assert found["written"] == 1
-    assert found["read_right"]["value"] is None
+    matches = report.report([image("7"), image("7", surely=0.6)], classes=DIGITS)
+    assert matches["written"] == 1
+    assert matches["read_right"]["value"] is None
 
 
 def test_labels_taken_back_do_not_count_as_labels() -> None:
     """A label of None says that there is none."""
-    one = image("7", label="1")
-    back = replace(one, label=records.Label(None, records.now()))
+    entry = image("7", label="1")
+    back = replace(entry, label=records.Label(None, records.now()))
     assert digit(report.report([back], classes=DIGITS), "7")["n"] == 1
 
 
@@ -107,7 +109,7 @@ def test_advice_looks_at_the_ink() -> None:
 
 def test_every_pair_of_digits_has_advice() -> None:
     """No pair is without a sentence, for any number of loops, and the table holds only real pairs."""
-    for meant, read in itertools.permutations(DIGITS, 2):
+    for intended, read in itertools.permutations(DIGITS, 2):
         for loops in (None, 0, 1, 2):
             ink = None if loops is None else np.zeros((28, 28), np.float32)
             if ink is not None:
@@ -115,5 +117,7 @@ def test_every_pair_of_digits_has_advice() -> None:
                     ink[2 + 12 * n : 12 + 12 * n, 5:15] = 1
                     ink[5 + 12 * n : 9 + 12 * n, 8:12] = 0
                 assert advice.holes(ink) == loops
-            assert len(advice.pair(meant, read, ink)) > 12
-    assert all(meant != read and {meant, read} <= set(DIGITS) for meant, read in advice.TABLE)
+            assert len(advice.pair(intended, read, ink)) > 12
+    assert all(
+        intended != read and {intended, read} <= set(DIGITS) for intended, read in advice.TABLE
+    )

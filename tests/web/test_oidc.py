@@ -88,8 +88,8 @@ def way_back(browser: httpx.Client, address: str, who: str) -> str:
             response = browser.get(response.next_request.url)
             continue
         action, prompt = (
-            re.search(what, response.text)
-            for what in (r'action="([^"]+)"', r'name="prompt" value="(\w+)"')
+            re.search(subject, response.text)
+            for subject in (r'action="([^"]+)"', r'name="prompt" value="(\w+)"')
         )
         assert action is not None, response.text
         assert prompt is not None
@@ -105,10 +105,10 @@ def come_in(browser: httpx.Client, who: str) -> httpx.Response:
 
 def told(response: httpx.Response) -> str:
     """What the sign-in page says was wrong."""
-    found = re.search(r'role="alert">([^<]+)<', response.text)
-    assert found is not None, response.text
+    matches = re.search(r'role="alert">([^<]+)<', response.text)
+    assert matches is not None, response.text
     assert "Sign in with School" in response.text
-    return found[1].replace("&#39;", "'")
+    return matches[1].replace("&#39;", "'")
 
 
 def test_somebody_comes_in_as_the_writer_that_they_are(
@@ -214,10 +214,10 @@ def test_behind_a_proxy_that_speaks_tls_everything_is_secure(browser: httpx.Clie
     back = browser.get(
         "/login/oidc/back", params={"state": query["state"][0], "error": "access_denied"}
     )
-    for given in (out.headers["set-cookie"], back.headers["set-cookie"]):
-        assert given.startswith("__Host-legibly-way-")
+    for supplied in (out.headers["set-cookie"], back.headers["set-cookie"]):
+        assert supplied.startswith("__Host-legibly-way-")
         assert {"secure", "path=/", "httponly", "samesite=lax"} <= {
-            part.strip().lower() for part in given.split(";")
+            part.strip().lower() for part in supplied.split(";")
         }
 
 
@@ -279,8 +279,8 @@ def test_settings_that_would_let_in_anybody_stop_the_start(
     """A provider that others on the way could play, and none said who may come in: one line each,
     and no server.
     """
-    for variable, wanted in {**environ_of("https://login.example"), name: value}.items():
-        monkeypatch.setenv(variable, wanted)
+    for variable, required in {**environ_of("https://login.example"), name: value}.items():
+        monkeypatch.setenv(variable, required)
     done = legibly(tmp_path, "serve", "--port", str(services.free_port()))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert said in done.stderr

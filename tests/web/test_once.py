@@ -109,9 +109,9 @@ def test_another_name_is_another_image(client: httpx.Client) -> None:
     """The same picture may be sent twice on purpose; another picture under a used name is refused,
     and says so.
     """
-    one = send(client, "one").json()["id"]
+    entry = send(client, "one").json()["id"]
     two = send(client, "two").json()["id"]
-    assert one != two
+    assert entry != two
     refused = send(client, "one", picture=pictures.png(pictures.ZERO))
     assert (refused.status_code, refused.headers["content-type"]) == (
         409,

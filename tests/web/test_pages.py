@@ -54,19 +54,19 @@ def error_templates() -> set[str]:
 
 def sentences() -> set[str]:
     """Every sentence that templates and code hand to gettext."""
-    found: set[str] = set()
+    matches: set[str] = set()
     for path in sorted((WEB / "templates").glob("*.html")):
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(r"""\b_\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", text):
-            found.add(ast.literal_eval(match[1]))
+            matches.add(ast.literal_eval(match[1]))
     for path in [*WEB.rglob("*.py"), *(WEB.parent / "accuracy" / "render").glob("*.py")]:
         text = path.read_text(encoding="utf-8")
-        found |= {
+        matches |= {
             ast.literal_eval(match[1])
             for match in re.finditer(r'(?:\b_|gettext)\(\s*("(?:[^"\\]|\\.)*")\s*\)', text)
         }
-    found |= {hint.text for hints in advice.TABLE.values() for hint in hints}
-    return found | {
+    matches |= {hint.text for hints in advice.TABLE.values() for hint in hints}
+    return matches | {
         *error_templates(),
         *errors.TITLES.values(),
         *(template for _, template in errors.HTTP.values()),
@@ -89,12 +89,12 @@ def test_every_sentence_is_translated_with_its_places(language: str) -> None:
     language.
     """
     catalogue = i18n.catalogue(language).sentences
-    wanted = sentences()
-    assert len(wanted) > 250
-    assert wanted - set(catalogue) == set()
+    required = sentences()
+    assert len(required) > 250
+    assert required - set(catalogue) == set()
     odd = [
         text
-        for text in wanted
+        for text in required
         if sorted(PLACES.findall(text)) != sorted(PLACES.findall(catalogue[text]))
     ]
     assert odd == []
@@ -202,9 +202,9 @@ def test_static_files_are_kept_for_ever_under_their_version_only(client: httpx.C
     rest is 404.
     """
     version = assets.Assets().version
-    kept = client.get(f"/static/{version}/app.css")
-    assert "immutable" in kept.headers["cache-control"]
-    assert kept.headers["content-encoding"] == "gzip"
+    remaining = client.get(f"/static/{version}/app.css")
+    assert "immutable" in remaining.headers["cache-control"]
+    assert remaining.headers["content-encoding"] == "gzip"
     assert client.get("/static/0/app.css").headers["cache-control"] == "no-cache"
     for path in (
         "/static/0/app.py",

@@ -77,8 +77,8 @@ def test_the_same_name_twice_is_a_conflict(client: httpx.Client) -> None:
 def test_pages_follow_the_project_that_a_browser_chose(server: Server) -> None:
     """After entering a project the pages and their API calls are of that project."""
     with httpx.Client(base_url=server.url, timeout=30, follow_redirects=True) as browser:
-        made = browser.post("/projects", data={"name": "forms", "title": "Forms of May"})
-        assert "Forms of May" in made.text
+        result = browser.post("/projects", data={"name": "forms", "title": "Forms of May"})
+        assert "Forms of May" in result.text
         image = _upload(browser)
         assert browser.get(f"/images/{image['id']}").status_code == 200
         browser.post("/projects/enter", data={"name": "default"})

@@ -147,9 +147,9 @@ def test_label_studios_annotators_stay_apart(people: dict[str, httpx.Client]) ->
     people["ben"].put(f"/api/images/{third}/label", json={"text": "3"})
     judge(people["rita"], third, "8")
     tasks = {task["data"]["legibly_id"]: task for task in exported(people["tom"])}
-    said = [annotation["result"][0] for annotation in tasks[third]["annotations"]]
-    assert [result["value"]["text"] for result in said] == [["3"], ["8"]]
-    assert len({result["meta"]["text"][0] for result in said}) == 2
+    statement = [annotation["result"][0] for annotation in tasks[third]["annotations"]]
+    assert [result["value"]["text"] for result in statement] == [["3"], ["8"]]
+    assert len({result["meta"]["text"][0] for result in statement}) == 2
     for annotation in tasks[third][
         "annotations"
     ]:  # as Label Studio exports what was imported: by the importer

@@ -157,9 +157,9 @@ class Accounts(StoreMirror[Account | Token | str]):
 
     def find_by_name(self, name: str) -> Account:
         """The account of this name, however it is capitalised. Raises NotFound."""
-        wanted = normalize_name(name).casefold()
+        required = normalize_name(name).casefold()
         for account in self._people.values():
-            if account.name.casefold() == wanted:
+            if account.name.casefold() == required:
                 return account
         raise NotFound("there is no such account.", where=name[:80])
 
@@ -194,7 +194,9 @@ class Accounts(StoreMirror[Account | Token | str]):
             return self._people[account_id], False
         plain = normalize_name(" ".join(_CONTROL.sub(" ", name).split())[:56] or "Somebody")
         names = itertools.chain([plain], (f"{plain} {number}" for number in itertools.count(2)))
-        free = next(one for one in names if self._reserve(_reservation(one), account_id))
+        free = next(
+            element for element in names if self._reserve(_reservation(element), account_id)
+        )
         account = Account(id=account_id, name=free, role="writer", identity=identity, at=at)
         return self._write_person(account), True
 
@@ -291,8 +293,8 @@ class Accounts(StoreMirror[Account | Token | str]):
         """Make a token; the second value is its secret, which is never to be had again. Raises
         Invalid.
         """
-        wanted = tuple(scope for scope in SCOPES if scope in scopes)
-        if not wanted or set(scopes) - set(SCOPES):
+        required = tuple(scope for scope in SCOPES if scope in scopes)
+        if not required or set(scopes) - set(SCOPES):
             raise Invalid("a token needs scopes.", remedy="Scopes are {scopes}.", scopes=SCOPES)
         at = now()
         secret = _PREFIX + secrets.token_urlsafe(32)
@@ -301,7 +303,7 @@ class Accounts(StoreMirror[Account | Token | str]):
             id=object_keys.new_id(at),
             account=account.id,
             name=normalize_name(name),
-            scopes=wanted,
+            scopes=required,
             digest=_digest(secret),
             expires_at=until,
             at=at,

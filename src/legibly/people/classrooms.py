@@ -90,7 +90,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
 
     def all(self) -> list[SchoolClass]:
         """Every class, the newest first."""
-        return sorted(self._classes.values(), key=lambda one: one.id, reverse=True)
+        return sorted(self._classes.values(), key=lambda element: element.id, reverse=True)
 
     def get(self, class_id: str) -> SchoolClass:
         """One class. Raises NotFound."""
@@ -141,18 +141,18 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         nickname, Invalid.
         """
         self.refresh()
-        wanted = "".join(code.split()).upper()
-        found = [
-            one
-            for one in self._classes.values()
-            if one.code == wanted and not one.closed and one.until > now()
+        required = "".join(code.split()).upper()
+        matches = [
+            element
+            for element in self._classes.values()
+            if element.code == required and not element.closed and element.until > now()
         ]
-        if not found:
+        if not matches:
             raise NotFound(
                 "there is no open class with this code.", remedy="Look at the code once more."
             )
         nickname = normalize_name(nickname)
-        taken = self.pupils(found[0])
+        taken = self.pupils(matches[0])
         if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
             raise Conflict(
                 "somebody in this class has that nickname.",
@@ -163,7 +163,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
             raise Invalid(
                 "this class is full: {most} may join.", code="class-full", most=MOST_PUPILS
             )
-        pupil = Pupil(id=object_keys.new_id(now()), school_class=found[0].id, nickname=nickname)
+        pupil = Pupil(id=object_keys.new_id(now()), school_class=matches[0].id, nickname=nickname)
         key = f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"
         self._store.create(key, json.dumps(asdict(pupil)).encode())
         self.refresh()
@@ -181,7 +181,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
 
     def expired(self) -> Iterator[SchoolClass]:
         """The classes whose time has come."""
-        return (one for one in self.all() if one.until <= now())
+        return (element for element in self.all() if element.until <= now())
 
 
 def is_pupil(owner: str) -> bool:

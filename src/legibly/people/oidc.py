@@ -211,9 +211,11 @@ class Provider:
         if algorithm not in _ALGORITHMS:
             raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
         if anew or not self._keys:
-            found = _fetch(self._endpoint("jwks_uri"))[1].get("keys")
+            matches = _fetch(self._endpoint("jwks_uri"))[1].get("keys")
             self._keys = (
-                [key for key in found if isinstance(key, dict)] if isinstance(found, list) else []
+                [key for key in matches if isinstance(key, dict)]
+                if isinstance(matches, list)
+                else []
             )
         fitting = []
         for key in self._keys:

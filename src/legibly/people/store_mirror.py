@@ -38,8 +38,10 @@ class StoreMirror(ABC, Generic[T]):
         """Read what is new in the store, and forget what is gone."""
         with self._lock:
             self._at = time.monotonic()
-            found = sorted(stat.key for folder in self.folders for stat in self._store.list(folder))
-            self._read = {key: entry for key in found if (entry := self._entry(key)) is not None}
+            matches = sorted(
+                stat.key for folder in self.folders for stat in self._store.list(folder)
+            )
+            self._read = {key: entry for key in matches if (entry := self._entry(key)) is not None}
             self._take(list(self._read.values()))
 
     def _entry(self, key: str) -> T | None:

@@ -46,7 +46,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.post("/projects/enter")
     def enter(request: Request, name: Annotated[str, Form(max_length=80)]) -> Response:
         """Work in another project from now on, in this browser."""
-        project = next((one for one in _admitted(request) if one.name == name), None)
+        project = next((entry for entry in _admitted(request) if entry.name == name), None)
         if project is None:
             project = state_of(request).projects.get(DEFAULT_PROJECT)
         return _enter(request, project)

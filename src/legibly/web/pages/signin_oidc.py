@@ -71,8 +71,8 @@ class _Way:
         over.
         """
         state = request.query_params.get("state", "")
-        found = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
-        way = cls(*found) if found is not None else None
+        matches = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
+        way = cls(*matches) if matches is not None else None
         if (
             way is None
             or not secrets.compare_digest(way.state.encode(), state.encode())
@@ -155,13 +155,13 @@ def _trouble(pages: "Pages", request: Request, error: Exception) -> Response:
 def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]:
     """Whoever came back, and where they wanted to go."""
     accounts = signin.accounts_of(request)
-    given = request.query_params
+    supplied = request.query_params
     way = _Way.returned(request, accounts.signing_key())
-    if "code" not in given:
+    if "code" not in supplied:
         raise _Refusal(_REFUSED)
     person = provider.person(
-        given["code"],
-        issuer=given.get("iss"),
+        supplied["code"],
+        issuer=supplied.get("iss"),
         nonce=way.nonce,
         verifier=way.verifier,
         redirect_uri=way.back,

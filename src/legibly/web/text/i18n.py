@@ -72,8 +72,8 @@ def catalogue_for(request: Asking) -> Catalogue:
     chosen = request.cookies.get(COOKIE, "")
     if chosen in LANGUAGES:
         return catalogue(chosen)
-    for wanted in request.headers.get("accept-language", "").split(","):
-        language = wanted.partition(";")[0].strip().partition("-")[0].lower()
+    for required in request.headers.get("accept-language", "").split(","):
+        language = required.partition(";")[0].strip().partition("-")[0].lower()
         if language in LANGUAGES:
             return catalogue(language)
     return catalogue("en")

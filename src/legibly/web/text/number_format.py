@@ -88,11 +88,11 @@ def heat_table(
     weight = {
         name: sum(counts[at]) + sum(row[at] for row in counts) for at, name in enumerate(labels)
     }
-    kept = list(classes)
-    if len(kept) > limit:
-        kept = sorted(sorted(labels, key=lambda name: (-weight[name], name))[:limit])
+    remaining = list(classes)
+    if len(remaining) > limit:
+        remaining = sorted(sorted(labels, key=lambda name: (-weight[name], name))[:limit])
     if weight.get(""):
-        kept = [name for name in kept if name] + [""]
+        remaining = [name for name in remaining if name] + [""]
     place = {name: at for at, name in enumerate(labels)}
 
     def count(actual: str, predicted: str) -> int:
@@ -100,5 +100,5 @@ def heat_table(
             return 0
         return int(counts[place[actual]][place[predicted]])
 
-    small = [[count(actual, predicted) for predicted in kept] for actual in kept]
-    return {"labels": kept, "counts": small}
+    small = [[count(actual, predicted) for predicted in remaining] for actual in remaining]
+    return {"labels": remaining, "counts": small}
