@@ -43,6 +43,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
         errors.Unavailable
     ) as error:  # a model server that is away from the start, before its model is known
         again = _left(messages, error)
+    if again and messages and not any(message.handle or message.id for message in messages):
+        # Nobody reads the answer of a direct invocation; an error makes Lambda try again.
+        raise errors.Unavailable("a picture could not be read; it has to be delivered again.")
     return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 
 

@@ -45,6 +45,7 @@ MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.ite
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # The id of the end of the year 9999: later moments have no date here.
 _FIRST_UNDATED = "e677ccf9-8000"
+_SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini", ".directory"}
 _OWN = re.compile(rf"images/\d{{4}}-\d\d-\d\d/({_ID.pattern})\.[a-z]+")
 
 
@@ -69,6 +70,13 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None and text < _FIRST_UNDATED
 
 
+def is_picture(key: str) -> bool:
+    """Whether an object's key may be that of a picture: below `images/`, and no system's own file."""
+    name = last(key)
+    ignored = not name or name.lower() in _SYSTEM_FILES or name.startswith("._")
+    return key.startswith(IMAGES) and not ignored
+
+
 def received_at(image: str) -> datetime:
     """The moment that stands in an id."""
     return datetime.fromtimestamp((UUID(image).int >> 80) / 1000, UTC)
@@ -90,15 +98,22 @@ def image_id(key: str, modified_at: datetime) -> str:
     The time is taken in whole seconds, since that is all that some doors are told.
     """
     own = _OWN.fullmatch(key)
-    if own:
+    if own and is_id(own[1]):
         return own[1]
-    digest = int.from_bytes(hashlib.sha256(key.encode()).digest()[:10], "big")
-    return _uuid7(int(modified_at.timestamp()) * 1000, digest & ((1 << 74) - 1))
+    digest = int.from_bytes(hashlib.sha256(_bytes(key)).digest()[:10], "big")
+    seconds = max(0, int(modified_at.timestamp()))  # a clock may stand before 1970
+    return _uuid7(seconds * 1000, digest & ((1 << 74) - 1))
 
 
 def is_own(key: str) -> bool:
     """Whether `key` is one that `image` makes."""
-    return _OWN.fullmatch(key) is not None
+    own = _OWN.fullmatch(key)
+    return own is not None and is_id(own[1])
+
+
+def _bytes(key: str) -> bytes:
+    """A key as bytes, whatever half characters an event claims that it has."""
+    return key.encode("utf-8", "surrogatepass")
 
 
 def media_type(key: str) -> str:

@@ -7,14 +7,15 @@ it and however often, so that every door may retry as it likes.
 
 import hashlib
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from legibly import agreement, object_keys
-from legibly.errors import Conflict, Invalid, NotFound, TooLarge
+from legibly import agreement, object_keys, text_rules
+from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, Unavailable
 from legibly.images import decode, privacy
 from legibly.index.port import Filter, Index
 from legibly.label_rules import LabelRules
@@ -36,6 +37,9 @@ from legibly.vision.reading import Result
 
 LEASE_SECONDS = 30.0
 _REMOVED_AT_ONCE = 500
+RECORD_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What a torn or strange record leads to when it is read."""
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -92,7 +96,7 @@ def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
 def line(data: Mapping[str, Any]) -> bytes:
     """One record as a JSON line. Raises ValueError for NaN and infinity, which are no JSON."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return text.encode(errors="replace") + b"\n"  # half characters are in no key or text of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,14 @@ class UploadDetails:
     writer: str | None = None
     owner: str | None = None
     label: str | None = None
+
+    def checked(self) -> "UploadDetails":
+        """The same with its texts checked. Raises Invalid."""
+        return replace(
+            self,
+            name=text_rules.check(self.name, "name"),
+            writer=text_rules.check(self.writer, "writer"),
+        )
 
 
 NO_DETAILS = UploadDetails()
@@ -149,6 +161,7 @@ class Service:
                 bytes=len(data),
                 limit=self._max_bytes,
             )
+        details = details.checked()
         label_text = self._label_text(details)
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
@@ -156,12 +169,13 @@ class Service:
             image_id = self._id_of(request, data, owner=details.owner, fresh=image_id)
             if self.index.known([image_id]):
                 return self._earlier_image(image_id)
+        stripped = privacy.strip(data, facts.media_type)
         image = Image(
             id=image_id,
             key=object_keys.image(image_id, facts.media_type),
             received_at=object_keys.received_at(image_id),
             media_type=facts.media_type,
-            bytes=len(data),
+            bytes=len(stripped),
             width=facts.width,
             height=facts.height,
             name=details.name or None,
@@ -169,7 +183,7 @@ class Service:
             owner=details.owner,
             label=_at_upload(label_text, image_id),
         )
-        self._store_image(image, privacy.strip(data, facts.media_type))
+        self._store_image(image, stripped)
         return image
 
     def _id_of(self, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
@@ -214,7 +228,21 @@ class Service:
         if image.label:
             self._write_label(image.id, image.label)
         self.store.create(image.key, data, media_type=image.media_type)
-        self.index.add([image], lease_seconds=LEASE_SECONDS)
+        try:
+            self.index.add([image], lease_seconds=LEASE_SECONDS)
+        except Unavailable:
+            self._withdraw(image)
+            raise
+
+    def _withdraw(self, image: Image) -> None:
+        """Delete an upload that the index did not take: its sender is told to try again."""
+        keys = [image.key, object_keys.upload(image.id)]
+        if image.label:
+            keys.append(object_keys.label(image.id, image.label.at))
+        try:
+            self.store.remove(keys)
+        except LegiblyError as error:
+            _log.warning("image %s stays in the store, and will be adopted: %s", image.id, error)
 
     def read(self, image: Image, data: bytes | None = None) -> ReadingRecord:
         """Read an image and write its reading record; `data` spares fetching what the caller has at hand."""
@@ -356,6 +384,7 @@ class Service:
 
         Raises Invalid for a label that cannot be one.
         """
+        details = details.checked()
         image_id = object_keys.new_id(now())
         label = _at_upload(
             self._label_text(details), image_id
@@ -380,14 +409,20 @@ class Service:
     def _label_at_upload(self, image_id: str) -> Label | None:
         try:
             data = self.store.read(object_keys.label(image_id, object_keys.received_at(image_id)))
+            return LabelRecord.from_json(json.loads(data)).label
         except NotFound:
             return None
-        return LabelRecord.from_json(json.loads(data)).label
+        except RECORD_ERRORS as error:
+            _log.warning("the label of image %s is torn and was skipped: %r", image_id, error)
+            return None
 
     def _upload(self, image_id: str) -> UploadRecord | None:
         try:
             return UploadRecord.from_json(json.loads(self.store.read(object_keys.upload(image_id))))
         except NotFound:
+            return None
+        except RECORD_ERRORS as error:
+            _log.warning("the facts of upload %s are torn and were skipped: %r", image_id, error)
             return None
 
     def _write_label(self, image_id: str, label: Label) -> bool:
@@ -405,21 +440,25 @@ class Service:
 
 def is_picture(stat: Stat) -> bool:
     """Whether an object is a picture to classify, and not the marker of a folder."""
-    return stat.key.startswith(object_keys.IMAGES) and not stat.key.endswith("/")
+    # A store may hide the stroke at the end of a folder's marker: an empty object without an ending.
+    marker = stat.size == 0 and "." not in object_keys.last(stat.key)
+    return object_keys.is_picture(stat.key) and not marker
 
 
 def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
     """The pending image of an object in the store, with what was said when it was uploaded."""
     image_id = object_keys.image_id(stat.key, stat.modified_at)
-    own = object_keys.is_own(stat.key)
+    name = None if object_keys.is_own(stat.key) else object_keys.last(stat.key)
+    if upload:
+        name = upload.name
     return Image(
         id=image_id,
         key=stat.key,
         received_at=object_keys.received_at(image_id),
         media_type=object_keys.media_type(stat.key),
         bytes=stat.size,
-        name=upload.name if upload else None if own else object_keys.last(stat.key),
-        writer=upload.writer if upload else None,
+        name=text_rules.clean(name),
+        writer=text_rules.clean(upload.writer if upload else None),
         owner=upload.owner if upload else None,
     )
 

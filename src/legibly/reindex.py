@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index
-from legibly.pipeline import image_of, is_picture
+from legibly.pipeline import RECORD_ERRORS, image_of, is_picture
 from legibly.records import FailureRecord, Image, LabelRecord, Pair, ReadingRecord, UploadRecord
-from legibly.store import Store
+from legibly.store import Stat, Store
 
 T = TypeVar("T")
 _AT_ONCE = 16
@@ -35,25 +35,25 @@ def reindex(
     deleted = {
         object_keys.last(stat.key).partition(".")[0] for stat in store.list(object_keys.DELETIONS)
     }
-    images = _images(
-        store,
-        {record.image: record for record in read(object_keys.UPLOADS, UploadRecord.from_json)},
-        deleted,
-    )
+    failures = list(read(object_keys.FAILURES, FailureRecord.from_json))
+    adopted = _Adopted([*_keyed(read(object_keys.READINGS, ReadingRecord.from_json)), *failures])
+    uploads = {record.image: record for record in read(object_keys.UPLOADS, UploadRecord.from_json)}
+    images = _images(store, uploads, deleted, adopted)
     progress("images", len(images))
     readings = []
     for record in read(object_keys.READINGS, ReadingRecord.from_json):
         _take_reading(images, record)
         readings.append(replace(record, reading=replace(record.reading, items=(), milliseconds={})))
     progress("readings", sum(image.reading is not None for image in images.values()))
-    for failure in read(object_keys.FAILURES, FailureRecord.from_json):
+    for failure in failures:
         _take_failure(images, failure)
     labels = _take_labels(images, read(object_keys.LABELS, LabelRecord.from_json))
     progress("labels", sum(image.label is not None for image in images.values()))
+    index.begin_rebuild()
     index.clear()
     for batch in _batches(images[image_id] for image_id in sorted(images)):
         index.add(batch)
-    for image_id in deleted:
+    for image_id in deleted | adopted.superseded:
         index.remove(image_id)
     index.add_labels(labels)  # of most images there is one, which came with the image
     index.add_readings(readings)
@@ -66,20 +66,54 @@ def reindex(
         pairs += compact.pairs(store)
     for start in range(0, len(pairs), _BATCH):
         index.add_pairs(pairs[start : start + _BATCH])
+    index.end_rebuild()
     progress("pairs", len(pairs))
     return len(images)
 
 
 def _images(
-    store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str]
+    store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str], adopted: "_Adopted"
 ) -> dict[str, Image]:
     images = {}
     for stat in store.list(object_keys.IMAGES):
         if is_picture(stat):
-            image_id = object_keys.image_id(stat.key, stat.modified_at)
+            image_id = adopted.image_id(stat)
             if image_id not in deleted:
-                images[image_id] = image_of(stat, uploads.get(image_id))
+                image = image_of(stat, uploads.get(image_id))
+                received_at = object_keys.received_at(image_id)
+                images[image_id] = replace(image, id=image_id, received_at=received_at)
     return images
+
+
+class _Adopted:
+    """The ids of pictures that others put into the store, as their records have them.
+
+    Such an id holds the time of the last change, which differs after `cp -r` or a restore: where
+    no record knows it, the record of the same key and size says which image it was.
+    """
+
+    def __init__(self, records: Iterable[ReadingRecord | FailureRecord]) -> None:
+        self._known: set[str] = set()
+        self._by_object: dict[tuple[str, int], str] = {}
+        self.superseded: set[str] = set()
+        for record in records:
+            if not object_keys.is_own(record.key):
+                self._known.add(record.image)
+                self._by_object[record.key, record.bytes] = record.image
+
+    def image_id(self, stat: Stat) -> str:
+        """The id of the picture at a key; remembers the one that its time would give instead."""
+        by_time = object_keys.image_id(stat.key, stat.modified_at)
+        earlier = self._by_object.get((stat.key, stat.size))
+        if by_time in self._known or earlier is None:
+            return by_time
+        self.superseded.add(by_time)
+        return earlier
+
+
+def _keyed(records: Iterable[ReadingRecord]) -> Iterator[ReadingRecord]:
+    """The readings of others' pictures alone, for the ids of ours stand in their keys."""
+    return (record for record in records if not object_keys.is_own(record.key))
 
 
 def _take_reading(images: dict[str, Image], record: ReadingRecord) -> None:
@@ -117,7 +151,7 @@ def _records(
     for where, line in _lines(store, prefix):
         try:
             record = make(json.loads(line))
-        except (ValueError, KeyError, TypeError):
+        except RECORD_ERRORS:
             skipped(where)
         else:
             yield record

@@ -1,5 +1,6 @@
 """The settings: one frozen object, built from the environment, a `legibly.toml` and flags; the later wins."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,9 @@ PREFIX = "LEGIBLY_"
 FILE = "legibly.toml"
 DEFAULT_PROJECT = "default"
 # Read by the test suite and the Makefile, not by the program; they share the prefix so that they are easy to find.
+_SERVICE_LINK = re.compile(
+    r"LEGIBLY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP)(_\w+)?)"
+)
 _NOT_SETTINGS = {"LEGIBLY_REQUIRE_SERVICES"}
 
 
@@ -157,11 +161,18 @@ def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[st
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
             continue
+        if _is_service_link(variable):
+            continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in known:
             raise Invalid("there is no such setting.", where=variable, remedy=_known(known))
         found[name] = (value, variable)
     return found
+
+
+def _is_service_link(variable: str) -> bool:
+    """Whether Kubernetes (or Docker) sets this variable for a service called `legibly`."""
+    return _SERVICE_LINK.fullmatch(variable) is not None
 
 
 def _from_file(path: Path, *, known: set[str]) -> dict[str, tuple[Any, str]]:

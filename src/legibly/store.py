@@ -2,9 +2,10 @@
 
 import contextlib
 import importlib.util
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -20,8 +21,11 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-from legibly import private_files
+from legibly import local_listing, private_files
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
+
+_log = logging.getLogger(__name__)
+_MOST_SKIPPED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Store:
     def __init__(self, backend: ObjectStore, *, url: str) -> None:
         self._backend = backend
         self.url = url
+        self.skipped: dict[str, str] = {}
+        """Names in a folder store that cannot be objects, with the reason, as they were met."""
 
     @property
     def is_local(self) -> bool:
@@ -76,10 +82,27 @@ class Store:
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[Stat]:
         """Every object under `prefix` (a folder, ending in `/`), past the key `after`; S3 lists in key order."""
+        if isinstance(self._backend, LocalStore):
+            yield from self._list_files(prefix, after)
+            return
         with self._errors(prefix):
             for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=1000):
                 for meta in chunk:
                     yield _stat(meta)
+
+    def _list_files(self, prefix: str, after: str | None) -> Iterator[Stat]:
+        with self._errors(prefix):
+            for key, facts in local_listing.files(folder_of(self.url), prefix, skip=self._skip):
+                if after is None or key > after:
+                    modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+                    microseconds = facts.st_mtime_ns // 1000
+                    etag = f"{facts.st_ino:x}-{microseconds:x}-{facts.st_size:x}"
+                    yield Stat(key, facts.st_size, modified_at, etag)
+
+    def _skip(self, name: str, reason: str) -> None:
+        if name not in self.skipped and len(self.skipped) < _MOST_SKIPPED:
+            _log.warning("%r below %s is skipped: %s", name, self.url, reason)
+            self.skipped[name] = reason
 
     def remove(self, keys: Iterable[str]) -> None:
         """Delete objects; keys that are not there are passed over."""

@@ -219,3 +219,21 @@ def test_a_store_that_cannot_be_written_loses_nothing(tmp_path: Path, reader: Re
     (tmp_path / "store" / "records").unlink()
     assert door(store, reader).read(batch) == []
     assert len(readings(store)) == 3
+
+
+def test_poison_messages_fail_alone(store: Store, reader: Reader) -> None:
+    """A key with half a character and an event of 1960 cost no other message of their batch."""
+    good = [message(number, put(store, f"images/{number}.png")) for number in range(3)]
+    half = Event("bucket", "images/\ud800.png", "created")
+    early = Event("bucket", "images/old.png", "created", at=datetime(1960, 1, 1, tzinfo=UTC))
+    batch = [*good, message(8, half), message(9, early)]
+    assert {"m0", "m1", "m2"}.isdisjoint(door(store, reader).read(batch))
+    assert len(readings(store)) == 3
+
+
+def test_a_key_that_was_not_encoded_is_read_literally(store: Store, reader: Reader) -> None:
+    """Where nothing is at the decoded key, the key as it was sent is tried: some forget to encode."""
+    put(store, "images/a+b.png")
+    event = Event("bucket", "images/a b.png", "created", literal_key="images/a+b.png")
+    assert door(store, reader).read([message(1, event)]) == []
+    assert [record.key for record in readings(store)] == ["images/a+b.png"]

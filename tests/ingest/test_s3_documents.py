@@ -182,6 +182,7 @@ NO_KEYS = {
     "holds",
     "last",
     "project_of_record",
+    "is_picture",
 }
 """Functions of `keys` that do not say where something lies."""
 

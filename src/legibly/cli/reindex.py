@@ -31,7 +31,7 @@ def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
         click.echo(f"{where}: this line is no record of its kind; skipped", err=True)
 
     index = wiring.index(settings, renew=True)
-    if if_empty and index.sequence():
+    if if_empty and index.sequence() and index.is_complete():
         click.echo("the database is not empty: nothing was done", err=True)
         return
     reindex(wiring.store(settings), index, progress=progress, skipped=skipped)

@@ -1,6 +1,8 @@
 """Databases: which URL means which engine, how SQLite is set up, what their errors become."""
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from legibly import private_files
 from legibly.errors import Invalid, Unavailable
 
+_CHECKED_BYTES = 200_000_000
+"""Up to this size each page is looked at, which takes a second or two."""
 _URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
 
 
@@ -71,6 +75,34 @@ def _postgres(url: sa.URL, namespace: str | None) -> Engine:
         connection.commit()
 
     return engine
+
+
+def set_aside_if_corrupt(url: str) -> Path | None:
+    """Rename a SQLite file that is no database any more; returns its new path, else None."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    path = Path(str(parsed.database))
+    if not path.is_file() or not _is_corrupt(path):
+        return None
+    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+    path.rename(aside)
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    return aside
+
+
+def _is_corrupt(path: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if path.stat().st_size > _CHECKED_BYTES:
+                return False
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+    except sqlite3.OperationalError:  # locked, or no right to open it
+        return False
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _sqlite(url: sa.URL) -> Engine:

@@ -156,5 +156,11 @@ class Index(Protocol):
     def counts(self) -> dict[str, int]:
         """How many images there are by state."""
 
+    def begin_rebuild(self) -> None:
+        """Mark the index as incomplete, until `end_rebuild`."""
+
+    def end_rebuild(self) -> None:
+        """Mark the index as complete."""
+
     def clear(self) -> None:
         """Forget everything."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -19,9 +20,12 @@ from legibly.index.port import Claim, Filter, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
+_log = logging.getLogger(__name__)
 _BATCH = 500
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 _PAGE = 5000
+_REBUILD = "rebuild"
+"""The counter that is there while the index is being filled from the store."""
 T = TypeVar("T")
 
 
@@ -152,6 +156,20 @@ class SqlIndex:
         with self._write() as connection:
             for batch in _batches(records):
                 self._insert_readings(connection, batch)
+
+    def begin_rebuild(self) -> None:
+        with self._write() as connection:
+            _insert_new(connection, counters, [{"name": _REBUILD, "value": 1}])
+
+    def end_rebuild(self) -> None:
+        with self._write() as connection:
+            connection.execute(counters.delete().where(counters.c.name == _REBUILD))
+
+    def is_complete(self) -> bool:
+        """Whether no rebuild was cut off."""
+        query = sa.select(counters.c.value).where(counters.c.name == _REBUILD)
+        with self._read() as connection:
+            return connection.execute(query).first() is None
 
     def clear(self) -> None:
         with self._write() as connection:
@@ -416,6 +434,8 @@ def open_index(url: str, *, renew: bool = False, namespace: str | None = None) -
     they held. Raises Invalid for other URLs, a missing driver and the tables of another version;
     Unavailable where nobody answers.
     """
+    if renew and (aside := database.set_aside_if_corrupt(url)):
+        _log.warning("%s was no database any more; it is kept as %s", url, aside)
     engine = database.engine(url, namespace=namespace)
     where = engine.url.render_as_string(hide_password=True)
     index = SqlIndex(engine)

@@ -29,7 +29,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from legibly import errors, object_keys, pipeline, records
@@ -112,6 +112,7 @@ class BatchReader:
     def _read(self, task: _Task, outcome: _Outcome) -> records.ReadingRecord | None:
         image = object_keys.image_id(task.key, task.event.at or records.now())
         try:
+            task = self._with_key(task)
             size = self._store.head(task.key).size if task.event.size is None else task.event.size
             if size > self._max_bytes:
                 raise errors.TooLarge(
@@ -141,6 +142,13 @@ class BatchReader:
                 task, image, f"reading it failed unexpectedly ({type(error).__name__}).", outcome
             )
         return None
+
+    def _with_key(self, task: _Task) -> _Task:
+        """The task with the key as it was sent, where there is nothing at the decoded one."""
+        literal = picture(task.event.literal_key or "", prefix=self._prefix)
+        if literal is None or self._store_has(task.key) or not self._store_has(literal):
+            return task
+        return replace(task, key=literal)
 
     def _record(self, image: str, key: str, data: bytes) -> records.ReadingRecord:
         result = self._reader.read(data)

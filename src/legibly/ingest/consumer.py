@@ -17,7 +17,7 @@ from typing import Protocol
 from legibly import errors, object_keys, records
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture, relative
-from legibly.pipeline import Service
+from legibly.pipeline import RECORD_ERRORS, Service
 from legibly.store import Stat
 
 _log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Consumer:
         except errors.LegiblyError as error:
             _log.warning("message %s, delivery %d: %s", message.id, message.receives, error)
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except RECORD_ERRORS as error:
             _log.error("message %s tells of a record that is none: %r", message.id, error)
             return None
         return content

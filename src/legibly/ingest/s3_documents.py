@@ -51,6 +51,8 @@ class Event:
     etag: str | None = None
     sequencer: str | None = None
     at: datetime | None = None
+    literal_key: str | None = None
+    """The key as it was sent, where decoding changed it: some senders forget to encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,7 @@ def picture(key: str, *, prefix: str = "") -> str | None:
     consoles make, do not count either.
     """
     own = relative(key, prefix=prefix)
-    return (
-        own
-        if own is not None and own.startswith(object_keys.IMAGES) and not own.endswith("/")
-        else None
-    )
+    return own if own is not None and object_keys.is_picture(own) else None
 
 
 def relative(key: str, *, prefix: str = "") -> str | None:
@@ -223,6 +221,7 @@ def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: objec
     return Event(
         bucket=bucket,
         key=unquote_plus(key) if key_is_encoded else key,
+        literal_key=key if key_is_encoded and unquote_plus(key) != key else None,
         kind=kind,
         size=size,
         etag=etag.strip('"') if isinstance(etag, str) and etag.strip('"') else None,

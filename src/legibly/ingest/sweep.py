@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
 
-from legibly import object_keys
+from legibly import errors, object_keys
+from legibly.images import sniff, truncation
 from legibly.pipeline import Service
 from legibly.records import now
 from legibly.store import Stat
@@ -15,6 +16,8 @@ from legibly.store import Stat
 # A file that is still being copied into the folder would be read half: it must have been left alone
 # for a moment.
 SETTLE = timedelta(seconds=1)
+PATIENCE = timedelta(minutes=2)
+"""How long a picture without an end is taken for one that is still being written."""
 _BATCH = 1000
 
 
@@ -46,10 +49,34 @@ def sweep(service: Service) -> int:
     were.
     """
     latest = now() - SETTLE
-    settled = (
-        stat for stat in service.store.list(object_keys.IMAGES) if stat.modified_at <= latest
-    )
-    return sum(service.adopt(batch) for batch in _batches(settled))
+    quiet = (stat for stat in service.store.list(object_keys.IMAGES) if stat.modified_at <= latest)
+    return sum(service.adopt(_complete(service, batch)) for batch in _batches(quiet))
+
+
+def _complete(service: Service, stats: list[Stat]) -> list[Stat]:
+    """Leave out new pictures of a folder store whose end is missing, while they may still grow."""
+    if not service.store.is_local:
+        return stats  # an object of S3 is complete as soon as it is there
+    earliest = now() - PATIENCE
+    recent = {
+        object_keys.image_id(stat.key, stat.modified_at): stat
+        for stat in stats
+        if stat.modified_at > earliest and not object_keys.is_own(stat.key)
+    }
+    unknown = set(recent) - service.index.known(recent)
+    growing = {recent[image].key for image in unknown if _is_torn(service, recent[image].key)}
+    return [stat for stat in stats if stat.key not in growing]
+
+
+def _is_torn(service: Service, key: str) -> bool:
+    try:
+        data = service.store.read(key)
+        truncation.check(data, sniff.media_type(data))
+    except errors.Unusable:
+        return True
+    except errors.LegiblyError:  # no picture, or gone: adopting it says so
+        return False
+    return False
 
 
 def _batches(stats: Iterator[Stat]) -> Iterator[list[Stat]]:

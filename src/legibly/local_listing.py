@@ -1,0 +1,56 @@
+"""Lists the files of a folder store, whatever names, links and permissions other programs left."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_UNFINISHED = re.compile(r"#\d+$")
+"""The end of the names of files that the store has not finished writing."""
+_NO_KEY = re.compile(r"[\x00-\x1f\x7f\udc80-\udcff]")
+"""Characters that no key may have: control characters, and bytes that are no UTF-8."""
+
+
+def files(
+    root: Path, prefix: str, *, skip: Callable[[str, str], None]
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Key and facts of each file below `prefix`.
+
+    `skip` is called with the name and the reason for each one that cannot be an object.
+    """
+    yield from _walk(root / prefix, prefix, skip)
+
+
+def _walk(
+    folder: Path, prefix: str, skip: Callable[[str, str], None]
+) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in listed:
+        name = prefix + entry.name
+        if _NO_KEY.search(entry.name):
+            skip(name, "this name cannot be a key")
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(folder / entry.name, f"{name}/", skip)
+        elif not _UNFINISHED.search(entry.name):
+            facts = _facts(entry, name, skip)
+            if facts is not None:
+                yield name, facts
+
+
+def _facts(
+    entry: os.DirEntry[str], name: str, skip: Callable[[str, str], None]
+) -> os.stat_result | None:
+    try:
+        if not entry.is_file():
+            skip(name, "this is no file, or a link to a folder")
+            return None
+        return entry.stat()
+    except FileNotFoundError:
+        return None  # deleted since it was listed
+    except OSError as error:
+        skip(name, f"{error.strerror}")
+        return None

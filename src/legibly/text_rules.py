@@ -1,0 +1,40 @@
+"""The one rule for text from outside: names, writers and the like, checked where they enter."""
+
+import re
+import unicodedata
+
+from legibly.errors import Invalid
+
+MAX_TEXT = 200
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and half characters: no database and no page has a use for them."""
+
+
+def check(text: str | None, field: str) -> str | None:
+    """The text with compatible characters made one (full-width digits …), None where it is empty.
+
+    Raises Invalid for control characters, half characters and more than `MAX_TEXT` characters.
+    """
+    if not text:
+        return None
+    if _FORBIDDEN.search(text):
+        raise Invalid(
+            "the {field} has characters that are no text.", code="text-invalid", field=field
+        )
+    normal = unicodedata.normalize("NFKC", text).strip()
+    if len(normal) > MAX_TEXT:
+        raise Invalid(
+            "the {field} has {length} characters; {limit} are allowed.",
+            code="text-too-long",
+            field=field,
+            length=len(normal),
+            limit=MAX_TEXT,
+        )
+    return normal or None
+
+
+def clean(text: str | None) -> str | None:
+    """Text of an older record or a file's name with what `check` would refuse taken out."""
+    if text is None:
+        return None
+    return _FORBIDDEN.sub("\ufffd", text)[:MAX_TEXT] or None

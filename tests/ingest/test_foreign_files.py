@@ -1,0 +1,229 @@
+"""The store as it really is: strange names, half-written files, copies, torn records."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import PIL.Image
+import pytest
+from PIL.PngImagePlugin import PngInfo
+
+import pictures
+from legibly import object_keys, text_rules
+from legibly.errors import Invalid, Unavailable
+from legibly.index.port import Filter
+from legibly.index.sql import SqlIndex, open_index
+from legibly.ingest.sweep import sweep
+from legibly.packs import registry
+from legibly.packs.pack import open_pack
+from legibly.pipeline import Service, UploadDetails
+from legibly.records import Image
+from legibly.reindex import reindex
+from legibly.settings import Settings
+from legibly.store import open_store
+from legibly.vision.reading import Reader
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    """The shipped pack."""
+    return Reader(open_pack(registry.find("digits")))
+
+
+@pytest.fixture
+def service(tmp_path: Path, reader: Reader) -> Iterator[Service]:
+    """A service over a folder store and a database file."""
+    index = open_index(f"sqlite:///{tmp_path}/index.db")
+    store = open_store(f"file://{tmp_path}/objects", environ={})
+    yield Service(store=store, index=index, reader=reader, max_bytes=10**6, max_pixels=10**7)
+    index.close()
+
+
+def drop(folder: Path, name: str | bytes, data: bytes = b"", *, age_seconds: float = 5) -> Path:
+    """Write a file below `images/`, as old as told."""
+    directory = folder / "objects" / "images"
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / os.fsdecode(name)
+    path.write_bytes(data or pictures.png())
+    moment = time.time() - age_seconds
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_names_that_cannot_be_keys_stop_nothing(tmp_path: Path, service: Service) -> None:
+    """Tab, newline, Latin-1, a loop of links: each is skipped and named, the rest is taken in."""
+    for name in ("a\tb.png", "a\nb.png", b"\xe4.png"):
+        drop(tmp_path, name)
+    (tmp_path / "objects" / "images" / "loop").symlink_to(tmp_path / "objects")
+    drop(tmp_path, "zz good #3?.png")
+    assert sweep(service) == 1
+    assert len(service.store.skipped) == 4
+    [image] = service.index.page(_all(), limit=9)
+    assert service.classify(image).state == "read"
+
+
+def test_an_id_of_the_far_future_is_another_name(tmp_path: Path, service: Service) -> None:
+    """A file named by a UUID of the year 10889 is a picture like any other."""
+    far = "ffffffff-ffff-7000-8000-000000000000"
+    (tmp_path / "objects/images/2026-01-01").mkdir(parents=True)
+    drop(tmp_path, f"2026-01-01/{far}.png")
+    assert not object_keys.is_id(far)
+    assert sweep(service) == 1
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "._seven.png", "desktop.ini"])
+def test_files_of_systems_are_no_pictures(tmp_path: Path, service: Service, name: str) -> None:
+    """What a file manager leaves behind is ignored by sweep and events alike."""
+    drop(tmp_path, name)
+    assert sweep(service) == 0
+    assert not object_keys.is_picture(f"images/{name}")
+
+
+def test_folder_markers_are_no_pictures(service: Service) -> None:
+    """An empty object that stands for a folder is neither adopted nor indexed again."""
+    service.store.create("images/folder", b"")
+    assert reindex(service.store, service.index) == 0
+    assert sweep(service) == 0
+
+
+def test_a_half_written_picture_waits_for_its_end(tmp_path: Path, service: Service) -> None:
+    """A file whose end is missing is adopted when it is complete, once, and is no failure."""
+    data = pictures.png()
+    drop(tmp_path, "slow.png", data[: len(data) // 2], age_seconds=9)
+    assert sweep(service) == 0
+    drop(tmp_path, "slow.png", data, age_seconds=2)
+    assert sweep(service) == 1
+    assert sweep(service) == 0
+
+
+def test_a_picture_without_an_end_is_reported_in_the_end(tmp_path: Path, service: Service) -> None:
+    """After two minutes nobody is writing any more."""
+    drop(tmp_path, "torn.png", pictures.png()[:90], age_seconds=500)
+    assert sweep(service) == 1
+
+
+def test_a_copied_store_keeps_readings_and_labels(tmp_path: Path, service: Service) -> None:
+    """`cp -r` changes every file's time; reindexing the copy gives the same image, read once."""
+    path = drop(tmp_path, "seven.png")
+    sweep(service)
+    [image] = service.index.page(_all(), limit=9)
+    service.classify(image)
+    service.label(image.id, "7")
+    os.utime(path)
+    os.utime(path, (time.time() - 2, time.time() - 2))
+    assert reindex(service.store, service.index) == 1
+    [again] = service.index.page(_all(), limit=9)
+    assert again.id == image.id
+    assert again.reading is not None
+    assert again.label is not None
+    assert sweep(service) == 0
+
+
+def test_torn_upload_records_stop_no_sweep(service: Service) -> None:
+    """Half a JSON beside a picture costs that picture its name, and no other anything."""
+    image = object_keys.new_id(datetime.now(UTC) - timedelta(seconds=5))
+    service.store.create(object_keys.upload(image), b'{"image": "')
+    service.store.create(object_keys.image(image, "image/png"), pictures.png())
+    service.store.create(f"{object_keys.READINGS}date=2026-01-01/x.jsonl", b"[[[\n3\nnull\n")
+    skipped: list[str] = []
+    assert reindex(service.store, service.index, skipped=skipped.append) == 1
+    assert len(skipped) >= 4
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "a\x1b[2J", "a" * 201])
+def test_text_from_outside_is_checked_where_it_enters(service: Service, text: str) -> None:
+    """NUL, half characters, controls and long texts are Invalid, and nothing is stored."""
+    for details in (UploadDetails(name=text), UploadDetails(writer=text)):
+        with pytest.raises(Invalid):
+            service.receive(pictures.png(), details)
+        with pytest.raises(Invalid):
+            service.announce(details, media_type="image/png", size=9)
+    assert list(service.store.list("records/")) == []
+    assert text_rules.check("\uff17", "name") == "7"
+    assert "\0" not in (text_rules.clean(text) or "")
+
+
+class _AwayIndex:
+    """An index whose database is locked when an image is added."""
+
+    def __init__(self, index: SqlIndex) -> None:
+        self._index = index
+
+    def add(self, images: list[Image], **_: float) -> int:
+        raise Unavailable("the database is locked.")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._index, name)
+
+
+def test_an_upload_that_is_unavailable_is_not_stored(service: Service, reader: Reader) -> None:
+    """Sent again after a 503, a picture is there once."""
+    away = _AwayIndex(service.index)  # type: ignore[arg-type]
+    broken = Service(
+        store=service.store,
+        index=away,  # type: ignore[arg-type]
+        reader=reader,
+        max_bytes=10**6,
+        max_pixels=10**7,
+    )
+    with pytest.raises(Unavailable):
+        broken.receive(pictures.png(), UploadDetails(name="a", label="7"))
+    service.receive(pictures.png(), UploadDetails(name="a", label="7"))
+    assert len(list(service.store.list(object_keys.IMAGES))) == 1
+    assert len(list(service.store.list(object_keys.LABELS))) == 1
+
+
+def test_bytes_are_those_of_the_stored_file(service: Service) -> None:
+    """The count is the same before and after reindexing, though metadata was taken out."""
+    text = PngInfo()
+    text.add_text("Author", "Ada")
+    data = pictures.encoded(PIL.Image.new("L", (50, 50), 255), "PNG", pnginfo=text)
+    image = service.receive(data)
+    [stat] = service.store.list(object_keys.IMAGES)
+    assert image.bytes == stat.size < len(data)
+
+
+def test_an_unfinished_rebuild_does_not_count_as_done(service: Service) -> None:
+    """The mark is there until the last pair is in."""
+    service.receive(pictures.png())
+    assert service.index.is_complete()  # type: ignore[attr-defined]
+    service.index.begin_rebuild()
+    assert not service.index.is_complete()  # type: ignore[attr-defined]
+    reindex(service.store, service.index)
+    assert service.index.is_complete()  # type: ignore[attr-defined]
+
+
+def test_a_corrupt_database_is_put_aside(tmp_path: Path) -> None:
+    """`reindex` renames a file that is no database any more, and starts with an empty one."""
+    path = tmp_path / "index.db"
+    path.write_bytes(b"no database at all" * 1000)
+    index = open_index(f"sqlite:///{path}", renew=True)
+    assert index.counts() == {}
+    index.close()
+    [aside] = tmp_path.glob("index.db.corrupt-*")
+    assert aside.read_bytes().startswith(b"no database")
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    connection.close()
+
+
+def test_variables_of_kubernetes_are_no_settings() -> None:
+    """A service called legibly sets variables with our prefix, which are not ours."""
+    environ = {
+        "LEGIBLY_SERVICE_HOST": "10.0.0.1",
+        "LEGIBLY_SERVICE_PORT": "8000",
+        "LEGIBLY_SERVICE_PORT_HTTP": "8000",
+        "LEGIBLY_PORT": "tcp://10.0.0.1:8000",
+        "LEGIBLY_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+        "LEGIBLY_PORT_8000_TCP_ADDR": "10.0.0.1",
+    }
+    assert Settings.load(environ=environ) == Settings.load(environ={})
+    with pytest.raises(Invalid):
+        Settings.load(environ={"LEGIBLY_STOER": "x"})
+
+
+def _all() -> Filter:
+    return Filter()
