@@ -19,6 +19,8 @@ SURELY_WIDE = 0.85
 """A piece wider than this many digit heights may be two digits that touch: a suspect one, and any
 other.
 """
+WIDEST_CUT = 16.0
+"""A piece wider than so many digit heights is a line or a texture, and is not cut."""
 SHORT = 0.62
 """A piece lower than this share of a digit's height may be part of one."""
 MOST_FRAGMENTS = 6
@@ -81,6 +83,7 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
         cuttable = (
             piece.width > (CUT_FROM if suspect else SURELY_WIDE) * height
             and piece.height > SHORT * height
+            and piece.width < WIDEST_CUT * height
         )
         parts = seams.cut(piece, min(height, piece.height)) if cuttable else [piece]
         fragments += parts

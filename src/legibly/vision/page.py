@@ -49,6 +49,8 @@ nor joined.
 """
 TORN = 0.9
 """The certainty of a page where a digit touched its frame: below what any pack calls sure."""
+DENSE_RUNS, FEW_RUNS, MOST_RUNS = 0.04, 20_000, 200_000
+"""Runs of ink a pixel, and in all, from which a picture is texture and no writing."""
 SURE = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
 UPRIGHT = 0.25
@@ -82,6 +84,7 @@ class Page:
     certainty: float
     height: float
     marks: tuple[separators.Separator, ...] = ()
+    texture: bool = False
 
     @property
     def found(self) -> list[Found]:
@@ -131,6 +134,8 @@ def _see(pixels: Pixels, judge: Judge) -> Page:
         )
         if glance.height >= GLANCE_HEIGHT and glance.merit > -SURE:
             return _enlarged(glance, factor, pixels.shape)
+        if glance.texture:
+            return glance
         small = 0 < glance.height < GLANCE_HEIGHT
         factor = int(factor * glance.height / GLANCE_HEIGHT) if small else 1
     return _look(pixels, judge)
@@ -155,6 +160,8 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
 def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
     """A page as its pixels show it; only its height where digits are lower than `least` pixels."""
     ink = paper.find_ink(pixels)
+    if _is_texture(ink.mask):
+        return Page((), 1.0, 0.0, texture=True)
     page = _page(ink, judge, least=least)
     if 0 < page.height < least:
         return page
@@ -169,6 +176,12 @@ def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
     if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, judge)
     return page
+
+
+def _is_texture(mask: glyphs.Mask) -> bool:
+    """Whether ink begins so often that nobody wrote it: checkerboards, noise, weaves."""
+    runs = np.count_nonzero(mask[:, 1:] & ~mask[:, :-1])
+    return bool(runs > MOST_RUNS or (runs > FEW_RUNS and runs > DENSE_RUNS * mask.size))
 
 
 def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:

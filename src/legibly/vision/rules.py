@@ -20,6 +20,8 @@ COVERED = 0.4
 FAINT_PRINT = 0.5
 LEAST_SIDE = 64
 MOST_LINES = 60
+MOST_POINTS = 60_000
+"""More thin runs than that are texture: no printed line is sought among them."""
 
 
 def clean(ink: paper.Ink) -> paper.Ink:
@@ -93,7 +95,7 @@ def _lines(mask: Mask) -> Mask | None:
     # Runs down each column: thin ones may belong to a line.
     column, start, stop = components.runs(np.ascontiguousarray(mask.T))
     thin = stop - start <= thickest
-    if np.count_nonzero(thin) < COVERED * width:
+    if not COVERED * width <= np.count_nonzero(thin) <= MOST_POINTS:
         return None
     x = column[thin]
     y = (start[thin] + stop[thin] - 1) / 2

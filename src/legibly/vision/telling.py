@@ -85,7 +85,11 @@ def reading(
     items = [[_item(one, card, scale, size, rejected=none) for one in row] for row in lines]
     flat = [item for row in items for item in row]
     verdict: records.Verdict
-    if not flat:
+    if seen.texture:
+        verdict = card.reject or "unknown"
+        text = ""
+        confidence = MARK
+    elif not flat:
         verdict = "blank"
         text = ""
         confidence = seen.certainty
