@@ -28,7 +28,7 @@ def test_every_pack_is_listed_with_its_card_in_words(server: Server, client: htt
     assert 'aria-label="mine"' in page
     assert page.count("in use</span>") == 1
     assert "the card lacks" in page
-    assert "from a confidence of 95.0" in page
+    assert "from a confidence of 97.0" in page
     assert "0.07\u00a0%" in page, "few mistakes do not read as none"
 
 
@@ -36,7 +36,7 @@ def test_it_speaks_german(client: httpx.Client) -> None:
     """Names of trials and thresholds too."""
     page = client.get("/models", headers={"Accept-Language": "de"}).text
     assert "auf einem Bildschirm geschrieben" in page
-    assert "ab einer Sicherheit von 95,0" in page
+    assert "ab einer Sicherheit von 97,0" in page
 
 
 def test_small_shares_are_rounded_up() -> None:

@@ -127,7 +127,11 @@ class ChildPool:
                             remedy="Save it again, as PNG or JPEG.",
                         ) from error
         except OSError as error:  # no process could be started: not the picture's fault
-            raise errors.Unavailable(f"no decoder can be started: {error.strerror}.") from error
+            raise errors.Unavailable(
+                "no decoder can be started: {problem}.",
+                code="no-decoder",
+                problem=error.strerror or "",
+            ) from error
         finally:
             self._slots.put(child)
         if "error" in answer:

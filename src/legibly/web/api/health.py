@@ -41,6 +41,8 @@ def ready(request: Request) -> JSONResponse:
         raise Unavailable("the worker does not run.")
     problem = state.views.pack.problem()
     if problem is not None:
-        raise Unavailable(f"the model does not answer: {problem}")
+        raise Unavailable(
+            "the model does not answer: {problem}", code="model-away", problem=problem
+        )
     counts = state.index.counts()
     return JSONResponse({"status": "ready", "model": state.views.model.to_json(), "images": counts})
