@@ -45,7 +45,11 @@ def test_commands_exist_with_their_options(page: Path) -> None:
             assert command is not None, line
             group = command
             words = words[1:]
-        group.make_context(group.name, words)
+        try:
+            group.make_context(group.name, words)
+        except click.BadParameter as error:  # the reader's own files are not here
+            if "does not exist" not in error.message:
+                raise
 
 
 def test_the_reference_lists_every_setting_with_its_default() -> None:

@@ -31,7 +31,14 @@ def reindex(
 
     `progress` is told each kind and count, `skipped` the object and number of each line that is no record.
     """
-    read = partial(_records, store, skipped=skipped)
+    reported: set[str] = set()
+
+    def skip(where: str) -> None:  # readings are read twice: for the ids, and for themselves
+        if where not in reported:
+            reported.add(where)
+            skipped(where)
+
+    read = partial(_records, store, skipped=skip)
     deleted = {
         object_keys.last(stat.key).partition(".")[0] for stat in store.list(object_keys.DELETIONS)
     }

@@ -106,10 +106,10 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
 
 @command.command("rotate-key")
 @click.pass_obj
-def rotate_key(given: dict[str, accounts.Accounts]) -> None:
+def rotate_key(context: dict[str, accounts.Accounts]) -> None:
     """Make another key that signs sessions: everybody has to sign in again."""
-    given["book"].rotate_signing_key()
-    note(given["book"], "session key rotated", "")
+    context["book"].rotate_signing_key()
+    note(context["book"], "session key rotated", "")
     click.echo("Every session ends within seconds.")
 
 
