@@ -97,7 +97,7 @@ def test_every_nasty_line_is_counted_or_skipped_alike(engine: Engine, tmp_path: 
     parts = [cases.NASTY, cases.NASTY[:3], ["", ""], []]
     result = engine(cases.write_lines(tmp_path, parts), tmp_path)
     assert result == cases.expected(parts)
-    assert result.skipped == {"malformed": 9, "no_image": 2, "no_prediction": 1}
+    assert result.skipped == {"malformed": 10, "no_image": 2, "no_prediction": 1}
     assert result.taken_back == 1
 
 

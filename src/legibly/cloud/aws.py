@@ -12,7 +12,14 @@ from botocore.config import Config
 
 from legibly import errors
 
-_ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFoundException"}
+_ABSENT = {
+    "404",
+    "NoSuchKey",
+    "NoSuchBucket",
+    "NotFound",
+    "ResourceNotFoundException",
+    "NoSuchEntity",
+}
 _ABSENT |= {"AWS.SimpleQueueService.NonExistentQueue"}
 _DENIED = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}
 _UNKNOWN = {

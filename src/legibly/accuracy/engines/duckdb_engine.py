@@ -184,7 +184,9 @@ def _count_plan(
     if plan.parquet:
         relation = files.parquet(plan.parquet, base)
         fresh.append(_Source(relation, files.kinds_of(connection, relation), plan.parquet))
-    settled = [_settled(connection, plan.settled, base)] if plan.settled else []
+    # Settled files that are counted already matter only where something may change their counts.
+    is_needed = plan.settled and (fresh or plan.deleted or not plan.counts)
+    settled = [_settled(connection, plan.settled, base)] if is_needed else []
     uncounted = [*fresh, *settled]
     if plan.counts:
         _load_counts(connection, plan, base)
