@@ -141,7 +141,7 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
     message: list[str] = []
     plan = Plan(parameters=SHORT)
     deploy.deploy(plan, aws=Aws(), report=message.append, code=deployment.code)
-    assert message == ["nothing had to change"]
+    assert message == ["nothing changed"]
 
 
 def test_a_picture_put_by_anybody_is_read_and_live(
