@@ -87,7 +87,7 @@ def test_duckdb_reads_a_bucket(
 
 
 def _job(folder: Path, out: Path, spark: cluster.Cluster) -> "subprocess.Popen[bytes]":
-    script = f"{SRC}/legibly/accuracy/spark_job.py"
+    script = f"{SRC}/legibly/accuracy/engines/spark_job.py"
     command = [
         sys.executable,
         script,
