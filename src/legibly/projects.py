@@ -79,6 +79,10 @@ class Projects:
             if project is not None:
                 yield project
 
+    def admitting(self, account: str | None, role: str) -> list[Project]:
+        """The projects that an account may enter, `default` first."""
+        return [project for project in self if project.admits(account, role)]
+
     def get(self, name: str) -> Project:
         """One project. Raises NotFound."""
         if name == DEFAULT_PROJECT:

@@ -66,8 +66,7 @@ def put_project(request: Request, name: str, body: ProjectChange) -> JSONRespons
 def admitted(request: Request) -> list[Project]:
     """The projects that whoever sends this request may enter."""
     principal = principal_of(request)
-    projects = state_of(request).projects
-    return [project for project in projects if project.admits(principal.account, principal.role)]
+    return state_of(request).projects.admitting(principal.account, principal.role)
 
 
 def _values(body: ProjectChange) -> dict[str, Any]:

@@ -54,8 +54,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
 def _admitted(request: Request) -> list[Project]:
     principal = principal_of(request)
-    projects = state_of(request).projects
-    return [project for project in projects if project.admits(principal.account, principal.role)]
+    return state_of(request).projects.admitting(principal.account, principal.role)
 
 
 def _enter(request: Request, project: Project) -> Response:
