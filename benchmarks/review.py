@@ -110,7 +110,7 @@ def main() -> None:
             server.wait()
 
 
-def judge(server: str, given: argparse.Namespace) -> None:
+def judge(server: str, options: argparse.Namespace) -> None:
     """Sign in, and press keys."""
     web_pages.wait_for(f"{server}/readyz")
     with sync_playwright() as playwright:
@@ -125,10 +125,12 @@ def judge(server: str, given: argparse.Namespace) -> None:
         page.get_by_role("button", name="Sign in").click()
         page.goto(f"{server}/review")
         page.wait_for_function("document.querySelector('#card img')?.naturalWidth > 0")
-        print(f"{given.images:,} images, {given.people} to agree; milliseconds from key to picture")
+        print(
+            f"{options.images:,} images, {options.people} to agree; milliseconds from key to picture"
+        )
         print(f"{'':28}{'median':>10}{'p95':>10}{'slowest':>10}{'over 100':>10}")
-        report("a key every 150 ms", press(page, given.presses + WARM_UP, pace_seconds=0.15))
-        report("as quick as it goes", press(page, given.presses + WARM_UP, pace_seconds=0))
+        report("a key every 150 ms", press(page, options.presses + WARM_UP, pace_seconds=0.15))
+        report("as quick as it goes", press(page, options.presses + WARM_UP, pace_seconds=0))
         chromium.close()
 
 

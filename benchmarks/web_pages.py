@@ -80,11 +80,13 @@ def image(draw: random.Random, at: records.datetime) -> records.Image:
     )
 
 
-def reading(one: records.Image) -> records.ReadingRecord:
+def reading(image: records.Image) -> records.ReadingRecord:
     """Its reading's record."""
-    if one.reading is None:
-        raise ValueError(one.id)
-    return records.ReadingRecord(one.id, one.key, one.media_type, one.bytes, 280, 280, one.reading)
+    if image.reading is None:
+        raise ValueError(image.id)
+    return records.ReadingRecord(
+        image.id, image.key, image.media_type, image.bytes, 280, 280, image.reading
+    )
 
 
 def wait_for(url: str) -> None:
@@ -97,15 +99,15 @@ def wait_for(url: str) -> None:
             time.sleep(0.2)
 
 
-def pair(one: records.Image) -> records.Pair:
+def pair(image: records.Image) -> records.Pair:
     """Its pair."""
-    reading = one.reading
-    label = one.label
+    reading = image.reading
+    label = image.label
     if reading is None or label is None:
-        raise ValueError(one.id)
+        raise ValueError(image.id)
     model = f"{MODEL.name}@{MODEL.version}"
     return records.Pair(
-        one.id, reading.text, label.text, reading.confidence, model, None, label.source, label.at
+        image.id, reading.text, label.text, reading.confidence, model, None, label.source, label.at
     )
 
 

@@ -1,7 +1,8 @@
-"""ministack, which emulates AWS without Docker: signatures, IAM, CloudFormation, functions from their zip; over TLS.
+"""ministack, which emulates AWS without Docker: signatures, IAM, CloudFormation, functions from
+their zip; over TLS.
 
-It runs a function with its own Python whatever the template says, so it lives in an environment of the function's
-version: `.tools/ministack`.
+It runs a function with its own Python whatever the template says, so it lives in an environment of
+the function's version: `.tools/ministack`.
 """
 
 import contextlib
@@ -69,7 +70,8 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed stack: its emulator, the outputs of its template, what the command said, and the code that it built.
+    """A deployed stack: its emulator, the outputs of its template, what the command said, and the
+    code that it built.
 
     The code is the function's zip and the servers' archive, kept from where they were uploaded to.
     """

@@ -48,7 +48,9 @@ def files() -> list[bytes]:
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """The same file, broken at one to eight places; half of the time near its head, where sizes and kinds stand."""
+    """The same file, broken at one to eight places; half of the time near its head, where sizes and
+    kinds stand.
+    """
     broken = bytearray(data)
     for _ in range(rng.randint(1, 8)):
         if not broken:

@@ -1,7 +1,7 @@
 """Real servers for the tests: started once a session on free ports, stopped at its end.
 
-A server that this machine lacks skips its tests with the command that brings it; with LEGIBLY_REQUIRE_SERVICES=1, as in
-CI, it fails them instead.
+A server that this machine lacks skips its tests with the command that brings it; with
+LEGIBLY_REQUIRE_SERVICES=1, as in CI, it fails them instead.
 """
 
 import contextlib
@@ -155,7 +155,9 @@ def postgres(folder: Path) -> Iterator[str]:
     )
     if matches is None:
         missing("PostgreSQL", "make test-all")
-    tools, data, port = Path(matches).parent, folder / "data", free_port()
+    tools = Path(matches).parent
+    data = folder / "data"
+    port = free_port()
     # The server refuses to run as root.
     user: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
     if user:
@@ -203,7 +205,8 @@ def new_database(postgres: str) -> str:
 @contextlib.contextmanager
 def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> Iterator[str]:
     """An OpenID provider that knows the Legibly at that address; gives its issuer."""
-    root, issuer = Path(__file__).parents[1], f"http://127.0.0.1:{port}"
+    root = Path(__file__).parents[1]
+    issuer = f"http://127.0.0.1:{port}"
     if (
         shutil.which("node") is None
         or not (root / ".tools" / "node_modules" / "oidc-provider").is_dir()

@@ -18,8 +18,11 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_ended_sessions_are_kept_as_long_as_they_would_have_lasted(store: Store) -> None:
-    """Signing out is remembered by every process until the cookie is over by itself, and then forgotten."""
-    book, other = accounts.Accounts(store), accounts.Accounts(store)
+    """Signing out is remembered by every process until the cookie is over by itself, and then
+    forgotten.
+    """
+    book = accounts.Accounts(store)
+    other = accounts.Accounts(store)
     book.end_session("over", until=int(time.time()) - 1)
     book.end_session("copied", until=int(time.time()) + 60)
     other.refresh()
@@ -29,7 +32,9 @@ def test_ended_sessions_are_kept_as_long_as_they_would_have_lasted(store: Store)
 
 
 def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> None:
-    """Processes that meet somebody for the first time together make one account; another of that name gets a number."""
+    """Processes that meet somebody for the first time together make one account; another of that
+    name gets a number.
+    """
     with ThreadPoolExecutor(8) as pool:
         result = list(
             pool.map(

@@ -30,7 +30,9 @@ RITA, ROB, TOM = (f"review:{name}" for name in ("rita", "rob", "tom"))
 def test_two_people_have_to_say_the_same(
     given: list[tuple[str | None, str | None]], expected: str | None
 ) -> None:
-    """Writers do not count, nobody counts twice, the newest of each counts, and what was taken back does not."""
+    """Writers do not count, nobody counts twice, the newest of each counts, and what was taken back
+    does not.
+    """
     begin = now()
     labels = [
         Label(text, begin + timedelta(milliseconds=n), by=by) for n, (by, text) in enumerate(given)

@@ -53,7 +53,9 @@ def test_importing_the_function_brings_nothing_that_it_does_not_need() -> None:
 
 
 def test_importing_the_function_stays_small() -> None:
-    """The cold import loads at most 450 modules: a budget that does not depend on how busy the machine is."""
+    """The cold import loads at most 450 modules: a budget that does not depend on how busy the
+    machine is.
+    """
     code = "import sys, legibly.aws_lambda; print(len(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)}
@@ -171,7 +173,9 @@ def came(key: str) -> str:
 
 @pytest.mark.service("awslambdaric")
 def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_path: Path) -> None:
-    """A batch with a good picture, rubbish and a broken message: one record, one failure, one message to retry."""
+    """A batch with a good picture, rubbish and a broken message: one record, one failure, one
+    message to retry.
+    """
     images = tmp_path / "store" / "images"
     images.mkdir(parents=True)
     (images / "my scan.png").write_bytes(pictures.png())
@@ -202,7 +206,9 @@ def test_an_event_that_is_none_fails_loudly(function: RuntimeApi) -> None:
 
 @pytest.mark.service("awslambdaric")
 def test_the_network_may_be_on_a_model_server(tmp_path: Path) -> None:
-    """Away at first: every message comes again, and why is in the log. There: read by its model. Away later: again."""
+    """Away at first: every message comes again, and why is in the log. There: read by its model.
+    Away later: again.
+    """
     (tmp_path / "model").mkdir()
     server = Server(tmp_path / "model", services.free_port(), {"LEGIBLY_SWEEP_SECONDS": "0"})
     images = tmp_path / "store" / "images"

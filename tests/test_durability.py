@@ -1,4 +1,6 @@
-"""Nothing that was acknowledged is lost, and nothing is doubled: over crashes, restarts and a lost database."""
+"""Nothing that was acknowledged is lost, and nothing is doubled: over crashes, restarts and a lost
+database.
+"""
 
 import json
 import signal
@@ -42,7 +44,9 @@ def settled(client: httpx.Client, *, seconds: float = 60) -> list[dict[str, Any]
 
 
 def test_a_crash_during_500_uploads_loses_none_and_doubles_none(tmp_path: Path) -> None:
-    """kill -9 in the midst of uploads: after the next start each acknowledged image is there once, and is read once."""
+    """kill -9 in the midst of uploads: after the next start each acknowledged image is there once,
+    and is read once.
+    """
     acknowledged: list[str] = []
     begun = threading.Event()
 
@@ -86,7 +90,9 @@ def test_a_crash_during_500_uploads_loses_none_and_doubles_none(tmp_path: Path) 
 
 
 def test_results_survive_a_restart(tmp_path: Path) -> None:
-    """Images, readings, labels and the accuracy are the same after the server was stopped and started."""
+    """Images, readings, labels and the accuracy are the same after the server was stopped and
+    started.
+    """
     with (
         Server.started(tmp_path) as server,
         httpx.Client(base_url=server.url, timeout=30) as client,
@@ -102,7 +108,8 @@ def test_results_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
-    """With the database file deleted, `legibly reindex` brings back every image, reading, failure, label and pair.
+    """With the database file deleted, `legibly reindex` brings back every image, reading, failure,
+    label and pair.
 
     Lines that are no records are named and passed over.
     """
@@ -159,7 +166,9 @@ def _reindex(folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_two_processes_share_the_work(tmp_path: Path) -> None:
-    """With --workers 2 every image is read once, and a listener hears of all, whichever process read them."""
+    """With --workers 2 every image is read once, and a listener hears of all, whichever process
+    read them.
+    """
     heard: set[str] = set()
     with (
         Server.started(tmp_path, "--workers", "2") as server,

@@ -91,7 +91,9 @@ def test_broken_datasets_say_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_the_figures_of_a_small_report() -> None:
-    """Counts, shares, edit distances, coverage and splits of five outcomes that can be counted by hand."""
+    """Counts, shares, edit distances, coverage and splits of five outcomes that can be counted by
+    hand.
+    """
     outcomes = [
         outcome("7", "7", 0.9, kind="a"),
         outcome("12", "12", 0.8, kind="a"),
@@ -130,11 +132,13 @@ def test_calibration_error_is_nought_for_honest_confidences() -> None:
 @pytest.mark.parametrize(("only_one", "only_other"), [(0, 0), (1, 0), (5, 5), (9, 1), (700, 600)])
 def test_mcnemar_is_the_binomial_test(only_one: int, only_other: int) -> None:
     """The exact two-sided p of the discordant pairs, for few and for many."""
-    right, wrong = outcome("7", "7", 0.9), outcome("7", "1", 0.9)
+    right = outcome("7", "7", 0.9)
+    wrong = outcome("7", "1", 0.9)
     entry = [right] * only_one + [wrong] * only_other + [right] * 10
     other = [wrong] * only_one + [right] * only_other + [right] * 10
     matches = evaluation.mcnemar(entry, other)
-    n, least = only_one + only_other, min(only_one, only_other)
+    n = only_one + only_other
+    least = min(only_one, only_other)
     expected = min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(least + 1)))
     assert (matches["only_this"], matches["only_other"]) == (only_one, only_other)
     assert matches["p"] == pytest.approx(expected, abs=1e-9)
@@ -150,7 +154,9 @@ def test_distance_counts_edits(one: str, other: str, edits: int) -> None:
 
 
 def test_evaluate_prints_words_or_json(folder: Path) -> None:
-    """The command scores a folder, compares a model with itself, and prints only JSON when asked to."""
+    """The command scores a folder, compares a model with itself, and prints only JSON when asked
+    to.
+    """
     words = CliRunner().invoke(evaluate, [str(folder)], catch_exceptions=False)
     assert words.exit_code == 0
     assert "1 wrong of 3" in words.stdout
@@ -203,7 +209,9 @@ def test_classify_reads_files_folders_globs_and_stdin(folder: Path) -> None:
 
 
 def test_classify_names_what_failed_and_reads_the_rest(folder: Path) -> None:
-    """A text called .png and a missing file are named on stderr; the sound picture is read; the exit status is 1."""
+    """A text called .png and a missing file are named on stderr; the sound picture is read; the
+    exit status is 1.
+    """
     (folder / "text.png").write_text("seven")
     done = CliRunner().invoke(
         classify, [str(folder / "text.png"), str(folder / "none.png"), str(folder / "seven.png")]

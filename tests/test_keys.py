@@ -16,8 +16,11 @@ MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(  # noqa:
 
 @given(MOMENTS, MOMENTS)
 def test_ids_are_uuid7_and_sort_by_time(first: datetime, second: datetime) -> None:
-    """Text order of ids is the order of their moments, to the millisecond, and the moment can be read back."""
-    entry, two = object_keys.new_id(first), object_keys.new_id(second)
+    """Text order of ids is the order of their moments, to the millisecond, and the moment can be
+    read back.
+    """
+    entry = object_keys.new_id(first)
+    two = object_keys.new_id(second)
     assert UUID(entry).version == 7
     assert object_keys.is_id(entry)
     assert object_keys.received_at(entry) == first
@@ -27,7 +30,9 @@ def test_ids_are_uuid7_and_sort_by_time(first: datetime, second: datetime) -> No
 
 @given(st.text(min_size=1), MOMENTS)
 def test_a_picture_of_others_has_one_id(name: str, at: datetime) -> None:
-    """The same key and change give the same id, however exactly the time is told; a later change gives another."""
+    """The same key and change give the same id, however exactly the time is told; a later change
+    gives another.
+    """
     key = f"images/{name}"
     message = object_keys.image_id(key, at)
     assert message == object_keys.image_id(key, at.replace(microsecond=0))
@@ -48,6 +53,7 @@ def test_our_own_pictures_keep_their_id(at: datetime) -> None:
 @given(MOMENTS)
 def test_each_label_has_a_key_of_its_own(at: datetime) -> None:
     """Labels a millisecond apart never share a key, nor do their pairs."""
-    image, later = object_keys.new_id(at), at + timedelta(milliseconds=1)
+    image = object_keys.new_id(at)
+    later = at + timedelta(milliseconds=1)
     assert object_keys.label(image, at) != object_keys.label(image, later)
     assert object_keys.pair(image, at, "v") != object_keys.pair(image, later, "v")

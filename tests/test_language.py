@@ -1,4 +1,6 @@
-"""Identifiers are nouns and verbs of the field, and a statement does one thing: see docs/glossary.md."""
+"""Identifiers are nouns and verbs of the field, and a statement does one thing: see
+docs/glossary.md.
+"""
 
 import importlib.util
 import json

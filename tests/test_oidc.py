@@ -120,7 +120,9 @@ def signed(
 
 
 def test_a_right_token_names_a_person(played: Played) -> None:
-    """Issuer and subject are who it is; secret and code go to the token endpoint alone, encoded as RFC 6749 wants."""
+    """Issuer and subject are who it is; secret and code go to the token endpoint alone, encoded as
+    RFC 6749 wants.
+    """
     person = played.person(signed(claims(played)))
     assert (person.identity, person.name, person.email) == (
         f"{played.issuer} 42",
@@ -162,14 +164,18 @@ def test_tokens_that_say_something_else_are_not_believed(
 
 
 def test_clocks_may_differ_a_little(played: Played) -> None:
-    """A token that is over by less than the allowed difference, or from as much in the future, is right."""
+    """A token that is over by less than the allowed difference, or from as much in the future, is
+    right.
+    """
     almost = SKEW_SECONDS - 20
     assert played.person(signed(claims(played, exp=int(time.time()) - almost))).name == "Ada"
     assert played.person(signed(claims(played, iat=int(time.time()) + almost))).name == "Ada"
 
 
 def test_only_the_providers_keys_sign(played: Played) -> None:
-    """No signature, another key's, one by the public key as if it were a secret, and things that are no tokens: no."""
+    """No signature, another key's, one by the public key as if it were a secret, and things that
+    are no tokens: no.
+    """
     body = claims(played)
     encoded = [
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
@@ -202,7 +208,9 @@ def test_only_the_providers_keys_sign(played: Played) -> None:
 
 
 def test_keys_are_found_whatever_they_are_called(played: Played) -> None:
-    """Without a name every key is tried; elliptic curves sign too; keys for encryption and of others' kinds do not."""
+    """Without a name every key is tried; elliptic curves sign too; keys for encryption and of
+    others' kinds do not.
+    """
     keys = [
         {"kty": "oct", "k": "c2VjcmV0"},
         described(OTHER, None) | {"use": "enc"},

@@ -15,7 +15,8 @@ from legibly.pipeline import Service, UploadDetails
 from legibly.statistics import paired
 from legibly.vision.reading import Reader
 
-OLD, NEW = records.Model("digits", "0" * 12), records.Model("digits", "1" * 12)
+OLD = records.Model("digits", "0" * 12)
+NEW = records.Model("digits", "1" * 12)
 
 
 def outcome(
@@ -59,9 +60,12 @@ def build(
 
 
 def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
-    """The same counts give the wider interval where people may look again, and both say which one it is."""
+    """The same counts give the wider interval where people may look again, and both say which one
+    it is.
+    """
     matches = couples(both=280, lost=5, won=10, neither=5)
-    once, ever = build(matches, live=False), build(matches)
+    once = build(matches, live=False)
+    ever = build(matches)
     table = paired.Table(280, 5, 10, 5)
     assert once["right"]["difference"] == paired.difference(table).to_json()
     assert ever["right"]["difference"] == paired.at_any_time(table).to_json()
@@ -106,8 +110,11 @@ def test_the_sentence(found: list[comparison.Couple], verdict: str, says: str) -
 
 
 def test_labels_are_kept_apart_and_those_asked_for_lead() -> None:
-    """Volunteered labels, in which the present model's mistakes abound, do not count where enough were asked for."""
-    requested, volunteered = couples(both=40), couples(both=10, won=30, source="volunteered")
+    """Volunteered labels, in which the present model's mistakes abound, do not count where enough
+    were asked for.
+    """
+    requested = couples(both=40)
+    volunteered = couples(both=10, won=30, source="volunteered")
     result = build(requested + volunteered)
     assert (result["data"]["basis"], result["data"]["n"]) == ("asked", 40)
     assert result["right"]["difference"]["value"] == 0
@@ -118,7 +125,9 @@ def test_labels_are_kept_apart_and_those_asked_for_lead() -> None:
 
 
 def test_volunteered_labels_alone_promote_nothing() -> None:
-    """However good the candidate looks on them; the answer says how many labels of the other kind are missing."""
+    """However good the candidate looks on them; the answer says how many labels of the other kind
+    are missing.
+    """
     result = build(couples(both=500, won=100, source="volunteered") + couples(both=19))
     assert result["right"]["verdict"] == "better"
     decision = promotion_rule.decide(result)
@@ -147,7 +156,8 @@ def test_too_few_labels_promote_nothing_and_so_many_more_would() -> None:
 
 def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> None:
     """A candidate that is right more often, but says more wrong things with confidence, stays out."""
-    cautious, bold = outcome(right=False, verdict="unsure"), outcome(right=False)
+    cautious = outcome(right=False, verdict="unsure")
+    bold = outcome(right=False)
     matches = couples(both=800, won=120, unsure=True) + [comparison.Couple(cautious, bold)] * 80
     result = build(matches)
     assert result["right"]["verdict"] == "better"
@@ -227,8 +237,11 @@ def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
 
 
 def test_the_labelled_pictures_of_a_store() -> None:
-    """Pictures with their newest label and why it was given; withdrawn labels and deleted pictures are left out."""
-    remaining, index = store.open_store("memory://", environ={}), open_index("sqlite:///:memory:")
+    """Pictures with their newest label and why it was given; withdrawn labels and deleted pictures
+    are left out.
+    """
+    remaining = store.open_store("memory://", environ={})
+    index = open_index("sqlite:///:memory:")
     reader = Reader(open_model("digits"))
     service = Service(
         store=remaining, index=index, reader=reader, max_bytes=10**6, max_pixels=10**6

@@ -137,25 +137,25 @@ class Client:
     def _json(
         self, method: str, path: str, *, body: bytes | None = None, kind: str = ""
     ) -> dict[str, Any]:
-        found = json.loads(self._ask(method, path, body=body, kind=kind))
-        if not isinstance(found, dict):
+        document = json.loads(self._ask(method, path, body=body, kind=kind))
+        if not isinstance(document, dict):
             raise errors.Unavailable(
                 "the server answered with something else than was asked.", where=path
             )
-        return found
+        return document
 
     def _ask(self, method: str, path: str, *, body: bytes | None = None, kind: str = "") -> bytes:
         request = self._request(method, path, body, kind)
         pause = 0.5
         for left in range(self._tries - 1, -1, -1):
-            asked = 0.0
+            retry_after = 0.0
             try:
                 with urllib.request.urlopen(request, timeout=self._timeout_seconds) as got:  # noqa: S310
                     return bytes(got.read())
             except urllib.error.HTTPError as error:
                 with error:
                     problem = _problem(error, self._url + path)
-                    asked = _seconds(error.headers.get("Retry-After"))
+                    retry_after = _seconds(error.headers.get("Retry-After"))
                     if error.code not in _AGAIN or not left:
                         raise problem from None
             except (OSError, http.client.HTTPException) as error:
@@ -163,7 +163,7 @@ class Client:
                     raise errors.Unavailable(
                         "the server cannot be reached: {error}.", where=self._url, error=str(error)
                     ) from error
-            self._sleep(min(asked or pause, _LONGEST_PAUSE_SECONDS))
+            self._sleep(min(retry_after or pause, _LONGEST_PAUSE_SECONDS))
             pause *= 2
         raise errors.Unavailable("nothing was tried.", where=self._url)
 
@@ -222,8 +222,8 @@ def _seconds(header: str | None) -> float:
 def _problem(error: urllib.error.HTTPError, where: str) -> errors.LegiblyError:
     """Our error for a problem document, or for whatever else a proxy answered."""
     try:
-        told = json.loads(error.read())
-        detail = str(told.get("detail") or told.get("title") or error.reason)
+        problem = json.loads(error.read())
+        detail = str(problem.get("detail") or problem.get("title") or error.reason)
     except (ValueError, AttributeError):
         detail = f"the server answered with status {error.code}."
     kind = _ERRORS.get(error.code, errors.Unavailable)

@@ -1,7 +1,8 @@
 """Where everything lies in the object store: the one place that knows the key scheme.
 
-Ids are UUIDv7: they sort by time, and an image's date stands in its id. A picture that somebody else put under
-`images/` gets an id made from its key and the time of its last change, so that every part of the program computes the same one.
+Ids are UUIDv7: they sort by time, and an image's date stands in its id. A picture that somebody
+else put under `images/` gets an id made from its key and the time of its last change, so that every
+part of the program computes the same one.
 """
 
 import hashlib
@@ -51,12 +52,15 @@ _OWN = re.compile(rf"images/\d{{4}}-\d\d-\d\d/({_ID.pattern})\.[a-z]+")
 
 def _uuid7(milliseconds: int, tail: int) -> str:
     """A UUIDv7 (RFC 9562) of a Unix time and 74 further bits."""
-    high, low = (tail >> 62) & 0xFFF, tail & ((1 << 62) - 1)
+    high = (tail >> 62) & 0xFFF
+    low = tail & ((1 << 62) - 1)
     return str(UUID(int=(milliseconds << 80) | (7 << 76) | (high << 64) | (2 << 62) | low))
 
 
 def _milliseconds(at: datetime) -> int:
-    """Whole milliseconds since 1970; rounded, since floating-point seconds fall short of them at times."""
+    """Whole milliseconds since 1970; rounded, since floating-point seconds fall short of them at
+    times.
+    """
     return round(at.timestamp() * 1000)
 
 
@@ -93,7 +97,8 @@ def image(image: str, media_type: str) -> str:
 
 
 def image_id(key: str, modified_at: datetime) -> str:
-    """The id of the picture at `key`: its own, or one made from the key and the time of its last change.
+    """The id of the picture at `key`: its own, or one made from the key and the time of its last
+    change.
 
     The time is taken in whole seconds, since that is all that some doors are told.
     """
@@ -117,7 +122,9 @@ def _bytes(key: str) -> bytes:
 
 
 def media_type(key: str) -> str:
-    """The media type that a key's extension claims, `application/octet-stream` where it claims none."""
+    """The media type that a key's extension claims, `application/octet-stream` where it claims
+    none.
+    """
     return MEDIA_TYPES.get(key.rpartition(".")[2].lower(), "application/octet-stream")
 
 
@@ -139,8 +146,8 @@ def reading(image: str, version: str) -> str:
 def batch(images: Sequence[str], version: str, at: datetime) -> str:
     """Where the readings of several images of one date lie, read together at one moment.
 
-    The name sorts by `at` and tells whose readings are inside, so that `holds` needs no look into the file. At most
-    40 images, for S3 allows a key 1,024 bytes.
+    The name sorts by `at` and tells whose readings are inside, so that `holds` needs no look into
+    the file. At most 40 images, for S3 allows a key 1,024 bytes.
     """
     marks = "-".join(sorted(_mark(image) for image in images))
     return f"{READINGS}date={date(images[0])}/{new_id(at)}.{version}.{marks}.jsonl"
@@ -149,12 +156,15 @@ def batch(images: Sequence[str], version: str, at: datetime) -> str:
 def holds(key: str, image: str, version: str) -> bool:
     """Whether the record file at `key` holds the reading of one image by one model version."""
     name = key.rpartition("/")[2].split(".")
-    alone, together = name[:2] == [image, version], len(name) == 4 and name[1] == version
+    alone = name[:2] == [image, version]
+    together = len(name) == 4 and name[1] == version
     return alone or (together and _mark(image) in name[2].split("-"))
 
 
 def _mark(image: str) -> str:
-    """48 bits of an id's hash; its end alone would not tell a picture from the one that replaced it."""
+    """48 bits of an id's hash; its end alone would not tell a picture from the one that replaced
+    it.
+    """
     return hashlib.sha256(image.encode()).hexdigest()[:12]
 
 

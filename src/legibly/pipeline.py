@@ -1,8 +1,9 @@
 """What the service does: receive a picture, classify it, label it, remove it.
 
-`read_object` and `write_reading` need the object store alone: they are all that the Lambda function uses. `Service`
-keeps an index beside it. Classifying the same image with the same model version ends in the same record, whoever does
-it and however often, so that every door may retry as it likes.
+`read_object` and `write_reading` need the object store alone: they are all that the Lambda function
+uses. `Service` keeps an index beside it. Classifying the same image with the same model version
+ends in the same record, whoever does it and however often, so that every door may retry as it
+likes.
 """
 
 import hashlib
@@ -54,7 +55,9 @@ class Reader(Protocol):
 
 
 def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> ReadingRecord:
-    """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage, Unusable."""
+    """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage,
+    Unusable.
+    """
     stat = store.head(key)
     if stat.size > max_bytes:
         raise TooLarge(
@@ -86,7 +89,9 @@ def _record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord
 
 
 def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
-    """Write a reading once; where this image and model version have one already, that one is returned."""
+    """Write a reading once; where this image and model version have one already, that one is
+    returned.
+    """
     key = object_keys.reading(record.image, record.reading.model.version)
     if store.create(key, line(record.to_json())):
         return record
@@ -133,9 +138,12 @@ class Service:
         max_pixels: int,
         ask_rate: float = 0.0,
     ) -> None:
-        self.store, self.index, self.reader = store, index, reader
+        self.store = store
+        self.index = index
+        self.reader = reader
         self._ask_rate = ask_rate
-        self._max_bytes, self._max_pixels = max_bytes, max_pixels
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
 
     @property
     def label_rules(self) -> LabelRules:
@@ -145,11 +153,13 @@ class Service:
     def receive(
         self, data: bytes, details: UploadDetails = NO_DETAILS, *, request: str | None = None
     ) -> Image:
-        """Check and store a new picture; it is pending, and leased to the caller, when this returns.
+        """Check and store a new picture; it is pending, and leased to the caller, when this
+        returns.
 
-        `request` names this one upload: sent again by the same owner under the same name, the picture is the image that
-        it was, as it is now. Raises Invalid (no bytes, a label that cannot be one), TooLarge, NotAnImage, Unusable, and
-        Conflict where the name brought another picture before, or one that was deleted since.
+        `request` names this one upload: sent again by the same owner under the same name, the
+        picture is the image that it was, as it is now. Raises Invalid (no bytes, a label that
+        cannot be one), TooLarge, NotAnImage, Unusable, and Conflict where the name brought another
+        picture before, or one that was deleted since.
         """
         if not data:
             raise Invalid(
@@ -187,7 +197,9 @@ class Service:
         return image
 
     def _id_of(self, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
-        """The id that a named upload has: `fresh`, or the one that it got when it first came. Raises Conflict."""
+        """The id that a named upload has: `fresh`, or the one that it got when it first came.
+        Raises Conflict.
+        """
         # The digest tells nothing of the picture to whoever does not know the name.
         digest = hashlib.sha256(request.encode() + b"\0" + data).hexdigest()
         key = object_keys.request(request, owner)
@@ -245,7 +257,9 @@ class Service:
             _log.warning("image %s stays in the store, and will be adopted: %s", image.id, error)
 
     def read(self, image: Image, data: bytes | None = None) -> ReadingRecord:
-        """Read an image and write its reading record; `data` spares fetching what the caller has at hand."""
+        """Read an image and write its reading record; `data` spares fetching what the caller has at
+        hand.
+        """
         if data is None:
             record = read_object(self.store, self.reader, image.key, max_bytes=self._max_bytes)
             record = replace(record, image=image.id)
@@ -262,7 +276,9 @@ class Service:
         return images
 
     def classify(self, image: Image, data: bytes | None = None) -> Image:
-        """Read one image and write the reading to the index. Raises NotFound where it was deleted meanwhile."""
+        """Read one image and write the reading to the index. Raises NotFound where it was deleted
+        meanwhile.
+        """
         images = self.apply_readings([self.read(image, data)])
         return images[0] if images else self.index.get(image.id)
 
@@ -327,7 +343,9 @@ class Service:
         return None if details.label is None else self.label_rules.normalize(details.label)
 
     def take_back(self, image_id: str, *, by: str) -> Image:
-        """Take back what one person said of an image; what stood before counts again. Raises NotFound."""
+        """Take back what one person said of an image; what stood before counts again. Raises
+        NotFound.
+        """
         others = agreement.standing(self.index.labels([image_id]).get(image_id, ()))
         others.pop(by, None)
         image = self.label(image_id, None, by=by)
@@ -338,7 +356,8 @@ class Service:
     def remove(self, image_ids: Collection[str]) -> None:
         """Delete images and every record of them; unknown ones are passed over.
 
-        A tombstone stays, so that records in files shared with other images count no more; compaction drops those.
+        A tombstone stays, so that records in files shared with other images count no more;
+        compaction drops those.
         """
         keys: list[str] = []
         pair_keys = [pair_key(pair) for pair in self.index.pairs(image_ids)]
@@ -380,7 +399,8 @@ class Service:
         )
 
     def announce(self, details: UploadDetails, *, media_type: str, size: int) -> UploadRecord:
-        """Write down what is said of a picture that its sender puts into the store; `adopt` finds it there.
+        """Write down what is said of a picture that its sender puts into the store; `adopt` finds
+        it there.
 
         Raises Invalid for a label that cannot be one.
         """
@@ -440,7 +460,8 @@ class Service:
 
 def is_picture(stat: Stat) -> bool:
     """Whether an object is a picture to classify, and not the marker of a folder."""
-    # A store may hide the stroke at the end of a folder's marker: an empty object without an ending.
+    # A store may hide the stroke at the end of a folder's marker: an empty object without an
+    # ending.
     marker = stat.size == 0 and "." not in object_keys.last(stat.key)
     return object_keys.is_picture(stat.key) and not marker
 
@@ -473,7 +494,8 @@ def pair_of(image: Image) -> Pair | None:
     """The pair of an image's newest label and its reading; None while one of them is missing."""
     if image.label is None or image.reading is None:
         return None
-    reading, label = image.reading, image.label
+    reading = image.reading
+    label = image.label
     return Pair(
         image=image.id,
         predicted=reading.text,

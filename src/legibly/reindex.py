@@ -24,7 +24,7 @@ def reindex(
     store: Store,
     index: Index,
     *,
-    progress: Callable[[str, int], None] = lambda _what, _count: None,
+    progress: Callable[[str, int], None] = lambda _phase, _count: None,
     skipped: Callable[[str], None] = lambda _where: None,
 ) -> int:
     """Empty the index and fill it again; returns the number of images.
@@ -139,12 +139,12 @@ def _take_failure(images: dict[str, Image], record: FailureRecord) -> None:
 
 def _take_labels(images: dict[str, Image], records: Iterable[LabelRecord]) -> list[LabelRecord]:
     """Give each image a label of its own; returns all labels of those that have several."""
-    given: dict[str, list[LabelRecord]] = defaultdict(list)
+    by_image: dict[str, list[LabelRecord]] = defaultdict(list)
     for record in records:
-        given[record.image].append(record)
-    for image_id in given.keys() & images.keys():
-        images[image_id] = replace(images[image_id], label=given[image_id][0].label)
-    return [record for several in given.values() if len(several) > 1 for record in several]
+        by_image[record.image].append(record)
+    for image_id in by_image.keys() & images.keys():
+        images[image_id] = replace(images[image_id], label=by_image[image_id][0].label)
+    return [record for several in by_image.values() if len(several) > 1 for record in several]
 
 
 def _records(

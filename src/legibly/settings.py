@@ -157,7 +157,7 @@ def _check_public_url(url: str) -> None:
 
 
 def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[str, tuple[Any, str]]:
-    found = {}
+    values = {}
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
             continue
@@ -166,8 +166,8 @@ def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[st
         name = variable.removeprefix(PREFIX).lower()
         if name not in known:
             raise Invalid("there is no such setting.", where=variable, remedy=_known(known))
-        found[name] = (value, variable)
-    return found
+        values[name] = (value, variable)
+    return values
 
 
 def _is_service_link(variable: str) -> bool:

@@ -31,7 +31,8 @@ words = sys.argv[1:]
 region = words[words.index("--region") + 1]
 if words[:2] == ["s3api", "get-object"]:
     options = dict(zip(words[2:-1:2], words[3:-1:2], strict=True))
-    assert options["--expected-bucket-owner"] == boto3.client("sts").get_caller_identity()["Account"]
+    owner = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
+    assert options["--expected-bucket-owner"] == owner
     client = boto3.client("s3", region_name=region)
     client.download_file(options["--bucket"], options["--key"], words[-1])
 else:

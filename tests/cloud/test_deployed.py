@@ -340,7 +340,6 @@ def _function_role(deployment: Deployment) -> str:
     return str(function["Role"]).rpartition("/")[2]
 
 
-@pytest.mark.skip(reason="in the emulator nothing is read after a second deployment yet")
 def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

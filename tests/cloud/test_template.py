@@ -41,7 +41,9 @@ def test_cfn_lint_finds_nothing(name: str) -> None:
 
 
 def test_the_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[str, Any]]) -> None:
-    """Read pictures and readings, write readings and failures, take from its queue, log: nothing else, nowhere else."""
+    """Read pictures and readings, write readings and failures, take from its queue, log: nothing
+    else, nowhere else.
+    """
     allowed = set()
     for statement in statements(resources, "FunctionRole"):
         actions = statement["Action"]
@@ -52,8 +54,12 @@ def test_the_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[
         "s3:GetObject", "s3:PutObject", "s3:ListBucket", "logs:CreateLogStream", "logs:PutLogEvents",
         "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
     }  # fmt: skip
-    writes = [text["Fn::Sub"] for statement in statements(resources, "FunctionRole")
-              if statement["Action"] == "s3:PutObject" for text in statement["Resource"]]  # fmt: skip
+    writes = [
+        text["Fn::Sub"]
+        for statement in statements(resources, "FunctionRole")
+        if statement["Action"] == "s3:PutObject"
+        for text in statement["Resource"]
+    ]
     assert [key.rpartition("${AWS::Region}/")[2] for key in writes] == [
         "records/readings/*",
         "records/failures/*",
@@ -74,7 +80,9 @@ def test_no_role_may_do_everything_anywhere(resources: dict[str, dict[str, Any]]
 
 
 def test_nothing_is_open_to_the_world(resources: dict[str, dict[str, Any]]) -> None:
-    """Every way in is from CloudFront's list or another group; no SSH, no key, no port from anywhere."""
+    """Every way in is from CloudFront's list or another group; no SSH, no key, no port from
+    anywhere.
+    """
     ways = [
         way
         for group in of_type(resources, "AWS::EC2::SecurityGroup")
@@ -140,7 +148,9 @@ def test_every_queue_has_dead_letters_and_their_alarm(resources: dict[str, dict[
 
 
 def test_pictures_alone_start_the_function(resources: dict[str, dict[str, Any]]) -> None:
-    """The bucket tells the pictures' queue of `images/` only, so that what is written can never start it."""
+    """The bucket tells the pictures' queue of `images/` only, so that what is written can never
+    start it.
+    """
     configurations = resources["Bucket"]["Properties"]["NotificationConfiguration"][
         "QueueConfigurations"
     ]

@@ -88,7 +88,9 @@ def test_an_image_goes_through_its_states(index: SqlIndex) -> None:
 
 
 def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: SqlIndex) -> None:
-    """They are never read as if they fitted: an error names the remedy, and what it names gives empty tables."""
+    """They are never read as if they fitted: an error names the remedy, and what it names gives
+    empty tables.
+    """
     index.add([image()])
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
@@ -133,14 +135,18 @@ def test_an_older_label_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     """Labels that arrive out of order leave the newest in place."""
     entry = image()
     index.add([entry])
-    newer, older = Label("2", now()), Label("1", now() - timedelta(seconds=5))
+    newer = Label("2", now())
+    older = Label("1", now() - timedelta(seconds=5))
     index.label(entry.id, newer)
     assert index.label(entry.id, older).label == newer
 
 
 def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
-    """Labels in any order end in the same state; a page finds what others said and somebody did not, or took back."""
-    entry, two = image(label=Label("4", now(), source="at_upload")), image()
+    """Labels in any order end in the same state; a page finds what others said and somebody did
+    not, or took back.
+    """
+    entry = image(label=Label("4", now(), source="at_upload"))
+    two = image()
     index.add([entry, two])
     begin = now()
     statement = [("rita", "7"), ("rob", "1"), ("rob", None), ("rob", "7"), ("rob", None)]
@@ -196,7 +202,8 @@ def test_deleted_images_stay_away(index: SqlIndex) -> None:
 def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
     """Numbers grow with each change; asking past the last one gives what is newer and nothing else."""
     start = index.sequence()
-    first, second = image(), image()
+    first = image()
+    second = image()
     index.add([first, second])
     index.apply_readings([reading(first)])
     changed = index.changes(start, limit=10)
@@ -222,7 +229,9 @@ def test_a_follower_misses_nothing_while_many_write(index: SqlIndex) -> None:
 
 
 def test_a_lease_keeps_others_off_until_it_ends(index: SqlIndex) -> None:
-    """Claimed images are given to nobody else; deferred and released ones are given again, with the try counted."""
+    """Claimed images are given to nobody else; deferred and released ones are given again, with the
+    try counted.
+    """
     entry = image()
     index.add([entry])
     assert [claim.attempt for claim in index.claim(limit=5, lease_seconds=60)] == [1]
@@ -268,7 +277,9 @@ def test_pages_run_newest_first_without_gaps(index: SqlIndex) -> None:
 
 def test_filters_pick_what_they_say(index: SqlIndex) -> None:
     """Verdict, text, label, writer, wrongness and day each narrow a page; a text of 0 is a text."""
-    zero, seven, pending = image(writer="Ada"), image(), image()
+    zero = image(writer="Ada")
+    seven = image()
+    pending = image()
     index.add([zero, seven, pending])
     index.apply_readings([reading(zero, "0"), reading(seven, "7")])
     index.label(seven.id, Label("1", now()))
@@ -289,10 +300,8 @@ def test_pairs_count_once(index: SqlIndex) -> None:
     """The same pair twice is one; a label that was taken back keeps its pair with no actual text."""
     entry = image()
     index.add([entry])
-    message, back = (
-        pair(entry),
-        replace(pair(entry, actual=None), labelled_at=now() + timedelta(seconds=1)),
-    )
+    message = pair(entry)
+    back = replace(pair(entry, actual=None), labelled_at=now() + timedelta(seconds=1))
     index.add_pairs([message, message, back])
     index.add_pairs([message])
     assert list(index.pairs()) == [message, back]
@@ -301,13 +310,17 @@ def test_pairs_count_once(index: SqlIndex) -> None:
 
 
 def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
-    """Relabelled, taken back, read twice, by several models, deleted: the bytes of plain Python over the records."""
+    """Relabelled, taken back, read twice, by several models, deleted: the bytes of plain Python
+    over the records.
+    """
     draw = random.Random(7)
     ids = [object_keys.new_id(now()) for _ in range(60)]
-    pairs, read = [], {}
+    pairs = []
+    read = {}
     for number in range(400):
         at = now() + timedelta(hours=number)
-        model, text = Model("digits", draw.choice("ab") * 12), draw.choice(["7", "1", "12/3", ""])
+        model = Model("digits", draw.choice("ab") * 12)
+        text = draw.choice(["7", "1", "12/3", ""])
         statement = Reading(
             draw.choice(["read", "unsure"]), text, draw.choice([0, 1, draw.random()]), model, at
         )
@@ -342,7 +355,8 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
 def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
     """A second index over the same file has everything of the first."""
     url = f"sqlite:///{tmp_path}/deep/folder/index.db"
-    first, entry = open_index(url), image()
+    first = open_index(url)
+    entry = image()
     first.add([entry])
     first.close()
     second = open_index(url)

@@ -61,7 +61,9 @@ def test_of_racing_writers_exactly_one_wins(store: Store) -> None:
 
 
 def test_what_is_not_there_is_named(store: Store) -> None:
-    """Reading, and asking for, a missing object raises NotFound with its place; removing it is no error."""
+    """Reading, and asking for, a missing object raises NotFound with its place; removing it is no
+    error.
+    """
     with pytest.raises(NotFound, match="nowhere"):
         store.read("images/nowhere")
     with pytest.raises(NotFound, match="nowhere"):
@@ -107,7 +109,9 @@ def test_a_key_that_climbs_out_is_refused(store: Store) -> None:
 
 
 def test_signed_urls_let_anybody_put_and_get(store: Store) -> None:
-    """On S3 a signed URL takes a plain HTTP PUT, and a changed one is refused; other stores say that they cannot."""
+    """On S3 a signed URL takes a plain HTTP PUT, and a changed one is refused; other stores say
+    that they cannot.
+    """
     if store.is_local:
         with pytest.raises(Invalid, match="s3://"):
             store.sign("PUT", "images/a.png", seconds=60)

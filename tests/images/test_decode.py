@@ -54,7 +54,9 @@ def test_every_format_shows_the_same_picture(data: bytes, media_type: str) -> No
 
 
 def test_heic_is_read_and_stripped() -> None:
-    """An HEIC file, as phones make them, is decoded; camera and place can be taken out, and no pixel changes."""
+    """An HEIC file, as phones make them, is decoded; camera and place can be taken out, and no
+    pixel changes.
+    """
     data = (
         Path(__file__).with_name("seven.heic").read_bytes()
     )  # a drawn 7 with EXIF, written by libheif
@@ -68,7 +70,9 @@ def test_heic_is_read_and_stripped() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns_the_picture_upright(orientation: int) -> None:
-    """Whatever way the camera was held, the corner comes out at the top left, and the header says so beforehand."""
+    """Whatever way the camera was held, the corner comes out at the top left, and the header says
+    so beforehand.
+    """
     upright = np.full((80, 120), 255, np.uint8)
     upright[:30, :40] = 10
     undo: dict[int, Callable[[decode.Pixels], decode.Pixels]] = {
@@ -97,7 +101,8 @@ def test_transparency_becomes_paper() -> None:
         image = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
         image.paste(ink, (20, 20, 40, 40))
         pixels = decode.decode(pictures.encoded(image), max_pixels=LIMIT).pixels
-        inside, outside = pixels[22:38, 22:38].mean(), pixels[:15, :15].mean()
+        inside = pixels[22:38, 22:38].mean()
+        outside = pixels[:15, :15].mean()
         assert (inside < 5 and outside > 250) if dark else (inside > 250 and outside < 5)
 
 
@@ -123,7 +128,8 @@ def test_deep_grey_is_scaled_to_eight_bits(top: int) -> None:
 
 def test_the_first_frame_of_an_animation_counts() -> None:
     """An animated GIF and an animated WebP are read as their first frame."""
-    first, second = pictures.drawing().convert("RGB"), Image.new("RGB", (280, 280), "black")
+    first = pictures.drawing().convert("RGB")
+    second = Image.new("RGB", (280, 280), "black")
     for kind in ("GIF", "WEBP", "TIFF"):
         data = pictures.encoded(first, kind, save_all=True, append_images=[second])
         assert decode.decode(data, max_pixels=LIMIT).pixels.mean() > 200
@@ -131,7 +137,9 @@ def test_the_first_frame_of_an_animation_counts() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_big_pictures_come_reduced(kind: str) -> None:
-    """A picture of several megapixels is reduced by a whole factor, told in `scale`; its facts keep the true size."""
+    """A picture of several megapixels is reduced by a whole factor, told in `scale`; its facts keep
+    the true size.
+    """
     image = pictures.drawing(size=280).resize((2400, 1800)).convert("RGB")
     picture = decode.decode(pictures.encoded(image, kind), max_pixels=LIMIT)
     assert (picture.facts.width, picture.facts.height) == (2400, 1800)

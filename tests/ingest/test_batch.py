@@ -1,4 +1,6 @@
-"""A delivery of messages, read into record files: exact under retries, cuts, replacements and rubbish."""
+"""A delivery of messages, read into record files: exact under retries, cuts, replacements and
+rubbish.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -65,7 +67,9 @@ def lines(store: Store, folder: str) -> Iterator[records.Json]:
 def test_a_batch_becomes_one_file_and_a_single_picture_its_own(
     store: Store, reader: Reader
 ) -> None:
-    """Ten messages write one record file with ten lines; one message the file named after image and model."""
+    """Ten messages write one record file with ten lines; one message the file named after image and
+    model.
+    """
     batch = [message(number, put(store, f"images/{number}.png")) for number in range(10)]
     assert door(store, reader).read(batch) == []
     [file] = list(store.list(object_keys.READINGS))
@@ -84,7 +88,9 @@ def test_a_batch_becomes_one_file_and_a_single_picture_its_own(
 def test_a_delivery_that_comes_again_after_it_was_written_writes_nothing(
     store: Store, reader: Reader
 ) -> None:
-    """The function is killed after writing: the same messages, in other company, double nothing and lose nothing."""
+    """The function is killed after writing: the same messages, in other company, double nothing and
+    lose nothing.
+    """
     events = [put(store, f"images/{number}.png") for number in range(4)]
     door(store, reader).read([message(number, event) for number, event in enumerate(events[:3])])
     late = put(store, "images/late.png")
@@ -130,7 +136,9 @@ def test_an_event_of_a_picture_that_was_replaced_is_passed_over(
 
 
 def test_what_is_gone_or_none_of_ours_is_done_with(store: Store, reader: Reader) -> None:
-    """Deleted before the event, deletions, folder markers, our own records, strangers: done, nothing written."""
+    """Deleted before the event, deletions, folder markers, our own records, strangers: done,
+    nothing written.
+    """
     gone = put(store, "images/a.png")
     store.remove([gone.key])
     others = [
@@ -157,8 +165,11 @@ def test_what_is_gone_or_none_of_ours_is_done_with(store: Store, reader: Reader)
 def test_what_can_never_be_read_is_written_down_at_once(
     store: Store, reader: Reader, data: bytes, reason: str
 ) -> None:
-    """Empty, no image, cut off, too large: one failure record with the reason, no retry, and the others are read."""
-    bad, good = put(store, "images/bad.png", data), put(store, "images/good.png")
+    """Empty, no image, cut off, too large: one failure record with the reason, no retry, and the
+    others are read.
+    """
+    bad = put(store, "images/bad.png", data)
+    good = put(store, "images/good.png")
     assert door(store, reader).read([message(1, bad), message(2, good)]) == []
     [failure] = failures(store)
     assert (failure.key, failure.image) == (
@@ -170,10 +181,15 @@ def test_what_can_never_be_read_is_written_down_at_once(
 
 
 class Broken:
-    """A reader whose model server is away, or that breaks, on every picture or on those with a mark."""
+    """A reader whose model server is away, or that breaks, on every picture or on those with a
+    mark.
+    """
 
     def __init__(self, reader: Reader, error: Callable[[], Exception]) -> None:
-        self.model, self._reader, self._error, self.is_broken = reader.model, reader, error, True
+        self.model = reader.model
+        self._reader = reader
+        self._error = error
+        self.is_broken = True
 
     def read(self, data: bytes) -> Result:
         if self.is_broken:
@@ -187,7 +203,9 @@ class Broken:
 def test_what_may_pass_is_left_to_the_queue_and_written_down_last(
     store: Store, reader: Reader, error: Callable[[], Exception]
 ) -> None:
-    """Until the last try nothing is written; on the last the reason is; put back after mending, it is read."""
+    """Until the last try nothing is written; on the last the reason is; put back after mending, it
+    is read.
+    """
     broken = Broken(reader, error)
     event = put(store, "images/a.png")
     for receives in range(1, ATTEMPTS):
@@ -211,7 +229,9 @@ def test_a_message_that_cannot_be_understood_comes_again_alone(
 
 
 def test_a_store_that_cannot_be_written_loses_nothing(tmp_path: Path, reader: Reader) -> None:
-    """Where the record file cannot be written, every message of it comes again; after mending all is there."""
+    """Where the record file cannot be written, every message of it comes again; after mending all
+    is there.
+    """
     store = open_store(f"file://{tmp_path}/store", environ={})
     batch = [message(number, put(store, f"images/{number}.png")) for number in range(3)]
     (tmp_path / "store" / "records").write_text("a file where a folder should be")

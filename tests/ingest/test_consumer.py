@@ -1,4 +1,6 @@
-"""The consumer of the records' queue: what others wrote is taken in, however often and in whatever order."""
+"""The consumer of the records' queue: what others wrote is taken in, however often and in whatever
+order.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -58,7 +60,9 @@ def images(service: Service) -> list[records.Image]:
 
 
 def test_readings_of_a_batch_become_images(service: Service) -> None:
-    """Pictures that the index never heard of are there, read, after their record's event; once, if it comes again."""
+    """Pictures that the index never heard of are there, read, after their record's event; once, if
+    it comes again.
+    """
     written = function(service, *(put(service, f"images/{number}.png") for number in range(3)))
     consumer = Consumer(service, MemoryQueue())
     message = Message(id="1", events=tuple(written))
@@ -73,7 +77,9 @@ def test_readings_of_a_batch_become_images(service: Service) -> None:
 
 
 def test_failures_are_shown_and_a_later_reading_wins(service: Service) -> None:
-    """A failure record marks the image with its reason; it never overrules a reading, whatever came first."""
+    """A failure record marks the image with its reason; it never overrules a reading, whatever came
+    first.
+    """
     [failed] = function(service, put(service, "images/a.png", b"no picture"))
     consumer = Consumer(service, MemoryQueue())
     consumer.take([Message(id="1", events=(failed,))])
@@ -91,7 +97,9 @@ def test_failures_are_shown_and_a_later_reading_wins(service: Service) -> None:
 
 
 def test_a_picture_event_makes_a_pending_image(service: Service) -> None:
-    """With the pictures' own queue, images become pending for whoever classifies; folder markers do not."""
+    """With the pictures' own queue, images become pending for whoever classifies; folder markers do
+    not.
+    """
     consumer = Consumer(service, MemoryQueue())
     consumer.take(
         [
@@ -131,7 +139,9 @@ def test_a_broken_record_holds_up_nobody(service: Service, content: bytes) -> No
 
 
 def test_an_announced_upload_comes_with_what_was_said_of_it(service: Service) -> None:
-    """Writer, name and label that were given before the picture was put are there when it is, and make its pair."""
+    """Writer, name and label that were given before the picture was put are there when it is, and
+    make its pair.
+    """
     record = service.announce(
         UploadDetails(name="seven.png", writer="Ada", label=" 7 "), media_type="image/png", size=10
     )

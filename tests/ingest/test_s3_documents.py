@@ -66,12 +66,16 @@ def events(name: str) -> list[Event]:
 def test_every_senders_document_gives_its_events(
     name: str, expected: list[tuple[str, str]]
 ) -> None:
-    """Whoever sent it and whatever wrapped it, kind and decoded key come out, and nothing for the rest."""
+    """Whoever sent it and whatever wrapped it, kind and decoded key come out, and nothing for the
+    rest.
+    """
     assert [(event.kind, event.key) for event in events(name)] == expected
 
 
 def test_an_event_carries_what_tells_duplicates_from_replacements() -> None:
-    """Size, etag without quotes, sequencer and time come along; what a deletion does not tell is None."""
+    """Size, etag without quotes, sequencer and time come along; what a deletion does not tell is
+    None.
+    """
     at = datetime(2026, 11, 22, 9, 41, 7, 312000, tzinfo=UTC)
     assert events("s3_several")[0] == Event(
         bucket=BUCKET,
@@ -89,7 +93,9 @@ def test_an_event_carries_what_tells_duplicates_from_replacements() -> None:
 
 
 def test_one_bad_message_harms_no_other() -> None:
-    """In a batch, each message that cannot be understood is named with its reason, and the others are read."""
+    """In a batch, each message that cannot be understood is named with its reason, and the others
+    are read.
+    """
     messages = read("lambda_sqs_mixed")
     assert [len(message.events) for message in messages] == [1, 0, 0, 0, 0, 2, 1]
     wrong = {message.id[-1]: message.error for message in messages if message.error}
@@ -189,7 +195,9 @@ NO_KEYS = {
 
 @given(moments, versions, PREFIXES)
 def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix: str) -> None:
-    """Of all the keys that `keys` makes, only a picture's counts as one, wherever in a bucket the store lies."""
+    """Of all the keys that `keys` makes, only a picture's counts as one, wherever in a bucket the
+    store lies.
+    """
     image = object_keys.new_id(at)
     root = f"{prefix.strip('/')}/" if prefix else ""
     known = {
@@ -232,7 +240,9 @@ def folders() -> set[str]:
 
 @given(st.sampled_from(sorted(folders() - {object_keys.IMAGES})), st.text(max_size=40), PREFIXES)
 def test_nothing_in_any_folder_of_ours_can_set_us_off(folder: str, name: str, prefix: str) -> None:
-    """Accounts, classes, audit, settled, models, requests, reports …: whatever lies there, under whatever name."""
+    """Accounts, classes, audit, settled, models, requests, reports …: whatever lies there, under
+    whatever name.
+    """
     root = f"{prefix.strip('/')}/" if prefix else ""
     assert s3_documents.picture(root + folder + name, prefix=prefix) is None
 
@@ -252,8 +262,11 @@ def test_the_folders_of_the_property_above_are_found() -> None:
 
 
 def test_a_record_file_tells_whose_readings_it_holds() -> None:
-    """One image's file or a batch's: its name says so, and tells a picture from the one that replaced it."""
-    at, version = datetime(2026, 11, 22, tzinfo=UTC), "3f9c2a41b0de"
+    """One image's file or a batch's: its name says so, and tells a picture from the one that
+    replaced it.
+    """
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    version = "3f9c2a41b0de"
     first = object_keys.image_id("images/a.png", at)
     replaced = object_keys.image_id("images/a.png", at.replace(second=5))
     batch = object_keys.batch([first, object_keys.new_id(at)], version, at)

@@ -25,7 +25,9 @@ class Unsteady:
     """A reader that fails a number of times before it reads."""
 
     def __init__(self, reader: Reader, *, failures: int, error: Callable[[], Exception]) -> None:
-        self._reader, self._failures, self._error = reader, failures, error
+        self._reader = reader
+        self._failures = failures
+        self._error = error
         self.model = reader.model
         self.calls = 0
 
@@ -88,7 +90,9 @@ def test_what_passes_is_tried_again(tmp_path: Path, reader: Reader) -> None:
 
 
 def test_after_the_last_try_it_fails_with_its_reason(tmp_path: Path, reader: Reader) -> None:
-    """An error of unknown kind is tried as often as set, then told; the worker goes on with other images."""
+    """An error of unknown kind is tried as often as set, then told; the worker goes on with other
+    images.
+    """
     unsteady = Unsteady(reader, failures=2, error=lambda: ZeroDivisionError("oops"))
     with Bench(tmp_path, unsteady, attempts=2) as bench:
         image = bench.service.receive(pictures.png())
@@ -137,7 +141,9 @@ def test_sweeping_twice_finds_each_picture_once(tmp_path: Path, reader: Reader) 
 
 
 def test_classifying_twice_writes_one_record(tmp_path: Path, reader: Reader) -> None:
-    """The same image and model version end in one record, and the second time in the first time's reading."""
+    """The same image and model version end in one record, and the second time in the first time's
+    reading.
+    """
     bench = Bench(tmp_path, reader)
     image = bench.service.receive(pictures.png(), UploadDetails(label="7"))
     first = bench.service.classify(image, pictures.png())
@@ -152,7 +158,8 @@ class Slow:
     """A reader that takes a moment, and counts."""
 
     def __init__(self, reader: Reader, *, seconds: float) -> None:
-        self._reader, self._seconds = reader, seconds
+        self._reader = reader
+        self._seconds = seconds
         self.model = reader.model
         self.calls = 0
 

@@ -17,7 +17,9 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "digits"
 
 
 def test_the_readme_claims_what_the_card_says() -> None:
-    """The MNIST figure of the shipped pack stands in the README as the card and the committed log have it."""
+    """The MNIST figure of the shipped pack stands in the README as the card and the committed log
+    have it.
+    """
     card = cards.read_card(registry.find("digits"))
     figure = card.metrics["mnist_test_crops"]
     readme = (RECIPE / "README.md").read_text(encoding="utf-8")
@@ -53,7 +55,9 @@ def test_the_claim_holds_for_the_mean_of_three_seeds() -> None:
 
 
 def test_the_readme_states_the_risk_of_the_card() -> None:
-    """The worst risk of a source left out of the fit stands in the README as the shipped card has it."""
+    """The worst risk of a source left out of the fit stands in the README as the shipped card has
+    it.
+    """
     unseen = cards.read_card(registry.find("digits")).risk["unseen"]
     readme = (RECIPE / "README.md").read_text(encoding="utf-8")
     assert f"{100 * unseen['risk']:.2f} %" in readme

@@ -46,9 +46,9 @@ def test_a_place_is_found_within_texts(
 def test_a_whole_label_is_one_place() -> None:
     """Of a model that takes whole pictures, `10` is one class and no 1."""
     matches = image("10", "17")
-    assert not Place("7", "0", whole={"digits"}).holds(matches)
-    assert Place("17", "10", whole={"digits"}).holds(matches)
-    assert Place("7", "0", whole={"others"}).holds(matches)
+    assert not Place("7", "0", single_label_models={"digits"}).holds(matches)
+    assert Place("17", "10", single_label_models={"digits"}).holds(matches)
+    assert Place("7", "0", single_label_models={"others"}).holds(matches)
 
 
 def test_no_place_is_none() -> None:

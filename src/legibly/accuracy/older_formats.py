@@ -18,7 +18,7 @@ from legibly.errors import Invalid
 from legibly.statistics import aggregates
 
 CHUNK_BYTES = 1 << 24
-ONE_VALUE_BYTES = 1 << 26
+VALUE_BYTES = 1 << 26
 """A JSON object that runs over several lines is read as a whole: up to this size."""
 
 LONG_LINE = 24
@@ -217,12 +217,10 @@ def _single_value(file: BinaryIO) -> Any:
         json.loads(first)
     except ValueError:
         file.seek(0)
-        data = file.read(ONE_VALUE_BYTES + 1)
+        data = file.read(VALUE_BYTES + 1)
         try:
             return (
-                json.loads(data.removeprefix(b"\xef\xbb\xbf"))
-                if len(data) <= ONE_VALUE_BYTES
-                else None
+                json.loads(data.removeprefix(b"\xef\xbb\xbf")) if len(data) <= VALUE_BYTES else None
             )
         except ValueError:
             return None

@@ -22,7 +22,7 @@ from legibly.cloud.plan import Plan
 )
 @click.option(
     "--whole",
-    "whole_label_models",
+    "single_label_models",
     metavar="MODELS",
     help="Models, with commas between, whose texts are one label each; or -.",
 )
@@ -32,7 +32,7 @@ def command(
     stack: str,
     region: str | None,
     nightly: str | None,
-    whole_label_models: str | None,
+    single_label_models: str | None,
     as_json: bool,
 ) -> None:
     """Run the accuracy job on EMR Serverless over the stack's bucket, and show its report.
@@ -52,7 +52,7 @@ def command(
         aws=aws,
         report=_report,
         nightly=nightly,
-        whole_label_models=whole_label_models,
+        single_label_models=single_label_models,
     )
     key, encoded = accuracy.run(outputs, aws=aws, report=_report)
     if as_json:

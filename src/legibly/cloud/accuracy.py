@@ -28,11 +28,11 @@ def prepare(
     aws: Aws,
     report: Report,
     nightly: str | None = None,
-    whole_label_models: str | None = None,
+    single_label_models: str | None = None,
 ) -> dict[str, str]:
     """Upload the job's code and create or update its stack; returns the stack's outputs.
 
-    `nightly` is a schedule expression or `off`; `whole_label_models` are separated by commas, or
+    `nightly` is a schedule expression or `off`; `single_label_models` are separated by commas, or
     `-` for no model. None keeps the present value.
     Raises NotFound unless the stack of the plan is deployed.
     """
@@ -50,7 +50,7 @@ def prepare(
     present = stack.outputs() if stack.describe() else {}
     options = {
         "Nightly": nightly or present.get("Nightly"),
-        "Whole": whole_label_models or present.get("Whole"),
+        "Whole": single_label_models or present.get("Whole"),
     }
     options["AlarmTopic"] = main_outputs.get("AlarmTopic")
     options["PermissionsBoundary"] = data_stack.parameters().get("PermissionsBoundary")

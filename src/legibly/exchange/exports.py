@@ -45,18 +45,18 @@ class Place:
     """A digit within a text: its true class and its reading. "" is nothing there, None is any.
 
     Digits are set side by side as the accuracy report does it, so that a cell of its table finds
-    its own pictures; the texts of the models `whole` are one label each.
+    its own pictures; the texts of the models `single_label_models` are one label each.
     """
 
     actual: str | None
     predicted: str | None
-    whole: Collection[str] = ()
+    single_label_models: Collection[str] = ()
 
     def holds(self, image: Image) -> bool:
         """Whether some digit of a labelled image is such a one."""
         if image.reading is None or image.label is None or image.label.text is None:
             return False
-        single = aggregates.is_single_label(image.reading.model.name, self.whole)
+        single = aggregates.is_single_label(image.reading.model.name, self.single_label_models)
         return any(
             self.actual in (None, actual) and self.predicted in (None, predicted)
             for predicted, actual in aggregates.places(
@@ -71,18 +71,18 @@ class Place:
         actual: str | None,
         predicted: str | None,
         *,
-        whole: Callable[[], Collection[str]] = tuple,
+        single_label_models: Callable[[], Collection[str]] = tuple,
     ) -> "Place | None":
         """The place that an address names, where `∅` stands for nothing.
 
-        None, and `whole` not asked, for none.
+        None, and `single_label_models` not called, for none.
         """
         if not actual and not predicted:
             return None
         true, predicted = (
             value.replace("∅", "") if value else None for value in (actual, predicted)
         )
-        return cls(true, predicted, whole())
+        return cls(true, predicted, single_label_models())
 
 
 def matching(

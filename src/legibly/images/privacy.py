@@ -44,7 +44,7 @@ def strip(data: bytes, media_type: str) -> bytes:
 
 
 def _jpeg(data: bytes) -> bytes:
-    kept = [data[:2]]
+    parts = [data[:2]]
     orientation = 1
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
@@ -54,7 +54,7 @@ def _jpeg(data: bytes) -> bytes:
         if (
             marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 0x01
         ):  # filling and markers without a length
-            kept.append(data[position : position + 1 + (marker != 0xFF)])
+            parts.append(data[position : position + 1 + (marker != 0xFF)])
             position += 1 + (marker != 0xFF)
             continue
         end = position + 2 + struct.unpack_from(">H", data, position + 2)[0]
@@ -62,16 +62,16 @@ def _jpeg(data: bytes) -> bytes:
         if marker == 0xE1 and body.startswith(_EXIF):
             orientation = _orientation(body[len(_EXIF) :])
         if marker not in (0xE1, 0xED, 0xFE):  # EXIF and XMP, IPTC, comments
-            kept.append(data[position:end])
+            parts.append(data[position:end])
         position = end
     if orientation != 1:
         exif = _EXIF + _only(orientation)
-        kept.insert(1, b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
-    return b"".join(kept) + data[position:]
+        parts.insert(1, b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
+    return b"".join(parts) + data[position:]
 
 
 def _png(data: bytes) -> bytes:
-    kept = []
+    parts = []
     orientation = 1
     position = 8
     while position + 12 <= len(data):
@@ -80,18 +80,18 @@ def _png(data: bytes) -> bytes:
         if kind == b"eXIf":
             orientation = _orientation(data[position + 8 : position + 8 + length])
         if kind not in _PRIVATE_PNG:
-            kept.append(data[position:end])
+            parts.append(data[position:end])
         position = end
-    if orientation != 1 and kept:
+    if orientation != 1 and parts:
         body = b"eXIf" + _only(orientation)
-        kept.insert(
+        parts.insert(
             1, struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
         )
-    return data[:8] + b"".join(kept) + data[position:]
+    return data[:8] + b"".join(parts) + data[position:]
 
 
 def _webp(data: bytes) -> bytes:
-    kept = []
+    parts = []
     position = 12
     while position + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, position)
@@ -99,15 +99,15 @@ def _webp(data: bytes) -> bytes:
         body = data[position + 8 : position + 8 + length]
         if kind == b"EXIF":
             exif = _only(_orientation(body.removeprefix(_EXIF)))
-            kept.append(struct.pack("<4sI", b"EXIF", len(exif)) + exif)
+            parts.append(struct.pack("<4sI", b"EXIF", len(exif)) + exif)
         elif kind == b"VP8X" and body:
-            kept.append(
+            parts.append(
                 data[position : position + 8] + bytes([body[0] & ~0x04]) + body[1:]
             )  # no XMP any more
         elif kind != b"XMP ":
-            kept.append(data[position:end])
+            parts.append(data[position:end])
         position = end
-    content = b"WEBP" + b"".join(kept) + data[position:]
+    content = b"WEBP" + b"".join(parts) + data[position:]
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
@@ -146,13 +146,13 @@ def _entries(data: bytes, offset: int, order: str) -> Iterator[tuple[int, int, i
 
 def _tiff_headers(data: bytes) -> list[int]:
     """Where EXIF blocks begin in a file whose boxes we do not follow."""
-    found = []
+    offsets = []
     position = data.find(_EXIF)
     while position >= 0:
         if data[position + 6 : position + 10] in (b"II*\0", b"MM\0*"):
-            found.append(position + 6)
+            offsets.append(position + 6)
         position = data.find(_EXIF, position + 1)
-    return found
+    return offsets
 
 
 def _blanked(data: bytes, starts: list[int]) -> bytes:

@@ -65,9 +65,9 @@ def media_type(data: bytes) -> str:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     if data[4:8] == b"ftyp":
-        found = _by_brand(data)
-        if found:
-            return found
+        media_type = _by_brand(data)
+        if media_type:
+            return media_type
     kind, remedy = _describe(data)
     raise errors.NotAnImage(
         "this is {kind}, not a picture that can be read.", remedy=remedy, kind=kind
@@ -95,9 +95,9 @@ def _describe(data: bytes) -> tuple[str, str]:
     send = f"Send {READABLE}."
     if not data:
         return "an empty file", send
-    for magic, what, remedy in OTHERS:
+    for magic, kind, remedy in OTHERS:
         if data.startswith(magic):
-            return what, remedy
+            return kind, remedy
     if data[4:8] == b"ftyp":
         return "a video", "Send a single frame as PNG or JPEG."
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

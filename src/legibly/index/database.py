@@ -114,13 +114,13 @@ def _sqlite(url: sa.URL) -> Engine:
             raise Unavailable(
                 f"this folder cannot be made: {error.strerror}.", where=str(url.database)
             ) from error
-        made = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
+        engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
     else:
-        made = sa.create_engine(
+        engine = sa.create_engine(
             url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool
         )
 
-    @event.listens_for(made, "connect")
+    @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver shall begin nothing by itself
         for pragma in (
@@ -131,11 +131,11 @@ def _sqlite(url: sa.URL) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(made, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql(
                 "BEGIN IMMEDIATE"
             )  # a reader that turns writer could not wait for its turn
 
-    return made
+    return engine

@@ -16,21 +16,21 @@ from legibly.records import Label
 
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, list[Label]]:
     """The labels of each of these images, oldest first."""
-    found: dict[str, list[Label]] = defaultdict(list)
+    by_image: dict[str, list[Label]] = defaultdict(list)
     query = sa.select(labels).where(labels.c.image.in_(ids)).order_by(labels.c.image, labels.c.at)
     for row in connection.execute(query):
-        found[row.image].append(label_of(row))
-    return dict(found)
+        by_image[row.image].append(label_of(row))
+    return dict(by_image)
 
 
-def columns(given: Sequence[Label]) -> dict[str, Any]:
+def columns(several: Sequence[Label]) -> dict[str, Any]:
     """What stands of an image's labels, oldest first, in its own row."""
-    return {**label_columns(given[-1] if given else None), "review": agreement(given)}
+    return {**label_columns(several[-1] if several else None), "review": agreement(several)}
 
 
-def rows(given: Mapping[str, Sequence[Label]]) -> list[dict[str, Any]]:
+def rows(by_image: Mapping[str, Sequence[Label]]) -> list[dict[str, Any]]:
     """The rows of `labels`."""
-    return [label_row(image, label) for image, several in given.items() for label in several]
+    return [label_row(image, label) for image, several in by_image.items() for label in several]
 
 
 def unsaid_by(person: str) -> sa.ColumnElement[bool]:
@@ -42,7 +42,7 @@ def unsaid_by(person: str) -> sa.ColumnElement[bool]:
         later.c.at > labels.c.at,
         later.c.text.is_(None),
     )
-    said = sa.exists().where(
+    judgement = sa.exists().where(
         labels.c.image == images.c.id, labels.c.by == person, labels.c.text.is_not(None)
     )
-    return ~said.where(~withdrawn)
+    return ~judgement.where(~withdrawn)

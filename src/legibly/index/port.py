@@ -107,7 +107,7 @@ class Index(Protocol):
     def get(self, image: str) -> Image:
         """One image. Raises NotFound."""
 
-    def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> list[Image]:
+    def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
         """Images newest first, past the id `after`."""
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:

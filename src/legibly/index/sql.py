@@ -58,7 +58,7 @@ class SqlIndex:
             _insert_new(
                 connection,
                 schema.labels,
-                labels.rows({one.id: [one.label] for one in fresh if one.label}),
+                labels.rows({record.id: [record.label] for record in fresh if record.label}),
             )
             return len(fresh)
 
@@ -86,11 +86,11 @@ class SqlIndex:
 
     def add_labels(self, records: Sequence[LabelRecord]) -> None:
         for batch in _batches(records):
-            given: dict[str, list[Label]] = defaultdict(list)
+            by_image: dict[str, list[Label]] = defaultdict(list)
             for record in batch:
-                given[record.image].append(record.label)
+                by_image[record.image].append(record.label)
             with self._write() as connection:
-                self._label(connection, given)
+                self._label(connection, by_image)
 
     def remove(self, image: str) -> None:
         with self._write() as connection:
@@ -185,9 +185,12 @@ class SqlIndex:
             raise NotFound("there is no such image.", where=image)
         return schema.image_of(row)
 
-    def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> list[Image]:
+    def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
         query = (
-            sa.select(images).where(*_conditions(wanted)).order_by(images.c.id.desc()).limit(limit)
+            sa.select(images)
+            .where(*_conditions(criteria))
+            .order_by(images.c.id.desc())
+            .limit(limit)
         )
         if after is not None:
             query = query.where(images.c.id < after)
@@ -195,18 +198,18 @@ class SqlIndex:
             return [schema.image_of(row) for row in connection.execute(query)]
 
     def known(self, ids: Collection[str]) -> set[str]:
-        found: set[str] = set()
+        known: set[str] = set()
         with self._read() as connection:
             for batch in _batches(ids):
-                found |= {row.id for row in connection.execute(_KNOWN, {"ids": batch})}
-        return found
+                known |= {row.id for row in connection.execute(_KNOWN, {"ids": batch})}
+        return known
 
     def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
-        found: dict[str, list[Label]] = {}
+        several: dict[str, list[Label]] = {}
         with self._read() as connection:
             for batch in _batches(image_ids):
-                found |= labels.read(connection, batch)
-        return found
+                several |= labels.read(connection, batch)
+        return several
 
     def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
         query = (
@@ -271,19 +274,19 @@ class SqlIndex:
         return schema.image_of(row)
 
     def _label(
-        self, connection: Connection, given: Mapping[str, Sequence[Label]]
+        self, connection: Connection, by_image: Mapping[str, Sequence[Label]]
     ) -> dict[str, Any]:
         """Take labels in; the rows of their images as they are then, those only that are known."""
-        known = {row.id for row in connection.execute(_THERE, {"ids": list(given)})}
+        known = {row.id for row in connection.execute(_THERE, {"ids": list(by_image)})}
         _insert_new(
-            connection, schema.labels, labels.rows({image: given[image] for image in known})
+            connection, schema.labels, labels.rows({image: by_image[image] for image in known})
         )
         sequence = _advance(connection, len(known))
         changed = {}
-        for number, (image, all_given) in enumerate(
+        for number, (image, several) in enumerate(
             labels.read(connection, sorted(known)).items(), sequence
         ):
-            statement = _UPDATE.values(sequence=number, **labels.columns(all_given))
+            statement = _UPDATE.values(sequence=number, **labels.columns(several))
             changed[image] = connection.execute(statement, {"image": image}).one()
         return changed
 
@@ -392,7 +395,7 @@ def _upsert_reading(dialect: str) -> Any:
     )
 
 
-def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+def _conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     exact = {
         "verdict": "verdict",
         "text": "text",
@@ -402,20 +405,20 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     }
     exact |= {"review": "review", "state": "state"}
     conditions = [
-        images.c[column] == getattr(wanted, name)
+        images.c[column] == getattr(criteria, name)
         for name, column in exact.items()
-        if getattr(wanted, name) is not None
+        if getattr(criteria, name) is not None
     ]
-    if wanted.wrong:
+    if criteria.wrong:
         conditions.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
-    if wanted.labelled is not None:
-        conditions.append(images.c.label_text.is_not(None) == wanted.labelled)
-    if wanted.unsaid_by is not None:
-        conditions.append(labels.unsaid_by(wanted.unsaid_by))
-    if wanted.since is not None:
-        conditions.append(images.c.received_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(images.c.received_at < wanted.until + "T24")
+    if criteria.labelled is not None:
+        conditions.append(images.c.label_text.is_not(None) == criteria.labelled)
+    if criteria.unsaid_by is not None:
+        conditions.append(labels.unsaid_by(criteria.unsaid_by))
+    if criteria.since is not None:
+        conditions.append(images.c.received_at >= criteria.since)
+    if criteria.until is not None:
+        conditions.append(images.c.received_at < criteria.until + "T24")
     return conditions
 
 

@@ -20,10 +20,10 @@ _DATE = 10
 
 def count(connection: Connection, edges: Sequence[int], *, owner: str | None) -> Tally:
     """What `Index.tally` gives."""
-    whole = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
-    found = connection.execute(_pairs(edges, owner, whole)).all()
-    read = connection.execute(_readings(edges, owner, whole)).all()
-    return Tally([PairCount(*row) for row in found], [ReadingCount(*row) for row in read])
+    floor = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
+    pair_rows = connection.execute(_pairs(edges, owner, floor)).all()
+    read = connection.execute(_readings(edges, owner, floor)).all()
+    return Tally([PairCount(*row) for row in pair_rows], [ReadingCount(*row) for row in read])
 
 
 def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
@@ -31,12 +31,12 @@ def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
     return sa.cast(number, sa.BigInteger)
 
 
-def _pairs(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any]:
+def _pairs(edges: Sequence[int], owner: str | None, floor: Any) -> sa.Select[Any]:
     # An image, model and moment have one pair: newest is whatever has the last moment.
     newest = sa.func.row_number().over(
         partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc()
     )
-    millionths = _millionths(pairs.c.confidence, whole)
+    millionths = _millionths(pairs.c.confidence, floor)
     ranked = (
         sa.select(
             sa.func.substr(pairs.c.labelled_at, 1, _DATE).label("day"),
@@ -52,12 +52,12 @@ def _pairs(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any
     )
 
 
-def _readings(edges: Sequence[int], owner: str | None, whole: Any) -> sa.Select[Any]:
+def _readings(edges: Sequence[int], owner: str | None, floor: Any) -> sa.Select[Any]:
     every = (
         sa.select(
             sa.func.substr(readings.c.at, 1, _DATE).label("day"),
             *(readings.c.model, readings.c.verdict, readings.c.text),
-            _millionths(readings.c.confidence, whole).label("millionths"),
+            _millionths(readings.c.confidence, floor).label("millionths"),
         )
         .where(*_of(owner, readings))
         .subquery()
@@ -80,10 +80,10 @@ def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool
     )
 
 
-def _millionths(confidence: sa.ColumnElement[float], whole: Any) -> sa.ColumnElement[int]:
+def _millionths(confidence: sa.ColumnElement[float], floor: Any) -> sa.ColumnElement[int]:
     within = confidence.between(0, 1)
     return sa.case(
-        (within, sa.cast(whole(confidence * 1_000_000.0 + 0.5), sa.BigInteger)), else_=-1
+        (within, sa.cast(floor(confidence * 1_000_000.0 + 0.5), sa.BigInteger)), else_=-1
     )
 
 

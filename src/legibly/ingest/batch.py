@@ -94,7 +94,7 @@ class BatchReader:
         return [message.id for message in messages if message.id in outcome.retry]
 
     def _tasks(self, messages: Sequence[Message], outcome: _Outcome) -> Iterator[_Task]:
-        seen: set[tuple[str, str | None]] = set()
+        versions: set[tuple[str, str | None]] = set()
         for message in messages:
             if message.error:
                 _log.error(
@@ -105,8 +105,8 @@ class BatchReader:
                 key = picture(event.key, prefix=self._prefix)
                 if key is None or event.kind != "created":
                     _log.info("nothing to read: %s %s", event.kind, event.key)
-                elif (key, event.etag) not in seen:
-                    seen.add((key, event.etag))
+                elif (key, event.etag) not in versions:
+                    versions.add((key, event.etag))
                     yield _Task(message, event, key)
 
     def _read(self, task: _Task, outcome: _Outcome) -> records.ReadingRecord | None:

@@ -145,7 +145,7 @@ def _message(delivery: Mapping[str, Any]) -> Message:
     custom = _mapping(own.get("messageAttributes"))
     facts: dict[str, Any] = {
         "id": str(own.get("messageId", "")),
-        "receives": _whole(attributes.get("ApproximateReceiveCount")) or 1,
+        "receives": _integer(attributes.get("ApproximateReceiveCount")) or 1,
         "since": _milliseconds(attributes.get("ApproximateFirstReceiveTimestamp")),
         "redriven": REDRIVEN in custom,
         "handle": str(own.get("receiptHandle", "")),
@@ -211,7 +211,7 @@ def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: objec
         key = thing["key"]
         etag = thing.get("eTag", thing.get("etag"))
         sequencer = thing.get("sequencer")
-        size = _whole(thing.get("size"))
+        size = _integer(thing.get("size"))
     except (KeyError, TypeError, AttributeError):
         raise errors.Invalid(
             "has a record without bucket or key.", where="event document"
@@ -248,7 +248,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     if isinstance(value, (int, str)):
         try:
             return int(value)
@@ -258,9 +258,11 @@ def _whole(value: object) -> int | None:
 
 
 def _milliseconds(value: object) -> datetime | None:
-    whole = _whole(value)
+    milliseconds = _integer(value)
     try:
-        return datetime.fromtimestamp(whole / 1000, UTC) if whole is not None else None
+        return (
+            datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
+        )
     except (ValueError, OSError, OverflowError):
         return None
 

@@ -71,9 +71,9 @@ def _translated(where: str) -> Iterator[None]:
         yield
     except exceptions.ClientError as error:
         code = error.response["Error"].get("Code", "")
-        what = f"SQS refuses: {error.response['Error'].get('Message') or code}".rstrip(".") + "."
+        message = f"SQS refuses: {error.response['Error'].get('Message') or code}".rstrip(".") + "."
         if code in _REFUSED:
-            raise errors.Forbidden(what, where=where) from error
-        raise errors.Unavailable(what, where=where) from error
+            raise errors.Forbidden(message, where=where) from error
+        raise errors.Unavailable(message, where=where) from error
     except exceptions.BotoCoreError as error:
         raise errors.Unavailable(f"SQS does not answer: {error}.", where=where) from error

@@ -38,10 +38,10 @@ class Sweeper:
         started = time.monotonic()
         if not self._seconds or started < self._due:
             return 0
-        found = sweep(self._service)
+        count = sweep(self._service)
         ended = time.monotonic()
         self._due = ended + max(self._seconds, 20 * (ended - started))
-        return found
+        return count
 
 
 def sweep(service: Service) -> int:

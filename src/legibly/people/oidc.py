@@ -189,8 +189,8 @@ class Provider:
         """
         header = jwt.get_unverified_header(token)
         failure: jwt.PyJWTError = jwt.InvalidSignatureError("no key of the provider fits")
-        for anew in (False, True):
-            for key in self._fitting(header, anew=anew):
+        for refresh in (False, True):
+            for key in self._fitting(header, refresh=refresh):
                 try:
                     return jwt.decode(
                         token,
@@ -205,12 +205,12 @@ class Provider:
                     failure = error
         raise failure
 
-    def _fitting(self, header: Mapping[str, Any], *, anew: bool) -> list[jwt.PyJWK]:
+    def _fitting(self, header: Mapping[str, Any], *, refresh: bool) -> list[jwt.PyJWK]:
         algorithm = header.get("alg")
         name = header.get("kid")
         if algorithm not in _ALGORITHMS:
             raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
-        if anew or not self._keys:
+        if refresh or not self._keys:
             matches = _fetch(self._endpoint("jwks_uri"))[1].get("keys")
             self._keys = (
                 [key for key in matches if isinstance(key, dict)]

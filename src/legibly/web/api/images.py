@@ -135,7 +135,7 @@ def get_images(
     )
     app = state_of(request)
     place = exports.Place.of(
-        actual, predicted, whole=lambda: label_mode.single_label_models(app.settings)
+        actual, predicted, single_label_models=lambda: label_mode.single_label_models(app.settings)
     )
     if place is None:
         images = app.index.page(selection, limit=limit + 1, after=after)

@@ -45,7 +45,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
         image_filter = filter_of(request.query_params, principal_of(request))
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
         place = exports.Place.of(
-            *cell, whole=lambda: label_mode.single_label_models(state.settings)
+            *cell, single_label_models=lambda: label_mode.single_label_models(state.settings)
         )
         matches = exports.matching(state.index, image_filter, place=place)
         return _download(exports.stream(matches, kind, store=state.store), kind)

@@ -166,7 +166,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_pictures(routes: APIRouter, pages: Pages) -> None:
-    shelf = thumbnails.ThumbnailCache()
+    cache = thumbnails.ThumbnailCache()
 
     @routes.get("/images/{image_id}")
     def image(request: Request, image_id: str) -> Response:
@@ -191,12 +191,12 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
                 state.store.read(record.key), headers=headers, media_type=record.media_type
             )
         side = next((side for side in thumbnails.SIZES if side >= size), thumbnails.SIZES[-1])
-        data = shelf.get(image_id, side)
+        data = cache.get(image_id, side)
         if data is None:
             data = thumbnails.shrink(
                 state.store.read(record.key), side=side, max_pixels=state.settings.max_pixels
             )
-            shelf.put(image_id, side, data)
+            cache.put(image_id, side, data)
         return Response(data, headers=headers, media_type="image/webp")
 
 

@@ -28,7 +28,7 @@ class Figures:
         """
         return percents.percent(share, point=self.point, space="\u00a0")
 
-    def whole(self, share: float | None) -> str:
+    def integer_percent(self, share: float | None) -> str:
         """A share as whole per cent, rounded down: for narrow tables."""
         return percents.percent(share, 0, space="\u00a0")
 
