@@ -60,15 +60,13 @@ function showProgress(box) {
   };
   const change = () => {
     const read = queue.sent - queue.pending.size;
-    const settled = !queue.busy && queue.pending.size === 0;
+    const { settled } = queue;
     box.hidden = queue.total === 0;
     $("progress", box).max = queue.total * 2 || 1;
     bar();
-    $("p", box).textContent = say(settled ? "queue_done" : "queue", {
-      sent: number(queue.sent),
-      total: number(queue.total),
-      read: number(read),
-    });
+    const counts = { sent: number(queue.sent), total: number(queue.total), read: number(read) };
+    const key = settled ? "queue_done" : "queue";
+    $("p", box).textContent = queue.total ? say(key, counts) : "";
     $("button", box).hidden = !queue.failed.some(({ entry }) => entry);
     $("ul", box).replaceChildren(
       ...queue.failed.map(({ name, why }) => {
@@ -80,7 +78,7 @@ function showProgress(box) {
       }),
     );
     const title = document.title.replace(/^\(.*?\) /, "");
-    document.title = settled ? title : `(${read}/${queue.total}) ${title}`;
+    document.title = settled || !queue.total ? title : `(${read}/${queue.total}) ${title}`;
   };
   queue.addEventListener("share", bar);
   queue.addEventListener("change", change);

@@ -38,12 +38,22 @@ async function database() {
   }
 }
 
-/** The tabs that are open: each sends its own files. */
-async function openTabs() {
-  if (!navigator.locks) return new Set();
-  navigator.locks.request(`legibly-tab-${TAB}`, () => new Promise(() => {}));
-  const locks = await navigator.locks.query();
-  return new Set(locks.held.map((lock) => lock.name.replace("legibly-tab-", "")));
+/** Run something while no page is open as that tab: each open page holds a lock of its own. With
+ * `ifAvailable`, `run(false)` at once where it is open; else when it is closed. */
+async function whileClosed(tab, options, run) {
+  if (!navigator.locks) return run(true);
+  return navigator.locks.request(`legibly-tab-${tab}`, options, (lock) => run(Boolean(lock)));
+}
+
+/** Hold the lock of this page, before it stores its first file. */
+function holdLock() {
+  if (!navigator.locks) return null;
+  return new Promise((resolve) => {
+    navigator.locks.request(`legibly-tab-${TAB}`, () => {
+      resolve();
+      return new Promise(() => {});
+    });
+  });
 }
 
 /** Events: `sent` with `{ image, entry }` for each acknowledged picture, `change` when counts
@@ -56,6 +66,8 @@ export class Queue extends EventTarget {
       owner,
       direct,
       shares: new Map(),
+      isLoading: true,
+      awaited: new Set(),
       adding: 0,
       waiting: [],
       flying: 0,
@@ -64,7 +76,7 @@ export class Queue extends EventTarget {
       failed: [],
       pending: new Set(),
     });
-    this.files = database();
+    this.files = Promise.resolve(holdLock()).then(database);
     this.resume();
     addEventListener("beforeunload", (event) => {
       if (this.adding || (!this.isPersistent && this.busy)) event.preventDefault();
@@ -75,24 +87,60 @@ export class Queue extends EventTarget {
     return this.adding + this.waiting.length + this.flying > 0;
   }
 
+  /** Nothing is left to load, to send or to be read. */
+  get settled() {
+    return !this.isLoading && !this.busy && this.pending.size === 0;
+  }
+
   changed() {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** Send what tabs that were closed have left. */
+  /** Send what tabs that were closed have left; and, when they are closed, those still open. */
   async resume() {
     const open = await this.files;
     this.isPersistent = Boolean(open);
-    if (!open) return;
-    const tabs = await openTabs();
+    try {
+      if (open) await this.adopt();
+    } finally {
+      this.isLoading = false;
+      this.changed();
+    }
+  }
+
+  /** Take the files of every other tab that is closed now. A page that is just being left by a
+   * reload counts as open for a moment, so the others are taken when they are closed. */
+  async adopt() {
+    const entries = await this.stored((entry) => entry.tab !== TAB);
+    for (const tab of new Set(entries.map((entry) => entry.tab))) {
+      const isClosed = await whileClosed(tab, { ifAvailable: true }, (isFree) =>
+        isFree ? this.take(tab).then(() => true) : false,
+      );
+      if (isClosed || this.awaited.has(tab)) continue;
+      this.awaited.add(tab);
+      whileClosed(tab, {}, () => this.take(tab)).then(() => this.adopt());
+    }
+  }
+
+  /** Make the files of a closed tab those of this page, and send them. */
+  async take(tab) {
+    const entries = await this.stored((entry) => entry.tab === tab);
+    for (const entry of entries) {
+      entry.tab = TAB;
+      await this.save(entry);
+      if (entry.isDrawing) this.finish(entry).catch(() => {});
+    }
+    this.push(entries.filter((entry) => !entry.isDrawing));
+  }
+
+  /** The entries in the browser's database that are this owner's and fit. */
+  async stored(fits) {
+    const open = await this.files;
     const files = open("readonly");
     const [keys, entries] = await Promise.all([result(files.getAllKeys()), result(files.getAll())]);
-    entries.forEach((entry, at) => {
-      if (entry.tab === TAB || tabs.has(entry.tab) || entry.owner !== this.owner) return;
-      const resumed = { ...entry, key: keys[at] };
-      if (entry.isDrawing) this.finish(resumed).catch(() => {});
-      else this.push(resumed);
-    });
+    return entries
+      .map((entry, at) => ({ ...entry, key: keys[at] }))
+      .filter((entry) => entry.owner === this.owner && fits(entry));
   }
 
   /** Take files; all of them are in the database before the first is sent. */
@@ -162,10 +210,11 @@ export class Queue extends EventTarget {
       Object.assign(this, { total: 0, sent: 0, failed: [] });
   }
 
-  push(entry) {
+  push(entries) {
+    if (!entries.length) return;
     this.begin();
-    this.total++;
-    this.waiting.push(entry);
+    this.total += entries.length;
+    this.waiting.push(...entries);
     this.next();
   }
 

@@ -12,7 +12,7 @@ export const queue = new Queue({ owner, direct: direct && import("./presigned.js
 const indicator = $("#sending");
 let hiding = 0;
 queue.addEventListener("change", () => {
-  const settled = !queue.busy && queue.pending.size === 0;
+  const { settled } = queue;
   const counts = {
     sent: number(queue.sent),
     total: number(queue.total),
