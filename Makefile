@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
+# A worker runs a file whole (tests/conftest.py), so that its servers start once.
+PYTEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .PHONY: help serve test test-all lint format train bench package lock system clean
@@ -13,10 +15,10 @@ serve: .venv/base ## Run the whole system at http://localhost:8000
 	$(BIN)/legibly serve
 
 test: .venv/dev   ## Run every test that needs no system service
-	$(RUN) pytest -m "not service"
+	$(PYTEST) -m "not service"
 
 test-all: .venv/services system ## Run every test, against real servers
-	$(RUN) pytest
+	$(PYTEST)
 
 lint: .venv/dev   ## Check style, types, and that imports go one way
 	$(BIN)/ruff check

@@ -74,8 +74,9 @@ def shape_of(path: Path) -> Shape:
         shape.statements += isinstance(node, ast.stmt)
         shape.banned += [(line, name) for line, name in _bound(node) if is_banned(name)]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            first = min([node.lineno, *(item.lineno for item in node.decorator_list)])
-            shape.functions.append(((node.end_lineno or first) - first + 1, node.name))
+            # Decorators are no part of it: a command's options are a table, not code to follow.
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            shape.functions.append((lines, node.name))
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
             shape.parallel += [
                 node.lineno for target in node.targets if isinstance(target, ast.Tuple)

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,28 @@ _DATA = Path(__file__).parents[2] / "shared" / "data"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--data", type=Path, default=_DATA, help="folder of the real data sets")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one worker, and those that share the deployed stack to the same one."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        shares_stack = path.name in ("test_deployed.py", "test_servers.py")
+        item.add_marker(pytest.mark.xdist_group("stack" if shares_stack else str(path)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape half characters in logs: a report travels between processes as UTF-8."""
+    del item
+    report: pytest.TestReport = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -30,13 +30,7 @@ def deployment(
     done = emulator.legibly("cloud", "deploy", "--size", "small", "--no-wait", *short)
     stack = emulator.client("cloudformation").describe_stacks(StackName="legibly")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    functions = emulator.client(
-        "lambda"
-    )  # fifty of them at once would starve each other on two cores
-    [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
-    functions.update_event_source_mapping(
-        UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2}
-    )
+    emulator.limit_functions()
     built = _code(emulator, outputs, tmp_path_factory.mktemp("code"))
     return emulators.Deployment(emulator, outputs, done.stdout.strip(), done.stderr, built)
 

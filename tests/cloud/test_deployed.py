@@ -357,6 +357,7 @@ def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     outputs = deploy.deploy(
         Plan(parameters=SHORT), aws=Aws(), report=lambda _line: None, code=deployment.code
     )
+    deployment.emulator.limit_functions()
     assert outputs["BucketName"] == deployment.bucket
     assert len(records(deployment, object_keys.READINGS)) == before > 0
     key = put(deployment, pictures.png())

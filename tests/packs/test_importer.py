@@ -14,7 +14,7 @@ from onnx import TensorProto
 from PIL import Image
 
 from legibly import errors
-from legibly.cli import model_source
+from legibly.cli.models import sources
 from legibly.packs import check, configs, importer, pack, preprocessing
 from packs import networks
 
@@ -162,7 +162,7 @@ def test_a_zip_is_a_folder(tmp_path: Path) -> None:
     """A pack in a zip, in a folder of its own there, is taken as it is."""
     folder = networks.write_pack(tmp_path / "pack", networks.colour_model())
     files = {f"inner/{path.name}": path.read_bytes() for path in folder.iterdir()}
-    source = model_source.fetch(str(zip_of(tmp_path / "p.zip", files)), tmp_path / "work")
+    source = sources.fetch(str(zip_of(tmp_path / "p.zip", files)), tmp_path / "work")
     assert importer.import_pack(source, tmp_path / "made", importer.Hints()).folder == source
 
 
@@ -182,7 +182,7 @@ def test_zips_are_unpacked_within_limits(
     outside.
     """
     with pytest.raises(errors.Invalid, match=message):
-        model_source.fetch(str(zip_of(tmp_path / "z.zip", entries)), tmp_path / "work")
+        sources.fetch(str(zip_of(tmp_path / "z.zip", entries)), tmp_path / "work")
     assert not (tmp_path / "evil.onnx").exists()
 
 

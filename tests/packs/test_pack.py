@@ -18,8 +18,8 @@ import pytest
 
 from legibly import errors
 from legibly.packs import card as cards
+from legibly.packs import classifier, registry
 from legibly.packs import pack as packs
-from legibly.packs import registry
 
 DIGITS = registry.find("digits")
 
@@ -52,9 +52,9 @@ def test_the_shipped_pack_is_sound_and_small() -> None:
 def test_logits_of_any_number_of_crops() -> None:
     """None, one and more crops than a batch holds give as many rows, the same as one by one."""
     pack = packs.open_pack(DIGITS)
-    crops = np.random.default_rng(0).random((packs.BATCH + 3, 1, 28, 28), np.float32)
+    crops = np.random.default_rng(0).random((classifier.BATCH + 3, 1, 28, 28), np.float32)
     logits = pack.logits(crops)
-    assert logits.shape == (packs.BATCH + 3, 11)
+    assert logits.shape == (classifier.BATCH + 3, 11)
     assert logits.dtype == np.float32
     assert np.allclose(pack.logits(crops[-1:]), logits[-1:], atol=1e-3)
     assert pack.logits(crops[:0]).shape == (0, 11)

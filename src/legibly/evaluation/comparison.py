@@ -161,28 +161,12 @@ def build(
     basis, lead = _lead(couples) if live else ("dataset", list(couples))
     if not lead:
         raise errors.Invalid("none of the labelled pictures is there any more.", where=data)
-    interval = paired.at_any_time if live else paired.difference
-    right = _measure(lead, lambda outcome: outcome.right, margin=margins.right, interval=interval)
-    safe = _measure(
-        lead,
-        lambda outcome: outcome.right or outcome.verdict != "read",
-        margin=margins.right,
-        interval=interval,
-    )
-    covered = _measure(
-        lead, lambda outcome: outcome.verdict == "read", margin=margins.coverage, interval=interval
-    )
     return {
         "present": _side([couple.present for couple in lead], present, data),
         "candidate": _side([couple.candidate for couple in lead], candidate, data),
         "data": {"where": data, "basis": basis, "n": len(lead), "fingerprint": _fingerprint(lead)},
         "looks": "any" if live else "one",
-        "right": {
-            **right,
-            "p": paired.mcnemar(right["table"]["only_present"], right["table"]["only_candidate"]),
-        },
-        "safe": safe,
-        "coverage": covered,
+        **_measures(lead, margins, paired.at_any_time if live else paired.difference),
         "by_source": _by_source(couples) if live else {},
         "lost": [
             outcome.present.name
@@ -194,6 +178,31 @@ def build(
             for outcome in lead
             if outcome.candidate.right and not outcome.present.right
         ],
+    }
+
+
+def _measures(
+    couples: Sequence[Couple], margins: Margins, interval: paired.Interval
+) -> records.Json:
+    """The three shares that are compared: right, right or not sure, and answered at all."""
+    right = _measure(
+        couples, lambda outcome: outcome.right, margin=margins.right, interval=interval
+    )
+    table = right["table"]
+    return {
+        "right": {**right, "p": paired.mcnemar(table["only_present"], table["only_candidate"])},
+        "safe": _measure(
+            couples,
+            lambda outcome: outcome.right or outcome.verdict != "read",
+            margin=margins.right,
+            interval=interval,
+        ),
+        "coverage": _measure(
+            couples,
+            lambda outcome: outcome.verdict == "read",
+            margin=margins.coverage,
+            interval=interval,
+        ),
     }
 
 

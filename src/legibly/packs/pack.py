@@ -1,115 +1,11 @@
 """A model pack, opened: its card, and its network: in ONNX Runtime here, or on a model server."""
 
-import logging
-import time
 from pathlib import Path
 
-import numpy as np
-
 from legibly import errors, records
-from legibly.packs import calibration, network, preprocessing
 from legibly.packs import card as cards
-from legibly.packs.calibration import Floats
-
-BATCH = 256  # items in one run of the network: keeps its activations within some tens of megabytes
-_BATCH_VALUES = BATCH * 28 * 28
-_PROBE_SECONDS = 5.0
-_log = logging.getLogger(__name__)
-
-
-class Pack:
-    """A classifier ready to use; safe to share between threads."""
-
-    def __init__(self, *, card: cards.Card, model: records.Model, run: network.Run) -> None:
-        self.card = card
-        self.model = model
-        self._run = run
-        self._problem: str | None = None
-        self._checked_at = 0.0
-        values = card.input.channels * card.input.height * card.input.width
-        self._batch = min(BATCH, max(8, _BATCH_VALUES // values))
-
-    def logits(self, crops: Floats) -> Floats:
-        """Run the network.
-
-        crops: (N, channels, height, width) float32, prepared; of ink in the card's range, 0 paper …
-        1 ink; N may be 0. Returns (N, K) float32, K = `card.outputs`, all finite. Raises
-        errors.Invalid for another shape, errors.Unusable where the answer to these crops is no
-        number, errors.Unavailable where the network fails or answers in another shape.
-        """
-        shape = self.card.input
-        if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
-            expected = f"(N, {shape.channels}, {shape.height}, {shape.width})"
-            message = f"the network takes {expected}, not {crops.shape}"
-            raise errors.Invalid(message, where=self.card.name)
-        if not len(crops):
-            return np.zeros((0, self.card.outputs), np.float32)
-        crops = np.ascontiguousarray(crops, np.float32)
-        starts = range(0, len(crops), self._batch)
-        parts = [self._checked_run(crops[start : start + self._batch]) for start in starts]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-    def prepare(self, pixels: preprocessing.Pixels) -> Floats:
-        """One picture (H, W) or (H, W, 3) uint8 as input: (1, channels, height, width) float32."""
-        return preprocessing.prepare(pixels, self.card)[None]
-
-    def judge(self, logits: Floats) -> tuple[Floats, Floats]:
-        """`(probabilities, digitness)` of `logits`: see `calibration.judge`."""
-        return calibration.judge(self.card, logits)
-
-    def confidences(self, probabilities: Floats, digitness: Floats) -> Floats:
-        """The calibrated probability that each top class is right: see `calibration.confidences`."""
-        return calibration.confidences(probabilities, digitness)
-
-    def verdicts(self, probabilities: Floats, digitness: Floats) -> list[records.Verdict]:
-        """One verdict an item: see `calibration.decide`."""
-        return calibration.decide(self.card, probabilities, digitness)
-
-    def problem(self) -> str | None:
-        """Why the network does not answer as it should; None while it does.
-
-        After a failure the network is tried again, at most every few seconds.
-        """
-        if self._problem is not None and time.monotonic() - self._checked_at > _PROBE_SECONDS:
-            self._checked_at = time.monotonic()
-            try:
-                self.logits(self.blank(1))
-            except errors.LegiblyError as error:
-                _log.warning("the model %s fails: %s", self.model, error)
-        return self._problem
-
-    def blank(self, count: int) -> Floats:
-        """Inputs without any content: (count, channels, height, width) float32."""
-        shape = self.card.input
-        return np.zeros((count, shape.channels, shape.height, shape.width), np.float32)
-
-    def _checked_run(self, crops: Floats) -> Floats:
-        try:
-            logits = self._run(crops)
-            self._check_shape(logits, len(crops))
-        except errors.LegiblyError as error:
-            self._problem = error.message
-            self._checked_at = time.monotonic()
-            raise
-        except Exception as error:  # ONNX Runtime's errors share no other base class
-            self._problem = network.first_line(error)
-            self._checked_at = time.monotonic()
-            message = f"the model fails: {self._problem}"
-            raise errors.Unavailable(message, where=self.card.name) from error
-        self._problem = None
-        if not np.isfinite(logits).all():
-            remedy = "`legibly models check` tries the pack on real pictures."
-            message = "the model answers NaN or infinity for this picture."
-            raise errors.Unusable(message, where=self.card.name, remedy=remedy)
-        return logits
-
-    def _check_shape(self, logits: Floats, count: int) -> None:
-        if logits.shape != (count, self.card.outputs):
-            message = (
-                f"the model answers {logits.shape} where the card promises "
-                f"({count}, {self.card.outputs})."
-            )
-            raise errors.Unavailable(message, where=self.card.name)
+from legibly.packs import network, remote
+from legibly.packs.classifier import Pack as Pack
 
 
 def open_pack(folder: Path, *, threads: int = 1) -> Pack:
@@ -121,8 +17,6 @@ def open_pack(folder: Path, *, threads: int = 1) -> Pack:
     """
     card = cards.read_card(folder)
     if card.remote is not None:
-        from legibly.packs import remote  # imports this module
-
         return remote.open_with_card(card)
     contents = network.read_files(folder, card)
     path = folder / cards.MODEL

@@ -20,7 +20,7 @@ from legibly import errors, records
 from legibly.packs import card as cards
 from legibly.packs import network, oip_tensors
 from legibly.packs.calibration import Floats
-from legibly.packs.pack import Pack
+from legibly.packs.classifier import Pack
 
 TIMEOUT_SECONDS = 20.0
 INPUT = "crops"

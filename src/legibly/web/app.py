@@ -1,7 +1,7 @@
 """Builds the web application out of its collaborators."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -31,6 +31,17 @@ _DESCRIPTION = (
 )
 
 
+_ROUTERS = (
+    health.router,
+    images.router,
+    s3_webhook.router,
+    inference.router,
+    projects.router,
+    models.router,
+    preview.router,
+)
+
+
 def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     """The application; the workers and followers of its projects run as long as it does.
 
@@ -40,6 +51,45 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     def image_owners() -> list[Service]:
         return [state.service, *workspaces.services()]
 
+    app = FastAPI(
+        title="Legibly",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=_lifespan(state, workspaces, image_owners),
+        docs_url=None,  # ours is drawn without scripts of others
+        redoc_url=None,
+    )
+    app.state.legibly = state
+    app.state.image_owners = image_owners
+    errors.install(app)
+    app.add_middleware(
+        body_limit.BodyLimit, limit=state.settings.max_bytes + uploads.ALLOWANCE_BYTES
+    )
+    for router in _ROUTERS:
+        app.include_router(router)
+    prometheus.install(app, state)
+    routes.install(app)
+    app.add_middleware(models.ModelHeader, state=state)
+    openapi.install(app)
+    app.add_middleware(
+        middleware.AccessMiddleware,
+        settings=state.settings,
+        accounts=state.accounts,
+        classes=state.classes,
+    )
+    app.add_middleware(ProjectRouter, workspaces=workspaces)
+    app.add_middleware(response_defaults.ResponseDefaults, public_url=state.settings.public_url)
+    app.add_middleware(errors.InternalErrors)
+    app.add_middleware(health.Liveness)
+    if state.settings.proxy == "cloudfront":
+        app.add_middleware(CloudFrontMiddleware)
+    return app
+
+
+def _lifespan(
+    state: State, workspaces: Workspaces, image_owners: Callable[[], list[Service]]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Start what runs beside requests, and stop it in the opposite order."""
     purge_timer = retention.PurgeTimer(state.classes, image_owners) if state.classes else None
 
     @asynccontextmanager
@@ -58,41 +108,4 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
             await state.hub.stop()
             state.worker.stop()
 
-    app = FastAPI(
-        title="Legibly",
-        version=__version__,
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,  # ours is drawn without scripts of others
-        redoc_url=None,
-    )
-    app.state.legibly = state
-    app.state.image_owners = image_owners
-    errors.install(app)
-    app.add_middleware(
-        body_limit.BodyLimit, limit=state.settings.max_bytes + uploads.ALLOWANCE_BYTES
-    )
-    app.include_router(health.router)
-    app.include_router(images.router)
-    app.include_router(s3_webhook.router)
-    app.include_router(inference.router)
-    app.include_router(projects.router)
-    app.include_router(models.router)
-    app.include_router(preview.router)
-    prometheus.install(app, state)
-    routes.install(app)
-    app.add_middleware(models.ModelHeader, state=state)
-    openapi.install(app)
-    app.add_middleware(
-        middleware.AccessMiddleware,
-        settings=state.settings,
-        accounts=state.accounts,
-        classes=state.classes,
-    )
-    app.add_middleware(ProjectRouter, workspaces=workspaces)
-    app.add_middleware(response_defaults.ResponseDefaults, public_url=state.settings.public_url)
-    app.add_middleware(errors.InternalErrors)
-    app.add_middleware(health.Liveness)
-    if state.settings.proxy == "cloudfront":
-        app.add_middleware(CloudFrontMiddleware)
-    return app
+    return lifespan

@@ -85,21 +85,14 @@ def compact(
         duckdb_engine.write_counts(
             connection, plan, base, without=reopened, new=new_files, to=totals
         )
-        run = secrets.token_hex(8)
-        created = list(_upload(store, new_files, run))
-        counts = f"{plans.SETTLED}counts-{run}.parquet"
-        store.create(counts, totals.read_bytes())
+        created, counts = _upload(store, new_files, totals)
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
-    waiting = {
+    retired = {
         key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed
-    }
+    } | dict.fromkeys(gone, records.stamp(now))
     settled = sorted([*(key for key in plan.settled if key not in reopened), *created])
-    retired = waiting | dict.fromkeys(gone, records.stamp(now))
-    _commit(
-        store,
-        plans.Manifest(plan.manifest.number + 1, tuple(settled), retired, counts),
-        [*created, counts],
-    )
+    manifest = plans.Manifest(plan.manifest.number + 1, tuple(settled), retired, counts)
+    _commit(store, manifest, [*created, counts])
     if not grace:
         store.remove(gone)
         removed |= set(gone)
@@ -280,12 +273,16 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
     return [str(path) for path in sorted(folder.rglob("*.parquet"))]
 
 
-def _upload(store: Store, new_files: Sequence[str], run: str) -> Iterator[str]:
-    """Put new files into the store under names that no other run has; yields their keys."""
+def _upload(store: Store, new_files: Sequence[str], totals: Path) -> tuple[list[str], str]:
+    """Store new files and their counts under names that no other run has; returns the keys."""
+    run = secrets.token_hex(8)
+    keys = []
     for number, path in enumerate(map(Path, new_files)):
-        key = f"{object_keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet"
-        store.create(key, path.read_bytes())
-        yield key
+        keys.append(f"{object_keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet")
+        store.create(keys[-1], path.read_bytes())
+    counts = f"{plans.SETTLED}counts-{run}.parquet"
+    store.create(counts, totals.read_bytes())
+    return keys, counts
 
 
 def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> None:

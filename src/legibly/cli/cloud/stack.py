@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from legibly import errors
-from legibly.cli import cloud_accuracy
+from legibly.cli.cloud import accuracy as accuracy_job
 from legibly.cloud import plan as plans
 from legibly.cloud import prices
 
@@ -76,7 +76,7 @@ def command() -> None:
     """Deploy and look after the system on AWS."""
 
 
-command.add_command(cloud_accuracy.command)
+command.add_command(accuracy_job.command)
 
 
 @command.command("synth")

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from legibly import errors, settings, wiring
-from legibly.cli import model_calibration, model_source, options, promotion
+from legibly.cli import options
+from legibly.cli.models import calibration, promotion, sources
 from legibly.evaluation import promotion_history
 from legibly.packs import card as cards
 from legibly.packs import check as checks
@@ -34,7 +35,7 @@ def command() -> None:
 
 for _verb in (promotion.compare, promotion.promote, promotion.rollback, promotion.history):
     command.add_command(_verb)
-command.add_command(model_calibration.calibrate)
+command.add_command(calibration.calibrate)
 
 
 @command.command("list")
@@ -147,7 +148,7 @@ def add(
     prepare = configs.read_json(prepare_file) if prepare_file else {}
     known = importer.Hints(name=name, classes=classes, prepare=prepare, **hints)
     with tempfile.TemporaryDirectory(prefix="legibly-") as workspace:
-        path = model_source.fetch(source, Path(workspace))
+        path = sources.fetch(source, Path(workspace))
         imported = importer.import_pack(path, Path(workspace) / "pack", known)
         report = checks.run(imported.folder)
         checks.require_sound(imported.folder, report)
