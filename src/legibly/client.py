@@ -208,6 +208,7 @@ def _image(data: dict[str, Any]) -> records.Image:
         height=data["height"],
         name=data.get("name"),
         writer=data["writer"],
+        batch=data.get("batch"),
         label=records.Label.from_json(label) if label else None,
         reading=records.Reading.from_json(reading) if reading else None,
         error=data["error"],

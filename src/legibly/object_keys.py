@@ -26,6 +26,7 @@ AUDIT = "records/audit/"
 CLASSES = "records/classes/"
 MODELS = "records/models/"
 SETTLED = "records/settled/"
+BATCHES = "records/batches/"
 PROJECTS = "projects/"
 
 EXTENSIONS = {
@@ -191,6 +192,11 @@ def day(folder: str, image: str) -> str:
 def deletion(image: str) -> str:
     """Where it is written that an image was deleted, so that no older record brings it back."""
     return f"{DELETIONS}date={date(image)}/{image}.json"
+
+
+def batch_record(batch_id: str) -> str:
+    """Where the name of a batch of uploads is."""
+    return f"{BATCHES}date={date(batch_id)}/{batch_id}.json"
 
 
 def last(key: str) -> str:

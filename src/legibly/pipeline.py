@@ -21,6 +21,7 @@ from legibly.images import decode, privacy
 from legibly.index.port import Filter, Index
 from legibly.label_rules import LabelRules
 from legibly.records import (
+    Batch,
     FailureRecord,
     Image,
     Label,
@@ -112,6 +113,7 @@ class UploadDetails:
     writer: str | None = None
     owner: str | None = None
     label: str | None = None
+    batch: str | None = None
 
     def checked(self) -> "UploadDetails":
         """The same with its texts checked. Raises Invalid."""
@@ -172,6 +174,7 @@ class Service:
                 limit=self._max_bytes,
             )
         details = details.checked()
+        self._check_batch(details)
         label_text = self._label_text(details)
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
@@ -191,6 +194,7 @@ class Service:
             name=details.name or None,
             writer=details.writer or None,
             owner=details.owner,
+            batch=details.batch or None,
             label=_at_upload(label_text, image_id),
         )
         self._store_image(image, stripped)
@@ -226,7 +230,7 @@ class Service:
 
     def _store_image(self, image: Image, data: bytes) -> None:
         # The picture comes last: a sweep that sees it finds everything else in its place.
-        if image.name or image.writer or image.owner:
+        if image.name or image.writer or image.owner or image.batch:
             record = UploadRecord(
                 image.id,
                 image.key,
@@ -235,6 +239,7 @@ class Service:
                 image.name,
                 image.writer,
                 image.owner,
+                image.batch,
             )
             self.store.create(object_keys.upload(image.id), line(record.to_json()))
         if image.label:
@@ -382,9 +387,35 @@ class Service:
         self.store.remove([*keys, *pair_keys])
 
     def remove_owner(self, owner: str) -> None:
-        """Delete every image of an account or a pupil."""
+        """Delete every image and batch of an account or a pupil."""
         while images := self.index.page(Filter(owner=owner), limit=_REMOVED_AT_ONCE):
             self.remove([image.id for image in images])
+        while counts := self.index.batches(owner=owner, limit=_REMOVED_AT_ONCE):
+            ids = [count.batch.id for count in counts]
+            self.store.remove([object_keys.batch_record(batch_id) for batch_id in ids])
+            self.index.remove_batches(ids)
+
+    def open_batch(self, name: str, *, owner: str | None, batch_id: str | None = None) -> Batch:
+        """Open a batch that uploads can name; one of `batch_id` that is there already stays as it is.
+
+        Raises Invalid for a name that is none, and Conflict for the id of somebody else's batch.
+        """
+        text = text_rules.check(name, "name")
+        if text is None:
+            raise Invalid("a batch needs a name.", code="name-empty")
+        batch = Batch(batch_id or object_keys.new_id(now()), text, owner)
+        key = object_keys.batch_record(batch.id)
+        if not self.store.create(key, line(batch.to_json())):
+            batch = Batch.from_json(json.loads(self.store.read(key)))
+        if batch.owner != owner:
+            raise Conflict("this id belongs to another batch.", code="id-taken")
+        self.index.add_batches([batch])
+        return batch
+
+    def _check_batch(self, details: UploadDetails) -> None:
+        """Raises NotFound unless the batch of an upload is one of its owner."""
+        if details.batch and self.index.batch(details.batch).owner != details.owner:
+            raise NotFound("there is no such batch.", where=details.batch[:80])
 
     def adopt(self, stats: Sequence[Stat]) -> int:
         """Take in pictures that came without an upload; returns how many were new."""
@@ -405,14 +436,14 @@ class Service:
         Raises Invalid for a label that cannot be one.
         """
         details = details.checked()
+        self._check_batch(details)
         image_id = object_keys.new_id(now())
         label = _at_upload(
             self._label_text(details), image_id
         )  # at the moment that stands in the id, where `adopt` looks for it
         key = object_keys.image(image_id, media_type)
-        record = UploadRecord(
-            image_id, key, media_type, size, details.name, details.writer, details.owner
-        )
+        senders = (details.name, details.writer, details.owner, details.batch)
+        record = UploadRecord(image_id, key, media_type, size, *senders)
         self.store.create(object_keys.upload(image_id), line(record.to_json()))
         if label is not None:
             self._write_label(image_id, label)
@@ -481,6 +512,7 @@ def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
         name=text_rules.clean(name),
         writer=text_rules.clean(upload.writer if upload else None),
         owner=upload.owner if upload else None,
+        batch=upload.batch if upload else None,
     )
 
 

@@ -207,6 +207,7 @@ class Image:
     name: str | None = None
     writer: str | None = None
     owner: str | None = None
+    batch: str | None = None
     label: Label | None = None
     reading: Reading | None = None
     error: str | None = None
@@ -235,6 +236,7 @@ class Image:
             "height": self.height,
             "name": self.name,
             "writer": self.writer,
+            "batch": self.batch,
             "label": label.summary() if label else None,
             "error": self.error,
             "reading": self.reading.to_json() if self.reading else None,
@@ -252,9 +254,10 @@ class UploadRecord:
     name: str | None = None
     writer: str | None = None
     owner: str | None = None
+    batch: str | None = None
 
     def to_json(self) -> Json:
-        return {
+        document = {
             "image": self.image,
             "key": self.key,
             "media_type": self.media_type,
@@ -263,13 +266,29 @@ class UploadRecord:
             "writer": self.writer,
             "owner": self.owner,
         }
+        return document | ({"batch": self.batch} if self.batch else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         facts = {name: data[name] for name in ("image", "key", "media_type", "bytes")}
-        return cls(
-            **facts, name=data.get("name"), writer=data.get("writer"), owner=data.get("owner")
-        )
+        facts |= {name: data.get(name) for name in ("name", "writer", "owner", "batch")}
+        return cls(**facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images that were uploaded together: `records/batches/…`. The id tells when it was opened."""
+
+    id: str
+    name: str
+    owner: str | None = None
+
+    def to_json(self) -> Json:
+        return {"id": self.id, "name": self.name, "owner": self.owner}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(id=data["id"], name=data["name"], owner=data.get("owner"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,15 @@ from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index
 from legibly.pipeline import RECORD_ERRORS, image_of, is_picture
-from legibly.records import FailureRecord, Image, LabelRecord, Pair, ReadingRecord, UploadRecord
+from legibly.records import (
+    Batch,
+    FailureRecord,
+    Image,
+    LabelRecord,
+    Pair,
+    ReadingRecord,
+    UploadRecord,
+)
 from legibly.store import Stat, Store
 
 T = TypeVar("T")
@@ -62,6 +70,7 @@ def reindex(
         index.add(batch)
     for image_id in deleted | adopted.superseded:
         index.remove(image_id)
+    index.add_batches(list(read(object_keys.BATCHES, Batch.from_json)))
     index.add_labels(labels)  # of most images there is one, which came with the image
     index.add_readings(readings)
     pairs = list(read(object_keys.PAIRS, Pair.from_json))

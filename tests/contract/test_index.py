@@ -16,9 +16,10 @@ from legibly.accuracy import index_report
 from legibly.accuracy.engines import reference
 from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
-from legibly.index.port import Filter
+from legibly.index.port import Filter, Selection, cursor_of
 from legibly.index.sql import SqlIndex, open_index
 from legibly.records import (
+    Batch,
     Image,
     Label,
     LabelRecord,
@@ -348,8 +349,10 @@ def test_what_it_counts_is_the_reference_s_report(index: SqlIndex) -> None:
         )
 
     assert encode(index_report.report(index)) == expected(set(ids) - {ids[1]})
-    assert encode(index_report.report(index, owner="Ada")) == expected({ids[0]})
-    assert encode(index_report.report(index, owner="Eve")) == expected(set())
+    assert encode(index_report.report(index, selection=Selection(owner="Ada"))) == expected(
+        {ids[0]}
+    )
+    assert encode(index_report.report(index, selection=Selection(owner="Eve"))) == expected(set())
 
 
 def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
@@ -379,3 +382,106 @@ def test_what_cannot_be_opened_is_told_without_secrets(
     with pytest.raises(error, match=told) as raised:
         open_index(url)
     assert "s3cret" not in str(raised.value)
+
+
+def ordered_ids(index: SqlIndex, criteria: Filter) -> list[str]:
+    """Every id that matches, page by page of two."""
+    ids: list[str] = []
+    after = None
+    while page := index.page(criteria, limit=2, after=after):
+        ids += [entry.id for entry in page]
+        after = cursor_of(page[-1], criteria.sort)
+    return ids
+
+
+def test_pages_in_every_order_hold_each_image_once(index: SqlIndex) -> None:
+    """By time, name and confidence, page by page, images without a name and equal ones too; by
+    confidence only images that were read.
+    """
+    names = ["b.png", None, "a_1.png", "b.png", "c.png"]
+    entries = [image(name=name) for name in names]
+    index.add(entries)
+    shares = {0: 0.9, 2: 0.5, 3: 0.9}
+    for at, share in shares.items():
+        record = reading(entries[at])
+        statement = replace(record.reading, confidence=share)
+        index.apply_readings([replace(record, reading=statement)])
+    ids = [entry.id for entry in entries]
+    by_time = sorted(ids)
+    assert ordered_ids(index, Filter()) == by_time[::-1]
+    assert ordered_ids(index, Filter(sort="oldest")) == by_time
+    by_name = sorted(range(5), key=lambda at: (names[at] or "", ids[at]))
+    assert ordered_ids(index, Filter(sort="name")) == [ids[at] for at in by_name]
+    by_confidence = sorted(shares, key=lambda at: (shares[at], ids[at]))
+    assert ordered_ids(index, Filter(sort="confidence")) == [ids[at] for at in by_confidence]
+    sure = Filter(confidence_from=0.6, confidence_to=1.0)
+    assert set(ordered_ids(index, sure)) == {ids[0], ids[3]}
+    with pytest.raises(Invalid, match="cursor"):
+        index.page(Filter(sort="confidence"), limit=2, after="nonsense")
+
+
+def test_a_search_finds_parts_of_names_and_complete_answers(index: SqlIndex) -> None:
+    """`0131` finds 0131.png in any case of letters, `7` the answer 7 and not every name with a 7,
+    and a per cent sign or underscore is itself.
+    """
+    entries = [image(name=name) for name in ("IMG_0131.PNG", "7.png", "100%.png", "IMGx0131.png")]
+    index.add(entries)
+    index.apply_readings([reading(entries[2], "7")])
+
+    def names(text: str) -> set[str | None]:
+        return {entry.name for entry in index.page(Filter(search=text), limit=9)}
+
+    assert names("0131.png") == {"IMG_0131.PNG", "IMGx0131.png"}
+    assert names("img_0") == {"IMG_0131.PNG"}
+    assert names("0%") == {"100%.png"}
+    assert names("7") == {"100%.png"}
+
+
+def test_a_batch_keeps_its_name_and_counts_its_images(index: SqlIndex) -> None:
+    """Batches come newest first, of one owner where that is wished, with counts by what is known of
+    their images; a batch without images has zeros.
+    """
+    first, second = (Batch(image().id, name, owner) for name, owner in (("a", "Ada"), ("b", None)))
+    index.add_batches([first, second])
+    index.add_batches([first])
+    entries = [image(batch=first.id) for _ in range(3)]
+    index.add([*entries, image()])
+    index.apply_readings([reading(entry) for entry in entries[:2]])
+    index.label(entries[0].id, Label("1", now()))
+    counts = index.batches(limit=9)
+    assert [count.batch for count in counts] == [second, first]
+    assert (counts[0].images, counts[0].read, counts[0].wrong) == (0, 0, 0)
+    row = counts[1]
+    assert (row.images, row.read, row.unsure, row.labelled, row.wrong) == (3, 2, 0, 1, 1)
+    assert [count.batch for count in index.batches(owner="Ada", limit=9)] == [first]
+    assert {entry.id for entry in index.page(Filter(batch=first.id), limit=9)} == {
+        entry.id for entry in entries
+    }
+    index.remove_batches([first.id])
+    with pytest.raises(NotFound):
+        index.batch(first.id)
+
+
+def test_a_report_of_a_selection_counts_its_pairs_alone(index: SqlIndex) -> None:
+    """By batch, writer, model, source, verdict and day; the newest label decides of which source an
+    image is.
+    """
+    entries = [image(batch="b1" if at else None, writer=f"w{at}") for at in range(3)]
+    index.add(entries)
+    index.apply_readings([reading(entry) for entry in entries])
+    index.add_pairs([pair(entry) for entry in entries])
+    day = f"{now():%Y-%m-%d}"
+    selections = {
+        Selection(): 3,
+        Selection(batch="b1"): 2,
+        Selection(writer="w1"): 1,
+        Selection(model="digits@" + "a" * 12): 3,
+        Selection(model="other@1"): 0,
+        Selection(source="volunteered", verdict="read"): 3,
+        Selection(source="asked"): 0,
+        Selection(verdict="unsure"): 0,
+        Selection(since=day, until=day): 3,
+        Selection(until="2020-01-01"): 0,
+    }
+    for selection, number in selections.items():
+        assert index_report.report(index, selection=selection)["pairs"] == number, selection

@@ -142,6 +142,7 @@ def test_strokes_can_be_undone_and_the_sheet_cleared(server: Server, desktop: Pa
     desktop.keyboard.press("z")
     expect(desktop.locator("#read")).to_be_enabled()
     assert call(server, "/api/images")["images"] == []
+    desktop.keyboard.press("c")  # ink that is left on the sheet would be stored
 
 
 def test_another_models_answer_is_shown_without_what_it_saw(server: Server, desktop: Page) -> None:

@@ -6,19 +6,19 @@ from collections.abc import Collection
 from datetime import date
 
 from legibly.accuracy import report as reports
-from legibly.index.port import Index
+from legibly.index.port import Index, Selection
 from legibly.statistics import aggregates
 
 _EPOCH = aggregates.EPOCH.date()
 
 
 def report(
-    index: Index, *, owner: str | None = None, single_label: Collection[str] = ()
+    index: Index, *, selection: Selection | None = None, single_label: Collection[str] = ()
 ) -> reports.Report:
-    """The report over every pair and reading, or over those of one owner's images alone; `whole` as
-    in `build`.
+    """The report over every pair and reading, or over those of a selection; `single_label` as in
+    `build`.
     """
-    tally = index.tally(aggregates.EDGES, owner=owner)
+    tally = index.tally(aggregates.EDGES, selection=selection)
     rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in tally.pairs)
     reads = (
         aggregates.Read(aggregates.day_name(_day_us(row.day)), *row[1:]) for row in tally.readings

@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from legibly.errors import LegiblyError, NotFound
-from legibly.index.port import Filter, Index
+from legibly.exchange import training_formats
+from legibly.exchange.training_formats import File, Inputs
+from legibly.index.port import Filter, Index, cursor_of
 from legibly.label_rules import NOTHING
 from legibly.records import Image, stamp
 from legibly.statistics import aggregates
 from legibly.store import Store
 
-Format = Literal["csv", "json", "zip"]
-MEDIA_TYPES: dict[Format, str] = {
+Format = Literal["csv", "json", "zip", "folders.zip", "imagefolder.zip", "coco.zip", "idx.zip"]
+MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
     "zip": "application/zip",
@@ -98,7 +100,7 @@ def matching(
         image_filter = replace(image_filter, labelled=True, wrong=image_filter.wrong or differ)
     while page := index.page(image_filter, limit=_PAGE, after=after):
         yield from page if place is None else filter(place.holds, page)
-        after = page[-1].id
+        after = cursor_of(page[-1], image_filter.sort)
 
 
 def named(index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool]) -> Iterator[Image]:
@@ -115,11 +117,17 @@ def named(index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool])
             yield image
 
 
-def stream(images: Iterable[Image], kind: Format, *, store: Store) -> Iterator[bytes]:
+def stream(
+    images: Iterable[Image], kind: Format, *, store: Store, inputs: Inputs
+) -> Iterator[bytes]:
     """The chunks of a download."""
     if kind == "csv":
         return _csv(images)
-    return _json(images) if kind == "json" else _zip(images, store)
+    if kind == "json":
+        return _json(images)
+    if kind == "zip":
+        return _zip(_with_tables(images, store))
+    return _zip(training_formats.files(images, kind, store=store, inputs=inputs))
 
 
 def _csv(images: Iterable[Image]) -> Iterator[bytes]:
@@ -185,22 +193,27 @@ class _Pipe(io.RawIOBase):
         return taken
 
 
-def _zip(images: Iterable[Image], store: Store) -> Iterator[bytes]:
-    """Pictures by id, and `images.csv` and `images.json` that tell of them.
+def _zip(files: Iterable[File]) -> Iterator[bytes]:
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+            yield pipe.take()
+    yield pipe.take()
+
+
+def _with_tables(images: Iterable[Image], store: Store) -> Iterator[File]:
+    """Pictures by id, and `images.csv` and `images.json` that describe them.
 
     A picture that is gone is left out.
     """
-    pipe = _Pipe()
     included = []
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
-        for image in images:
-            try:
-                data = store.read(image.key)
-            except LegiblyError:
-                continue
-            included.append(image)
-            archive.writestr(f"images/{image.id}.{image.key.rpartition('.')[2]}", data)
-            yield pipe.take()
-        archive.writestr("images.csv", b"".join(_csv(included)))
-        archive.writestr("images.json", b"".join(_json(included)))
-    yield pipe.take()
+    for image in images:
+        try:
+            data = store.read(image.key)
+        except LegiblyError:
+            continue
+        included.append(image)
+        yield File(f"images/{image.id}.{image.key.rpartition('.')[2]}", data)
+    yield File("images.csv", b"".join(_csv(included)))
+    yield File("images.json", b"".join(_json(included)))

@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from legibly.agreement import Agreement
-from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord
+from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
+
+Sort = Literal["newest", "oldest", "name", "confidence"]
+"""The order of a page of images; `confidence` is least sure first, and of read images alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +17,7 @@ class Filter:
     included.
 
     `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels
-    stands.
+    stands. `search` is the text, the label, or (from two characters on) a part of the file's name.
     """
 
     verdict: str | None = None
@@ -29,6 +32,49 @@ class Filter:
     unsaid_by: str | None = None
     since: str | None = None
     until: str | None = None
+    batch: str | None = None
+    search: str | None = None
+    confidence_from: float | None = None
+    confidence_to: float | None = None
+    sort: Sort = "newest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which pairs and readings a report is about; None means any.
+
+    `since` and `until` are UTC days of the label (or of the reading), both included.
+    """
+
+    owner: str | None = None
+    writer: str | None = None
+    batch: str | None = None
+    model: str | None = None
+    source: str | None = None
+    verdict: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCount:
+    """A batch and how many of its images there are, by what is known of them."""
+
+    batch: Batch
+    images: int
+    read: int
+    unsure: int
+    labelled: int
+    wrong: int
+
+
+def cursor_of(image: Image, sort: Sort) -> str:
+    """Where the page that ends with an image goes on: its id, before that what it is sorted by."""
+    if sort == "name":
+        return f"{image.id}:{image.name or ''}"
+    if sort == "confidence":
+        return f"{image.id}:{image.reading.confidence if image.reading else 0.0!r}"
+    return image.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +154,7 @@ class Index(Protocol):
         """One image. Raises NotFound."""
 
     def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
-        """Images newest first, past the id `after`."""
+        """Images in the order of the filter, past the cursor `after`. Raises Invalid for another."""
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
         """Pending images whose lease has ended, oldest first, leased to the caller."""
@@ -145,9 +191,22 @@ class Index(Protocol):
         images have none.
         """
 
-    def tally(self, edges: Sequence[int], *, owner: str | None = None) -> Tally:
-        """Count the newest pair and the newest reading of each image and model, of everybody or of
-        one owner.
+    def add_batches(self, batches: Sequence[Batch]) -> None:
+        """Take in batches that are not known yet."""
+
+    def batch(self, batch_id: str) -> Batch:
+        """One batch. Raises NotFound."""
+
+    def batches(
+        self, *, owner: str | None = None, limit: int, batch_id: str | None = None
+    ) -> list[BatchCount]:
+        """Batches newest first, of everybody or of one owner; or one batch alone."""
+
+    def remove_batches(self, ids: Collection[str]) -> None:
+        """Forget batches; their images stay."""
+
+    def tally(self, edges: Sequence[int], *, selection: Selection | None = None) -> Tally:
+        """Count the newest pair and the newest reading of each image and model in a selection.
 
         `edges` are the lower ends of confidence bins in millionths, the smallest 0; -1 stands for
         no confidence.

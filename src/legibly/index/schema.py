@@ -6,12 +6,24 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    literal_column,
+)
 
 from legibly.agreement import agreement
 from legibly.records import UNANSWERED, Image, Label, Pair, Reading, counted_actual, moment, stamp
 
-VERSION = 3
+VERSION = 4
 METADATA = MetaData()
 
 images = Table(
@@ -28,6 +40,7 @@ images = Table(
     Column("name", Text),
     Column("writer", Text),
     Column("owner", Text),
+    Column("batch", String(36)),
     Column("label_text", Text),
     Column("label_at", String(24)),
     Column("label_source", String(12)),
@@ -49,7 +62,12 @@ images = Table(
     Index("images_by_owner", "owner", "id"),
     Index("images_by_state", "state", "id"),
     Index("images_by_review", "review", "id"),
+    Index("images_by_batch", "batch", "id"),
+    Index("images_by_confidence", "confidence", "id"),
 )
+
+FILE_NAME = func.coalesce(images.c.name, literal_column("''"))
+Index("images_by_name", FILE_NAME, images.c.id)
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
 """What a page of wrong ones wants; they are few, so an index of them alone spares a look at every
@@ -93,6 +111,14 @@ readings = Table(
     Column("confidence", Float, nullable=False),
 )
 
+batches = Table(
+    "batches",
+    METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, index=True),
+)
+
 deletions = Table("deletions", METADATA, Column("image", String(36), primary_key=True))
 
 # One row each: the sequence number, and the version of this schema.
@@ -115,6 +141,7 @@ def image_row(image: Image) -> dict[str, Any]:
         "name": image.name,
         "writer": image.writer,
         "owner": image.owner,
+        "batch": image.batch,
         "error": image.error,
         **label_columns(image.label),
         "review": agreement([image.label]) if image.label else None,
@@ -186,6 +213,7 @@ def image_of(row: Any) -> Image:
         name=row.name,
         writer=row.writer,
         owner=row.owner,
+        batch=row.batch,
         label=label,
         reading=Reading.from_json(json.loads(row.reading)) if row.reading else None,
         error=row.error,

@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import Invalid, NotFound
-from legibly.index import database, labels, schema, tally
-from legibly.index.port import Claim, Filter, Tally
+from legibly.index import batches, database, filters, labels, schema, tally
+from legibly.index.port import BatchCount, Claim, Filter, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
-from legibly.records import Image, Label, LabelRecord, Pair, ReadingRecord, stamp
+from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
@@ -173,7 +173,7 @@ class SqlIndex:
 
     def clear(self) -> None:
         with self._write() as connection:
-            for table in (images, schema.labels, pairs, readings, deletions):
+            for table in (images, schema.labels, schema.batches, pairs, readings, deletions):
                 connection.execute(table.delete())
 
     # Reading
@@ -186,14 +186,8 @@ class SqlIndex:
         return schema.image_of(row)
 
     def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
-        query = (
-            sa.select(images)
-            .where(*_conditions(criteria))
-            .order_by(images.c.id.desc())
-            .limit(limit)
-        )
-        if after is not None:
-            query = query.where(images.c.id < after)
+        query = sa.select(images).where(*filters.conditions(criteria)).limit(limit)
+        query = filters.ordered(query, criteria.sort, after)
         with self._read() as connection:
             return [schema.image_of(row) for row in connection.execute(query)]
 
@@ -248,9 +242,32 @@ class SqlIndex:
             if len(rows) < _PAGE:
                 return
 
-    def tally(self, edges: Sequence[int], *, owner: str | None = None) -> Tally:
+    def add_batches(self, batches: Sequence[Batch]) -> None:
+        with self._write() as connection:
+            _insert_new(connection, schema.batches, [batch.to_json() for batch in batches])
+
+    def batch(self, batch_id: str) -> Batch:
+        query = sa.select(schema.batches).where(schema.batches.c.id == batch_id)
         with self._read() as connection:
-            return tally.count(connection, edges, owner=owner)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound("there is no such batch.", where=batch_id[:80])
+        return batches.batch_of(row)
+
+    def batches(
+        self, *, owner: str | None = None, limit: int, batch_id: str | None = None
+    ) -> list[BatchCount]:
+        query = batches.counts(owner=owner, limit=limit, batch_id=batch_id)
+        with self._read() as connection:
+            return [batches.count_of(row) for row in connection.execute(query)]
+
+    def remove_batches(self, ids: Collection[str]) -> None:
+        with self._write() as connection:
+            connection.execute(schema.batches.delete().where(schema.batches.c.id.in_(ids)))
+
+    def tally(self, edges: Sequence[int], *, selection: Selection | None = None) -> Tally:
+        with self._read() as connection:
+            return tally.count(connection, edges, selection or Selection())
 
     def counts(self) -> dict[str, int]:
         query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)
@@ -393,33 +410,6 @@ def _upsert_reading(dialect: str) -> Any:
     return insert.on_conflict_do_update(
         index_elements=["image", "model"], set_=columns, where=insert.excluded.at > readings.c.at
     )
-
-
-def _conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
-    exact = {
-        "verdict": "verdict",
-        "text": "text",
-        "label": "label_text",
-        "writer": "writer",
-        "owner": "owner",
-    }
-    exact |= {"review": "review", "state": "state"}
-    conditions = [
-        images.c[column] == getattr(criteria, name)
-        for name, column in exact.items()
-        if getattr(criteria, name) is not None
-    ]
-    if criteria.wrong:
-        conditions.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
-    if criteria.labelled is not None:
-        conditions.append(images.c.label_text.is_not(None) == criteria.labelled)
-    if criteria.unsaid_by is not None:
-        conditions.append(labels.unsaid_by(criteria.unsaid_by))
-    if criteria.since is not None:
-        conditions.append(images.c.received_at >= criteria.since)
-    if criteria.until is not None:
-        conditions.append(images.c.received_at < criteria.until + "T24")
-    return conditions
 
 
 def _batches(values: Iterable[T]) -> Iterator[list[T]]:

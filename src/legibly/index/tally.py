@@ -11,18 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from legibly.index.port import PairCount, ReadingCount, Tally
+from legibly.index.port import PairCount, ReadingCount, Selection, Tally
 from legibly.index.schema import images, pairs, readings
 
 _DATE = 10
 """Characters of a date at the start of a moment."""
 
 
-def count(connection: Connection, edges: Sequence[int], *, owner: str | None) -> Tally:
+def count(connection: Connection, edges: Sequence[int], selection: Selection) -> Tally:
     """What `Index.tally` gives."""
     floor = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
-    pair_rows = connection.execute(_pairs(edges, owner, floor)).all()
-    read = connection.execute(_readings(edges, owner, floor)).all()
+    pair_rows = connection.execute(_pairs(edges, selection, floor)).all()
+    read = connection.execute(_readings(edges, selection, floor)).all()
     return Tally([PairCount(*row) for row in pair_rows], [ReadingCount(*row) for row in read])
 
 
@@ -31,7 +31,7 @@ def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
     return sa.cast(number, sa.BigInteger)
 
 
-def _pairs(edges: Sequence[int], owner: str | None, floor: Any) -> sa.Select[Any]:
+def _pairs(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[Any]:
     # An image, model and moment have one pair: newest is whatever has the last moment.
     newest = sa.func.row_number().over(
         partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc()
@@ -43,26 +43,36 @@ def _pairs(edges: Sequence[int], owner: str | None, floor: Any) -> sa.Select[Any
             *(pairs.c.model, pairs.c.source, pairs.c.predicted, pairs.c.actual),
             millionths.label("millionths"),
             newest.label("place"),
+            pairs.c.image,
         )
-        .where(*_of(owner, pairs))
+        .where(*_of(selection, pairs))
         .subquery()
     )
+    chosen = _within(ranked, selection)
+    if selection.source is not None:
+        chosen.append(ranked.c.source == selection.source)
+    if selection.verdict is not None:
+        same = (readings.c.image == ranked.c.image) & (readings.c.model == ranked.c.model)
+        chosen.append(sa.exists().where(same, readings.c.verdict == selection.verdict))
     return _grouped(ranked, "day model source predicted actual", edges, total=True).where(
-        ranked.c.place == 1
+        ranked.c.place == 1, *chosen
     )
 
 
-def _readings(edges: Sequence[int], owner: str | None, floor: Any) -> sa.Select[Any]:
+def _readings(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[Any]:
     every = (
         sa.select(
             sa.func.substr(readings.c.at, 1, _DATE).label("day"),
             *(readings.c.model, readings.c.verdict, readings.c.text),
             _millionths(readings.c.confidence, floor).label("millionths"),
         )
-        .where(*_of(owner, readings))
+        .where(*_of(selection, readings))
         .subquery()
     )
-    return _grouped(every, "day model verdict text", edges, total=False)
+    chosen = _within(every, selection)
+    if selection.verdict is not None:
+        chosen.append(every.c.verdict == selection.verdict)
+    return _grouped(every, "day model verdict text", edges, total=False).where(*chosen)
 
 
 def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool) -> sa.Select[Any]:
@@ -87,9 +97,23 @@ def _millionths(confidence: sa.ColumnElement[float], floor: Any) -> sa.ColumnEle
     )
 
 
-def _of(owner: str | None, table: sa.Table) -> list[sa.ColumnElement[bool]]:
-    return (
-        [table.c.image.in_(sa.select(images.c.id).where(images.c.owner == owner))]
-        if owner is not None
-        else []
-    )
+def _of(selection: Selection, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+    """The conditions on the image of a row."""
+    fulfil = [
+        images.c[name] == getattr(selection, name)
+        for name in ("owner", "writer", "batch")
+        if getattr(selection, name) is not None
+    ]
+    return [table.c.image.in_(sa.select(images.c.id).where(*fulfil))] if fulfil else []
+
+
+def _within(rows: sa.Subquery, selection: Selection) -> list[sa.ColumnElement[bool]]:
+    """The conditions on the model and the day of a row."""
+    fulfil: list[sa.ColumnElement[bool]] = []
+    if selection.model is not None:
+        fulfil.append(rows.c.model == selection.model)
+    if selection.since is not None:
+        fulfil.append(rows.c.day >= selection.since)
+    if selection.until is not None:
+        fulfil.append(rows.c.day <= selection.until)
+    return fulfil

@@ -10,6 +10,7 @@ from legibly.people import retention
 from legibly.pipeline import Service
 from legibly.web import errors, openapi
 from legibly.web.api import (
+    batches,
     health,
     images,
     inference,

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from legibly.accuracy import index_report, label_mode
 from legibly.accuracy.report import Report
-from legibly.index.port import Index
+from legibly.index.port import Index, Selection
 from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.worker import Worker
 from legibly.packs.pack import Pack
@@ -109,14 +109,21 @@ def state_of(request: Request) -> State:
     return state
 
 
-def current_report(state: State, *, owner: str | None = None) -> Report:
-    """The accuracy report over the index, or over one owner's images; the whole one only anew after
-    a change.
+def current_report(
+    state: State, *, owner: str | None = None, selection: Selection | None = None
+) -> Report:
+    """The accuracy report over the index, or over a selection; the complete one is kept until
+    something changes.
     """
+    chosen = replace(selection or Selection(), owner=owner)
 
     def compute() -> Report:
         return index_report.report(
-            state.index, owner=owner, single_label=label_mode.single_label_models(state.settings)
+            state.index,
+            selection=chosen,
+            single_label=label_mode.single_label_models(state.settings),
         )
 
-    return compute() if owner is not None else state.reports.get(state.index.sequence(), compute)
+    return (
+        compute() if chosen != Selection() else state.reports.get(state.index.sequence(), compute)
+    )

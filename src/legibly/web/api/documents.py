@@ -57,6 +57,7 @@ class Image(BaseModel, extra="allow"):
     height: int | None
     name: str | None
     writer: str | None
+    batch: str | None
     label: Label | None
     error: str | None
     reading: Reading | None

@@ -17,7 +17,7 @@ from legibly.accuracy import label_mode
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
-from legibly.index.port import Filter
+from legibly.index.port import Filter, Sort, cursor_of
 from legibly.label_rules import NOTHING
 from legibly.web.api import documents
 from legibly.web.api.uploads import uploaded
@@ -46,6 +46,7 @@ _PICTURE_BODY: dict[str, Any] = {
                         "file": {"type": "string", "format": "binary"},
                         "label": {"type": "string"},
                         "writer": {"type": "string"},
+                        "batch": {"type": "string"},
                     },
                 }
             },
@@ -115,12 +116,22 @@ def get_images(
     labelled: bool | None = None,
     since: str | None = None,
     until: str | None = None,
+    batch: str | None = None,
+    search: Annotated[
+        str | None, Query(description="an answer or label, or a part of the file's name")
+    ] = None,
+    confidence_from: Annotated[float | None, Query(ge=0, le=1)] = None,
+    confidence_to: Annotated[float | None, Query(ge=0, le=1)] = None,
+    sort: Sort = "newest",
     actual: Annotated[str | None, Query(description="one digit of the label, ∅ for none")] = None,
     predicted: Annotated[
         str | None, Query(description="what that digit was read as, ∅ for nothing")
     ] = None,
 ) -> JSONResponse:
-    """A page of images, newest first; `next` is the cursor of the page after it, null at the end."""
+    """A page of images; `next` is the cursor of the page after it, null at the end.
+
+    `sort=confidence` has the least sure first, and only images that were read.
+    """
     selection = Filter(
         verdict=verdict,
         text=text,
@@ -131,6 +142,11 @@ def get_images(
         labelled=labelled,
         since=since,
         until=until,
+        batch=batch,
+        search=search,
+        confidence_from=confidence_from,
+        confidence_to=confidence_to,
+        sort=sort,
         owner=principal_of(request).owner,
     )
     app = state_of(request)
@@ -142,7 +158,7 @@ def get_images(
     else:
         matching = exports.matching(app.index, selection, place=place, after=after)
         images = list(itertools.islice(matching, limit + 1))
-    following = images[limit - 1].id if len(images) > limit else None
+    following = cursor_of(images[limit - 1], sort) if len(images) > limit else None
     documents = [app.service.document(image) for image in images[:limit]]
     return JSONResponse({"images": documents, "next": following})
 

@@ -34,6 +34,7 @@ class UploadBody(BaseModel):
     label: Text | None = None
     writer: Text | None = None
     name: Text | None = None
+    batch: Text | None = None
 
 
 @router.post("/uploads", status_code=201, response_model=documents.Upload)
@@ -96,6 +97,7 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
         writer=plain_text.short(body.writer, field="writer"),
         owner=owner,
         label=body.label,
+        batch=body.batch,
     )
     record = state.service.announce(details, media_type=body.media_type, size=body.bytes)
     signed = state.presigner.put(

@@ -36,6 +36,7 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
             writer=plain_text.short(query.get("writer"), field="writer"),
             label=query.get("label"),
             owner=owner,
+            batch=query.get("batch"),
         )
         return Upload(await request.body(), details)
     raise NotAnImage("a request of type {kind} brings no picture.", remedy=_USAGE, kind=kind)
@@ -48,7 +49,7 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
             raise Invalid("the form has no field `file`.", remedy=_USAGE)
         fields = {
             name: value
-            for name in ("label", "writer")
+            for name in ("label", "writer", "batch")
             if isinstance(value := form.get(name), str) and value
         }
         details = UploadDetails(
@@ -56,5 +57,6 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
             writer=plain_text.short(fields.get("writer"), field="writer"),
             label=fields.get("label"),
             owner=owner,
+            batch=fields.get("batch"),
         )
         return Upload(await file.read(), details)

@@ -86,7 +86,9 @@ def restore(state: State, deletion: Deletion) -> list[Image]:
     """Store deleted pictures again, under new ids, with their names, writers and labels."""
     restored = []
     for image, data in deletion.pictures:
-        details = UploadDetails(name=image.name, writer=image.writer, owner=image.owner)
+        details = UploadDetails(
+            name=image.name, writer=image.writer, owner=image.owner, batch=image.batch
+        )
         received = state.service.receive(data, details)
         state.worker.submit(received, data)
         if image.label and image.label.text is not None:

@@ -1,24 +1,27 @@
 """History: the gallery page and its downloads."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, cast, get_args
 
+import numpy as np
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from numpy.typing import NDArray
 
 from legibly import object_keys, records
 from legibly.accuracy import label_mode
+from legibly.errors import Invalid
 from legibly.exchange import exports
-from legibly.index.port import Filter
+from legibly.index.port import Filter, Sort
 from legibly.label_rules import NOTHING
 from legibly.records import Image
-from legibly.web.pages import deletion
+from legibly.web.pages import batches, deletion
 from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import Principal, principal_of
-from legibly.web.services import state_of
+from legibly.web.services import State, state_of
 
 VERDICTS = ("read", "unsure", "blank", "not_a_digit")
-_EXACT = ("verdict", "text", "label", "writer", "state", "since", "until")
+_EXACT = ("verdict", "text", "label", "writer", "state", "since", "until", "batch", "search")
 _MOST_IDS = 100_000
 
 
@@ -27,7 +30,26 @@ def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
     values = {name: query[name] for name in _EXACT if query.get(name)}
     if values.get("label") == NOTHING:
         values["label"] = ""
-    return Filter(**values, wrong=query.get("wrong") == "true", owner=principal.owner)  # type: ignore[arg-type]
+    sort = query.get("sort") or "newest"
+    if sort not in get_args(Sort):
+        raise Invalid("there is no such order.", where=sort[:80])
+    labelled = {"true": True, "false": False}.get(query.get("labelled", ""))
+    return Filter(
+        **values,  # type: ignore[arg-type]
+        wrong=query.get("wrong") == "true",
+        labelled=labelled,
+        confidence_from=_share(query, "confidence_from"),
+        confidence_to=_share(query, "confidence_to"),
+        sort=cast("Sort", sort),
+        owner=principal.owner,
+    )
+
+
+def _share(query: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(query[name]) if query.get(name) else None
+    except ValueError:
+        raise Invalid("this is no confidence.", where=f"{name}={query[name][:20]}") from None
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
@@ -36,7 +58,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/history")
     def history(request: Request) -> Response:
         """The gallery."""
-        return pages.render(request, "history.html", verdicts=VERDICTS)
+        return pages.render(
+            request, "history.html", verdicts=VERDICTS, batches=batches.newest(request)
+        )
 
     @routes.get("/history/download.{kind}")
     def all_matching(request: Request, kind: exports.Format) -> Response:
@@ -48,14 +72,12 @@ def add(routes: APIRouter, pages: Pages) -> None:
             *cell, single_label_models=lambda: label_mode.single_label_models(state.settings)
         )
         matches = exports.matching(state.index, image_filter, place=place)
-        return _download(exports.stream(matches, kind, store=state.store), kind)
+        return _download(state, matches, kind)
 
     @routes.post("/history/download.{kind}")
     def selected(request: Request, kind: exports.Format, ids: Annotated[str, Form()]) -> Response:
         """The images of these ids, separated by spaces."""
-        return _download(
-            exports.stream(_named(request, ids), kind, store=state_of(request).store), kind
-        )
+        return _download(state_of(request), _named(request, ids), kind)
 
     _add_deletion(routes)
 
@@ -94,7 +116,13 @@ def _named(request: Request, ids: str) -> Iterator[Image]:
     return exports.named(state_of(request).index, image_ids, may_see=principal_of(request).may_see)
 
 
-def _download(chunks: Iterator[bytes], kind: exports.Format) -> Response:
+def _download(state: State, images: Iterator[Image], kind: exports.Format) -> Response:
+    def inputs(image: Image, data: bytes) -> Sequence[NDArray[np.float32]]:
+        is_current = image.reading is not None and image.reading.model == state.views.model
+        return state.views.inputs(data) if is_current else ()
+
+    chunks = exports.stream(images, kind, store=state.store, inputs=inputs)
     name = f"legibly-{records.now():%Y-%m-%d-%H%M}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingResponse(chunks, media_type=exports.MEDIA_TYPES[kind], headers=headers)
+    media_type = exports.MEDIA_TYPES[kind.rpartition(".")[2]]
+    return StreamingResponse(chunks, media_type=media_type, headers=headers)

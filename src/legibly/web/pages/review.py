@@ -5,23 +5,26 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, UploadFile
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from legibly import object_keys
+from legibly.accuracy import label_mode
 from legibly.agreement import REVIEW, judgements, standing
 from legibly.errors import Invalid, NotFound, Unusable
 from legibly.exchange import exports, label_studio
 from legibly.index.port import Filter, Index
-from legibly.records import Image
+from legibly.records import Image, stamp
 from legibly.statistics import sampling
 from legibly.web.pages import history
 from legibly.web.pages.rendering import Pages, classes_of, sure_from
 from legibly.web.security.principal import Principal, principal_of, require_visible
 from legibly.web.services import State, state_of
 
-Reason = Literal["disputed", "disagreement", "second", "unsure", "asked"]
+Reason = Literal["disputed", "disagreement", "second", "unsure", "asked", "chosen"]
 _QUEUE = 50
 _BATCH = 300
 _MOST = 5000
@@ -38,10 +41,18 @@ class Judgement(BaseModel):
 
 
 class QueueRequest(BaseModel):
-    """Which images a reviewer has skipped, the oldest first: these come last, in this order."""
+    """What a reviewer wants to see.
+
+    `skipped` ids come last, in their order, the oldest skip first. With `ids`, or with the
+    `query` of an address of History, the queue is of these images alone, less those that got a
+    label since `begun`.
+    """
 
     skipped: list[str] = Field(default=[], max_length=_MOST_SKIPPED)
     limit: int = Field(default=_QUEUE, ge=1, le=500)
+    ids: list[str] = Field(default=[], max_length=_MOST_SKIPPED)
+    query: str = Field(default="", max_length=2000)
+    begun: str = Field(default="", max_length=40)
 
 
 def queue(
@@ -77,6 +88,29 @@ def queue(
     recent = page(state="read", labelled=False)
     take("asked", (image for image in recent if sampling.asks(image.id, ask_rate)))
     return list(reasons.values())
+
+
+def chosen(request: Request, body: QueueRequest) -> list[tuple[Reason, Image]]:
+    """The images that a reviewer has selected or filtered, and has not labelled since `begun`."""
+    index = state_of(request).index
+    principal = principal_of(request)
+    if body.ids:
+        ids = filter(object_keys.is_id, body.ids)
+        images = exports.named(index, ids, may_see=principal.may_see)
+    else:
+        address = dict(parse_qsl(body.query))
+        place = exports.Place.of(
+            address.get("actual"),
+            address.get("predicted"),
+            single_label_models=lambda: label_mode.single_label_models(state_of(request).settings),
+        )
+        images = exports.matching(index, history.filter_of(address, principal), place=place)
+    begun = body.begun or "9"
+    return [
+        ("chosen", image)
+        for image in itertools.islice(images, _MOST)
+        if image.label is None or stamp(image.label.at) < begun
+    ]
 
 
 def skipped_last(
@@ -115,7 +149,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
     def review(request: Request) -> Response:
         """One picture after the other, by keyboard only if wished."""
         principal_of(request).require_role("reviewer")
-        return pages.render(request, "review.html", classes=classes_of(request))
+        return pages.render(
+            request, "review.html", classes=classes_of(request), query=request.url.query
+        )
 
     @routes.get("/api/review", tags=["review"])
     def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
@@ -152,13 +188,16 @@ def _page(request: Request, body: QueueRequest) -> JSONResponse:
     principal.require_role("reviewer")
     state = state_of(request)
     settings = state.settings
-    entries = queue(
-        state.index,
-        principal,
-        ask_rate=settings.ask_rate,
-        people=settings.review_people,
-        sure=sure_from(request),
-    )
+    if body.ids or body.query:
+        entries = chosen(request, body)
+    else:
+        entries = queue(
+            state.index,
+            principal,
+            ask_rate=settings.ask_rate,
+            people=settings.review_people,
+            sure=sure_from(request),
+        )
     first = skipped_last(entries, body.skipped)[: body.limit]
     return JSONResponse({"queue": _entries(state, first), "total": len(entries)})
 

@@ -16,6 +16,7 @@ from legibly.records import Image
 from legibly.web.pages import accuracy as accuracy_page
 from legibly.web.pages import (
     api_docs,
+    batches,
     classrooms,
     handwriting,
     history,
@@ -54,6 +55,7 @@ def router(pages: Pages) -> APIRouter:
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
     history.add(routes, pages)
+    batches.add(routes, pages)
     handwriting.add(routes, pages)
     review.add(routes, pages)
     api_docs.add(routes, pages)

@@ -98,6 +98,7 @@ export function send(
     wait = 0,
     label: truth,
     writer,
+    batch,
     tries = 8,
     signal,
     keepalive = false,
@@ -107,6 +108,7 @@ export function send(
   const fields = new FormData();
   if (truth) fields.set("label", truth);
   if (writer) fields.set("writer", writer);
+  if (batch) fields.set("batch", batch);
   fields.set("file", blob, name);
   return json(`/api/images${wait ? `?wait=${wait}` : ""}`, {
     method: "POST",
@@ -117,6 +119,10 @@ export function send(
     keepalive,
   });
 }
+
+/** Open a batch under the id that the caller chose; again it is the same one. */
+export const openBatch = ({ id, name }) =>
+  json("/api/batches", { ...sending("POST", { id, name }), tries: Infinity });
 
 /** Uploads straight into the store: where to put a picture, and that it lies there. */
 export const announce = (facts) => json("/api/uploads", sending("POST", facts));

@@ -70,7 +70,7 @@ export function shot(image, { lazy = true, query = "" } = {}) {
       make("span", { class: "sr" }, ` ${say(`verdict_${name}`)} `),
       make("small", { class: "true" }, truth),
     ),
-    image.name ? make("span", { class: "name" }, image.name) : null,
+    make("span", { class: "name" }, image.name ?? ""),
   );
 }
 

@@ -279,10 +279,10 @@ $("#redo").addEventListener("click", redoStroke);
 
 // Files
 startFiles({
-  onAdd(files) {
+  onAdd(entries) {
     sheet.finish();
-    subject = { kind: files.length === 1 ? "upload" : "none", chosen: files.length === 1 };
-    subject.upload = files[0].name;
+    subject = { kind: entries.length === 1 ? "upload" : "none", chosen: entries.length === 1 };
+    subject.upload = entries[0].name;
     draw();
   },
 });

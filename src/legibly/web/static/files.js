@@ -1,23 +1,46 @@
-// Files from the disk, a drop or the clipboard, into the queue; a CSV file beside them labels them.
+// Files from the disk, a drop or the clipboard, into the queue: on the page to write on with their
+// progress, on every other page by a drop or from the clipboard.
+import { entriesOf, startFields } from "./batch_upload.js";
 import { $, $$, number, say, toast } from "./dom.js";
-import { dropped, pictures } from "./queue.js";
+import { dropped } from "./queue.js";
 import { queue } from "./uploads.js";
 
 const carries = (event) => event.dataTransfer?.types.includes("Files");
+const classesOf = () => JSON.parse($("#classes")?.textContent ?? "[]");
 
-/** `onAdd(files)` is called before files are sent. */
+/** `onAdd(entries)` is called before files are sent. */
 export function startFiles({ onAdd }) {
-  async function add(files) {
-    if (!files.length) return toast(say("no_pictures"));
-    onAdd(files);
-    queue.add(files);
-  }
+  const fields = startFields($("#upload-fields"));
+  const add = (files) => send(files, { onAdd, fields: fields() });
   for (const field of $$("input[type=file]")) {
     field.addEventListener("change", () => {
-      add(field.webkitdirectory ? pictures(field.files) : [...field.files]);
+      add([...field.files]);
       field.value = "";
     });
   }
+  accept(add);
+  $("#camera-open")?.addEventListener("click", async () => {
+    const { takePicture } = await import("./camera.js");
+    const picture = await takePicture();
+    if (picture) add([picture]);
+  });
+  showProgress($("#queue"));
+}
+
+/** Files can be dropped and pasted on every page; the indicator in its foot says how far they are. */
+export function acceptAnywhere() {
+  const onAdd = () => toast(say("files_taken"), { action: say("see"), run: () => location.assign("/") });
+  accept((files) => send(files, { onAdd }));
+}
+
+async function send(files, { onAdd, fields = {} }) {
+  const entries = await entriesOf(files, { classes: classesOf(), fields });
+  if (!entries.length) return toast(say("no_pictures"));
+  onAdd(entries);
+  return queue.add(entries);
+}
+
+function accept(add) {
   acceptDrops(add);
   addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -25,7 +48,6 @@ export function startFiles({ onAdd }) {
     event.preventDefault();
     add(files);
   });
-  showProgress($("#queue"));
 }
 
 function acceptDrops(add) {
@@ -67,6 +89,9 @@ function showProgress(box) {
     const counts = { sent: number(queue.sent), total: number(queue.total), read: number(read) };
     const key = settled ? "queue_done" : "queue";
     $("p", box).textContent = queue.total ? say(key, counts) : "";
+    const link = $("#batch-link");
+    link.hidden = !queue.batch || !queue.sent;
+    if (queue.batch) link.href = `/batches/${queue.batch.id}`;
     $("button", box).hidden = !queue.failed.some(({ entry }) => entry);
     $("ul", box).replaceChildren(
       ...queue.failed.map(({ name, why }) => {

@@ -5,8 +5,10 @@ import { shot } from "./card.js";
 import * as deletion from "./deletion.js";
 import { $, $$, debounce, make, number, onKey, say, toast } from "./dom.js";
 import { follow } from "./live.js";
+import { openFrom } from "./places.js";
 
 const PAGE = 60;
+const MOST_TO_COME_BACK = 3000;
 const gallery = $("#gallery"),
   filters = $("#filters"),
   more = $("#more");
@@ -17,12 +19,19 @@ let next = null,
   done = false,
   last = null;
 
+const isPercent = (name) => name.startsWith("confidence");
+const converted = (name, value, factor) =>
+  isPercent(name) && Number(value) >= 0 ? String(Number((value * factor).toFixed(6))) : value;
+
+/** The filters as the API and the address have them: confidences as shares of 1. */
 const query = () =>
   Object.fromEntries(
     [...new FormData(filters)]
       .map(([name, value]) => [name, value.trim()])
-      .filter(([, value]) => value),
+      .filter(([, value]) => value)
+      .map(([name, value]) => [name, converted(name, value, 0.01)]),
   );
+const asAddress = () => `?${new URLSearchParams(query())}`.replace(/\?$/, "");
 
 function tile(image) {
   const box = make("input", {
@@ -30,7 +39,13 @@ function tile(image) {
     "aria-label": say("select", { name: image.reading?.text || image.name || image.id }),
   });
   box.addEventListener("click", (event) => choose(image.id, box.checked, event.shiftKey));
-  return choosing(make("li", { "data-id": image.id }, shot(image), box), chosen.has(image.id));
+  const link = shot(image);
+  link.addEventListener("click", () => {
+    const place = `${location.pathname}${asAddress()}`;
+    history.replaceState(null, "", `${place}#${image.id}`); // back comes to this tile again
+    openFrom([...known.keys()], place);
+  });
+  return choosing(make("li", { "data-id": image.id }, link, box), chosen.has(image.id));
 }
 
 function choosing(item, on) {
@@ -102,6 +117,7 @@ async function load() {
   }
   if (loading === mine) loading = null;
   count();
+  comeBack();
   if (!done && more.getBoundingClientRect().top < innerHeight + 600) load();
 }
 
@@ -110,7 +126,7 @@ function place() {
   const { actual, predicted } = query();
   $("#place").hidden = !actual && !predicted;
   $("#place strong").textContent = say(
-    actual && predicted ? "place" : actual ? "place_actual" : "place_predicted",
+    actual && predicted ? "place" : actual ? "returningactual" : "returningpredicted",
     { actual, predicted },
   );
 }
@@ -129,18 +145,30 @@ function start({ push = true } = {}) {
   gallery.replaceChildren();
   selection();
   place();
-  const wanted = `?${new URLSearchParams(query())}`.replace(/\?$/, "");
-  if (push) history.replaceState(null, "", location.pathname + wanted);
-  for (const link of $$("#all-downloads a"))
-    link.href = `/history/download.${link.dataset.kind}${wanted}`;
+  const address = asAddress();
+  if (push) history.replaceState(null, "", location.pathname + address);
+  showFormat();
+  const review = $("#review-all");
+  if (review) review.href = `/review${address || "?labelled=false"}`;
   load();
+}
+
+/** Come back from the page of an image to its tile. */
+let returning = location.hash.slice(1);
+function comeBack() {
+  if (!returning) return;
+  const item = $(`li[data-id="${CSS.escape(returning)}"]`, gallery);
+  if (!item && !done && known.size < MOST_TO_COME_BACK) return void load();
+  returning = "";
+  item?.scrollIntoView({ block: "center" });
+  if (item) $("a", item).focus({ preventScroll: true });
 }
 
 function fromAddress() {
   for (const [name, value] of new URLSearchParams(location.search)) {
     const field = filters.elements[name];
     if (field?.type === "checkbox") field.checked = value === "true";
-    else if (field) field.value = value;
+    else if (field) field.value = converted(name, value, 100);
   }
 }
 
@@ -217,8 +245,18 @@ function drop(id) {
 }
 $("#delete").addEventListener("click", remove);
 $("#none").addEventListener("click", () => (chosen.clear(), selection()));
+/** The files of a download: some formats are kinds of ZIP files. */
+const fileOf = (format) => `/history/download.${format}`;
+function showFormat() {
+  $("#download-all").href = fileOf($("#format-all").value) + asAddress();
+}
+$("#format-all").addEventListener("change", showFormat);
+$("#review-selected")?.addEventListener("click", () => {
+  sessionStorage.setItem("legibly-review-ids", JSON.stringify([...chosen]));
+  location.assign("/review?selected");
+});
 $("#download").addEventListener("click", () => {
-  const form = make("form", { method: "post", action: `/history/download.${$("#format").value}` });
+  const form = make("form", { method: "post", action: fileOf($("#format").value) });
   form.append(make("input", { type: "hidden", name: "ids", value: [...chosen].join(" ") }));
   document.body.append(form);
   form.submit();
@@ -227,7 +265,7 @@ $("#download").addEventListener("click", () => {
 
 onKey((event, command) => {
   if (command) return false;
-  if (event.key === "/") return (filters.elements.text.focus(), true);
+  if (event.key === "/") return (filters.elements.search.focus(), true);
   if (event.key === "Escape") return (chosen.clear(), selection(), true);
   if (event.key.toLowerCase() === "a")
     return ([...known.keys()].forEach((id) => chosen.add(id)), selection(), true);

@@ -15,4 +15,7 @@ if (help) {
   $("#keys-open").addEventListener("click", open);
   onKey((event, command) => !command && event.key === "?" && open());
 }
-if ("owner" in document.body.dataset) import("./uploads.js");
+if ("owner" in document.body.dataset) {
+  if ($("#queue")) import("./uploads.js");
+  else import("./files.js").then(({ acceptAnywhere }) => acceptAnywhere());
+}

@@ -35,8 +35,9 @@ async function announce(entry, picture, keep) {
   if (entry.upload && Date.parse(entry.upload.expires_at) - Date.now() > FRESH_MS) return true;
   try {
     const { name, writer, label } = entry;
+    const batch = entry.batch?.id;
     const media = { media_type: picture.type, bytes: picture.size };
-    entry.upload = await api.announce({ ...media, name, writer, label });
+    entry.upload = await api.announce({ ...media, name, writer, label, batch });
   } catch (error) {
     if ([400, 404].includes(error.status)) return false; // this server takes pictures itself
     throw error;

@@ -68,6 +68,8 @@ export class Queue extends EventTarget {
       shares: new Map(),
       isLoading: true,
       awaited: new Set(),
+      batches: new Map(), // id → that it is opened
+      batch: null, // the newest one of this page
       adding: 0,
       waiting: [],
       flying: 0,
@@ -143,17 +145,19 @@ export class Queue extends EventTarget {
       .filter((entry) => entry.owner === this.owner && fits(entry));
   }
 
-  /** Take files; all of them are in the database before the first is sent. */
+  /** Take files, `{ file, name, label, writer, batch }`; all of them are in the database before
+   * the first is sent. A `batch` has an `id` and a `name`; it is opened with its first file. */
   async add(files) {
     this.begin();
     this.total += files.length;
     this.adding += files.length;
     this.changed();
-    const entries = [...files].map((file) => ({
+    const entries = files.map(({ file, name, writer, label, batch }) => ({
       blob: file,
-      name: file.name || "picture.png",
-      writer: file.writer,
-      label: file.label,
+      name: name || "picture.png",
+      writer,
+      label,
+      batch,
       tab: TAB,
       owner: this.owner,
       once: api.fresh(),
@@ -170,6 +174,7 @@ export class Queue extends EventTarget {
     } catch {
       this.isPersistent = false; // the database is full: sending goes on from memory
     }
+    this.batch = entries.find((entry) => entry.batch)?.batch ?? null;
     this.adding -= files.length;
     this.waiting.push(...entries);
     this.next();
@@ -214,6 +219,7 @@ export class Queue extends EventTarget {
     if (!entries.length) return;
     this.begin();
     this.total += entries.length;
+    this.batch ??= entries.find((entry) => entry.batch)?.batch ?? null;
     this.waiting.push(...entries);
     this.next();
   }
@@ -234,6 +240,7 @@ export class Queue extends EventTarget {
   async fly(entry) {
     this.flying++;
     try {
+      await this.open(entry.batch);
       const image = (await this.put(entry)) ?? (await this.post(entry));
       this.sent++;
       if (image.state === "pending") this.pending.add(image.id);
@@ -249,8 +256,16 @@ export class Queue extends EventTarget {
   }
 
   async post(entry) {
-    const { name, once, writer, label } = entry;
-    return api.send(await content(entry.blob), { name, once, writer, label, tries: Infinity });
+    const { name, once, writer, label, batch } = entry;
+    const options = { name, once, writer, label, batch: batch?.id, tries: Infinity };
+    return api.send(await content(entry.blob), options);
+  }
+
+  /** Open a batch once a page; again by the next page, which changes nothing. */
+  open(batch) {
+    if (!batch) return null;
+    if (!this.batches.has(batch.id)) this.batches.set(batch.id, api.openBatch(batch));
+    return this.batches.get(batch.id);
   }
 
   /** Straight into the store, where there is one for it: the image, or null. */
@@ -288,14 +303,17 @@ export class Queue extends EventTarget {
   }
 }
 
-/** Every file in a drop, folders included, in the order of their names. */
+/** Every file in a drop, folders included, each with its `path` where it came in a folder. */
 export async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const files = [];
   const walk = async (entry) => {
-    if (entry.isFile)
-      return files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      file.path = entry.fullPath; // of what was dropped, the browser sets no path of its own
+      return files.push(file);
+    }
     const reader = entry.createReader();
     for (;;) {
       const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
@@ -304,10 +322,5 @@ export async function dropped(transfer) {
     }
   };
   for (const entry of entries) await walk(entry);
-  return pictures(files);
+  return files;
 }
-
-const PICTURE = /\.(png|jpe?g|webp|gif|bmp|tiff?|hei[cf]|avif)$/i;
-/** The pictures among the files of a folder: the rest of a folder is left out. */
-export const pictures = (files) =>
-  [...files].filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));

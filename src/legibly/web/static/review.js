@@ -12,6 +12,26 @@ const card = new Card($("#card"), {
 const AHEAD = 8; // pictures that are at hand before their turn
 const SKIPPED = `legibly-skipped-${document.body.dataset.owner}`;
 
+/** What the address asks for: the images of a filter, or those that were selected in History. */
+const address = new URLSearchParams(location.search);
+const isSelection = address.has("selected");
+const scope = {
+  ids: isSelection ? JSON.parse(sessionStorage.getItem("legibly-review-ids") || "[]") : [],
+  query: isSelection ? "" : address.toString(),
+};
+scope.begun = scope.ids.length || scope.query ? begun(location.search) : "";
+
+/** When this review began, by its address: a reload goes on with what is left. */
+function begun(key) {
+  const begins = JSON.parse(sessionStorage.getItem("legibly-review-begun") || "{}");
+  const ids = scope.ids.join(" ");
+  if (begins.key !== key || begins.ids !== ids) {
+    Object.assign(begins, { key, ids, at: new Date().toISOString() });
+    sessionStorage.setItem("legibly-review-begun", JSON.stringify(begins));
+  }
+  return begins.at;
+}
+
 let queue = [];
 let history = []; // entries that were judged or skipped on this page
 let current = null;
@@ -43,7 +63,7 @@ async function fill() {
     const response = await api.ask("/api/review/queue", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ skipped, limit: 50 }),
+      body: JSON.stringify({ skipped, limit: 50, ...scope }),
     });
     const page = await response.json();
     const judged = history.filter((entry) => entry.isJudged);

@@ -20,6 +20,7 @@ queue.addEventListener("change", () => {
   };
   indicator.textContent = say(settled ? "queue_done" : "queue", counts);
   indicator.hidden = queue.total === 0;
+  if (settled && queue.batch) indicator.href = `/batches/${queue.batch.id}`;
   clearTimeout(hiding);
   if (settled)
     hiding = setTimeout(() => {

@@ -7,7 +7,8 @@ Translate = Callable[[str], str]
 
 def table(_: Translate) -> Mapping[str, str]:
     """Every sentence by its key; `{name}` is filled by the browser."""
-    return {**_answers(_), **_labels(_), **_doing(_), **_lists(_), **_practice(_)}
+    parts = (_answers, _labels, _doing, _uploads, _camera, _lists, _practice)
+    return {key: text for part in parts for key, text in part(_).items()}
 
 
 def _answers(_: Translate) -> dict[str, str]:
@@ -91,6 +92,44 @@ def _doing(_: Translate) -> dict[str, str]:
     }
 
 
+def _uploads(_: Translate) -> dict[str, str]:
+    return {
+        "batch_name": _("{count} pictures, {when}"),
+        "batch_counts": _("{images} pictures: {read} read, {unsure} to check."),
+        "batch_counts_labelled": _(
+            "{images} pictures: {read} read, {unsure} to check. {labelled} labelled, {wrong} of these wrong."
+        ),
+        "not_labels": _("{name} has no labels: it needs the columns file and label."),
+        "labels_beside": _("Labels for {count} of {total} pictures."),
+        "class_folders": _(
+            "{count} pictures are in folders named like answers. Are these names the true labels?"
+        ),
+        "class_folders_yes": _("Yes, label them"),
+        "class_folders_no": _("No, send them without"),
+        "pattern_example": _("7_ada_0131.png: label {label}, writer {writer}"),
+        "files_taken": _("Your pictures are being sent."),
+        "see": _("See"),
+    }
+
+
+def _camera(_: Translate) -> dict[str, str]:
+    return {
+        "camera": _("Camera"),
+        "camera_choose": _("Which camera"),
+        "camera_number": _("Camera {number}"),
+        "camera_take": _("Take the picture"),
+        "camera_use": _("Use it"),
+        "camera_again": _("Once more"),
+        "camera_close": _("Close"),
+        "camera_hint": _("Hold the writing flat and near, in even light."),
+        "camera_cut": _("Drag over the picture to cut out a part, or use all of it."),
+        "camera_refused": _(
+            "This page may not use the camera. Allow it in the browser's settings, or choose a file."
+        ),
+        "camera_missing": _("No camera answers. Connect one, or choose a file."),
+    }
+
+
 def _lists(_: Translate) -> dict[str, str]:
     return {
         "shown": _("{count} shown"),
@@ -115,6 +154,7 @@ def _practice(_: Translate) -> dict[str, str]:
         "practice_wrong": _("Read as {read}, meant was {meant}"),
         "practice_blank": _("Nothing could be read. Try it larger."),
         "to_review": _("{count} to look at"),
+        "reason_chosen": _("You have chosen this picture to look at."),
         "reason_unsure": _("The answer is unsure."),
         "reason_asked": _("Part of the random sample by which accuracy is measured."),
         "reason_disagreement": _("The answer is sure, but the label says {label}."),

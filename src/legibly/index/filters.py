@@ -1,0 +1,84 @@
+"""Which images a page wants and in which order, as conditions of a query."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from legibly.errors import Invalid
+from legibly.index import labels
+from legibly.index.port import Filter, Sort
+from legibly.index.schema import FILE_NAME, images
+
+_EXACT = {
+    "verdict": "verdict",
+    "text": "text",
+    "label": "label_text",
+    "writer": "writer",
+    "owner": "owner",
+    "review": "review",
+    "state": "state",
+    "batch": "batch",
+}
+_LEAST_OF_A_NAME = 2
+"""Shorter searches are answers: every other file name holds a 7."""
+
+
+def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
+    """What an image's row has to fulfil."""
+    fulfil: list[sa.ColumnElement[bool]] = [
+        images.c[column] == getattr(criteria, name)
+        for name, column in _EXACT.items()
+        if getattr(criteria, name) is not None
+    ]
+    if criteria.wrong:
+        fulfil.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
+    if criteria.labelled is not None:
+        fulfil.append(images.c.label_text.is_not(None) == criteria.labelled)
+    if criteria.unsaid_by is not None:
+        fulfil.append(labels.unsaid_by(criteria.unsaid_by))
+    if criteria.since is not None:
+        fulfil.append(images.c.received_at >= criteria.since)
+    if criteria.until is not None:
+        fulfil.append(images.c.received_at < criteria.until + "T24")
+    if criteria.confidence_from is not None:
+        fulfil.append(images.c.confidence >= criteria.confidence_from)
+    if criteria.confidence_to is not None:
+        fulfil.append(images.c.confidence <= criteria.confidence_to)
+    if criteria.sort == "confidence":
+        fulfil.append(images.c.confidence.is_not(None))
+    if criteria.search:
+        fulfil.append(_search(criteria.search))
+    return fulfil
+
+
+def _search(text: str) -> sa.ColumnElement[bool]:
+    """Found by small indexes, so that no row of an image has to be looked at."""
+    matches = [
+        images.c.id.in_(sa.select(images.c.id).where(images.c[name] == text))
+        for name in ("text", "label_text")
+    ]
+    if len(text) >= _LEAST_OF_A_NAME:
+        escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        contains = FILE_NAME.ilike(f"%{escaped}%", escape="\\")
+        matches.append(images.c.id.in_(sa.select(images.c.id).where(contains)))
+    return sa.or_(*matches)
+
+
+def ordered(query: sa.Select[Any], sort: Sort, after: str | None) -> sa.Select[Any]:
+    """The query in an order, past a cursor of `port.cursor_of`. Raises Invalid."""
+    if sort in ("newest", "oldest"):
+        column = images.c.id
+        query = query.order_by(column.desc() if sort == "newest" else column)
+        if after is None:
+            return query
+        return query.where(column < after if sort == "newest" else column > after)
+    value = FILE_NAME if sort == "name" else images.c.confidence
+    query = query.order_by(value, images.c.id)
+    if after is None:
+        return query
+    image_id, _, text = after.partition(":")
+    try:
+        reached = text if sort == "name" else float(text)
+    except ValueError:
+        raise Invalid("this is no cursor of a page in this order.", where=after[:80]) from None
+    return query.where(sa.tuple_(value, images.c.id) > sa.tuple_(reached, image_id))

@@ -1,0 +1,93 @@
+"""The JSON API of batches: images that were uploaded together, under a name."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from legibly import object_keys
+from legibly.errors import Invalid, NotFound
+from legibly.index.port import BatchCount
+from legibly.records import stamp
+from legibly.web.security.principal import principal_of
+from legibly.web.services import State, state_of
+
+router = APIRouter(prefix="/api/batches", tags=["images"])
+
+
+class NewBatch(BaseModel):
+    """A batch to open.
+
+    A client that may have to ask again brings the `id` itself, a fresh UUIDv7: under it the batch
+    is opened once.
+    """
+
+    name: Annotated[str, Field(examples=["Scans of Tuesday"])]
+    id: str | None = None
+
+
+class Batch(BaseModel):
+    """A batch with the counts of its images."""
+
+    id: str
+    name: str
+    created_at: str
+    images: int
+    read: int
+    unsure: int
+    labelled: int
+    wrong: int
+
+
+class BatchList(BaseModel):
+    """Batches, newest first."""
+
+    batches: list[Batch]
+
+
+@router.post("", status_code=201, response_model=Batch)
+def post_batch(request: Request, body: NewBatch) -> JSONResponse:
+    """Open a batch; uploads name it in their field `batch`."""
+    state = state_of(request)
+    if body.id is not None and not object_keys.is_id(body.id):
+        raise Invalid("the id of a batch is a UUIDv7.", code="id-invalid")
+    owner = principal_of(request).account
+    batch = state.service.open_batch(body.name, owner=owner, batch_id=body.id)
+    return JSONResponse(document(counted(state, batch.id, owner=None)), 201)
+
+
+@router.get("", response_model=BatchList)
+def get_batches(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JSONResponse:
+    """The batches that the caller may see, newest first."""
+    counts = state_of(request).index.batches(owner=principal_of(request).owner, limit=limit)
+    return JSONResponse({"batches": [document(count) for count in counts]})
+
+
+@router.get("/{batch_id}", response_model=Batch)
+def get_batch(request: Request, batch_id: str) -> JSONResponse:
+    """One batch."""
+    owner = principal_of(request).owner
+    return JSONResponse(document(counted(state_of(request), batch_id, owner=owner)))
+
+
+def counted(state: State, batch_id: str, *, owner: str | None) -> BatchCount:
+    """A batch with its counts, if `owner` may see it. Raises NotFound."""
+    counts = state.index.batches(owner=owner, limit=1, batch_id=batch_id)
+    if not counts:
+        raise NotFound("there is no such batch.", where=batch_id[:80])
+    return counts[0]
+
+
+def document(count: BatchCount) -> dict[str, Any]:
+    """A batch as JSON."""
+    return {
+        "id": count.batch.id,
+        "name": count.batch.name,
+        "created_at": stamp(object_keys.received_at(count.batch.id)),
+        "images": count.images,
+        "read": count.read,
+        "unsure": count.unsure,
+        "labelled": count.labelled,
+        "wrong": count.wrong,
+    }

@@ -1,0 +1,46 @@
+"""Batches: the list, and the result table of one."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from legibly import object_keys
+from legibly.errors import NotFound
+from legibly.index.port import BatchCount
+from legibly.web.pages.rendering import Pages, classes_of
+from legibly.web.security.principal import principal_of
+from legibly.web.services import state_of
+
+MOST = 200
+
+
+def add(routes: APIRouter, pages: Pages) -> None:
+    """Add the routes."""
+
+    @routes.get("/batches")
+    def listed(request: Request) -> Response:
+        """The newest batches with their counts."""
+        return pages.render(request, "batches.html", batches=newest(request))
+
+    @routes.get("/batches/{batch_id}")
+    def batch(request: Request, batch_id: str) -> Response:
+        """One batch: its images as a table."""
+        owner = principal_of(request).owner
+        counts = state_of(request).index.batches(owner=owner, limit=1, batch_id=batch_id)
+        if not counts:
+            raise NotFound("there is no such batch.", where=batch_id[:80])
+        shown = entry(counts[0])
+        return pages.render(request, "batch.html", batch=shown, classes=classes_of(request))
+
+
+def newest(request: Request) -> list[dict[str, Any]]:
+    """The newest batches that the caller may see."""
+    owner = principal_of(request).owner
+    return [entry(count) for count in state_of(request).index.batches(owner=owner, limit=MOST)]
+
+
+def entry(count: BatchCount) -> dict[str, Any]:
+    """What a page shows of a batch."""
+    moment = object_keys.received_at(count.batch.id)
+    return {"id": count.batch.id, "name": count.batch.name, "at": moment, "count": count}

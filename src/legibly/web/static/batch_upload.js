@@ -1,0 +1,125 @@
+// Several pictures at once: a batch with a name, and what lies beside the pictures or stands in
+// their names as labels and writers.
+import { $, make, number, say, toast, when } from "./dom.js";
+import { areClassFolders, factsOf, fromCoco, fromCsv, fromPattern } from "./labels.js";
+
+const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|tiff?|hei[cf]|avif)$/i;
+const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.name);
+const isTable = ({ name }) => /\.(csv|tsv|json)$/i.test(name);
+const pathOf = (file) => (file.path ?? file.webkitRelativePath ?? "").replace(/^\//, "");
+
+/** A UUIDv7 (RFC 9562), so that batches sort by the time at which they were opened. */
+export function batchId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const view = new DataView(bytes.buffer);
+  const milliseconds = Date.now();
+  view.setUint32(0, Math.floor(milliseconds / 2 ** 16));
+  view.setUint16(4, milliseconds % 2 ** 16);
+  bytes[6] = 0x70 | (bytes[6] & 0x0f);
+  bytes[8] = 0x80 | (bytes[8] & 0x3f);
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** The pictures among files as entries of the queue: `{ file, name, label, writer, batch }`.
+ * `fields` are what a form says of all of them: `name`, `writer`, `pattern`. */
+export async function entriesOf(files, { classes, fields = {} }) {
+  const pictures = files.filter(isPicture);
+  const others = files.filter((file) => !isPicture(file));
+  const tables = [];
+  for (const file of others.filter(isTable)) {
+    const table = await readTable(file);
+    if (table) tables.push(table);
+    else toast(say("not_labels", { name: file.name }));
+  }
+  const isOfFolders =
+    tables.length === 0 &&
+    areClassFolders(pictures.map(pathOf), classes) &&
+    (await agreed(pictures.length));
+  const byName = fromPattern(fields.pattern ?? "");
+  const batch = pictures.length > 1 ? { id: batchId(), name: nameOf(pictures, fields) } : undefined;
+  const entries = pictures.map((file) => {
+    const path = pathOf(file) || file.name;
+    const facts = Object.assign({}, byName?.(file.name), ...tables.map((t) => factsOf(t, path)));
+    if (isOfFolders) facts.label = path.split("/").at(-2);
+    return { file, name: file.name, writer: fields.writer || undefined, ...facts, batch };
+  });
+  const all = [...entries, ...refusedBy(others)];
+  if (!tables.length) return all;
+  const labelled = entries.filter(({ label }) => label).length;
+  toast(say("labels_beside", { count: number(labelled), total: number(entries.length) }));
+  return all;
+}
+
+/** Files that are no pictures go along where they were chosen one by one: the server says why it
+ * does not read them. Those of a folder are left out. */
+const refusedBy = (others) =>
+  others
+    .filter((file) => !pathOf(file) && !isTable(file))
+    .map((file) => ({ file, name: file.name }));
+
+async function readTable(file) {
+  const text = await file.text();
+  if (!/\.json$/i.test(file.name)) return fromCsv(text);
+  try {
+    return fromCoco(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+function nameOf(pictures, fields) {
+  if (fields.name) return fields.name;
+  const folder = pathOf(pictures[0]).split("/").at(0);
+  const isInFolder = pathOf(pictures[0]).includes("/");
+  const values = { count: number(pictures.length), when: when(new Date().toISOString()) };
+  return isInFolder ? folder : say("batch_name", values);
+}
+
+/** Ask whether the names of folders are the true labels; nobody is asked twice at once. */
+function agreed(count) {
+  return new Promise((resolve) => {
+    const dialog = make(
+      "dialog",
+      {},
+      make("p", { class: "lead" }, say("class_folders", { count: number(count) })),
+      make(
+        "form",
+        { method: "dialog", class: "row" },
+        make("button", { class: "main", value: "yes" }, say("class_folders_yes")),
+        make("button", { value: "no" }, say("class_folders_no")),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes");
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** What the form beside the buttons says of all pictures, kept for the next time. */
+export function startFields(form) {
+  if (!form) return () => ({});
+  const KEY = "legibly-upload-fields";
+  const kept = JSON.parse(localStorage.getItem(KEY) || "{}");
+  for (const name of ["writer", "pattern"]) form.elements[name].value = kept[name] ?? "";
+  form.addEventListener("input", () => {
+    const { writer, pattern } = form.elements;
+    localStorage.setItem(KEY, JSON.stringify({ writer: writer.value, pattern: pattern.value }));
+    showExample();
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  const showExample = () => {
+    const facts = fromPattern(form.elements.pattern.value)?.("7_ada_0131.png");
+    const { label = "–", writer = "–" } = facts ?? {};
+    $("output", form).textContent = facts ? say("pattern_example", { label, writer }) : "";
+  };
+  showExample();
+  return () => {
+    const values = Object.fromEntries(new FormData(form));
+    form.elements.name.value = "";
+    return values;
+  };
+}

@@ -1,0 +1,97 @@
+"""Batches in a real browser: their table, labels beside the pictures, and review of exactly these."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Server, call
+from e2e.test_classify import png
+from e2e.test_queue import files
+
+pytestmark = pytest.mark.service("chromium")
+
+
+def labels(server: Server) -> dict[str, Any]:
+    """The true text of each image by its file's name, None where it has none."""
+    images = call(server, "/api/images?limit=500")["images"]
+    return {image["name"]: image["label"] and image["label"]["text"] for image in images}
+
+
+def test_a_batch_has_a_table_that_is_reviewed_and_filtered(server: Server, page: Page) -> None:
+    """Several files are a batch with a name; its table names file, answer and confidence, and
+    "review these" shows exactly these pictures.
+    """
+    page.goto(server.url)
+    page.locator("#files").set_input_files(files(1))
+    expect(page.locator("#recent li")).to_have_count(1)
+    page.locator(".upload-options summary").click()
+    page.get_by_label("Name of the batch").fill("Scans of Tuesday")
+    page.locator("#files").set_input_files(files(3))
+    page.locator("#batch-link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Scans of Tuesday")
+    rows = page.locator("#results tbody tr")
+    expect(rows).to_have_count(3)
+    expect(page.locator("#summary")).to_contain_text("3 pictures: 3 read")
+    expect(rows.first).to_contain_text("%")
+    page.locator("#sort").select_option("name")
+    expect(rows.first).to_contain_text("0.png")
+    page.locator("#review").click()
+    expect(page.locator("#left")).to_have_text("3 to look at")
+    page.keyboard.press("1")
+    expect(page.locator("#left")).to_have_text("2 to look at")
+    page.reload()
+    expect(page.locator("#left")).to_have_text("2 to look at")
+    page.goto(f"{server.url}/history?search=2.png")
+    expect(page.locator("#gallery li")).to_have_count(1)
+
+
+def test_labels_come_beside_the_pictures_or_in_their_names(
+    server: Server, desktop: Page, tmp_path: Path
+) -> None:
+    """A CSV file, a pattern of file names, and folders named like digits (after a question) label
+    what is sent.
+    """
+    desktop.goto(server.url)
+    csv: Any = {
+        "name": "labels.csv",
+        "mimeType": "text/csv",
+        "buffer": b"\xef\xbb\xbffile;label\r\n0.png;7\r\n1.png;\r\n",
+    }
+    desktop.locator("#files").set_input_files([*files(2), csv])
+    expect(desktop.locator(".toast")).to_contain_text("Labels for 1 of 2 pictures")
+    expect(desktop.locator("#queue p")).to_contain_text("All done: 2 of 2", timeout=30_000)
+    assert labels(server) == {"0.png": "7", "1.png": None}
+    desktop.locator(".upload-options summary").click()
+    desktop.get_by_label("Pattern of the file names").fill("{label}_{writer}_*")
+    desktop.locator("#files").set_input_files([{**files(1)[0], "name": "4_ada_0131.png"}])
+    expect(desktop.locator("#recent li")).to_have_count(3)
+    assert labels(server)["4_ada_0131.png"] == "4"
+    desktop.get_by_label("Pattern of the file names").fill("")
+    for digit in ("3", "5"):
+        folder = tmp_path / "digits" / digit
+        folder.mkdir(parents=True)
+        (folder / f"of-{digit}.png").write_bytes(png(int(digit), side=90))
+    desktop.locator("#folder").set_input_files(tmp_path / "digits")
+    desktop.get_by_role("button", name="Yes, label them").click()
+    expect(desktop.locator("#recent li")).to_have_count(5)
+    assert labels(server)["of-3.png"] == "3"
+    assert call(server, "/api/batches")["batches"][0]["name"] == "digits"
+
+
+def test_files_are_dropped_and_sent_from_every_page(server: Server, desktop: Page) -> None:
+    """A file that is pasted on Accuracy is sent while one stays there."""
+    desktop.goto(f"{server.url}/accuracy")
+    expect(desktop.locator("#sending")).to_be_attached()
+    desktop.wait_for_load_state("networkidle")
+    desktop.evaluate(
+        """bytes => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([Uint8Array.from(bytes)], "p.png", { type: "image/png" }));
+          dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer }));
+        }""",
+        list(png(5)),
+    )
+    expect(desktop.locator("#sending")).to_have_text("All done: 1 of 1 sent, 1 read")
+    assert labels(server) == {"p.png": None}
