@@ -35,6 +35,7 @@ _DESCRIPTION = (
 _ROUTERS = (
     health.router,
     images.router,
+    batches.router,
     s3_webhook.router,
     inference.router,
     projects.router,
