@@ -65,7 +65,8 @@ def test_labels_come_beside_the_pictures_or_in_their_names(
     assert labels(server) == {"0.png": "7", "1.png": None}
     desktop.locator(".upload-options summary").click()
     desktop.get_by_label("Pattern of the file names").fill("{label}_{writer}_*")
-    desktop.locator("#files").set_input_files([{**files(1)[0], "name": "4_ada_0131.png"}])
+    named: Any = {**files(1)[0], "name": "4_ada_0131.png"}
+    desktop.locator("#files").set_input_files([named])
     expect(desktop.locator("#recent li")).to_have_count(3)
     assert labels(server)["4_ada_0131.png"] == "4"
     desktop.get_by_label("Pattern of the file names").fill("")
