@@ -253,7 +253,7 @@ function rows({ text, items }) {
   return fits ? lengths : [];
 }
 
-function picks(image, state, redraw) {
+function picks(image, state, choose) {
   const box = make("div", { class: "items", role: "group", "aria-label": say("items") });
   const lengths = rows(image.reading);
   let row = null;
@@ -272,10 +272,7 @@ function picks(image, state, redraw) {
           type: "button",
           class: item.confidence < SURE ? "unsure" : "",
           "aria-pressed": String(at === state.chosen),
-          onclick: () => {
-            state.chosen = at;
-            redraw();
-          },
+          onclick: () => choose(at),
         },
         item.label,
       ),
@@ -382,8 +379,9 @@ function textField(image, onLabel) {
 
 /** The card in `place`; `onLabel(image, text)` gives a label: "" for no digit, null for none. */
 export class Card {
-  constructor(place, { classes, onLabel, withPicture = true }) {
-    Object.assign(this, { place, classes, onLabel, withPicture, image: null, state: {} });
+  constructor(place, { classes, onLabel, onChoose = null, withPicture = true }) {
+    const options = { classes, onLabel, onChoose, withPicture };
+    Object.assign(this, { place, ...options, image: null, state: {} });
     this.empty = [...place.children];
   }
 
@@ -407,7 +405,8 @@ export class Card {
     const redraw = () => this.draw();
     const choose = (at) => {
       state.chosen = at;
-      redraw();
+      if (this.onChoose) this.onChoose(at);
+      else redraw();
     };
     const key = image.id ?? "";
     const open = $(".why", this.place)?.open && this.place.dataset.id === key;
@@ -417,7 +416,7 @@ export class Card {
     this.place.replaceChildren(
       this.summary(choose),
       canLabel ? this.truth() : "",
-      ...this.items(redraw),
+      ...this.items(redraw, choose),
     );
     const box = $(".why", this.place);
     if (open && box) box.open = true;
@@ -445,7 +444,7 @@ export class Card {
     const note = this.note();
     if (note) words.append(make("p", { class: "small quiet" }, note));
     if (image.note) words.append(make("p", { class: "small note", role: "status" }, image.note));
-    const hasPicture = image.id || image.preview;
+    const hasPicture = this.withPicture && (image.id || image.preview);
     return make(
       "div",
       { class: "summary" },
@@ -463,11 +462,11 @@ export class Card {
     return ["read", "unsure"].includes(name) ? sureness(confidence) : say(`about_${name}`);
   }
 
-  items(redraw) {
+  items(redraw, choose) {
     const { image, state } = this;
     if (image.state !== "read" || !image.reading.items.length) return [];
     state.chosen = Math.min(state.chosen, image.reading.items.length - 1);
     const several = image.reading.items.length > 1;
-    return [...(several ? [picks(image, state, redraw)] : []), ...detail(image, state, redraw)];
+    return [...(several ? [picks(image, state, choose)] : []), ...detail(image, state, redraw)];
   }
 }

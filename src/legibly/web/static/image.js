@@ -1,41 +1,145 @@
-// One picture on its own page.
+// One picture on its own page: looked at closely, corrected item by item, and left for the previous
+// or the next one of the list that it was opened from.
 import * as api from "./api.js";
 import { Card } from "./card.js";
 import * as deletion from "./deletion.js";
-import { $, onKey, say, toast } from "./dom.js";
+import { $, make, onKey, say, toast } from "./dom.js";
+import { corrected, placesOf } from "./items.js";
 import { labelOf } from "./keys.js";
 import { follow } from "./live.js";
+import { listOf } from "./places.js";
+import { Viewer } from "./viewer.js";
 
 const classes = JSON.parse($("#classes").textContent);
 let image = JSON.parse($("#image").textContent);
-const card = new Card($("#card"), { classes, onLabel: (_, text) => label(text) });
-card.show(image);
+const items = () => image.reading?.items ?? [];
+const isSeveral = () => items().length > 1;
+/** The text that a correction of one item starts from. */
+const base = () => {
+  const label = image.label?.text;
+  return label && placesOf(label, items()).length ? label : (image.reading?.text ?? "");
+};
+let chosen = isSeveral() ? -1 : 0; // of several items none is, until somebody chooses one
+
+const card = new Card($("#card"), {
+  classes,
+  withPicture: false,
+  onLabel: (_, text) => label(text),
+  onChoose: (at) => choose(at),
+});
+const viewer = new Viewer($("#viewer"), { image, onChoose: (at) => choose(at) });
+
+function draw() {
+  card.show(image);
+  viewer.show(image, chosen);
+  correction();
+}
+
+function choose(at) {
+  chosen = at;
+  card.state.chosen = at;
+  viewer.centre(at);
+  draw();
+}
+
+/** The row in which the chosen item is corrected in place. */
+function correction() {
+  const place = $("#correction");
+  const item = isSeveral() ? items()[chosen] : null;
+  const isPossible = item && corrected(base(), items(), chosen, item.label) !== undefined;
+  place.hidden = !isPossible;
+  if (!isPossible) return;
+  const button = (name, run) => make("button", { type: "button", onclick: run }, name);
+  place.replaceChildren(
+    make("p", { class: "quiet" }, say("item_is", { number: chosen + 1, label: item.label })),
+    make(
+      "div",
+      { class: "digits", role: "group", "aria-label": say("item_was") },
+      ...classes.map((name) => button(name, () => correct(name))),
+    ),
+    button(say("item_remove"), () => correct("")),
+  );
+}
+
+/** Correct the chosen item: the label is the text with this item as another. */
+function correct(name) {
+  const text = corrected(base(), items(), chosen, name);
+  if (text === undefined) return false;
+  label(text);
+  return true;
+}
 
 async function label(text) {
   try {
     image = await api.label(image.id, text);
-    card.show(image);
+    draw();
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
     toast(error.message);
   }
 }
 
+// The list that this image was opened from
+const list = listOf(image.id);
+const addressOf = (id) => `/images/${id}`;
+function neighbours() {
+  if (!list) return;
+  const { ids, back, at } = list;
+  $("#back").href = `${back}#${image.id}`;
+  $("#place").textContent = say("place_in_list", { number: at + 1, count: ids.length });
+  for (const [name, id] of [
+    ["#previous", ids[at - 1]],
+    ["#next", ids[at + 1]],
+  ]) {
+    $(name).hidden = !id;
+    if (id) $(name).href = addressOf(id);
+  }
+}
+
+const go = (selector) => {
+  const link = $(selector);
+  if (link.hidden || !link.href) return false;
+  location.replace(link.href); // back leads to the list, not through every picture
+  return true;
+};
+for (const selector of ["#previous", "#next"])
+  $(selector).addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    go(selector);
+  });
+
 onKey((event, command) => {
-  if (command || event.repeat) return false;
-  const text = labelOf(event.key, classes);
-  if (event.key.toLowerCase() === "u" && image.label) label(null);
-  else if (image.state === "pending" || image.label) return false;
-  else if (event.key === "Enter" && image.reading?.text) label(image.reading.text);
+  if (command) return false;
+  if (viewer.key(event)) return true;
+  if (event.key === "ArrowLeft") return go("#previous");
+  if (event.key === "ArrowRight") return go("#next");
+  if (event.repeat) return false;
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step && isSeveral()) return (choose((chosen + step + items().length) % items().length), true);
+  return act(event.key);
+});
+
+/** What a key says of the picture, or of the item that was chosen among several. */
+function act(key) {
+  const text = labelOf(key, classes);
+  if (key.toLowerCase() === "u" && image.label) label(null);
+  else if (image.state === "pending") return false;
+  else if (isSeveral() && text) return chosen >= 0 && correct(text);
+  else if (isSeveral() && key === "Delete") return chosen >= 0 && correct("");
+  else if (image.label) return false;
+  else if (key === "Enter" && image.reading?.text) label(image.reading.text);
   else if (text !== undefined) label(text);
   else return false;
   return true;
-});
+}
 
 const isThis = (id) => id === image.id;
 follow(
   (changed) => {
-    if (isThis(changed.id)) card.show((image = changed));
+    if (!isThis(changed.id)) return;
+    image = changed;
+    draw();
   },
   undefined,
   (id) => isThis(id) && !$("#delete").disabled && location.assign("/history"),
@@ -45,7 +149,7 @@ $("#delete").addEventListener("click", async () => {
   $("#delete").disabled = true;
   try {
     await deletion.remove([image.id], () => location.assign("/history"));
-    location.assign("/history");
+    location.assign(list ? list.back : "/history");
   } catch (error) {
     $("#delete").disabled = false;
     toast(error.message);
@@ -59,3 +163,5 @@ $("#copy").addEventListener("click", async () => {
     toast(location.href); // a page without TLS may not write to the clipboard
   }
 });
+neighbours();
+draw();

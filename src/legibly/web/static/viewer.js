@@ -1,0 +1,196 @@
+// A picture that is looked at closely: zoom by wheel, pinch and keys, pan by dragging, boxes that
+// answer to a tap within 44 pixels.
+import * as api from "./api.js";
+import { make, say } from "./dom.js";
+
+const MOST = 16;
+const STEP = 1.4;
+const TAP = 22; // half a finger, in CSS pixels
+const SHARP_FROM = 1.5; // from this scale on the small picture is replaced by the original
+
+export class Viewer {
+  /** In `place`; `onChoose(at)` is called when somebody taps an item. */
+  constructor(place, { image, onChoose }) {
+    Object.assign(this, { place, image, onChoose, scale: 1, x: 0, y: 0, pointers: new Map() });
+    this.picture = make("img", {
+      src: api.picture(image.id, 1280),
+      alt: say("picture_of", { name: image.name ?? say("a_picture") }),
+      width: image.width || 280,
+      height: image.height || 280,
+      draggable: "false",
+    });
+    this.boxes = make("svg", {
+      viewBox: `0 0 ${image.width || 1} ${image.height || 1}`,
+      "aria-hidden": "true",
+    });
+    this.layer = make("div", { class: "layer" }, this.picture, this.boxes);
+    const stage = { class: "stage", tabindex: "0", role: "group", "aria-label": say("viewer") };
+    this.stage = make("div", stage, this.layer);
+    const button = (key, run) => make("button", { type: "button", onclick: run }, ...key);
+    this.tools = make(
+      "div",
+      { class: "row viewer-tools" },
+      button([say("zoom_in"), " ", make("kbd", {}, "+")], () => this.zoom(STEP)),
+      button([say("zoom_out"), " ", make("kbd", {}, "−")], () => this.zoom(1 / STEP)),
+      button([say("zoom_fit"), " ", make("kbd", {}, "Home")], () => this.fit()),
+    );
+    place.replaceChildren(this.stage, this.tools);
+    this.listen();
+    this.show(image, -1);
+    this.picture.addEventListener("load", () => this.move(), { once: true });
+    new ResizeObserver(() => this.move()).observe(this.stage);
+  }
+
+  listen() {
+    const { stage } = this;
+    stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    stage.addEventListener("pointerdown", (event) => this.down(event));
+    stage.addEventListener("pointermove", (event) => this.drag(event));
+    for (const name of ["pointerup", "pointercancel"])
+      stage.addEventListener(name, (event) => this.up(event));
+    stage.addEventListener("dblclick", (event) => this.zoom(STEP * STEP, this.at(event)));
+  }
+
+  /** Draw the boxes of an image, the chosen one thicker. */
+  show(image, chosen) {
+    this.image = image;
+    this.boxes.replaceChildren(
+      ...(image.reading?.items ?? []).map(({ box: [x, y, width, height], confidence }, at) => {
+        const names = [confidence < this.sure ? "unsure" : "", at === chosen ? "on" : ""];
+        const box = { x, y, width, height, "data-item": at };
+        return make("rect", { ...box, class: names.join(" ").trim() });
+      }),
+    );
+  }
+
+  get sure() {
+    return Number(document.body.dataset.sure || 0.9);
+  }
+
+  /** A point of the stage, in CSS pixels from its upper left corner. */
+  at({ clientX, clientY }) {
+    const box = this.stage.getBoundingClientRect();
+    return { x: clientX - box.left, y: clientY - box.top };
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    this.zoom(Math.exp(-event.deltaY / 400), this.at(event));
+  }
+
+  /** Zoom about a point of the stage, its middle where there is none. */
+  zoom(factor, point) {
+    const { clientWidth, clientHeight } = this.stage;
+    const about = point ?? { x: clientWidth / 2, y: clientHeight / 2 };
+    const scale = Math.min(MOST, Math.max(1, this.scale * factor));
+    this.x = about.x - ((about.x - this.x) * scale) / this.scale;
+    this.y = about.y - ((about.y - this.y) * scale) / this.scale;
+    this.scale = scale;
+    this.move();
+  }
+
+  fit() {
+    Object.assign(this, { scale: 1, x: 0, y: 0 });
+    this.move();
+  }
+
+  pan(across, down) {
+    this.x += across;
+    this.y += down;
+    this.move();
+  }
+
+  /** Keep the picture in the stage, and show it there. */
+  move() {
+    const { clientWidth, clientHeight } = this.stage;
+    const within = (value, size, place) =>
+      size <= place ? (place - size) / 2 : Math.min(0, Math.max(place - size, value));
+    this.x = within(this.x, this.layer.offsetWidth * this.scale, clientWidth);
+    this.y = within(this.y, this.layer.offsetHeight * this.scale, clientHeight);
+    this.layer.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
+    this.stage.dataset.scale = this.scale.toFixed(2);
+    if (this.scale > SHARP_FROM && !this.isSharp) {
+      this.isSharp = true;
+      const original = new Image();
+      original.onload = () => (this.picture.src = original.src);
+      original.src = `/api/images/${this.image.id}/original`;
+    }
+  }
+
+  /** Bring an item into the middle, large enough to be seen. */
+  centre(at) {
+    const item = this.image.reading?.items[at];
+    if (!item || !this.image.width) return;
+    const unit = this.layer.offsetWidth / this.image.width;
+    const [left, top, width, height] = item.box.map((value) => value * unit);
+    const { clientWidth, clientHeight } = this.stage;
+    const largest = Math.min(clientWidth / width, clientHeight / height) / 3;
+    this.scale = Math.min(MOST, Math.max(1, this.scale, largest));
+    this.x = clientWidth / 2 - (left + width / 2) * this.scale;
+    this.y = clientHeight / 2 - (top + height / 2) * this.scale;
+    this.move();
+  }
+
+  down(event) {
+    if (event.button > 0) return;
+    this.stage.setPointerCapture(event.pointerId);
+    const point = this.at(event);
+    this.pointers.set(event.pointerId, point);
+    this.begin = this.pointers.size === 1 ? point : null; // two fingers choose nothing
+  }
+
+  drag(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const point = this.at(event);
+    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
+    this.pointers.set(event.pointerId, point);
+    if (!other) return this.pan(point.x - before.x, point.y - before.y);
+    const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) || 1;
+    const middle = { x: (point.x + other.x) / 2, y: (point.y + other.y) / 2 };
+    return this.zoom(distance(point, other) / distance(before, other), middle);
+  }
+
+  up(event) {
+    const point = this.at(event);
+    this.pointers.delete(event.pointerId);
+    const isTap = this.begin && Math.hypot(point.x - this.begin.x, point.y - this.begin.y) < 6;
+    this.begin = null;
+    if (!isTap || event.type === "pointercancel") return;
+    const at = this.nearest(event);
+    if (at >= 0) this.onChoose(at);
+  }
+
+  /** The item at a point, or the nearest within half a finger; -1 for none. */
+  nearest({ clientX, clientY }) {
+    let best = -1;
+    let least = TAP;
+    [...this.boxes.children].forEach((rect, at) => {
+      const { left, right, top, bottom, width, height } = rect.getBoundingClientRect();
+      const across = Math.max(left - clientX, 0, clientX - right);
+      const down = Math.max(top - clientY, 0, clientY - bottom);
+      const inside = across === 0 && down === 0 ? -1 / (width * height) : Math.hypot(across, down);
+      if (inside >= least) return;
+      least = inside;
+      best = at;
+    });
+    return best;
+  }
+
+  /** Whether a key was one of the viewer's. */
+  key(event) {
+    const far = Math.min(this.stage.clientWidth, this.stage.clientHeight) / 4;
+    const pans = {
+      ArrowLeft: [far, 0],
+      ArrowRight: [-far, 0],
+      ArrowUp: [0, far],
+      ArrowDown: [0, -far],
+    };
+    if (event.key === "+") this.zoom(STEP);
+    else if (event.key === "-") this.zoom(1 / STEP);
+    else if (event.key === "Home") this.fit();
+    else if (event.shiftKey && pans[event.key]) this.pan(...pans[event.key]);
+    else return false;
+    return true;
+  }
+}

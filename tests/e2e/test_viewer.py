@@ -1,0 +1,102 @@
+"""The page of an image in a real browser: looked at closely, corrected in place, left for others."""
+
+import urllib.request
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+import pictures
+from e2e.conftest import Server, call
+
+pytestmark = pytest.mark.service("chromium")
+
+
+def upload(server: Server, data: bytes, name: str) -> str:
+    """The id of a picture, read."""
+    request = urllib.request.Request(
+        f"{server.url}/api/images?wait=20&name={name}", data=data, method="POST"
+    )
+    request.add_header("Content-Type", "image/png")
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return str(response.headers["Location"]).rpartition("/")[2]
+
+
+def row_of(*strokes: list[tuple[int, int]], side: int = 1) -> bytes:
+    """Digits side by side on one sheet."""
+    sheet = Image.new("L", (280 * len(strokes), 280 * side), 255)
+    for at, stroke in enumerate(strokes):
+        sheet.paste(pictures.drawing(stroke), (280 * at, 0))
+    return pictures.encoded(sheet)
+
+
+@pytest.fixture
+def image(server: Server) -> str:
+    """An image that is read as 717."""
+    return upload(server, row_of(pictures.SEVEN, pictures.ONE, pictures.SEVEN), "row.png")
+
+
+def test_an_item_is_corrected_in_place(server: Server, page: Page, image: str) -> None:
+    """A tap near a box chooses it and brings it into the middle; a digit corrects that item alone,
+    and without a choice a digit says nothing of three.
+    """
+    page.goto(f"{server.url}/images/{image}")
+    expect(page.locator("#viewer rect")).to_have_count(3)
+    page.keyboard.press("4")
+    expect(page.locator("#card .done")).to_have_count(0)
+    box = page.locator("#viewer rect").nth(1).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] + 8, box["y"] + box["height"] / 2)
+    expect(page.locator("#correction")).to_contain_text("Item 2 was read as 1")
+    page.keyboard.press("4")
+    expect(page.locator("#card .done")).to_contain_text("747")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#correction")).to_contain_text("Item 3")
+    page.locator("#correction button").last.click()
+    expect(page.locator("#card .done")).to_contain_text("74")
+    assert call(server, f"/api/images/{image}")["label"]["text"] == "74"
+
+
+def test_the_picture_is_zoomed_and_moved(server: Server, page: Page, image: str) -> None:
+    """By wheel about the pointer, by keys, back to all of it; dragging moves it."""
+    page.goto(f"{server.url}/images/{image}")
+    stage = page.locator("#viewer .stage")
+    rect = page.locator("#viewer rect").nth(2)
+    before = rect.bounding_box()
+    assert before is not None
+    page.mouse.move(before["x"] + 5, before["y"] + 5)
+    page.mouse.wheel(0, -400)
+    expect(stage).not_to_have_attribute("data-scale", "1.00")
+    larger = rect.bounding_box()
+    assert larger is not None
+    assert larger["width"] > 2 * before["width"]
+    page.mouse.down()
+    page.mouse.move(before["x"] - 40, before["y"] + 5, steps=3)
+    page.mouse.up()
+    moved = rect.bounding_box()
+    assert moved is not None
+    assert moved["x"] < larger["x"] - 20
+    page.keyboard.press("Home")
+    expect(stage).to_have_attribute("data-scale", "1.00")
+    page.keyboard.press("+")
+    expect(stage).to_have_attribute("data-scale", "1.40")
+
+
+def test_previous_and_next_follow_the_filtered_list(server: Server, page: Page) -> None:
+    """From a filtered gallery through its pictures, and back to the tile that one came from."""
+    ids = [upload(server, row_of(pictures.SEVEN), f"scan-{at:02}.png") for at in range(4)]
+    upload(server, row_of(pictures.ONE), "other.png")
+    page.goto(f"{server.url}/history?search=scan&sort=name")
+    expect(page.locator("#gallery li")).to_have_count(4)
+    page.locator(f'li[data-id="{ids[1]}"] a').click()
+    expect(page.locator("#place")).to_have_text("2 of 4")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#place")).to_have_text("3 of 4")
+    assert ids[2] in page.url
+    page.locator("#back").click()
+    expect(page.locator("#gallery li")).to_have_count(4)
+    expect(page.locator(f'li[data-id="{ids[2]}"] a')).to_be_focused()
+    page.locator(f'li[data-id="{ids[0]}"] a').click()
+    expect(page.locator("#previous")).to_be_hidden()
+    page.go_back()
+    expect(page.locator(f'li[data-id="{ids[0]}"] a')).to_be_focused()
