@@ -26,6 +26,7 @@ export class Viewer {
     this.layer = make("div", { class: "layer" }, this.picture, this.boxes);
     const stage = { class: "stage", tabindex: "0", role: "group", "aria-label": say("viewer") };
     this.stage = make("div", stage, this.layer);
+    this.stage.style.aspectRatio = `${image.width || 1} / ${image.height || 1}`;
     const button = (key, run) => make("button", { type: "button", onclick: run }, ...key);
     this.tools = make(
       "div",
