@@ -43,9 +43,10 @@ ENGLISH = Voice()
 
 
 def all_of(report: Report, voice: Voice = ENGLISH) -> dict[str, str | None]:
-    """Every chart by name: `calibration`, `selective`, `by_day`, `classes`, `by_model`."""
+    """Every chart by name: `calibration`, `histogram`, `selective`, `by_day`, `classes`, `by_model`."""
     makers = {
         "calibration": calibration,
+        "histogram": histogram,
         "selective": selective,
         "by_day": by_day,
         "classes": classes,
@@ -63,9 +64,11 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
     label = gettext(
         "Accuracy against confidence in {bins} ranges; on average they lie {ece} apart."
     ).format(bins=len(bins), ece=voice.percent(report["calibration"]["ece"]))
-    ticks = svg.share_ticks(0, 1, point=voice.point)
-    x = svg.Axis(0, 1, 56, 56 + HEIGHT, ticks, gettext("how sure it was"))
-    y = svg.Axis(0, 1, 8 + HEIGHT, 8, ticks, gettext("how often it was right"))
+    # The axes begin where the data are: a good model has nothing to show below.
+    start = _start(min(min(row["confidence"], row["low"]) for row in bins))
+    ticks = svg.share_ticks(start, 1, point=voice.point)
+    x = svg.Axis(start, 1, 56, 56 + HEIGHT, ticks, gettext("how sure it was"))
+    y = svg.Axis(start, 1, 8 + HEIGHT, 8, ticks, gettext("how often it was right"))
     points = [
         svg.Point(
             row["confidence"],
@@ -76,6 +79,39 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
     ]
     diagonal = svg.line([(x.start, y.start), (x.stop, y.stop)], colour=svg.MUTED, dashed=True)
     return svg.draw(diagonal + svg.upright(points, x=x, y=y), x=x, y=y, label=label)
+
+
+def histogram(report: Report, voice: Voice = ENGLISH) -> str | None:
+    """How sure the right answers (upwards) and the wrong ones (downwards) were; each group has a
+    scale of its own, since there are many more right ones.
+    """
+    bins = report["histogram"]
+    right = sum(row["right"] for row in bins)
+    wrong = sum(row["wrong"] for row in bins)
+    if not right:
+        return None
+    gettext = voice.gettext
+    label = gettext("How sure {right} right answers and {wrong} wrong ones were.").format(
+        right=f"{right:,}", wrong=f"{wrong:,}"
+    )
+    names = [f"{100 * row['from']:g}".replace(".", voice.point) for row in bins]
+    ticks = [svg.Tick(at, name) for at, name in enumerate(names)]
+    x = svg.Axis(
+        -0.5, len(bins) - 0.5, 64, WIDTH, ticks, gettext("how sure it was, from … per cent")
+    )
+    words = [svg.Tick(0.5, gettext("right")), svg.Tick(-0.5, gettext("wrong"))]
+    y = svg.Axis(-1.2, 1.2, 8 + HEIGHT, 8, words)
+    most_right = max(row["right"] for row in bins)
+    most_wrong = max(row["wrong"] for row in bins) or 1
+    columns = [
+        column
+        for at, row in enumerate(bins)
+        for column in (
+            svg.Column(at, row["right"] / most_right, f"{row['right']:,}"),
+            svg.Column(at, -row["wrong"] / most_wrong, f"{row['wrong']:,}"),
+        )
+    ]
+    return svg.draw(svg.columns(columns, x=x, y=y), x=x, y=y, label=label)
 
 
 def selective(report: Report, voice: Voice = ENGLISH) -> str | None:

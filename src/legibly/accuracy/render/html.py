@@ -55,6 +55,7 @@ def fragments(report: Report, *, base: str = "") -> dict[str, str]:
         "headline": _headline(report),
         "matrix": _matrix(report, base),
         "calibration": _calibration(report, drawn["calibration"]),
+        "histogram": _histogram(drawn["histogram"]),
         "selective": _selective(report, drawn["selective"]),
         "by_day": _rows("Day by day", "day", report["by_day"], drawn["by_day"]),
         "classes": _classes(report, drawn["classes"]),
@@ -157,6 +158,12 @@ def _calibration(report: Report, chart: str | None) -> str:
     )
     names = ("it said", "pictures", "on average", "were right", "95 %")
     return _table("Is the confidence honest?", names, rows, chart=chart, before=note)
+
+
+def _histogram(chart: str | None) -> str:
+    return (
+        f"<h2>How sure right and wrong answers were</h2><figure>{chart}</figure>" if chart else ""
+    )
 
 
 def _selective(report: Report, chart: str | None) -> str:

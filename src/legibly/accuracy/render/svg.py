@@ -16,6 +16,7 @@ INK = "var(--ink, #1b1a17)"
 MUTED = "var(--muted, #5b5850)"
 LINE = "var(--line, #dcd7ca)"
 ACCENT = "var(--accent, #1f4e9e)"
+RIVAL = "var(--rival, #a84b00)"
 LARGEST = 1.3
 """How much larger than drawn a chart gets on a wide page: what is read on a phone shall not shout
 there.
@@ -58,6 +59,14 @@ class Point(NamedTuple):
     title: str
 
 
+class Column(NamedTuple):
+    """A bar from 0 to a value at a place of the other axis, and its figure."""
+
+    place: float
+    value: float
+    text: str
+
+
 def share_ticks(low: float, high: float, *, most: int = 6, point: str = ".") -> list[Tick]:
     """Round per cents between two shares."""
     step = next(
@@ -92,6 +101,26 @@ def lying(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
         f'H{_n(x.at(point.high))}" stroke="{ACCENT}" stroke-width="2"/>{_dot(x.at(point.value), y.at(point.place))}</g>'
         for point in points
     )
+
+
+def columns(bars: Sequence[Column], *, x: Axis, y: Axis) -> str:
+    """Bars upwards and downwards from 0, the latter in the colour of mistakes, each with its
+    figure; bars of nothing are left out.
+    """
+    half = 0.38 * (x.at(1) - x.at(0))
+    base = y.at(0)
+    marks = f'<path d="M{_n(x.start)} {_n(base)}H{_n(x.stop)}" stroke="{MUTED}"/>'
+    for bar in bars:
+        if bar.value:
+            end = y.at(bar.value)
+            colour = ACCENT if bar.value > 0 else RIVAL
+            left = _n(x.at(bar.place) - half)
+            marks += (
+                f'<rect x="{left}" y="{_n(min(base, end))}" width="{_n(2 * half)}"'
+                f' height="{_n(max(1.0, abs(end - base)))}" fill="{colour}"/>'
+            )
+            marks += note(x.at(bar.place), end - 4 if bar.value > 0 else end + 13, bar.text)
+    return marks
 
 
 def band(points: Sequence[Point], *, x: Axis, y: Axis) -> str:

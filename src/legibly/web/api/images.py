@@ -17,7 +17,7 @@ from legibly.accuracy import label_mode
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
-from legibly.index.port import Filter, Sort, cursor_of
+from legibly.index.port import Filter, Selection, Sort, cursor_of
 from legibly.label_rules import NOTHING
 from legibly.web.api import documents
 from legibly.web.api.uploads import uploaded
@@ -27,6 +27,7 @@ from legibly.web.services import current_report, state_of
 router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
 _MOST_SEQUENCE_DIGITS = 18  # below 2 ** 63
+_DAY = r"^\d{4}-\d\d-\d\d$"
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 # A picture is shown as a picture only, whatever else its bytes might be to a browser.
 _PICTURE = {
@@ -236,12 +237,33 @@ async def get_live(request: Request) -> StreamingResponse:
 
 
 @router.get("/accuracy", tags=["accuracy"], response_model=documents.Report)
-def get_accuracy(request: Request) -> Response:
-    """How often the answers were right, by every pair of an answer and a true label."""
-    return Response(
-        reports.encode(current_report(state_of(request), owner=principal_of(request).owner)),
-        media_type="application/json",
+def get_accuracy(
+    request: Request,
+    *,
+    since: Annotated[str | None, Query(pattern=_DAY)] = None,
+    until: Annotated[str | None, Query(pattern=_DAY)] = None,
+    batch: str | None = None,
+    writer: str | None = None,
+    source: Literal["asked", "volunteered", "at_upload"] | None = None,
+    model: Annotated[str | None, Query(description="NAME@VERSION")] = None,
+    verdict: str | None = None,
+) -> Response:
+    """How often the answers were right, by every pair of an answer and a true label.
+
+    Days are UTC days of the label, both included; without a filter every pair counts.
+    """
+    selection = Selection(
+        since=since,
+        until=until,
+        batch=batch,
+        writer=writer,
+        source=source,
+        model=model,
+        verdict=verdict,
     )
+    owner = principal_of(request).owner
+    report = current_report(state_of(request), owner=owner, selection=selection)
+    return Response(reports.encode(report), media_type="application/json")
 
 
 def _check(image_id: str) -> None:

@@ -1,14 +1,107 @@
-"""What the accuracy page shows of a report: charts, tables and their groups."""
+"""The accuracy page: in plain words for everybody, with filters and figures for engineers."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
-from legibly.accuracy.render import charts
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from legibly import records
+from legibly.accuracy import report as reports
+from legibly.accuracy.render import charts, html, table
 from legibly.accuracy.report import Report
+from legibly.errors import Invalid, NotFound
+from legibly.index.port import Filter, Selection
 from legibly.statistics import drift
+from legibly.web.pages import batches
+from legibly.web.pages.rendering import Pages, classes_of
+from legibly.web.security.principal import principal_of
+from legibly.web.services import current_report, state_of
+from legibly.web.text import number_format
 
 _ENOUGH = 30
 """Charts of fewer pairs would show little but their intervals."""
+_MISREAD = 12
+FILTERS = ("since", "until", "batch", "writer", "source", "model", "verdict")
+SOURCES = ("asked", "volunteered", "at_upload")
+VERDICTS = ("read", "unsure", "blank", "not_a_digit")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_FILES: dict[str, tuple[str, Callable[[Report], bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", table.encode),
+    "json": ("application/json", reports.encode),
+    "html": ("text/html; charset=utf-8", lambda report: html.render(report).encode()),
+}
+
+
+def add(routes: APIRouter, pages: Pages) -> None:
+    """Add the routes."""
+
+    @routes.get("/accuracy")
+    def accuracy(request: Request) -> Response:
+        """The figures in plain words first."""
+        selection = selection_of(request.query_params)
+        values = report_values(request, selection)
+        chosen = {name: request.query_params.get(name, "") for name in FILTERS}
+        values |= {
+            "chosen": chosen,
+            "query": urlencode({name: value for name, value in chosen.items() if value}),
+            "models": [row["model"] for row in report_values(request)["report"]["by_model"]],
+            "batches": batches.newest(request),
+            "sources": SOURCES,
+            "verdicts": VERDICTS,
+            "misread": _misread(request, selection),
+        }
+        return pages.render(request, "accuracy.html", **values, **sections(values["report"]))
+
+    @routes.get("/accuracy/report.{kind}")
+    def download(request: Request, kind: str) -> Response:
+        """The same figures as a file: csv, json or html."""
+        if kind not in _FILES:
+            raise NotFound("there is no such file.", where=kind[:20])
+        media_type, encode = _FILES[kind]
+        report = report_values(request, selection_of(request.query_params))["report"]
+        name = f"legibly-accuracy-{records.now():%Y-%m-%d}.{kind}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(encode(report), media_type=media_type, headers=headers)
+
+    @routes.get("/accuracy/panel")
+    def panel(request: Request) -> Response:
+        """The part of the accuracy that stands beside the answers, as a fragment."""
+        return pages.render(request, "_accuracy_panel.html", **report_values(request))
+
+
+def selection_of(query: Mapping[str, str]) -> Selection:
+    """What the address of the page asks for. Raises Invalid for a day that is none."""
+    values = {name: query[name] for name in FILTERS if query.get(name)}
+    for name in ("since", "until"):
+        if name in values and not _DAY.fullmatch(values[name]):
+            raise Invalid("this is no day such as 2026-11-22.", where=f"{name}={values[name][:20]}")
+    return Selection(**values)
+
+
+def report_values(request: Request, selection: Selection | None = None) -> dict[str, Any]:
+    """The report of what the principal may see, and the part of its matrix that fits a page."""
+    owner = principal_of(request).owner
+    report = current_report(state_of(request), owner=owner, selection=selection)
+    small = number_format.heat_table(report["confusion"], classes=classes_of(request))
+    return {"report": report, "small": small}
+
+
+def _misread(request: Request, selection: Selection) -> list[records.Image]:
+    """The newest images whose label is not their answer."""
+    wrong = Filter(
+        wrong=True,
+        state="read",
+        writer=selection.writer,
+        batch=selection.batch,
+        verdict=selection.verdict,
+        since=selection.since,
+        until=selection.until,
+        owner=principal_of(request).owner,
+    )
+    return state_of(request).index.page(wrong, limit=_MISREAD)
 
 
 def sections(report: Report) -> dict[str, Any]:
@@ -17,6 +110,7 @@ def sections(report: Report) -> dict[str, Any]:
         ("day", report["by_day"], "day"),
         ("model", report["by_model"], "model"),
         ("source", report["by_source"], "source"),
+        ("length", report["by_length"], "length"),
     ]
     classes = [row for row in report["classes"] if len(row["label"]) == 1]
     return {

@@ -13,8 +13,8 @@ from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.images import thumbnails
 from legibly.records import Image
-from legibly.web.pages import accuracy as accuracy_page
 from legibly.web.pages import (
+    accuracy,
     api_docs,
     batches,
     classrooms,
@@ -29,8 +29,8 @@ from legibly.web.pages import (
 from legibly.web.pages import models as models_page
 from legibly.web.pages.rendering import Pages, classes_of
 from legibly.web.security.principal import principal_of, require_visible
-from legibly.web.services import current_report, state_of
-from legibly.web.text import i18n, number_format
+from legibly.web.services import state_of
+from legibly.web.text import i18n
 
 _FOREVER = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -54,6 +54,7 @@ def router(pages: Pages) -> APIRouter:
     _add_static(routes, pages)
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
+    accuracy.add(routes, pages)
     history.add(routes, pages)
     batches.add(routes, pages)
     handwriting.add(routes, pages)
@@ -138,20 +139,9 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
         classes = classes_of(request)
-        return pages.render(request, "classify.html", classes=classes, **_report(request))
-
-    @routes.get("/accuracy")
-    def accuracy(request: Request) -> Response:
-        """The figures in plain words first."""
-        values = _report(request)
         return pages.render(
-            request, "accuracy.html", **values, **accuracy_page.sections(values["report"])
+            request, "classify.html", classes=classes, **accuracy.report_values(request)
         )
-
-    @routes.get("/accuracy/panel")
-    def panel(request: Request) -> Response:
-        """The part of the accuracy that stands beside the answers, as a fragment."""
-        return pages.render(request, "_accuracy_panel.html", **_report(request))
 
     @routes.get("/about")
     def about(request: Request) -> Response:
@@ -162,7 +152,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def models(request: Request) -> Response:
         """The packs there are and the one in use."""
         state = state_of(request)
-        report = _report(request)["report"]
+        report = accuracy.report_values(request)["report"]
         gettext = i18n.catalogue_for(request).gettext
         return pages.render(request, "models.html", packs=models_page.packs(state, report, gettext))
 
@@ -206,14 +196,6 @@ def _find(request: Request, image_id: str) -> Image:
     if not object_keys.is_id(image_id):
         raise NotFound("there is no such picture.", where=image_id[:80])
     return require_visible(state_of(request).index.get(image_id), principal_of(request))
-
-
-def _report(request: Request) -> dict[str, Any]:
-    report = current_report(state_of(request), owner=principal_of(request).owner)
-    return {
-        "report": report,
-        "small": number_format.heat_table(report["confusion"], classes=classes_of(request)),
-    }
 
 
 def _facts(image: Image) -> list[tuple[str, str]]:

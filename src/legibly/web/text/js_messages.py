@@ -7,7 +7,7 @@ Translate = Callable[[str], str]
 
 def table(_: Translate) -> Mapping[str, str]:
     """Every sentence by its key; `{name}` is filled by the browser."""
-    parts = (_answers, _labels, _doing, _uploads, _camera, _lists, _practice)
+    parts = (_answers, _labels, _doing, _uploads, _camera, _accuracy, _lists, _practice)
     return {key: text for part in parts for key, text in part(_).items()}
 
 
@@ -152,6 +152,15 @@ def _lists(_: Translate) -> dict[str, str]:
         "loading": _("Loading …"),
         "copied": _("The link is copied."),
         "some_failed": _("{count} could not be changed: {why}"),
+    }
+
+
+def _accuracy(_: Translate) -> dict[str, str]:
+    return {
+        "threshold": _(
+            "From {threshold} on: {coverage} answered, {risk} of these wrong ({low} to {high})."
+        ),
+        "threshold_none": _("From {threshold} on nothing is answered."),
     }
 
 
