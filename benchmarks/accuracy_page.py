@@ -26,11 +26,13 @@ def main() -> None:
     rows = len(created["by_day"]), len(created["classes"]), len(created["by_model"])
     print(f"days, classes, models: {rows}; report {path.stat().st_size / 1e6:.2f} MB")
     code = (
-        f"import sys, time; sys.path.insert(0, {str(SRC)!r}); start = time.perf_counter(); import json, pathlib;"
-        "from legibly.accuracy.render import html as pages; made = json.loads(pathlib.Path(sys.argv[1]).read_bytes());"
-        "page = pages.render(made, base='http://x'); first = time.perf_counter() - start; middle = time.perf_counter();"
-        "pages.render(made); again = time.perf_counter() - middle;"
-        "print(f'first, imports included {first:.2f} s; again {again:.2f} s; {len(page) / 1e6:.2f} MB of HTML')"
+        f"import sys, time; sys.path.insert(0, {str(SRC)!r}); start = time.perf_counter(); import"
+        " json, pathlib;from legibly.accuracy.render import html as pages; made ="
+        " json.loads(pathlib.Path(sys.argv[1]).read_bytes());page = pages.render(made,"
+        " base='http://x'); first = time.perf_counter() - start; middle ="
+        " time.perf_counter();pages.render(made); again = time.perf_counter() -"
+        " middle;print(f'first, imports included {first:.2f} s; again {again:.2f} s;"
+        " {len(page) / 1e6:.2f} MB of HTML')"
     )
     for _ in range(3):
         subprocess.run([sys.executable, "-c", code, str(path)], check=True)

@@ -120,10 +120,10 @@ def run(*arguments: str) -> tuple[bytes, tuple[float, float, float]]:
     megabytes.
     """
     code = (
-        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=True);"
-        "sys.stdout.buffer.write(done.stdout);"
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN);"
-        "print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)"
+        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:],"
+        " stdout=subprocess.PIPE, check=True);sys.stdout.buffer.write(done.stdout);used ="
+        " resource.getrusage(resource.RUSAGE_CHILDREN);print(used.ru_utime + used.ru_stime,"
+        " used.ru_maxrss, file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, sys.executable, "-m", "legibly", *arguments]
     environ = {**os.environ, "PYTHONPATH": str(SRC)}

@@ -99,7 +99,8 @@ def compare(
             assert (value >> 32, value & 0xFFFFFFFF) == (right, pairs)
     mine = statistics.median(seconds["legibly"])
     print(
-        f"{pairs:,} pairs, {a_line} a line, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} cores"
+        f"{pairs:,} pairs, {a_line} a line, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()}"
+        " cores"
     )
     for name, taken in seconds.items():
         each = " ".join(f"{value:.2f}" for value in taken)

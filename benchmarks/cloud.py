@@ -98,11 +98,13 @@ def function(code: Path, folder: Path, *, starts: int) -> None:
         api.close()
     spread = f"min {min(cold):.2f}, max {max(cold):.2f}"
     print(
-        f"cold start to first reading: median {statistics.median(cold):.2f} s of {starts} ({spread})"
+        f"cold start to first reading: median {statistics.median(cold):.2f} s of {starts}"
+        f" ({spread})"
     )
     p95 = 1000 * sorted(warm)[int(0.95 * len(warm))]
     print(
-        f"warm canvas PNG, one a call: median {1000 * statistics.median(warm):.1f} ms of {len(warm)} (p95 {p95:.1f})"
+        f"warm canvas PNG, one a call: median {1000 * statistics.median(warm):.1f} ms of"
+        f" {len(warm)} (p95 {p95:.1f})"
     )
 
 
@@ -111,7 +113,8 @@ def deployed(account: emulators.Emulator, folder: Path, options: argparse.Namesp
     began = time.perf_counter()
     account.legibly("cloud", "deploy", "--size", "small", "--no-wait")
     print(
-        f"legibly cloud deploy (packaging included, servers not started): {time.perf_counter() - began:.0f} s"
+        "legibly cloud deploy (packaging included, servers not started):"
+        f" {time.perf_counter() - began:.0f} s"
     )
     stack = account.client("cloudformation").describe_stacks(StackName="legibly")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -194,10 +197,12 @@ def flood(
     )["Attributes"]["ApproximateNumberOfMessages"]
     distinct = len({record["key"] for record in records})
     print(
-        f"flood of {count}: put in {uploaded:.0f} s, on the page after {drained:.0f} s: {count / drained:.0f} a second"
+        f"flood of {count}: put in {uploaded:.0f} s, on the page after {drained:.0f} s:"
+        f" {count / drained:.0f} a second"
     )
     print(
-        f"  {len(records)} readings of {distinct} pictures in {files} files (all runs), {dead} dead letters"
+        f"  {len(records)} readings of {distinct} pictures in {files} files (all runs), {dead} dead"
+        " letters"
     )
     if (len(records), distinct, int(dead)) != (count, count, 0):
         raise SystemExit("not every picture has exactly one reading")

@@ -62,8 +62,8 @@ def run(base: Path, records: int, each: int) -> None:
     assert json.loads(done.stdout)["pairs_written"] == records
     files = records // each
     print(
-        f"{records:>9,} records in {files:>7,} files: {seconds:6.2f} s, {records / seconds:>9,.0f} a second; "
-        f"{cpu:6.2f} s of CPU, {records / cpu:>9,.0f} a second of CPU",
+        f"{records:>9,} records in {files:>7,} files: {seconds:6.2f} s, {records / seconds:>9,.0f}"
+        f" a second; {cpu:6.2f} s of CPU, {records / cpu:>9,.0f} a second of CPU",
         flush=True,
     )
 

@@ -74,7 +74,8 @@ def report(name: str, times: list[float]) -> None:
     late = sum(time > 100 for time in times)
     p95 = times[int(0.95 * len(times))]
     print(
-        f"{name:28}{statistics.median(times):10.1f}{p95:10.1f}{times[-1]:10.1f}{late:8} of {len(times)}",
+        f"{name:28}{statistics.median(times):10.1f}{p95:10.1f}{times[-1]:10.1f}{late:8} of"
+        f" {len(times)}",
         flush=True,
     )
 
@@ -126,7 +127,8 @@ def judge(server: str, options: argparse.Namespace) -> None:
         page.goto(f"{server}/review")
         page.wait_for_function("document.querySelector('#card img')?.naturalWidth > 0")
         print(
-            f"{options.images:,} images, {options.people} to agree; milliseconds from key to picture"
+            f"{options.images:,} images, {options.people} to agree; milliseconds from key to"
+            " picture"
         )
         print(f"{'':28}{'median':>10}{'p95':>10}{'slowest':>10}{'over 100':>10}")
         report("a key every 150 ms", press(page, options.presses + WARM_UP, pace_seconds=0.15))

@@ -126,7 +126,8 @@ def scrolling(page: Page, seconds: float, count: int) -> None:
     slow = sum(gap > 20.5 for gap in gaps)
     rate = 1000 * len(gaps) / sum(gaps)
     print(
-        f"gallery of {count:,}, {tiles:,} tiles reached in {seconds:.0f} s at {SPEED:,} pixels a second:"
+        f"gallery of {count:,}, {tiles:,} tiles reached in {seconds:.0f} s at {SPEED:,} pixels a"
+        " second:"
     )
     print(f"  {rate:.1f} frames a second", end="; ")
     print(
@@ -163,7 +164,10 @@ def lighthouse() -> None:
                 if ref["weight"]
             ]
             failed = [name for name in required if report["audits"][name]["score"] not in (None, 1)]
-            message = f"accessibility {scores['accessibility']:3}  best practices {scores['best-practices']:3}"
+            message = (
+                f"accessibility {scores['accessibility']:3}  best practices"
+                f" {scores['best-practices']:3}"
+            )
             print(f"{form:8}{path:24}{message}  {' '.join(failed)}", flush=True)
 
 

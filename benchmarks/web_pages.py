@@ -160,7 +160,8 @@ def main() -> None:
 def report(url: str, count: int) -> None:
     """Print the table."""
     print(
-        f"{count:,} images; first paint of / {first_paint(url):,} bytes of HTML, CSS and JavaScript, gzipped"
+        f"{count:,} images; first paint of / {first_paint(url):,} bytes of HTML, CSS and"
+        " JavaScript, gzipped"
     )
     middle = object_keys.new_id(records.now() - timedelta(days=150))
     paths = {

@@ -1,9 +1,12 @@
-"""Digits as ink: enlarged crops of real handwriting, or strokes of our own, as coverage planes (h, w) in 0 … 1."""
+"""Digits as ink: enlarged crops of real handwriting, or strokes of our own, as coverage planes (h,
+w) in 0 … 1.
+"""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Strokes as curves through points, x to the right and y down, in a box 1 high. Each digit has several habits.
+# Strokes as curves through points, x to the right and y down, in a box 1 high. Each digit has
+# several habits.
 SHAPES = {
     0: [
         [
@@ -225,7 +228,9 @@ def _curve(points: np.ndarray) -> np.ndarray:
 
 
 def enlarged(rng: np.random.Generator, glyph: np.ndarray, height: float) -> np.ndarray:
-    """A real crop (28, 28) uint8, ink 255, enlarged so that its box is `height` high, its edges as sharp as a pen's."""
+    """A real crop (28, 28) uint8, ink 255, enlarged so that its box is `height` high, its edges as
+    sharp as a pen's.
+    """
     plane = glyph.astype(np.float32) / 255
     rows = np.flatnonzero((plane > 0.2).any(axis=1))
     columns = np.flatnonzero((plane > 0.2).any(axis=0))

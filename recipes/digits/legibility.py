@@ -1,9 +1,11 @@
-"""How well a few runs of the network stand for all those that measure legibility, on validation data alone.
+"""How well a few runs of the network stand for all those that measure legibility, on validation
+data alone.
 
     python recipes/digits/legibility.py --data DATA [--pack PACK]
 
-Prints one JSON object a set of crops: Spearman's rank correlation with the mean over all changes, of the crop's own
-probability and of its mean with the two turns that readings are measured by; then the best pairs of changes over all sets.
+Prints one JSON object a set of crops: Spearman's rank correlation with the mean over all changes,
+of the crop's own probability and of its mean with the two turns that readings are measured by; then
+the best pairs of changes over all sets.
 """
 
 import argparse
@@ -47,7 +49,9 @@ def corrupted(images: np.ndarray) -> np.ndarray:
 
 
 def probabilities(images: np.ndarray) -> np.ndarray:
-    """Of the class that each crop is read as, over all its changes, the crop as it is first: (N, CHANGES)."""
+    """Of the class that each crop is read as, over all its changes, the crop as it is first: (N,
+    CHANGES).
+    """
     changed = legibility.changed(images)
     classes, digitness = model.judge(model.logits(changed.reshape(-1, 1, 28, 28)))
     shaped = (classes * digitness[:, None]).reshape(len(images), legibility.CHANGES, -1)

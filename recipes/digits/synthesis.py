@@ -1,11 +1,16 @@
-"""Pictures of handwritten digits that never were: ink on synthetic paper, in bad light, through a bad camera.
+"""Pictures of handwritten digits that never were: ink on synthetic paper, in bad light, through a
+bad camera.
 
-    pages(rng, n, glyphs, labels, kind=…)   → (PNG or JPEG bytes, Truth): development pictures and the stress set
-    crops(rng, n, glyphs, labels)           → (N, 28, 28) uint8, (N,): the same as Legibly finds and cuts them
-    mistakes(rng, n, glyphs, labels)        → (N, 28, 28) uint8: wrong cuts and joins, which are no digits
+    pages(rng, n, glyphs, labels, kind=…)   → (PNG or JPEG bytes, Truth): development pictures and
+    the stress set
+    crops(rng, n, glyphs, labels)           → (N, 28, 28) uint8, (N,): the same as Legibly finds and
+    cuts them
+    mistakes(rng, n, glyphs, labels)        → (N, 28, 28) uint8: wrong cuts and joins, which are no
+    digits
 
-`glyphs` (M, 28, 28) uint8, ink 255, with their labels, are real handwriting to enlarge: give the training part for
-training and a held-out part for testing. Write a folder to look at: python recipes/digits/synthesis.py --help
+`glyphs` (M, 28, 28) uint8, ink 255, with their labels, are real handwriting to enlarge: give the
+training part for training and a held-out part for testing. Write a folder to look at: python
+recipes/digits/synthesis.py --help
 """
 
 import argparse
@@ -36,7 +41,9 @@ UNTRAINED = ("slant",)
 
 @dataclass(frozen=True)
 class Truth:
-    """`text` as Legibly writes it; `rows` of (label, box), box = left, top, right, bottom in pixels of the picture."""
+    """`text` as Legibly writes it; `rows` of (label, box), box = left, top, right, bottom in pixels
+    of the picture.
+    """
 
     text: str
     rows: list[list[tuple[int, tuple[float, float, float, float]]]]
@@ -58,7 +65,9 @@ class Scene:
 def write(
     rng, glyphs, labels, *, lines, count, height, touching=0.0, loose=False, slope=0.0, own=0.35
 ) -> Scene:
-    """Write `lines` rows of about `count` digits each, `height` pixels high, on a sheet that just holds them."""
+    """Write `lines` rows of about `count` digits each, `height` pixels high, on a sheet that just
+    holds them.
+    """
     rows = []
     for _ in range(lines):
         number = count if lines == 1 else max(1, count + int(rng.integers(-1, 2)))
@@ -424,7 +433,9 @@ def _encode(rng, image: Image.Image, kind: str) -> bytes:
 
 
 def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray, np.ndarray]:
-    """`n` digits from wild pages as Legibly finds and normalises them: (n, 28, 28) uint8 and their labels (n,)."""
+    """`n` digits from wild pages as Legibly finds and normalises them: (n, 28, 28) uint8 and their
+    labels (n,).
+    """
     from legibly.images import decode
     from legibly.vision import find, normalise, paper
     from legibly.vision import glyphs as pieces_of
@@ -457,7 +468,9 @@ def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray
 
 
 def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
-    """`n` crops of wrong joins (two digits as one) and of printed lines and smudges found as ink: (n, 28, 28) uint8."""
+    """`n` crops of wrong joins (two digits as one) and of printed lines and smudges found as ink:
+    (n, 28, 28) uint8.
+    """
     from legibly.images import decode
     from legibly.vision import find, normalise, paper
     from legibly.vision import glyphs as pieces_of
@@ -525,7 +538,9 @@ def _overlap(first, second) -> float:
 
 
 def validation_glyphs(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The last 5,000 training images of MNIST, never trained on: glyphs for development pictures and the stress set."""
+    """The last 5,000 training images of MNIST, never trained on: glyphs for development pictures
+    and the stress set.
+    """
     images = np.frombuffer(
         gzip.decompress((data / "mnist/train-images-idx3-ubyte.gz").read_bytes()),
         np.uint8,

@@ -1,7 +1,8 @@
-"""The door of AWS Lambda: `legibly.aws_lambda.handler`, on a queue of S3 events, answering with partial failures.
+"""The entry point of AWS Lambda: reads a queue of S3 events, answers with partial failures.
 
-Set on the function: `LEGIBLY_STORE=s3://bucket`, and `LEGIBLY_ATTEMPTS` as the queue's `maxReceiveCount`, so that the
-last try knows that it is the last. It needs S3 and nothing else, and imports neither web, SQL nor charts.
+Set on the function: `LEGIBLY_STORE=s3://bucket`, and `LEGIBLY_ATTEMPTS` as the queue's
+`maxReceiveCount`, so that the last try knows that it is the last. It needs S3 and nothing else, and
+imports neither web, SQL nor charts.
 """
 
 import functools
@@ -50,7 +51,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
 
 
 def _left(messages: Sequence[s3_documents.Message], error: errors.Unavailable) -> list[str]:
-    """Leave a delivery to the queue's retries, with the reason where `legibly cloud status` finds it."""
+    """Leave a delivery to the queue's retries, with the reason where `legibly cloud status` finds
+    it.
+    """
     for message in messages:
         named = ", ".join(event.key for event in message.events)
         facts = {"message_id": message.id, "key": named}

@@ -42,7 +42,9 @@ def _finite(value: float | None) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which classifier: its name and its version, the first twelve hex digits of its content's hash."""
+    """Which classifier: its name and its version, the first twelve hex digits of its content's
+    hash.
+    """
 
     name: str
     version: str
@@ -63,9 +65,9 @@ class Model:
 class Item:
     """One thing found in a picture.
 
-    Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not measured,
-    `confused_with` is the runner-up, None where there is only one class. A separator stands between
-    digits (`. , - / :`), has no probabilities and is no part of the text.
+    Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not
+    measured, `confused_with` is the runner-up, None where there is only one class. A separator
+    stands between digits (`. , - / :`), has no probabilities and is no part of the text.
     """
 
     box: Box
@@ -191,7 +193,8 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One picture and what is known of it; `bytes` counts the stored file, sizes are None until it was decoded.
+    """One picture and what is known of it; `bytes` counts the stored file, sizes are None until it
+    was decoded.
 
     `name` is what the sender called the file: shown to people, never part of a key.
     """
@@ -364,7 +367,9 @@ class LabelRecord:
 
 
 UNANSWERED = "\x01"
-"""Counts as the true text of an image without a digit whose reading has a text, but not the verdict `read`."""
+"""Counts as the true text of an image without a digit whose reading has a text, but not the verdict
+`read`.
+"""
 
 
 def counted_actual(predicted: str | None, actual: str | None, verdict: str | None) -> str | None:

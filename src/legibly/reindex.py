@@ -37,7 +37,8 @@ def reindex(
 ) -> int:
     """Empty the index and fill it again; returns the number of images.
 
-    `progress` is told each kind and count, `skipped` the object and number of each line that is no record.
+    `progress` is told each kind and count, `skipped` the object and number of each line that is no
+    record.
     """
     reported: set[str] = set()
 
@@ -163,7 +164,9 @@ def _records(
     *,
     skipped: Callable[[str], None],
 ) -> Iterator[T]:
-    """What every JSON line of every object under `prefix` says; one that was torn, or is something else, is told."""
+    """What every JSON line of every object under `prefix` says; one that was torn, or is something
+    else, is told.
+    """
     for where, line in _lines(store, prefix):
         try:
             record = make(json.loads(line))

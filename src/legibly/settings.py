@@ -1,4 +1,6 @@
-"""The settings: one frozen object, built from the environment, a `legibly.toml` and flags; the later wins."""
+"""The settings: one frozen object, built from the environment, a `legibly.toml` and flags; the
+later wins.
+"""
 
 import re
 import tomllib
@@ -13,7 +15,8 @@ from legibly.errors import Invalid
 PREFIX = "LEGIBLY_"
 FILE = "legibly.toml"
 DEFAULT_PROJECT = "default"
-# Read by the test suite and the Makefile, not by the program; they share the prefix so that they are easy to find.
+# Read by the test suite and the Makefile, not by the program; they share the prefix so that they
+# are easy to find.
 _SERVICE_LINK = re.compile(
     r"LEGIBLY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP)(_\w+)?)"
 )
@@ -26,7 +29,9 @@ def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set; each field is `LEGIBLY_FIELD` in the environment and `field` in the file."""
+    """Everything that can be set; each field is `LEGIBLY_FIELD` in the environment and `field` in
+    the file.
+    """
 
     store: str = _setting(
         "file://./legibly-data/objects", "object store: file://, s3://bucket/prefix or memory://"
@@ -131,7 +136,9 @@ class Settings:
 
     @classmethod
     def load(cls, *, environ: Mapping[str, str], file: Path | None = None, **flags: Any) -> Self:
-        """Build the settings. Flags of None count as not given. Raises Invalid for unknown keys and bad values."""
+        """Build the settings. Flags of None count as not given. Raises Invalid for unknown keys and
+        bad values.
+        """
         path = file or Path(FILE)
         values = _from_environment(environ, known={f.name for f in fields(cls)})
         if path.is_file():

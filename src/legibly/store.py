@@ -1,4 +1,6 @@
-"""The object store: folders, S3 and memory, through obstore. Nothing but reports is ever overwritten."""
+"""The object store: folders, S3 and memory, through obstore. Nothing but reports is ever
+overwritten.
+"""
 
 import contextlib
 import importlib.util
@@ -39,7 +41,9 @@ class Stat:
 
 
 class Store:
-    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for a key that cannot be one."""
+    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for a key that
+    cannot be one.
+    """
 
     def __init__(self, backend: ObjectStore, *, url: str) -> None:
         self._backend = backend
@@ -81,7 +85,9 @@ class Store:
             return _stat(obstore.head(self._backend, key))
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[Stat]:
-        """Every object under `prefix` (a folder, ending in `/`), past the key `after`; S3 lists in key order."""
+        """Every object under `prefix` (a folder, ending in `/`), past the key `after`; S3 lists in
+        key order.
+        """
         if isinstance(self._backend, LocalStore):
             yield from self._list_files(prefix, after)
             return
@@ -111,7 +117,9 @@ class Store:
                 obstore.delete(self._backend, key)
 
     def sign(self, method: Literal["GET", "PUT"], key: str, *, seconds: int) -> str:
-        """A URL with which anybody gets or puts this object for a while. Raises Invalid unless the store is S3."""
+        """A URL with which anybody gets or puts this object for a while. Raises Invalid unless the
+        store is S3.
+        """
         if not isinstance(self._backend, S3Store):
             raise Invalid("only an s3:// store can be uploaded to directly.", where=self.url)
         with self._errors(key):
@@ -151,7 +159,8 @@ class Store:
 
 
 def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
-    """Open `file://`, `s3://bucket/prefix` or `memory://`; S3-compatible servers by `AWS_ENDPOINT_URL`.
+    """Open `file://`, `s3://bucket/prefix` or `memory://`; S3-compatible servers by
+    `AWS_ENDPOINT_URL`.
 
     Raises Invalid for any other URL and Unavailable where a folder cannot be made.
     """
@@ -175,12 +184,16 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
 
 
 def folder_of(url: str) -> Path:
-    """The folder of a `file://` URL; `file://./x` and `file://x` are relative to the working folder."""
+    """The folder of a `file://` URL; `file://./x` and `file://x` are relative to the working
+    folder.
+    """
     return Path(unquote(url.removeprefix("file://"))).absolute()
 
 
 def packs_folder(url: str) -> Path | None:
-    """Where packs lie that were added by `legibly models add`: beside the objects of a folder store, else None."""
+    """Where packs lie that were added by `legibly models add`: beside the objects of a folder
+    store, else None.
+    """
     return folder_of(url).parent / "packs" if url.startswith("file://") else None
 
 
@@ -220,5 +233,7 @@ def _stat(meta: Any) -> Stat:
 
 
 def _brief(error: BaseException) -> str:
-    """The first line of an error: obstore appends its internals, which help nobody and may hold addresses."""
+    """The first line of an error: obstore appends its internals, which help nobody and may hold
+    addresses.
+    """
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

@@ -171,7 +171,9 @@ def _worker(
 def lone_worker(
     settings: Settings, *, environ: Mapping[str, str] = os.environ
 ) -> Worker | QueueWorker:
-    """A worker without a web server: over the queue of the settings, else over the index's pending images."""
+    """A worker without a web server: over the queue of the settings, else over the index's pending
+    images.
+    """
     if not settings.queue:
         core = service(settings, environ=environ)
         return Worker(
@@ -204,7 +206,9 @@ def _consumer(
 
 
 def provider(settings: Settings) -> "oidc.Provider | None":
-    """The OpenID provider of the settings. Raises Invalid where its library is missing or its address cannot be."""
+    """The OpenID provider of the settings. Raises Invalid where its library is missing or its
+    address cannot be.
+    """
     if not settings.oidc_issuer:
         return None
     try:
@@ -223,7 +227,9 @@ def provider(settings: Settings) -> "oidc.Provider | None":
 
 
 def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> None:
-    """See to it that somebody can sign in: makes `admin` where a password for it is set. Raises Invalid."""
+    """See to it that somebody can sign in: makes `admin` where a password for it is set. Raises
+    Invalid.
+    """
     book = Accounts(root_store(settings, environ=environ))
     book.refresh()
     if not book.has_admin() and settings.admin_password:
@@ -237,7 +243,9 @@ def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.envi
 
 
 def begin(settings: Settings, *, workers: int) -> None:
-    """What has to be right, and to happen once, before `workers` processes serve. Raises Invalid and Unavailable."""
+    """What has to be right, and to happen once, before `workers` processes serve. Raises Invalid
+    and Unavailable.
+    """
     provider(settings)
     if settings.review_people > 1 and settings.accounts != "on":
         remedy = "Set LEGIBLY_ACCOUNTS=on, or LEGIBLY_REVIEW_PEOPLE=1."
@@ -249,7 +257,8 @@ def begin(settings: Settings, *, workers: int) -> None:
         )  # a single process fails by itself; the processes of many would be started for ever
     opened = index(settings)
     if settings.database.startswith("sqlite"):
-        opened.release()  # SQLite serves one machine, and this is its only start: leases are those of a crash
+        # SQLite serves one machine, and this is its only start: leases are those of a crash
+        opened.release()
     opened.close()
 
 

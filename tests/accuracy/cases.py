@@ -20,7 +20,10 @@ NASTY = [
     '{"image":"c","predicted":true,"actual":7,"confidence":"0.5"}',
     '{"image":"d","predicted":"\\u00e9é","actual":"","confidence":Infinity,"labelled_at":"3026-01-01T00:00:00Z"}',
     '{"image":"e","predicted":"1","actual":"1","confidence":1e-3,"labelled_at":"2026-02-30T10:00:00Z"}',
-    '{"image":"f","predicted":"12/3 4","actual":"12/34","confidence":-1,"labelled_at":"2026-02-03 10:00:00"}',
+    (
+        '{"image":"f","predicted":"12/3'
+        ' 4","actual":"12/34","confidence":-1,"labelled_at":"2026-02-03 10:00:00"}'
+    ),
     '{"image":"g","predicted":"90210","actual":"90218","confidence":0.9994999,"labelled_at":"1969-12-31T23:59:59Z"}',
     '{"image":"h","predicted":null,"actual":"1"}',
     '{"image":"","predicted":"1","actual":"1"}',

@@ -24,12 +24,10 @@ def test_labels_in_numeric_columns_are_their_integers(tmp_path: Path, kind: str)
     """A column of floats beside one of integers: 7.0 is the label 7."""
     path = tmp_path / object_keys.PAIRS / "date=x" / "pandas.parquet"
     path.parent.mkdir(parents=True)
-    duckdb.sql(
-        f"""COPY (SELECT 'i' || n AS image, CAST(n % 3 AS {kind}) AS predicted,
+    duckdb.sql(f"""COPY (SELECT 'i' || n AS image, CAST(n % 3 AS {kind}) AS predicted,
               CAST(n % 3 AS INTEGER) AS actual, 0.9 AS confidence,
               CAST('2026-11-22 10:00:00.123456789' AS TIMESTAMP_NS) AS labelled_at
-            FROM range(9) t(n)) TO '{path}' (FORMAT parquet)"""
-    )
+            FROM range(9) t(n)) TO '{path}' (FORMAT parquet)""")
     document = _document(tmp_path)
     assert document["accuracy"]["value"] == 1.0  # type: ignore[index]
     assert document["confusion"]["labels"] == ["0", "1", "2"]  # type: ignore[index]

@@ -148,7 +148,10 @@ def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path)
         NULL::VARCHAR AS writer, 'asked' AS source, TIMESTAMP '2026-11-22 10:00:00.001' AS labelled_at""",
         """SELECT 'b' AS image, 7::INTEGER AS predicted, '1' AS actual, 0.5::FLOAT AS confidence, 'digits@1' AS model,
         'asked' AS source, '2026-11-22T10:00:00.002Z' AS labelled_at""",
-        "SELECT 'c' AS image, '7' AS predicted, NULL::VARCHAR AS actual, 'nan'::DOUBLE AS confidence",
+        (
+            "SELECT 'c' AS image, '7' AS predicted, NULL::VARCHAR AS actual, 'nan'::DOUBLE AS"
+            " confidence"
+        ),
     ]
     for number, part in enumerate(parts):
         duckdb.sql(part).write_parquet(str(folder / f"{number}.parquet"))
@@ -199,7 +202,8 @@ def test_settled_files_need_no_second_look_but_newer_pairs_win(
     ]
     text = ", ".join(f"({', '.join(_literal(v) for v in row.values())})" for row in rows)
     duckdb.sql(
-        f"SELECT * REPLACE (labelled_at::TIMESTAMP AS labelled_at) FROM (VALUES {text}) AS t({', '.join(rows[0])})"
+        f"SELECT * REPLACE (labelled_at::TIMESTAMP AS labelled_at) FROM (VALUES {text}) AS"
+        f" t({', '.join(rows[0])})"
     ).write_parquet(str(tmp_path / key))
     gone = f"{object_keys.PAIRS}date=2026-11-22/gone.jsonl"
     cases.put(tmp_path, gone, json.dumps(cases.pair("x", "1", "1")).encode())
@@ -334,7 +338,10 @@ def _write_parquet(path: Path, rows: list[str], *, settled: bool) -> None:
         if settled
         else "*"
     )
-    read = f"read_json('{path.with_suffix('.txt')}', columns = {canonical.TEXT_COLUMNS}, format = 'newline_delimited')"
+    read = (
+        f"read_json('{path.with_suffix('.txt')}', columns = {canonical.TEXT_COLUMNS}, format ="
+        " 'newline_delimited')"
+    )
     duckdb.sql(f"SELECT {typed} FROM {read}").write_parquet(str(path))
 
 

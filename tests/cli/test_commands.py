@@ -35,8 +35,14 @@ def test_help_lists_the_commands_without_loading_them(tmp_path: Path) -> None:
     assert {"serve", "classify", "evaluate", "accuracy", "models", "reindex", "doctor"} <= set(
         out.split()
     )
-    script = "import sys; from legibly.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    script += "print([m for m in ('numpy', 'onnxruntime', 'fastapi', 'sqlalchemy', 'duckdb') if m in sys.modules])"
+    script = (
+        "import sys; from legibly.cli.main import main\ntry: main(['--help'])\nexcept SystemExit:"
+        " pass\n"
+    )
+    script += (
+        "print([m for m in ('numpy', 'onnxruntime', 'fastapi', 'sqlalchemy', 'duckdb') if m in"
+        " sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
@@ -53,8 +59,8 @@ def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
     """What went wrong, where, what to do; the traceback comes with --debug alone."""
     _, err = legibly("reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
     assert (
-        err
-        == "legibly: ftp://x: this is no store. Use file://FOLDER, s3://BUCKET/PREFIX or memory://.\n"
+        err == "legibly: ftp://x: this is no store. Use file://FOLDER, s3://BUCKET/PREFIX or"
+        " memory://.\n"
     )
     _, err = legibly("--debug", "reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
     assert "Traceback" in err

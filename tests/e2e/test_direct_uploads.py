@@ -230,7 +230,8 @@ def test_a_store_that_lets_no_page_in_is_gone_round(
         page.goto(empty.url)
         chosen(page, *((f"{n}.png", "image/png", pictures.png()) for n in range(6)))
         expect(page.locator(".toast")).to_have_text(
-            "The store cannot be reached from this browser. Your pictures go through the server instead."
+            "The store cannot be reached from this browser. Your pictures go through the server"
+            " instead."
         )
         expect(page.locator("#queue p")).to_have_text(
             "All done: 6 of 6 sent, 6 read", timeout=60_000

@@ -30,7 +30,10 @@ def upload(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
             for key, value in fields.items()
         ]
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}-{n}.png"\r\n'
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file";'
+            f' filename="{name}-{n}.png"\r\n'
+        )
         body = (
             b"".join(parts)
             + head.encode()

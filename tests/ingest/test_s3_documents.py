@@ -145,8 +145,9 @@ def test_wrapping_without_end_is_refused() -> None:
 
 
 WORDS = (
-    "Records Messages s3 bucket object key name eventName eventSource body Body ReceiptHandle attributes "
-    "messageAttributes Sns Message Type detail source detail-type event_type message new_entry"
+    "Records Messages s3 bucket object key name eventName eventSource body Body ReceiptHandle"
+    " attributes messageAttributes Sns Message Type detail source detail-type event_type message"
+    " new_entry"
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),

@@ -46,10 +46,12 @@ def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> No
         click.echo("Nothing is fresh: there was nothing to do.")
     else:
         click.echo(
-            f"{done.pairs_read:,} pairs of {done.files_read:,} files are now {done.pairs_written:,} pairs in"
+            f"{done.pairs_read:,} pairs of {done.files_read:,} files are now {done.pairs_written:,}"
+            " pairs in"
         )
         click.echo(
-            f"{done.files_written:,} Parquet files. The old files go with a run after {grace:g} seconds."
+            f"{done.files_written:,} Parquet files. The old files go with a run after {grace:g}"
+            " seconds."
         )
     if done.files_removed:
         click.echo(f"{done.files_removed:,} files that an earlier run replaced are removed.")

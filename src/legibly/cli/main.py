@@ -96,7 +96,8 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(0)
     except Exception as error:
         _end(
-            f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and report it.",
+            f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and"
+            " report it.",
             words,
         )
 

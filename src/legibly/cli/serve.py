@@ -77,7 +77,10 @@ def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
             "accounts are off, and this is reached from beyond this machine.", remedy=remedy
         )
     if settings.accounts == "elsewhere":
-        warning = "Warning: nobody is asked who they are here: whoever reaches this port may see and delete everything."
+        warning = (
+            "Warning: nobody is asked who they are here: whoever reaches this port may see and"
+            " delete everything."
+        )
         click.secho(warning, err=True, fg="yellow")
 
 

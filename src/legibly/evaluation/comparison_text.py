@@ -8,8 +8,10 @@ _BASIS = {
     "dataset": "pictures of {where}",
     "asked": "pictures of the store whose labels were asked for at random",
     "at_upload": "pictures of the store whose labels came with them",
-    "all": "labelled pictures of the store, most labels volunteered: these favour the candidate, "
-    "because people label the present model's mistakes most eagerly",
+    "all": (
+        "labelled pictures of the store, most labels volunteered: these favour the candidate, "
+        "because people label the present model's mistakes most eagerly"
+    ),
 }
 _MEASURES = {"right": "right", "safe": "`read`, not wrong", "coverage": "`read`"}
 _SOURCES = {"asked": "asked for", "at_upload": "at upload", "volunteered": "volunteered"}
@@ -27,7 +29,10 @@ def sentence(comparison: Json) -> str:
     if right["verdict"] == "worse":
         return f"Worse: {name} reads {points(-difference['value'])} points fewer right {span}."
     if right["verdict"] == "no_worse":
-        return f"No worse within the margin of {margin} points: {signed(difference['value'])} points {span}."
+        return (
+            f"No worse within the margin of {margin} points: {signed(difference['value'])} points"
+            f" {span}."
+        )
     return (
         f"Too few to say: {signed(difference['value'])} points {span}; {_missing(right['more'])}."
     )
@@ -93,7 +98,10 @@ def lines(comparison: Json) -> list[str]:
 
 def _change(measure: Json) -> str:
     difference = measure["difference"]
-    return f"{signed(difference['value'])} ({signed(difference['low'])} to {signed(difference['high'])})"
+    return (
+        f"{signed(difference['value'])} ({signed(difference['low'])} to"
+        f" {signed(difference['high'])})"
+    )
 
 
 def _row(title: str, *values: str) -> str:
@@ -122,4 +130,7 @@ def _risk(read: Json) -> str:
 
 def _source(source: str, part: Json) -> str:
     sides = " and ".join(f"{100 * part[side]['value']:.1f} %" for side in ("present", "candidate"))
-    return f"{_SOURCES.get(source, source):<12} {part['n']:>6,}: {sides} right, difference {_change(part)}"
+    return (
+        f"{_SOURCES.get(source, source):<12} {part['n']:>6,}: {sides} right, difference"
+        f" {_change(part)}"
+    )

@@ -60,7 +60,10 @@ def samples(path: Path) -> list[Sample]:
         raise errors.Invalid(
             "this is no dataset.",
             where=str(path),
-            remedy="Give a folder with labels.csv (file,label,…) or class folders, or an …-images-idx3-ubyte file.",
+            remedy=(
+                "Give a folder with labels.csv (file,label,…) or class folders, or an"
+                " …-images-idx3-ubyte file."
+            ),
         )
     return listed
 

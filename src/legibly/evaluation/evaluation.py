@@ -253,8 +253,14 @@ def lines(document: records.Json) -> list[str]:
         where,
         f"exact text  {_share(document['exact'])}   {document['errors']} wrong of {document['n']}",
         f"items       {_share(items['error'])} wrong   {items['errors']} of {items['n']}",
-        f"`read`      {_share(read['coverage'])} of all, {read['errors']} wrong: {_share(read['accuracy'])}",
-        f"calibration ECE {calibration_['ece']:.4f}, {losses}, {sure['errors']} wrong of {sure['n']} from 0.99 on",
+        (
+            f"`read`      {_share(read['coverage'])} of all, {read['errors']} wrong:"
+            f" {_share(read['accuracy'])}"
+        ),
+        (
+            f"calibration ECE {calibration_['ece']:.4f}, {losses}, {sure['errors']} wrong of"
+            f" {sure['n']} from 0.99 on"
+        ),
         "coverage    "
         + ", ".join(
             f"{100 * share:.1f} % at {100 * float(risk):g} % risk" for risk, share in at_risk
@@ -267,15 +273,17 @@ def lines(document: records.Json) -> list[str]:
         if document[key]:
             text.append(f"by {title}")
             text += [
-                f"  {name:<20} {_share(outcome['exact'])}   {outcome['errors']} wrong of {outcome['n']}, "
-                f"read {outcome['read']['n']}, of these wrong {outcome['read']['errors']}"
+                f"  {name:<20} {_share(outcome['exact'])}   {outcome['errors']} wrong of"
+                f" {outcome['n']}, read {outcome['read']['n']}, of these wrong"
+                f" {outcome['read']['errors']}"
                 for name, outcome in document[key].items()
             ]
     if "compare" in document:
         test = document["compare"]
         text.append(
-            f"against {test['model']['name']} {test['model']['version']}: {_share(test['exact'])}; right alone "
-            f"{test['only_this']} against {test['only_other']}, exact McNemar p = {test['p']:.4g}"
+            f"against {test['model']['name']} {test['model']['version']}: {_share(test['exact'])};"
+            f" right alone {test['only_this']} against {test['only_other']}, exact McNemar p ="
+            f" {test['p']:.4g}"
         )
     return text
 

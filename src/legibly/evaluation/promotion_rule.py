@@ -46,7 +46,10 @@ def decide(comparison: Json) -> Decision:
     if not failed:
         return Decision(
             passed=True,
-            says="Shown to be no worse in right answers, in wrong ones said with confidence, and in coverage.",
+            says=(
+                "Shown to be no worse in right answers, in wrong ones said with confidence, and in"
+                " coverage."
+            ),
             missing=0,
         )
     needed = [comparison[name]["more_to_pass"] for name in failed]

@@ -22,10 +22,16 @@ from legibly.packs.card_parts import Dtype
 _SAMPLES = 4
 _DTYPES = ("float32", "float16", "uint8")
 _OTHER_FORMATS = {
-    ".keras": "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx",
-    ".h5": "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx",
+    ".keras": (
+        "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx"
+    ),
+    ".h5": (
+        "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx"
+    ),
     ".pkl": "scikit-learn: pip install skl2onnx; to_onnx(model, X[:1], options={'zipmap': False})",
-    ".joblib": "scikit-learn: pip install skl2onnx; to_onnx(model, X[:1], options={'zipmap': False})",
+    ".joblib": (
+        "scikit-learn: pip install skl2onnx; to_onnx(model, X[:1], options={'zipmap': False})"
+    ),
     ".pt": "PyTorch: torch.onnx.export(model.eval(), example, 'model.onnx', dynamo=True)",
     ".pth": "PyTorch: torch.onnx.export(model.eval(), example, 'model.onnx', dynamo=True)",
     ".safetensors": "Hugging Face: pip install optimum; optimum-cli export onnx --model FOLDER OUT",

@@ -17,14 +17,23 @@ ENOUGH = 20
 """Fewer pairs than this are too few to say: the interval would be half the scale wide."""
 
 _WHY = {
-    "asked": "These labels were asked for at random, so mistakes are as likely to be among them as successes.",
-    "all": "Too few labels were asked for at random to lead with them. Volunteered labels hold more mistakes than "
-    "their share, because people label a mistake more eagerly than a success: the truth is probably better than this.",
+    "asked": (
+        "These labels were asked for at random, so mistakes are as likely to be among them as"
+        " successes."
+    ),
+    "all": (
+        "Too few labels were asked for at random to lead with them. Volunteered labels hold more"
+        " mistakes than their share, because people label a mistake more eagerly than a success:"
+        " the truth is probably better than this."
+    ),
     "upload": "All labels came with the pictures, before anything was read.",
     "unknown": "Nobody recorded who chose the labels, so how typical they are is not known.",
     "none": "There are no labels yet.",
 }
-_WEIGHTED = " Those who answered stand for all readings: each confidence range counts by its share of the readings."
+_WEIGHTED = (
+    " Those who answered stand for all readings: each confidence range counts by its share of the"
+    " readings."
+)
 
 
 def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dict[str, Any]:
@@ -58,9 +67,11 @@ def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dic
         "weighted": weighted,
         "enough": n >= ENOUGH,
         "accuracy": metrics.as_json(accuracy),
-        "volunteered_less_asked": metrics.difference(volunteered, at_random).to_json()
-        if compare and volunteered and at_random
-        else None,
+        "volunteered_less_asked": (
+            metrics.difference(volunteered, at_random).to_json()
+            if compare and volunteered and at_random
+            else None
+        ),
         "why": _WHY[basis] + (_WEIGHTED if weighted else ""),
     }
 

@@ -268,7 +268,10 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
         )
         # Few rows a flush and a group, or hundreds of open days would fill the memory.
         files.run(connection, "SET partitioned_write_flush_threshold = 65536")
-        options = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, PARTITION_BY (date), OVERWRITE_OR_IGNORE"
+        options = (
+            "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, PARTITION_BY (date),"
+            " OVERWRITE_OR_IGNORE"
+        )
         files.run(connection, f"COPY ({_RECORDS}) TO '{folder}' ({options})")
     return [str(path) for path in sorted(folder.rglob("*.parquet"))]
 

@@ -14,7 +14,8 @@ COLUMNS = ("image", "predicted", "actual", "confidence", "model", "source", "lab
 READ_COLUMNS = (*COLUMNS, "verdict")
 """What a report depends on; the verdict came with version 0.2."""
 MOMENT_PATTERN = (
-    "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T"
+    " ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     "([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)?$"
 )
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
@@ -28,8 +29,8 @@ TEXT = dict.fromkeys((*READ_COLUMNS, "writer"), "text")
 SETTLED = TEXT | {"confidence": "number", "labelled_at": "time"}
 TEXT_COLUMNS = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in TEXT) + "}"
 READING_COLUMNS = (
-    "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR', 'text': 'VARCHAR', "
-    "'confidence': 'VARCHAR', 'at': 'VARCHAR'}"
+    "{'image': 'VARCHAR', 'model': 'STRUCT(name VARCHAR, version VARCHAR)', 'verdict': 'VARCHAR',"
+    " 'text': 'VARCHAR', 'confidence': 'VARCHAR', 'at': 'VARCHAR'}"
 )
 NEWEST_FIRST = "(us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC"
 """The order in pairs.sql of the pairs of an image and model."""
@@ -147,7 +148,10 @@ def _millionths(kinds: Mapping[str, str]) -> str:
         return "CAST(-1 AS BIGINT)"
     number = _number(kinds)
     within = f"({number}) >= 0 AND ({number}) <= 1"
-    return f"CASE WHEN {within} THEN CAST(floor(({number}) * 1000000 + 0.5) AS BIGINT) ELSE CAST(-1 AS BIGINT) END"
+    return (
+        f"CASE WHEN {within} THEN CAST(floor(({number}) * 1000000 + 0.5) AS BIGINT) ELSE CAST(-1 AS"
+        " BIGINT) END"
+    )
 
 
 def _number(kinds: Mapping[str, str]) -> str:

@@ -18,7 +18,10 @@ from legibly.errors import Invalid, Unavailable
 
 MEMORY_LIMIT = "1500MB"
 """DuckDB counts its buffers alone: the process stays below 2 GB with this."""
-COLUMNS = "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, millionths BIGINT, us BIGINT"
+COLUMNS = (
+    "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, millionths"
+    " BIGINT, us BIGINT"
+)
 _SHARES = 32
 """Many files are read for their images in as many shares, so that little is held twice."""
 
@@ -67,7 +70,10 @@ def parquet(keys: Sequence[str], base: str, *, filename: bool = False) -> str:
 
 def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool = False) -> str:
     """The same for JSON lines with given columns; a line that is no object has nulls alone."""
-    options = f"format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, filename = {filename}"
+    options = (
+        "format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, filename ="
+        f" {filename}"
+    )
     return f"read_json({paths(keys, base)}, columns = {columns}, {options})"
 
 
@@ -198,7 +204,10 @@ def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -
         else:
             connection.execute("INSTALL httpfs; LOAD httpfs")
     except duckdb.Error as error:
-        remedy = "Install the package duckdb-extension-httpfs, or let this machine reach extensions.duckdb.org."
+        remedy = (
+            "Install the package duckdb-extension-httpfs, or let this machine reach"
+            " extensions.duckdb.org."
+        )
         raise Unavailable(
             "DuckDB cannot load its httpfs extension.", where="s3://", remedy=remedy
         ) from error

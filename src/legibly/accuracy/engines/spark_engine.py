@@ -23,7 +23,10 @@ READING_SCHEMA = (
     "image: STRING, model: STRUCT<name: STRING, version: STRING>, verdict: STRING, text: STRING, "
     "confidence: STRING, at: STRING"
 )
-CANONICAL = "image STRING, model STRING, source STRING, predicted STRING, actual STRING, millionths BIGINT, us BIGINT"
+CANONICAL = (
+    "image STRING, model STRING, source STRING, predicted STRING, actual STRING, millionths BIGINT,"
+    " us BIGINT"
+)
 
 
 def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSession:
@@ -174,7 +177,7 @@ def remove(spark: SparkSession, base: str, keys: Iterable[str]) -> None:
 def _file(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Hadoop's file system and path of a file."""
     target = _java(spark).org.apache.hadoop.fs.Path(path)
-    return target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target  # noqa: SLF001
+    return (target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target)  # noqa: SLF001
 
 
 def _sql(name: str) -> str:
@@ -298,9 +301,9 @@ def _s3a(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         "spark.hadoop.fs.s3a.endpoint": endpoint,
         "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(
-            urlsplit(endpoint).scheme == "https"
-        ).lower(),
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": (
+            str(urlsplit(endpoint).scheme == "https").lower()
+        ),
     }
 
 

@@ -36,7 +36,10 @@ class Voice(NamedTuple):
 
     def described(self, row: Mapping[str, Any], name: str) -> str:
         """A name with its value and interval, for the pointer."""
-        return f"{name}: {self.percent(row['value'])} ({self.percent(row['low'])} – {self.percent(row['high'])})"
+        return (
+            f"{name}: {self.percent(row['value'])} ({self.percent(row['low'])} –"
+            f" {self.percent(row['high'])})"
+        )
 
 
 ENGLISH = Voice()

@@ -23,7 +23,10 @@ def headline(report: Report) -> str:
         return "There are no true labels yet, so nothing is known about accuracy."
     if not estimate["enough"]:
         n = estimate["pairs"]
-        return f"{n} true label{'s' if n != 1 else ''}: too few to say how often the answers are right."
+        return (
+            f"{n} true label{'s' if n != 1 else ''}: too few to say how often the answers are"
+            " right."
+        )
     scale = 1000
     while (share["high"] - share["low"]) * scale < 4 and scale < 1_000_000:
         scale *= 10
@@ -41,12 +44,18 @@ def lines(report: Report) -> Iterator[str]:
     yield f"  right        {_share(report['accuracy'])}"
     estimate = report["estimate"]
     if estimate["basis"] == "asked":
-        yield f"  estimate     {_share(estimate['accuracy'])}   from {estimate['pairs']:,} asked labels"
+        yield (
+            f"  estimate     {_share(estimate['accuracy'])}   from {estimate['pairs']:,} asked"
+            " labels"
+        )
     nothing = report["false_digits"]
     if nothing["images"]:
         yield f"  false digits {_share(nothing)}   of {nothing['images']:,} images without a digit"
     if report["calibration"]["ece"] is not None:
-        yield f"  calibration  {percent(report['calibration']['ece']):>14}   expected calibration error"
+        yield (
+            f"  calibration  {percent(report['calibration']['ece']):>14}   expected calibration"
+            " error"
+        )
     yield from _skipped(report)
     yield from _rows("source", report["by_source"], "source")
     yield from _rows("model", report["by_model"], "model")
@@ -104,4 +113,7 @@ def _confused(report: Report) -> Iterator[str]:
         yield ""
         yield "  most often confused"
     for row in report["confused"][:5]:
-        yield f"  {row['actual'] or '(nothing)'} read as {row['predicted'] or '(nothing)'}: {row['n']:,} times"
+        yield (
+            f"  {row['actual'] or '(nothing)'} read as {row['predicted'] or '(nothing)'}:"
+            f" {row['n']:,} times"
+        )

@@ -35,7 +35,10 @@ _COVERAGE = _SHARE(
 _SINCE = click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Of the store, only pictures from this day on: for a candidate that was trained on older ones.",
+    help=(
+        "Of the store, only pictures from this day on: for a candidate that was trained on older"
+        " ones."
+    ),
 )
 
 
@@ -155,7 +158,8 @@ def history(*, as_json: bool) -> None:
         sides = (f"{side.setting} {side.model.version}" for side in (change.before, change.after))
         why = f": {change.reason}" if change.reason else ""
         click.echo(
-            f"{change.number}  {records.stamp(change.at)}  {change.by}  {change.kind}  {' → '.join(sides)}{why}"
+            f"{change.number}  {records.stamp(change.at)}  {change.by}  {change.kind} "
+            f" {' → '.join(sides)}{why}"
         )
 
 
@@ -283,6 +287,7 @@ def _report(change: histories.Change, file: Path, *, as_json: bool) -> None:
         return
     to = change.after
     click.echo(
-        f"{file} says model = {json.dumps(to.setting)} ({to.model.version}); recorded as change {change.number}."
+        f"{file} says model = {json.dumps(to.setting)} ({to.model.version}); recorded as change"
+        f" {change.number}."
     )
     click.echo("Running servers follow within seconds; readings made before stay as they are.")

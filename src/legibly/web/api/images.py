@@ -59,7 +59,10 @@ _PNG: dict[str, Any] = {
     "response_class": Response,
     "responses": {200: {"content": {"image/png": {}}}},
 }
-_ONCE = "a name for this one upload, as random as a UUID: sent again under it, the picture is the same image"
+_ONCE = (
+    "a name for this one upload, as random as a UUID: sent again under it, the picture is the same"
+    " image"
+)
 
 
 class LabelBody(BaseModel):

@@ -31,7 +31,10 @@ TROUBLE: dict[type[Exception], tuple[int, str]] = {
     Unavailable: (503, "The sign-in service does not answer for now. Try again in a moment."),
     Invalid: (
         400,
-        "This sign-in is too old, was used before, or began in another browser. Please begin once more.",
+        (
+            "This sign-in is too old, was used before, or began in another browser. Please begin"
+            " once more."
+        ),
     ),
     Forbidden: (
         403,
@@ -40,7 +43,10 @@ TROUBLE: dict[type[Exception], tuple[int, str]] = {
 }
 """What people are told of an error on the way; the log has the rest."""
 _REFUSED = "The sign-in service did not let you in."
-_STRANGER = "Your address is not among those that may come in here. Whoever looks after this server can help."
+_STRANGER = (
+    "Your address is not among those that may come in here. Whoever looks after this server can"
+    " help."
+)
 _DISABLED = "This account is disabled. Whoever looks after this server can help."
 
 

@@ -52,7 +52,8 @@ def _answers(_: Translate) -> dict[str, str]:
 def _labels(_: Translate) -> dict[str, str]:
     return {
         "asked": _(
-            "One in a few pictures is asked about, to measure how often the answers are right. Is this one?"
+            "One in a few pictures is asked about, to measure how often the answers are right. Is"
+            " this one?"
         ),
         "is_it_right": _("Is this right? If not, what was it?"),
         "what_is_it": _("What is it really?"),
@@ -95,7 +96,8 @@ def _doing(_: Translate) -> dict[str, str]:
         "file_gone": _("This file cannot be read any more: it was moved, changed or deleted."),
         "no_pictures": _("No pictures were found there."),
         "not_direct": _(
-            "The store cannot be reached from this browser. Your pictures go through the server instead."
+            "The store cannot be reached from this browser. Your pictures go through the server"
+            " instead."
         ),
     }
 
