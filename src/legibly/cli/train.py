@@ -1,14 +1,19 @@
 """`legibly train`: runs a recipe, which trains a classifier and writes a model pack."""
 
+import csv
+import hashlib
 import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import click
 
-from legibly import errors
+from legibly import errors, wiring
+from legibly.cli import options
+from legibly.evaluation import comparison
 from legibly.packs import pack as packs
 
 RECIPES = next(
@@ -25,10 +30,12 @@ RECIPES = next(
 @click.command("train", context_settings={"ignore_unknown_options": True})
 @click.argument("recipe")
 @click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of the data.",
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data."
+)
+@click.option(
+    "--from-labels",
+    is_flag=True,
+    help="Train on the labelled images of the store (or --project), writers held together.",
 )
 @click.option(
     "--out",
@@ -40,13 +47,24 @@ RECIPES = next(
     "--json", "as_json", is_flag=True, help="Print the pack's card and nothing else on stdout."
 )
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
-def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[str, ...]) -> None:
+def command(
+    *,
+    recipe: str,
+    data: Path | None,
+    from_labels: bool,
+    out: Path,
+    as_json: bool,
+    rest: tuple[str, ...],
+) -> None:
     """Train a classifier by RECIPE and write a model pack.
 
-    RECIPE is `digits`, or the path of a Python file, or of a folder with a train.py. It is run with
-    --data, --out and whatever else is given here; it needs the `train` extra.
+    RECIPE is `digits`, `photo` (any classes, from class folders), or the path of a Python file, or
+    of a folder with a train.py. It is run with --data, --out and whatever else is given here
+    (`legibly train photo -- --help` lists its options); it needs the `train` extra.
     """
     file = find(recipe)
+    if (data is None) != from_labels and "--help" not in rest:
+        raise click.UsageError("give either --data or --from-labels.")
     if (
         "import torch" in file.read_text(encoding="utf-8")
         and importlib.util.find_spec("torch") is None
@@ -55,16 +73,55 @@ def command(*, recipe: str, data: Path, out: Path, as_json: bool, rest: tuple[st
         raise errors.Unavailable(
             "PyTorch, which this recipe needs, is not installed.", where=str(file), remedy=remedy
         )
-    line = [sys.executable, str(file), "--data", str(data), "--out", str(out), *rest]
-    done = subprocess.run(line, stdout=2 if as_json else None, check=False)  # noqa: S603
-    if done.returncode:
-        message = f"the recipe ended with status {done.returncode}."
-        raise errors.Invalid(message, where=str(file), remedy="Its last lines above say why.")
+    with tempfile.TemporaryDirectory(prefix="legibly-train-") as folder:
+        if from_labels:
+            data = Path(folder)
+            _write_labelled(data)
+            rest = ("--group", "^images/([^/]+)/", *rest)
+        _run(file, ["--data", str(data), "--out", str(out), *rest], as_json=as_json)
+    if "--help" in rest:
+        return
     opened = packs.open_pack(out)
     if as_json:
         click.echo(json.dumps({**opened.card.to_json(), "version": opened.model.version}))
     else:
         click.echo(f"{opened.model.name} {opened.model.version} written to {out}")
+
+
+def _run(file: Path, words: list[str], *, as_json: bool) -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, str(file), *words], stdout=2 if as_json else None, check=False
+    )
+    if done.returncode:
+        message = f"the recipe ended with status {done.returncode}."
+        raise errors.Invalid(message, where=str(file), remedy="Its last lines above say why.")
+
+
+def _write_labelled(folder: Path) -> None:
+    """The store's labelled images as labels.csv and images/WRITER/ID, for a recipe to read.
+
+    Where an image has no writer, its id stands for one. Images without a digit are left out.
+    """
+    settings = options.settings()
+    store = wiring.store(settings)
+    rows = [("file", "label")]
+    for sample in comparison.labelled(wiring.index(settings), store):
+        if not sample.text:
+            continue
+        writer = hashlib.sha256((sample.writer or sample.name).encode()).hexdigest()[:12]
+        path = folder / "images" / writer / sample.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_bytes(sample.load())
+        except errors.NotFound:
+            click.echo(f"left out: {sample.name}: its picture is gone", err=True)
+            continue
+        rows.append((str(path.relative_to(folder)), sample.text))
+    if len(rows) == 1:
+        remedy = "Label images in the app, or give --data."
+        raise errors.Invalid("there are no labelled images.", where=settings.store, remedy=remedy)
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def find(recipe: str) -> Path:

@@ -59,6 +59,7 @@ def labelled(index: Index, store: Store, *, since: str | None = None) -> list[da
             image.label.text,
             lambda key=image.key: store.read(key),  # type: ignore[misc]
             source=image.label.source,
+            writer=image.writer or "",
         )
         for image in _pages(index, Filter(labelled=True, since=since))
         if image.label and image.label.text is not None

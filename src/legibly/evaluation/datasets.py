@@ -36,6 +36,7 @@ class Sample:
     load: Callable[[], bytes]
     kind: str = ""
     source: str = ""
+    writer: str = ""
 
 
 def samples(path: Path) -> list[Sample]:
