@@ -105,6 +105,29 @@ def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: Sql
     renewed.close()
 
 
+def test_tables_of_an_earlier_version_are_extended(url: str, index: SqlIndex) -> None:
+    """Columns and indexes that are new are added, and everything in the tables stays."""
+    entry = image()
+    index.add([entry])
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        for statement in (
+            "DROP INDEX images_by_batch",
+            "ALTER TABLE images DROP COLUMN batch",
+            "DROP TABLE batches",
+            "UPDATE counters SET value = 3 WHERE name = 'schema'",
+        ):
+            connection.execute(sa.text(statement))
+    for renew in (False, True):
+        opened = open_index(url, renew=renew)
+        assert opened.get(entry.id) == entry
+        assert opened.page(Filter(batch=entry.id), limit=1) == []
+        opened.close()
+    names = {index["name"] for index in sa.inspect(engine).get_indexes("images")}
+    engine.dispose()
+    assert "images_by_batch" in names
+
+
 def test_adding_again_changes_nothing(index: SqlIndex) -> None:
     """The second add of an image is passed over, even once it was read."""
     entry = image()

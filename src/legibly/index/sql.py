@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import Invalid, NotFound
-from legibly.index import batches, database, filters, labels, schema, tally
+from legibly.index import batches, database, filters, labels, schema, tally, upgrade
 from legibly.index.port import BatchCount, Claim, Filter, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
@@ -437,12 +437,10 @@ def open_index(url: str, *, renew: bool = False, namespace: str | None = None) -
             connection.execute(
                 sa.text("SELECT pg_advisory_xact_lock(7302)")
             )  # two servers may start at once
-        if (
-            renew
-            and sa.inspect(connection).has_table(counters.name)
-            and _version(connection) != schema.VERSION
-        ):
-            schema.METADATA.drop_all(connection)
+        if sa.inspect(connection).has_table(counters.name):
+            upgrade.extend(connection, _version(connection) or 0)
+            if renew and _version(connection) != schema.VERSION:
+                schema.METADATA.drop_all(connection)
         schema.METADATA.create_all(connection)
         _insert_new(
             connection,

@@ -1,0 +1,37 @@
+"""Tables of an earlier version, brought up to this one where only columns and indexes are new."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from legibly.index import schema
+
+EARLIEST = 3
+"""The version from which on every change was a new column, index or table."""
+
+
+def extend(connection: Connection, version: int) -> None:
+    """Add what tables of `version` lack, and note the new version; others are left as they are.
+
+    A server of the earlier version that still runs is not disturbed: it names its columns.
+    """
+    if not EARLIEST <= version < schema.VERSION:
+        return
+    schema.METADATA.create_all(connection)
+    inspector = sa.inspect(connection)
+    for table in schema.METADATA.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(
+                    sa.text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
+                )
+        names = {index["name"] for index in inspector.get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in names:
+                index.create(connection, checkfirst=True)
+    connection.execute(
+        schema.counters.update()
+        .where(schema.counters.c.name == "schema")
+        .values(value=schema.VERSION)
+    )
