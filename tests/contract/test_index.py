@@ -123,9 +123,9 @@ def test_tables_of_an_earlier_version_are_extended(url: str, index: SqlIndex) ->
         assert opened.get(entry.id) == entry
         assert opened.page(Filter(batch=entry.id), limit=1) == []
         opened.close()
-    names = {index["name"] for index in sa.inspect(engine).get_indexes("images")}
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP INDEX images_by_batch"))  # it is there again
     engine.dispose()
-    assert "images_by_batch" in names
 
 
 def test_adding_again_changes_nothing(index: SqlIndex) -> None:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateIndex
 
 from legibly.index import schema
 
@@ -26,10 +27,8 @@ def extend(connection: Connection, version: int) -> None:
                 connection.execute(
                     sa.text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
                 )
-        names = {index["name"] for index in inspector.get_indexes(table.name)}
         for index in table.indexes:
-            if index.name not in names:
-                index.create(connection, checkfirst=True)
+            connection.execute(CreateIndex(index, if_not_exists=True))
     connection.execute(
         schema.counters.update()
         .where(schema.counters.c.name == "schema")
