@@ -87,6 +87,10 @@ class Settings:
     sweep_seconds: float = _setting(
         2.0, "seconds between two looks for pictures that came without an upload; 0: never"
     )
+    compact_hours: float = _setting(
+        24.0,
+        "hours between two looks of `serve` for small files of pairs to turn into Parquet; 0: never",
+    )
     ask_rate: float = _setting(
         0.1, "share of images whose writers are asked for the true label, 0 … 1"
     )
@@ -122,8 +126,11 @@ class Settings:
                 "oidc_issuer needs oidc_client_id, and oidc_domains: who may come in.",
                 where="settings",
             )
-        if self.session_hours < 1 or self.rate < 0:
-            raise Invalid("session_hours must be at least 1, rate at least 0.", where="settings")
+        if self.session_hours < 1 or self.rate < 0 or self.compact_hours < 0:
+            raise Invalid(
+                "session_hours must be at least 1, rate and compact_hours at least 0.",
+                where="settings",
+            )
         if not 0 <= self.ask_rate <= 1:
             raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
         _check_public_url(self.public_url)

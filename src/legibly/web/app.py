@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from legibly import __version__
+from legibly.accuracy.compaction.timer import CompactionTimer
 from legibly.people import retention
 from legibly.pipeline import Service
 from legibly.web import errors, openapi
@@ -92,20 +93,29 @@ def _lifespan(
     state: State, workspaces: Workspaces, image_owners: Callable[[], list[Service]]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Start what runs beside requests, and stop it in the opposite order."""
-    purge_timer = retention.PurgeTimer(state.classes, image_owners) if state.classes else None
+    timers: list[retention.PurgeTimer | CompactionTimer] = []
+    if state.classes:
+        timers.append(retention.PurgeTimer(state.classes, image_owners))
+    if state.settings.compact_hours:
+        timers.append(
+            CompactionTimer(
+                lambda: [owner.store for owner in image_owners()],
+                hours=state.settings.compact_hours,
+            )
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await state.hub.start()
         state.worker.start()
         await workspaces.start()
-        if purge_timer is not None:
-            purge_timer.start()
+        for timer in timers:
+            timer.start()
         try:
             yield
         finally:
-            if purge_timer is not None:
-                purge_timer.stop()
+            for timer in timers:
+                timer.stop()
             await workspaces.stop()
             await state.hub.stop()
             state.worker.stop()

@@ -1,0 +1,87 @@
+"""Compaction beside a running server: in a process of its own, for DuckDB takes memory."""
+
+import logging
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from legibly import object_keys
+from legibly.accuracy import plan
+from legibly.errors import LegiblyError
+from legibly.store import Store
+
+FIRST_SECONDS = 3600.0
+"""A server compacts this long after its start, more or less: several do not begin at once."""
+LEAST_FILES = 1000
+"""Below so many small files there is little to gain."""
+_LIMIT_SECONDS = 3600.0
+_log = logging.getLogger(__name__)
+
+
+class CompactionTimer:
+    """Runs `legibly compact` over stores that have many small files, every `hours`."""
+
+    def __init__(
+        self,
+        stores: Callable[[], Iterable[Store]],
+        *,
+        hours: float,
+        first_seconds: float = FIRST_SECONDS,
+        least_files: int = LEAST_FILES,
+    ) -> None:
+        self._stores = stores
+        self._seconds = hours * 3600
+        self._first_seconds = first_seconds * random.uniform(0.5, 1.5)  # noqa: S311
+        self._least_files = least_files
+        self._stopping = threading.Event()
+        self._child: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._run, name="compaction", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a compaction under way is broken off, which loses nothing."""
+        self._stopping.set()
+        if self._child is not None:
+            self._child.terminate()
+
+    def _run(self) -> None:
+        pause = self._first_seconds
+        while not self._stopping.wait(pause):
+            pause = self._seconds
+            for store in self._stores():
+                try:
+                    self._compact(store)
+                except (LegiblyError, OSError, subprocess.TimeoutExpired) as error:
+                    _log.warning("compacting %s: %s; it is tried again", store.url, error)
+                if self._stopping.is_set():
+                    return
+
+    def _compact(self, store: Store) -> None:
+        if not store.url.startswith(("file://", "s3://")) or not self._is_worth_it(store):
+            return
+        command = [sys.executable, "-m", "legibly", "compact", "--store", store.url]
+        self._child = subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            output, _ = self._child.communicate(timeout=_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            raise
+        finally:
+            self._child = None
+        _log.info("%s: %s", store.url, " ".join(output.split()))
+
+    def _is_worth_it(self, store: Store) -> bool:
+        small = (
+            stat
+            for stat in store.list(object_keys.PAIRS)
+            if stat.key.endswith(".jsonl") and stat.size <= plan.SMALL_BYTES
+        )
+        return len(list(islice(small, self._least_files))) >= self._least_files
