@@ -82,7 +82,6 @@ def test_a_class_from_its_opening_to_its_end(
     expect(pupil.locator("main")).to_contain_text("Your digits are")
     faults += faults_of(pupil)
 
-    teacher.reload()
     expect(teacher.get_by_role("rowheader", name="<i>Fux</i> 🦊")).to_be_visible()
     faults += faults_of(teacher)
     teacher.get_by_role("button", name="Let nobody else join").click()

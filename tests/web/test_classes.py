@@ -139,3 +139,33 @@ def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         book.join(opened_class.code, "late")
     book.erase(opened_class)
     assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_a_pupil_comes_back_with_a_word(school: Server) -> None:
+    """By nickname and word one is the same pupil again; another word, or none, is refused. The
+    teacher has each pupil's page, a table as CSV, and a QR code.
+    """
+    with signed_in(school, "tess") as tess:
+        address, code = opened(tess, "comes back")
+        form = {"code": code, "nickname": "Otter", "word": "Blue  Moon"}
+        with httpx.Client(base_url=school.url, timeout=30) as first:
+            assert first.post("/join", data=form).status_code == 303
+            sent = first.post("/api/images?wait=20", files={"file": PICTURE}, data={"label": "7"})
+            image = sent.json()["id"]
+        with httpx.Client(base_url=school.url, timeout=30) as again:
+            assert again.post("/join", data={**form, "word": "red"}).status_code == 400
+            assert again.post("/join", data={**form, "word": ""}).status_code == 400
+            assert again.post("/join", data={**form, "word": "blue moon"}).status_code == 303
+            assert again.get(f"/api/images/{image}").status_code == 200
+        page = tess.get(address).text
+        assert 'class="qr"' in page
+        pupil = re.search(rf"{address}/pupils/[0-9a-f-]+", page)
+        assert pupil is not None
+        assert "Otter" in tess.get(pupil[0]).text
+        assert "Otter" in tess.get(f"{address}/table").text
+        rows = tess.get(f"{address}/table.csv").text.splitlines()
+        assert rows[1].startswith("Otter,1,")
+        assert tess.get(f"{address}/pupils/nobody").status_code == 404
+        for path in ("/table", "/table.csv", f"/pupils/{pupil[0].rpartition('/')[2]}"):
+            with signed_in(school, "tom") as tom:
+                assert tom.get(address + path).status_code == 404

@@ -153,10 +153,10 @@ def _cells(image: Image) -> list[str]:
         *truth,
         *size,
     ]
-    return [_harmless(text) for text in texts]
+    return [harmless(text) for text in texts]
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 

@@ -23,7 +23,10 @@ TREND = 10
 EXAMPLES = 3
 ENOUGH_TO_RANK = 2 * EXAMPLES
 """From so many digits on the most and the least legible ones are different ones."""
-_TRUSTED = 0.9
+SURE = 0.9
+"""From this confidence on an answer without a label is taken at its word, unless a model's card
+says otherwise.
+"""
 # Student's t at 97.5 %, by degrees of freedom 1 … 20, then the normal distribution's.
 _T: tuple[float, ...] = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 _T += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
@@ -45,7 +48,7 @@ class Written:
     labelled: bool
 
 
-def written(images: Iterable[Image]) -> Iterator[Written]:
+def written(images: Iterable[Image], *, sure: float = SURE) -> Iterator[Written]:
     """Every digit of these images of which it is known, or safe to say, what was meant."""
     for image in images:
         reading = image.reading
@@ -60,7 +63,7 @@ def written(images: Iterable[Image]) -> Iterator[Written]:
         if places is not None and len(places) != len(reading.digits):
             continue  # which item was meant by which digit is not known
         for number, item in enumerate(reading.digits):
-            if places is None and item.confidence < _TRUSTED:
+            if places is None and item.confidence < sure:
                 continue
             intended = places[number] if places is not None else item.label
             moment = f"{image.received_at:%Y-%m-%dT%H:%M:%SZ}"
@@ -81,13 +84,15 @@ def _legibility(item: Item, intended: str) -> float:
     return float(item.probabilities.get(intended, 0.0))
 
 
-def report(images: Iterable[Image], *, classes: Sequence[str]) -> dict[str, Any]:
+def report(
+    images: Iterable[Image], *, classes: Sequence[str], sure: float = SURE
+) -> dict[str, Any]:
     """The report as JSON data; images newest first.
 
     Digits that were never written are listed with n = 0.
     """
     by_digit: dict[str, list[Written]] = defaultdict(list)
-    for digit in written(images):
+    for digit in written(images, sure=sure):
         by_digit[digit.intended].append(digit)
     digits = [_digit(name, by_digit.get(name, [])) for name in classes]
     everything = [digit for name in classes for digit in by_digit.get(name, [])]

@@ -156,6 +156,11 @@ class Index(Protocol):
     def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
         """Images in the order of the filter, past the cursor `after`. Raises Invalid for another."""
 
+    def stamp(self, criteria: Filter) -> tuple[int, int]:
+        """What changes whenever an image that matches changes, comes or goes: the newest sequence
+        number among them, and their number.
+        """
+
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
         """Pending images whose lease has ended, oldest first, leased to the caller."""
 

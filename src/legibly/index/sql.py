@@ -191,6 +191,12 @@ class SqlIndex:
         with self._read() as connection:
             return [schema.image_of(row) for row in connection.execute(query)]
 
+    def stamp(self, criteria: Filter) -> tuple[int, int]:
+        query = sa.select(sa.func.max(images.c.sequence), sa.func.count())
+        with self._read() as connection:
+            newest, number = connection.execute(query.where(*filters.conditions(criteria))).one()
+        return int(newest or 0), int(number)
+
     def known(self, ids: Collection[str]) -> set[str]:
         known: set[str] = set()
         with self._read() as connection:

@@ -5,6 +5,8 @@ A pupil is nobody elsewhere: no address, no password, no account. Their images b
 `pupil:CLASS:PUPIL`.
 """
 
+import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Iterator, Sequence
@@ -55,11 +57,15 @@ class SchoolClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pupil:
-    """Somebody in a class, by the nickname that they chose."""
+    """Somebody in a class, by the nickname that they chose.
+
+    `word` is the hash of their personal word, with which they come back; empty where they have none.
+    """
 
     id: str
     school_class: str
     nickname: str
+    word: str = ""
 
     @property
     def owner(self) -> str:
@@ -136,9 +142,10 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         self.refresh()
         return school_class
 
-    def join(self, code: str, nickname: str) -> Pupil:
-        """Join a class by its code. Raises NotFound for a wrong code, Conflict for a taken
-        nickname, Invalid.
+    def join(self, code: str, nickname: str, word: str = "") -> Pupil:
+        """Join a class by its code, or come back by nickname and personal word.
+
+        Raises NotFound for a wrong code, Conflict for a taken nickname with another word, Invalid.
         """
         self.refresh()
         required = "".join(code.split()).upper()
@@ -153,17 +160,26 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
             )
         nickname = normalize_name(nickname)
         taken = self.pupils(matches[0])
-        if any(pupil.nickname.casefold() == nickname.casefold() for pupil in taken):
-            raise Conflict(
-                "somebody in this class has that nickname.",
-                code="name-taken",
-                remedy="Choose another.",
-            )
+        for pupil in taken:
+            if pupil.nickname.casefold() == nickname.casefold():
+                if pupil.word and word and _is_word(word, pupil):
+                    return pupil
+                raise Conflict(
+                    "somebody in this class has that nickname.",
+                    code="name-taken",
+                    remedy="Choose another, or give your personal word to come back.",
+                )
         if len(taken) >= MOST_PUPILS:
             raise Invalid(
                 "this class is full: {most} may join.", code="class-full", most=MOST_PUPILS
             )
-        pupil = Pupil(id=object_keys.new_id(now()), school_class=matches[0].id, nickname=nickname)
+        pupil_id = object_keys.new_id(now())
+        pupil = Pupil(
+            id=pupil_id,
+            school_class=matches[0].id,
+            nickname=nickname,
+            word=_word_hash(word, pupil_id) if _plain_word(word) else "",
+        )
         key = f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"
         self._store.create(key, json.dumps(asdict(pupil)).encode())
         self.refresh()
@@ -182,6 +198,20 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
     def expired(self) -> Iterator[SchoolClass]:
         """The classes whose time has come."""
         return (element for element in self.all() if element.until <= now())
+
+
+def _plain_word(word: str) -> str:
+    return "".join(word.casefold().split())
+
+
+def _word_hash(word: str, pupil_id: str) -> str:
+    """scrypt (RFC 7914): a word is short, so that guessing has to cost something."""
+    salt = pupil_id.encode()
+    return hashlib.scrypt(_plain_word(word).encode(), salt=salt, n=2**14, r=8, p=1).hex()
+
+
+def _is_word(word: str, pupil: Pupil) -> bool:
+    return hmac.compare_digest(_word_hash(word, pupil.id), pupil.word)
 
 
 def is_pupil(owner: str) -> bool:

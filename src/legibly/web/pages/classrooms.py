@@ -1,28 +1,30 @@
 """Class mode: joining with a code and a nickname; for teachers, legibility by pupil and digit."""
 
+import csv
+import io
 import itertools
 from statistics import fmean
 from typing import Annotated, Any
 
+import segno
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from legibly.errors import LegiblyError, NotFound
 from legibly.exchange import exports
-from legibly.handwriting import report
 from legibly.index.port import Filter
 from legibly.people import erasure
 from legibly.people.classrooms import Classes, Pupil, SchoolClass
 from legibly.web import errors
-from legibly.web.pages import signin
+from legibly.web.pages import handwriting, signin
+from legibly.web.pages.handwriting_reports import MOST_IMAGES
 from legibly.web.pages.rendering import Pages
 from legibly.web.security import middleware, rate_limits, sessions
 from legibly.web.security.client_address import network_of
 from legibly.web.security.principal import principal_of
-from legibly.web.services import State, image_owners, state_of
+from legibly.web.services import image_owners, state_of
 
 _TRIES_A_MINUTE = 20
-_MOST_IMAGES = 500
 _DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -56,14 +58,15 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
         request: Request,
         code: Annotated[str, Form(max_length=40)],
         nickname: Annotated[str, Form(max_length=200)],
+        word: Annotated[str, Form(max_length=100)] = "",
     ) -> Response:
-        """Join a class."""
+        """Join a class, or come back to it with the personal word."""
         network = network_of(request)
         wait = addresses.take(network)
         if wait:
             return middleware.too_many_requests(request, wait)
         try:
-            pupil = classes_of(request).join(code, nickname)
+            pupil = classes_of(request).join(code, nickname, word)
         except LegiblyError as error:
             values = {
                 "code": code,
@@ -110,22 +113,39 @@ def _add_teaching(routes: APIRouter, pages: Pages) -> None:
     def show_class(request: Request, class_id: str) -> Response:
         """One class: pupils by digits."""
         school_class = _own(request, class_id)
-        classes = classes_of(request)
-        state = state_of(request)
-        rows = [(pupil, _of(state, pupil)) for pupil in classes.pupils(school_class)]
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
-        shown: dict[str, Any] = {
-            "school_class": school_class,
-            "rows": rows,
-            "digits": _DIGITS,
-            "link": link,
-        }
+        code = segno.make(link, error="m", micro=False)
+        qr = code.svg_inline(scale=5, border=2, omitsize=True, svgclass="qr")
         return pages.render(
-            request,
-            "class.html",
-            **shown,
-            together=_together([pupil_report for _, pupil_report in rows]),
+            request, "class.html", link=link, qr=qr, **_table(request, school_class)
         )
+
+    @routes.get("/classes/{class_id}/table")
+    def table(request: Request, class_id: str) -> Response:
+        """The table of a class alone, for a page that follows it."""
+        return pages.render(
+            request, "_class_table.html", **_table(request, _own(request, class_id))
+        )
+
+    @routes.get("/classes/{class_id}/table.csv")
+    def table_file(request: Request, class_id: str) -> Response:
+        """The legibility of each pupil's digits, for spreadsheets."""
+        school_class = _own(request, class_id)
+        headers = {"Content-Disposition": 'attachment; filename="legibly-class.csv"'}
+        data = _csv(_table(request, school_class)["rows"])
+        return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
+
+    @routes.get("/classes/{class_id}/pupils/{pupil_id}")
+    def pupil_page(request: Request, class_id: str, pupil_id: str) -> Response:
+        """The digits of one pupil, to look at and to print."""
+        school_class = _own(request, class_id)
+        pupils = classes_of(request).pupils(school_class)
+        pupil = next((pupil for pupil in pupils if pupil.id == pupil_id), None)
+        if pupil is None:
+            raise NotFound("there is no such pupil in this class.")
+        values: dict[str, Any] = {"pupil": pupil, "legibility": _of(request, pupil)}
+        values["most"] = MOST_IMAGES
+        return pages.render(request, "pupil.html", school_class=school_class, **values)
 
     _add_changing(routes)
 
@@ -151,16 +171,35 @@ def _add_changing(routes: APIRouter) -> None:
         return RedirectResponse(f"/classes/{class_id}", 303)
 
 
-def _of(state: State, pupil: Pupil) -> dict[str, Any]:
-    image_filter = Filter(owner=pupil.owner, state="read")
-    images = itertools.islice(exports.matching(state.index, image_filter), _MOST_IMAGES)
-    return report.report(list(images), classes=_DIGITS)
+def _table(request: Request, school_class: SchoolClass) -> dict[str, Any]:
+    """What the table of a class shows."""
+    pupils = classes_of(request).pupils(school_class)
+    rows = [(pupil, _of(request, pupil)) for pupil in pupils]
+    together = _together([pupil_report for _, pupil_report in rows])
+    return {"school_class": school_class, "rows": rows, "digits": _DIGITS, "together": together}
+
+
+def _of(request: Request, pupil: Pupil) -> dict[str, Any]:
+    legibility = handwriting.report_of(request, Filter(owner=pupil.owner, state="read"))
+    return legibility or {}
+
+
+def _csv(rows: list[tuple[Pupil, dict[str, Any]]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["nickname", "written", "legibility", *_DIGITS])
+    for pupil, pupil_report in rows:
+        shares = {row["digit"]: row["legibility"]["value"] for row in pupil_report["digits"]}
+        figures = [pupil_report["legibility"]["value"], *map(shares.get, _DIGITS)]
+        cells = ["" if share is None else f"{share:.4f}" for share in figures]
+        writer.writerow([exports.harmless(pupil.nickname), pupil_report["written"], *cells])
+    return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
 def _together(reports: list[dict[str, Any]]) -> dict[str, float | None]:
     """The mean legibility of each digit over the pupils who wrote it often enough."""
     shares: dict[str, list[float]] = {digit: [] for digit in _DIGITS}
-    for row in itertools.chain.from_iterable(report["digits"] for report in reports):  # noqa: F402
+    for row in itertools.chain.from_iterable(report["digits"] for report in reports):
         if row["enough"]:
             shares[row["digit"]].append(row["legibility"]["value"])
     return {digit: fmean(values) if values else None for digit, values in shares.items()}

@@ -1,23 +1,22 @@
 """My handwriting: the report, its page, the practice page, and the API's `/api/legibility`."""
 
-import itertools
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from legibly.errors import LegiblyError, NotFound
-from legibly.exchange import exports
-from legibly.handwriting import advice, report
+from legibly.errors import NotFound
 from legibly.images import thumbnails
 from legibly.index.port import Filter
 from legibly.records import Image
-from legibly.web.pages.rendering import Pages
+from legibly.web.pages.handwriting_reports import MOST_IMAGES, HandwritingReports
+from legibly.web.pages.rendering import Pages, classes_of, sure_from
 from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import state_of
 from legibly.web.text import i18n
 
-MOST_IMAGES = 2000
+_PATIENCE_SECONDS = 0.12
+_DIGITS = [str(digit) for digit in range(10)]
 _WRITER = Annotated[str | None, Query(max_length=200, description="one writer's pictures only")]
 _MARGIN = 0.15
 
@@ -27,22 +26,38 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/handwriting")
     def handwriting(request: Request, writer: _WRITER = None) -> Response:
-        """How legible each digit is, and what would help."""
-        handwriting_report = own_report(request, writer)
+        """How legible each digit is, and what would help; a long count comes after the page."""
+        legibility = report_of(request, own_filter(request, writer), seconds=_PATIENCE_SECONDS)
         return pages.render(
             request,
             "handwriting.html",
-            legibility=handwriting_report,
+            legibility=legibility,
             writer=writer or "",
+            person=writer or "",
             most=MOST_IMAGES,
+        )
+
+    @routes.get("/handwriting/report")
+    def fragment(request: Request, writer: _WRITER = None) -> Response:
+        """The report alone, for a page that did not wait for it."""
+        legibility = report_of(request, own_filter(request, writer))
+        return pages.render(
+            request, "_handwriting_report.html", legibility=legibility, most=MOST_IMAGES
         )
 
     @routes.get("/handwriting/practice")
     def practice(request: Request, writer: _WRITER = None) -> Response:
         """The app asks for digits and tells at once how legible they are."""
-        handwriting_report = own_report(request, writer)
-        weights = {row["digit"]: row["legibility"]["value"] for row in handwriting_report["digits"]}
-        return pages.render(request, "practice.html", weights=weights, writer=writer or "")
+        legibility = report_of(request, own_filter(request, writer), seconds=_PATIENCE_SECONDS)
+        digits = legibility["digits"] if legibility else []
+        names = [row["digit"] for row in digits] or _DIGITS
+        weights = dict.fromkeys(names) | {
+            row["digit"]: row["legibility"]["value"] for row in digits
+        }
+        counts = {row["digit"]: row["n"] for row in digits}
+        return pages.render(
+            request, "practice.html", weights=weights, counts=counts, writer=writer or ""
+        )
 
     @routes.get("/api/legibility", tags=["accuracy"])
     def get_legibility(request: Request, writer: _WRITER = None) -> JSONResponse:
@@ -50,7 +65,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
         For each digit its legibility, trend, examples and advice.
         """
-        return JSONResponse(own_report(request, writer))
+        return JSONResponse(report_of(request, own_filter(request, writer)))
 
     @routes.get("/images/{image_id}/items/{number}/picture")
     def item(request: Request, image_id: str, number: int) -> Response:
@@ -81,34 +96,27 @@ def add(routes: APIRouter, pages: Pages) -> None:
         return JSONResponse({"sentence": explanation.sentence(i18n.catalogue_for(request).gettext)})
 
 
-def own_report(request: Request, writer: str | None) -> dict[str, Any]:
-    """The report of the principal's newest pictures, or of one writer whom the principal may see."""
-    image_filter = Filter(owner=principal_of(request).account, writer=writer, state="read")
-    if writer:
-        image_filter = Filter(owner=principal_of(request).owner, writer=writer, state="read")
-    state = state_of(request)
-    images = list(itertools.islice(exports.matching(state.index, image_filter), MOST_IMAGES))
-    legibility = report.report(images, classes=[str(digit) for digit in range(10)])
-    for row in legibility["digits"]:
-        if row["read_as"]:
-            row["advice"] = _advice(request, row)
-    return legibility
+def reports_of(request: Request) -> HandwritingReports:
+    """The reports that this process keeps."""
+    reports: HandwritingReports = request.app.state.handwriting_reports
+    return reports
 
 
-def _advice(request: Request, row: dict[str, Any]) -> str:
-    """The advice for the least legible example that was read as that other digit, from its ink."""
-    intended = row["digit"]
-    read = row["read_as"]
-    for example in row["worst"] + row["best"]:
-        if example["read"] == read:
-            try:
-                data = state_of(request).store.read(_find(request, example["image"]).key)
-                return advice.pair(
-                    intended, read, state_of(request).views.inputs(data)[example["item"]]
-                )
-            except (LegiblyError, IndexError):
-                break
-    return advice.pair(intended, read)
+def report_of(
+    request: Request, image_filter: Filter, *, seconds: float | None = None
+) -> dict[str, Any] | None:
+    """The report of these images by the model in use; None where it takes longer."""
+    classes = [name for name in classes_of(request) if len(name) == 1] or _DIGITS
+    return reports_of(request).get(
+        state_of(request), image_filter, classes=classes, sure=sure_from(request), seconds=seconds
+    )
+
+
+def own_filter(request: Request, writer: str | None) -> Filter:
+    """The principal's images, or those of one writer whom the principal may see."""
+    principal = principal_of(request)
+    owner = principal.owner if writer else principal.account
+    return Filter(owner=owner, writer=writer or None, state="read")
 
 
 def _find(request: Request, image_id: str) -> Image:

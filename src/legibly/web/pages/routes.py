@@ -19,6 +19,7 @@ from legibly.web.pages import (
     batches,
     classrooms,
     handwriting,
+    handwriting_reports,
     history,
     people,
     projects,
@@ -45,6 +46,7 @@ def install(app: FastAPI) -> None:
     """
     pages = Pages()
     app.state.error_page = pages.error
+    app.state.handwriting_reports = handwriting_reports.HandwritingReports()
     app.include_router(router(pages))
 
 

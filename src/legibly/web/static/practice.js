@@ -7,6 +7,8 @@ import { queue } from "./uploads.js";
 
 const TIMES = 2; // each digit in a round
 const weights = JSON.parse($("#weights").textContent);
+const counts = JSON.parse($("#counts").textContent); // how often each digit was written before
+const ENOUGH = 3; // so many of each make a first report
 const writer = $("#practice").dataset.writer;
 const intentions = new Map(); // name of a drawing → the digit that was asked for
 const results = []; // newest last
@@ -18,7 +20,9 @@ let left = {}; // how often each digit is still to come in this round
 function next(again) {
   if (!Object.values(left).some(Boolean))
     left = Object.fromEntries(Object.keys(weights).map((digit) => [digit, TIMES]));
-  const open = Object.keys(weights).filter((digit) => left[digit] > 0);
+  const rare = Object.keys(weights).filter((digit) => (counts[digit] ?? 0) < ENOUGH);
+  const later = Object.keys(weights).filter((digit) => left[digit] > 0);
+  const open = rare.some((digit) => left[digit] > 0) ? rare.filter((d) => left[d] > 0) : later;
   const others = open.filter((digit) => digit !== intended);
   const chances = (others.length ? others : open).map((digit) => [
     digit,
@@ -56,6 +60,7 @@ async function finish() {
   if (!drawing) return false;
   $("#read").disabled = true;
   left[digit]--;
+  counts[digit] = (counts[digit] ?? 0) + 1;
   next();
   try {
     const image = await drawing.saved;
@@ -121,6 +126,7 @@ async function takeBack() {
   }
   result.tile.remove();
   left[result.digit]++;
+  counts[result.digit]--;
   $("#told").textContent = say("practice_taken_back", { digit: result.digit });
   next(result.digit);
   tally();

@@ -1,2 +1,0 @@
-// The one thing on this page that needs a script.
-document.querySelector("#print")?.addEventListener("click", () => print());
