@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from legibly.cloud import prices
+
 pytest.importorskip("cfnlint", reason="cfn-lint is not installed; `make test-all` brings it")
 pytestmark = pytest.mark.service("cfn-lint")
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -161,3 +163,18 @@ def test_pictures_alone_start_the_function(resources: dict[str, dict[str, Any]])
     assert resources["Trigger"]["Properties"]["FunctionResponseTypes"] == [
         "ReportBatchItemFailures"
     ]
+
+
+def test_the_estimate_knows_every_alarm_and_secret(resources: dict[str, dict[str, Any]]) -> None:
+    """What is paid by the piece is counted as often as the template makes it."""
+    conditions = {
+        kind: sorted(
+            resource.get("Condition", "")
+            for resource in resources.values()
+            if resource["Type"] == kind
+        )
+        for kind in ("AWS::CloudWatch::Alarm", "AWS::SecretsManager::Secret")
+    }
+    alarms = [""] * prices.ALARMS + ["HasWeb"] * prices.WEB_ALARMS
+    assert conditions["AWS::CloudWatch::Alarm"] == alarms
+    assert conditions["AWS::SecretsManager::Secret"] == ["HasOidcSecret", "HasWeb", "IsScale"]

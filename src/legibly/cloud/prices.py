@@ -42,6 +42,9 @@ DATABASE_GB_MONTH = 0.115
 SECRET_MONTH = 0.40
 ALARM_MONTH = 0.10
 LOG_GB = 0.50
+ALARMS = 4
+WEB_ALARMS = 2
+"""Alarms of the template, of which the second go with its web servers."""
 
 # The work of one image: an average upload, and its billed time in the emulator
 # (`benchmarks/cloud.py`) with an allowance for the latency of S3.
@@ -67,7 +70,7 @@ def estimate(
     """The cost of `pictures` a month, with the pictures of `stored_months` in the bucket."""
     lines = [
         *_pictures(pictures, stored_months),
-        Line("alarms and dashboard", 4 * ALARM_MONTH, idle=True),
+        Line("alarms and dashboard", ALARMS * ALARM_MONTH, idle=True),
     ]
     if size != "none":
         lines += _web(size)
@@ -105,6 +108,8 @@ def _web(size: Size) -> Iterator[Line]:
     servers = 2 if size == "scale" else 1
     yield Line(f"web servers: {servers} t3a.small", servers * _server("t3a.small"), idle=True)
     yield Line("load balancer, with its two addresses", _balancer(2), idle=True)
+    own = WEB_ALARMS * ALARM_MONTH + SECRET_MONTH
+    yield Line("their alarms, and the secret of the first password", own, idle=True)
     if size == "scale":
         database = INSTANCE_HOUR["db.t4g.micro"] * HOURS + 20 * DATABASE_GB_MONTH + SECRET_MONTH
         yield Line("PostgreSQL: 1 db.t4g.micro, 20 GB", database, idle=True)
