@@ -148,10 +148,11 @@ def batch(images: Sequence[str], version: str, at: datetime) -> str:
     """Where the readings of several images of one date lie, read together at one moment.
 
     The name sorts by `at` and tells whose readings are inside, so that `holds` needs no look into
-    the file. At most 40 images, for S3 allows a key 1,024 bytes.
+    the file. At most 40 images, for S3 allows a key 1,024 bytes; 15 in folders, for file names
+    have 255 bytes at most.
     """
-    marks = "-".join(sorted(_mark(image) for image in images))
-    return f"{READINGS}date={date(images[0])}/{new_id(at)}.{version}.{marks}.jsonl"
+    inside = "-".join(sorted(mark(image) for image in images))
+    return f"{READINGS}date={date(images[0])}/{new_id(at)}.{version}.{inside}.jsonl"
 
 
 def holds(key: str, image: str, version: str) -> bool:
@@ -159,11 +160,17 @@ def holds(key: str, image: str, version: str) -> bool:
     name = key.rpartition("/")[2].split(".")
     alone = name[:2] == [image, version]
     together = len(name) == 4 and name[1] == version
-    return alone or (together and _mark(image) in name[2].split("-"))
+    return alone or (together and mark(image) in name[2].split("-"))
 
 
-def _mark(image: str) -> str:
-    """48 bits of an id's hash; its end alone would not tell a picture from the one that replaced
+def marks(key: str) -> list[str]:
+    """The marks of the images whose readings share the record file at `key`; none in other files."""
+    name = last(key).split(".")
+    return name[2].split("-") if len(name) == 4 else []
+
+
+def mark(image: str) -> str:
+    """48 bits of an id's hash, which stand for it in names of files; its end alone would not tell a picture from the one that replaced
     it.
     """
     return hashlib.sha256(image.encode()).hexdigest()[:12]

@@ -10,16 +10,17 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from legibly import agreement, object_keys, text_rules
+from legibly import agreement, object_keys, record_files, text_rules
 from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, Unavailable
 from legibly.images import decode, privacy
 from legibly.index.port import Filter, Index
 from legibly.label_rules import LabelRules
+from legibly.record_files import READING_ERRORS, line
 from legibly.records import (
     Batch,
     FailureRecord,
@@ -39,8 +40,6 @@ from legibly.vision.reading import Result
 
 LEASE_SECONDS = 30.0
 _REMOVED_AT_ONCE = 500
-RECORD_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
-"""What a torn or strange record leads to when it is read."""
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +67,7 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
             limit=max_bytes,
         )
     stat, data = store.fetch(key)
-    return _record(
+    return reading_record(
         reader.read(data),
         image=object_keys.image_id(key, stat.modified_at),
         key=key,
@@ -76,7 +75,8 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
     )
 
 
-def _record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
+def reading_record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
+    """The record of a picture that was read; `size` is that of its object in bytes."""
     facts = result.facts
     return ReadingRecord(
         image=image,
@@ -97,12 +97,6 @@ def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
     if store.create(key, line(record.to_json())):
         return record
     return ReadingRecord.from_json(json.loads(store.read(key)))
-
-
-def line(data: Mapping[str, Any]) -> bytes:
-    """One record as a JSON line. Raises ValueError for NaN and infinity, which are no JSON."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode(errors="replace") + b"\n"  # half characters are in no key or text of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +138,7 @@ class Service:
         self.index = index
         self.reader = reader
         self._ask_rate = ask_rate
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._max_pixels = max_pixels
 
     @property
@@ -167,11 +161,11 @@ class Service:
             raise Invalid(
                 "the picture is empty.", code="empty", remedy="Send the bytes of a picture."
             )
-        if len(data) > self._max_bytes:
+        if len(data) > self.max_bytes:
             raise TooLarge(
                 "the picture has {bytes} bytes; {limit} are allowed.",
                 bytes=len(data),
-                limit=self._max_bytes,
+                limit=self.max_bytes,
             )
         details = details.checked()
         self._check_batch(details)
@@ -183,20 +177,8 @@ class Service:
             if self.index.known([image_id]):
                 return self._earlier_image(image_id)
         stripped = privacy.strip(data, facts.media_type)
-        image = Image(
-            id=image_id,
-            key=object_keys.image(image_id, facts.media_type),
-            received_at=object_keys.received_at(image_id),
-            media_type=facts.media_type,
-            bytes=len(stripped),
-            width=facts.width,
-            height=facts.height,
-            name=details.name or None,
-            writer=details.writer or None,
-            owner=details.owner,
-            batch=details.batch or None,
-            label=_at_upload(label_text, image_id),
-        )
+        image = pending_image(image_id, facts, size=len(stripped), details=details)
+        image = replace(image, label=_at_upload(label_text, image_id))
         self._store_image(image, stripped)
         return image
 
@@ -230,6 +212,17 @@ class Service:
 
     def _store_image(self, image: Image, data: bytes) -> None:
         # The picture comes last: a sweep that sees it finds everything else in its place.
+        if image.label:
+            self._write_label(image.id, image.label)
+        self.store_picture(image, data)
+        try:
+            self.index.add([image], lease_seconds=LEASE_SECONDS)
+        except Unavailable:
+            self.withdraw([image])
+            raise
+
+    def store_picture(self, image: Image, data: bytes) -> None:
+        """Write the picture of a new image, after what it does not tell of itself."""
         if image.name or image.writer or image.owner or image.batch:
             record = UploadRecord(
                 image.id,
@@ -242,34 +235,29 @@ class Service:
                 image.batch,
             )
             self.store.create(object_keys.upload(image.id), line(record.to_json()))
-        if image.label:
-            self._write_label(image.id, image.label)
         self.store.create(image.key, data, media_type=image.media_type)
-        try:
-            self.index.add([image], lease_seconds=LEASE_SECONDS)
-        except Unavailable:
-            self._withdraw(image)
-            raise
 
-    def _withdraw(self, image: Image) -> None:
-        """Delete an upload that the index did not take: its sender is told to try again."""
-        keys = [image.key, object_keys.upload(image.id)]
-        if image.label:
-            keys.append(object_keys.label(image.id, image.label.at))
+    def withdraw(self, images: Sequence[Image], *, records: Sequence[str] = ()) -> None:
+        """Delete uploads that the index did not take: their senders are told to try again."""
+        keys = list(records)
+        for image in images:
+            keys += [image.key, object_keys.upload(image.id)]
+            if image.label:
+                keys.append(object_keys.label(image.id, image.label.at))
         try:
             self.store.remove(keys)
         except LegiblyError as error:
-            _log.warning("image %s stays in the store, and will be adopted: %s", image.id, error)
+            _log.warning("%s and its like stay, and will be adopted: %s", keys[0], error)
 
     def read(self, image: Image, data: bytes | None = None) -> ReadingRecord:
         """Read an image and write its reading record; `data` spares fetching what the caller has at
         hand.
         """
         if data is None:
-            record = read_object(self.store, self.reader, image.key, max_bytes=self._max_bytes)
+            record = read_object(self.store, self.reader, image.key, max_bytes=self.max_bytes)
             record = replace(record, image=image.id)
         else:
-            record = _record(
+            record = reading_record(
                 self.reader.read(data), image=image.id, key=image.key, size=image.bytes
             )
         return write_reading(self.store, record)
@@ -382,8 +370,10 @@ class Service:
             ):
                 by_day[object_keys.day(folder, image_id)].add(image_id)
         for folder, ids in by_day.items():
-            names = (stat.key for stat in self.store.list(folder))
-            keys += [key for key in names if key.removeprefix(folder).partition(".")[0] in ids]
+            for stat in self.store.list(folder):
+                is_alone = stat.key.removeprefix(folder).partition(".")[0] in ids
+                if is_alone or record_files.write_others(self.store, stat.key, ids):
+                    keys.append(stat.key)
         self.store.remove([*keys, *pair_keys])
 
     def remove_owner(self, owner: str) -> None:
@@ -425,9 +415,24 @@ class Service:
             if is_picture(stat)
         }
         unknown = set(pictures) - self.index.known(pictures)
-        return self.index.add(
+        return self._add_adopted(
             [self._adopted_image(pictures[image_id], image_id) for image_id in sorted(unknown)]
         )
+
+    def _add_adopted(self, images: Sequence[Image]) -> int:
+        """Take in pictures. A process that crashed may have read them and shared one record file
+        among them, which reading them again would not meet.
+        """
+        own = [image.id for image in images if object_keys.is_own(image.key)]
+        if not own or not self.store.is_local:
+            return self.index.add(images)
+        readings = record_files.shared_readings(self.store, own, self.reader.model.version)
+        read = {record.image for record in readings}
+        added = self.index.add(
+            [image for image in images if image.id in read], lease_seconds=LEASE_SECONDS
+        )
+        self.apply_readings(readings)
+        return added + self.index.add([image for image in images if image.id not in read])
 
     def announce(self, details: UploadDetails, *, media_type: str, size: int) -> UploadRecord:
         """Write down what is said of a picture that its sender puts into the store; `adopt` finds
@@ -463,7 +468,7 @@ class Service:
             return LabelRecord.from_json(json.loads(data)).label
         except NotFound:
             return None
-        except RECORD_ERRORS as error:
+        except READING_ERRORS as error:
             _log.warning("the label of image %s is torn and was skipped: %r", image_id, error)
             return None
 
@@ -472,7 +477,7 @@ class Service:
             return UploadRecord.from_json(json.loads(self.store.read(object_keys.upload(image_id))))
         except NotFound:
             return None
-        except RECORD_ERRORS as error:
+        except READING_ERRORS as error:
             _log.warning("the facts of upload %s are torn and were skipped: %r", image_id, error)
             return None
 
@@ -487,6 +492,25 @@ class Service:
             self.store.create(pair_key(pair), line(pair.to_json()))
         if pairs:
             self.index.add_pairs(pairs)
+
+
+def pending_image(
+    image_id: str, facts: decode.Facts, *, size: int, details: UploadDetails
+) -> Image:
+    """A new image that waits for its reading; `size` is that of the stored picture in bytes."""
+    return Image(
+        id=image_id,
+        key=object_keys.image(image_id, facts.media_type),
+        received_at=object_keys.received_at(image_id),
+        media_type=facts.media_type,
+        bytes=size,
+        width=facts.width,
+        height=facts.height,
+        name=details.name or None,
+        writer=details.writer or None,
+        owner=details.owner,
+        batch=details.batch or None,
+    )
 
 
 def is_picture(stat: Stat) -> bool:

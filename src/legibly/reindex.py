@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index
-from legibly.pipeline import RECORD_ERRORS, image_of, is_picture
+from legibly.pipeline import image_of, is_picture
+from legibly.record_files import READING_ERRORS
 from legibly.records import (
     Batch,
     FailureRecord,
@@ -170,7 +171,7 @@ def _records(
     for where, line in _lines(store, prefix):
         try:
             record = make(json.loads(line))
-        except RECORD_ERRORS:
+        except READING_ERRORS:
             skipped(where)
         else:
             yield record

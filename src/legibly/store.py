@@ -23,7 +23,7 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-from legibly import local_listing, private_files
+from legibly import local_files, local_listing, private_files
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Store:
     def __init__(self, backend: ObjectStore, *, url: str) -> None:
         self._backend = backend
         self.url = url
+        self._folder = folder_of(url) if isinstance(backend, LocalStore) else None
         self.skipped: dict[str, str] = {}
         """Names in a folder store that cannot be objects, with the reason, as they were met."""
 
@@ -58,6 +59,11 @@ class Store:
 
     def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
         """Write a new object; False, and nothing changed, where the key exists already."""
+        if self._folder is not None:
+            with self._errors(key):
+                is_new = local_files.create(self._folder, key, data)
+            if is_new is not None:
+                return is_new
         try:
             self._put(key, data, mode="create", media_type=media_type)
         except AlreadyExistsError:
@@ -236,4 +242,6 @@ def _brief(error: BaseException) -> str:
     """The first line of an error: obstore appends its internals, which help nobody and may hold
     addresses.
     """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # its text has paths of the server
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

@@ -14,6 +14,7 @@ from legibly.index.sql import SqlIndex, open_index
 from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Consumer
 from legibly.ingest.external_readers import Elsewhere
+from legibly.ingest.light_lane import LightLane
 from legibly.ingest.queue_worker import QueueWorker
 from legibly.ingest.s3_documents import place
 from legibly.ingest.stored_packs import open_any
@@ -135,6 +136,7 @@ def _state(
         service=core,
         views=read,
         worker=_worker(settings, core, on_change=hub.notify),
+        light=_light(settings, core, on_change=hub.notify),
         hub=hub,
         projects=projects.Projects(root),
         accounts=accounts,
@@ -148,6 +150,15 @@ def _people(settings: Settings, root: Store) -> _People:
     if settings.accounts != "on":
         return None, None, provider(settings)
     return Accounts(root), Classes(root), provider(settings)
+
+
+def _light(
+    settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]
+) -> LightLane | None:
+    """What reads small pictures while their senders wait."""
+    if settings.classify == "elsewhere":
+        return None
+    return LightLane(core, threads=threads(settings), on_change=on_change)
 
 
 def _worker(

@@ -187,6 +187,8 @@ NO_KEYS = {
     "is_own",
     "media_type",
     "holds",
+    "mark",
+    "marks",
     "last",
     "project_of_record",
     "is_picture",

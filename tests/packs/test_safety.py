@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import pictures
-from legibly import errors, records
+from legibly import errors, record_files, records
 from legibly.index.sql import open_index
 from legibly.packs import check, network, onnx_graph, pack, registry
 from legibly.pipeline import Service
@@ -99,10 +99,9 @@ def _everything() -> Any:
 
 def test_a_record_with_nan_cannot_be_written() -> None:
     """What is no JSON does not become a line of a record file."""
-    from legibly import pipeline
 
     with pytest.raises(ValueError, match="JSON compliant"):
-        pipeline.line({"confidence": float("nan")})
+        record_files.line({"confidence": float("nan")})
 
 
 @pytest.mark.parametrize(

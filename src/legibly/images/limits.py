@@ -1,5 +1,6 @@
 """What a picture may cost: sides, shape, scans and memory, told from its bytes before decoding."""
 
+import math
 import struct
 
 from legibly import errors
@@ -74,28 +75,33 @@ def check_scans(data: bytes, media_type: str) -> None:
 
 def is_plain(data: bytes, media_type: str) -> bool:
     """Whether this is a small PNG or baseline JPEG of 8 bits, which may be decoded in process."""
-    if media_type == "image/png":
-        return _is_plain_png(data)
-    return media_type == "image/jpeg" and _is_plain_jpeg(data)
+    return media_type in ("image/png", "image/jpeg") and plain_pixels(data) <= PLAIN_PIXELS
 
 
-def _is_plain_png(data: bytes) -> bool:
+def plain_pixels(data: bytes) -> float:
+    """The pixels of a PNG or baseline JPEG of 8 bits as its header has them, infinity for others."""
+    if data.startswith(b"\x89PNG"):
+        return _pixels_of_png(data)
+    return _pixels_of_jpeg(data) if data.startswith(b"\xff\xd8") else math.inf
+
+
+def _pixels_of_png(data: bytes) -> float:
     if len(data) < 33 or data[12:16] != b"IHDR" or b"acTL" in data[:4096]:
-        return False
+        return math.inf
     width, height, depth = struct.unpack_from(">IIB", data, 16)
     interlace = data[28]
-    return depth <= 8 and interlace == 0 and width * height <= PLAIN_PIXELS
+    return float(width * height) if depth <= 8 and interlace == 0 else math.inf
 
 
-def _is_plain_jpeg(data: bytes) -> bool:
+def _pixels_of_jpeg(data: bytes) -> float:
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in (0xC0, 0xC1, 0xC2):
             height, width = struct.unpack_from(">HH", data, position + 5)
-            return marker != 0xC2 and int(width) * int(height) <= PLAIN_PIXELS
+            return float(width * height) if marker != 0xC2 else math.inf
         if marker == 0xFF:
             position += 1
             continue
         position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
-    return False
+    return math.inf

@@ -1,6 +1,6 @@
 """What the service asks of an index, in the fewest verbs; importing this brings no SQL."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -126,6 +126,15 @@ class Index(Protocol):
         """Take in images that are not known yet, under their own state; returns how many were new.
 
         With a lease, no `claim` gives them away before it ends: the caller works on them itself.
+        """
+
+    def add_read(
+        self, images: Sequence[Image], *, write: Callable[[Collection[str]], None]
+    ) -> set[str]:
+        """Take in images that were read before the index knew them; returns the ids that were new.
+
+        `write` is called with these ids before anybody can see the images; nothing is taken in
+        where it raises.
         """
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:

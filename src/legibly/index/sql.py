@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -61,6 +61,27 @@ class SqlIndex:
                 labels.rows({record.id: [record.label] for record in fresh if record.label}),
             )
             return len(fresh)
+
+    def add_read(
+        self, images_: Sequence[Image], *, write: Callable[[Collection[str]], None]
+    ) -> set[str]:
+        with self._write() as connection:
+            # The counter's lock makes other writers wait, so what is new now is so to the end.
+            sequence = _advance(connection, len(images_))
+            fresh = self._fresh(connection, images_)
+            ids = {image.id for image in fresh}
+            if fresh:
+                rows = [
+                    {**schema.image_row(image), "sequence": number}
+                    for number, image in enumerate(fresh, sequence)
+                ]
+                _insert_new(connection, images, rows)
+                short = [
+                    schema.reading_row(image.id, image.reading) for image in fresh if image.reading
+                ]
+                _insert_new(connection, readings, short)
+                write(ids)
+        return ids
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         if not records:

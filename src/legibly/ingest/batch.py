@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from legibly import errors, object_keys, pipeline, records
+from legibly import errors, object_keys, pipeline, record_files, records
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture
 from legibly.store import Store
@@ -220,7 +220,8 @@ class BatchReader:
             image, task.key, size, width=None, height=None, error=reason, at=records.now()
         )
         self._store.create(
-            object_keys.failure(image, self._reader.model.version), pipeline.line(record.to_json())
+            object_keys.failure(image, self._reader.model.version),
+            record_files.line(record.to_json()),
         )
 
     def _write(self, outcome: _Outcome) -> None:
@@ -238,7 +239,7 @@ class BatchReader:
         key = object_keys.batch(
             [record.image for record in group], group[0].reading.model.version, records.now()
         )
-        self._store.create(key, b"".join(pipeline.line(record.to_json()) for record in group))
+        self._store.create(key, b"".join(record_files.line(record.to_json()) for record in group))
 
 
 def _is_current(event: Event, etag: str | None) -> bool:

@@ -17,7 +17,8 @@ from typing import Protocol
 from legibly import errors, object_keys, records
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture, relative
-from legibly.pipeline import RECORD_ERRORS, Service
+from legibly.pipeline import Service
+from legibly.record_files import READING_ERRORS
 from legibly.store import Stat
 
 _log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class Consumer:
         except errors.LegiblyError as error:
             _log.warning("message %s, delivery %d: %s", message.id, message.receives, error)
             return None
-        except RECORD_ERRORS as error:
+        except READING_ERRORS as error:
             _log.error("message %s tells of a record that is none: %r", message.id, error)
             return None
         return content

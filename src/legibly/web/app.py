@@ -106,8 +106,7 @@ def _lifespan(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await state.hub.start()
-        state.worker.start()
+        await state.start()
         await workspaces.start()
         for timer in timers:
             timer.start()
@@ -117,7 +116,6 @@ def _lifespan(
             for timer in timers:
                 timer.stop()
             await workspaces.stop()
-            await state.hub.stop()
-            state.worker.stop()
+            await state.stop()
 
     return lifespan

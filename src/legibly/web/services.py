@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from anyio import to_thread
 from fastapi import Request
 from numpy.typing import NDArray
 
@@ -13,12 +14,13 @@ from legibly.accuracy import index_report, label_mode
 from legibly.accuracy.report import Report
 from legibly.index.port import Index, Selection
 from legibly.ingest.external_readers import Elsewhere
+from legibly.ingest.light_lane import LightLane
 from legibly.ingest.worker import Worker
 from legibly.packs.pack import Pack
 from legibly.people import erasure
 from legibly.people.accounts import Accounts
 from legibly.people.classrooms import Classes
-from legibly.pipeline import Service
+from legibly.pipeline import Service, UploadDetails
 from legibly.projects import Projects
 from legibly.records import Image, Model
 from legibly.settings import Settings
@@ -80,8 +82,31 @@ class State:
     accounts: Accounts | None = None
     classes: Classes | None = None
     provider: "oidc.Provider | None" = None
+    light: LightLane | None = None  # None where others read
     presigner: Presigner | None = None  # None where the store is no S3
     reports: ReportCache = field(default_factory=ReportCache)
+
+    async def start(self) -> None:
+        """Start what reads and what follows, in the running event loop."""
+        await self.hub.start()
+        self.worker.start()
+        if self.light is not None:
+            self.light.start()
+
+    async def stop(self) -> None:
+        """Stop them."""
+        await self.hub.stop()
+        if self.light is not None:
+            await to_thread.run_sync(self.light.stop)
+        await to_thread.run_sync(self.worker.stop)
+
+    async def read_now(
+        self, data: bytes, details: UploadDetails, *, seconds: float
+    ) -> Image | None:
+        """A small picture stored and read by this process at once; None for the general way."""
+        if self.light is None or not seconds:
+            return None
+        return await self.light.read(data, details, seconds=seconds)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
         """Have an image classified at once; with seconds to wait, the image as soon as it is

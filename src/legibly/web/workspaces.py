@@ -56,8 +56,7 @@ class Workspaces:
             state = self._opened[name][1] if name in self._opened else None
             if state is None or project != self._opened[name][0]:
                 fresh = await to_thread.run_sync(self._open_state, project)
-                await fresh.hub.start()
-                fresh.worker.start()
+                await fresh.start()
                 if state is not None:
                     await _close(state)
                 state = fresh
@@ -113,6 +112,5 @@ def _cookie(scope: Scope) -> str | None:
 
 
 async def _close(state: State) -> None:
-    await state.hub.stop()
-    await to_thread.run_sync(state.worker.stop)
+    await state.stop()
     await to_thread.run_sync(state.index.close)

@@ -20,9 +20,9 @@ from legibly.exchange import exports
 from legibly.index.port import Filter, Selection, Sort, cursor_of
 from legibly.label_rules import NOTHING
 from legibly.web.api import documents
-from legibly.web.api.uploads import uploaded
+from legibly.web.api.uploads import Upload, uploaded
 from legibly.web.security.principal import is_still_valid, principal_of, require_visible
-from legibly.web.services import current_report, state_of
+from legibly.web.services import State, current_report, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
@@ -93,16 +93,26 @@ async def post_image(
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)
+    image = None
+    if idempotency_key is None:
+        image = await state.read_now(upload.data, upload.details, seconds=wait)
+    if image is None:
+        image = await _receive(state, upload, idempotency_key, seconds=wait)
+    status = 202 if image.state == "pending" else 200
+    headers = {"Location": f"/api/images/{image.id}"}
+    return JSONResponse(state.service.document(image), status, headers=headers)
+
+
+async def _receive(
+    state: State, upload: Upload, idempotency_key: str | None, *, seconds: float
+) -> records.Image:
+    """Store a picture and have it read; it is still pending where that takes more seconds."""
     image = await to_thread.run_sync(
         lambda: state.service.receive(upload.data, upload.details, request=idempotency_key)
     )
-    settled = (
-        image if image.state != "pending" else await state.submit(image, upload.data, seconds=wait)
-    )
-    headers = {"Location": f"/api/images/{image.id}"}
-    if settled is not None:
-        return JSONResponse(state.service.document(settled), 200, headers=headers)
-    return JSONResponse(state.service.document(image), 202, headers=headers)
+    if image.state != "pending":
+        return image
+    return await state.submit(image, upload.data, seconds=seconds) or image
 
 
 @router.get("/images", response_model=documents.ImagePage)

@@ -1,0 +1,248 @@
+"""Small pictures whose senders wait: stored, read and indexed together, then acknowledged.
+
+What waits while a picture is read shares the next record file and the next transaction. Nothing
+is acknowledged before both are written; a process killed earlier leaves pictures that a sweep
+takes in. Whatever is out of the ordinary goes the general way, which knows retries and failures.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from legibly import object_keys, pipeline, record_files
+from legibly.errors import LegiblyError, Unavailable
+from legibly.images import limits, privacy, sniff, truncation
+from legibly.pipeline import Service, UploadDetails
+from legibly.records import Image, ReadingRecord, now
+
+_log = logging.getLogger(__name__)
+LIGHT_PIXELS = 500_000
+LIGHT_BYTES = 500_000
+MAX_QUEUED = 512
+"""Pictures that may wait; further ones are refused with 503."""
+_MAX_BATCH = 15  # what one record file takes, see `record_files`
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadUpload:
+    """A picture that is stored and read, and that the index does not know yet."""
+
+    image: Image
+    record: ReadingRecord
+
+
+class _Task:
+    """One upload. Either the lane begins it or its sender withdraws it, never both."""
+
+    __slots__ = ("_token", "data", "details", "future", "outcome")
+
+    def __init__(
+        self, data: bytes, details: UploadDetails, future: "asyncio.Future[Image | None]"
+    ) -> None:
+        self.data = data
+        self.details = details
+        self.future = future
+        self.outcome: Image | LegiblyError | None = None
+        self._token = [True]
+
+    def take(self) -> bool:
+        """Whether the caller is the first to take it."""
+        try:
+            return self._token.pop()  # one thread alone succeeds
+        except IndexError:
+            return False
+
+    def answer(self) -> None:
+        """Hand the outcome to the sender; in the event loop's thread."""
+        if self.future.done():
+            return
+        if isinstance(self.outcome, LegiblyError):
+            self.future.set_exception(self.outcome)
+        else:
+            self.future.set_result(self.outcome)
+
+
+class LightLane:
+    """Threads that read small pictures at once; `on_change` is called with what was read.
+
+    No further picture joins a batch that has gone on for `batch_seconds`.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        threads: int,
+        on_change: Callable[[Sequence[Image]], None],
+        batch_seconds: float = 0.03,
+    ) -> None:
+        self._service = service
+        self._batch_seconds = batch_seconds
+        self._on_change = on_change
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads = [
+            threading.Thread(target=self._work, name=f"light-{number}", daemon=True)
+            for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Begin to work, for the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what was begun; what was not is handed back to the general way."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout=10)
+
+    async def read(self, data: bytes, details: UploadDetails, *, seconds: float) -> Image | None:
+        """Store and read a picture; None where it has to go the general way, as after so many
+        seconds in the queue.
+
+        Raises Unavailable where too many wait, or where the index or the store does not answer.
+        """
+        if self._loop is None or not self._is_light(data, details):
+            return None
+        if self._tasks.qsize() >= MAX_QUEUED:
+            raise Unavailable(
+                "too many pictures wait to be read.", code="busy", remedy="Send it again later."
+            )
+        task = _Task(data, details, self._loop.create_future())
+        timer = self._loop.call_later(seconds, self._withdraw, task)
+        self._tasks.put(task)
+        try:
+            return await task.future
+        finally:
+            timer.cancel()
+
+    def _is_light(self, data: bytes, details: UploadDetails) -> bool:
+        """Whether a picture is read in some milliseconds, by this machine, and has no label yet."""
+        service = self._service
+        pack = getattr(service.reader, "pack", None)
+        if details.label is not None or pack is None or pack.card.remote is not None:
+            return False
+        if not service.store.is_local or len(data) > min(LIGHT_BYTES, service.max_bytes):
+            return False
+        return limits.plain_pixels(data) <= LIGHT_PIXELS
+
+    def _withdraw(self, task: _Task) -> None:
+        if task.take():
+            task.answer()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._serve(task)
+
+    def _serve(self, task: _Task | None) -> None:
+        """Read a picture and those that wait behind it, and write and answer them together."""
+        ends = time.monotonic() + self._batch_seconds
+        taken: list[_Task] = []
+        uploads: list[_ReadUpload] = []
+        while task is not None:
+            if task.take():
+                taken.append(task)
+                self._read(task, uploads)
+            is_full = len(taken) >= _MAX_BATCH or time.monotonic() > ends
+            task = None if is_full else self._next()
+        changed = self._commit(taken, uploads)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_answer, taken)
+        if changed:
+            self._on_change(changed)
+
+    def _next(self) -> _Task | None:
+        try:
+            task = self._tasks.get_nowait()
+        except queue.Empty:
+            return None
+        if task is None:
+            self._tasks.put(None)  # for the loop in `_work`
+        return task
+
+    def _read(self, task: _Task, uploads: list[_ReadUpload]) -> None:
+        """Read one picture; where that fails, its outcome stays None: the general way tells why."""
+        try:
+            upload = _read_upload(self._service, task.data, task.details)
+        except LegiblyError:
+            return
+        except Exception:
+            _log.exception("an unexpected error while reading a picture; it is tried again")
+            return
+        task.outcome = upload.image
+        uploads.append(upload)
+
+    def _commit(self, tasks: Sequence[_Task], uploads: Sequence[_ReadUpload]) -> list[Image]:
+        """Write readings and index rows; returns the images that are new now."""
+        if not uploads:
+            return []
+        try:
+            ids = _commit(self._service, uploads)
+            changed = [upload.image for upload in uploads if upload.image.id in ids]
+            self._look_up_adopted(tasks, ids)
+        except LegiblyError as error:
+            _set_outcome(tasks, error)
+        except Exception:
+            _log.exception("pictures could not be written")
+            _set_outcome(tasks, Unavailable("the picture could not be stored."))
+        else:
+            return changed
+        return []
+
+    def _look_up_adopted(self, tasks: Sequence[_Task], ids: Collection[str]) -> None:
+        """Take the images that a sweep was quicker with as the index has them."""
+        for task in tasks:
+            if isinstance(task.outcome, Image) and task.outcome.id not in ids:
+                task.outcome = self._service.index.get(task.outcome.id)
+
+
+def _set_outcome(tasks: Sequence[_Task], error: LegiblyError) -> None:
+    for task in tasks:
+        if task.outcome is not None:
+            task.outcome = error
+
+
+def _answer(tasks: Sequence[_Task]) -> None:
+    for task in tasks:
+        task.answer()
+
+
+def _read_upload(service: Service, data: bytes, details: UploadDetails) -> _ReadUpload:
+    """Read a picture and store it. Raises what `Service.receive` and `Service.read` raise."""
+    details = details.checked()
+    media_type = sniff.media_type(data)
+    truncation.check(data, media_type)
+    result = service.reader.read(data)
+    stored = privacy.strip(data, media_type)
+    image_id = object_keys.new_id(now())
+    pending = pipeline.pending_image(image_id, result.facts, size=len(stored), details=details)
+    record = pipeline.reading_record(result, image=image_id, key=pending.key, size=len(stored))
+    service.store_picture(pending, stored)
+    return _ReadUpload(replace(pending, state="read", reading=result.reading), record)
+
+
+def _commit(service: Service, uploads: Sequence[_ReadUpload]) -> set[str]:
+    """Write readings and index rows together; returns the ids that the index did not know.
+
+    Raises what the index and the store raise, after taking the pictures back.
+    """
+    keys: list[str] = []
+
+    def write(ids: Collection[str]) -> None:
+        records = [upload.record for upload in uploads if upload.image.id in ids]
+        keys.extend(record_files.write_readings(service.store, records))
+
+    images = [upload.image for upload in uploads]
+    try:
+        return service.index.add_read(images, write=write)
+    except Exception:
+        service.withdraw(images, records=keys)
+        raise

@@ -1,0 +1,80 @@
+"""Record files: JSON lines, one record each; readings that were written together share a file."""
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from legibly import object_keys
+from legibly.records import ReadingRecord, now
+from legibly.store import Store
+
+READING_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What a torn or strange record leads to when it is read."""
+_MOST_IN_A_FILE = 15  # a mark each in its name, and file systems take 255 bytes
+_log = logging.getLogger(__name__)
+
+
+def line(data: Mapping[str, Any]) -> bytes:
+    """One record as a JSON line. Raises ValueError for NaN and infinity, which are no JSON."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="replace") + b"\n"  # half characters are in no key or text of ours
+
+
+def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
+    """Write readings that nobody wrote before, in as few files as can be; returns their keys."""
+    keys = []
+    groups: dict[tuple[str, str], list[ReadingRecord]] = defaultdict(list)
+    for record in records:
+        group = (object_keys.date(record.image), record.reading.model.version)
+        groups[group].append(record)
+    for (_, version), group_records in groups.items():
+        for several in _batches(group_records):
+            images = [record.image for record in several]
+            key = object_keys.reading(images[0], version)
+            if len(images) > 1:
+                key = object_keys.batch(images, version, now())
+            store.create(key, b"".join(line(record.to_json()) for record in several))
+            keys.append(key)
+    return keys
+
+
+def _batches(records: Sequence[ReadingRecord]) -> Iterator[list[ReadingRecord]]:
+    iterator = iter(records)
+    while batch := list(islice(iterator, _MOST_IN_A_FILE)):
+        yield batch
+
+
+def shared_readings(store: Store, images: Collection[str], version: str) -> list[ReadingRecord]:
+    """The readings of these images by one model version that lie in files of several."""
+    records = []
+    by_day: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        by_day[object_keys.day(object_keys.READINGS, image)].add(image)
+    for folder, ids in by_day.items():
+        marks = {object_keys.mark(image) for image in ids}
+        for stat in store.list(folder, after=folder + min(ids)):  # files are named by a later time
+            if not marks.isdisjoint(object_keys.marks(stat.key)):
+                records += [record for record in _readings(store, stat.key) if record.image in ids]
+    return [record for record in records if record.reading.model.version == version]
+
+
+def write_others(store: Store, key: str, images: Collection[str]) -> bool:
+    """Write what the file at `key` has of other images into a file of their own.
+
+    False where it holds nothing of these images, and nothing was written.
+    """
+    if {object_keys.mark(image) for image in images}.isdisjoint(object_keys.marks(key)):
+        return False
+    write_readings(store, (other for other in _readings(store, key) if other.image not in images))
+    return True
+
+
+def _readings(store: Store, key: str) -> Iterator[ReadingRecord]:
+    for text in store.read(key).splitlines():
+        try:
+            yield ReadingRecord.from_json(json.loads(text))
+        except READING_ERRORS as error:
+            _log.warning("a line of %s is torn and was skipped: %r", key, error)
