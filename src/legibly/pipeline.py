@@ -168,7 +168,7 @@ class Service:
                 limit=self.max_bytes,
             )
         details = details.checked()
-        self._check_batch(details)
+        self.check_batch(details)
         label_text = self._label_text(details)
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
@@ -402,7 +402,7 @@ class Service:
         self.index.add_batches([batch])
         return batch
 
-    def _check_batch(self, details: UploadDetails) -> None:
+    def check_batch(self, details: UploadDetails) -> None:
         """Raises NotFound unless the batch of an upload is one of its owner."""
         if details.batch and self.index.batch(details.batch).owner != details.owner:
             raise NotFound("there is no such batch.", where=details.batch[:80])
@@ -441,7 +441,7 @@ class Service:
         Raises Invalid for a label that cannot be one.
         """
         details = details.checked()
-        self._check_batch(details)
+        self.check_batch(details)
         image_id = object_keys.new_id(now())
         label = _at_upload(
             self._label_text(details), image_id

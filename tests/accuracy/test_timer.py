@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import services
-from legibly import object_keys, pipeline, records
+from legibly import object_keys, record_files, records
 from legibly.accuracy.compaction.timer import CompactionTimer
 from legibly.store import Store, open_store
 
@@ -15,7 +15,7 @@ def fill(store: Store, count: int) -> None:
     for number in range(count):
         pair = records.Pair(f"i{number}", "7", "7", 0.9, "digits@1", None, "volunteered", at)
         key = f"{object_keys.PAIRS}date=2026-11-20/i{number}.jsonl"
-        store.create(key, pipeline.line(pair.to_json()))
+        store.create(key, record_files.line(pair.to_json()))
 
 
 def test_many_small_files_are_compacted_and_few_are_left(tmp_path: Path) -> None:

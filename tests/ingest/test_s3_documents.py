@@ -210,6 +210,7 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
         "at": at,
         "name": "images/a",
         "owner": None,
+        "batch_id": image,
     }
     known |= {"folder": object_keys.UPLOADS, "media_type": "image/png", "number": 1}
     makers = inspect.getmembers(

@@ -218,6 +218,7 @@ def _answer(tasks: Sequence[_Task]) -> None:
 def _read_upload(service: Service, data: bytes, details: UploadDetails) -> _ReadUpload:
     """Read a picture and store it. Raises what `Service.receive` and `Service.read` raise."""
     details = details.checked()
+    service.check_batch(details)
     media_type = sniff.media_type(data)
     truncation.check(data, media_type)
     result = service.reader.read(data)
