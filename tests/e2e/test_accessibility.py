@@ -16,6 +16,7 @@ pytestmark = pytest.mark.service("chromium")
 PATHS = [
     "/",
     "/history",
+    "/batches",
     "/accuracy",
     "/models",
     "/handwriting",
@@ -40,7 +41,10 @@ def violations(page: Page, axe: str) -> list[str]:
     """What axe-core finds wrong, each with the element."""
     page.add_script_tag(content=axe) if page.evaluate("typeof axe") == "undefined" else None
     matches: Any = page.evaluate(
-        """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})"""
+        """axe.run(document, {
+          runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+          rules: { "label-content-name-mismatch": { enabled: true } },
+        })"""
     )
     return [
         f"{rule['id']}: {node['html'][:160]}"

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from legibly.settings import DEFAULT_PROJECT
 from legibly.web.pages import assets
-from legibly.web.security.principal import principal_of
+from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
 from legibly.web.text import i18n, js_messages, number_format
 
@@ -62,7 +62,7 @@ class Pages:
             language=catalogue.language,
             languages=i18n.LANGUAGES,
             here=request.url.path,
-            pages=_navigation(gettext),
+            pages=_navigation(gettext, principal_of(request)),
             words=js_messages.table(gettext),
             figures=figures,
             principal=principal_of(request),
@@ -101,14 +101,20 @@ def _keep_units_together(text: str) -> str:
     return text.replace(" %%", "\u00a0%%").replace(" ×", "\u00a0×")
 
 
-def _navigation(gettext: Callable[[str], str]) -> list[tuple[str, str]]:
-    return [
+def _navigation(gettext: Callable[[str], str], principal: Principal) -> list[tuple[str, str]]:
+    """The pages of the menu: Review and Classes for those whose work it is."""
+    pages = [
         ("/", gettext("Classify")),
         ("/history", gettext("History")),
         ("/handwriting", gettext("My handwriting")),
         ("/accuracy", gettext("Accuracy")),
         ("/models", gettext("Models")),
     ]
+    if principal.role != "writer":
+        pages.insert(2, ("/review", gettext("Review")))
+        if principal.session:
+            pages.insert(3, ("/classes", gettext("Classes")))
+    return pages
 
 
 def compressed(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from legibly import object_keys
+from legibly import object_keys, records
 from legibly.errors import NotFound
 from legibly.images import thumbnails
 from legibly.records import Image
@@ -203,10 +203,7 @@ def _find(request: Request, image_id: str) -> Image:
 def _facts(image: Image) -> list[tuple[str, str]]:
     size = f"{image.width} × {image.height}" if image.width else "–"
     kind = (mimetypes.guess_extension(image.media_type) or image.media_type).strip(".").upper()
-    facts = [
-        ("name", image.name or "–"),
-        ("received", f"{image.received_at:%Y-%m-%d %H:%M:%S} UTC"),
-    ]
+    facts = [("name", image.name or "–"), ("received", records.stamp(image.received_at))]
     facts += [
         ("picture", f"{kind}, {size}, {image.bytes:,} bytes"),
         ("writer", image.writer or "–"),

@@ -277,6 +277,16 @@ $("#clear").addEventListener("click", clear);
 $("#undo").addEventListener("click", undoStroke);
 $("#redo").addEventListener("click", redoStroke);
 
+// The pen
+const pen = $("#pen");
+pen.value = localStorage.getItem("legibly-pen") || pen.value;
+const choosePen = () => (sheet.pad.width = Number(pen.value));
+pen.addEventListener("change", () => {
+  localStorage.setItem("legibly-pen", pen.value);
+  choosePen();
+});
+choosePen();
+
 // Files
 startFiles({
   onAdd(entries) {

@@ -4,15 +4,16 @@ const INK = "#16181d";
 const WIDTH = 0.058; // of the side: about what a felt pen leaves on a note of this size
 
 const middle = (a, b) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
-const thickness = (point, side) => WIDTH * side * (0.55 + 0.9 * point.p);
+const thickness = (point, side, width) => width * side * (0.55 + 0.9 * point.p);
 
 /** One segment from `from` on: curves through the midpoints, with the pen at the points between. */
 function trace(context, points, side, from = 0) {
+  const { width = WIDTH } = points; // a stroke keeps the width of its pen
   context.strokeStyle = context.fillStyle = INK;
   context.lineCap = context.lineJoin = "round";
   if (points.length === 1) {
     context.beginPath();
-    context.arc(points[0].x * side, points[0].y * side, thickness(points[0], side) / 2, 0, 7);
+    context.arc(points[0].x * side, points[0].y * side, thickness(points[0], side, width) / 2, 0, 7);
     context.fill();
     return;
   }
@@ -21,7 +22,7 @@ function trace(context, points, side, from = 0) {
       point = points[at];
     const start = at > 1 ? middle(points[at - 2], before) : before;
     const end = at === points.length - 1 && from === 0 ? point : middle(before, point);
-    context.lineWidth = (thickness(before, side) + thickness(point, side)) / 2;
+    context.lineWidth = (thickness(before, side, width) + thickness(point, side, width)) / 2;
     context.beginPath();
     context.moveTo(start.x * side, start.y * side);
     context.quadraticCurveTo(before.x * side, before.y * side, end.x * side, end.y * side);
@@ -41,6 +42,7 @@ export class Pad {
       past: [],
       future: [],
       current: null,
+      width: WIDTH, // of the pen, as a share of the side
     });
     this.context = canvas.getContext("2d", { desynchronized: true });
     new ResizeObserver(() => this.fit()).observe(canvas);
@@ -88,7 +90,7 @@ export class Pad {
     this.canvas.setPointerCapture(event.pointerId);
     this.onStroke(true);
     this.pointer = event.pointerId;
-    this.current = [this.point(event)];
+    this.current = Object.assign([this.point(event)], { width: this.width });
     trace(this.context, this.current, this.canvas.width);
   }
 

@@ -1,5 +1,5 @@
 // On every page: the list of keys, whether single keys work at all, and the uploads that go on.
-import { $, keysEnabled, onKey } from "./dom.js";
+import { $, $$, keysEnabled, onKey, when } from "./dom.js";
 
 const help = $("#keys");
 const box = $("#keys-wanted");
@@ -15,6 +15,7 @@ if (help) {
   $("#keys-open").addEventListener("click", open);
   onKey((event, command) => !command && event.key === "?" && open());
 }
+for (const time of $$("time[datetime]")) time.textContent = when(time.dateTime); // the reader's zone
 if ("owner" in document.body.dataset) {
   if ($("#queue")) import("./uploads.js");
   else import("./files.js").then(({ acceptAnywhere }) => acceptAnywhere());
