@@ -27,6 +27,8 @@ CLASSES = "records/classes/"
 MODELS = "records/models/"
 SETTLED = "records/settled/"
 BATCHES = "records/batches/"
+ADOPTIONS = "records/adoptions/"
+ADOPTED = "records/pictures/"
 PROJECTS = "projects/"
 
 EXTENSIONS = {
@@ -48,6 +50,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 # The id of the end of the year 9999: later moments have no date here.
 _FIRST_UNDATED = "e677ccf9-8000"
 _SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini", ".directory"}
+_COPY = re.compile(rf"records/pictures/date=[^/]+/{_ID.pattern}\.([0-9a-f]{{32}})\.\w+")
 _OWN = re.compile(rf"images/\d{{4}}-\d\d-\d\d/({_ID.pattern})\.[a-z]+")
 
 
@@ -129,6 +132,11 @@ def media_type(key: str) -> str:
     return MEDIA_TYPES.get(key.rpartition(".")[2].lower(), "application/octet-stream")
 
 
+def claims_picture(key: str) -> bool:
+    """Whether a key's extension is one of pictures."""
+    return key.rpartition(".")[2].lower() in MEDIA_TYPES
+
+
 def upload(image: str) -> str:
     """Where the facts of an upload lie."""
     return f"{UPLOADS}date={date(image)}/{image}.json"
@@ -199,6 +207,28 @@ def day(folder: str, image: str) -> str:
 def deletion(image: str) -> str:
     """Where it is written that an image was deleted, so that no older record brings it back."""
     return f"{DELETIONS}date={date(image)}/{image}.json"
+
+
+def content_digest(source: str, data: bytes) -> str:
+    """Names the content that lies at a key which somebody else chose."""
+    content = hashlib.sha256(data).digest()
+    return hashlib.sha256(_bytes(source) + b"\0" + content).hexdigest()[:32]
+
+
+def adoption(digest: str) -> str:
+    """Where it is written which image a picture of others is; see `content_digest`."""
+    return f"{ADOPTIONS}{digest}.json"
+
+
+def adopted_picture(image: str, digest: str, ending: str) -> str:
+    """Where the copy of a picture of others lies."""
+    return f"{day(ADOPTED, image)}{image}.{digest}.{ending}"
+
+
+def adopted_digest(key: str) -> str | None:
+    """The digest in the key of a copy; None for other keys."""
+    match = _COPY.fullmatch(key)
+    return match[1] if match else None
 
 
 def batch_record(batch_id: str) -> str:

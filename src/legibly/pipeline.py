@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from legibly import agreement, object_keys, record_files, text_rules
+from legibly import adoption, agreement, object_keys, record_files, text_rules
+from legibly.adoption import Adopter
 from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, Unavailable
 from legibly.images import decode, privacy
 from legibly.index.port import Filter, Index
@@ -140,6 +141,7 @@ class Service:
         self._ask_rate = ask_rate
         self.max_bytes = max_bytes
         self._max_pixels = max_pixels
+        self.adopter = Adopter(store, max_bytes=max_bytes)
 
     @property
     def label_rules(self) -> LabelRules:
@@ -357,7 +359,7 @@ class Service:
         by_day: dict[str, set[str]] = defaultdict(set)
         for image_id in image_ids:
             try:
-                keys.append(self.index.get(image_id).key)
+                keys += self.adopter.keys_of(self.index.get(image_id))
             except NotFound:
                 continue
             self.store.create(object_keys.deletion(image_id), line({"image": image_id}))
@@ -408,16 +410,21 @@ class Service:
             raise NotFound("there is no such batch.", where=details.batch[:80])
 
     def adopt(self, stats: Sequence[Stat]) -> int:
-        """Take in pictures that came without an upload; returns how many were new."""
-        pictures = {
-            object_keys.image_id(stat.key, stat.modified_at): stat
-            for stat in stats
-            if is_picture(stat)
-        }
-        unknown = set(pictures) - self.index.known(pictures)
-        return self._add_adopted(
-            [self._adopted_image(pictures[image_id], image_id) for image_id in sorted(unknown)]
-        )
+        """Take in pictures that came without an upload; returns how many were new.
+
+        Those with keys of others are copied first, so that each image keeps its own.
+        """
+        pictures = {adoption.image_id(stat): stat for stat in stats if is_picture(stat)}
+        unknown = sorted(set(pictures) - self.index.known(pictures))
+        uploads = [image_id for image_id in unknown if object_keys.is_own(pictures[image_id].key)]
+        others = [pictures[image_id] for image_id in unknown if image_id not in uploads]
+        images = [self._uploaded_image(pictures[image_id], image_id) for image_id in uploads]
+        adopted = self.adopter.adopt(others)
+        count = self._add_adopted([*images, *(image for _, image in adopted)])
+        for listed, image in adopted:
+            if listed != image.id:  # an earlier picture, touched or copied: look at it no more
+                self.index.remove(listed)
+        return count
 
     def _add_adopted(self, images: Sequence[Image]) -> int:
         """Take in pictures. A process that crashed may have read them and shared one record file
@@ -454,10 +461,8 @@ class Service:
             self._write_label(image_id, label)
         return record
 
-    def _adopted_image(self, stat: Stat, image_id: str) -> Image:
-        upload = (
-            self._upload(image_id) if object_keys.is_own(stat.key) else None
-        )  # nobody announces a name of others' choice
+    def _uploaded_image(self, stat: Stat, image_id: str) -> Image:
+        upload = self._upload(image_id)
         return replace(
             image_of(stat, upload), label=self._label_at_upload(image_id) if upload else None
         )
@@ -517,7 +522,7 @@ def is_picture(stat: Stat) -> bool:
     """Whether an object is a picture to classify, and not the marker of a folder."""
     # A store may hide the stroke at the end of a folder's marker: an empty object without an
     # ending.
-    marker = stat.size == 0 and "." not in object_keys.last(stat.key)
+    marker = stat.size == 0 and not object_keys.claims_picture(stat.key)
     return object_keys.is_picture(stat.key) and not marker
 
 

@@ -279,6 +279,33 @@ class UploadRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptionRecord:
+    """A picture that somebody else put at `source`, and the copy at `key`: `records/adoptions/…`.
+
+    `digest` is that of the source's key and content.
+    """
+
+    image: str
+    key: str
+    source: str
+    bytes: int
+    digest: str
+
+    def to_json(self) -> Json:
+        return {
+            "image": self.image,
+            "key": self.key,
+            "source": self.source,
+            "bytes": self.bytes,
+            "digest": self.digest,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{name: data[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Images that were uploaded together: `records/batches/…`. The id tells when it was opened."""
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from legibly import object_keys
+from legibly import adoption, object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index
 from legibly.pipeline import image_of, is_picture
 from legibly.record_files import READING_ERRORS
 from legibly.records import (
+    AdoptionRecord,
     Batch,
     FailureRecord,
     Image,
@@ -55,7 +56,14 @@ def reindex(
     failures = list(read(object_keys.FAILURES, FailureRecord.from_json))
     adopted = _Adopted([*_keyed(read(object_keys.READINGS, ReadingRecord.from_json)), *failures])
     uploads = {record.image: record for record in read(object_keys.UPLOADS, UploadRecord.from_json)}
-    images = _images(store, uploads, deleted, adopted)
+    adoptions = list(read(object_keys.ADOPTIONS, AdoptionRecord.from_json))
+    copied = {(record.source, record.bytes) for record in adoptions}
+    images = _images(store, uploads, deleted, adopted, copied)
+    images |= {
+        record.image: adoption.image_of(record)
+        for record in adoptions
+        if record.image not in deleted
+    }
     progress("images", len(images))
     readings = []
     for record in read(object_keys.READINGS, ReadingRecord.from_json):
@@ -90,11 +98,16 @@ def reindex(
 
 
 def _images(
-    store: Store, uploads: Mapping[str, UploadRecord], deleted: set[str], adopted: "_Adopted"
+    store: Store,
+    uploads: Mapping[str, UploadRecord],
+    deleted: set[str],
+    adopted: "_Adopted",
+    copied: set[tuple[str, int]],
 ) -> dict[str, Image]:
+    """The images of `images/`, less those `copied`: a sweep decides by their content."""
     images = {}
     for stat in store.list(object_keys.IMAGES):
-        if is_picture(stat):
+        if is_picture(stat) and (stat.key, stat.size) not in copied:
             image_id = adopted.image_id(stat)
             if image_id not in deleted:
                 image = image_of(stat, uploads.get(image_id))

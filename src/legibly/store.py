@@ -17,13 +17,14 @@ from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
     GenericError,
+    InvalidPathError,
     NotSupportedError,
     PermissionDeniedError,
     UnauthenticatedError,
 )
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-from legibly import local_files, local_listing, private_files
+from legibly import local_files, local_listing, private_files, s3_listing
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -40,17 +41,25 @@ class Stat:
     etag: str | None
 
 
+class _StrangeKey(Exception):
+    """A listing met a key that obstore refuses."""
+
+
 class Store:
     """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for a key that
     cannot be one.
     """
 
-    def __init__(self, backend: ObjectStore, *, url: str) -> None:
+    def __init__(
+        self, backend: ObjectStore, *, url: str, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._backend = backend
+        self._environ = environ or {}
+        self._has_strange_keys = False
         self.url = url
         self._folder = folder_of(url) if isinstance(backend, LocalStore) else None
         self.skipped: dict[str, str] = {}
-        """Names in a folder store that cannot be objects, with the reason, as they were met."""
+        """Names that cannot be objects, with the reason, as they were met."""
 
     @property
     def is_local(self) -> bool:
@@ -97,21 +106,44 @@ class Store:
         if isinstance(self._backend, LocalStore):
             yield from self._list_files(prefix, after)
             return
-        with self._errors(prefix):
-            for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=1000):
-                for meta in chunk:
-                    yield _stat(meta)
+        if not self._has_strange_keys:
+            try:
+                with self._errors(prefix):
+                    for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=1000):
+                        for meta in chunk:
+                            after = meta["path"]
+                            yield _stat(meta)
+                return
+            except _StrangeKey:
+                self._has_strange_keys = True
+        yield from self._list_all_keys(prefix, after)
+
+    def _list_all_keys(self, prefix: str, after: str | None) -> Iterator[Stat]:
+        """List a bucket with keys that obstore refuses; these are skipped, the rest goes on."""
+        parts = urlsplit(self.url)
+        root = f"{parts.path.strip('/')}/".removeprefix("/")
+        for key, size, modified_at, etag in s3_listing.objects(
+            parts.netloc,
+            root + prefix,
+            after=root + after if after else None,
+            environ=self._environ,
+            skip=lambda key: self.skip(key.removeprefix(root), "this cannot be a key"),
+        ):
+            yield Stat(key.removeprefix(root), size, modified_at, etag)
 
     def _list_files(self, prefix: str, after: str | None) -> Iterator[Stat]:
+        if not folder_of(self.url).is_dir():
+            raise Unavailable("the folder of the store is gone.", where=self.url)
         with self._errors(prefix):
-            for key, facts in local_listing.files(folder_of(self.url), prefix, skip=self._skip):
+            for key, facts in local_listing.files(folder_of(self.url), prefix, skip=self.skip):
                 if after is None or key > after:
                     modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
                     microseconds = facts.st_mtime_ns // 1000
                     etag = f"{facts.st_ino:x}-{microseconds:x}-{facts.st_size:x}"
                     yield Stat(key, facts.st_size, modified_at, etag)
 
-    def _skip(self, name: str, reason: str) -> None:
+    def skip(self, name: str, reason: str) -> None:
+        """Note that a name cannot be an object, and why."""
         if name not in self.skipped and len(self.skipped) < _MOST_SKIPPED:
             _log.warning("%r below %s is skipped: %s", name, self.url, reason)
             self.skipped[name] = reason
@@ -149,6 +181,10 @@ class Store:
             yield
         except AlreadyExistsError:
             raise
+        except InvalidPathError as error:
+            if "Encountered object" in str(error):
+                raise _StrangeKey from error
+            raise Invalid(f"this cannot be a key: {_brief(error)}.", where=where) from error
         except FileNotFoundError:
             raise NotFound("there is no such object.", where=where) from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
@@ -174,7 +210,8 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
     if parts.scheme == "memory":
         return Store(MemoryStore(), url=url)
     if parts.scheme == "s3" and parts.netloc:
-        return Store(_s3(parts.netloc, parts.path.strip("/"), environ), url=url)
+        backend = _s3(parts.netloc, parts.path.strip("/"), environ)
+        return Store(backend, url=url, environ=environ)
     if parts.scheme == "file":
         folder = folder_of(url)
         try:

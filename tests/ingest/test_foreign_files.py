@@ -12,11 +12,13 @@ import pytest
 from PIL.PngImagePlugin import PngInfo
 
 import pictures
+import services
 from legibly import object_keys, text_rules
 from legibly.errors import Invalid, Unavailable
 from legibly.index.port import Filter
 from legibly.index.sql import SqlIndex, open_index
-from legibly.ingest.sweep import sweep
+from legibly.ingest.sweep import Sweeper, sweep
+from legibly.ingest.worker import Worker
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Service, UploadDetails
@@ -227,3 +229,123 @@ def test_variables_of_kubernetes_are_no_settings() -> None:
 
 def _all() -> Filter:
     return Filter()
+
+
+def plain_picture(number: int) -> bytes:
+    """A picture unlike those of other numbers."""
+    return pictures.encoded(PIL.Image.new("L", (50, 50), 255 - number))
+
+
+def images(service: Service) -> list[Image]:
+    """Every image, oldest first."""
+    return service.index.page(Filter(sort="oldest"), limit=99)
+
+
+def test_each_image_of_an_overwritten_key_keeps_its_own_picture(
+    tmp_path: Path, service: Service
+) -> None:
+    """Three pictures at one key are three images, before and after reindexing."""
+    sent = [plain_picture(number) for number in (1, 2, 3)]
+    for data, age in zip(sent, (20, 14, 8), strict=True):
+        drop(tmp_path, "snapshot.png", data, age_seconds=age)
+        assert sweep(service) == 1
+    before = images(service)
+    assert [service.store.read(image.key) for image in before] == sent
+    assert {image.name for image in before} == {"snapshot.png"}
+    reindex(service.store, service.index)
+    assert [(image.id, image.key, image.bytes) for image in images(service)] == [
+        (image.id, image.key, image.bytes) for image in before
+    ]
+    assert sweep(service) == 0
+
+
+def test_deleting_one_image_leaves_the_pictures_of_others(tmp_path: Path, service: Service) -> None:
+    """An earlier image of a key goes alone; the last one takes the file with it."""
+    path = drop(tmp_path, "snapshot.png", plain_picture(1), age_seconds=20)
+    sweep(service)
+    drop(tmp_path, "snapshot.png", plain_picture(2), age_seconds=9)
+    sweep(service)
+    first, second = images(service)
+    service.remove([first.id])
+    assert path.exists()
+    assert service.store.read(images(service)[0].key) == plain_picture(2)
+    service.remove([second.id])
+    assert not path.exists()
+    assert list(service.store.list(object_keys.ADOPTED)) == []
+    assert list(service.store.list(object_keys.ADOPTIONS)) == []
+    assert sweep(service) == 0
+
+
+def test_a_picture_that_was_only_touched_is_no_new_image(tmp_path: Path, service: Service) -> None:
+    """The time of change says nothing of a picture; one that comes again after deletion is new."""
+    drop(tmp_path, "a.png", age_seconds=20)
+    sweep(service)
+    drop(tmp_path, "a.png", age_seconds=9)
+    assert sweep(service) == 0
+    [image] = images(service)
+    service.remove([image.id])
+    assert sweep(service) == 0
+    drop(tmp_path, "a.png", age_seconds=5)
+    assert sweep(service) == 1
+
+
+def test_two_servers_on_one_store_adopt_a_picture_once(tmp_path: Path, service: Service) -> None:
+    """A second index calls it by the same id and shows the same copy."""
+    drop(tmp_path, "a.png", age_seconds=20)
+    sweep(service)
+    drop(tmp_path, "a.png", age_seconds=9)
+    index = open_index(f"sqlite:///{tmp_path}/second.db")
+    second = Service(
+        store=service.store, index=index, reader=service.reader, max_bytes=10**6, max_pixels=10**7
+    )
+    assert sweep(second) == 1
+    assert images(second) == images(service)
+    index.close()
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "count"),
+    [
+        ("2026-01-02", "2026-01-02", 1),
+        ("2026-01-02T13:00:00+02:00", None, 1),
+        ("2026-01-02T14:00:00 02:00", None, 1),
+        ("2026-01-02T14:00:01+02:00", None, 0),
+        (None, "2026-01-02T12:00:00Z", 1),
+        (None, "2026-01-02T11:59:59Z", 0),
+        (None, "2026-01-02T07:00:00-05:00", 1),
+    ],
+)
+def test_date_filters_know_time_zones(
+    service: Service, since: str | None, until: str | None, count: int
+) -> None:
+    """A moment is the same moment with whatever offset it is written."""
+    image = object_keys.new_id(datetime(2026, 1, 2, 12, tzinfo=UTC))
+    service.store.create(object_keys.image(image, "image/png"), pictures.png())
+    service.adopt(list(service.store.list(object_keys.IMAGES)))
+    assert len(service.index.page(Filter(since=since, until=until), limit=9)) == count
+
+
+@pytest.mark.parametrize("text", ["", "2026-13-01", "yesterday", "2026-01-01T25:00", "\0", 4 * "9"])
+def test_a_filter_that_is_no_date_is_refused(service: Service, text: str) -> None:
+    """It neither matches everything nor nothing silently."""
+    with pytest.raises(Invalid, match="no date"):
+        service.index.page(Filter(since=text), limit=1)
+
+
+def test_a_worker_says_why_its_sweeps_fail(tmp_path: Path, service: Service) -> None:
+    """With the store's folder gone there is a problem to report, and none once it is back."""
+    service.store.create("images/.keep", b"x")
+    worker = Worker(
+        service,
+        threads=1,
+        attempts=1,
+        sweeper=Sweeper(service, seconds=0.1),
+        on_change=lambda _images: None,
+    )
+    worker.start()
+    objects = tmp_path / "objects"
+    objects.rename(tmp_path / "elsewhere")
+    services.wait_for(lambda: "gone" in worker.problem, what="the problem", seconds=20)
+    (tmp_path / "elsewhere").rename(objects)
+    services.wait_for(lambda: not worker.problem, what="recovery", seconds=20)
+    worker.stop()

@@ -192,6 +192,9 @@ NO_KEYS = {
     "last",
     "project_of_record",
     "is_picture",
+    "claims_picture",
+    "content_digest",
+    "adopted_digest",
 }
 """Functions of `keys` that do not say where something lies."""
 
@@ -213,6 +216,7 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
         "batch_id": image,
     }
     known |= {"folder": object_keys.UPLOADS, "media_type": "image/png", "number": 1}
+    known |= {"digest": 32 * "a", "ending": "png", "batch_id": image}
     makers = inspect.getmembers(
         object_keys,
         lambda thing: inspect.isfunction(thing) and thing.__module__ == object_keys.__name__,

@@ -1,5 +1,6 @@
 """Which images a page wants and in which order, as conditions of a query."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from legibly.errors import Invalid
 from legibly.index import labels
 from legibly.index.port import Filter, Sort
 from legibly.index.schema import FILE_NAME, images
+from legibly.records import stamp
 
 _EXACT = {
     "verdict": "verdict",
@@ -19,6 +21,7 @@ _EXACT = {
     "state": "state",
     "batch": "batch",
 }
+_DAY_LENGTH = len("2026-11-22")
 _LEAST_OF_A_NAME = 2
 """Shorter searches are answers: every other file name holds a 7."""
 
@@ -37,9 +40,11 @@ def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     if criteria.unsaid_by is not None:
         fulfil.append(labels.unsaid_by(criteria.unsaid_by))
     if criteria.since is not None:
-        fulfil.append(images.c.received_at >= criteria.since)
+        fulfil.append(images.c.received_at >= _bound(criteria.since, "since"))
     if criteria.until is not None:
-        fulfil.append(images.c.received_at < criteria.until + "T24")
+        bound = _bound(criteria.until, "until")
+        end = f"{bound}T24" if len(bound) == _DAY_LENGTH else bound
+        fulfil.append(images.c.received_at <= end)
     if criteria.confidence_from is not None:
         fulfil.append(images.c.confidence >= criteria.confidence_from)
     if criteria.confidence_to is not None:
@@ -49,6 +54,25 @@ def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     if criteria.search:
         fulfil.append(_search(criteria.search))
     return fulfil
+
+
+def _bound(text: str, field: str) -> str:
+    """A day as it is, a moment with any time zone offset as it is stored. Raises Invalid."""
+    # In a query string the plus of an offset is a blank where nobody encoded it.
+    present = text.strip().replace(" ", "+" if "T" in text.upper() else "T")
+    try:
+        if len(present) == _DAY_LENGTH:
+            return date.fromisoformat(present).isoformat()
+        moment = datetime.fromisoformat(present)
+        return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise Invalid(
+            "{field} is no date: {text}.",
+            code="date-invalid",
+            remedy="Write 2026-11-22, or 2026-11-22T14:00:00+02:00.",
+            field=field,
+            text=text[:80],
+        ) from None
 
 
 def _search(text: str) -> sa.ColumnElement[bool]:

@@ -42,6 +42,8 @@ class Elsewhere:
         self._on_change = on_change
         self._every_seconds = every_seconds
         self._late = late
+        self.problem = ""
+        """Why the last look for pictures failed; empty where it did not."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._tend, name="tend", daemon=True)
 
@@ -91,7 +93,11 @@ class Elsewhere:
             try:
                 self._sweeper.sweep_if_due()
                 self.read_late()
+                self.problem = ""
             except errors.LegiblyError as error:
-                _log.warning("looking for pictures: %s", error)
-            except Exception:
+                if self.problem != error.message:
+                    _log.warning("looking for pictures: %s", error)
+                self.problem = error.message
+            except Exception as error:
+                self.problem = type(error).__name__
                 _log.exception("looking for pictures failed; it goes on")

@@ -60,6 +60,8 @@ class Worker:
         self._active_lock = threading.Lock()
         self._renewal_due = 0.0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self.problem = ""
+        """Why the last look for pictures failed; empty where it did not."""
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"classify-{n}", daemon=True)
@@ -185,9 +187,13 @@ class Worker:
                 self._sweeper.sweep_if_due()
                 self._renew_leases()
                 self._claim()
+                self.problem = ""
             except LegiblyError as error:
-                _log.warning("looking for pictures: %s", error)
-            except Exception:
+                if self.problem != error.message:
+                    _log.warning("looking for pictures: %s", error)
+                self.problem = error.message
+            except Exception as error:
+                self.problem = type(error).__name__
                 _log.exception("looking for pictures failed; it goes on")
 
     def _begin(self, images: Sequence[Image]) -> list[str]:

@@ -39,6 +39,12 @@ def ready(request: Request) -> JSONResponse:
     state = state_of(request)
     if not state.worker.is_alive:
         raise Unavailable("the worker does not run.")
+    if state.worker.problem:
+        raise Unavailable(
+            "looking for pictures fails: {problem}",
+            code="sweep-failing",
+            problem=state.worker.problem,
+        )
     problem = state.views.pack.problem()
     if problem is not None:
         raise Unavailable(
