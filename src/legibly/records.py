@@ -19,9 +19,7 @@ Json = dict[str, Any]
 
 def stamp(moment: datetime) -> str:
     """Write a moment as ISO 8601 UTC with milliseconds, so that text order is time order."""
-    return (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def moment(text: str) -> datetime:

@@ -20,6 +20,7 @@ from legibly.web.api import (
     projects,
     prometheus,
     s3_webhook,
+    upload_route,
     uploads,
 )
 from legibly.web.pages import routes
@@ -65,6 +66,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     app.state.legibly = state
     app.state.image_owners = image_owners
     errors.install(app)
+    app.add_middleware(upload_route.UploadRoute)
     app.add_middleware(
         body_limit.BodyLimit, limit=state.settings.max_bytes + uploads.ALLOWANCE_BYTES
     )

@@ -194,17 +194,22 @@ class InternalErrors:
             await internal_error(Request(scope), error)(scope, receive, send)
 
 
+def expected_response(request: Request, error: Exception) -> Response:
+    """The response for our errors and those of the framework."""
+    if isinstance(error, errors.LegiblyError):
+        return error_response(request, error)
+    if isinstance(error, RequestValidationError):
+        return respond(request, _problem_of_validation(error))
+    if isinstance(error, HTTPException):
+        return respond(request, problem_of_http(error))
+    return internal_error(request, error)
+
+
 def install(app: FastAPI) -> None:
     """Let every error of the application leave as a problem document or an error page."""
 
     async def expected(request: Request, error: Exception) -> Response:
-        if isinstance(error, errors.LegiblyError):
-            return error_response(request, error)
-        if isinstance(error, RequestValidationError):
-            return respond(request, _problem_of_validation(error))
-        if isinstance(error, HTTPException):
-            return respond(request, problem_of_http(error))
-        return internal_error(request, error)
+        return expected_response(request, error)
 
     for kind in (errors.LegiblyError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, expected)

@@ -91,13 +91,20 @@ async def post_image(
     ] = None,
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
+    return await answer_upload(request, seconds=wait, idempotency_key=idempotency_key)
+
+
+async def answer_upload(
+    request: Request, *, seconds: float, idempotency_key: str | None
+) -> Response:
+    """Take in the picture of a request; the answer waits so many seconds for its reading."""
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)
     image = None
     if idempotency_key is None:
-        image = await state.read_now(upload.data, upload.details, seconds=wait)
+        image = await state.read_now(upload.data, upload.details, seconds=seconds)
     if image is None:
-        image = await _receive(state, upload, idempotency_key, seconds=wait)
+        image = await _receive(state, upload, idempotency_key, seconds=seconds)
     status = 202 if image.state == "pending" else 200
     headers = {"Location": f"/api/images/{image.id}"}
     return JSONResponse(state.service.document(image), status, headers=headers)

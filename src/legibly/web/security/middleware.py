@@ -89,7 +89,7 @@ class AccessMiddleware:
             return too_many_requests(request, wait)
         if principal is None:
             return _challenge(request)
-        scope = required_scope(request.method, request.url.path)
+        scope = required_scope(request.method, request.scope["path"])
         principal.require(scope)
         _check_project(request, principal)
         request.state.principal = principal
@@ -110,7 +110,7 @@ class AccessMiddleware:
         if (
             self._hosts
             and host not in self._hosts
-            and request.url.path not in ("/healthz", "/readyz")
+            and request.scope["path"] not in ("/healthz", "/readyz")
         ):
             raise Forbidden(
                 "this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names."
@@ -208,8 +208,10 @@ def required_scope(method: str, path: str) -> TokenScope:
 
 def _check_text(request: Request) -> None:
     """No address holds NUL or another control character, which databases take for no text."""
-    query = unquote(request.url.query.replace("+", " "))
-    if not (plain_text.is_plain(request.url.path) and plain_text.is_plain(query)):
+    query = request.scope["query_string"].decode("latin-1")
+    if "%" in query or "+" in query:
+        query = unquote(query.replace("+", " "))
+    if not (plain_text.is_plain(request.scope["path"]) and plain_text.is_plain(query)):
         raise Invalid("the address has characters that are no text.", code="text-invalid")
 
 
