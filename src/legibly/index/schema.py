@@ -6,19 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    func,
-    literal_column,
-)
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 from legibly.agreement import agreement
 from legibly.records import UNANSWERED, Image, Label, Pair, Reading, counted_actual, moment, stamp
@@ -37,7 +25,7 @@ images = Table(
     Column("state", String(8), nullable=False),
     Column("width", Integer),
     Column("height", Integer),
-    Column("name", Text),
+    Column("name", Text, nullable=False),  # empty for none, so that pages sort by it
     Column("writer", Text),
     Column("owner", Text),
     Column("batch", String(36)),
@@ -64,10 +52,8 @@ images = Table(
     Index("images_by_review", "review", "id"),
     Index("images_by_batch", "batch", "id"),
     Index("images_by_confidence", "confidence", "id"),
+    Index("images_by_name", "name", "id"),
 )
-
-FILE_NAME = func.coalesce(images.c.name, literal_column("''"))
-Index("images_by_name", FILE_NAME, images.c.id)
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
 """What a page of wrong ones wants; they are few, so an index of them alone spares a look at every
@@ -138,7 +124,7 @@ def image_row(image: Image) -> dict[str, Any]:
         "state": image.state,
         "width": image.width,
         "height": image.height,
-        "name": image.name,
+        "name": image.name or "",
         "writer": image.writer,
         "owner": image.owner,
         "batch": image.batch,
@@ -210,7 +196,7 @@ def image_of(row: Any) -> Image:
         state=row.state,
         width=row.width,
         height=row.height,
-        name=row.name,
+        name=row.name or None,
         writer=row.writer,
         owner=row.owner,
         batch=row.batch,
