@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from legibly.agreement import standing
@@ -114,14 +115,7 @@ def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
             return
         identity = match[0]
     if "annotations" not in entry:
-        text = next(
-            (
-                _joined(entry[name])
-                for name in ("text", "choice", "number", "label")
-                if entry.get(name)
-            ),
-            None,
-        )
+        text = _first_text(entry, ("text", "choice", "number", "label"), identity)
         if text:
             yield Labelled(identity, text, _annotator(entry.get("annotator")))
         return
@@ -144,17 +138,57 @@ def _annotated(identity: str, annotations: object) -> Iterator[Labelled]:
     for annotation in sorted(
         active, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or "")
     ):
-        for result in annotation.get("result") or ():
-            value = result.get("value", {}) if isinstance(result, Mapping) else {}
-            text = next(
-                (_joined(value[kind]) for kind in ("text", "choices", "number") if value.get(kind)),
-                None,
+        answers = _answers(annotation.get("result"), identity)
+        if answers:
+            text = _joined_regions(answers)
+            result = answers[0].result
+            yield Labelled(
+                identity, text, _annotator(annotation.get("completed_by")), _author(result)
             )
-            if text:
-                yield Labelled(
-                    identity, text, _annotator(annotation.get("completed_by")), _author(result)
-                )
-                break
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The text of one result, and where its region begins, in per cent; None without a region."""
+
+    text: str
+    left: float | None
+    result: Mapping[str, Any]
+
+
+def _answers(results: object, identity: str) -> list[_Answer]:
+    """The texts of an annotation, all of the first tag that has any."""
+    answers: list[_Answer] = []
+    for result in results if isinstance(results, list) else ():
+        value = result.get("value") if isinstance(result, Mapping) else None
+        if not isinstance(value, Mapping):
+            continue
+        text = _first_text(value, ("text", "choices", "number"), identity)
+        if text and (not answers or _tag(result) == _tag(answers[0].result)):
+            left = value.get("x")
+            answers.append(_Answer(text, left if isinstance(left, int | float) else None, result))
+    return answers
+
+
+def _tag(result: Mapping[str, Any]) -> object:
+    return result.get("from_name")
+
+
+def _joined_regions(answers: Sequence[_Answer]) -> str:
+    """Texts of several regions from left to right; single characters make one word."""
+    if all(answer.left is not None for answer in answers):
+        answers = sorted(answers, key=lambda answer: answer.left or 0.0)
+    glue = "" if all(len(answer.text) == 1 for answer in answers) else " "
+    return glue.join(answer.text for answer in answers)
+
+
+def _first_text(values: Mapping[str, Any], names: Sequence[str], identity: str) -> str | None:
+    """The first of these values that is there; 0 is a value. Raises Invalid for what is no text."""
+    for name in names:
+        value = values.get(name)
+        if value is not None and value != "" and value != []:
+            return _joined(value, identity)
+    return None
 
 
 def _annotator(annotator: object) -> str:
@@ -172,5 +206,17 @@ def _author(result: Mapping[str, Any]) -> str | None:
     return next((line.removeprefix(_BY) for line in notes if line.startswith(_BY)), None)
 
 
-def _joined(value: object) -> str:
-    return " ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+def _joined(value: object, identity: str) -> str:
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, str | int | float) for part in parts):
+        raise Invalid(
+            "an annotation of image {image} is no text, choice or number.",
+            code="annotation-invalid",
+            image=identity,
+        )
+    return " ".join(_plain(part) for part in parts)
+
+
+def _plain(part: str | float) -> str:
+    """A text as it is, a number without a fraction of zero."""
+    return str(int(part)) if isinstance(part, float) and part.is_integer() else str(part)

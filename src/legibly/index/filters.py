@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from legibly import object_keys
 from legibly.errors import Invalid
 from legibly.index import labels
 from legibly.index.port import Filter, Sort
@@ -126,6 +127,8 @@ def ordered(query: sa.Select[Any], sort: Sort, after: str | None) -> sa.Select[A
         query = query.order_by(column.desc() if sort == "newest" else column)
         if after is None:
             return query
+        if not object_keys.is_id(after):
+            raise Invalid("this is no cursor of a page in this order.", where=after[:80])
         return query.where(column < after if sort == "newest" else column > after)
     value = images.c.name if sort == "name" else images.c.confidence
     query = query.order_by(value, images.c.id)

@@ -244,7 +244,7 @@ def _add_label_studio(routes: APIRouter) -> None:
         principal.require_role("reviewer")
         try:
             document = json.loads(file.file.read())
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid("this is no JSON.", remedy="Export from Label Studio as JSON.") from error
         counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
         for imported in label_studio.labels(document):
