@@ -16,6 +16,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+import pictures
 import services
 from legibly import object_keys, records
 from legibly.people import accounts
@@ -516,3 +517,16 @@ def test_only_known_host_names_are_answered_on_a_machine_of_ones_own(tmp_path: P
         assert answers == {**expected, "LEGIBLY.example:443": 200, "": 403}
     finally:
         server.stop()
+
+
+def test_deleting_what_others_own_leaves_an_audit_line(guarded: Server) -> None:
+    """An administrator's deletion of a writer's image is in the audit log, their own is not."""
+    with signed_in(guarded, "ben") as ben, signed_in(guarded, "ada") as ada:
+        image = upload(ben, pictures.png())
+        own = upload(ada, pictures.png())
+        for image_id in (image, own):
+            assert ada.delete(f"/api/images/{image_id}").status_code == 204
+    book = accounts.Accounts(open_store(f"file://{guarded.objects}", environ={}))
+    lines = [line for line in book.audit_log(limit=99) if line["what"] == "image deleted"]
+    assert image in {line["on"] for line in lines}
+    assert own not in {line["on"] for line in lines}

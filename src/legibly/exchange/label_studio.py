@@ -207,7 +207,7 @@ def _author(result: Mapping[str, Any]) -> str | None:
 
 
 def _joined(value: object, identity: str) -> str:
-    parts = value if isinstance(value, list) else [value]
+    parts: list[Any] = value if isinstance(value, list) else [value]
     if not all(isinstance(part, str | int | float) for part in parts):
         raise Invalid(
             "an annotation of image {image} is no text, choice or number.",
@@ -217,6 +217,6 @@ def _joined(value: object, identity: str) -> str:
     return " ".join(_plain(part) for part in parts)
 
 
-def _plain(part: str | float) -> str:
+def _plain(part: Any) -> str:
     """A text as it is, a number without a fraction of zero."""
     return str(int(part)) if isinstance(part, float) and part.is_integer() else str(part)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import logging
 import re
 import secrets
 import threading
@@ -28,6 +29,7 @@ from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
+_log = logging.getLogger(__name__)
 FOLDER = object_keys.ACCOUNTS
 PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
 NAMES = f"{FOLDER}names/"
@@ -383,7 +385,13 @@ class Accounts(StoreMirror[Account | Token | str]):
     def audit_log(self, *, limit: int) -> list[dict[str, Any]]:
         """The newest entries of the audit log, newest first."""
         newest = sorted(_keys(self._store.list(AUDIT)), reverse=True)[:limit]
-        return [json.loads(self._store.read(key)) for key in newest]
+        entries = []
+        for key in newest:
+            try:
+                entries.append(json.loads(self._store.read(key)))
+            except (ValueError, NotFound) as error:
+                _log.warning("%s is torn and was skipped: %r", key, error)
+        return entries
 
 
 def _keys(stats: Iterable[Any]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from legibly.index.port import Filter, Selection, Sort, cursor_of
 from legibly.label_rules import NOTHING
 from legibly.web.api import documents
 from legibly.web.api.uploads import Upload, uploaded
+from legibly.web.security import audit
 from legibly.web.security.principal import is_still_valid, principal_of, require_visible
 from legibly.web.services import State, current_report, state_of
 
@@ -194,6 +195,7 @@ def get_image(request: Request, image_id: str) -> JSONResponse:
 def delete_image(request: Request, image_id: str) -> Response:
     """Delete an image and every record of it."""
     image = _image(request, image_id)
+    audit.record_deletion(request, [image])
     state_of(request).service.remove([image_id])
     state_of(request).hub.notify_removed([image])
     return Response(status_code=204)

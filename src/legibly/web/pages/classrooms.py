@@ -19,7 +19,7 @@ from legibly.web import errors
 from legibly.web.pages import handwriting, signin
 from legibly.web.pages.handwriting_reports import MOST_IMAGES
 from legibly.web.pages.rendering import Pages
-from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security import audit, middleware, rate_limits, sessions
 from legibly.web.security.client_address import network_of
 from legibly.web.security.principal import principal_of
 from legibly.web.services import image_owners, state_of
@@ -160,6 +160,7 @@ def _add_changing(routes: APIRouter) -> None:
         classes = classes_of(request)
         if action == "erase":
             principal_of(request).require("delete")
+            audit.record(request, "class erased", on=school_class.id)
             erasure.erase_class(classes, image_owners(request), school_class)
             return RedirectResponse("/classes", 303)
         if action in ("close", "open"):
@@ -167,6 +168,7 @@ def _add_changing(routes: APIRouter) -> None:
         for pupil in classes.pupils(school_class):
             if pupil.id == action:
                 principal_of(request).require("delete")
+                audit.record(request, "pupil erased", on=pupil.id)
                 erasure.erase_pupil(classes, image_owners(request), pupil)
         return RedirectResponse(f"/classes/{class_id}", 303)
 

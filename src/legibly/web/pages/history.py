@@ -17,6 +17,7 @@ from legibly.label_rules import NOTHING
 from legibly.records import Image
 from legibly.web.pages import batches, deletion
 from legibly.web.pages.rendering import Pages
+from legibly.web.security import audit
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
 
@@ -94,6 +95,7 @@ def _add_deletion(routes: APIRouter) -> None:
         principal = principal_of(request)
         principal.require("delete")
         images = list(_named(request, ids))
+        audit.record_deletion(request, images)
         token = deletion.delete(state_of(request), images, recent, account=principal.account)
         body = {"count": len(images), "undo": token, "seconds": deletion.UNDO_SECONDS}
         return JSONResponse(body)

@@ -21,6 +21,7 @@ from legibly.records import Image, stamp
 from legibly.statistics import sampling
 from legibly.web.pages import history
 from legibly.web.pages.rendering import Pages, classes_of, sure_from
+from legibly.web.security import audit
 from legibly.web.security.principal import Principal, principal_of, require_visible
 from legibly.web.services import State, state_of
 
@@ -249,6 +250,7 @@ def _add_label_studio(routes: APIRouter) -> None:
         counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
         for imported in label_studio.labels(document):
             counts[_take(state, principal, imported)] += 1
+        audit.record(request, "labels imported")
         return JSONResponse(counts)
 
 
