@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 import services
+from described import Description
 from server import Server
 
 
@@ -34,8 +35,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[
         yield started
 
 
+@pytest.fixture(scope="module")
+def description(server: Server) -> Description:
+    """What the server says of its own responses."""
+    return Description.of(server.url)
+
+
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
-    """An HTTP client of that server."""
-    with httpx.Client(base_url=server.url, timeout=30) as opened:
+def client(server: Server, description: Description) -> Iterator[httpx.Client]:
+    """An HTTP client of that server, which checks that each response is a described one."""
+    hooks = {"response": [description.check]}
+    with httpx.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
         yield opened
