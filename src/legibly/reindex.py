@@ -1,119 +1,126 @@
 """Rebuilds the index out of the object store, which holds everything that the index knows."""
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from legibly import adoption, object_keys
+from legibly.adoption import Adopter
 from legibly.errors import NotFound
-from legibly.index.port import Index
+from legibly.index.port import Index, Rebuild
 from legibly.pipeline import image_of, is_picture
 from legibly.record_files import READING_ERRORS
 from legibly.records import (
     AdoptionRecord,
     Batch,
     FailureRecord,
-    Image,
     LabelRecord,
     Pair,
     ReadingRecord,
     UploadRecord,
 )
+from legibly.settings import Settings
 from legibly.store import Stat, Store
 
 T = TypeVar("T")
 _AT_ONCE = 16
+MAX_BYTES = Settings().max_bytes
 _BATCH = 1000
+_Read = Callable[..., Iterator[Any]]
 
 
 def reindex(
     store: Store,
     index: Index,
     *,
+    max_bytes: int = MAX_BYTES,
     progress: Callable[[str, int], None] = lambda _phase, _count: None,
     skipped: Callable[[str], None] = lambda _where: None,
 ) -> int:
-    """Empty the index and fill it again; returns the number of images.
+    """Build an index beside the present one, and put it in its place; returns the number of images.
 
-    `progress` is told each kind and count, `skipped` the object and number of each line that is no
-    record.
+    Records pass in batches, so that memory does not grow with the store. `progress` is told each
+    kind and count, `skipped` the object and number of each line that is no record.
     """
     reported: set[str] = set()
 
-    def skip(where: str) -> None:  # readings are read twice: for the ids, and for themselves
+    def skip(where: str) -> None:  # some records are read twice
         if where not in reported:
             reported.add(where)
             skipped(where)
 
     read = partial(_records, store, skipped=skip)
-    deleted = {
-        object_keys.last(stat.key).partition(".")[0] for stat in store.list(object_keys.DELETIONS)
-    }
-    failures = list(read(object_keys.FAILURES, FailureRecord.from_json))
-    adopted = _Adopted([*_keyed(read(object_keys.READINGS, ReadingRecord.from_json)), *failures])
-    uploads = {record.image: record for record in read(object_keys.UPLOADS, UploadRecord.from_json)}
-    adoptions = list(read(object_keys.ADOPTIONS, AdoptionRecord.from_json))
-    copied = {(record.source, record.bytes) for record in adoptions}
-    images = _images(store, uploads, deleted, adopted, copied)
-    images |= {
-        record.image: adoption.image_of(record)
-        for record in adoptions
-        if record.image not in deleted
-    }
-    progress("images", len(images))
-    readings = []
-    for record in read(object_keys.READINGS, ReadingRecord.from_json):
-        _take_reading(images, record)
-        readings.append(replace(record, reading=replace(record.reading, items=(), milliseconds={})))
-    progress("readings", sum(image.reading is not None for image in images.values()))
-    for failure in failures:
-        _take_failure(images, failure)
-    labels = _take_labels(images, read(object_keys.LABELS, LabelRecord.from_json))
-    progress("labels", sum(image.label is not None for image in images.values()))
-    index.begin_rebuild()
-    index.clear()
-    for batch in _batches(images[image_id] for image_id in sorted(images)):
-        index.add(batch)
-    for image_id in deleted | adopted.superseded:
-        index.remove(image_id)
-    index.add_batches(list(read(object_keys.BATCHES, Batch.from_json)))
-    index.add_labels(labels)  # of most images there is one, which came with the image
-    index.add_readings(readings)
-    pairs = list(read(object_keys.PAIRS, Pair.from_json))
+    with index.rebuilding() as fresh:
+        _fill_images(store, fresh, read, Adopter(store, max_bytes=max_bytes))
+        count = sum(fresh.counts().values())
+        progress("images", count)
+        for readings in _batches(read(object_keys.READINGS, ReadingRecord.from_json)):
+            fresh.apply_readings(readings)
+        progress("readings", fresh.counts().get("read", 0))
+        for labels in _batches(read(object_keys.LABELS, LabelRecord.from_json)):
+            fresh.add_labels(labels)
+        progress("labels", fresh.count_labelled())
+        for batches in _batches(read(object_keys.BATCHES, Batch.from_json)):
+            fresh.add_batches(batches)
+        pairs = 0
+        for several in _batches(_pairs(store, read)):
+            fresh.add_pairs(several)
+            pairs += len(several)
+        progress("pairs", pairs)
+    return count
+
+
+def _fill_images(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
+    """Take in all images, with what was said at their upload, and those that failed."""
+    for ids in _batches(_deleted(store)):
+        fresh.add_deletions(ids)
+    for adoptions in _batches(read(object_keys.ADOPTIONS, AdoptionRecord.from_json)):
+        fresh.add([adoption.image_of(record) for record in adoptions])
+    _add_pictures(store, fresh, read, adopter)
+    for uploads in _batches(read(object_keys.UPLOADS, UploadRecord.from_json)):
+        fresh.apply_uploads(uploads)
+    for failures in _batches(read(object_keys.FAILURES, FailureRecord.from_json)):
+        fresh.apply_failures(failures)
+
+
+def _deleted(store: Store) -> Iterator[str]:
+    for stat in store.list(object_keys.DELETIONS):
+        yield object_keys.last(stat.key).partition(".")[0]
+
+
+def _pairs(store: Store, read: _Read) -> Iterator[Pair]:
+    yield from read(object_keys.PAIRS, Pair.from_json)
     if any(stat.key.endswith(".parquet") for stat in store.list(object_keys.PAIRS)):
         from legibly.accuracy.compaction import (
             compact,  # DuckDB, where `legibly compact` has been at work
         )
 
-        pairs += compact.pairs(store)
-    for start in range(0, len(pairs), _BATCH):
-        index.add_pairs(pairs[start : start + _BATCH])
-    index.end_rebuild()
-    progress("pairs", len(pairs))
-    return len(images)
+        yield from compact.pairs(store)
 
 
-def _images(
-    store: Store,
-    uploads: Mapping[str, UploadRecord],
-    deleted: set[str],
-    adopted: "_Adopted",
-    copied: set[tuple[str, int]],
-) -> dict[str, Image]:
-    """The images of `images/`, less those `copied`: a sweep decides by their content."""
-    images = {}
-    for stat in store.list(object_keys.IMAGES):
-        if is_picture(stat) and (stat.key, stat.size) not in copied:
-            image_id = adopted.image_id(stat)
-            if image_id not in deleted:
-                image = image_of(stat, uploads.get(image_id))
-                received_at = object_keys.received_at(image_id)
-                images[image_id] = replace(image, id=image_id, received_at=received_at)
-    return images
+def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
+    """Take in uploads as they are, and pictures of others that have no copy yet, with one."""
+    others: list[Stat] = []
+    for stats in _batches(filter(is_picture, store.list(object_keys.IMAGES))):
+        fresh.add([image_of(stat, None) for stat in stats if object_keys.is_own(stat.key)])
+        foreign = [stat for stat in stats if not object_keys.is_own(stat.key)]
+        known = fresh.known([adoption.image_id(stat) for stat in foreign])
+        others += [stat for stat in foreign if adoption.image_id(stat) not in known]
+    if not others:
+        return
+    earlier = _Adopted(
+        chain(
+            read(object_keys.READINGS, ReadingRecord.from_json),
+            read(object_keys.FAILURES, FailureRecord.from_json),
+        )
+    )
+    for stats in _batches(others):
+        adopted = adopter.adopt(stats, id_of=earlier.image_id)
+        fresh.add([image for _, image in adopted])
+        fresh.add_deletions([listed for listed, image in adopted if listed != image.id])
 
 
 class _Adopted:
@@ -126,49 +133,18 @@ class _Adopted:
     def __init__(self, records: Iterable[ReadingRecord | FailureRecord]) -> None:
         self._known: set[str] = set()
         self._by_object: dict[tuple[str, int], str] = {}
-        self.superseded: set[str] = set()
         for record in records:
             if not object_keys.is_own(record.key):
                 self._known.add(record.image)
                 self._by_object[record.key, record.bytes] = record.image
 
     def image_id(self, stat: Stat) -> str:
-        """The id of the picture at a key; remembers the one that its time would give instead."""
-        by_time = object_keys.image_id(stat.key, stat.modified_at)
+        """The id of the picture at a key."""
+        by_time = adoption.image_id(stat)
         earlier = self._by_object.get((stat.key, stat.size))
         if by_time in self._known or earlier is None:
             return by_time
-        self.superseded.add(by_time)
         return earlier
-
-
-def _keyed(records: Iterable[ReadingRecord]) -> Iterator[ReadingRecord]:
-    """The readings of others' pictures alone, for the ids of ours stand in their keys."""
-    return (record for record in records if not object_keys.is_own(record.key))
-
-
-def _take_reading(images: dict[str, Image], record: ReadingRecord) -> None:
-    image = images.get(record.image)
-    if image and (image.reading is None or image.reading.at <= record.reading.at):
-        images[record.image] = image.with_reading(record)
-
-
-def _take_failure(images: dict[str, Image], record: FailureRecord) -> None:
-    image = images.get(record.image)
-    if image and image.reading is None:
-        images[record.image] = replace(
-            image, state="failed", error=record.error, width=record.width, height=record.height
-        )
-
-
-def _take_labels(images: dict[str, Image], records: Iterable[LabelRecord]) -> list[LabelRecord]:
-    """Give each image a label of its own; returns all labels of those that have several."""
-    by_image: dict[str, list[LabelRecord]] = defaultdict(list)
-    for record in records:
-        by_image[record.image].append(record)
-    for image_id in by_image.keys() & images.keys():
-        images[image_id] = replace(images[image_id], label=by_image[image_id][0].label)
-    return [record for several in by_image.values() if len(several) > 1 for record in several]
 
 
 def _records(
@@ -211,12 +187,7 @@ def _content(store: Store, key: str) -> bytes:
         return b""
 
 
-def _batches(images: Iterable[Image]) -> Iterator[list[Image]]:
-    batch: list[Image] = []
-    for image in images:
-        batch.append(image)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(values)
+    while batch := list(islice(iterator, _BATCH)):
         yield batch

@@ -508,3 +508,23 @@ def test_a_report_of_a_selection_counts_its_pairs_alone(index: SqlIndex) -> None
     }
     for selection, number in selections.items():
         assert index_report.report(index, selection=selection)["pairs"] == number, selection
+
+
+def test_an_index_is_rebuilt_beside_and_swapped(index: SqlIndex) -> None:
+    """Twice: the new one takes the place, with what changed in the old one meanwhile."""
+    stale = image()
+    index.add([stale])
+    for _ in range(2):
+        kept = image()
+        changed = image()
+        sequence = index.sequence()
+        with index.rebuilding() as fresh:
+            fresh.add([kept])
+            index.add([changed])
+            index.label(changed.id, Label("7", now(), source="volunteered"))
+            assert stale.id in {entry.id for entry in index.page(Filter(), limit=9)}
+        entries = index.page(Filter(), limit=9)
+        assert {entry.id for entry in entries} == {kept.id, changed.id}
+        assert index.sequence() > sequence
+        assert index.get(changed.id).label is not None
+        index.add([stale])

@@ -188,14 +188,25 @@ def test_bytes_are_those_of_the_stored_file(service: Service) -> None:
     assert image.bytes == stat.size < len(data)
 
 
-def test_an_unfinished_rebuild_does_not_count_as_done(service: Service) -> None:
-    """The mark is there until the last pair is in."""
-    service.receive(pictures.png())
-    assert service.index.is_complete()  # type: ignore[attr-defined]
-    service.index.begin_rebuild()
-    assert not service.index.is_complete()  # type: ignore[attr-defined]
-    reindex(service.store, service.index)
-    assert service.index.is_complete()  # type: ignore[attr-defined]
+def test_a_rebuild_that_fails_leaves_the_index_as_it_was(service: Service) -> None:
+    """A store that goes away in the middle costs nothing; what changes meanwhile is kept."""
+    before = [service.receive(pictures.png()), service.receive(pictures.png())]
+    with pytest.raises(Unavailable), service.index.rebuilding():
+        raise Unavailable("the store is away.")
+    assert len(images(service)) == 2
+    sequence = service.index.sequence()
+    with service.index.rebuilding() as fresh:
+        fresh.add(before)
+        service.remove([before[0].id])
+        later = service.receive(pictures.png(), UploadDetails(label="7"))
+        service.classify(later)
+    assert [image.id for image in images(service)] == [before[1].id, later.id]
+    read = service.index.get(later.id)
+    assert read.label is not None
+    assert read.reading is not None
+    assert len(list(service.index.pairs())) == 1
+    assert service.index.sequence() > sequence
+    assert not Path(f"{service.index.engine.url.database}.rebuild").exists()  # type: ignore[attr-defined]
 
 
 def test_a_corrupt_database_is_put_aside(tmp_path: Path) -> None:

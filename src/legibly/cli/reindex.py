@@ -34,6 +34,7 @@ def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
     if if_empty and index.sequence() and index.is_complete():
         click.echo("the database is not empty: nothing was done", err=True)
         return
-    reindex(wiring.store(settings), index, progress=progress, skipped=skipped)
+    store = wiring.store(settings)
+    reindex(store, index, max_bytes=settings.max_bytes, progress=progress, skipped=skipped)
     if as_json:
         click.echo(json.dumps(counts))

@@ -31,7 +31,7 @@ def errors(engine: Engine) -> Iterator[None]:
         raise Unavailable(f"the database does not answer: {cause}.", where=where) from error
 
 
-def engine(url: str, *, namespace: str | None = None) -> Engine:
+def engine(url: str, *, namespace: str | None = None, schema_name: str | None = None) -> Engine:
     """The engine of a database URL. Raises Invalid for other URLs and a missing driver.
 
     A namespace is a schema in PostgreSQL and a file beside the named one for SQLite.
@@ -48,7 +48,8 @@ def engine(url: str, *, namespace: str | None = None) -> Engine:
         return _sqlite(parsed)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         try:
-            return _postgres(parsed, namespace)
+            schema_name = schema_name or (namespace and _project_schema(namespace))
+            return _postgres(parsed, schema_name)
         except (ImportError, NoSuchModuleError):
             remedy = "Install it: pip install 'legibly[postgres]'."
             raise Invalid(
@@ -61,11 +62,14 @@ def engine(url: str, *, namespace: str | None = None) -> Engine:
     )
 
 
-def _postgres(url: sa.URL, namespace: str | None) -> Engine:
+def _project_schema(namespace: str) -> str:
+    return f"project_{namespace.replace('-', '_')}"
+
+
+def _postgres(url: sa.URL, schema: str | None) -> Engine:
     url = url.set(drivername="postgresql+psycopg")
-    if not namespace:
+    if not schema:
         return sa.create_engine(url, pool_size=10, pool_pre_ping=True)
-    schema = f"project_{namespace.replace('-', '_')}"
     options = {"options": f"-csearch_path={schema}"}
     engine = sa.create_engine(url, pool_size=5, pool_pre_ping=True, connect_args=options)
 

@@ -1,11 +1,21 @@
 """What the service asks of an index, in the fewest verbs; importing this brings no SQL."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from legibly.agreement import Agreement
-from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
+from legibly.records import (
+    Batch,
+    FailureRecord,
+    Image,
+    Label,
+    LabelRecord,
+    Pair,
+    ReadingRecord,
+    UploadRecord,
+)
 
 Sort = Literal["newest", "oldest", "name", "confidence"]
 """The order of a page of images; `confidence` is least sure first, and of read images alone."""
@@ -229,11 +239,24 @@ class Index(Protocol):
     def counts(self) -> dict[str, int]:
         """How many images there are by state."""
 
-    def begin_rebuild(self) -> None:
-        """Mark the index as incomplete, until `end_rebuild`."""
+    def rebuilding(self) -> "AbstractContextManager[Rebuild]":
+        """An empty index to fill, which takes this one's place when the block ends without error.
 
-    def end_rebuild(self) -> None:
-        """Mark the index as complete."""
+        Until then this one stays as it is; what changes in it meanwhile is carried over.
+        """
 
-    def clear(self) -> None:
-        """Forget everything."""
+
+class Rebuild(Index, Protocol):
+    """An index that is being filled from the store."""
+
+    def add_deletions(self, ids: Sequence[str]) -> None:
+        """Take in ids that no image may have any more."""
+
+    def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
+        """Give images what was said when they were uploaded."""
+
+    def apply_failures(self, records: Sequence[FailureRecord]) -> None:
+        """Mark images as failed; before any readings."""
+
+    def count_labelled(self) -> int:
+        """How many images have or had a label."""

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,6 +19,9 @@ from legibly.index import batches, database, filters, labels, schema, tally, upg
 from legibly.index.port import BatchCount, Claim, Filter, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
+
+if TYPE_CHECKING:
+    from legibly.index.rebuild import Rebuild
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
@@ -33,7 +36,7 @@ class SqlIndex:
     """Implements `index.port.Index`. Thread-safe; several processes may share one database."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         # Writers of one process queue here: waiting on a lock is quicker than SQLite's own polling.
         self._writing = threading.Lock()
 
@@ -52,10 +55,10 @@ class SqlIndex:
                 {**schema.image_row(image), **lease, "sequence": number}
                 for number, image in enumerate(fresh, sequence)
             ]
-            _insert_new(
+            insert_new(
                 connection, images, rows
             )  # another process may have been quicker since the look
-            _insert_new(
+            insert_new(
                 connection,
                 schema.labels,
                 labels.rows({record.id: [record.label] for record in fresh if record.label}),
@@ -75,11 +78,11 @@ class SqlIndex:
                     {**schema.image_row(image), "sequence": number}
                     for number, image in enumerate(fresh, sequence)
                 ]
-                _insert_new(connection, images, rows)
+                insert_new(connection, images, rows)
                 short = [
                     schema.reading_row(image.id, image.reading) for image in fresh if image.reading
                 ]
-                _insert_new(connection, readings, short)
+                insert_new(connection, readings, short)
                 write(ids)
         return ids
 
@@ -116,7 +119,7 @@ class SqlIndex:
     def remove(self, image: str) -> None:
         with self._write() as connection:
             _advance(connection, 1)  # as in add_pairs
-            _insert_new(connection, deletions, [{"image": image}])
+            insert_new(connection, deletions, [{"image": image}])
             connection.execute(images.delete().where(images.c.id == image))
             for table in (pairs, readings, schema.labels):
                 connection.execute(table.delete().where(table.c.image == image))
@@ -171,7 +174,7 @@ class SqlIndex:
             for batch in _batches(pairs_):
                 gone = self._deleted(connection, [pair.image for pair in batch])
                 rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
-                _insert_new(connection, pairs, rows)
+                insert_new(connection, pairs, rows)
 
     def add_readings(self, records: Sequence[ReadingRecord]) -> None:
         with self._write() as connection:
@@ -180,7 +183,7 @@ class SqlIndex:
 
     def begin_rebuild(self) -> None:
         with self._write() as connection:
-            _insert_new(connection, counters, [{"name": _REBUILD, "value": 1}])
+            insert_new(connection, counters, [{"name": _REBUILD, "value": 1}])
 
     def end_rebuild(self) -> None:
         with self._write() as connection:
@@ -196,6 +199,11 @@ class SqlIndex:
         with self._write() as connection:
             for table in (images, schema.labels, schema.batches, pairs, readings, deletions):
                 connection.execute(table.delete())
+
+    def rebuilding(self) -> "contextlib.AbstractContextManager[Rebuild]":
+        from legibly.index import rebuild
+
+        return rebuild.beside(self.engine)
 
     # Reading
 
@@ -271,7 +279,7 @@ class SqlIndex:
 
     def add_batches(self, batches: Sequence[Batch]) -> None:
         with self._write() as connection:
-            _insert_new(connection, schema.batches, [batch.to_json() for batch in batches])
+            insert_new(connection, schema.batches, [batch.to_json() for batch in batches])
 
     def batch(self, batch_id: str) -> Batch:
         query = sa.select(schema.batches).where(schema.batches.c.id == batch_id)
@@ -303,7 +311,7 @@ class SqlIndex:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     # Within
 
@@ -322,7 +330,7 @@ class SqlIndex:
     ) -> dict[str, Any]:
         """Take labels in; the rows of their images as they are then, those only that are known."""
         known = {row.id for row in connection.execute(_THERE, {"ids": list(by_image)})}
-        _insert_new(
+        insert_new(
             connection, schema.labels, labels.rows({image: by_image[image] for image in known})
         )
         sequence = _advance(connection, len(known))
@@ -356,12 +364,12 @@ class SqlIndex:
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[Connection]:
-        with database.errors(self._engine), self._writing, self._engine.begin() as connection:
+        with database.errors(self.engine), self._writing, self.engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
-        with database.errors(self._engine), self._engine.connect() as connection:
+        with database.errors(self.engine), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -417,7 +425,7 @@ def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any
     return connection.execute(_SETTLE, {"image": record.image, **bound}).one_or_none()
 
 
-def _insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose primary key is not there yet."""
     if rows:
         connection.execute(_insert_or_ignore(connection.dialect.name, table), rows)
@@ -446,17 +454,20 @@ def _batches(values: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def open_index(url: str, *, renew: bool = False, namespace: str | None = None) -> SqlIndex:
+def open_index(
+    url: str, *, renew: bool = False, namespace: str | None = None, schema_name: str | None = None
+) -> SqlIndex:
     """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are
     missing.
 
     With `renew`, tables of another version make way for empty ones: the object store has all that
     they held. Raises Invalid for other URLs, a missing driver and the tables of another version;
-    Unavailable where nobody answers.
+    Unavailable where nobody answers. `schema_name` is a schema of
+    PostgreSQL instead of that of the namespace.
     """
     if renew and (aside := database.set_aside_if_corrupt(url)):
         _log.warning("%s was no database any more; it is kept as %s", url, aside)
-    engine = database.engine(url, namespace=namespace)
+    engine = database.engine(url, namespace=namespace, schema_name=schema_name)
     where = engine.url.render_as_string(hide_password=True)
     index = SqlIndex(engine)
     with database.errors(engine), engine.begin() as connection:
@@ -469,7 +480,7 @@ def open_index(url: str, *, renew: bool = False, namespace: str | None = None) -
             if renew and _version(connection) != schema.VERSION:
                 schema.METADATA.drop_all(connection)
         schema.METADATA.create_all(connection)
-        _insert_new(
+        insert_new(
             connection,
             counters,
             [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}],
