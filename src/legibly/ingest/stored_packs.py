@@ -6,13 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from legibly import errors
-from legibly.packs import card
+from legibly.packs import card, network
 from legibly.packs.opening import open_model
 from legibly.packs.pack import Pack, open_pack
 from legibly.store import Store, open_store
 
 FOLDER = "packs/"
-_FILES = (card.CARD, card.MODEL)
+
+
+def _networks(folder: Path) -> list[str]:
+    """The names of the files that a pack's card says are loaded. Raises Invalid for other paths."""
+    names = sorted(card.read_card(folder).digests)
+    for name in names:
+        if not network.is_plain_name(name):
+            message = f"names a file outside its folder: {name!r}"
+            raise errors.Invalid(message, where=str(folder / card.CARD))
+    return names
 
 
 def is_stored(model: str) -> bool:
@@ -24,7 +33,7 @@ def upload(folder: Path, store: Store) -> str:
     """Upload a pack unless this version is there; returns its key, `packs/NAME/VERSION`."""
     model = open_pack(folder).model
     key = f"{FOLDER}{model.name}/{model.version}"
-    for name in _FILES:
+    for name in (card.CARD, *_networks(folder)):
         with contextlib.suppress(errors.Conflict):  # the version names the content
             store.create(f"{key}/{name}", (folder / name).read_bytes())
     return key
@@ -42,7 +51,8 @@ def download(model: str, *, environ: Mapping[str, str]) -> Pack:
     url, _, version = model.rstrip("/").rpartition("/")
     store = open_store(f"{url}/{version}", environ=environ)
     with tempfile.TemporaryDirectory(prefix="legibly-pack-") as folder:
-        for name in _FILES:
+        (Path(folder) / card.CARD).write_bytes(store.read(card.CARD))
+        for name in _networks(Path(folder)):
             (Path(folder) / name).write_bytes(store.read(name))
         pack = open_pack(Path(folder))
     if pack.model.version != version:

@@ -26,6 +26,8 @@ Reject = Literal["not_a_digit", "unknown"]
 
 CARD = "card.json"
 MODEL = "model.onnx"
+LINE = "line.onnx"
+"""A second network of a pack of digits, which reads a row at once; a pack may lack it."""
 MAX_CARD_BYTES = 20_000_000
 
 
@@ -80,7 +82,7 @@ class Card:
     @property
     def digests(self) -> dict[str, str]:
         """The SHA-256 of each file that is loaded, by name."""
-        return dict(self.files) if self.format > 1 else {MODEL: self.sha256}
+        return dict(self.files) if self.format > 1 else {MODEL: self.sha256, **self.files}
 
     def to_json(self) -> records.Json:
         return self._format_1() if self.format == 1 else self._format_2()
@@ -100,6 +102,7 @@ class Card:
             "source": self.source,
             "created": self.created,
             "sha256": self.sha256,
+            **({"files": dict(self.files)} if self.files else {}),
             "metrics": dict(self.metrics),
             **({"risk": dict(self.risk)} if self.risk else {}),
         }
@@ -165,6 +168,7 @@ class Card:
             thresholds=Thresholds.from_json(data["thresholds"]),
             sha256=str(data["sha256"]),
             source=str(data.get("source", "")),
+            files={str(name): str(digest) for name, digest in data.get("files", {}).items()},
         )
 
     @classmethod

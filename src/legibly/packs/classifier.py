@@ -19,10 +19,19 @@ _log = logging.getLogger(__name__)
 class Pack:
     """A classifier ready to use; safe to share between threads."""
 
-    def __init__(self, *, card: cards.Card, model: records.Model, run: network.Run) -> None:
+    def __init__(
+        self,
+        *,
+        card: cards.Card,
+        model: records.Model,
+        run: network.Run,
+        run_line: network.Run | None = None,
+    ) -> None:
         self.card = card
         self.model = model
         self._run = run
+        self.read_line = run_line
+        """Reads rows at once, where the pack can: (N, 1, 32, W) to (N, W / 4, 12)."""
         self._problem: str | None = None
         self._checked_at = 0.0
         values = card.input.channels * card.input.height * card.input.width

@@ -38,6 +38,10 @@ def read_files(folder: Path, card: Card) -> dict[str, bytes]:
     for name in sorted(graph.external_files):
         contents[name] = _read(folder, name)
         _check_digest(folder, card, name, contents[name])
+    if cards.LINE in card.digests:
+        contents[cards.LINE] = _read(folder, cards.LINE)
+        _check_digest(folder, card, cards.LINE, contents[cards.LINE])
+        examine(contents[cards.LINE], where=str(folder / cards.LINE))
     return contents
 
 
@@ -126,6 +130,29 @@ def open_network(contents: Mapping[str, bytes], card: Card, *, path: Path, threa
     return run if card.input.batch is None else in_batches(run, card.input.batch)
 
 
+def open_line(contents: Mapping[str, bytes], *, where: str, threads: int = 1) -> Run | None:
+    """Open the network that reads a row at once: lines (N, 1, 32, W) float32 to log probabilities
+    (N, W / 4, 12). None for a pack without one. Raises errors.Invalid where it is not that.
+    """
+    if cards.LINE not in contents:
+        return None
+    session = open_session({cards.MODEL: contents[cards.LINE]}, where=where, threads=threads)
+    name = session.get_inputs()[0].name
+
+    def run(lines: Floats) -> Floats:
+        return np.asarray(session.run(None, {name: lines})[0], np.float32)
+
+    try:
+        shape = run(np.zeros((1, 1, 32, 64), np.float32)).shape
+    except Exception as error:  # ONNX Runtime's errors share no other base class
+        raise errors.Invalid(f"reads no lines: {first_line(error)}", where=where) from error
+    if shape != (1, 16, 12):
+        remedy = "Export it again with recipes/digits/train_lines.py."
+        message = f"answers {shape} for a line of 64 columns, not (1, 16, 12)"
+        raise errors.Invalid(message, where=where, remedy=remedy)
+    return run
+
+
 def open_session(
     contents: Mapping[str, bytes], *, where: str, threads: int = 1
 ) -> onnxruntime.InferenceSession:
@@ -136,7 +163,9 @@ def open_session(
     options.log_severity_level = 4  # what fails is raised; nothing is printed besides
     # Idle threads must not burn a core.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    others = {name: data for name, data in contents.items() if name != cards.MODEL}
+    others = {
+        name: data for name, data in contents.items() if name not in (cards.MODEL, cards.LINE)
+    }
     try:
         if others:
             # From memory, so that what is loaded is what was hashed.

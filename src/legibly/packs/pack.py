@@ -21,9 +21,11 @@ def open_pack(folder: Path, *, threads: int = 1) -> Pack:
     contents = network.read_files(folder, card)
     path = folder / cards.MODEL
     run = network.open_network(contents, card, path=path, threads=threads)
+    run_line = network.open_line(contents, where=str(folder / cards.LINE), threads=threads)
     others = {name: data for name, data in contents.items() if name != cards.MODEL}
     version = cards.version(card, contents[cards.MODEL], others)
-    pack = Pack(card=card, model=records.Model(name=card.name, version=version), run=run)
+    model = records.Model(name=card.name, version=version)
+    pack = Pack(card=card, model=model, run=run, run_line=run_line)
     try_blank(pack, where=str(path))
     return pack
 

@@ -5,7 +5,7 @@ A hypothesis is a run of neighbouring fragments taken as one digit. The best way
 the one whose digits the network believes most, given what digits' shapes usually are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,6 +70,7 @@ class Path:
     chosen: tuple[Hypothesis, ...]
     dropped: tuple[glyphs.Piece, ...]
     probability: float
+    score: float = 0.0
 
 
 def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: float) -> Row:
@@ -173,7 +174,48 @@ def best(row: Row, typical_area: float) -> Path:
             if score[first] + value > score[end]:
                 score[end], came[end] = score[first] + value, hypothesis
     doubt = CUT_WEIGHT * (score[count] - ways[count]) + ways[count] - anything[count]
-    return _traced(row, came, float(np.exp(doubt)))
+    return _traced(row, came, float(np.exp(doubt)), float(score[count]))
+
+
+def spelled(
+    row: Row, labels: Sequence[int], weigh: Callable[[Hypothesis, int], float], area: float
+) -> tuple[tuple[Hypothesis, ...], float] | None:
+    """The likeliest way through a row that reads `labels`, and its log weight; None if there is none.
+
+    `weigh` gives the log probability that a hypothesis is a label.
+    """
+    count = len(row.fragments)
+    ways: list[dict[int, tuple[float, Hypothesis | None]]] = [{} for _ in range(count + 1)]
+    ways[0][0] = (0.0, None)
+    by_end: list[list[Hypothesis]] = [[] for _ in range(count + 1)]
+    for hypothesis in row.hypotheses:
+        by_end[hypothesis.last].append(hypothesis)
+    for end in range(1, count + 1):
+        skip = _skip(row.fragments[end - 1], area, row.height)
+        best = {read: (score + skip, None) for read, (score, _) in ways[end - 1].items()}
+        here: dict[int, tuple[float, Hypothesis | None]] = {**best}
+        for hypothesis in by_end[end]:
+            for read, (score, _) in ways[hypothesis.first].items():
+                if read == len(labels):
+                    continue
+                value = score + hypothesis.prior + weigh(hypothesis, labels[read])
+                if read + 1 not in here or value > here[read + 1][0]:
+                    here[read + 1] = (value, hypothesis)
+        ways[end] = here
+    if len(labels) not in ways[count]:
+        return None
+    chosen: list[Hypothesis] = []
+    end = count
+    read = len(labels)
+    while end > 0:
+        hypothesis_or_none = ways[end][read][1]
+        if hypothesis_or_none is None:
+            end -= 1
+        else:
+            chosen.append(hypothesis_or_none)
+            end = hypothesis_or_none.first
+            read -= 1
+    return tuple(reversed(chosen)), ways[count][len(labels)][0]
 
 
 def _none(hypothesis: Hypothesis) -> float:
@@ -184,7 +226,7 @@ def _none(hypothesis: Hypothesis) -> float:
     return NO_DIGITS + float(np.log1p(-belief))
 
 
-def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float) -> Path:
+def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float, score: float) -> Path:
     """The way that `came` tells, each end of a fragment knowing by which hypothesis it was reached."""
     chosen: list[Hypothesis] = []
     dropped: list[glyphs.Piece] = []
@@ -197,7 +239,7 @@ def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float) -> 
         else:
             chosen.append(taken)
             end = taken.first
-    return Path(tuple(reversed(chosen)), tuple(dropped), probability)
+    return Path(tuple(reversed(chosen)), tuple(dropped), probability, score)
 
 
 def _skip(piece: glyphs.Piece, typical_area: float, height: float) -> float:

@@ -1,7 +1,7 @@
 """A picture's digits: found, cut, ordered, each with the network's input and opinion."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,19 +12,19 @@ from legibly.vision import (
     find,
     frames,
     glyphs,
-    lattice,
-    normalise,
+    line,
     paper,
     rows,
     rules,
     separators,
     sheet,
+    written,
 )
+from legibly.vision.opinions import Found as Found
+from legibly.vision.opinions import Judge, Networks, Opinions, crops
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-Judge = Callable[[Floats], tuple[Floats, Floats]]
-"""Crops (N, 28, 28) float32 to probabilities (N, classes) and digitness (N,)."""
 
 POLARITY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
@@ -40,6 +40,12 @@ tell how.
 GLANCE_PIXELS = 19_600
 GLANCE_HEIGHT = 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
+BELIEVED = 0.9
+MOST_DOUBTED = 30
+CLOSER_PIXELS = 1_500_000
+"""A glance that is believed less, and shows no more digits than that, is followed by a look at so
+many pixels.
+"""
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 CROWD = 60
@@ -55,22 +61,6 @@ SURE = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
 UPRIGHT = 0.25
 """The same for a page that may lie on its side or upside down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One digit: `box` (left, top, right, bottom) in pixels of the picture, what the network saw
-    and what it said.
-    """
-
-    box: glyphs.Box
-    crop: Floats  # (28, 28) float32, 0 paper … 1 ink
-    probabilities: Floats  # (classes,)
-    digitness: float
-
-    @property
-    def confidence(self) -> float:
-        return float(self.probabilities.max()) * self.digitness
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +88,24 @@ class Page:
         confidences = [max(one.confidence, 1e-4) for one in self.found]
         return float(np.mean(np.log(confidences))) if confidences else -10.0
 
+    @property
+    def belief(self) -> float:
+        """How probably all of it is right, the digits and the way it was seen."""
+        return float(np.prod([item.confidence for item in self.found])) * self.certainty
 
-def see(pixels: Pixels, judge: Judge) -> Page:
+
+def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
 
     A large picture is looked at reduced first, less so where that shows small digits, and as it is
     where that convinces little. Of a sheet on a desk only the sheet is looked at.
     """
+    networks = Networks(judge, read_line)
     box = sheet.find(pixels)
     if box is None:
-        return _see(pixels, judge)
+        return _see(pixels, networks)
     left, top, right, bottom = box
-    return _shifted(_see(np.ascontiguousarray(pixels[top:bottom, left:right]), judge), left, top)
+    return _shifted(_see(np.ascontiguousarray(pixels[top:bottom, left:right]), networks), left, top)
 
 
 def _shifted(page: Page, left: int, top: int) -> Page:
@@ -124,21 +120,37 @@ def _shifted(page: Page, left: int, top: int) -> Page:
     return replace(page, rows=items, marks=tuple(marks))
 
 
-def _see(pixels: Pixels, judge: Judge) -> Page:
+def _see(pixels: Pixels, networks: Networks) -> Page:
     factor = min(
         int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64
     )
     while factor > 1:
         glance = _look(
-            np.asarray(Image.fromarray(pixels).reduce(factor)), judge, least=GLANCE_HEIGHT
+            np.asarray(Image.fromarray(pixels).reduce(factor)), networks, least=GLANCE_HEIGHT
         )
         if glance.height >= GLANCE_HEIGHT and glance.merit > -SURE:
-            return _enlarged(glance, factor, pixels.shape)
+            return _second_look(pixels, glance, factor, networks)
         if glance.texture:
             return glance
         small = 0 < glance.height < GLANCE_HEIGHT
         factor = int(factor * glance.height / GLANCE_HEIGHT) if small else 1
-    return _look(pixels, judge)
+    return _look(pixels, networks)
+
+
+def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) -> Page:
+    """What a glance shows, or a look at more pixels where the glance is little believed."""
+    enlarged = _enlarged(glance, factor, pixels.shape)
+    if glance.belief > BELIEVED or len(glance.found) > MOST_DOUBTED:
+        return enlarged
+    closer = max(int((pixels.shape[0] * pixels.shape[1] / CLOSER_PIXELS) ** 0.5), 1)
+    if closer >= factor:
+        return enlarged
+    nearer = pixels if closer == 1 else np.asarray(Image.fromarray(pixels).reduce(closer))
+    full = _enlarged(_look(nearer, networks), closer, pixels.shape)
+    page = full if full.rows and full.belief > enlarged.belief else enlarged
+    labels = [[item.label for item in either.found] for either in (enlarged, full)]
+    # Two looks that read differently: neither is sure.
+    return page if labels[0] == labels[1] else replace(page, certainty=TORN * page.certainty)
 
 
 def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
@@ -157,24 +169,24 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
     )
 
 
-def _look(pixels: Pixels, judge: Judge, *, least: float = 0.0) -> Page:
+def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
     """A page as its pixels show it; only its height where digits are lower than `least` pixels."""
     ink = paper.find_ink(pixels)
     if _is_texture(ink.mask):
         return Page((), 1.0, 0.0, texture=True)
-    page = _page(ink, judge, least=least)
+    page = _page(ink, networks, least=least)
     if 0 < page.height < least:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
     if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
-        other = _page(paper.find_ink(pixels, light=not ink.light), judge)
+        other = _page(paper.find_ink(pixels, light=not ink.light), networks)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
             page = replace(other, certainty=0.5 * other.certainty)
             ink = replace(ink, light=not ink.light)
     if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
-        page = _turned(pixels, ink.light, page, judge)
+        page = _turned(pixels, ink.light, page, networks)
     return page
 
 
@@ -184,19 +196,19 @@ def _is_texture(mask: glyphs.Mask) -> bool:
     return bool(runs > MOST_RUNS or (runs > FEW_RUNS and runs > DENSE_RUNS * mask.size))
 
 
-def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
+def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page:
     """The page as it reads best among the four quarter turns; upright unless another is far more
     convincing.
     """
     height, width = pixels.shape[:2]
     # The digits found upright, turned by themselves, tell which turn is worth a look at the page.
-    crops = np.stack([item.crop for item in page.found[:: -(-len(page.found) // GLIMPSE)]])
-    merits = [_merit(np.rot90(crops, quarters, axes=(1, 2)), judge) for quarters in range(4)]
+    some = np.stack([item.crop for item in page.found[:: -(-len(page.found) // GLIMPSE)]])
+    merits = [_merit(np.rot90(some, quarters, axes=(1, 2)), networks) for quarters in range(4)]
     quarters = int(np.argmax(merits))
     if quarters == 0 or merits[quarters] < merits[0] + 0.2:
         return page
     turned = np.ascontiguousarray(np.rot90(pixels, quarters))
-    other = _page(paper.find_ink(turned, light=light), judge)
+    other = _page(paper.find_ink(turned, light=light), networks)
     if len(other.found) < TURN_FROM or other.merit <= page.merit + 0.3:
         return page
     back = [
@@ -206,9 +218,9 @@ def _turned(pixels: Pixels, light: bool, page: Page, judge: Judge) -> Page:
     return Page(tuple(back), 0.994 * other.certainty, other.height)
 
 
-def _merit(crops: Floats, judge: Judge) -> float:
-    """The mean log confidence of crops (N, 28, 28)."""
-    probabilities, digitness = judge(np.ascontiguousarray(crops))
+def _merit(inputs: Floats, networks: Networks) -> float:
+    """The mean log confidence of the network's inputs (N, 28, 28)."""
+    probabilities, digitness = networks.judge(np.ascontiguousarray(inputs))
     confidence = np.maximum(probabilities.max(axis=1) * digitness, 1e-4)
     return float(np.mean(np.log(confidence)))
 
@@ -223,7 +235,7 @@ def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyph
     return top, height - right, bottom, height - left
 
 
-def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
+def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     """The digits of some ink; only their height where it is below `least`, a sample of a crowd that
     is no digits.
     """
@@ -234,10 +246,10 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
         return Page((), 1.0, 0.0)
     height = rows.typical_height(pieces)
     if max(ink.values.shape) <= find.TINY and not _stand_apart(pieces, height):
-        return _single(ink, pieces, judge)
+        return _single(ink, pieces, networks)
     if height < least:
         return Page((), 1.0, height)
-    opinions = _Opinions(ink, judge)
+    opinions = Opinions(ink, networks)
     some = pieces[:: -(-len(pieces) // SAMPLE)]
     opinions.ask(some)
     if len(pieces) > CROWD and sum(
@@ -246,59 +258,11 @@ def _page(ink: paper.Ink, judge: Judge, *, least: float = 0.0) -> Page:
         crowd = rows.rows(some, height)
         return Page(tuple(tuple(opinions.of(piece) for piece in row) for row in crowd), 0.0, height)
     opinions.ask(pieces)
-    lines = []
-    for row in rows.rows(pieces, height):
-        suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
-        lines.append(lattice.prepare(row, suspects, _row_height(row, height)))
-    hypotheses = [hypothesis for line in lines for hypothesis in line.hypotheses]
-    opinions.ask([hypothesis.piece for hypothesis in hypotheses])
-    for hypothesis in hypotheses:
-        hypothesis.score = (
-            float(np.log(max(opinions.of(hypothesis.piece).confidence, 1e-4))) + hypothesis.prior
-        )
-    area = float(np.median([piece.area for piece in pieces]))
-    result = []
-    certainty = TORN if framed.torn else 1.0
-    for line in lines:
-        path = lattice.best(line, area)
-        certainty *= path.probability
-        found = [opinions.of(one.piece) for one in path.chosen]
-        if found:
-            result.append(tuple(found))
-    digits = [item.box for line in result for item in line]
+    torn = TORN if framed.torn else 1.0
+    read = written.read(pieces, opinions, networks, height)
+    digits = [item.box for row in read.rows for item in row]
     marks = separators.small_marks(small, digits, height) if len(small) < CROWD else ()
-    return Page(tuple(result), certainty, height, marks)
-
-
-class _Opinions:
-    """What the network says of pieces, each asked once."""
-
-    def __init__(self, ink: paper.Ink, judge: Judge) -> None:
-        self._ink = ink
-        self._judge = judge
-        self._known: dict[int, Found] = {}
-        self._alive: list[glyphs.Piece] = []  # ids are of living objects only
-
-    def ask(self, pieces: Sequence[glyphs.Piece]) -> None:
-        """Judge in one batch all pieces that were not judged yet."""
-        fresh = [piece for piece in pieces if id(piece) not in self._known]
-        if not fresh:
-            return
-        crops = _crops(self._ink, fresh)
-        probabilities, digitness = self._judge(crops)
-        for index, piece in enumerate(fresh):
-            found = Found(piece.box, crops[index], probabilities[index], float(digitness[index]))
-            self._known[id(piece)] = found
-        self._alive += fresh
-
-    def of(self, piece: glyphs.Piece) -> Found:
-        return self._known[id(piece)]
-
-
-def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
-    """A digit's height in this row: the row's own where it has full digits."""
-    full = [piece.height for piece in row if piece.height > 0.6 * height]
-    return float(np.clip(np.median(full), 0.7 * height, 1.5 * height)) if full else height
+    return Page(read.rows, torn * read.certainty, height, marks)
 
 
 def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
@@ -309,24 +273,18 @@ def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
     return any(left.box[2] <= right.box[0] for left, right in itertools.pairwise(full))
 
 
-def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], judge: Judge) -> Page:
+def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], networks: Networks) -> Page:
     """A picture too small for more than one digit: all its ink, or its largest pieces, whichever
     reads better.
     """
     pieces = sorted(pieces, key=lambda piece: -piece.area)
     choices = [glyphs.merge(pieces[:count]) for count in range(len(pieces), 0, -1)][:4]
-    crops = _crops(ink, choices)
-    probabilities, digitness = judge(crops)
+    inputs = crops(ink, choices)
+    probabilities, digitness = networks.judge(inputs)
     # All ink is the likelier truth: leaving some out has to convince.
     merit = np.log(np.maximum(probabilities.max(axis=1) * digitness, 1e-4)) - 0.3 * np.arange(
         len(choices)
     )
     at = int(merit.argmax())
-    found = Found(choices[at].box, crops[at], probabilities[at], float(digitness[at]))
+    found = Found(choices[at].box, inputs[at], probabilities[at], float(digitness[at]))
     return Page(((found,),), 1.0, float(choices[at].height))
-
-
-def _crops(ink: paper.Ink, pieces: Sequence[glyphs.Piece]) -> Floats:
-    """The network's inputs, (N, 28, 28) float32."""
-    crops = [normalise.normalise(glyphs.crop(ink, piece)) for piece in pieces]
-    return np.stack(crops) if crops else np.zeros((0, normalise.SIDE, normalise.SIDE), np.float32)

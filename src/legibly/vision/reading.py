@@ -132,7 +132,7 @@ class Reader:
             with clock.aside("classify"):
                 return self._judge(crops)
 
-        return page.see(picture.pixels, judge)
+        return page.see(picture.pixels, judge, self.pack.read_line)
 
     def _whole(self, picture: decode.Picture) -> page.Page:
         """The picture as a single item, prepared as the card says."""

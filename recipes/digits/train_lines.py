@@ -1,0 +1,233 @@
+"""Train the line reader of the `digits` pack: digits in a row read at once, without cutting them.
+
+    python recipes/digits/train_lines.py --data DATA --cache CACHE --pack PACK --out line.onnx
+
+A fully convolutional network (CTC) whose first layers are the pack's own, warm. The same sets as
+`train.py` trains on, never devphotos, photos, USPS or canvas drawings. Needs the `train` extra.
+"""
+
+import argparse
+import copy
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from pathlib import Path
+
+import lines
+import network as nets
+import numpy as np
+import sources
+import torch
+from torch import nn
+from torch.nn import functional
+
+from legibly.packs import card as cards
+
+SHARES = {
+    "mnist": 0.40, "kensanata": 0.20, "pendigits": 0.12, "fonts": 0.06, "skahl": 0.04, "uji": 0.04,
+    "opencv": 0.04, "semeion": 0.03, "optdigits": 0.02, "pages": 0.05,
+}  # fmt: skip
+OTHERS = ("scripts", "printed letters", "scribbles", "written letters", "signs")
+WIDTHS = 16, 32, 64
+INNER = 96
+CHECKED = 1024
+REPORT_SECONDS = 60.0
+
+
+class LineReader(nn.Module):
+    """(N, 1, 32, W) → (N, W / 4, 12) log probabilities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nets.Network(*WIDTHS).body
+        self.head = nn.Sequential(
+            nn.Conv2d(WIDTHS[2], INNER, (lines.HEIGHT // 4, 3), padding=(0, 1), bias=False),
+            nn.BatchNorm2d(INNER), nn.ReLU(),
+            nn.Conv2d(INNER, INNER, (1, 5), padding=(0, 2), bias=False),
+            nn.BatchNorm2d(INNER), nn.ReLU(),
+            nn.Conv2d(INNER, lines.OUTPUTS, 1),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.head(self.body(x)).squeeze(2).transpose(1, 2)
+        return torch.log_softmax(scores, 2)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, required=True)
+    add("--cache", type=Path, default=None, help="folder with what train.py made of the sets")
+    add("--pack", type=Path, required=True, help="the pack whose first layers to start from")
+    add("--out", type=Path, required=True, help="the ONNX file to write")
+    add("--weights", type=Path, required=True, help="state of the training: resumed if there")
+    add("--minutes", type=float, default=35.0)
+    add("--frozen", type=float, default=0.15, help="share of the time with the first layers fixed")
+    add("--batch", type=int, default=48)
+    add("--rate", type=float, default=2e-3)
+    add("--seed", type=int, default=0)
+    add("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def load(args: argparse.Namespace) -> tuple[lines.Glyphs, lines.Glyphs]:
+    """Glyphs to train on, and of other writers to check on."""
+    data = sources.Data(args.data, cache=args.cache, offline=True)
+    images, labels = data.mnist("train")
+    plain = sources.plain(data)
+    pages = sources.pages(data, 12_000)
+    training = {"mnist": (images[:-5000], labels[:-5000], None)}
+    check = {"mnist": (images[-5000:], labels[-5000:], None)}
+    for name in ("opencv", "semeion", "optdigits"):
+        training[name] = (plain[f"{name}_x"], plain[f"{name}_y"], None)
+    training["pages"] = (pages["x"], pages["y"], None)
+    scans = sources.scanned(data)
+    training["kensanata"] = (scans["x"], scans["y"], scans["w"])
+    check["kensanata"] = (scans["check_x"], scans["check_y"], None)
+    for name, file, times in (
+        ("pendigits", "pendigits/digits.npz", 3),
+        ("skahl", "skahl/digits.npz", 12),
+        ("uji", "uji/chars.npz", 20),
+    ):
+        pen = sources.drawn(data, name, file, times)
+        training[name] = (pen["x"], pen["y"], pen["w"])
+        check[name] = (pen["check_x"], pen["check_y"], None)
+    fonts = sources.typed(data, 8)
+    training["fonts"] = (fonts["x"], fonts["y"], None)
+    with np.load(args.cache / "nondigits.npz") as file:
+        others = np.concatenate([file[name] for name in OTHERS])
+    with np.load(args.cache / "nondigits_check.npz") as file:
+        unseen = np.concatenate([file["written letters"], file["signs"], file["Balinese"]])
+    return lines.Glyphs(_weighed(training), others), lines.Glyphs(_weighed(check), unseen)
+
+
+def _weighed(sets: dict) -> dict:
+    """Cumulative weights instead of writers: every writer counts alike."""
+    result = {}
+    for name, (x, y, writer) in sets.items():
+        weight = np.ones(len(x)) if writer is None else 1 / np.bincount(writer)[writer]
+        result[name] = (x, y, np.cumsum(weight / weight.sum()).clip(0, 1 - 1e-9))
+    return result
+
+
+def decoded(scores: torch.Tensor) -> list[list[int]]:
+    """The likeliest label at each place, repeats and blanks taken out."""
+    result = []
+    for path in scores.argmax(2).tolist():
+        kept = [one for one, before in zip(path, [0, *path], strict=False) if one != before]
+        result.append([one for one in kept if one != lines.BLANK])
+    return result
+
+
+@torch.no_grad()
+def check(network: LineReader, batches: list) -> float:
+    """The share of lines that are read right."""
+    network.eval()
+    right = [
+        answer == label
+        for x, labels in batches
+        for answer, label in zip(decoded(network(x)), labels, strict=True)
+    ]
+    return float(np.mean(right))
+
+
+def export(network: LineReader, path: Path) -> None:
+    """Write the network as ONNX, any number of lines of any width."""
+    network.eval()
+    torch.onnx.export(
+        network, (torch.zeros(2, 1, lines.HEIGHT, 64),), str(path), dynamo=False, opset_version=17,
+        input_names=["lines"], output_names=["log_probabilities"],
+        dynamic_axes={"lines": {0: "n", 3: "width"}, "log_probabilities": {0: "n", 1: "places"}},
+    )  # fmt: skip
+
+
+def put_into(pack: Path, network: Path, metrics: dict) -> None:
+    """Put a line reader into a pack: its file, its SHA-256 and its figures in the card."""
+    content = network.read_bytes()
+    (pack / cards.LINE).write_bytes(content)
+    card = cards.read_card(pack)
+    files = {cards.LINE: hashlib.sha256(content).hexdigest()}
+    card = dataclasses.replace(card, files=files, metrics={**card.metrics, "line": metrics})
+    cards.write_card(pack, card)
+
+
+def loss_of(network: LineReader, x: torch.Tensor, labels: list[list[int]]) -> torch.Tensor:
+    """CTC's loss a line."""
+    scores = network(x).transpose(0, 1)
+    lengths = torch.tensor([len(label) for label in labels])
+    places = torch.full((len(labels),), len(scores))
+    targets = torch.tensor([one for label in labels for one in label])
+    return functional.ctc_loss(scores, targets, places, lengths, zero_infinity=True)
+
+
+def main() -> None:
+    """Train until the time is over, then write the mean of the last weights."""
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    training, unseen = load(args)
+    writer = lines.Writer(training, SHARES, args.seed)
+    test = lines.Writer(unseen, SHARES, 1_000 + args.seed)
+    network = LineReader()
+    first = nets.Network(*WIDTHS)
+    images, _ = sources.Data(args.data, offline=True).mnist("train")
+    nets.start_from(first, args.pack / "model.onnx", torch.from_numpy(images[:512] / 255.0).float()[:, None])
+    network.body.load_state_dict(first.body.state_dict())
+    network = network.to(memory_format=torch.channels_last)
+    mean = copy.deepcopy(network)
+    optimiser = torch.optim.AdamW(
+        [{"params": network.head.parameters(), "scale": 1.0}, {"params": network.body.parameters(), "scale": 0.4}],
+        lr=args.rate, weight_decay=0.02,
+    )  # fmt: skip
+    step, spent = 0, 0.0
+    if args.weights.exists():
+        state = torch.load(args.weights)
+        network.load_state_dict(state["network"])
+        mean.load_state_dict(state["mean"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = state["step"], state["spent"]
+    batches = [test.batch(64, 8) for _ in range(CHECKED // 64)]
+    total = args.minutes * 60
+    began = time.monotonic() - spent
+    reported, losses = spent, []
+    while (spent := time.monotonic() - began) < total:
+        done = spent / total
+        frozen = done < args.frozen
+        for parameter in network.body.parameters():
+            parameter.requires_grad = not frozen
+        network.train()
+        if frozen:
+            network.body.eval()
+        rate = args.rate * min(1.0, (step + 1) / 60) * 0.5 * (1 + math.cos(math.pi * done))
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        x, labels = writer.batch(args.batch, int(writer.rng.choice([2, 4, 6, 10], p=[0.2, 0.3, 0.35, 0.15])))
+        loss = loss_of(network, x.to(memory_format=torch.channels_last), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        losses.append(float(loss.detach()))
+        keep = min(0.995, 1 - 9 / (9 + step))
+        for old, new in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
+            old.copy_(torch.lerp(new, old, keep) if old.is_floating_point() else new)
+        if spent - reported > REPORT_SECONDS:
+            reported = spent
+            facts = {"seconds": round(spent), "step": step, "lines": step * args.batch,
+                     "loss": round(float(np.mean(losses)), 4), "right": check(mean, batches)}  # fmt: skip
+            print(json.dumps(facts), flush=True)
+            losses = []
+            torch.save({"network": network.state_dict(), "mean": mean.state_dict(),
+                        "optimiser": optimiser.state_dict(), "step": step, "spent": spent}, args.weights)  # fmt: skip
+            export(mean, args.out)
+    export(mean, args.out)
+    print(json.dumps({"seconds": round(spent), "step": step, "lines": step * args.batch,
+                      "right": check(mean, batches)}), flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

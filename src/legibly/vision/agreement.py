@@ -1,0 +1,142 @@
+"""Two ways to read a row, weighed against each other: cut into digits, and as a line at once."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from legibly.vision import glyphs, lattice, line
+from legibly.vision.opinions import Found, Opinions
+
+LINE_WEIGHT = 0.6
+"""How much the line reader's log probability counts beside the lattice's."""
+NO_WAY = -8.0
+"""The log weight of a text that the lattice cannot cut."""
+DISPUTED = 0.9
+"""The certainty of a row that the two ways read differently: below what any pack calls sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a row holds, and how certain its cuts are."""
+
+    items: tuple[Found, ...]
+    certainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to read a row: its digits, and the lattice's log weight of them."""
+
+    items: tuple[Found, ...]
+    score: float
+
+    @property
+    def labels(self) -> list[int]:
+        """The line reader's labels for these digits."""
+        return [item.label + 1 for item in self.items]
+
+
+def weigh(
+    path: lattice.Path, row: lattice.Row, view: line.Band, scores: line.Floats, opinions: Opinions,
+    area: float,
+) -> Answer:  # fmt: skip
+    """The row's digits, by whichever of the two ways explains more."""
+    items = tuple(opinions.of(one.piece) for one in path.chosen)
+    spikes = line.spikes(scores)
+    cut = Way(items, path.score)
+    labels = [spike.label for spike in spikes]
+    if labels == cut.labels:
+        return Answer(items, path.probability)
+    digits = [spike for spike in spikes if spike.label != line.OTHER]
+    if not digits or len(digits) < len(spikes):
+        return Answer(items, DISPUTED * path.probability)
+    other = _by_line(row, digits, view, opinions, area)
+    if other is None:
+        return Answer(items, DISPUTED * path.probability)
+    one = cut.score + LINE_WEIGHT * line.log_probability(scores, cut.labels)
+    two = other.score + LINE_WEIGHT * line.log_probability(scores, labels)
+    return Answer(other.items if two > one else items, DISPUTED * path.probability)
+
+
+def _by_line(
+    row: lattice.Row, spikes: Sequence[line.Spike], view: line.Band, opinions: Opinions, area: float
+) -> Way | None:
+    """The row cut as the line reader reads it; None where the lattice has too little ink for it."""
+
+    def log_of(hypothesis: lattice.Hypothesis, label: int) -> float:
+        found = opinions.of(hypothesis.piece)
+        return float(np.log(max(float(found.probabilities[label - 1]) * found.digitness, 1e-4)))
+
+    labels = [spike.label for spike in spikes]
+    spelled = lattice.spelled(row, labels, log_of, area)
+    parts = _parts(row.fragments, [view.column(spike.place) for spike in spikes])
+    ways = []
+    if spelled is not None:
+        chosen = [opinions.of(one.piece) for one in spelled[0]]
+        ways.append(Way(_pooled(chosen, spikes), spelled[1]))
+    if parts is not None:
+        opinions.ask(parts)
+        chosen = [opinions.of(part) for part in parts]
+        beliefs = [
+            float(item.probabilities[label - 1]) * item.digitness
+            for item, label in zip(chosen, labels, strict=True)
+        ]
+        score = float(np.log(np.maximum(beliefs, 1e-4)).sum()) - 0.2 * len(parts)
+        ways.append(Way(_pooled(chosen, spikes), score))
+    return max(ways, key=lambda way: way.score, default=None)
+
+
+def _pooled(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found, ...]:
+    """Digits with the mean of both opinions on them, as log probabilities."""
+    result = []
+    for item, spike in zip(items, spikes, strict=True):
+        both = np.sqrt(np.maximum(item.probabilities, 1e-6) * np.maximum(spike.probabilities, 1e-6))
+        result.append(replace(item, probabilities=(both / both.sum()).astype(np.float32)))
+    return tuple(result)
+
+
+def _parts(
+    fragments: Sequence[glyphs.Piece], columns: Sequence[float]
+) -> list[glyphs.Piece] | None:
+    """The fragments joined, and cut where need be, to one piece around each column."""
+    groups: list[list[glyphs.Piece]] = [[] for _ in columns]
+    for fragment in fragments:
+        inside = [at for at, x in enumerate(columns) if fragment.box[0] <= x < fragment.box[2]]
+        if len(inside) < 2:
+            middle = fragment.middle[0]
+            nearest = inside or [int(np.abs(np.array(columns) - middle).argmin())]
+            groups[nearest[0]].append(fragment)
+            continue
+        for at, part in zip(inside, _split(fragment, [columns[at] for at in inside]), strict=True):
+            if part is not None:
+                groups[at].append(part)
+    return [glyphs.merge(group) for group in groups] if all(groups) else None
+
+
+def _split(fragment: glyphs.Piece, columns: Sequence[float]) -> list[glyphs.Piece | None]:
+    """A fragment cut upright between each two columns, where it has least ink."""
+    ink = fragment.mask.sum(axis=0)
+    cuts = [0]
+    for one, other in itertools.pairwise(columns):
+        first = one - fragment.box[0]
+        last = other - fragment.box[0]
+        low = int(np.clip(first + 0.25 * (last - first), 0, fragment.width - 1))
+        high = int(np.clip(last - 0.25 * (last - first), low + 1, fragment.width))
+        cuts.append(low + int(ink[low:high].argmin()))
+    cuts.append(fragment.width)
+    parts: list[glyphs.Piece | None] = []
+    for left, right in itertools.pairwise(cuts):
+        mask = fragment.mask[:, left:right]
+        used = np.flatnonzero(mask.any(axis=1))
+        if not len(used):
+            parts.append(None)
+            continue
+        top = int(used[0])
+        bottom = int(used[-1]) + 1
+        x = fragment.box[0]
+        y = fragment.box[1]
+        box = (x + left, y + top, x + right, y + bottom)
+        parts.append(glyphs.Piece(box, mask[top:bottom]))
+    return parts

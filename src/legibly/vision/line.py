@@ -1,0 +1,150 @@
+"""A row of digits read at once by a network that cuts nothing: its input, and what it answers.
+
+The network (CTC) gives log probabilities at every fourth column: of no digit, of each digit, and
+of a sign that is none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from legibly.vision import glyphs, paper, planes
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Reader = Callable[[Floats], Floats]
+"""Lines (N, 1, 32, W) float32 to log probabilities (N, W / 4, 12)."""
+
+HEIGHT = 32
+DIGIT = 20
+"""A line is so many pixels high, a digit in it so many."""
+MARGIN = 8
+"""So many pixels of the line lie on either side of the digits."""
+STEP = 4
+BLANK = 0
+OTHER = 11
+"""The outputs: 0 is no digit, 1 to 10 are the digits 0 to 9, 11 is another sign."""
+WIDEST = 1280
+"""A wider line, in pixels of 20 to a digit's height, is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A row's grey ink as the network takes it, (32, W), and where it lies in the picture.
+
+    Its column x stands at `left + x * pixels`.
+    """
+
+    values: Floats
+    left: float
+    pixels: float
+
+    def column(self, place: float) -> float:
+        """The column of the picture in the middle of one of the network's places."""
+        return self.left + (STEP * place + STEP / 2) * self.pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """A label of the likeliest answer, at which place it peaks, and the digits' probabilities."""
+
+    label: int
+    place: int
+    probabilities: Floats
+
+
+def band(
+    ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece], height: float
+) -> Band | None:
+    """The row's part of the ink, made level, digits 20 pixels high; None where it is too wide.
+
+    Pieces that are `foreign`, those of other rows, are left out.
+    """
+    left = min(piece.box[0] for piece in row)
+    right = max(piece.box[2] for piece in row)
+    scale = DIGIT / height
+    width = -(-round((right - left) * scale + 2 * MARGIN) // STEP) * STEP
+    if width > WIDEST:
+        return None
+    fall, middle = _course(row, height)
+    values = _levelled(ink, row, foreign)
+    factor = max(1, int(1 / scale))
+    x0 = left - MARGIN / scale
+    y0 = middle + fall * x0 - HEIGHT / 2 / scale
+    top = max(0, int(min(y0, y0 + fall * (right - x0)) - 2 * factor))
+    bottom = int(max(y0, y0 + fall * (right - x0)) + HEIGHT / scale + 2 * factor) + 1
+    part = Image.fromarray(np.ascontiguousarray(values[top:bottom]))
+    if factor > 1:
+        part = part.reduce(factor)
+    unit = 1 / scale / factor
+    matrix = (unit, 0.0, x0 / factor, fall * unit, unit, (y0 - top) / factor)
+    line = part.transform(
+        (width, HEIGHT), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    return Band(np.asarray(line, np.float32), x0, 1 / scale)
+
+
+def _course(row: Sequence[glyphs.Piece], height: float) -> tuple[float, float]:
+    """How far the row falls a column, and the height of its middle at column 0."""
+    full = [piece for piece in row if 0.6 * height < piece.height < 1.6 * height] or list(row)
+    x = np.array([piece.middle[0] for piece in full])
+    y = np.array([piece.middle[1] for piece in full])
+    if len(full) < 3 or np.ptp(x) < 1.5 * height:
+        return 0.0, float(np.median(y))
+    fall = float(np.clip(np.polyfit(x, y, 1)[0], -0.5, 0.5))
+    return fall, float(np.median(y - fall * x))
+
+
+def _levelled(
+    ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece]
+) -> Floats:
+    """The ink in 0 … 1 of the row's own strength, without foreign pieces."""
+    sample = [
+        ink.values[y0:y1, x0:x1][piece.mask] for piece in row for x0, y0, x1, y1 in [piece.box]
+    ]
+    high = planes.quantiles(np.concatenate(sample), 0.8)[0]
+    low = min(2.5 * ink.noise + 0.01, 0.5 * high)
+    values = np.clip((ink.values - low) / max(high - low, 1e-3), 0.0, 1.0).astype(np.float32)
+    for piece in foreign:
+        x0, y0, x1, y1 = piece.box
+        reach = max(1, round(0.03 * max(piece.width, piece.height)))
+        around = np.pad(piece.mask, reach)
+        gone = glyphs.spread(around, reach)
+        target = values[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
+        gone = gone[max(0, reach - y0) :, max(0, reach - x0) :][: len(target), : target.shape[1]]
+        target[gone] = 0.0
+    return values
+
+
+def spikes(scores: Floats) -> list[Spike]:
+    """The likeliest answer: a label wherever one wins over the blank, repeats in a run as one."""
+    path = scores.argmax(axis=1)
+    starts = np.flatnonzero(np.diff(path, prepend=-1))
+    result = []
+    for start, stop in zip(starts, [*starts[1:], len(path)], strict=True):
+        label = int(path[start])
+        if label == BLANK:
+            continue
+        place = int(start) + int(scores[start:stop, label].argmax())
+        digits = np.exp(scores[start:stop, BLANK + 1 : OTHER].max(axis=0))
+        result.append(Spike(label, place, (digits / digits.sum()).astype(np.float32)))
+    return result
+
+
+def log_probability(scores: Floats, labels: Sequence[int]) -> float:
+    """The log probability that the line holds just these labels, over all places they may have."""
+    states = np.zeros(2 * len(labels) + 1, np.intp)
+    states[1::2] = labels
+    jumps = np.zeros(len(states), np.bool_)
+    jumps[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])
+    total = np.full(len(states), -np.inf)
+    total[:2] = scores[0, states[:2]]
+    for row in scores[1:]:
+        one = np.concatenate([[-np.inf], total[:-1]])
+        two = np.concatenate([[-np.inf, -np.inf], total[:-2]])[: len(total)]
+        total = np.logaddexp(np.logaddexp(total, one), np.where(jumps, two, -np.inf))
+        total = total + row[states]
+    return float(np.logaddexp(total[-1], total[-2]) if len(total) > 1 else total[-1])

@@ -1,0 +1,76 @@
+"""What the network says of pieces of ink, each asked once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly.vision import glyphs, line, normalise, paper
+
+Floats = NDArray[np.float32]
+Judge = Callable[[Floats], tuple[Floats, Floats]]
+"""Crops (N, 28, 28) float32 to probabilities (N, classes) and digitness (N,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What judges single digits, and what reads a line of them at once, where the pack has one."""
+
+    judge: Judge
+    read_line: line.Reader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One digit: `box` (left, top, right, bottom) in pixels of the picture, the network's input
+    and its answer.
+    """
+
+    box: glyphs.Box
+    crop: Floats  # (28, 28) float32, 0 paper … 1 ink
+    probabilities: Floats  # (classes,)
+    digitness: float
+
+    @property
+    def confidence(self) -> float:
+        return float(self.probabilities.max()) * self.digitness
+
+    @property
+    def label(self) -> int:
+        """The likeliest class."""
+        return int(self.probabilities.argmax())
+
+
+class Opinions:
+    """The network's opinion on pieces of some ink."""
+
+    def __init__(self, ink: paper.Ink, networks: Networks) -> None:
+        self.ink = ink
+        self._judge = networks.judge
+        self._known: dict[int, Found] = {}
+        self._alive: list[glyphs.Piece] = []  # ids are of living objects only
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def ask(self, pieces: Sequence[glyphs.Piece]) -> None:
+        """Judge in one batch all pieces that were not judged yet."""
+        fresh = [piece for piece in pieces if id(piece) not in self._known]
+        if not fresh:
+            return
+        inputs = crops(self.ink, fresh)
+        probabilities, digitness = self._judge(inputs)
+        for index, piece in enumerate(fresh):
+            found = Found(piece.box, inputs[index], probabilities[index], float(digitness[index]))
+            self._known[id(piece)] = found
+        self._alive += fresh
+
+    def of(self, piece: glyphs.Piece) -> Found:
+        return self._known[id(piece)]
+
+
+def crops(ink: paper.Ink, pieces: Sequence[glyphs.Piece]) -> Floats:
+    """The network's inputs, (N, 28, 28) float32."""
+    inputs = [normalise.normalise(glyphs.crop(ink, piece)) for piece in pieces]
+    return np.stack(inputs) if inputs else np.zeros((0, normalise.SIDE, normalise.SIDE), np.float32)
