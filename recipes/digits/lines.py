@@ -40,10 +40,12 @@ class Writer:
         self.shares = weights / weights.sum()
         self.rng = np.random.default_rng(seed)
 
-    def batch(self, count: int, longest: int) -> tuple[torch.Tensor, list[list[int]]]:
-        """`count` lines, (count, 1, 32, W) with W a multiple of 4, and their labels."""
+    def batch(self, count: int, least: int, most: int) -> tuple[torch.Tensor, list[list[int]]]:
+        """`count` lines of `least` to `most` signs, (count, 1, 32, W) with W a multiple of 4, and
+        their labels.
+        """
         rng = self.rng
-        lengths = rng.integers(1, longest + 1, count)
+        lengths = rng.integers(least, most + 1, count)
         crops, labels = [], []
         for length in lengths:
             x, y = self._glyphs(int(length))

@@ -32,8 +32,12 @@ SHARES = {
 OTHERS = ("scripts", "printed letters", "scribbles", "written letters", "signs")
 WIDTHS = 16, 32, 64
 INNER = 96
-CHECKED = 1024
-REPORT_SECONDS = 60.0
+CHECKED = 512
+REPORT_SECONDS = 90.0
+SIGNS = 250
+"""A batch has about so many signs, the paper on either side of a line counted as one."""
+FIXED = 3
+"""The first layers stay as they are in the pack: they know strokes already."""
 
 
 class LineReader(nn.Module):
@@ -66,7 +70,6 @@ def arguments() -> argparse.Namespace:
     add("--weights", type=Path, required=True, help="state of the training: resumed if there")
     add("--minutes", type=float, default=35.0)
     add("--frozen", type=float, default=0.15, help="share of the time with the first layers fixed")
-    add("--batch", type=int, default=48)
     add("--rate", type=float, default=2e-3)
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1)
@@ -182,50 +185,52 @@ def main() -> None:
         [{"params": network.head.parameters(), "scale": 1.0}, {"params": network.body.parameters(), "scale": 0.4}],
         lr=args.rate, weight_decay=0.02,
     )  # fmt: skip
-    step, spent = 0, 0.0
+    step, written, spent = 0, 0, 0.0
     if args.weights.exists():
         state = torch.load(args.weights)
         network.load_state_dict(state["network"])
         mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
-        step, spent = state["step"], state["spent"]
-    batches = [test.batch(64, 8) for _ in range(CHECKED // 64)]
+        step, written, spent = state["step"], state["lines"], state["spent"]
+    batches = [test.batch(64, 1, 8) for _ in range(CHECKED // 64)]
     total = args.minutes * 60
     began = time.monotonic() - spent
     reported, losses = spent, []
     while (spent := time.monotonic() - began) < total:
         done = spent / total
         frozen = done < args.frozen
-        for parameter in network.body.parameters():
-            parameter.requires_grad = not frozen
         network.train()
-        if frozen:
-            network.body.eval()
+        for number, layer in enumerate(network.body):
+            fixed = frozen or number < FIXED
+            layer.train(not fixed)
+            layer.requires_grad_(not fixed)
         rate = args.rate * min(1.0, (step + 1) / 60) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimiser.param_groups:
             group["lr"] = rate * group["scale"]
-        x, labels = writer.batch(args.batch, int(writer.rng.choice([2, 4, 6, 10], p=[0.2, 0.3, 0.35, 0.15])))
+        length = int(writer.rng.integers(1, lines.LONGEST + 1))  # lines of one length waste no paper
+        x, labels = writer.batch(SIGNS // (length + 1), max(1, length - 1), length)
         loss = loss_of(network, x.to(memory_format=torch.channels_last), labels)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
+        written += len(x)
         losses.append(float(loss.detach()))
         keep = min(0.995, 1 - 9 / (9 + step))
         for old, new in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
             old.copy_(torch.lerp(new, old, keep) if old.is_floating_point() else new)
         if spent - reported > REPORT_SECONDS:
             reported = spent
-            facts = {"seconds": round(spent), "step": step, "lines": step * args.batch,
+            facts = {"seconds": round(spent), "step": step, "lines": written,
                      "loss": round(float(np.mean(losses)), 4), "right": check(mean, batches)}  # fmt: skip
             print(json.dumps(facts), flush=True)
             losses = []
             torch.save({"network": network.state_dict(), "mean": mean.state_dict(),
-                        "optimiser": optimiser.state_dict(), "step": step, "spent": spent}, args.weights)  # fmt: skip
+                        "optimiser": optimiser.state_dict(), "step": step, "lines": written, "spent": spent}, args.weights)  # fmt: skip
             export(mean, args.out)
     export(mean, args.out)
-    print(json.dumps({"seconds": round(spent), "step": step, "lines": step * args.batch,
+    print(json.dumps({"seconds": round(spent), "step": step, "lines": written,
                       "right": check(mean, batches)}), flush=True)  # fmt: skip
 
 

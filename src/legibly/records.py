@@ -119,6 +119,8 @@ class Reading:
     at: datetime
     items: tuple[Item, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+    left_out: float | None = None
+    """The share of the ink that no item explains; None where that was not counted."""
 
     def __repr__(self) -> str:
         """Short: the text, the verdict and the confidence, cut and not rounded up."""
@@ -150,6 +152,7 @@ class Reading:
             "at": stamp(self.at),
             "items": [item.to_json() for item in self.items],
             "milliseconds": dict(self.milliseconds),
+            **({} if self.left_out is None else {"left_out": self.left_out}),
         }
 
     @classmethod
@@ -162,6 +165,7 @@ class Reading:
             at=moment(data["at"]),
             items=tuple(Item.from_json(item) for item in data["items"]),
             milliseconds=data.get("milliseconds", {}),
+            left_out=data.get("left_out"),
         )
 
 

@@ -13,6 +13,11 @@ LINE_WEIGHT = 0.6
 """How much the line reader's log probability counts beside the lattice's."""
 NO_WAY = -8.0
 """The log weight of a text that the lattice cannot cut."""
+POOLED = 0.75
+"""How much of its log odds each of two agreeing opinions brings: 0.5 is their mean, 1 would be right
+if they erred independently.
+"""
+LEAST_DOUBT = 1e-4
 DISPUTED = 0.9
 """The certainty of a row that the two ways read differently: below what any pack calls sure."""
 
@@ -48,7 +53,9 @@ def weigh(
     cut = Way(items, path.score)
     labels = [spike.label for spike in spikes]
     if labels == cut.labels:
-        return Answer(items, path.probability)
+        sure = float(np.exp(line.log_probability(scores, labels)))
+        wrong = ((1.0 - path.probability) * (1.0 - sure)) ** POOLED
+        return Answer(_pooled(items, spikes), 1.0 - max(wrong, LEAST_DOUBT))
     digits = [spike for spike in spikes if spike.label != line.OTHER]
     if not digits or len(digits) < len(spikes):
         return Answer(items, DISPUTED * path.probability)
@@ -89,11 +96,20 @@ def _by_line(
 
 
 def _pooled(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found, ...]:
-    """Digits with the mean of both opinions on them, as log probabilities."""
+    """Digits with both opinions on them in one: log odds added, each for a part, since the two
+    networks err alike.
+    """
+    # A letter fools both alike: that they agree on a sign alone says little about its being a digit.
+    share = POOLED if len(items) > 1 else 0.5
     result = []
     for item, spike in zip(items, spikes, strict=True):
-        both = np.sqrt(np.maximum(item.probabilities, 1e-6) * np.maximum(spike.probabilities, 1e-6))
-        result.append(replace(item, probabilities=(both / both.sum()).astype(np.float32)))
+        both = np.maximum(item.probabilities, 1e-6) * np.maximum(spike.probabilities, 1e-6)
+        both **= POOLED
+        digit = (item.digitness * spike.digitness) ** share
+        none = ((1.0 - item.digitness) * (1.0 - spike.digitness)) ** share
+        pooled = (both / both.sum()).astype(np.float32)
+        digitness = digit / max(digit + none, 1e-9)
+        result.append(replace(item, probabilities=pooled, digitness=digitness))
     return tuple(result)
 
 

@@ -2,6 +2,8 @@
 out.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,28 +15,43 @@ SPECK = 0.16
 """A piece smaller than this share of a digit's height, either way, is a speck."""
 WEAK = 0.4
 """A piece whose ink is nowhere this share as dark as the page's is a smudge."""
+LOW = 0.5
+"""A piece lower than this share of the ring around it may be a stroke in a zero."""
 TINY = 40
 """A picture whose longer side is no longer than this holds one glyph."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The ink in pieces, in no order: what may be digits or parts of them, the boxes of small ones
+    that are not, and rings around a single low piece, which may be zeros with a stroke in them.
+    """
+
+    digits: list[glyphs.Piece]
+    small: list[glyphs.Box]
+    rings: list[glyphs.Piece]
+
+
 def find(ink: paper.Ink) -> list[glyphs.Piece]:
     """The pieces of ink that may be digits or parts of them, in no order."""
-    return split(ink)[0]
+    return split(ink).digits
 
 
-def split(ink: paper.Ink) -> tuple[list[glyphs.Piece], list[glyphs.Box]]:
-    """The pieces that may be digits or parts of them, and the boxes of small ones that are not."""
+def split(ink: paper.Ink) -> Pieces:
+    """All pieces of the ink."""
     found = components.components(ink.mask)
     if not len(found):
-        return [], []
-    candidates = glyphs.pieces(found, _sound(found, ink))
+        return Pieces([], [], [])
+    keep, rings = _sound(found, ink)
+    candidates = glyphs.pieces(found, keep)
     height = rows.typical_height(candidates)
     large = [
         piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)
     ]
     pieces = [piece for piece in large if not _bar(piece, large, height)]
     chosen = {id(piece) for piece in pieces}
-    return pieces, [piece.box for piece in candidates if id(piece) not in chosen]
+    small = [piece.box for piece in candidates if id(piece) not in chosen]
+    return Pieces(pieces, small, glyphs.pieces(found, rings))
 
 
 def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool:
@@ -54,8 +71,10 @@ def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool
     return len(pieces) > 1
 
 
-def _sound(found: components.Components, ink: paper.Ink) -> Mask:
-    """Which components are handwriting by size, darkness and place, (components,) bool."""
+def _sound(found: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
+    """Which components are handwriting by size, darkness and place, and which are rings around a
+    single low one, (components,) bool each.
+    """
     height, width = found.shape
     least = max(2.0, 2e-5 * height * width)
     peak = found.peak(ink.values)
@@ -65,10 +84,11 @@ def _sound(found: components.Components, ink: paper.Ink) -> Mask:
         least = max(2.0, min(least, 0.2 * float(np.median(found.area[strong]))))
     typical = float(np.median(peak[strong])) if strong.any() else float(peak.max())
     keep = (found.area >= least) & (peak >= WEAK * typical)
-    if max(height, width) > TINY:
-        keep &= ~_marginal(found, ink, keep)
-        keep &= ~_frames(found, keep)
-    return keep
+    if max(height, width) <= TINY:
+        return keep, np.zeros(len(found), np.bool_)
+    keep &= ~_marginal(found, ink, keep)
+    frames, rings = _frames(found, keep)
+    return keep & ~frames, rings
 
 
 def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
@@ -102,8 +122,10 @@ def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
     return np.asarray(touches & (faint | sliver | solid | long))
 
 
-def _frames(found: components.Components, keep: Mask) -> Mask:
-    """Which components are drawn around others: frames, tables, a circle around a number."""
+def _frames(found: components.Components, keep: Mask) -> tuple[Mask, Mask]:
+    """Which components are drawn around others: frames, tables, a circle around a number; and which
+    of them around a single low one.
+    """
     height = found.bottom - found.top
     width = found.right - found.left
     thin = (
@@ -112,10 +134,13 @@ def _frames(found: components.Components, keep: Mask) -> Mask:
         & (np.maximum(width, height) > 0.15 * max(found.shape))
     )
     frames = np.zeros(len(found), np.bool_)
+    rings = np.zeros(len(found), np.bool_)
     for index in np.flatnonzero(thin):
         inside = keep & (found.left > found.left[index]) & (found.right < found.right[index])
         inside &= (found.top > found.top[index]) & (found.bottom < found.bottom[index])
         large = inside & (height > 0.3 * height[index])
         several = inside & (height > 0.08 * height[index]) & (np.maximum(width, height) > 8)
         frames[index] = large.any() or np.count_nonzero(several) >= 3
-    return frames
+        low = height[large] < LOW * height[index]
+        rings[index] = np.count_nonzero(large) == 1 and bool(low.all())
+    return frames, rings

@@ -49,11 +49,14 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """A label of the likeliest answer, at which place it peaks, and the digits' probabilities."""
+    """A label of the likeliest answer, at which place it peaks, the digits' probabilities, and
+    that it is one of them.
+    """
 
     label: int
     place: int
     probabilities: Floats
+    digitness: float
 
 
 def band(
@@ -107,7 +110,7 @@ def _levelled(
     ]
     high = planes.quantiles(np.concatenate(sample), 0.8)[0]
     low = min(2.5 * ink.noise + 0.01, 0.5 * high)
-    values = np.clip((ink.values - low) / max(high - low, 1e-3), 0.0, 1.0).astype(np.float32)
+    values: Floats = np.clip((ink.values - low) / max(high - low, 1e-3), 0.0, 1.0)
     for piece in foreign:
         x0, y0, x1, y1 = piece.box
         reach = max(1, round(0.03 * max(piece.width, piece.height)))
@@ -129,8 +132,10 @@ def spikes(scores: Floats) -> list[Spike]:
         if label == BLANK:
             continue
         place = int(start) + int(scores[start:stop, label].argmax())
-        digits = np.exp(scores[start:stop, BLANK + 1 : OTHER].max(axis=0))
-        result.append(Spike(label, place, (digits / digits.sum()).astype(np.float32)))
+        signs = np.exp(scores[start:stop, BLANK + 1 :].max(axis=0))
+        digits = signs[:-1] / signs[:-1].sum()
+        digitness = float(signs[:-1].sum() / signs.sum())
+        result.append(Spike(label, place, digits.astype(np.float32), digitness))
     return result
 
 
@@ -147,4 +152,5 @@ def log_probability(scores: Floats, labels: Sequence[int]) -> float:
         two = np.concatenate([[-np.inf, -np.inf], total[:-2]])[: len(total)]
         total = np.logaddexp(np.logaddexp(total, one), np.where(jumps, two, -np.inf))
         total = total + row[states]
-    return float(np.logaddexp(total[-1], total[-2]) if len(total) > 1 else total[-1])
+    last = np.logaddexp.reduce(total[-2:])
+    return float(last)

@@ -41,11 +41,10 @@ GLANCE_PIXELS = 19_600
 GLANCE_HEIGHT = 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
 BELIEVED = 0.9
-MOST_DOUBTED = 30
 CLOSER_PIXELS = 1_500_000
-"""A glance that is believed less, and shows no more digits than that, is followed by a look at so
-many pixels.
-"""
+"""A glance that is believed less is followed by a look at so many pixels."""
+COSTLY = 300
+"""No other way to see a page is tried where so many pieces were judged."""
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 CROWD = 60
@@ -67,13 +66,17 @@ UPRIGHT = 0.25
 class Page:
     """Everything found, row by row.
 
-    `certainty` is the probability that it was seen and cut right; `height` is a digit's.
+    `certainty` is the probability that it was seen and cut right; `height` is a digit's;
+    `left_out` is the share of the ink that is in no item; `asked` counts the pieces that were
+    judged.
     """
 
     rows: tuple[tuple[Found, ...], ...]
     certainty: float
     height: float
     marks: tuple[separators.Separator, ...] = ()
+    left_out: float = 0.0
+    asked: int = 0
     texture: bool = False
 
     @property
@@ -140,7 +143,7 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
 def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) -> Page:
     """What a glance shows, or a look at more pixels where the glance is little believed."""
     enlarged = _enlarged(glance, factor, pixels.shape)
-    if glance.belief > BELIEVED or len(glance.found) > MOST_DOUBTED:
+    if glance.belief > BELIEVED or glance.asked > COSTLY:
         return enlarged
     closer = max(int((pixels.shape[0] * pixels.shape[1] / CLOSER_PIXELS) ** 0.5), 1)
     if closer >= factor:
@@ -161,12 +164,8 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
         return replace(one, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
 
     marks = [mark.moved(factor=factor) for mark in page.marks]
-    return Page(
-        tuple(tuple(box(one) for one in row) for row in page.rows),
-        page.certainty,
-        page.height * factor,
-        tuple(marks),
-    )
+    items = tuple(tuple(box(one) for one in row) for row in page.rows)
+    return replace(page, rows=items, height=page.height * factor, marks=tuple(marks))
 
 
 def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
@@ -179,6 +178,8 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
+    if page.asked > COSTLY:
+        return page
     if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
         other = _page(paper.find_ink(pixels, light=not ink.light), networks)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
@@ -215,7 +216,8 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
         tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
         for row in other.rows
     ]
-    return Page(tuple(back), 0.994 * other.certainty, other.height)
+    certainty = 0.994 * other.certainty
+    return replace(other, rows=tuple(back), certainty=certainty, marks=())
 
 
 def _merit(inputs: Floats, networks: Networks) -> float:
@@ -241,7 +243,8 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     """
     framed = frames.clean(ink)
     ink = rules.clean(framed.ink)
-    pieces, small = find.split(ink)
+    parts = find.split(ink)
+    pieces = parts.digits
     if not pieces:
         return Page((), 1.0, 0.0)
     height = rows.typical_height(pieces)
@@ -257,12 +260,23 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     ) > 0.7 * len(some):
         crowd = rows.rows(some, height)
         return Page(tuple(tuple(opinions.of(piece) for piece in row) for row in crowd), 0.0, height)
-    opinions.ask(pieces)
-    torn = TORN if framed.torn else 1.0
+    opinions.ask([*pieces, *parts.rings])
+    # A ring that reads as a digit is no ring around one: a zero with a stroke in it.
+    zero = any(opinions.of(ring).confidence > CLEAR for ring in parts.rings)
+    doubt = TORN if framed.torn or zero else 1.0
     read = written.read(pieces, opinions, networks, height)
-    digits = [item.box for row in read.rows for item in row]
-    marks = separators.small_marks(small, digits, height) if len(small) < CROWD else ()
-    return Page(read.rows, torn * read.certainty, height, marks)
+    boxes = [item.box for row in read.rows for item in row]
+    marks = separators.small_marks(parts.small, boxes, height) if len(parts.small) < CROWD else ()
+    left_out = _left_out(ink.mask, [*boxes, *(mark.box for mark in marks)])
+    return Page(read.rows, doubt * read.certainty, height, marks, left_out, len(opinions))
+
+
+def _left_out(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
+    """The share of the ink that lies in none of the boxes."""
+    rest = mask.copy()
+    for left, top, right, bottom in boxes:
+        rest[top:bottom, left:right] = False
+    return float(np.count_nonzero(rest)) / max(1.0, float(np.count_nonzero(mask)))
 
 
 def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:

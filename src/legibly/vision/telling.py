@@ -114,6 +114,7 @@ def reading(
         at=records.now(),
         items=tuple(flat),
         milliseconds=milliseconds,
+        left_out=round(seen.left_out, 4) if card.layout == "ink" else None,
     )
 
 

@@ -11,6 +11,11 @@ from legibly.vision.opinions import Found, Networks, Opinions
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 
+SOLE_CUT = 0.94
+"""The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
+LONE = 0.995
+"""A digit that stands alone and is surer needs no second opinion."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -38,21 +43,36 @@ def read(
     result = []
     certainty = 1.0
     for row, options in zip(groups, lines, strict=True):
+        foreign = [piece for other in groups if other is not row for piece in other]
         path = lattice.best(options, area)
-        answer = None
-        if networks.read_line is not None and path.chosen and (len(row) > 1 or len(path.chosen) > 1):
-            foreign = [piece for other in groups if other is not row for piece in other]
-            view = line.band(opinions.ink, row, foreign, options.height)
-            if view is not None:
-                scores = networks.read_line(view.values[None, None])[0]
-                answer = agreement.weigh(path, options, view, scores, opinions, area)
-        if answer is None:
-            items = tuple(opinions.of(one.piece) for one in path.chosen)
-            answer = agreement.Answer(items, path.probability)
+        answer = _answer(row, foreign, options, path, opinions, networks, area)
         certainty *= answer.certainty
+        if len(pieces) == 1 and len(answer.items) > 1:
+            certainty *= SOLE_CUT
         if answer.items:
             result.append(answer.items)
     return Read(tuple(result), certainty)
+
+
+def _answer(
+    row: Sequence[glyphs.Piece],
+    foreign: Sequence[glyphs.Piece],
+    options: lattice.Row,
+    path: lattice.Path,
+    opinions: Opinions,
+    networks: Networks,
+    area: float,
+) -> agreement.Answer:
+    """A row as the lattice cuts it, weighed against the line reader where that may know better."""
+    items = tuple(opinions.of(one.piece) for one in path.chosen)
+    alone = len(row) == 1 and len(items) == 1
+    sure = alone and items[0].confidence > LONE
+    if networks.read_line is not None and items and not sure:
+        view = line.band(opinions.ink, row, foreign, options.height)
+        if view is not None:
+            scores = networks.read_line(view.values[None, None])[0]
+            return agreement.weigh(path, options, view, scores, opinions, area)
+    return agreement.Answer(items, path.probability)
 
 
 def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
