@@ -71,7 +71,10 @@ class Writer:
             wanted = rng.integers(0, 10, 2)
             if rng.random() < 0.5:
                 wanted[0] = 0
-            at = [rng.choice(np.flatnonzero(y == wanted[int(rng.random() < 0.3)])) for _ in range(length)]
+            at = [
+                rng.choice(np.flatnonzero(y == wanted[int(rng.random() < 0.3)]))
+                for _ in range(length)
+            ]
         else:
             at = np.searchsorted(weight, rng.random(length))
         crops = x[at].copy()
@@ -122,7 +125,11 @@ class Writer:
             middle = int(rows[rng.integers(len(rows))])
             ends.append((at + first, at + int(right[rows].max()), middle))
         width = ends[-1][1] + 1 + int(rng.integers(1, 12))
-        plane = plane[:, :width] if width <= plane.shape[1] else np.pad(plane, ((0, 0), (0, width - plane.shape[1])))
+        plane = (
+            plane[:, :width]
+            if width <= plane.shape[1]
+            else np.pad(plane, ((0, 0), (0, width - plane.shape[1])))
+        )
         return self._surroundings(plane, ends)
 
     def _surroundings(self, plane: np.ndarray, ends: list[tuple[int, int, int]]) -> np.ndarray:
@@ -135,10 +142,20 @@ class Writer:
                     _stroke(plane, one[1] - 2, one[2], other[0] + 2, other[2], rng.uniform(0.5, 1))
         if rng.random() < 0.25:
             for _ in range(int(rng.integers(1, 3))):
-                y = rng.choice([rng.uniform(22, 31), rng.uniform(0, 6), rng.uniform(0, 31)], p=[0.6, 0.3, 0.1])
+                y = rng.choice(
+                    [rng.uniform(22, 31), rng.uniform(0, 6), rng.uniform(0, 31)], p=[0.6, 0.3, 0.1]
+                )
                 start = 0 if rng.random() < 0.7 else int(rng.integers(0, width // 2))
                 stop = width if rng.random() < 0.7 else int(rng.integers(width // 2, width))
-                _stroke(plane, start, y, stop, y + rng.normal(0, 0.8), rng.uniform(0.3, 1), rng.integers(1, 3))
+                _stroke(
+                    plane,
+                    start,
+                    y,
+                    stop,
+                    y + rng.normal(0, 0.8),
+                    rng.uniform(0.3, 1),
+                    rng.integers(1, 3),
+                )
         if rng.random() < 0.12:  # the walls of boxes, from edge to edge
             for one, other in [((0, 0, 0), ends[0]), *zip(ends, ends[1:], strict=False)]:
                 gap = other[0] - one[1]
@@ -151,15 +168,29 @@ class Writer:
                 if rng.random() < 0.5:
                     y = rng.choice([rng.uniform(20, 26), rng.uniform(4, 28)])
                     far = rng.uniform(0, 2) if other[0] - one[1] < 6 else rng.uniform(0, 5)
-                    _stroke(plane, x - far / 2, y, x + far / 2, y + rng.uniform(0, 2), rng.uniform(0.4, 1), rng.integers(1, 3))
+                    _stroke(
+                        plane,
+                        x - far / 2,
+                        y,
+                        x + far / 2,
+                        y + rng.uniform(0, 2),
+                        rng.uniform(0.4, 1),
+                        rng.integers(1, 3),
+                    )
         if rng.random() < 0.12:  # the row above or below reaches in
             for _ in range(int(rng.integers(1, 3))):
                 other = self.glyphs.digits[self.names[0]][0]
                 crop = other[rng.integers(len(other))].astype(np.float32)[4:24] / 255
                 x = int(rng.integers(0, max(1, width - GLYPH)))
                 depth = int(rng.integers(1, 6))
-                part = plane[:depth, x : x + GLYPH] if rng.random() < 0.5 else plane[-depth:, x : x + GLYPH]
-                source = crop[-depth:] if part.base is plane and rng.random() < 0.5 else crop[:depth]
+                part = (
+                    plane[:depth, x : x + GLYPH]
+                    if rng.random() < 0.5
+                    else plane[-depth:, x : x + GLYPH]
+                )
+                source = (
+                    crop[-depth:] if part.base is plane and rng.random() < 0.5 else crop[:depth]
+                )
                 np.maximum(part, source[:, : part.shape[1]], out=part)
         return plane
 
@@ -189,9 +220,13 @@ def camera(rng: np.random.Generator, x: torch.Tensor) -> torch.Tensor:
     streaks = functional.interpolate(torch.rand(len(i), 1, 10, size[1] // 3), size, mode="bilinear")
     x[i] = x[i] * (1 - nets.each(len(i), 0, 1.2) * (streaks - 0.35).clamp(0, 1)).clamp(0, 1)
     i = nets.some(count, 0.4)
-    x[i] = x[i].clamp(1e-4, 1) ** torch.exp(nets.each(len(i), -0.8, 0.8)) * nets.each(len(i), 0.5, 1)
+    x[i] = x[i].clamp(1e-4, 1) ** torch.exp(nets.each(len(i), -0.8, 0.8)) * nets.each(
+        len(i), 0.5, 1
+    )
     i = nets.some(count, 0.2)
-    x[i] = torch.lerp(x[i], functional.avg_pool2d(x[i], 3, 1, 1), nets.each(len(i), 0, 1.2)).clamp(0, 1)
+    x[i] = torch.lerp(x[i], functional.avg_pool2d(x[i], 3, 1, 1), nets.each(len(i), 0, 1.2)).clamp(
+        0, 1
+    )
     i = nets.some(count, 0.12)
     few = functional.interpolate(x[i], scale_factor=float(rng.uniform(0.4, 0.8)), mode="area")
     x[i] = functional.interpolate(few, size, mode="bilinear")

@@ -177,7 +177,9 @@ def main() -> None:
     network = LineReader()
     first = nets.Network(*WIDTHS)
     images, _ = sources.Data(args.data, offline=True).mnist("train")
-    nets.start_from(first, args.pack / "model.onnx", torch.from_numpy(images[:512] / 255.0).float()[:, None])
+    nets.start_from(
+        first, args.pack / "model.onnx", torch.from_numpy(images[:512] / 255.0).float()[:, None]
+    )
     network.body.load_state_dict(first.body.state_dict())
     network = network.to(memory_format=torch.channels_last)
     mean = copy.deepcopy(network)
@@ -207,7 +209,9 @@ def main() -> None:
         rate = args.rate * min(1.0, (step + 1) / 60) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimiser.param_groups:
             group["lr"] = rate * group["scale"]
-        length = int(writer.rng.integers(1, lines.LONGEST + 1))  # lines of one length waste no paper
+        length = int(
+            writer.rng.integers(1, lines.LONGEST + 1)
+        )  # lines of one length waste no paper
         x, labels = writer.batch(SIGNS // (length + 1), max(1, length - 1), length)
         loss = loss_of(network, x.to(memory_format=torch.channels_last), labels)
         optimiser.zero_grad()
