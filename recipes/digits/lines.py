@@ -4,6 +4,7 @@ A line is (32, W) float32, 0 paper … 1 ink, digits some 20 pixels high, as `vi
 out of a page. Its label is the sequence of digits and of signs that are no digits (`OTHER`).
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -46,14 +47,16 @@ class Writer:
         """
         rng = self.rng
         lengths = rng.integers(least, most + 1, count)
-        crops, labels = [], []
+        crops = []
+        labels = []
         for length in lengths:
             x, y = self._glyphs(int(length))
             crops.append(x)
             labels.append(y)
         warped = torch.from_numpy(np.concatenate(crops).astype(np.float32) / 255)[:, None]
         warped = nets.warp(warped)[:, 0].numpy()
-        planes, first = [], 0
+        planes = []
+        first = 0
         for length in lengths:
             planes.append(self._line(warped[first : first + length]))
             first += length
@@ -68,13 +71,11 @@ class Writer:
         rng = self.rng
         x, y, weight = self.glyphs.digits[self.names[rng.choice(len(self.names), p=self.shares)]]
         if rng.random() < 0.2:  # runs of one digit: 1000, 55
-            wanted = rng.integers(0, 10, 2)
+            pair = rng.integers(0, 10, 2)
             if rng.random() < 0.5:
-                wanted[0] = 0
-            at = [
-                rng.choice(np.flatnonzero(y == wanted[int(rng.random() < 0.3)]))
-                for _ in range(length)
-            ]
+                pair[0] = 0
+            digits = [pair[int(rng.random() < 0.3)] for _ in range(length)]
+            at = [rng.choice(np.flatnonzero(y == digit)) for digit in digits]
         else:
             at = np.searchsorted(weight, rng.random(length))
         crops = x[at].copy()
@@ -94,108 +95,145 @@ class Writer:
         low, high = (-5.0, 0.0) if style < 0.35 else (-1.5, 5.0) if style < 0.8 else (2.0, 16.0)
         slope = rng.normal(0, 0.03)
         plane = np.zeros((HEIGHT, 40 + 40 * len(crops)), np.float32)
-        x = int(rng.integers(1, 12))
+        start = int(rng.integers(1, 12))
         edge = np.full(HEIGHT, -99)
-        ends = []
+        ends: list[End] = []
         for crop in crops:
-            y = int(np.clip(round(2 + rng.normal(0, 1.2) + slope * x), -3, 7))
-            placed = np.zeros((HEIGHT, GLYPH), np.float32)
-            top, bottom = max(0, y), min(HEIGHT, y + GLYPH)
-            placed[top:bottom] = crop[top - y : bottom - y]
-            inked = placed > 0.3
-            rows = np.flatnonzero(inked.any(1))
-            if not len(rows):
-                rows, inked[HEIGHT // 2] = np.array([HEIGHT // 2]), True
-            left = np.where(inked.any(1), inked.argmax(1), 99)
-            right = GLYPH - 1 - inked[:, ::-1].argmax(1)
-            near = edge.copy()
-            near[1:] = np.maximum(near[1:], edge[:-1])
-            near[:-1] = np.maximum(near[:-1], edge[1:])
+            glyph = self._at_height(crop, slope * start)
             # Neighbours are as far apart as their nearest rows are, not as their boxes are.
-            at = int((near - left + 1 + round(rng.uniform(low, high))).max())
-            first = int(np.flatnonzero(inked.any(0))[0])
-            at = max(at, (ends[-1][0] + 4 if ends else x) - first, -first)
+            at = glyph.place(edge, round(rng.uniform(low, high)))
+            at = max(at, (ends[-1].left + 4 if ends else start) - glyph.first, -glyph.first)
             if ends and rng.random() < 0.04:
                 at += int(rng.integers(10, 30))
             if at + GLYPH >= plane.shape[1]:
                 plane = np.pad(plane, ((0, 0), (0, at + GLYPH - plane.shape[1] + 20)))
             target = plane[:, max(0, at) : at + GLYPH]
-            np.maximum(target, placed[:, max(0, -at) :], out=target)
-            edge = np.where(inked.any(1), at + right, edge)
+            np.maximum(target, glyph.plane[:, max(0, -at) :], out=target)
+            edge = np.where(glyph.used, at + glyph.right, edge)
+            rows = np.flatnonzero(glyph.used)
             middle = int(rows[rng.integers(len(rows))])
-            ends.append((at + first, at + int(right[rows].max()), middle))
-        width = ends[-1][1] + 1 + int(rng.integers(1, 12))
-        plane = (
-            plane[:, :width]
-            if width <= plane.shape[1]
-            else np.pad(plane, ((0, 0), (0, width - plane.shape[1])))
-        )
+            ends.append(End(at + glyph.first, at + int(glyph.right[rows].max()), middle))
+        width = ends[-1].right + 1 + int(rng.integers(1, 12))
+        plane = np.pad(plane, ((0, 0), (0, max(0, width - plane.shape[1]))))[:, :width]
         return self._surroundings(plane, ends)
 
-    def _surroundings(self, plane: np.ndarray, ends: list[tuple[int, int, int]]) -> np.ndarray:
+    def _at_height(self, crop: np.ndarray, fall: float) -> "Glyph":
+        """A glyph on the line, a little higher or lower than its neighbours."""
+        y = int(np.clip(round(2 + self.rng.normal(0, 1.2) + fall), -3, 7))
+        plane = np.zeros((HEIGHT, GLYPH), np.float32)
+        top = max(0, y)
+        bottom = min(HEIGHT, y + GLYPH)
+        plane[top:bottom] = crop[top - y : bottom - y]
+        inked = plane > 0.3
+        if not inked.any():
+            inked[HEIGHT // 2] = True
+        used = inked.any(1)
+        left = np.where(used, inked.argmax(1), 99)
+        right = GLYPH - 1 - inked[:, ::-1].argmax(1)
+        return Glyph(plane, used, left, right, int(np.flatnonzero(inked.any(0))[0]))
+
+    def _surroundings(self, plane: np.ndarray, ends: list["End"]) -> np.ndarray:
         """Rules, parts of boxes, strokes that join digits, points, dashes, ink of other rows."""
-        rng = self.rng
-        width = plane.shape[1]
-        if rng.random() < 0.12:  # a stroke from one digit to the next
-            for one, other in zip(ends, ends[1:], strict=False):
-                if rng.random() < 0.5:
-                    _stroke(plane, one[1] - 2, one[2], other[0] + 2, other[2], rng.uniform(0.5, 1))
-        if rng.random() < 0.25:
-            for _ in range(int(rng.integers(1, 3))):
-                y = rng.choice(
-                    [rng.uniform(22, 31), rng.uniform(0, 6), rng.uniform(0, 31)], p=[0.6, 0.3, 0.1]
-                )
-                start = 0 if rng.random() < 0.7 else int(rng.integers(0, width // 2))
-                stop = width if rng.random() < 0.7 else int(rng.integers(width // 2, width))
-                _stroke(
-                    plane,
-                    start,
-                    y,
-                    stop,
-                    y + rng.normal(0, 0.8),
-                    rng.uniform(0.3, 1),
-                    rng.integers(1, 3),
-                )
-        if rng.random() < 0.12:  # the walls of boxes, from edge to edge
-            for one, other in [((0, 0, 0), ends[0]), *zip(ends, ends[1:], strict=False)]:
-                gap = other[0] - one[1]
-                if gap > 2 and rng.random() < 0.7:
-                    x = one[1] + gap * rng.uniform(0.3, 0.7)
-                    _stroke(plane, x, -1, x + rng.normal(0, 0.5), HEIGHT, rng.uniform(0.3, 1))
-        if rng.random() < 0.2:  # points, commas, dashes, specks
-            for one, other in [*zip(ends, ends[1:], strict=False), (ends[-1], (width, width, 0))]:
-                x = (one[1] + other[0]) / 2
-                if rng.random() < 0.5:
-                    y = rng.choice([rng.uniform(20, 26), rng.uniform(4, 28)])
-                    far = rng.uniform(0, 2) if other[0] - one[1] < 6 else rng.uniform(0, 5)
-                    _stroke(
-                        plane,
-                        x - far / 2,
-                        y,
-                        x + far / 2,
-                        y + rng.uniform(0, 2),
-                        rng.uniform(0.4, 1),
-                        rng.integers(1, 3),
-                    )
-        if rng.random() < 0.12:  # the row above or below reaches in
-            for _ in range(int(rng.integers(1, 3))):
-                other = self.glyphs.digits[self.names[0]][0]
-                crop = other[rng.integers(len(other))].astype(np.float32)[4:24] / 255
-                x = int(rng.integers(0, max(1, width - GLYPH)))
-                depth = int(rng.integers(1, 6))
-                part = (
-                    plane[:depth, x : x + GLYPH]
-                    if rng.random() < 0.5
-                    else plane[-depth:, x : x + GLYPH]
-                )
-                source = (
-                    crop[-depth:] if part.base is plane and rng.random() < 0.5 else crop[:depth]
-                )
-                np.maximum(part, source[:, : part.shape[1]], out=part)
+        chance = self.rng.random
+        if chance() < 0.12:
+            self._ligatures(plane, ends)
+        if chance() < 0.25:
+            self._rules(plane)
+        if chance() < 0.12:
+            self._walls(plane, ends)
+        if chance() < 0.2:
+            self._marks(plane, ends)
+        if chance() < 0.12:
+            self._other_rows(plane)
         return plane
 
+    def _ligatures(self, plane: np.ndarray, ends: list["End"]) -> None:
+        """Strokes from one digit to the next."""
+        rng = self.rng
+        for before, after in itertools.pairwise(ends):
+            if rng.random() < 0.5:
+                line = (before.right - 2, before.middle, after.left + 2, after.middle)
+                _stroke(plane, *line, rng.uniform(0.5, 1))
 
-def _stroke(plane, x0, y0, x1, y1, strength, thick=1) -> None:
+    def _rules(self, plane: np.ndarray) -> None:
+        """Level lines, mostly below, some of them broken off."""
+        rng = self.rng
+        width = plane.shape[1]
+        for _ in range(int(rng.integers(1, 3))):
+            heights = [rng.uniform(22, 31), rng.uniform(0, 6), rng.uniform(0, 31)]
+            y = rng.choice(heights, p=[0.6, 0.3, 0.1])
+            start = 0 if rng.random() < 0.7 else int(rng.integers(0, width // 2))
+            stop = width if rng.random() < 0.7 else int(rng.integers(width // 2, width))
+            line = (start, y, stop, y + rng.normal(0, 0.8))
+            _stroke(plane, *line, rng.uniform(0.3, 1), rng.integers(1, 3))
+
+    def _walls(self, plane: np.ndarray, ends: list["End"]) -> None:
+        """The walls of boxes, from edge to edge."""
+        rng = self.rng
+        for before, after in itertools.pairwise([End(0, 0, 0), *ends]):
+            gap = after.left - before.right
+            if gap > 2 and rng.random() < 0.7:
+                x = before.right + gap * rng.uniform(0.3, 0.7)
+                _stroke(plane, x, -1, x + rng.normal(0, 0.5), HEIGHT, rng.uniform(0.3, 1))
+
+    def _marks(self, plane: np.ndarray, ends: list["End"]) -> None:
+        """Points, commas, dashes and specks between digits."""
+        rng = self.rng
+        width = plane.shape[1]
+        for before, after in itertools.pairwise([*ends, End(width, width, 0)]):
+            x = (before.right + after.left) / 2
+            if rng.random() < 0.5:
+                y = rng.choice([rng.uniform(20, 26), rng.uniform(4, 28)])
+                far = rng.uniform(0, 2) if after.left - before.right < 6 else rng.uniform(0, 5)
+                line = (x - far / 2, y, x + far / 2, y + rng.uniform(0, 2))
+                _stroke(plane, *line, rng.uniform(0.4, 1), rng.integers(1, 3))
+
+    def _other_rows(self, plane: np.ndarray) -> None:
+        """The row above or below reaches in."""
+        rng = self.rng
+        other = self.glyphs.digits[self.names[0]][0]
+        for _ in range(int(rng.integers(1, 3))):
+            crop = other[rng.integers(len(other))].astype(np.float32)[4:24] / 255
+            x = int(rng.integers(0, max(1, plane.shape[1] - GLYPH)))
+            depth = int(rng.integers(1, 6))
+            rows = slice(None, depth) if rng.random() < 0.5 else slice(-depth, None)
+            source = crop[-depth:] if rng.random() < 0.5 else crop[:depth]
+            part = plane[rows, x : x + GLYPH]
+            np.maximum(part, source[:, : part.shape[1]], out=part)
+
+
+@dataclass
+class Glyph:
+    """A digit on its line: its ink, which rows it uses, where it begins and ends in each, and its
+    first column.
+    """
+
+    plane: np.ndarray
+    used: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    first: int
+
+    def place(self, edge: np.ndarray, gap: int) -> int:
+        """The column for it, `gap` pixels from what ends at `edge` in each row."""
+        near = edge.copy()
+        near[1:] = np.maximum(near[1:], edge[:-1])
+        near[:-1] = np.maximum(near[:-1], edge[1:])
+        return int((near - self.left + 1 + gap).max())
+
+
+@dataclass
+class End:
+    """The first and the last column of a digit on its line, and a row where it has ink."""
+
+    left: int
+    right: int
+    middle: int
+
+
+def _stroke(
+    plane: np.ndarray, x0: float, y0: float, x1: float, y1: float, strength: float, thick: int = 1
+) -> None:
     """A straight stroke from one place to another, in place."""
     count = int(max(abs(x1 - x0), abs(y1 - y0)) * 1.5) + 2
     x = np.linspace(x0, x1, count).round().astype(int)

@@ -73,6 +73,7 @@ def arguments() -> argparse.Namespace:
     add("--rate", type=float, default=2e-3)
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1)
+    add("--put", action="store_true", help="put the network into the pack")
     return parser.parse_args()
 
 
@@ -120,8 +121,8 @@ def decoded(scores: torch.Tensor) -> list[list[int]]:
     """The likeliest label at each place, repeats and blanks taken out."""
     result = []
     for path in scores.argmax(2).tolist():
-        kept = [one for one, before in zip(path, [0, *path], strict=False) if one != before]
-        result.append([one for one in kept if one != lines.BLANK])
+        changes = zip(path, [lines.BLANK, *path], strict=False)
+        result.append([now for now, before in changes if now not in (before, lines.BLANK)])
     return result
 
 
@@ -162,8 +163,99 @@ def loss_of(network: LineReader, x: torch.Tensor, labels: list[list[int]]) -> to
     scores = network(x).transpose(0, 1)
     lengths = torch.tensor([len(label) for label in labels])
     places = torch.full((len(labels),), len(scores))
-    targets = torch.tensor([one for label in labels for one in label])
+    targets = torch.tensor([sign for label in labels for sign in label])
     return functional.ctc_loss(scores, targets, places, lengths, zero_infinity=True)
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a training is: steps, lines and seconds."""
+
+    step: int = 0
+    lines: int = 0
+    seconds: float = 0.0
+
+
+class Run:
+    """A training with its state."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.network = LineReader().to(memory_format=torch.channels_last)
+        self._warm(args)
+        self.mean = copy.deepcopy(self.network)
+        groups = [
+            {"params": self.network.head.parameters(), "scale": 1.0},
+            {"params": self.network.body.parameters(), "scale": 0.4},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=args.rate, weight_decay=0.02)
+        self.progress = Progress()
+        if args.weights.exists():
+            self._resume()
+        self.began = time.monotonic() - self.progress.seconds
+        self.losses: list[float] = []
+
+    def _warm(self, args: argparse.Namespace) -> None:
+        """Take over the pack's first layers."""
+        first = nets.Network(*WIDTHS)
+        images, _ = sources.Data(args.data, offline=True).mnist("train")
+        usual = torch.from_numpy(images[:512] / 255.0).float()[:, None]
+        nets.start_from(first, args.pack / cards.MODEL, usual)
+        self.network.body.load_state_dict(first.body.state_dict())
+
+    def _resume(self) -> None:
+        state = torch.load(self.args.weights)
+        self.network.load_state_dict(state["network"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.progress = Progress(state["step"], state["lines"], state["spent"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is used up; counts it."""
+        self.progress.seconds = time.monotonic() - self.began
+        return self.progress.seconds >= 60 * self.args.minutes
+
+    def learn(self, x: torch.Tensor, labels: list[list[int]]) -> None:
+        """One step."""
+        share = self.progress.seconds / (60 * self.args.minutes)
+        self.network.train()
+        for number, layer in enumerate(self.network.body):
+            fixed = share < self.args.frozen or number < FIXED
+            layer.train(not fixed)
+            layer.requires_grad_(not fixed)
+        warm = min(1.0, (self.progress.step + 1) / 60)
+        for group in self.optimiser.param_groups:
+            rate = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * share))
+            group["lr"] = rate * group["scale"]
+        loss = loss_of(self.network, x.to(memory_format=torch.channels_last), labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.losses.append(float(loss.detach()))
+        self.progress.step += 1
+        self.progress.lines += len(x)
+        old = min(0.995, 1 - 9 / (9 + self.progress.step))
+        states = self.mean.state_dict().values(), self.network.state_dict().values()
+        for mean, value in zip(*states, strict=True):
+            mean.copy_(torch.lerp(value, mean, old) if mean.is_floating_point() else value)
+
+    def report(self, batches: list) -> dict:
+        """Print how far it is, and keep its state and network."""
+        facts = {**dataclasses.asdict(self.progress), "right": check(self.mean, batches)}
+        facts["seconds"] = round(facts["seconds"])
+        facts["loss"] = round(float(np.mean(self.losses)), 4)
+        print(json.dumps(facts), flush=True)
+        self.losses = []
+        state = {
+            "network": self.network.state_dict(), "mean": self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "step": self.progress.step,
+            "lines": self.progress.lines, "spent": self.progress.seconds,
+        }  # fmt: skip
+        torch.save(state, self.args.weights)
+        export(self.mean, self.args.out)
+        return facts
 
 
 def main() -> None:
@@ -174,68 +266,19 @@ def main() -> None:
     training, unseen = load(args)
     writer = lines.Writer(training, SHARES, args.seed)
     test = lines.Writer(unseen, SHARES, 1_000 + args.seed)
-    network = LineReader()
-    first = nets.Network(*WIDTHS)
-    images, _ = sources.Data(args.data, offline=True).mnist("train")
-    nets.start_from(
-        first, args.pack / "model.onnx", torch.from_numpy(images[:512] / 255.0).float()[:, None]
-    )
-    network.body.load_state_dict(first.body.state_dict())
-    network = network.to(memory_format=torch.channels_last)
-    mean = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(
-        [{"params": network.head.parameters(), "scale": 1.0}, {"params": network.body.parameters(), "scale": 0.4}],
-        lr=args.rate, weight_decay=0.02,
-    )  # fmt: skip
-    step, written, spent = 0, 0, 0.0
-    if args.weights.exists():
-        state = torch.load(args.weights)
-        network.load_state_dict(state["network"])
-        mean.load_state_dict(state["mean"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, written, spent = state["step"], state["lines"], state["spent"]
     batches = [test.batch(64, 1, 8) for _ in range(CHECKED // 64)]
-    total = args.minutes * 60
-    began = time.monotonic() - spent
-    reported, losses = spent, []
-    while (spent := time.monotonic() - began) < total:
-        done = spent / total
-        frozen = done < args.frozen
-        network.train()
-        for number, layer in enumerate(network.body):
-            fixed = frozen or number < FIXED
-            layer.train(not fixed)
-            layer.requires_grad_(not fixed)
-        rate = args.rate * min(1.0, (step + 1) / 60) * 0.5 * (1 + math.cos(math.pi * done))
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["scale"]
-        length = int(
-            writer.rng.integers(1, lines.LONGEST + 1)
-        )  # lines of one length waste no paper
-        x, labels = writer.batch(SIGNS // (length + 1), max(1, length - 1), length)
-        loss = loss_of(network, x.to(memory_format=torch.channels_last), labels)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        step += 1
-        written += len(x)
-        losses.append(float(loss.detach()))
-        keep = min(0.995, 1 - 9 / (9 + step))
-        for old, new in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
-            old.copy_(torch.lerp(new, old, keep) if old.is_floating_point() else new)
-        if spent - reported > REPORT_SECONDS:
-            reported = spent
-            facts = {"seconds": round(spent), "step": step, "lines": written,
-                     "loss": round(float(np.mean(losses)), 4), "right": check(mean, batches)}  # fmt: skip
-            print(json.dumps(facts), flush=True)
-            losses = []
-            torch.save({"network": network.state_dict(), "mean": mean.state_dict(),
-                        "optimiser": optimiser.state_dict(), "step": step, "lines": written, "spent": spent}, args.weights)  # fmt: skip
-            export(mean, args.out)
-    export(mean, args.out)
-    print(json.dumps({"seconds": round(spent), "step": step, "lines": written,
-                      "right": check(mean, batches)}), flush=True)  # fmt: skip
+    run = Run(args)
+    next_report = run.progress.seconds + REPORT_SECONDS
+    while not run.is_over:
+        # Lines of much the same length waste no paper.
+        length = int(writer.rng.integers(1, lines.LONGEST + 1))
+        run.learn(*writer.batch(SIGNS // (length + 1), max(1, length - 1), length))
+        if run.progress.seconds > next_report:
+            run.report(batches)
+            next_report = run.progress.seconds + REPORT_SECONDS
+    facts = run.report(batches)
+    if args.put:
+        put_into(args.pack, args.out, {**facts, "seed": args.seed})
 
 
 if __name__ == "__main__":

@@ -24,10 +24,14 @@ DISPUTED = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a row holds, and how certain its cuts are."""
+    """What a row holds, and how certain its cuts are; whether the two ways differ, and the share of
+    signs that the line reader takes for no digits.
+    """
 
     items: tuple[Found, ...]
     certainty: float
+    disputed: bool = False
+    others: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def weigh(
     area: float,
 ) -> Answer:  # fmt: skip
     """The row's digits, by whichever of the two ways explains more."""
-    items = tuple(opinions.of(one.piece) for one in path.chosen)
+    items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
     spikes = line.spikes(scores)
     cut = Way(items, path.score)
     labels = [spike.label for spike in spikes]
@@ -56,15 +60,18 @@ def weigh(
         sure = float(np.exp(line.log_probability(scores, labels)))
         wrong = ((1.0 - path.probability) * (1.0 - sure)) ** POOLED
         return Answer(_pooled(items, spikes), 1.0 - max(wrong, LEAST_DOUBT))
-    digits = [spike for spike in spikes if spike.label != line.OTHER]
-    if not digits or len(digits) < len(spikes):
-        return Answer(items, DISPUTED * path.probability)
-    other = _by_line(row, digits, view, opinions, area)
+    disputed = Answer(items, DISPUTED * path.probability, disputed=True)
+    others = labels.count(line.OTHER) / len(labels) if labels else 1.0
+    if others:
+        return replace(disputed, others=others)
+    other = _by_line(row, spikes, view, opinions, area)
     if other is None:
-        return Answer(items, DISPUTED * path.probability)
-    one = cut.score + LINE_WEIGHT * line.log_probability(scores, cut.labels)
-    two = other.score + LINE_WEIGHT * line.log_probability(scores, labels)
-    return Answer(other.items if two > one else items, DISPUTED * path.probability)
+        return disputed
+    weights = [
+        way.score + LINE_WEIGHT * line.log_probability(scores, way_labels)
+        for way, way_labels in ((cut, cut.labels), (other, labels))
+    ]
+    return replace(disputed, items=other.items) if weights[1] > weights[0] else disputed
 
 
 def _by_line(
@@ -81,7 +88,7 @@ def _by_line(
     parts = _parts(row.fragments, [view.column(spike.place) for spike in spikes])
     ways = []
     if spelled is not None:
-        chosen = [opinions.of(one.piece) for one in spelled[0]]
+        chosen = [opinions.of(hypothesis.piece) for hypothesis in spelled[0]]
         ways.append(Way(_pooled(chosen, spikes), spelled[1]))
     if parts is not None:
         opinions.ask(parts)
@@ -135,9 +142,9 @@ def _split(fragment: glyphs.Piece, columns: Sequence[float]) -> list[glyphs.Piec
     """A fragment cut upright between each two columns, where it has least ink."""
     ink = fragment.mask.sum(axis=0)
     cuts = [0]
-    for one, other in itertools.pairwise(columns):
-        first = one - fragment.box[0]
-        last = other - fragment.box[0]
+    for before, after in itertools.pairwise(columns):
+        first = before - fragment.box[0]
+        last = after - fragment.box[0]
         low = int(np.clip(first + 0.25 * (last - first), 0, fragment.width - 1))
         high = int(np.clip(last - 0.25 * (last - first), low + 1, fragment.width))
         cuts.append(low + int(ink[low:high].argmin()))

@@ -148,9 +148,9 @@ def log_probability(scores: Floats, labels: Sequence[int]) -> float:
     total = np.full(len(states), -np.inf)
     total[:2] = scores[0, states[:2]]
     for row in scores[1:]:
-        one = np.concatenate([[-np.inf], total[:-1]])
-        two = np.concatenate([[-np.inf, -np.inf], total[:-2]])[: len(total)]
-        total = np.logaddexp(np.logaddexp(total, one), np.where(jumps, two, -np.inf))
+        step = np.concatenate([[-np.inf], total[:-1]])
+        jump = np.concatenate([[-np.inf, -np.inf], total[:-2]])[: len(total)]
+        total = np.logaddexp(np.logaddexp(total, step), np.where(jumps, jump, -np.inf))
         total = total + row[states]
     last = np.logaddexp.reduce(total[-2:])
     return float(last)

@@ -14,11 +14,12 @@ from legibly.vision import (
     glyphs,
     line,
     paper,
+    row_reading,
     rows,
     rules,
     separators,
     sheet,
-    written,
+    turns,
 )
 from legibly.vision.opinions import Found as Found
 from legibly.vision.opinions import Judge, Networks, Opinions, crops
@@ -33,10 +34,7 @@ EITHER = 0.7
 sure.
 """
 TURN_FROM = 3
-GLIMPSE = 40
-"""A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone. So many
-tell how.
-"""
+"""A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone."""
 GLANCE_PIXELS = 19_600
 GLANCE_HEIGHT = 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
@@ -67,8 +65,9 @@ class Page:
     """Everything found, row by row.
 
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item; `asked` counts the pieces that were
-    judged.
+    `left_out` is the share of the ink that is in no item; `judged` counts the pieces that were
+    judged. `disputed` says that two ways to read it differ, `others` what share of its signs the
+    line reader takes for no digits; `crops` are some of its pieces, neither cut nor joined.
     """
 
     rows: tuple[tuple[Found, ...], ...]
@@ -76,7 +75,10 @@ class Page:
     height: float
     marks: tuple[separators.Separator, ...] = ()
     left_out: float = 0.0
-    asked: int = 0
+    judged: int = 0
+    disputed: bool = False
+    others: float = 0.0
+    crops: tuple[Floats, ...] = ()
     texture: bool = False
 
     @property
@@ -143,7 +145,7 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
 def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) -> Page:
     """What a glance shows, or a look at more pixels where the glance is little believed."""
     enlarged = _enlarged(glance, factor, pixels.shape)
-    if glance.belief > BELIEVED or glance.asked > COSTLY:
+    if glance.belief > BELIEVED or glance.judged > COSTLY:
         return enlarged
     closer = max(int((pixels.shape[0] * pixels.shape[1] / CLOSER_PIXELS) ** 0.5), 1)
     if closer >= factor:
@@ -178,16 +180,17 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
-    if page.asked > COSTLY:
+    if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
+        page = _turned(pixels, ink.light, page, networks)
+    if page.judged > COSTLY:
         return page
     if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
         other = _page(paper.find_ink(pixels, light=not ink.light), networks)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
             page = replace(other, certainty=0.5 * other.certainty)
-            ink = replace(ink, light=not ink.light)
-    if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
-        page = _turned(pixels, ink.light, page, networks)
+            if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
+                page = _turned(pixels, not ink.light, page, networks)
     return page
 
 
@@ -202,39 +205,18 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
     convincing.
     """
     height, width = pixels.shape[:2]
-    # The digits found upright, turned by themselves, tell which turn is worth a look at the page.
-    some = np.stack([item.crop for item in page.found[:: -(-len(page.found) // GLIMPSE)]])
-    merits = [_merit(np.rot90(some, quarters, axes=(1, 2)), networks) for quarters in range(4)]
-    quarters = int(np.argmax(merits))
-    if quarters == 0 or merits[quarters] < merits[0] + 0.2:
+    quarters = turns.worth_a_look(page.crops, networks)
+    if not quarters:
         return page
     turned = np.ascontiguousarray(np.rot90(pixels, quarters))
     other = _page(paper.find_ink(turned, light=light), networks)
     if len(other.found) < TURN_FROM or other.merit <= page.merit + 0.3:
         return page
-    back = [
-        tuple(replace(one, box=_turn_back(one.box, quarters, width, height)) for one in row)
+    back = tuple(
+        tuple(replace(item, box=turns.back(item.box, quarters, width, height)) for item in row)
         for row in other.rows
-    ]
-    certainty = 0.994 * other.certainty
-    return replace(other, rows=tuple(back), certainty=certainty, marks=())
-
-
-def _merit(inputs: Floats, networks: Networks) -> float:
-    """The mean log confidence of the network's inputs (N, 28, 28)."""
-    probabilities, digitness = networks.judge(np.ascontiguousarray(inputs))
-    confidence = np.maximum(probabilities.max(axis=1) * digitness, 1e-4)
-    return float(np.mean(np.log(confidence)))
-
-
-def _turn_back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyphs.Box:
-    """A box of the picture turned by so many quarters against the clock, in the picture as it was."""
-    left, top, right, bottom = box
-    if quarters == 1:
-        return width - bottom, left, width - top, right
-    if quarters == 2:
-        return width - right, height - bottom, width - left, height - top
-    return top, height - right, bottom, height - left
+    )
+    return replace(other, rows=back, certainty=0.994 * other.certainty, marks=())
 
 
 def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
@@ -264,11 +246,14 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     # A ring that reads as a digit is no ring around one: a zero with a stroke in it.
     zero = any(opinions.of(ring).confidence > CLEAR for ring in parts.rings)
     doubt = TORN if framed.torn or zero else 1.0
-    read = written.read(pieces, opinions, networks, height)
+    read = row_reading.read(pieces, opinions, networks, height)
     boxes = [item.box for row in read.rows for item in row]
     marks = separators.small_marks(parts.small, boxes, height) if len(parts.small) < CROWD else ()
     left_out = _left_out(ink.mask, [*boxes, *(mark.box for mark in marks)])
-    return Page(read.rows, doubt * read.certainty, height, marks, left_out, len(opinions))
+    return Page(
+        read.rows, doubt * read.certainty, height, marks, left_out, len(opinions),
+        disputed=read.disputed, others=read.others, crops=tuple(opinions.of(one).crop for one in some),
+    )  # fmt: skip
 
 
 def _left_out(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:

@@ -20,6 +20,11 @@ MARK = 0.9
 """The confidence of a mark, which is told by its shape and place alone."""
 UNREADABLE = -0.6
 """Below this mean log confidence nothing of a picture is taken for digits."""
+MOSTLY = 0.5
+SURELY = 0.95
+"""Where the line reader takes this share of the signs for no digits, less confidence is none."""
+DISPUTED = 0.62
+"""The same where the two ways to read it differ, the doubt of the cuts counted."""
 DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
 
@@ -81,7 +86,7 @@ def reading(
     """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
     lines, marks = _without_slashes(kept(seen, card), seen, card)
     limit = card.thresholds.digit if card.reject else 0.0
-    none = _none(lines, limit, crowded=seen.certainty == 0.0)
+    none = _none(lines, limit, seen)
     items = [[_item(one, card, scale, size, rejected=none) for one in row] for row in lines]
     flat = [item for row in items for item in row]
     verdict: records.Verdict
@@ -158,12 +163,18 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
     )
 
 
-def _none(lines: list[list[page.Found]], limit: float, *, crowded: bool) -> bool:
-    """Whether there is no digit at all: by the network's word, or since nothing reads well."""
-    confidences = [one.confidence for row in lines for one in row]
-    if all(one.digitness < limit for row in lines for one in row) or (confidences and crowded):
+def _none(lines: list[list[page.Found]], limit: float, seen: page.Page) -> bool:
+    """Whether there is no digit at all: by the networks' word, or since nothing reads well."""
+    items = [item for row in lines for item in row]
+    if not items:
+        return False
+    if all(item.digitness < limit for item in items) or seen.certainty == 0.0:
         return True
-    return float(np.mean(np.log(np.maximum(confidences, 1e-4)))) < UNREADABLE
+    mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
+    if mean < UNREADABLE or (seen.others >= MOSTLY and mean < np.log(SURELY)):
+        return True
+    share = mean + float(np.log(max(seen.certainty, 1e-4))) / len(items)
+    return seen.disputed and share < np.log(DISPUTED)
 
 
 def _without_slashes(

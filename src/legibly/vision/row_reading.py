@@ -19,10 +19,14 @@ LONE = 0.995
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The digits of every row, and the `certainty` that they were cut right."""
+    """The digits of every row, and the `certainty` that they were cut right; whether the two ways
+    to read a row differ anywhere, and the share of signs that one of them takes for no digits.
+    """
 
     rows: tuple[tuple[Found, ...], ...]
     certainty: float
+    disputed: bool
+    others: float
 
 
 def read(
@@ -40,7 +44,7 @@ def read(
         belief = max(opinions.of(hypothesis.piece).confidence, 1e-4)
         hypothesis.score = float(np.log(belief)) + hypothesis.prior
     area = float(np.median([piece.area for piece in pieces]))
-    result = []
+    answers = []
     certainty = 1.0
     for row, options in zip(groups, lines, strict=True):
         foreign = [piece for other in groups if other is not row for piece in other]
@@ -49,9 +53,11 @@ def read(
         certainty *= answer.certainty
         if len(pieces) == 1 and len(answer.items) > 1:
             certainty *= SOLE_CUT
-        if answer.items:
-            result.append(answer.items)
-    return Read(tuple(result), certainty)
+        answers.append(answer)
+    items = tuple(answer.items for answer in answers if answer.items)
+    count = sum(map(len, items))
+    others = sum(answer.others * len(answer.items) for answer in answers) / max(1, count)
+    return Read(items, certainty, any(answer.disputed for answer in answers), others)
 
 
 def _answer(
@@ -64,7 +70,7 @@ def _answer(
     area: float,
 ) -> agreement.Answer:
     """A row as the lattice cuts it, weighed against the line reader where that may know better."""
-    items = tuple(opinions.of(one.piece) for one in path.chosen)
+    items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
     alone = len(row) == 1 and len(items) == 1
     sure = alone and items[0].confidence > LONE
     if networks.read_line is not None and items and not sure:

@@ -1,0 +1,46 @@
+"""Pages that lie on their side or upside down: which quarter turn is worth a look."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly.vision import glyphs
+from legibly.vision.opinions import Networks
+
+Floats = NDArray[np.float32]
+GLIMPSE = 40
+"""So many digits tell how a page lies."""
+MORE = 0.2
+"""Turned digits have to read so much better, in the mean of log confidences."""
+
+
+def worth_a_look(crops: Sequence[Floats], networks: Networks) -> int:
+    """The quarter turns against the clock after which a page probably reads better, 0 for none.
+
+    `crops` (28, 28) are its pieces as they are, neither cut nor joined: turned by themselves they
+    tell how the page lies.
+    """
+    if not crops:
+        return 0
+    some = np.stack(crops[:: -(-len(crops) // GLIMPSE)])
+    merits = [_merit(np.rot90(some, quarters, axes=(1, 2)), networks) for quarters in range(4)]
+    quarters = int(np.argmax(merits))
+    return quarters if merits[quarters] >= merits[0] + MORE else 0
+
+
+def _merit(inputs: Floats, networks: Networks) -> float:
+    """The mean log confidence of the network's inputs (N, 28, 28)."""
+    probabilities, digitness = networks.judge(np.ascontiguousarray(inputs))
+    confidence = np.maximum(probabilities.max(axis=1) * digitness, 1e-4)
+    return float(np.mean(np.log(confidence)))
+
+
+def back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyphs.Box:
+    """A box of the picture turned by so many quarters against the clock, in the picture as it was."""
+    left, top, right, bottom = box
+    if quarters == 1:
+        return width - bottom, left, width - top, right
+    if quarters == 2:
+        return width - right, height - bottom, width - left, height - top
+    return top, height - right, bottom, height - left

@@ -1,0 +1,108 @@
+"""Rows read at once: the network's input, its answer, and how it is weighed against cuts."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+import pictures
+from legibly.vision import glyphs, line, page, paper
+from legibly.vision.reading import Reader
+
+Floats = NDArray[np.float32]
+
+
+def scores(*places: int) -> Floats:
+    """An answer that is nearly sure of one label at each place."""
+    values = np.full((len(places), line.OTHER + 1), 0.001, np.float32)
+    values[np.arange(len(places)), places] = 1.0
+    return np.log(values / values.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_repeats_are_one_spike_unless_a_blank_parts_them() -> None:
+    """`1 1 _ 1 2` holds three labels, each at the place where it peaks."""
+    spikes = line.spikes(scores(1, 1, line.BLANK, 1, 2))
+    assert [(spike.label, spike.place) for spike in spikes] == [(1, 0), (1, 3), (2, 4)]
+    assert all(spike.digitness > 0.99 for spike in spikes)
+
+
+def test_the_probability_counts_every_way_to_place_the_labels() -> None:
+    """Summed over all sequences of places that collapse to the labels, as by trying them all."""
+    rng = np.random.default_rng(0)
+    values = rng.random((4, line.OTHER + 1)).astype(np.float32)
+    answer = np.log(values / values.sum(axis=1, keepdims=True)).astype(np.float32)
+    for labels in ([1], [1, 1], [1, 2], []):
+        total = 0.0
+        for path in itertools.product((line.BLANK, 1, 2), repeat=4):
+            changes = zip(path, (line.BLANK, *path), strict=False)
+            if [now for now, before in changes if now not in (before, line.BLANK)] == labels:
+                total += float(np.exp(answer[np.arange(4), list(path)].sum()))
+        assert line.log_probability(answer, labels) == pytest.approx(np.log(total), abs=1e-4)
+
+
+def blocks(*boxes: glyphs.Box, height: int = 200, width: int = 400) -> tuple[paper.Ink, list]:
+    """Ink with one solid piece a box."""
+    mask = np.zeros((height, width), np.bool_)
+    for left, top, right, bottom in boxes:
+        mask[top:bottom, left:right] = True
+    pieces = [
+        glyphs.Piece(box, np.ones((box[3] - box[1], box[2] - box[0]), np.bool_)) for box in boxes
+    ]
+    ink = paper.Ink(mask.astype(np.float32), mask, 0.0, light=False, doubt=0.0)
+    return ink, pieces
+
+
+def test_a_row_that_falls_is_made_level() -> None:
+    """Digits of a slanted row stand in the middle of the line, 20 pixels high."""
+    ink, row = blocks((40, 40, 60, 80), (120, 60, 140, 100), (200, 80, 220, 120))
+    view = line.band(ink, row, [], 40.0)
+    assert view is not None
+    inked = np.flatnonzero(view.values.max(axis=1) > 0.5)
+    assert (inked[0], inked[-1]) == pytest.approx((6, 25), abs=1.5)
+    assert view.values.shape[1] % line.STEP == 0
+
+
+def test_ink_of_other_rows_is_left_out() -> None:
+    """What another row reaches into the line is not seen."""
+    ink, pieces = blocks((40, 40, 60, 80), (100, 40, 120, 80), (60, 84, 100, 124))
+    view = line.band(ink, pieces[:2], pieces[2:], 40.0)
+    assert view is not None
+    assert view.values[-4:].max() < 0.2
+
+
+def test_a_row_too_wide_is_not_read_at_once() -> None:
+    """A band a hundred digit heights wide costs no run of the network."""
+    ink, row = blocks((0, 40, 20, 60), (4000, 40, 4020, 60), width=4100)
+    assert line.band(ink, row, [], 20.0) is None
+
+
+def zeros(count: int, step: int) -> bytes:
+    """Zeros side by side, `step` pixels from one to the next, each 60 wide: below 60 they touch."""
+    image = Image.new("L", (160 + step * count, 200), 255)
+    draw = ImageDraw.Draw(image)
+    for number in range(count):
+        left = 60 + step * number
+        draw.ellipse((left, 55, left + 60, 145), outline=0, width=6)
+    return pictures.encoded(image)
+
+
+def test_two_ways_that_differ_are_never_sure(reader: Reader) -> None:
+    """Where the line reader answers something else than the cuts, the page is below `read`."""
+    pixels = np.asarray(Image.open(io.BytesIO(zeros(3, 80))))
+
+    def contrary(lines: Floats) -> Floats:
+        return np.stack([scores(*[5] * (lines.shape[3] // line.STEP))] * len(lines))
+
+    alone = page.see(pixels, reader._judge)
+    disputed = page.see(pixels, reader._judge, contrary)
+    assert [item.label for item in alone.found] == [0, 0, 0]
+    assert disputed.certainty < 0.95 * alone.certainty
+
+
+@pytest.mark.parametrize("step", [57, 64])
+def test_zeros_that_share_a_rim_are_counted(reader: Reader, step: int) -> None:
+    """Three zeros in a row are 000, whether they touch or not."""
+    assert reader.read(zeros(3, step)).reading.text == "000"
