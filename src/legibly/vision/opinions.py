@@ -1,7 +1,7 @@
 """What the network says of pieces of ink, each asked once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,29 @@ Floats = NDArray[np.float32]
 Judge = Callable[[Floats], tuple[Floats, Floats]]
 """Crops (N, 28, 28) float32 to probabilities (N, classes) and digitness (N,)."""
 
+CROP_COST = 1.5
+PIXEL_COST = 1.5e-4
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a picture has cost so far, in thousandths of a second on a slow core, by rough count."""
+
+    spent: float = 0.0
+
+    def count(self, *, crops: int = 0, pixels: int = 0) -> None:
+        self.spent += CROP_COST * crops + PIXEL_COST * pixels
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What judges single digits, and what reads a line of them at once, where the pack has one."""
+    """What judges single digits, and what reads a line of them at once, where the pack has one;
+    and the budget of the picture that they look at.
+    """
 
     judge: Judge
     read_line: line.Reader | None = None
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,7 @@ class Opinions:
 
     def __init__(self, ink: paper.Ink, networks: Networks) -> None:
         self.ink = ink
-        self._judge = networks.judge
+        self._networks = networks
         self._known: dict[int, Found] = {}
         self._alive: list[glyphs.Piece] = []  # ids are of living objects only
 
@@ -59,8 +75,9 @@ class Opinions:
         fresh = [piece for piece in pieces if id(piece) not in self._known]
         if not fresh:
             return
+        self._networks.budget.count(crops=len(fresh))
         inputs = crops(self.ink, fresh)
-        probabilities, digitness = self._judge(inputs)
+        probabilities, digitness = self._networks.judge(inputs)
         for index, piece in enumerate(fresh):
             found = Found(piece.box, inputs[index], probabilities[index], float(digitness[index]))
             self._known[id(piece)] = found

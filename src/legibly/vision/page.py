@@ -41,8 +41,8 @@ GLANCE_HEIGHT = 36
 BELIEVED = 0.9
 CLOSER_PIXELS = 1_500_000
 """A glance that is believed less is followed by a look at so many pixels."""
-COSTLY = 300
-"""No other way to see a page is tried where so many pieces were judged."""
+COSTLY = 450.0
+"""No other way to see a picture is tried once so much of its budget is spent."""
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
 CROWD = 60
@@ -65,8 +65,7 @@ class Page:
     """Everything found, row by row.
 
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item; `judged` counts the pieces that were
-    judged. `disputed` says that two ways to read it differ, `others` what share of its signs the
+    `left_out` is the share of the ink that is in no item. `disputed` says that two ways to read it differ, `others` what share of its signs the
     line reader takes for no digits; `crops` are some of its pieces, neither cut nor joined.
     """
 
@@ -75,7 +74,6 @@ class Page:
     height: float
     marks: tuple[separators.Separator, ...] = ()
     left_out: float = 0.0
-    judged: int = 0
     disputed: bool = False
     others: float = 0.0
     crops: tuple[Floats, ...] = ()
@@ -145,7 +143,7 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
 def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) -> Page:
     """What a glance shows, or a look at more pixels where the glance is little believed."""
     enlarged = _enlarged(glance, factor, pixels.shape)
-    if glance.belief > BELIEVED or glance.judged > COSTLY:
+    if glance.belief > BELIEVED or networks.budget.spent > COSTLY:
         return enlarged
     closer = max(int((pixels.shape[0] * pixels.shape[1] / CLOSER_PIXELS) ** 0.5), 1)
     if closer >= factor:
@@ -180,11 +178,12 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
+    if networks.budget.spent > 2 * COSTLY:
+        return page
     if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, networks)
-    if page.judged > COSTLY:
-        return page
-    if ink.doubt > POLARITY_DOUBT or page.merit < -SURE:
+    costly = networks.budget.spent > COSTLY
+    if ink.doubt > POLARITY_DOUBT or (page.merit < -SURE and not costly):
         other = _page(paper.find_ink(pixels, light=not ink.light), networks)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
@@ -223,6 +222,7 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     """The digits of some ink; only their height where it is below `least`, a sample of a crowd that
     is no digits.
     """
+    networks.budget.count(pixels=ink.mask.size)
     framed = frames.clean(ink)
     ink = rules.clean(framed.ink)
     parts = find.split(ink)
@@ -251,7 +251,7 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     marks = separators.small_marks(parts.small, boxes, height) if len(parts.small) < CROWD else ()
     left_out = _left_out(ink.mask, [*boxes, *(mark.box for mark in marks)])
     return Page(
-        read.rows, doubt * read.certainty, height, marks, left_out, len(opinions),
+        read.rows, doubt * read.certainty, height, marks, left_out,
         disputed=read.disputed, others=read.others, crops=tuple(opinions.of(one).crop for one in some),
     )  # fmt: skip
 
