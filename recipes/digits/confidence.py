@@ -95,6 +95,20 @@ def fit(
     return card.Card.from_json({**result.to_json(), "thresholds": thresholds, "risk": risk})
 
 
+def with_pictures(known: card.Card, pictures: Judged) -> card.Card:
+    """A card whose risk on pictures is that of `pictures`, read by what has changed since: the
+    threshold stays, or is raised until they are on target again.
+    """
+    first = known.risk["left_out"]["pictures"]["threshold"]
+    limit = _raised(pictures, known.thresholds.read)
+    sources = {**known.risk["sources"], "pictures": _row(pictures, limit)}
+    left_out = {**known.risk["left_out"], "pictures": {"threshold": first, **_row(pictures, first)}}
+    changed = {"sources": sources, "left_out": left_out, "unseen": _unseen(left_out)}
+    thresholds = {**known.thresholds.to_json(), "read": limit}
+    risk = {**known.risk, **changed}
+    return card.Card.from_json({**known.to_json(), "thresholds": thresholds, "risk": risk})
+
+
 def _model(digits: Logits, others: dict[str, np.ndarray], facts: dict[str, str]) -> card.Card:
     """A card with temperature and digitness, its thresholds still open."""
     return card.Card(

@@ -15,15 +15,19 @@ import math
 import time
 from pathlib import Path
 
+import confidence
 import lines
 import network as nets
 import numpy as np
 import sources
+import testsets
 import torch
 from torch import nn
 from torch.nn import functional
 
 from legibly.packs import card as cards
+from legibly.packs import pack as packs
+from legibly.vision import reading
 
 SHARES = {
     "mnist": 0.40, "kensanata": 0.20, "pendigits": 0.12, "fonts": 0.06, "skahl": 0.04, "uji": 0.04,
@@ -148,14 +152,20 @@ def export(network: LineReader, path: Path) -> None:
     )  # fmt: skip
 
 
-def put_into(pack: Path, network: Path, metrics: dict) -> None:
-    """Put a line reader into a pack: its file, its SHA-256 and its figures in the card."""
+def put_into(pack: Path, network: Path, metrics: dict, data: Path) -> None:
+    """Put a line reader into a pack: its file, its SHA-256 and its figures in the card, and the
+    risk on pictures as they are read with it.
+    """
     content = network.read_bytes()
     (pack / cards.LINE).write_bytes(content)
     card = cards.read_card(pack)
     files = {cards.LINE: hashlib.sha256(content).hexdigest()}
     card = dataclasses.replace(card, files=files, metrics={**card.metrics, "line": metrics})
     cards.write_card(pack, card)
+    if (data / "devphotos").exists():
+        reader = reading.Reader(packs.open_pack(pack))
+        pictures = confidence.Judged(*testsets.readings(data, reader))
+        cards.write_card(pack, confidence.with_pictures(card, pictures))
 
 
 def loss_of(network: LineReader, x: torch.Tensor, labels: list[list[int]]) -> torch.Tensor:
@@ -278,7 +288,7 @@ def main() -> None:
             next_report = run.progress.seconds + REPORT_SECONDS
     facts = run.report(batches)
     if args.put:
-        put_into(args.pack, args.out, {**facts, "seed": args.seed})
+        put_into(args.pack, args.out, {**facts, "seed": args.seed}, args.data)
 
 
 if __name__ == "__main__":

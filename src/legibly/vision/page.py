@@ -65,8 +65,9 @@ class Page:
     """Everything found, row by row.
 
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item. `disputed` says that two ways to read it differ, `others` what share of its signs the
-    line reader takes for no digits; `crops` are some of its pieces, neither cut nor joined.
+    `left_out` is the share of the ink that is in no item. `disputed` says that two ways to read it
+    differ, `others` what share of its signs the line reader takes for no digits; `crops` are some
+    of its pieces, neither cut nor joined.
     """
 
     rows: tuple[tuple[Found, ...], ...]
@@ -171,10 +172,8 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
 def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
     """A page as its pixels show it; only its height where digits are lower than `least` pixels."""
     ink = paper.find_ink(pixels)
-    if _is_texture(ink.mask):
-        return Page((), 1.0, 0.0, texture=True)
     page = _page(ink, networks, least=least)
-    if 0 < page.height < least:
+    if page.texture or 0 < page.height < least:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
@@ -223,6 +222,8 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     is no digits.
     """
     networks.budget.count(pixels=ink.mask.size)
+    if _is_texture(ink.mask):
+        return Page((), 1.0, 0.0, texture=True)
     framed = frames.clean(ink)
     ink = rules.clean(framed.ink)
     parts = find.split(ink)

@@ -13,6 +13,8 @@ CLEAR = 0.9
 
 SOLE_CUT = 0.94
 """The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
+MOST_AREA = 8.0
+"""All hypotheses together cover no more than so many times the picture."""
 LONE = 0.995
 """A digit that stands alone and is surer needs no second opinion."""
 
@@ -38,6 +40,7 @@ def read(
     for row in groups:
         suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
         lines.append(lattice.prepare(row, suspects, _row_height(row, height)))
+    _bound(lines, MOST_AREA * opinions.ink.mask.size)
     hypotheses = [hypothesis for options in lines for hypothesis in options.hypotheses]
     opinions.ask([hypothesis.piece for hypothesis in hypotheses])
     for hypothesis in hypotheses:
@@ -58,6 +61,22 @@ def read(
     count = sum(map(len, items))
     others = sum(answer.others * len(answer.items) for answer in answers) / max(1, count)
     return Read(items, certainty, any(answer.disputed for answer in answers), others)
+
+
+def _bound(lines: Sequence[lattice.Row], most: float) -> None:
+    """Take the joined and cut hypotheses out of rows that would cost more pixels than writing does:
+    rings within rings, mazes.
+    """
+    pixels = 0
+    for options in lines:
+        boxes = [hypothesis.piece for hypothesis in options.hypotheses]
+        pixels += sum(piece.width * piece.height for piece in boxes)
+        if pixels > most:
+            options.hypotheses = [
+                hypothesis
+                for hypothesis in options.hypotheses
+                if hypothesis.uncut or hypothesis.last - hypothesis.first == 1
+            ]
 
 
 def _answer(

@@ -70,6 +70,7 @@ class Pages:
             project_title=_title(request),
             model="@".join(dataclasses.astuple(state.views.model)),
             sure=sure_from(request),
+            doubt=doubt_elsewhere(request),
             owner=_queue_owner(request),
             direct=direct,
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
@@ -149,6 +150,16 @@ def sure_from(request: Request) -> float:
     """The confidence from which on the model in use is sure, by its card."""
     card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
     return float(card.thresholds.read) if card is not None else _SURE_ELSEWHERE
+
+
+def doubt_elsewhere(request: Request) -> float:
+    """The share of sure answers that may be wrong on writing of a kind that the model never met: the
+    bound on the worst source left out when its threshold was chosen, by its card; 0 where it does
+    not say.
+    """
+    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    unseen = card.risk.get("unseen") if card is not None else None
+    return float(unseen.get("upper", 0.0)) if isinstance(unseen, dict) else 0.0
 
 
 def _queue_owner(request: Request) -> str:

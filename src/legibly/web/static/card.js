@@ -9,6 +9,9 @@ const SURE = Number(document.body.dataset.sure || 0.9);
 
 export const kind = (image) => (image.state === "read" ? image.reading.verdict : image.state);
 
+/** The share of sure answers that may be wrong on writing that the model never met, by its card. */
+const DOUBT = Number(document.body.dataset.doubt || 0);
+
 /** The text of the answer; a predicted 0 is an answer like any other. */
 export function answer(image) {
   if (image.state !== "read") return image.state === "failed" ? "–" : "…";
@@ -17,10 +20,18 @@ export function answer(image) {
   return text === "" || (verdict !== "read" && verdict !== "unsure") ? "✕" : text;
 }
 
-/** Confidence in words: how many of a thousand such answers are wrong. */
+/**
+ * Confidence in words: how many of a thousand such answers are wrong. Sure answers are no better
+ * than was shown on the worst kind of writing that had no part in choosing what is sure.
+ */
 export function sureness(confidence) {
   const base = 1000;
   const count = Math.max(1, Math.round((1 - confidence) * base));
+  const bound = Math.ceil(DOUBT * base);
+  if (confidence >= SURE && bound > count) {
+    const words = { percent: percent(confidence), base: number(base), count: number(bound) };
+    return say("sureness_bound", words);
+  }
   return say(count === 1 ? "sureness_one" : "sureness", {
     percent: percent(confidence),
     base: number(base),

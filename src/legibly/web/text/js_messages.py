@@ -25,6 +25,9 @@ def _answers(_: Translate) -> dict[str, str]:
         "about_unknown": _("Something is there, but it looks like nothing that this model knows."),
         "sureness": _("{percent}: of {base} such answers about {count} are wrong"),
         "sureness_one": _("{percent}: of {base} such answers about one is wrong"),
+        "sureness_bound": _(
+            "{percent}: of {base} such answers up to {count} may be wrong on a new kind of writing"
+        ),
         "picture_of": _("The picture: {name}"),
         "a_picture": _("a picture"),
         "items": _("What was found, in reading order"),
