@@ -9,10 +9,12 @@ import numpy as np
 from legibly.vision import glyphs, lattice, line
 from legibly.vision.opinions import Found, Opinions
 
-LINE_WEIGHT = 0.6
+LINE_WEIGHT = 1.0
 """How much the line reader's log probability counts beside the lattice's."""
-NO_WAY = -8.0
-"""The log weight of a text that the lattice cannot cut."""
+VETO = -6.0
+"""The lattice speaks against the line reader's text by no more than that: of digits that share a
+rim, no cut leaves any that it knows.
+"""
 POOLED = 0.75
 """How much of its log odds each of two agreeing opinions brings: 0.5 is their mean, 1 would be right
 if they erred independently.
@@ -67,11 +69,12 @@ def weigh(
     other = _by_line(row, spikes, view, opinions, area)
     if other is None:
         return disputed
-    weights = [
-        way.score + LINE_WEIGHT * line.log_probability(scores, way_labels)
-        for way, way_labels in ((cut, cut.labels), (other, labels))
-    ]
-    return replace(disputed, items=other.items) if weights[1] > weights[0] else disputed
+    sure = line.log_probability(scores, labels)
+    by_cuts = cut.score + LINE_WEIGHT * line.log_probability(scores, cut.labels)
+    by_line = max(other.score, cut.score + VETO) + LINE_WEIGHT * sure
+    if by_line <= by_cuts:
+        return disputed
+    return replace(disputed, items=other.items, certainty=DISPUTED * float(np.exp(sure)))
 
 
 def _by_line(

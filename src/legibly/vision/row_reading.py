@@ -1,5 +1,6 @@
 """Rows of pieces read as digits: cut and joined by the lattice, and read at once as a line."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ SOLE_CUT = 0.94
 """The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
 MOST_AREA = 8.0
 """All hypotheses together cover no more than so many times the picture."""
+STEPPED = 0.9
+NEAR = 1.6
+"""The certainty where two rows may be one: side by side, nearer than so many digit heights."""
 LONE = 0.995
 """A digit that stands alone and is surer needs no second opinion."""
 
@@ -58,9 +62,22 @@ def read(
             certainty *= SOLE_CUT
         answers.append(answer)
     items = tuple(answer.items for answer in answers if answer.items)
+    certainty *= STEPPED if _step(items, height) else 1.0
     count = sum(map(len, items))
     others = sum(answer.others * len(answer.items) for answer in answers) / max(1, count)
     return Read(items, certainty, any(answer.disputed for answer in answers), others)
+
+
+def _step(items: Sequence[Sequence[Found]], height: float) -> bool:
+    """Whether one row begins where another ends, little higher or lower: they may be one."""
+    ends = []
+    for row in items:
+        middle = float(np.median([(item.box[1] + item.box[3]) / 2 for item in row]))
+        ends.append((min(item.box[0] for item in row), max(item.box[2] for item in row), middle))
+    return any(
+        (left[1] <= right[0] or right[1] <= left[0]) and abs(left[2] - right[2]) < NEAR * height
+        for left, right in itertools.combinations(ends, 2)
+    )
 
 
 def _bound(lines: Sequence[lattice.Row], most: float) -> None:
