@@ -74,7 +74,8 @@ def weigh(
     by_line = max(other.score, cut.score + VETO) + LINE_WEIGHT * sure
     if by_line <= by_cuts:
         return disputed
-    return replace(disputed, items=other.items, certainty=DISPUTED * float(np.exp(sure)))
+    certainty = DISPUTED * max(path.probability, float(np.exp(sure)))
+    return replace(disputed, items=_as_line(other.items, spikes), certainty=certainty)
 
 
 def _by_line(
@@ -121,6 +122,14 @@ def _pooled(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found
         digitness = digit / max(digit + none, 1e-9)
         result.append(replace(item, probabilities=pooled, digitness=digitness))
     return tuple(result)
+
+
+def _as_line(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found, ...]:
+    """Digits as the line reader judges them: what a poor cut left of one says little of it."""
+    return tuple(
+        replace(item, probabilities=spike.probabilities, digitness=spike.digitness)
+        for item, spike in zip(items, spikes, strict=True)
+    )
 
 
 def _parts(
