@@ -19,7 +19,7 @@ def scores(*places: int) -> Floats:
     """An answer that is nearly sure of one label at each place."""
     values = np.full((len(places), line.OTHER + 1), 0.001, np.float32)
     values[np.arange(len(places)), places] = 1.0
-    return np.log(values / values.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(np.log(values / values.sum(axis=1, keepdims=True)), np.float32)
 
 
 def test_repeats_are_one_spike_unless_a_blank_parts_them() -> None:
@@ -43,7 +43,9 @@ def test_the_probability_counts_every_way_to_place_the_labels() -> None:
         assert line.log_probability(answer, labels) == pytest.approx(np.log(total), abs=1e-4)
 
 
-def blocks(*boxes: glyphs.Box, height: int = 200, width: int = 400) -> tuple[paper.Ink, list]:
+def blocks(
+    *boxes: glyphs.Box, height: int = 200, width: int = 400
+) -> tuple[paper.Ink, list[glyphs.Piece]]:
     """Ink with one solid piece a box."""
     mask = np.zeros((height, width), np.bool_)
     for left, top, right, bottom in boxes:
