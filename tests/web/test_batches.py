@@ -88,3 +88,24 @@ def test_review_is_of_exactly_what_is_selected_or_filtered(client: httpx.Client)
     assert queue(ids=selected, begun=begun) == {images[2]["id"]}
     assert queue(query=query) == {image["id"] for image in images[1:]}
     assert queue(query=f"batch={batch['id']}") == {image["id"] for image in images}
+
+
+def test_labels_come_from_a_csv_file_by_name_or_id(client: httpx.Client) -> None:
+    """New ones are counted, the same, unknown names, labels that cannot be, and a name of several;
+    another table is refused.
+    """
+    batch = open_batch(client, "csv")["id"]
+    images = [upload(client, name, batch=batch) for name in ("c-1.png", "c-2.png", "c-2.png")]
+    third = upload(client, "c-3.png", batch=batch)
+    table = (
+        f"id;file;label\n;c-1.png;7\n{third['id']};;∅\n;c-2.png;1\n;c-9.png;1\n"
+        f"{images[1]['id']};;cat\n;c-4.png;\n"
+    )
+
+    def sent(text: str) -> httpx.Response:
+        return client.post("/review/labels", files={"file": ("labels.csv", text.encode())})
+
+    assert sent(table).json() == {"labelled": 2, "same": 0, "unknown": 1, "refused": 2}
+    assert sent(table).json()["same"] == 2
+    assert client.get(f"/api/images/{third['id']}").json()["label"]["nothing"] is True
+    assert sent("a,b\n1,2\n").status_code == 400

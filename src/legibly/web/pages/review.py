@@ -15,7 +15,7 @@ from legibly import object_keys
 from legibly.accuracy import label_mode
 from legibly.agreement import REVIEW, judgements, standing
 from legibly.errors import Invalid, NotFound, Unusable
-from legibly.exchange import exports, label_studio
+from legibly.exchange import exports, label_csv, label_studio
 from legibly.index.port import Filter, Index
 from legibly.records import Image, stamp
 from legibly.statistics import sampling
@@ -182,6 +182,22 @@ def add(routes: APIRouter, pages: Pages) -> None:
         return JSONResponse(state.service.document(image))
 
     _add_label_studio(routes)
+    _add_labels(routes)
+
+
+def _add_labels(routes: APIRouter) -> None:
+    @routes.post("/review/labels")
+    def take_labels(request: Request, file: UploadFile) -> JSONResponse:
+        """Take the labels of a CSV file with the columns file (or id) and label.
+
+        Says how many were new, the same, of unknown pictures, or could not be taken.
+        """
+        principal = principal_of(request)
+        principal.require_role("reviewer")
+        counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
+        for row in label_csv.rows(file.file.read()):
+            counts[_take_row(state_of(request), principal, row)] += 1
+        return JSONResponse(counts)
 
 
 def _page(request: Request, body: QueueRequest) -> JSONResponse:
@@ -252,6 +268,24 @@ def _add_label_studio(routes: APIRouter) -> None:
             counts[_take(state, principal, imported)] += 1
         audit.record(request, "labels imported")
         return JSONResponse(counts)
+
+
+def _take_row(state: State, principal: Principal, row: label_csv.Row) -> str:
+    """Label the image of a line; one of several with the same name is not known."""
+    images = label_csv.images_of(row, state.index, may_see=principal.may_see)
+    if not images:
+        return "unknown"
+    if len(images) > 1:
+        return "refused"
+    image = images[0]
+    try:
+        text = state.service.label_rules.normalize(row.label)
+        if image.label is not None and image.label.text == text:
+            return "same"
+        _judge(state, image, text, by(principal), nothing=text == "")
+    except (Invalid, Unusable, NotFound):
+        return "refused"
+    return "labelled"
 
 
 def _take(state: State, principal: Principal, imported: label_studio.Labelled) -> str:

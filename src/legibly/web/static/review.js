@@ -199,11 +199,13 @@ onKey((event, command) => {
 
 $("#import").addEventListener("change", async (event) => {
   const form = new FormData();
-  form.set("file", event.target.files[0]);
+  const file = event.target.files[0];
+  const path = /\.csv$/i.test(file.name) ? "/review/labels" : "/review/label-studio";
+  form.set("file", file);
   event.target.value = "";
   try {
     const options = { method: "POST", body: form };
-    const counts = await (await api.ask("/review/label-studio", options)).json();
+    const counts = await (await api.ask(path, options)).json();
     $("#imported").textContent = say("imported", counts);
     fill();
   } catch (error) {
