@@ -89,7 +89,7 @@ def cursor_of(image: Image, sort: Sort) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A pending image that this process may work on until its lease ends; `attempt` counts from 1."""
+    """A pending image to work on until its lease ends; `attempt` counts from 1."""
 
     image: Image
     attempt: int
@@ -173,7 +173,7 @@ class Index(Protocol):
         """One image. Raises NotFound."""
 
     def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
-        """Images in the order of the filter, past the cursor `after`. Raises Invalid for another."""
+        """Images in the order of the filter, past the cursor `after`. Raises Invalid."""
 
     def stamp(self, criteria: Filter) -> tuple[int, int]:
         """What changes whenever an image that matches changes, comes or goes: the newest sequence

@@ -1,4 +1,4 @@
-"""Deletion that holds at once and can be undone for a moment: the pictures stay in memory so long."""
+"""Deletion that holds at once and can be undone for a moment: pictures stay in memory so long."""
 
 import secrets
 import threading

@@ -34,7 +34,7 @@ _SURE_ELSEWHERE = 0.9
 
 
 class Pages:
-    """Renders templates: the environment, the assets and the catalogues, built once an application."""
+    """Renders templates: environment, assets and catalogues, built once an application."""
 
     def __init__(self) -> None:
         self.assets = assets.Assets()

@@ -56,7 +56,7 @@ class _Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What a browser takes along to the provider, sealed in a cookie; it is good for one way back."""
+    """What a browser takes along to the provider, sealed in a cookie, for one way back."""
 
     state: str
     nonce: str

@@ -99,12 +99,12 @@ function agreed(count) {
   });
 }
 
-/** What the form beside the buttons says of all pictures, kept for the next time. */
+/** What the form beside the buttons says of all pictures, remembered for the next time. */
 export function startFields(form) {
   if (!form) return () => ({});
   const KEY = "legibly-upload-fields";
-  const kept = JSON.parse(localStorage.getItem(KEY) || "{}");
-  for (const name of ["writer", "pattern"]) form.elements[name].value = kept[name] ?? "";
+  const earlier = JSON.parse(localStorage.getItem(KEY) || "{}");
+  for (const name of ["writer", "pattern"]) form.elements[name].value = earlier[name] ?? "";
   form.addEventListener("input", () => {
     const { writer, pattern } = form.elements;
     localStorage.setItem(KEY, JSON.stringify({ writer: writer.value, pattern: pattern.value }));

@@ -27,9 +27,10 @@ export function startFiles({ onAdd }) {
   showProgress($("#queue"));
 }
 
-/** Files can be dropped and pasted on every page; the indicator in its foot says how far they are. */
+/** Files can be dropped and pasted on every page; the indicator in its foot shows the progress. */
 export function acceptAnywhere() {
-  const onAdd = () => toast(say("files_taken"), { action: say("see"), run: () => location.assign("/") });
+  const run = () => location.assign("/");
+  const onAdd = () => toast(say("files_taken"), { action: say("see"), run });
   accept((files) => send(files, { onAdd }));
 }
 

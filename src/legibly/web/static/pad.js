@@ -13,7 +13,8 @@ function trace(context, points, side, from = 0) {
   context.lineCap = context.lineJoin = "round";
   if (points.length === 1) {
     context.beginPath();
-    context.arc(points[0].x * side, points[0].y * side, thickness(points[0], side, width) / 2, 0, 7);
+    const radius = thickness(points[0], side, width) / 2;
+    context.arc(points[0].x * side, points[0].y * side, radius, 0, 7);
     context.fill();
     return;
   }
