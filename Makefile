@@ -33,8 +33,8 @@ format: .venv/dev ## Put the code into shape
 train: .venv/train ## Train the digits pack anew (DATA=folder of the data sets)
 	$(BIN)/legibly train digits --data $(or $(DATA),../shared/data) --out build/digits
 
-bench: .venv/dev  ## Measure what the README claims
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: .venv/dev  ## Measure the server against its peers; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/durable.py
 
 package: .venv/dev ## Build the wheel, and the accuracy job for spark-submit
 	$(BIN)/uv build --wheel --out-dir dist

@@ -39,7 +39,8 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [sys.executable, "-m", "legibly", "serve", "--port", str(self.port), *self.flags]
+        command = [sys.executable, "-m", "legibly", "serve", "--port", str(self.port)]
+        command += ["--workers", "1", *self.flags]  # the last one counts
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -3,6 +3,7 @@ database.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -199,3 +200,36 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
             ids = set(pool.map(put, range(40)))
         thread.join(30)
         assert heard == ids == {image["id"] for image in settled(client)}
+
+
+def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    """With two processes one dies; the server goes on answering, and ends as a whole."""
+    with Server.started(tmp_path, "--workers", "2") as server:
+        assert server.process is not None
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        before = set(children.read_text().split())
+        assert len(before) == 2
+        time.sleep(max(0.0, 5.5 - _age_seconds(min(before))))  # younger ones count as broken
+        os.kill(int(min(before)), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while len(after := set(children.read_text().split())) < 2 or after == before:
+            assert time.monotonic() < deadline, "no process took its place"
+            time.sleep(0.05)
+        assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+        server.process.kill()
+        server.process.wait(20)
+        server.process = None
+        _until_gone(before | after)
+
+
+def _age_seconds(process: str) -> float:
+    ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _until_gone(processes: set[str]) -> None:
+    """Wait until none of these processes serves any more: they noticed that their parent died."""
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{process}/stat").exists() for process in processes):
+        assert time.monotonic() < deadline, "a process outlives the one that started it"
+        time.sleep(0.05)

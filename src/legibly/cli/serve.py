@@ -3,18 +3,27 @@
 import json
 import os
 import socket
+import sys
+from typing import Any
 
 import click
 import uvicorn
 
 from legibly import wiring
 from legibly.asgi import FLAGS
-from legibly.cli import options
+from legibly.cli import options, processes
 from legibly.errors import Conflict, Invalid
 from legibly.settings import Settings
 
 KEEP_ALIVE_SECONDS = 130
 """Longer than a load balancer keeps an idle connection, or it would answer 502 now and then."""
+_APPLICATION = "legibly.asgi:create"
+_SERVED = {
+    "factory": True,
+    "access_log": False,
+    "timeout_graceful_shutdown": 5,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -28,7 +37,9 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
     help="Port; 0 takes a free one.",
 )
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes."
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes; without accounts one a core and four at most, with accounts 1.",
 )
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
@@ -36,33 +47,50 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option(
     "--log-level", default="warning", show_default=True, help="debug, info, warning or error."
 )
-def command(host: str, port: int, workers: int, log_level: str, **flags: str | None) -> None:
+def command(host: str, port: int, workers: int | None, log_level: str, **flags: str | None) -> None:
     """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
     settings = options.settings(**flags)
     if host not in _LOOPBACK:
         _beyond(settings, flags)
         settings = options.settings(**flags)
-    if settings.accounts == "on":
-        wiring.require_accounts(settings)
     port = _free(host, port)
-    wiring.begin(settings, workers=workers)
+    count = workers or _default_workers(settings)
+    flags["threads"] = str(settings.threads or max(1, min(4, _cores() // count)))
     os.environ[FLAGS] = json.dumps(
         {name: value for name, value in flags.items() if value is not None}
     )
-    click.echo(
-        f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}", err=True
-    )
-    uvicorn.run(
-        "legibly.asgi:create",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_level=log_level,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
+    place = f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}"
+    served: dict[str, Any] = {**_SERVED, "host": host, "port": port, "log_level": log_level}
+    if count > 1 and processes.CAN_FORK:
+        processes.check(lambda: _prepare(settings, count))
+        click.echo(place, err=True)
+        config = uvicorn.Config(_APPLICATION, **served)
+        sys.exit(processes.Processes(config, count=count).run())
+    _prepare(settings, count)
+    click.echo(place, err=True)
+    uvicorn.run(_APPLICATION, workers=count, **served)
+
+
+def _prepare(settings: Settings, workers: int) -> None:
+    """Check everything and make what has to be there. Raises LegiblyError."""
+    if settings.accounts == "on":
+        wiring.require_accounts(settings)
+    wiring.begin(settings, workers=workers)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if processes.CAN_FORK else os.cpu_count() or 1
+
+
+def _default_workers(settings: Settings) -> int:
+    """One process a core where processes can share the work.
+
+    With accounts it is one: limits on requests are counted by process.
+    """
+    in_memory = "memory:" in settings.store or ":memory:" in settings.database
+    if in_memory or settings.accounts == "on" or not processes.CAN_FORK:
+        return 1
+    return min(4, _cores())
 
 
 def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:

@@ -1,0 +1,105 @@
+"""Several serving processes behind one socket, forked after everything was imported once.
+
+Nothing may be opened before the fork: the threads of a store, a database or a network do not
+survive it. What has to be checked first is therefore checked in a process that ends.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+import uvicorn
+
+from legibly.errors import LegiblyError
+
+CAN_FORK = sys.platform == "linux"
+_SHORTEST_LIFE_SECONDS = 5.0
+"""A process that ends sooner is not started again: it would end again."""
+
+
+def check(work: Callable[[], object]) -> None:
+    """Do something in a process of its own; where it raises, this process ends with its error."""
+    process = os.fork()
+    if process == 0:
+        _run(work)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if code:
+        sys.exit(1)
+
+
+def _run(work: Callable[[], object]) -> NoReturn:
+    """Do it, and end this process."""
+    code = 0
+    try:
+        work()
+    except LegiblyError as error:
+        click.echo(f"legibly: {error}", err=True)
+        code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class Processes:
+    """Serves with `count` processes until it is stopped; one that ends is replaced."""
+
+    def __init__(self, config: uvicorn.Config, *, count: int) -> None:
+        self._config = config
+        self._count = count
+        self._started: dict[int, float] = {}
+        self._is_stopping = False
+        # Whoever reads from it notices when the process that writes is gone, however it ended.
+        self._alive, self._life = os.pipe()
+
+    def run(self) -> int:
+        """Serve; returns the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        listener = self._config.bind_socket()
+        for _ in range(self._count):
+            self._start(listener)
+        status = 0
+        while self._started:
+            process, _ = os.wait()
+            lived = time.monotonic() - self._started.pop(process, 0.0)
+            if self._is_stopping:
+                continue
+            if lived > _SHORTEST_LIFE_SECONDS:
+                self._start(listener)
+            else:
+                status = 1
+                self._stop()
+        return status
+
+    def _stop(self, *_: object) -> None:
+        self._is_stopping = True
+        for process in self._started:
+            os.kill(process, signal.SIGTERM)
+
+    def _start(self, listener: socket.socket) -> None:
+        process = os.fork()
+        if process == 0:
+            _run(lambda: self._serve(listener))
+        self._started[process] = time.monotonic()
+
+    def _serve(self, listener: socket.socket) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._life)
+        threading.Thread(target=self._end_with_parent, name="parent", daemon=True).start()
+        uvicorn.Server(self._config).run(sockets=[listener])
+
+    def _end_with_parent(self) -> None:
+        os.read(self._alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
