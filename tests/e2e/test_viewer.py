@@ -53,8 +53,26 @@ def test_an_item_is_corrected_in_place(server: Server, page: Page, image: str) -
     page.keyboard.press("ArrowDown")
     expect(page.locator("#correction")).to_contain_text("Item 3")
     page.locator("#correction button").last.click()
-    expect(page.locator("#card .done")).to_contain_text("74")
-    assert call(server, f"/api/images/{image}")["label"]["text"] == "74"
+    expect(page.locator("#card .done")).to_contain_text("it was 74.")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("1")
+    expect(page.locator("#card .done")).to_contain_text("it was 71.")
+    assert call(server, f"/api/images/{image}")["label"]["text"] == "71"
+
+
+def test_a_digit_that_was_overlooked_is_added(server: Server, page: Page, image: str) -> None:
+    """A tap between two boxes adds a digit at that place of the label."""
+    page.goto(f"{server.url}/images/{image}")
+    boxes = [page.locator("#viewer rect").nth(at).bounding_box() for at in (0, 1)]
+    assert boxes[0]
+    assert boxes[1]
+    page.get_by_role("button", name="Add a digit").click()
+    x = (boxes[0]["x"] + boxes[0]["width"] + boxes[1]["x"]) / 2
+    page.mouse.click(x, boxes[1]["y"] + boxes[1]["height"] / 2)
+    expect(page.locator("#correction")).to_contain_text("overlooked")
+    page.keyboard.press("5")
+    expect(page.locator("#card .done")).to_contain_text("7517")
+    assert call(server, f"/api/images/{image}")["label"]["text"] == "7517"
 
 
 def test_the_picture_is_zoomed_and_moved(server: Server, page: Page, image: str) -> None:

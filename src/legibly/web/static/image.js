@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { Card } from "./card.js";
 import * as deletion from "./deletion.js";
 import { $, make, onKey, say, toast } from "./dom.js";
-import { corrected, placesOf } from "./items.js";
+import { corrected, inserted, placesOf } from "./items.js";
 import { labelOf } from "./keys.js";
 import { follow } from "./live.js";
 import { listOf } from "./places.js";
@@ -14,12 +14,17 @@ const classes = JSON.parse($("#classes").textContent);
 let image = JSON.parse($("#image").textContent);
 const items = () => image.reading?.items ?? [];
 const isSeveral = () => items().length > 1;
-/** The text that a correction of one item starts from. */
-const base = () => {
-  const label = image.label?.text;
-  return label && placesOf(label, items()).length ? label : (image.reading?.text ?? "");
-};
+/** The text that a correction starts from: what a person said, or what was read. */
+const base = () => image.label?.text ?? image.reading?.text ?? "";
+const digits = () =>
+  items()
+    .map((item, at) => ({ ...item, at }))
+    .filter(({ kind }) => kind !== "separator");
+let line = digits(); // the items of that text, less those taken out, with those added
+const placeInLine = () => line.findIndex(({ at }) => at === chosen);
 let chosen = isSeveral() ? -1 : 0; // of several items none is, until somebody chooses one
+
+let missing = null; // the place of the picture at which a digit was overlooked
 
 const card = new Card($("#card"), {
   classes,
@@ -27,11 +32,32 @@ const card = new Card($("#card"), {
   onLabel: (_, text) => label(text),
   onChoose: (at) => choose(at),
 });
-const viewer = new Viewer($("#viewer"), { image, onChoose: (at) => choose(at) });
+const viewer = new Viewer($("#viewer"), {
+  image,
+  onChoose: (at) => choose(at),
+  onPoint: (place) => {
+    missing = place;
+    draw();
+  },
+});
+const adder = make("button", { type: "button", "aria-pressed": "false" }, say("item_add"));
+adder.addEventListener("click", () => point(!viewer.isPointing));
+viewer.tools.append(adder);
+
+/** Point at a place at which a digit was overlooked, or at items again. */
+function point(isPointing) {
+  viewer.isPointing = isPointing;
+  adder.setAttribute("aria-pressed", String(isPointing));
+  viewer.stage.classList.toggle("pointing", isPointing);
+  missing = null;
+  if (isPointing) toast(say("item_point"));
+  draw();
+}
 
 function draw() {
   card.show(image);
   viewer.show(image, chosen);
+  viewer.mark(missing);
   correction();
 }
 
@@ -45,8 +71,9 @@ function choose(at) {
 /** The row in which the chosen item is corrected in place. */
 function correction() {
   const place = $("#correction");
+  if (missing) return showMissing(place);
   const item = isSeveral() ? items()[chosen] : null;
-  const isPossible = item && corrected(base(), items(), chosen, item.label) !== undefined;
+  const isPossible = item && corrected(base(), line, placeInLine(), item.label) !== undefined;
   place.hidden = !isPossible;
   if (!isPossible) return;
   const button = (name, run) => make("button", { type: "button", onclick: run }, name);
@@ -61,17 +88,49 @@ function correction() {
   );
 }
 
-/** Correct the chosen item: the label is the text with this item as another. */
-function correct(name) {
-  const text = corrected(base(), items(), chosen, name);
-  if (text === undefined) return false;
-  label(text);
+/** The row that says what was overlooked. */
+function showMissing(place) {
+  const buttons = classes.map((name) =>
+    make("button", { type: "button", onclick: () => add(name) }, name),
+  );
+  const group = { class: "digits", role: "group", "aria-label": say("item_missing") };
+  place.hidden = false;
+  place.replaceChildren(
+    make("p", { class: "quiet" }, say("item_missing")),
+    make("div", group, ...buttons),
+  );
+}
+
+/** Add a digit that was overlooked to the label. */
+function add(name) {
+  const text = inserted(base(), line, missing, name);
+  if (text === undefined) {
+    toast(say("item_unknown_place"));
+    return false;
+  }
+  const added = { label: name, box: [missing.x - 1, missing.y - 1, 2, 2] };
+  const before = [...base()];
+  const at = [...text].findIndex((sign, place) => sign !== before[place]);
+  const rank = placesOf(text, [...line, added]).indexOf(at);
+  point(false);
+  label(text, line.toSpliced(rank, 0, added));
   return true;
 }
 
-async function label(text) {
+/** Correct the chosen item: the label is the text with this item as another. */
+function correct(name) {
+  const at = placeInLine();
+  const text = corrected(base(), line, at, name);
+  if (text === undefined) return false;
+  label(text, name === "" ? line.filter((_, other) => other !== at) : line);
+  return true;
+}
+
+/** Label the image; `fresh` are the items of the label's text, where they are known. */
+async function label(text, fresh = digits()) {
   try {
     image = await api.label(image.id, text);
+    line = fresh;
     draw();
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
@@ -112,6 +171,7 @@ for (const selector of ["#previous", "#next"])
 onKey((event, command) => {
   if (command) return false;
   if (viewer.key(event)) return true;
+  if (event.key === "Escape" && viewer.isPointing) return (point(false), true);
   if (event.key === "ArrowLeft") return go("#previous");
   if (event.key === "ArrowRight") return go("#next");
   if (event.repeat) return false;
@@ -125,6 +185,7 @@ function act(key) {
   const text = labelOf(key, classes);
   if (key.toLowerCase() === "u" && image.label) label(null);
   else if (image.state === "pending") return false;
+  else if (missing && text) return add(text);
   else if (isSeveral() && text) return chosen >= 0 && correct(text);
   else if (isSeveral() && key === "Delete") return chosen >= 0 && correct("");
   else if (image.label) return false;
@@ -138,6 +199,7 @@ const isThis = (id) => id === image.id;
 follow(
   (changed) => {
     if (!isThis(changed.id)) return;
+    if (changed.label?.text !== image.label?.text) line = digits();
     image = changed;
     draw();
   },

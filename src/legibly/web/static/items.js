@@ -27,3 +27,30 @@ export function corrected(text, items, at, label) {
   signs[place] = label;
   return signs.join("").replace(/ {2,}/g, " ").replace(/^[ /]+|[ /]+$/g, "");
 }
+
+/** The text with a label more, at the place of a point of the picture in reading order; undefined
+ * where the places of the others are unknown.
+ * @param {string} text
+ * @param {(Item & { box: number[] })[]} items
+ * @param {{ x: number, y: number }} point
+ * @param {string} label
+ * @returns {string | undefined} */
+export function inserted(text, items, point, label) {
+  const digits = items.filter(({ kind }) => kind !== "separator");
+  if (!digits.length) return label;
+  const places = placesOf(text, items);
+  if (!places.length) return undefined;
+  const isInRow = ({ box: [, top, , height] }) =>
+    point.y > top - height / 4 && point.y < top + (height * 5) / 4;
+  const row = digits.flatMap((item, at) => (isInRow(item) ? [at] : []));
+  const signs = [...text];
+  if (!row.length) {
+    const isAbove = digits.every(({ box: [, top] }) => point.y < top);
+    return isAbove ? `${label}/${text}` : `${text}/${label}`;
+  }
+  const middle = (at) => digits[at].box[0] + digits[at].box[2] / 2;
+  const before = row.filter((at) => middle(at) < point.x);
+  const place = before.length ? places[before.at(-1)] + 1 : places[row[0]];
+  signs.splice(place, 0, label);
+  return signs.join("");
+}

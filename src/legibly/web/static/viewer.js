@@ -1,7 +1,7 @@
 // A picture that is looked at closely: zoom by wheel, pinch and keys, pan by dragging, boxes that
 // answer to a tap within 44 pixels.
 import * as api from "./api.js";
-import { make, say } from "./dom.js";
+import { $, make, say } from "./dom.js";
 
 const MOST = 16;
 const STEP = 1.4;
@@ -9,9 +9,11 @@ const TAP = 22; // half a finger, in CSS pixels
 const SHARP_FROM = 1.5; // from this scale on the small picture is replaced by the original
 
 export class Viewer {
-  /** In `place`; `onChoose(at)` is called when somebody taps an item. */
-  constructor(place, { image, onChoose }) {
-    Object.assign(this, { place, image, onChoose, scale: 1, x: 0, y: 0, pointers: new Map() });
+  /** In `place`; `onChoose(at)` is called when somebody taps an item, `onPoint({ x, y })` with a
+   * place of the picture in its pixels while `isPointing`. */
+  constructor(place, { image, onChoose, onPoint }) {
+    const state = { scale: 1, x: 0, y: 0, pointers: new Map(), isPointing: false };
+    Object.assign(this, { place, image, onChoose, onPoint, ...state });
     this.picture = make("img", {
       src: api.picture(image.id, 1280),
       alt: say("picture_of", { name: image.name ?? say("a_picture") }),
@@ -158,15 +160,36 @@ export class Viewer {
     const isTap = this.begin && Math.hypot(point.x - this.begin.x, point.y - this.begin.y) < 6;
     this.begin = null;
     if (!isTap || event.type === "pointercancel") return;
+    if (this.isPointing) return this.onPoint(this.placeOf(event));
     const at = this.nearest(event);
     if (at >= 0) this.onChoose(at);
+  }
+
+  /** A point of the window as a place of the picture, in its pixels. */
+  placeOf({ clientX, clientY }) {
+    const { left, top, width } = this.layer.getBoundingClientRect();
+    const unit = (this.image.width || 1) / width;
+    return { x: (clientX - left) * unit, y: (clientY - top) * unit };
+  }
+
+  /** Mark a place at which something is missing; null for none. */
+  mark(place) {
+    $(".missing", this.boxes)?.remove();
+    if (!place) return;
+    const boxes = (this.image.reading?.items ?? []).map(({ box }) => box);
+    const mean = (at) => boxes.reduce((sum, box) => sum + box[at], 0) / (boxes.length || 1);
+    const side = Math.max(this.image.width, this.image.height) / 12;
+    const width = mean(2) || side;
+    const height = mean(3) || side;
+    const box = { x: place.x - width / 2, y: place.y - height / 2, width, height };
+    this.boxes.append(make("rect", { ...box, class: "missing unsure on" }));
   }
 
   /** The item at a point, or the nearest within half a finger; -1 for none. */
   nearest({ clientX, clientY }) {
     let best = -1;
     let least = TAP;
-    [...this.boxes.children].forEach((rect, at) => {
+    [...this.boxes.querySelectorAll("[data-item]")].forEach((rect, at) => {
       const { left, right, top, bottom, width, height } = rect.getBoundingClientRect();
       const across = Math.max(left - clientX, 0, clientX - right);
       const down = Math.max(top - clientY, 0, clientY - bottom);
