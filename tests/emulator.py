@@ -24,8 +24,10 @@ import services
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".tools" / "ministack" / "bin" / "ministack"
-SHORT = (("FunctionSeconds", "20"), ("RetrySeconds", "20"), ("Attempts", "2"))
-"""Parameters of the template that spare the tests long waits."""
+SHORT = (("FunctionSeconds", "20"), ("RetrySeconds", "60"), ("Attempts", "2"))
+"""Parameters of the template that spare the tests long waits; a retry begins when a slow function
+is surely over.
+"""
 BRING = "python3.12 -m venv .tools/ministack && .tools/ministack/bin/pip install ministack==1.5.33"
 
 
