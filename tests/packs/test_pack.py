@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -15,11 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from legibly import errors
 from legibly.packs import card as cards
 from legibly.packs import classifier, registry
 from legibly.packs import pack as packs
+from legibly.vision.reading import Reader
+from packs import networks
 
 DIGITS = registry.find("digits")
 
@@ -165,3 +169,13 @@ def test_the_network_runtime_reports_to_nobody(tmp_path: Path) -> None:
         environ.pop(name, None)
     subprocess.run([sys.executable, "-c", script], env=environ, check=True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_doubtful_whole_picture_is_unsure_and_has_its_likeliest_class(tmp_path: Path) -> None:
+    """What holds for ink does not hold here: a low confidence does not mean that nothing is there."""
+    folder = networks.write_pack(tmp_path, networks.colour_model(), temperature=20.0)
+    out = io.BytesIO()
+    Image.new("RGB", (30, 30), (40, 90, 200)).save(out, "PNG")
+    reading = Reader(packs.open_pack(folder)).read(out.getvalue()).reading
+    assert (reading.verdict, reading.text) == ("unsure", "blue")
+    assert reading.confidence < 0.5

@@ -85,8 +85,7 @@ def reading(
 ) -> records.Reading:
     """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
     lines, marks = _without_slashes(kept(seen, card), seen, card)
-    limit = card.thresholds.digit if card.reject else 0.0
-    none = _none(lines, limit, seen)
+    none = _none(lines, card, seen)
     items = [[_item(one, card, scale, size, rejected=none) for one in row] for row in lines]
     flat = [item for row in items for item in row]
     verdict: records.Verdict
@@ -163,13 +162,16 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
     )
 
 
-def _none(lines: list[list[page.Found]], limit: float, seen: page.Page) -> bool:
+def _none(lines: list[list[page.Found]], card: cards.Card, seen: page.Page) -> bool:
     """Whether there is no digit at all: by the networks' word, or since nothing reads well."""
+    limit = card.thresholds.digit if card.reject else 0.0
     items = [item for row in lines for item in row]
     if not items:
         return False
     if all(item.digitness < limit for item in items) or seen.certainty == 0.0:
         return True
+    if card.layout == "whole":
+        return False  # the picture is of some class, however doubtful
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
     if mean < UNREADABLE or (seen.others >= MOSTLY and mean < np.log(SURELY)):
         return True
