@@ -1,11 +1,12 @@
 """The durable path against servers that keep nothing, alternating in one run; writes RESULTS.md.
 
-    python benchmarks/durable.py [--rounds 5] [--seconds 10] [--workers N] [--out RESULTS.md]
+    python benchmarks/durable.py [--rounds 10] [--seconds 4] [--workers N] [--out RESULTS.md]
 
 Ours stores each picture, writes its reading record and its index row, and then answers. The peers
 only read: the barest ASGI application, and LitServe (installed into an environment of its own in
-the user's cache folder), both around the same reader with as many processes. Each round starts every
-server afresh, in turn; ratios are of the same round, so that a slow moment of the machine meets all.
+the user's cache folder), both around the same reader with as many processes. They run at the same
+time and are asked in turn, some seconds each; ratios are of the same round, so that a slow moment of
+the machine meets all. Processor time is that of all processes of a server.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 import venv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Peer:
     command: Sequence[str]
     request: bytes
     probe: str
+    port: int
 
 
 def request(path: str, body: bytes, media_type: str) -> bytes:
@@ -75,25 +77,22 @@ def litserve_python() -> str | None:
 
 
 def peers(port: int, workers: int) -> list[Peer]:
-    """The servers to compare, ours first."""
+    """The servers to compare, ours first, on ports that follow each other."""
     picture = serve.canvas()
-    flags = ["--port", str(port), "--workers", str(workers)]
+    count = ["--workers", str(workers)]
     bare = [sys.executable, "-m", "uvicorn", "--app-dir", str(HERE / "peers"), "barest_asgi:app"]
-    ours = request("/api/images?wait=30", picture, "image/png")
+    bare += [*count, "--no-access-log", "--log-level", "warning", "--port", str(port + 1)]
+    ours = [*serve.LEGIBLY, "serve", *count, "--port", str(port)]
+    upload = request("/api/images?wait=30", picture, "image/png")
     entries = [
-        Peer("legibly serve", [*serve.LEGIBLY, "serve", *flags], ours, "/readyz"),
-        Peer(
-            "barest ASGI",
-            [*bare, *flags, "--no-access-log", "--log-level", "warning"],
-            request("/", picture, "image/png"),
-            "/",
-        ),
+        Peer("legibly serve", ours, upload, "/readyz", port),
+        Peer("barest ASGI", bare, request("/", picture, "image/png"), "/", port + 1),
     ]
     if python := litserve_python():
-        program = [python, str(HERE / "peers" / "litserve_reader.py"), str(port), str(workers)]
+        program = [python, str(HERE / "peers" / "litserve_reader.py"), str(port + 2), str(workers)]
         media_type = f"multipart/form-data; boundary={BOUNDARY.decode()}"
         sent = request("/predict", form(picture), media_type)
-        entries.append(Peer("LitServe", program, sent, "/health"))
+        entries.append(Peer("LitServe", program, sent, "/health", port + 2))
     return entries
 
 
@@ -137,8 +136,9 @@ def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError(f"{url} does not answer")
 
 
-def measure(peer: Peer, port: int, seconds: float) -> Row:
-    """One server's figures, from its start to its end, in an empty folder."""
+@contextlib.contextmanager
+def running(peer: Peer) -> Iterator[tuple[int, float]]:
+    """The server in an empty folder: its process, and how many seconds it took to be ready."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -149,34 +149,52 @@ def measure(peer: Peer, port: int, seconds: float) -> Row:
             start_new_session=True,
         )
         try:
-            wait_until_ready(f"http://127.0.0.1:{port}{peer.probe}", process)
-            row = {"ready_s": time.perf_counter() - began}
-            asyncio.run(load(port, peer.request, clients=16, seconds=seconds / 4))  # warm
-            row["one_client_p50_ms"] = asyncio.run(
-                load(port, peer.request, clients=1, seconds=seconds / 2)
-            )[1]
-            row["images_per_s"], row["p50_ms"] = asyncio.run(
-                load(port, peer.request, clients=16, seconds=seconds)
-            )
-            row["memory_mb"] = serve.megabytes(process.pid)
+            wait_until_ready(f"http://127.0.0.1:{peer.port}{peer.probe}", process)
+            yield process.pid, time.perf_counter() - began
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # LitServe leaves processes behind
-        return row
+
+
+def processor_seconds(session: int) -> float:
+    """What all processes of a server have computed so far."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure(peer: Peer, session: int, seconds: float) -> Row:
+    """One round of one server."""
+    row: Row = {}
+    _, row["one_client_p50_ms"] = asyncio.run(
+        load(peer.port, peer.request, clients=1, seconds=seconds / 2)
+    )
+    before = processor_seconds(session)
+    row["images_per_s"], row["p50_ms"] = asyncio.run(
+        load(peer.port, peer.request, clients=16, seconds=seconds)
+    )
+    images = row["images_per_s"] * seconds
+    row["processor_ms"] = (processor_seconds(session) - before) * 1000 / images
+    row["memory_mb"] = serve.megabytes(session)
+    return row
 
 
 def spread(values: Sequence[float]) -> str:
     """The median with the smallest and the largest value."""
     digits = 2 if max(values) < 10 else 0
-    middle, least, most = statistics.median(values), min(values), max(values)
-    return f"{middle:.{digits}f} ({least:.{digits}f} … {most:.{digits}f})"
+    middle = statistics.median(values)
+    return f"{middle:.{digits}f} ({min(values):.{digits}f} … {max(values):.{digits}f})"
 
 
 def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
     """RESULTS.md."""
-    names = ("ready_s", "images_per_s", "p50_ms", "one_client_p50_ms", "memory_mb")
+    names = ("images_per_s", "processor_ms", "p50_ms", "one_client_p50_ms", "memory_mb")
     lines = ["# Results", "", (__doc__ or "").split("\n\n", 2)[2].strip(), ""]
     command = f"python benchmarks/durable.py --rounds {arguments.rounds}"
     command += f" --seconds {arguments.seconds:g} --workers {arguments.workers}"
@@ -193,40 +211,49 @@ def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
         "",
         "Medians of the rounds (smallest … largest):",
         "",
-        "| server | ready, s | 16 clients, images/s | their p50, ms | one client p50, ms | MB |",
+        "| server | 16 clients, images/s | processor ms an image | p50, ms | one client p50, ms"
+        " | MB |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for server, entries in rows.items():
         cells = [spread([row[name] for row in entries]) for name in names]
         lines.append(f"| {server} | {' | '.join(cells)} |")
-    lines += ["", "| images a second, ratio in the same round | |", "| --- | --- |"]
+    lines += ["", "| in the same round | images/s | processor time |", "| --- | --- | --- |"]
     ours = rows["legibly serve"]
     for server, entries in rows.items():
         if entries is not ours:
-            ratios = [
-                mine["images_per_s"] / other["images_per_s"]
-                for mine, other in zip(ours, entries, strict=True)
-            ]
-            lines.append(f"| legibly serve against {server} | {spread(ratios)} |")
+            rates = ratios(ours, entries, "images_per_s")
+            times = ratios(entries, ours, "processor_ms")
+            lines.append(f"| legibly serve against {server} | {spread(rates)} | {spread(times)} |")
     return "\n".join(lines) + "\n"
+
+
+def ratios(first: Sequence[Row], second: Sequence[Row], name: str) -> list[float]:
+    """How many times the one is the other, round by round."""
+    return [left[name] / right[name] for left, right in zip(first, second, strict=True)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--port", type=int, default=18231)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     arguments = parser.parse_args()
     entries = peers(arguments.port, arguments.workers)
     rows: dict[str, list[Row]] = {peer.name: [] for peer in entries}
-    for _ in range(arguments.rounds):
-        for peer in entries:
-            rows[peer.name].append(measure(peer, arguments.port, arguments.seconds))
-            print(peer.name, {key: round(x, 2) for key, x in rows[peer.name][-1].items()})
+    with contextlib.ExitStack() as stack:
+        started = [(peer, *stack.enter_context(running(peer))) for peer in entries]
+        for peer, session, _ in started:
+            measure(peer, session, arguments.seconds)  # warm
+        for _ in range(arguments.rounds):
+            for peer, session, ready in started:
+                row = {"ready_s": ready, **measure(peer, session, arguments.seconds)}
+                rows[peer.name].append(row)
+                print(peer.name, {key: round(value, 2) for key, value in row.items()}, flush=True)
     arguments.out.write_text(document(rows, arguments), encoding="utf-8")
     print(arguments.out.read_text(encoding="utf-8"))
 

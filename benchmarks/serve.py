@@ -10,6 +10,7 @@ checks that no image is lost or doubled.
 
 import argparse
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -95,8 +96,9 @@ def megabytes(pid: int) -> float:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     total = 0
     for entry in [str(pid), *children]:
-        lines = Path(f"/proc/{entry}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        with contextlib.suppress(OSError):  # it ended since
+            lines = Path(f"/proc/{entry}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1024
 
 
@@ -125,7 +127,8 @@ def measure(images: int, workers: int) -> dict[str, float]:
             figures["sixteen_clients_p50_ms"] = statistics.median(milliseconds)
             figures["uploads"] = len(ids)
             figures["memory_mb"] = megabytes(process.pid)
-            written = list((folder / "legibly-data/objects/records/readings").rglob("*.jsonl"))
+            files = (folder / "legibly-data/objects/records/readings").rglob("*.jsonl")
+            written = [line for path in files for line in path.read_text("utf-8").splitlines()]
             figures["lost_or_doubled"] = abs(len(set(ids)) - len(ids)) + abs(
                 len(written) - len(ids)
             )

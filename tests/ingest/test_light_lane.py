@@ -78,7 +78,9 @@ def test_what_comes_together_shares_record_files_and_is_found_again(service: Ser
     assert {image.reading.text for image in images if image.reading} == {"7"}
     assert len({image.id for image in images}) == 40
     assert len(list(service.store.list(object_keys.READINGS))) < 40
-    assert sorted(entry["image"] for entry in lines(service)) == sorted(one.id for one in images)
+    assert sorted(entry["image"] for entry in lines(service)) == sorted(
+        image.id for image in images
+    )
     before = {image.id: service.index.get(image.id) for image in images}
     assert before == {image.id: image for image in images}
     reindex(service.store, service.index)

@@ -1,5 +1,6 @@
 """The worker: tries again what may pass, gives up on what cannot, and outlives everything."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -197,3 +198,38 @@ def test_an_image_that_ended_every_process_is_not_read_again(
         error = bench.until(image.id, "failed").error
     assert error == "reading it did not end in 2 tries."
     assert slow.calls == 0
+
+
+PICTURE = pictures.png()
+
+
+class Waiting:
+    """A reader that waits at big pictures until it is let go."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.model = reader.model
+        self.released = threading.Event()
+
+    def read(self, data: bytes) -> Result:
+        if len(data) > len(PICTURE):
+            self.released.wait(20)
+        return self._reader.read(data)
+
+
+def test_big_pictures_do_not_hold_up_small_ones(tmp_path: Path, reader: Reader) -> None:
+    """More big pictures than threads are under way, and a small one is read all the same."""
+    waiting = Waiting(reader)
+    big = pictures.encoded(pictures.drawing(size=1500))
+    with Bench(tmp_path, waiting) as bench:
+        for _ in range(4):
+            bench.worker.submit(bench.service.receive(big), big)
+        small = bench.service.receive(PICTURE)
+        bench.worker.submit(small, PICTURE)
+        bench.until(small.id, "read")
+        assert bench.index.counts()["pending"] == 4
+        waiting.released.set()
+        deadline = time.monotonic() + 30
+        while bench.index.counts().get("pending"):
+            assert time.monotonic() < deadline, "the big ones were not read"
+            time.sleep(0.05)

@@ -19,9 +19,10 @@ from legibly.records import Image, ReadingRecord
 _log = logging.getLogger(__name__)
 _BATCH = 8
 _TEND_SECONDS = 0.5
-# Bytes of waiting pictures are kept only so far; the rest is fetched again from the store when its
-# turn comes.
-_MAX_QUEUED_PICTURES = 64
+_MAX_QUEUED_BYTES = 64_000_000
+"""So much of waiting pictures is kept; the rest is fetched from the store when its turn comes."""
+_HEAVY_PIXELS = 2_000_000
+_HEAVY_BYTES = 1_000_000  # where the size in pixels is not known yet
 _CLAIMED = 128
 
 
@@ -60,6 +61,9 @@ class Worker:
         self._active_lock = threading.Lock()
         self._renewal_due = 0.0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        # Big pictures take seconds, so they have a queue and a thread of their own.
+        self._heavy_tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._queued_bytes = 0
         self.problem = ""
         """Why the last look for pictures failed; empty where it did not."""
         self._stopping = threading.Event()
@@ -67,6 +71,9 @@ class Worker:
             threading.Thread(target=self._work, name=f"classify-{n}", daemon=True)
             for n in range(threads)
         ]
+        self._threads.append(
+            threading.Thread(target=self._work_heavy, name="classify-heavy", daemon=True)
+        )
         self._threads.append(threading.Thread(target=self._tend, name="tend", daemon=True))
 
     def start(self) -> None:
@@ -83,6 +90,7 @@ class Worker:
             self._consumer.stop()
         for _ in self._threads:
             self._tasks.put(None)
+        self._heavy_tasks.put(None)
         for thread in self._threads:
             thread.join(timeout=10)
 
@@ -95,7 +103,14 @@ class Worker:
     def submit(self, image: Image, data: bytes | None = None) -> None:
         """Hand over an image that this process holds the lease of; it is worked on at once."""
         self._begin([image])
-        self._tasks.put(Task(image, data if self._tasks.qsize() < _MAX_QUEUED_PICTURES else None))
+        with self._active_lock:
+            if data is not None and self._queued_bytes + len(data) > _MAX_QUEUED_BYTES:
+                data = None
+            self._queued_bytes += len(data or b"")
+        self._queue(Task(image, data))
+
+    def _queue(self, task: Task) -> None:
+        (self._heavy_tasks if _is_heavy(task.image) else self._tasks).put(task)
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -103,6 +118,13 @@ class Worker:
             if task is None:
                 return
             self._classify(self._more([task]))
+
+    def _work_heavy(self) -> None:
+        while not self._stopping.is_set():
+            task = self._heavy_tasks.get()
+            if task is None:
+                return
+            self._classify([task])
 
     def _more(self, tasks: list[Task]) -> list[Task]:
         """Add what waits already, up to this thread's fair share: one transaction then serves them
@@ -130,6 +152,7 @@ class Worker:
         finally:
             with self._active_lock:
                 self._active.difference_update(task.image.id for task in tasks)
+                self._queued_bytes -= sum(len(task.data or b"") for task in tasks)
 
     def _read(self, task: Task) -> ReadingRecord | None:
         try:
@@ -212,15 +235,25 @@ class Worker:
         self._service.index.renew(active, lease_seconds=LEASE_SECONDS)
         self._renewal_due = time.monotonic() + LEASE_SECONDS / 3
 
+    def _waiting(self) -> int:
+        return self._tasks.qsize() + self._heavy_tasks.qsize()
+
     def _claim(self) -> None:
         # Never more than the threads get through long before the leases end.
-        while self._tasks.qsize() < _CLAIMED and not self._stopping.is_set():
+        while self._waiting() < _CLAIMED and not self._stopping.is_set():
             claims = self._service.index.claim(limit=_CLAIMED, lease_seconds=LEASE_SECONDS)
             fresh = set(self._begin([claim.image for claim in claims]))
             for claim in claims:
                 if claim.image.id not in fresh:
                     continue  # a thread of this process reads it already
-                self._tasks.put(Task(claim.image, attempt=claim.attempt))
+                self._queue(Task(claim.image, attempt=claim.attempt))
             if len(claims) < _CLAIMED:
                 return
             self._stopping.wait(0.05)
+
+
+def _is_heavy(image: Image) -> bool:
+    """Whether reading an image takes much longer than most."""
+    if image.width is None or image.height is None:
+        return image.bytes > _HEAVY_BYTES
+    return image.width * image.height > _HEAVY_PIXELS

@@ -5,15 +5,19 @@ import asyncio
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from legibly.web.errors import BodyTooLarge, problem_of_http, respond
+from legibly.errors import Unavailable
+from legibly.web.errors import BodyTooLarge, error_response, problem_of_http, respond
 
 _DRAIN_FACTOR = 4
 """A body up to so many times the limit is read and dropped; beyond that the connection breaks."""
 _DRAIN_SECONDS = 20.0
+_LARGE_BYTES = 1_000_000
+_MAX_LARGE_BYTES = 256_000_000
+"""What all large bodies that are under way may have together, for each is kept in memory."""
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for bodies of more than `limit` bytes.
+    """ASGI middleware: 413 for bodies of more than `limit` bytes, 503 for too many large ones.
 
     A client such as urllib sends its whole body before it reads the answer. It sees a broken pipe
     when the server stops reading.
@@ -22,6 +26,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._large_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,9 +36,28 @@ class BodyLimit:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limit:
             await self._drain(receive)
-            error = BodyTooLarge(self._limit)
-            await respond(request, problem_of_http(error))(scope, receive, send)
+            refusal = respond(request, problem_of_http(BodyTooLarge(self._limit)))
+            await refusal(scope, receive, send)
             return
+        # A body of unknown length counts as the largest that may be.
+        size = int(length) if length.isdecimal() else self._limit
+        chunked = "transfer-encoding" in request.headers
+        if size <= _LARGE_BYTES or not (chunked or length):
+            await self._app(scope, self._limited(receive), send)
+            return
+        if self._large_bytes and self._large_bytes + size > _MAX_LARGE_BYTES:
+            await self._drain(receive)
+            error = Unavailable("too many large pictures are under way.", code="busy")
+            await error_response(request, error)(scope, receive, send)
+            return
+        self._large_bytes += size
+        try:
+            await self._app(scope, self._limited(receive), send)
+        finally:
+            self._large_bytes -= size
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Receive with the limit on what comes, whatever its length was said to be."""
         total = 0
 
         async def limited() -> Message:
@@ -46,7 +70,7 @@ class BodyLimit:
                 raise BodyTooLarge(self._limit)
             return message
 
-        await self._app(scope, limited, send)
+        return limited
 
     async def _drain(self, receive: Receive) -> None:
         try:
