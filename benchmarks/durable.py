@@ -211,8 +211,7 @@ def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
         "",
         "Medians of the rounds (smallest … largest):",
         "",
-        "| server | 16 clients, images/s | processor ms an image | p50, ms | one client p50, ms"
-        " | MB |",
+        "| server | 16 clients, images/s | processor ms each | p50, ms | one client p50, ms | MB |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for server, entries in rows.items():
