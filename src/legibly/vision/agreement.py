@@ -58,10 +58,9 @@ def weigh(
     spikes = line.spikes(scores)
     cut = Way(items, path.score)
     labels = [spike.label for spike in spikes]
-    if labels == cut.labels:
-        sure = float(np.exp(line.log_probability(scores, labels)))
-        wrong = ((1.0 - path.probability) * (1.0 - sure)) ** POOLED
-        return Answer(_pooled(items, spikes), 1.0 - max(wrong, LEAST_DOUBT))
+    agreed = confirm(items, scores, path.probability)
+    if agreed is not None:
+        return agreed
     disputed = Answer(items, DISPUTED * path.probability, disputed=True)
     others = labels.count(line.OTHER) / len(labels) if labels else 1.0
     if others:
@@ -76,6 +75,20 @@ def weigh(
         return disputed
     certainty = DISPUTED * max(path.probability, float(np.exp(sure)))
     return replace(disputed, items=_as_line(other.items, spikes), certainty=certainty)
+
+
+def confirm(items: tuple[Found, ...], scores: line.Floats, certainty: float) -> Answer | None:
+    """The digits as both ways read them; None where the line reader reads something else.
+
+    `certainty` is that of the cuts.
+    """
+    spikes = line.spikes(scores)
+    labels = [spike.label for spike in spikes]
+    if labels != Way(items, 0.0).labels:
+        return None
+    sure = float(np.exp(line.log_probability(scores, labels)))
+    wrong = ((1.0 - certainty) * (1.0 - sure)) ** POOLED
+    return Answer(_pooled(items, spikes), 1.0 - max(wrong, LEAST_DOUBT))
 
 
 def _by_line(

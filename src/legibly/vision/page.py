@@ -67,7 +67,7 @@ class Page:
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
     `left_out` is the share of the ink that is in no item. `disputed` says that two ways to read it
     differ, `others` what share of its signs the line reader takes for no digits; `crops` are some
-    of its pieces, neither cut nor joined.
+    of its pieces, neither cut nor joined. A `tiny` picture is one digit, if any.
     """
 
     rows: tuple[tuple[Found, ...], ...]
@@ -79,6 +79,7 @@ class Page:
     others: float = 0.0
     crops: tuple[Floats, ...] = ()
     texture: bool = False
+    tiny: bool = False
 
     @property
     def found(self) -> list[Found]:
@@ -287,4 +288,4 @@ def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], networks: Networks) 
     )
     at = int(merit.argmax())
     found = Found(choices[at].box, inputs[at], probabilities[at], float(digitness[at]))
-    return Page(((found,),), 1.0, float(choices[at].height))
+    return Page(((found,),), 1.0, float(choices[at].height), tiny=True)

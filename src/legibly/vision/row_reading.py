@@ -39,6 +39,10 @@ def read(
     pieces: Sequence[glyphs.Piece], opinions: Opinions, networks: Networks, height: float
 ) -> Read:
     """Read pieces whose opinions are known."""
+    if len(pieces) == 1 and opinions.of(pieces[0]).confidence > CLEAR:
+        answer = _lone(pieces[0], opinions, networks, height)
+        if answer is not None:
+            return Read((answer.items,), answer.certainty, disputed=False, others=0.0)
     lines = []
     groups = rows.rows(pieces, height)
     for row in groups:
@@ -66,6 +70,26 @@ def read(
     count = sum(map(len, items))
     others = sum(answer.others * len(answer.items) for answer in answers) / max(1, count)
     return Read(items, certainty, any(answer.disputed for answer in answers), others)
+
+
+def _lone(
+    piece: glyphs.Piece, opinions: Opinions, networks: Networks, height: float
+) -> agreement.Answer | None:
+    """A piece that stands alone and reads as a digit; None where it may have to be cut.
+
+    The line reader is asked where it is not quite sure, or wide, and has to agree.
+    """
+    item = opinions.of(piece)
+    wide = piece.width > lattice.SURELY_WIDE * height
+    if not wide and (item.confidence > LONE or networks.read_line is None):
+        return agreement.Answer((item,), 1.0)
+    if networks.read_line is None:
+        return None
+    view = line.band(opinions.ink, [piece], [], height)
+    if view is None:
+        return None
+    scores = networks.read_line(view.values[None, None])[0]
+    return agreement.confirm((item,), scores, 1.0)
 
 
 def _step(items: Sequence[Sequence[Found]], height: float) -> bool:

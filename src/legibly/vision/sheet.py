@@ -28,6 +28,8 @@ CONTRAST = 50.0
 
 def find(pixels: Pixels) -> Box | None:
     """The sheet's box (left, top, right, bottom) in pixels; None where the picture has no ground."""
+    if _is_even(pixels):
+        return None
     factor = max(1, max(pixels.shape[:2]) // SIDE)
     grey = Image.fromarray(pixels).convert("L")
     plane = np.asarray(grey.reduce(factor) if factor > 1 else grey, np.float32)
@@ -59,6 +61,16 @@ def find(pixels: Pixels) -> Box | None:
     left, top, right, bottom = (side * factor for side in box)
     inset *= factor
     return left + inset, top + inset, min(right, width) - inset, min(bottom, height) - inset
+
+
+def _is_even(pixels: Pixels) -> bool:
+    """Whether the whole border is of one colour and so is most of the picture: a canvas."""
+    colour = pixels[0, 0]
+    sides = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    if any((side != colour).any() for side in sides):
+        return False
+    some = pixels[:: max(1, len(pixels) // 48), :: max(1, pixels.shape[1] // 48)]
+    return bool(np.mean(some == colour) > 0.6)
 
 
 def _filled(own: NDArray[np.bool_]) -> float:

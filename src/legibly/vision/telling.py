@@ -170,7 +170,7 @@ def _none(lines: list[list[page.Found]], card: cards.Card, seen: page.Page) -> b
         return False
     if all(item.digitness < limit for item in items) or seen.certainty == 0.0:
         return True
-    if card.layout == "whole":
+    if card.layout == "whole" or seen.tiny:
         return False  # the picture is of some class, however doubtful
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
     if mean < UNREADABLE or (seen.others >= MOSTLY and mean < np.log(SURELY)):
