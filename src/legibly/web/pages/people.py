@@ -1,5 +1,6 @@
 """For administrators: who has an account, and what was done."""
 
+import functools
 import secrets
 from typing import Annotated
 
@@ -21,27 +22,7 @@ _TRAIL = 100
 def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
-    def show(
-        request: Request,
-        *,
-        secret: str = "",
-        person: str = "",
-        problem: str = "",
-        status: int = 200,
-    ) -> Response:
-        accounts = _admins_only(request)
-        names = {account.id: account.name for account in accounts.people()}
-        trail = accounts.audit_log(limit=_TRAIL)
-        values = {
-            "secret": secret,
-            "person": person,
-            "problem": problem,
-            "roles": ROLES,
-            "names": names,
-        }
-        return pages.render(
-            request, "people.html", status=status, people=accounts.people(), trail=trail, **values
-        )
+    show = functools.partial(_show, pages)
 
     @routes.get("/people")
     def people(request: Request) -> Response:
@@ -80,6 +61,32 @@ def add(routes: APIRouter, pages: Pages) -> None:
             return show(request, secret=password, person=account.name)
         _change(request, accounts, account, action)
         return RedirectResponse("/people", 303)
+
+
+def _show(
+    pages: Pages,
+    request: Request,
+    *,
+    secret: str = "",
+    person: str = "",
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    """The page of all accounts; `secret` is the new password of `person`, shown this once."""
+    accounts = _admins_only(request)
+    people = accounts.people()
+    return pages.render(
+        request,
+        "people.html",
+        status=status,
+        people=people,
+        names={account.id: account.name for account in people},
+        trail=accounts.audit_log(limit=_TRAIL),
+        roles=ROLES,
+        secret=secret,
+        person=person,
+        problem=problem,
+    )
 
 
 def _change(request: Request, accounts: Accounts, account: Account, action: str) -> None:

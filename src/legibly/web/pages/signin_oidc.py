@@ -101,19 +101,10 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     @routes.get("/login/oidc")
     def leave(request: Request, next: str = "/") -> Response:  # noqa: A002
         """To the provider."""
-        provider = _provider(request)
-        back = _address(request) + _BACK
-        way = _Way.out(next_path=signin.safe_path(next), back=back)
         try:
-            entrance = provider.authorization_url(
-                state=way.state, nonce=way.nonce, verifier=way.verifier, redirect_uri=back
-            )
+            return _send(request, next_path=signin.safe_path(next))
         except (Unavailable, Invalid, Forbidden) as error:
             return _trouble(pages, request, error)
-        response = RedirectResponse(entrance, 303, headers={"Cache-Control": "no-store"})
-        sealed = sessions.seal("way", list(astuple(way)), signin.accounts_of(request).signing_key())
-        sessions.put(request, response, _cookie(request, way.state), sealed, seconds=_SECONDS)
-        return response
 
     @routes.get(_BACK)
     def come_back(request: Request) -> Response:
@@ -147,6 +138,19 @@ def add(routes: APIRouter, pages: "Pages") -> None:
             )
         except (Unavailable, Invalid, Forbidden) as error:
             return _trouble(pages, request, error)
+
+
+def _send(request: Request, *, next_path: str) -> Response:
+    """To the provider's own page, with what the browser has to bring back."""
+    back = _address(request) + _BACK
+    way = _Way.out(next_path=next_path, back=back)
+    address = _provider(request).authorization_url(
+        state=way.state, nonce=way.nonce, verifier=way.verifier, redirect_uri=back
+    )
+    response = RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
+    sealed = sessions.seal("way", list(astuple(way)), signin.accounts_of(request).signing_key())
+    sessions.put(request, response, _cookie(request, way.state), sealed, seconds=_SECONDS)
+    return response
 
 
 def _trouble(pages: "Pages", request: Request, error: Exception) -> Response:
