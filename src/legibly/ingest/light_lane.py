@@ -24,6 +24,7 @@ LIGHT_PIXELS = 500_000
 LIGHT_BYTES = 500_000
 MAX_QUEUED = 512
 """Pictures that may wait; further ones are refused with 503."""
+_MIN_BATCH = 4  # where so many wait, for a busy machine saves most by writing them together
 _MAX_BATCH = 15  # what one record file takes, see `record_files`
 
 
@@ -69,7 +70,7 @@ class _Task:
 class LightLane:
     """Threads that read small pictures at once; `on_change` is called with what was read.
 
-    No further picture joins a batch that has gone on for `batch_seconds`.
+    No fifth picture joins a batch that has gone on for `batch_seconds`.
     """
 
     def __init__(
@@ -151,7 +152,8 @@ class LightLane:
             if task.take():
                 taken.append(task)
                 self._read(task, uploads)
-            is_full = len(taken) >= _MAX_BATCH or time.monotonic() > ends
+            is_late = len(taken) >= _MIN_BATCH and time.monotonic() > ends
+            is_full = is_late or len(taken) >= _MAX_BATCH
             task = None if is_full else self._next()
         changed = self._commit(taken, uploads)
         if self._loop is not None and not self._loop.is_closed():

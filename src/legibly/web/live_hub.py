@@ -174,7 +174,9 @@ class Hub:
             except LegiblyError as error:
                 _log.warning("following the index: %s", error)
                 await asyncio.sleep(_POLL_SECONDS)
-            await asyncio.sleep(_PAUSE_SECONDS)
+            # Where nobody listens, the number is kept for whoever comes next.
+            is_heard = self._listeners or self._waiters
+            await asyncio.sleep(_PAUSE_SECONDS if is_heard else _POLL_SECONDS)
 
     async def _wait(self) -> bool:
         """Wait for a notice of a change (True), or until it is time to look for one (False)."""
