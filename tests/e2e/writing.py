@@ -26,6 +26,7 @@ def write(page: Page, digit: str, *, left: float = 0.0, scale: float = 1.0) -> N
 
 def draw(page: Page, strokes: list[Stroke], *, left: float = 0.0, scale: float = 1.0) -> None:
     """Draw strokes on the sheet."""
+    page.locator("#pad canvas").scroll_into_view_if_needed()
     box = page.locator("#pad canvas").bounding_box()
     assert box is not None
 
