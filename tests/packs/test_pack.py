@@ -1,5 +1,6 @@
 """Opening packs and running their network."""
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -179,3 +180,19 @@ def test_a_doubtful_whole_picture_is_unsure_and_has_its_likeliest_class(tmp_path
     reading = Reader(packs.open_pack(folder)).read(out.getvalue()).reading
     assert (reading.verdict, reading.text) == ("unsure", "blue")
     assert reading.confidence < 0.5
+
+
+def test_a_changed_line_reader_is_refused(copied: Path) -> None:
+    """A pack's second network is hashed like its first: the version names both."""
+    folder = copied
+    before = packs.folder_version(folder)
+    path = folder / cards.LINE
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(errors.Invalid, match="SHA-256"):
+        packs.open_pack(folder)
+    card = cards.read_card(folder)
+    cards.write_card(folder, dataclasses.replace(card, files={}))
+    path.unlink()
+    alone = packs.open_pack(folder)
+    assert alone.read_line is None
+    assert alone.model.version != before

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import pictures
+from legibly import records
 from legibly.vision import glyphs, line, page, paper
 from legibly.vision.reading import Reader
 
@@ -108,3 +109,20 @@ def test_two_ways_that_differ_are_never_sure(reader: Reader) -> None:
 def test_zeros_that_share_a_rim_are_counted(reader: Reader, step: int) -> None:
     """Three zeros in a row are 000, whether they touch or not."""
     assert reader.read(zeros(3, step)).reading.text == "000"
+
+
+def test_a_wide_lone_zero_is_not_cut(reader: Reader) -> None:
+    """A zero wider than high is one digit, surely: the line reader confirms it."""
+    image = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(image).ellipse((50, 70, 230, 200), outline=0, width=14)
+    reading = reader.read(pictures.encoded(image)).reading
+    assert (reading.verdict, reading.text) == ("read", "0")
+
+
+def test_ink_left_out_is_counted(reader: Reader) -> None:
+    """A reading says which share of the ink is in none of its items, and keeps it when stored."""
+    reading = reader.read(zeros(2, 80)).reading
+    assert reading.left_out == 0.0
+    assert records.Reading.from_json(reading.to_json()).left_out == 0.0
+    older = {key: value for key, value in reading.to_json().items() if key != "left_out"}
+    assert records.Reading.from_json(older).left_out is None
