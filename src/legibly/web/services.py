@@ -1,6 +1,7 @@
 """What the routes share: the application's collaborators, typed, in one place."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -67,6 +68,32 @@ class ReportCache:
             return self._report
 
 
+_SLOW_SECONDS = 0.05
+
+
+class ImageCounts:
+    """How many images there are by state.
+
+    Counting takes longer the more there are, and probes ask every second: where it is slow, it is
+    done on one twentieth of the time at most.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._due = 0.0
+
+    def get(self, index: Index) -> dict[str, int]:
+        """The counts as of now, or of a moment ago."""
+        with self._lock:
+            began = time.monotonic()
+            if began >= self._due:
+                self._counts = index.counts()
+                seconds = time.monotonic() - began
+                self._due = began + (21 * seconds if seconds > _SLOW_SECONDS else 0)
+            return self._counts
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """The collaborators of the web application."""
@@ -84,6 +111,7 @@ class State:
     provider: "oidc.Provider | None" = None
     light: LightLane | None = None  # None where others read
     presigner: Presigner | None = None  # None where the store is no S3
+    image_counts: ImageCounts = field(default_factory=ImageCounts)
     reports: ReportCache = field(default_factory=ReportCache)
 
     async def start(self) -> None:

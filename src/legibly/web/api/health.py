@@ -50,5 +50,6 @@ def ready(request: Request) -> JSONResponse:
         raise Unavailable(
             "the model does not answer: {problem}", code="model-away", problem=problem
         )
-    counts = state.index.counts()
+    state.index.sequence()  # the database answers
+    counts = state.image_counts.get(state.index)
     return JSONResponse({"status": "ready", "model": state.views.model.to_json(), "images": counts})

@@ -16,7 +16,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from legibly.index.port import Index
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State
 
@@ -28,14 +27,14 @@ class _Images(Collector):
     processes.
     """
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
             "legibly_images", "Images that the index knows.", labels=["state"]
         )
-        counts = self._index.counts()
+        counts = self._state.image_counts.get(self._state.index)
         for state in ("pending", "read", "failed"):
             family.add_metric([state], counts.get(state, 0))
         yield family
@@ -102,7 +101,7 @@ class _Counting:
 def install(app: FastAPI, state: State) -> None:
     """Count the application's requests, and show everything at `/metrics`."""
     registry = CollectorRegistry()
-    registry.register(_Images(state.index))
+    registry.register(_Images(state))
     registry.register(_ModelInfo(state))
     app.add_middleware(_Counting, registry=registry)
 
