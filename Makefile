@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m
 PYTEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help serve test test-all lint format train bench package lock system clean
+.PHONY: help serve test test-all lint format train fuzz chaos soak bench package lock system clean
 
 help:             ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,15 @@ format: .venv/dev ## Put the code into shape
 
 train: .venv/train ## Train the digits pack anew (DATA=folder of the data sets)
 	$(BIN)/legibly train digits --data $(or $(DATA),../shared/data) --out build/digits
+
+fuzz: .venv/dev   ## Send requests at random to a server (SECONDS=60, SEED=…)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/api_cases.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+chaos: .venv/dev  ## Kill, lock, delete, restore and remove under load (ROUNDS=25, SEED=…)
+	PYTHONPATH=tests $(BIN)/python tests/chaos/faults.py --rounds $(or $(ROUNDS),25) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/dev   ## Mixed traffic: memory, handles and latency stay flat (MINUTES=30)
+	PYTHONPATH=tests $(BIN)/python tests/chaos/soak.py --minutes $(or $(MINUTES),30)
 
 bench: .venv/dev  ## Measure the server against its peers; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/durable.py

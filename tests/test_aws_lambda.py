@@ -242,3 +242,23 @@ def test_the_network_may_be_on_a_model_server(tmp_path: Path) -> None:
         "images/b.png",
         "images/b.png",
     ]
+
+
+def test_a_direct_call_raises_when_something_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads the answer of a direct call: an error makes Lambda try again."""
+    from legibly import aws_lambda
+    from legibly.errors import Unavailable
+
+    store = tmp_path / "objects"
+    store.mkdir()
+    monkeypatch.setenv("LEGIBLY_STORE", f"file://{store}")
+    aws_lambda.batch_reader.cache_clear()
+    thing = {"bucket": {"name": "b"}, "object": {"key": "images/a.png", "size": 9}}
+    event = {"Records": [{"eventName": "ObjectCreated:Put", "s3": thing}]}
+    assert aws_lambda.handler(event, None) == {"batchItemFailures": []}  # the picture is gone
+    store.rename(tmp_path / "away")
+    with pytest.raises(Unavailable):
+        aws_lambda.handler(event, None)
+    aws_lambda.batch_reader.cache_clear()

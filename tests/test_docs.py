@@ -67,3 +67,12 @@ def test_the_index_names_every_page() -> None:
     for folder in ("guides", "tutorial", "reference"):
         for page in (ROOT / "docs" / folder).glob("*.md"):
             assert f"({folder}/{page.name})" in index
+
+
+def test_each_guarantee_names_a_test_that_exists() -> None:
+    """Every row of the tables of promises has its file and its function."""
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) >= 20
+    for path, function in named:
+        assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), function

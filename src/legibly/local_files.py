@@ -24,7 +24,7 @@ def create(root: Path, key: str, data: bytes) -> bool | None:
         return None
     path = f"{root}/{key}"
     try:
-        unnamed = _open_unnamed(path.rpartition("/")[0])
+        unnamed = _open_unnamed(root, key.rpartition("/")[0])
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             return None
@@ -44,12 +44,16 @@ def create(root: Path, key: str, data: bytes) -> bool | None:
     return True
 
 
-def _open_unnamed(folder: str) -> int:
+def _open_unnamed(root: Path, folder: str) -> int:
+    flags = _UNNAMED | os.O_WRONLY | os.O_CLOEXEC
     try:
-        return os.open(folder, _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        return os.open(f"{root}/{folder}", flags, 0o666)
     except FileNotFoundError:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        return os.open(folder, _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        made = root  # never made itself: a volume may be mounted there again
+        for name in filter(None, folder.split("/")):
+            made = made / name
+            made.mkdir(exist_ok=True)
+        return os.open(made, flags, 0o666)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -68,6 +68,7 @@ class Store:
 
     def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
         """Write a new object; False, and nothing changed, where the key exists already."""
+        self._require_folder()
         if self._folder is not None:
             with self._errors(key):
                 is_new = local_files.create(self._folder, key, data)
@@ -132,8 +133,7 @@ class Store:
             yield Stat(key.removeprefix(root), size, modified_at, etag)
 
     def _list_files(self, prefix: str, after: str | None) -> Iterator[Stat]:
-        if not folder_of(self.url).is_dir():
-            raise Unavailable("the folder of the store is gone.", where=self.url)
+        self._require_folder()
         with self._errors(prefix):
             for key, facts in local_listing.files(folder_of(self.url), prefix, skip=self.skip):
                 if after is None or key > after:
@@ -166,6 +166,7 @@ class Store:
     def _put(
         self, key: str, data: bytes, *, mode: Literal["create", "overwrite"], media_type: str | None
     ) -> None:
+        self._require_folder()
         # Folders know no content types: there the key's extension tells.
         typed = media_type and not isinstance(self._backend, LocalStore)
         attributes = {"Content-Type": media_type} if typed and media_type else None
@@ -173,6 +174,13 @@ class Store:
             obstore.put(
                 self._backend, key, data, mode=mode, attributes=attributes, use_multipart=False
             )
+
+    def _require_folder(self) -> None:
+        """Raises Unavailable where the folder is gone: a volume may be mounted there again, and
+        what was written meanwhile would be hidden.
+        """
+        if self._folder is not None and not self._folder.is_dir():
+            raise Unavailable("the folder of the store is gone.", where=self.url)
 
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -186,6 +194,7 @@ class Store:
                 raise _StrangeKey from error
             raise Invalid(f"this cannot be a key: {_brief(error)}.", where=where) from error
         except FileNotFoundError:
+            self._require_folder()
             raise NotFound("there is no such object.", where=where) from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
             remedy = "Check the credentials and the rights on this store (`legibly doctor`)."

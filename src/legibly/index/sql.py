@@ -489,6 +489,10 @@ def open_index(
     if version != schema.VERSION:
         index.close()
         remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
+        if version is not None and version > schema.VERSION:
+            remedy = (
+                f"A newer Legibly wrote them: upgrade this one. Or: {remedy[0].lower()}{remedy[1:]}"
+            )
         raise Invalid(
             f"its tables are of version {version}, not {schema.VERSION}.",
             where=where,

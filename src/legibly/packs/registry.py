@@ -46,7 +46,7 @@ def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
         if entry.name == text:
             return entry.folder
     folder = Path(text).expanduser()
-    if "\0" not in text and (folder / cards.CARD).is_file():
+    if "\0" not in text and _is_file(folder / cards.CARD):
         return folder
     names = ", ".join(sorted({entry.name for entry in entries(added=added)})) or "none"
     raise errors.NotFound(
@@ -54,6 +54,13 @@ def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
         where=printable(text),
         remedy=f"Known are: {names}; or give the path of a folder with card.json and model.onnx.",
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def check_name(name: str) -> str:

@@ -32,11 +32,21 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):  # 422 of that kind is never sent
         schemas.pop(name, None)
     schemas["Problem"] = documents.Problem.model_json_schema()
+    _move_definitions(document["paths"], schemas)
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, methods in document["paths"].items():
         for method in set(_METHODS) & set(methods):
             _describe(methods[method], method, path)
     return document
+
+
+def _move_definitions(part: Any, schemas: dict[str, Any]) -> None:
+    """Move definitions that a schema brings along to where its references lead."""
+    if isinstance(part, dict):
+        schemas.update(part.pop("$defs", {}))
+    for value in part.values() if isinstance(part, dict) else part:
+        if isinstance(value, dict | list):
+            _move_definitions(value, schemas)
 
 
 def _describe(operation: dict[str, Any], method: str, path: str) -> None:

@@ -118,7 +118,11 @@ def get_model_ready(request: Request, name: str, version: str | None = None) -> 
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": Infer.model_json_schema()}},
+            "content": {
+                "application/json": {
+                    "schema": Infer.model_json_schema(ref_template="#/components/schemas/{model}")
+                }
+            },
         }
     },
 )

@@ -94,7 +94,7 @@ def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
     principal_of(request).require_role("admin")
     state = state_of(request)
     live = _live(state)
-    candidate = live.open(name)
+    candidate = live.open(registry.check_name(name))
     evidence = _evidence(state, live, candidate, body)
     decision = promotion_rule.decide(evidence) if evidence else None
     if decision and not decision.passed and body.reason is None:
@@ -125,7 +125,7 @@ def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
 def post_shadow(request: Request, name: str, body: ShadowShare) -> JSONResponse:
     """Let this model read a share of the images beside the present one; admins only."""
     principal_of(request).require_role("admin")
-    challenger = _live(state_of(request)).open(name)
+    challenger = _live(state_of(request)).open(registry.check_name(name))
     return _changed(request, "shadow", name, challenger, share=body.share)
 
 
