@@ -140,12 +140,16 @@ def open_line(contents: Mapping[str, bytes], *, where: str, threads: int = 1) ->
     name = session.get_inputs()[0].name
 
     def run(lines: Floats) -> Floats:
-        return np.asarray(session.run(None, {name: lines})[0], np.float32)
+        try:
+            return np.asarray(session.run(None, {name: lines})[0], np.float32)
+        except Exception as error:  # ONNX Runtime's errors share no other base class
+            message = f"reads no lines: {first_line(error)}"
+            raise errors.Unavailable(message, where=where) from error
 
     try:
         shape = run(np.zeros((1, 1, 32, 64), np.float32)).shape
-    except Exception as error:  # ONNX Runtime's errors share no other base class
-        raise errors.Invalid(f"reads no lines: {first_line(error)}", where=where) from error
+    except errors.Unavailable as error:
+        raise errors.Invalid(error.message, where=where) from error
     if shape != (1, 16, 12):
         remedy = "Export it again with recipes/digits/train_lines.py."
         message = f"answers {shape} for a line of 64 columns, not (1, 16, 12)"

@@ -34,6 +34,7 @@ class Reading(BaseModel, extra="allow"):
     at: str
     items: list[Item]
     milliseconds: dict[str, float]
+    left_out: float | None = None
 
 
 class Label(BaseModel):
