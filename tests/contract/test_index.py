@@ -252,6 +252,43 @@ def test_a_follower_misses_nothing_while_many_write(index: SqlIndex) -> None:
     assert known == {entry.id for entry in images}
 
 
+def read_image() -> Image:
+    """An image that was read before the index knew it."""
+    pending = image()
+    return pending.with_reading(reading(pending))
+
+
+def test_images_come_in_read_with_their_records_or_not_at_all(index: SqlIndex) -> None:
+    """Known and deleted ones are left out; a record that cannot be written leaves nothing."""
+    several = [read_image() for _ in range(3)]
+    index.add([replace(several[0], state="pending", reading=None)])
+    index.remove(several[1].id)
+    written: list[str] = []
+    assert index.add_read(several, write=written.extend) == {several[2].id}
+    assert written == [several[2].id]
+    assert index.get(several[0].id).state == "pending"
+    assert index.get(several[2].id) == several[2]
+    assert [entry.id for _, entry in index.changes(0, limit=10)] == [several[0].id, several[2].id]
+
+    def fail(_ids: object) -> None:
+        raise Unavailable("the disk is full.")
+
+    with pytest.raises(Unavailable):
+        index.add_read([failed := read_image()], write=fail)
+    with pytest.raises(NotFound):
+        index.get(failed.id)
+
+
+def test_of_racing_writers_one_gets_each_read_image(index: SqlIndex) -> None:
+    """A record is written once, whoever brings the image."""
+    several = [read_image() for _ in range(20)]
+    written: list[str] = []
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(index.add_read, several, write=written.extend)
+    assert Counter(written) == Counter(entry.id for entry in several)
+
+
 def test_a_lease_keeps_others_off_until_it_ends(index: SqlIndex) -> None:
     """Claimed images are given to nobody else; deferred and released ones are given again, with the
     try counted.
