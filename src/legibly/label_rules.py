@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from legibly import text_rules
 from legibly.errors import Invalid, Unusable
 
 MAX_TEXT = 200
@@ -14,7 +15,6 @@ NOTHING = "∅"
 SEPARATORS = " /.,:+-=()"
 """What may stand between the labels of a text: wide gaps, rows, and punctuation that is an item."""
 _MOST_CLASSES_IN_MESSAGE = 100
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LabelRules:
         Raises Invalid where the text is empty, too long or not text, Unusable for a text that is
         not made of the classes.
         """
-        if _CONTROL.search(text.replace("\n", " ").replace("\t", " ").replace("\r", " ")):
+        if not text_rules.is_plain(" ".join(text.split())):
             raise Invalid("the label has characters that are no text.", code="text-invalid")
         label = " ".join(_with_plain_digits(unicodedata.normalize("NFKC", text)).split())
         if nothing and label not in ("", NOTHING):

@@ -10,6 +10,11 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and half characters: no database and no page has a use for them."""
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text has no control characters and no half characters."""
+    return _FORBIDDEN.search(text) is None
+
+
 def check(text: str | None, field: str) -> str | None:
     """The text with compatible characters made one (full-width digits …), None where it is empty.
 
@@ -17,7 +22,7 @@ def check(text: str | None, field: str) -> str | None:
     """
     if not text:
         return None
-    if _FORBIDDEN.search(text):
+    if not is_plain(text):
         raise Invalid(
             "the {field} has characters that are no text.", code="text-invalid", field=field
         )
@@ -38,3 +43,8 @@ def clean(text: str | None) -> str | None:
     if text is None:
         return None
     return _FORBIDDEN.sub("\ufffd", text)[:MAX_TEXT] or None
+
+
+def file_name(name: str | None) -> str | None:
+    """The name of a file as it can be shown: odd characters out, the end kept where it is long."""
+    return _FORBIDDEN.sub("", name or "")[-MAX_TEXT:] or None

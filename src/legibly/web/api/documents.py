@@ -1,8 +1,20 @@
 """The JSON documents of the API, for its OpenAPI document and for clients made from it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
+
+from legibly import text_rules
+
+
+def _plain(text: str) -> str:
+    """The text itself. Raises ValueError, as pydantic wants it."""
+    if not text_rules.is_plain(text):
+        raise ValueError("Text must not have control characters or lone surrogates")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain)]
 
 
 class ModelName(BaseModel):

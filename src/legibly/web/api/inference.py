@@ -19,8 +19,8 @@ from legibly.packs.calibration import Floats
 from legibly.packs.pack import Pack
 from legibly.packs.remote import INPUT, OUTPUT
 from legibly.web.api import compression
+from legibly.web.api.documents import Text
 from legibly.web.services import state_of
-from legibly.web.text.plain_text import Text
 
 MAX_ITEMS = 1024
 _OCTETS = "application/octet-stream"

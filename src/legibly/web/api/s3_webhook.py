@@ -11,15 +11,14 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
-from legibly import errors, object_keys, records
+from legibly import errors, object_keys, records, text_rules
 from legibly.ingest import s3_documents
 from legibly.pipeline import UploadDetails
 from legibly.store import Stat
 from legibly.web.api import documents
+from legibly.web.api.documents import Text
 from legibly.web.security.principal import Principal, principal_of
 from legibly.web.services import State, state_of
-from legibly.web.text import plain_text
-from legibly.web.text.plain_text import Text
 
 router = APIRouter(prefix="/api", tags=["images"])
 UPLOAD_SECONDS = 900
@@ -93,8 +92,8 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
             "only an s3:// store can be uploaded to directly.", where=state.store.url
         )
     details = UploadDetails(
-        name=plain_text.file_name(body.name),
-        writer=plain_text.short(body.writer, field="writer"),
+        name=text_rules.file_name(body.name),
+        writer=body.writer,
         owner=owner,
         label=body.label,
         batch=body.batch,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
+from legibly import text_rules
 from legibly.errors import Invalid, NotAnImage
 from legibly.pipeline import UploadDetails
-from legibly.web.text import plain_text
 
 ALLOWANCE_BYTES = 100_000
 """What a form's other fields and boundaries may add to the picture itself."""
@@ -32,8 +32,8 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
         query = request.query_params
         details = UploadDetails(
-            name=plain_text.file_name(query.get("name")),
-            writer=plain_text.short(query.get("writer"), field="writer"),
+            name=text_rules.file_name(query.get("name")),
+            writer=query.get("writer"),
             label=query.get("label"),
             owner=owner,
             batch=query.get("batch"),
@@ -53,8 +53,8 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
             if isinstance(value := form.get(name), str) and value
         }
         details = UploadDetails(
-            name=plain_text.file_name(file.filename),
-            writer=plain_text.short(fields.get("writer"), field="writer"),
+            name=text_rules.file_name(file.filename),
+            writer=fields.get("writer"),
             label=fields.get("label"),
             owner=owner,
             batch=fields.get("batch"),

@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from legibly import text_rules
 from legibly.errors import Forbidden, Invalid, LegiblyError, NotFound
 from legibly.people.accounts import Accounts
 from legibly.people.accounts import Scope as TokenScope
@@ -23,7 +24,6 @@ from legibly.web import errors
 from legibly.web.security import rate_limits, sessions
 from legibly.web.security.client_address import network_of
 from legibly.web.security.principal import LOCAL, Principal
-from legibly.web.text import plain_text
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _PUBLIC = (
@@ -211,7 +211,7 @@ def _check_text(request: Request) -> None:
     query = request.scope["query_string"].decode("latin-1")
     if "%" in query or "+" in query:
         query = unquote(query.replace("+", " "))
-    if not (plain_text.is_plain(request.scope["path"]) and plain_text.is_plain(query)):
+    if not (text_rules.is_plain(request.scope["path"]) and text_rules.is_plain(query)):
         raise Invalid("the address has characters that are no text.", code="text-invalid")
 
 
