@@ -5,7 +5,7 @@ import os
 
 from fastapi import FastAPI
 
-from legibly import wiring
+from legibly import log_format, wiring
 from legibly.settings import Settings
 
 FLAGS = "_LEGIBLY_FLAGS"
@@ -14,4 +14,7 @@ FLAGS = "_LEGIBLY_FLAGS"
 
 def create() -> FastAPI:
     """The application with the settings of the environment, the settings file and `serve`'s flags."""
-    return wiring.app(Settings.load(environ=os.environ, **json.loads(os.environ.get(FLAGS, "{}"))))
+    settings = Settings.load(environ=os.environ, **json.loads(os.environ.get(FLAGS, "{}")))
+    if settings.log == "json":
+        log_format.use_json()
+    return wiring.app(settings)

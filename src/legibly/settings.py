@@ -97,6 +97,7 @@ class Settings:
     review_people: int = _setting(
         1, "people who have to give a picture the same text to end its review: 1 or 2"
     )
+    log: str = _setting("text", "form of log lines: text, or json (an object a line, on stderr)")
     threads: int = _setting(0, "threads that classify; 0: one a core, four at most")
 
     def __post_init__(self) -> None:
@@ -112,6 +113,7 @@ class Settings:
                 f"classify must be here or elsewhere, not {self.classify!r}.", where="settings"
             )
         self._check_choice("proxy", "cloudfront", "")
+        self._check_choice("log", "text", "json")
         if self.uploads not in ("direct", "server"):
             raise Invalid(
                 f"uploads must be direct or server, not {self.uploads!r}.", where="settings"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from legibly import wiring
+from legibly import log_format, wiring
 from legibly.cli import options
 from legibly.ingest.queue_worker import QueueWorker
 
@@ -22,6 +22,8 @@ from legibly.ingest.queue_worker import QueueWorker
 def command(**flags: str | None) -> None:
     """Classify what comes until Ctrl+C or SIGTERM; what is under way is finished first."""
     settings = options.settings(**flags)
+    if settings.log == "json":
+        log_format.use_json()
     worker = wiring.lone_worker(settings)
     stopping = threading.Event()
 
