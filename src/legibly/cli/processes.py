@@ -4,6 +4,7 @@ Nothing may be opened before the fork: the threads of a store, a database or a n
 survive it. What has to be checked first is therefore checked in a process that ends.
 """
 
+import gc
 import os
 import signal
 import socket
@@ -67,6 +68,8 @@ class Processes:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         listener = self._config.bind_socket()
+        gc.collect()
+        gc.freeze()  # a collection would write to pages that the processes share
         for _ in range(self._count):
             self._start(listener)
         status = 0
