@@ -153,3 +153,22 @@ def test_the_worker_alone_reads_what_is_pending(digits: Path) -> None:
         assert worker.wait(20) == 0
     (record,) = readings.rglob("*.jsonl")
     assert json.loads(record.read_text(encoding="utf-8"))["text"] == "0"
+
+
+def test_status_says_what_waits_what_failed_and_what_to_do(tmp_path: Path) -> None:
+    """An empty system has nothing to do; a skipped name and a late picture are named."""
+    out, _ = legibly("status", folder=tmp_path)
+    assert "nothing to do" in out
+    images = tmp_path / "legibly-data" / "objects" / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    (images / "a\tb.png").write_bytes(pictures.png())
+    folder = images / "2026-01-01"
+    folder.mkdir()
+    late = "019b7a2e-0000-7000-8000-000000000001"
+    (folder / f"{late}.png").write_bytes(pictures.png())
+    legibly("reindex", folder=tmp_path)
+    out, _ = legibly("status", "--json", folder=tmp_path, status=1)
+    report = json.loads(out)
+    assert report["images"] == {"pending": 1}
+    assert list(report["skipped"]) == ["images/a\tb.png"]
+    assert len(report["advice"]) == 2

@@ -29,6 +29,7 @@ _COMMANDS = {
     "reindex": "Rebuild the database from the object store.",
     "compact": "Turn small record files into partitioned Parquet.",
     "cloud": "Deploy and look after the system on AWS.",
+    "status": "Say what waits, what failed, and what to do.",
     "doctor": "Check the installation and say what is missing.",
 }
 
