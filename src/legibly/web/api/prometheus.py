@@ -16,6 +16,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from legibly.index.port import Filter
+from legibly.records import now
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State
 
@@ -57,6 +59,31 @@ class _ModelInfo(Collector):
         model = self._state.views.model
         family.add_metric([model.name, model.version], 1)
         yield family
+
+
+class _Queue(Collector):
+    """How long pictures wait, and whether looking for them works."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        oldest = self._state.index.page(Filter(state="pending", sort="oldest"), limit=1)
+        seconds = (now() - oldest[0].received_at).total_seconds() if oldest else 0.0
+        values = (seconds, float(bool(self._state.worker.problem)), len(self._state.store.skipped))
+        for family, value in zip(self.describe(), values, strict=True):
+            family.add_metric([], value)
+            yield family
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Told beforehand, as above."""
+        texts = {
+            "legibly_oldest_pending_seconds": "Seconds that the oldest pending image waits.",
+            "legibly_sweep_failing": "1 where the last look for pictures failed.",
+            "legibly_skipped_names": "Names in the store that cannot be keys.",
+        }
+        for name, text in texts.items():
+            yield GaugeMetricFamily(name, text, labels=[])
 
 
 class _Counting:
@@ -103,6 +130,7 @@ def install(app: FastAPI, state: State) -> None:
     registry = CollectorRegistry()
     registry.register(_Images(state))
     registry.register(_ModelInfo(state))
+    registry.register(_Queue(state))
     app.add_middleware(_Counting, registry=registry)
 
     @app.get("/metrics", tags=["health"], response_class=Response)
