@@ -79,7 +79,9 @@ class Adopter:
         return True
 
     def _record(self, stat: Stat, data: bytes, image: str) -> AdoptionRecord:
-        """The adoption record of this content at this key, written with the copy where it is new."""
+        """The adoption record of this content at this key; where it is new, copy and record are
+        written.
+        """
         digest = object_keys.content_digest(stat.key, data)
         key = object_keys.adoption(digest)
         earlier = self._earlier(key)

@@ -139,11 +139,11 @@ def unfinished(server: Server, ids: set[str]) -> str:
         page = httpx.get(f"{server.url}/api/images", params=params, timeout=20).json()
         images += page["images"]
         after = page["next"]
-    found_ids = [image["id"] for image in images]
-    lost = ids - set(found_ids)
-    extra = set(found_ids) - ids
+    listed_ids = [image["id"] for image in images]
+    lost = ids - set(listed_ids)
+    extra = set(listed_ids) - ids
     unread = [image["id"] for image in images if image["state"] != "read"]
-    if lost or extra or unread or len(found_ids) != len(set(found_ids)):
+    if lost or extra or unread or len(listed_ids) != len(set(listed_ids)):
         return f"{len(lost)} lost, {len(extra)} doubled, {len(unread)} not read"
     return ""
 

@@ -206,7 +206,8 @@ def test_a_rebuild_that_fails_leaves_the_index_as_it_was(service: Service) -> No
     assert read.reading is not None
     assert len(list(service.index.pairs())) == 1
     assert service.index.sequence() > sequence
-    assert not Path(f"{service.index.engine.url.database}.rebuild").exists()  # type: ignore[attr-defined]
+    database = service.index.engine.url.database  # type: ignore[attr-defined]
+    assert not Path(f"{database}.rebuild").exists()
 
 
 def test_a_corrupt_database_is_put_aside(tmp_path: Path) -> None:
