@@ -11,7 +11,7 @@ RITA, ROB, TOM = (f"review:{name}" for name in ("rita", "rob", "tom"))
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("texts", "expected"),
     [
         ([], None),
         ([("ben", "7"), (None, "7")], None),
@@ -28,13 +28,13 @@ RITA, ROB, TOM = (f"review:{name}" for name in ("rita", "rob", "tom"))
     ],
 )
 def test_two_people_have_to_say_the_same(
-    given: list[tuple[str | None, str | None]], expected: str | None
+    texts: list[tuple[str | None, str | None]], expected: str | None
 ) -> None:
     """Writers do not count, nobody counts twice, the newest of each counts, and what was taken back
     does not.
     """
     begin = now()
     labels = [
-        Label(text, begin + timedelta(milliseconds=n), by=by) for n, (by, text) in enumerate(given)
+        Label(text, begin + timedelta(milliseconds=n), by=by) for n, (by, text) in enumerate(texts)
     ]
     assert agreement.agreement(reversed(labels)) == expected

@@ -48,15 +48,15 @@ def test_a_script_reads_labels_lists_and_deletes(server: Server, tmp_path: Path)
 class _Busy(BaseHTTPRequestHandler):
     """Says 503 twice, then answers."""
 
-    asked = 0
+    pauses = 0
 
     def do_GET(self) -> None:
-        type(self).asked += 1
-        self.send_response(200 if self.asked > 2 else 503)
-        if self.asked <= 2:
+        type(self).pauses += 1
+        self.send_response(200 if self.pauses > 2 else 503)
+        if self.pauses <= 2:
             self.send_header("Retry-After", "3")
         self.end_headers()
-        self.wfile.write(b'{"pairs": 0}' if self.asked > 2 else b"<html>")
+        self.wfile.write(b'{"pairs": 0}' if self.pauses > 2 else b"<html>")
 
     def log_message(self, *_: object) -> None:
         """Nothing."""

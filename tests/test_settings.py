@@ -38,16 +38,16 @@ def test_unknown_keys_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "message"),
     [
         ({"LEGIBLY_MAX_BYTES": "many"}, "LEGIBLY_MAX_BYTES: 'many' is no int"),
         ({"LEGIBLY_MAX_PIXELS": "0"}, "max_pixels must be at least 1"),
         ({"LEGIBLY_ASK_RATE": "2"}, "between 0 and 1"),
     ],
 )
-def test_bad_values_are_named(environ: dict[str, str], told: str) -> None:
+def test_bad_values_are_named(environ: dict[str, str], message: str) -> None:
     """What cannot be used says where it stands and why."""
-    with pytest.raises(Invalid, match=told):
+    with pytest.raises(Invalid, match=message):
         Settings.load(environ=environ)
 
 

@@ -109,7 +109,7 @@ def fit(
         if state["epoch"] - state["best_epoch"] >= args.patience:
             break
         state["epoch"] += 1
-        row = one_epoch(args, card, model, optimiser, schedule, train, valid, state["epoch"])
+        row = train_epoch(args, card, model, optimiser, schedule, train, valid, state["epoch"])
         state["log"].append(row)
         if row["valid_loss"] < state["loss"]:
             best = {name: value.clone() for name, value in model.state_dict().items()}
@@ -123,7 +123,7 @@ def fit(
     return model.eval(), state["log"]
 
 
-def one_epoch(args, card, model, optimiser, schedule, train, valid, number) -> dict[str, float]:
+def train_epoch(args, card, model, optimiser, schedule, train, valid, number) -> dict[str, float]:
     """Every training picture once, changed at random; then loss and accuracy on `valid`."""
     began = time.monotonic()
     torch.manual_seed(args.seed * 10_000 + number)  # an epoch is the same after a resume

@@ -49,11 +49,11 @@ def _open_unnamed(root: Path, folder: str) -> int:
     try:
         return os.open(f"{root}/{folder}", flags, 0o666)
     except FileNotFoundError:
-        made = root  # never made itself: a volume may be mounted there again
+        path = root  # never made itself: a volume may be mounted there again
         for name in filter(None, folder.split("/")):
-            made = made / name
-            made.mkdir(exist_ok=True)
-        return os.open(made, flags, 0o666)
+            path = path / name
+            path.mkdir(exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _write(descriptor: int, data: bytes) -> None:

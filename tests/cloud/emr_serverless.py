@@ -35,7 +35,7 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.environ = environ
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
         self.log = folder / "job.log"
 
@@ -46,7 +46,7 @@ class StandIn(ThreadingHTTPServer):
     def start_job(self, body: dict[str, Any]) -> str:
         """Take a job on; returns its id."""
         number = f"00fjob{len(self.jobs):010d}"
-        self.asked.append(body)
+        self.requests.append(body)
         self.jobs[number] = {
             "state": "SUBMITTED",
             "stateDetails": "",

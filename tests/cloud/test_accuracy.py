@@ -173,7 +173,7 @@ def test_the_package_runs_and_its_report_comes_back(
     )
     states = [line.split()[-1] for line in message if re.match(r" +\d+:\d\d  ", line)]
     assert (states[0] in ("submitted", "scheduled", "running"), states[-1]) == (True, "success")
-    [requested] = standin.asked
+    [requested] = standin.requests
     assert len(requested["clientToken"]) >= 32
 
 

@@ -155,13 +155,15 @@ def test_a_model_server_that_is_away_costs_time_alone(
     when it is back.
     """
     first = put(large, pictures.png())
-    services.wait_for(lambda: _told(large, first, "does not answer"), what="the reason", seconds=60)
+    services.wait_for(
+        lambda: _status_names(large, first, "does not answer"), what="the reason", seconds=60
+    )
     assert of(large, first) == []
     with model.running(port=port):
         services.wait_for(lambda: of(large, first), what="the reading", seconds=90)
     second = put(large, pictures.png(pictures.ZERO))
     services.wait_for(
-        lambda: _told(large, second, "does not answer"), what="the reason", seconds=60
+        lambda: _status_names(large, second, "does not answer"), what="the reason", seconds=60
     )
     with model.running(port=port):
         services.wait_for(lambda: of(large, second), what="the reading", seconds=90)
@@ -233,11 +235,11 @@ def test_what_nobody_should_read_is_left_alone(
     assert of(large, gone) == of(large, "elsewhere/a.png") == []
     for key, subject in ((gone, "was deleted"), (replaced, "was replaced")):
         services.wait_for(
-            functools.partial(_told, large, key, subject), what="what was passed over"
+            functools.partial(_status_names, large, key, subject), what="what was passed over"
         )
 
 
-def _told(large: Deployment, key: str, what: str) -> bool:
+def _status_names(large: Deployment, key: str, what: str) -> bool:
     """Whether `legibly cloud status` shows a line about a picture."""
     done = large.emulator.legibly("cloud", "status", "--stack", "large", check=False).stdout
     return any(key in line and what in line for line in done.splitlines())

@@ -175,8 +175,8 @@ def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
     begin = now()
     statement = [("rita", "7"), ("rob", "1"), ("rob", None), ("rob", "7"), ("rob", None)]
     supplied = [
-        Label(text, begin + timedelta(seconds=n), by=f"review:{who}")
-        for n, (who, text) in enumerate(statement, 1)
+        Label(text, begin + timedelta(seconds=n), by=f"review:{writer}")
+        for n, (writer, text) in enumerate(statement, 1)
     ]
     states = []
     for label in supplied[:4]:
@@ -198,8 +198,8 @@ def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:
     assert matches == {entry.id: [entry.label, *supplied], two.id: supplied}
     assert index.get(entry.id).label == index.get(two.id).label == supplied[-1]
 
-    def waiting(who: str) -> int:
-        return len(index.page(Filter(review="second", unsaid_by=f"review:{who}"), limit=9))
+    def waiting(writer: str) -> int:
+        return len(index.page(Filter(review="second", unsaid_by=f"review:{writer}"), limit=9))
 
     assert (waiting("rita"), waiting("rob"), waiting("tom")) == (0, 2, 2)
     index.remove(entry.id)
@@ -346,15 +346,15 @@ def test_filters_pick_what_they_say(index: SqlIndex) -> None:
     index.label(seven.id, Label("1", now()))
     today = f"{now():%Y-%m-%d}"
 
-    def found(**wanted: object) -> set[str]:
-        return {entry.id for entry in index.page(Filter(**wanted), limit=10)}  # type: ignore[arg-type]
+    def ids(**expected: object) -> set[str]:
+        return {entry.id for entry in index.page(Filter(**expected), limit=10)}  # type: ignore[arg-type]
 
-    assert found(text="0") == found(writer="Ada") == {zero.id}
-    assert found(wrong=True) == found(label="1") == found(labelled=True) == {seven.id}
-    assert found(verdict="read") == {zero.id, seven.id}
-    assert found(state="pending") == {pending.id}
-    assert found(since=today, until=today) == {zero.id, seven.id, pending.id}
-    assert found(until="2001-01-01") == set()
+    assert ids(text="0") == ids(writer="Ada") == {zero.id}
+    assert ids(wrong=True) == ids(label="1") == ids(labelled=True) == {seven.id}
+    assert ids(verdict="read") == {zero.id, seven.id}
+    assert ids(state="pending") == {pending.id}
+    assert ids(since=today, until=today) == {zero.id, seven.id, pending.id}
+    assert ids(until="2001-01-01") == set()
 
 
 def test_pairs_count_once(index: SqlIndex) -> None:
@@ -428,7 +428,7 @@ def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "error", "told"),
+    ("url", "error", "message"),
     [
         ("mysql://host/x", Invalid, "postgresql://"),
         ("no url at all", Invalid, "sqlite:///PATH"),
@@ -436,10 +436,10 @@ def test_what_it_knows_survives_reopening(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_opened_is_told_without_secrets(
-    url: str, error: type[Exception], told: str
+    url: str, error: type[Exception], message: str
 ) -> None:
     """Other URLs and dead servers are named errors, and no password stands in them."""
-    with pytest.raises(error, match=told) as raised:
+    with pytest.raises(error, match=message) as raised:
         open_index(url)
     assert "s3cret" not in str(raised.value)
 
@@ -552,16 +552,16 @@ def test_an_index_is_rebuilt_beside_and_swapped(index: SqlIndex) -> None:
     stale = image()
     index.add([stale])
     for _ in range(2):
-        kept = image()
+        rows_left = image()
         changed = image()
         sequence = index.sequence()
         with index.rebuilding() as fresh:
-            fresh.add([kept])
+            fresh.add([rows_left])
             index.add([changed])
             index.label(changed.id, Label("7", now(), source="volunteered"))
             assert stale.id in {entry.id for entry in index.page(Filter(), limit=9)}
         entries = index.page(Filter(), limit=9)
-        assert {entry.id for entry in entries} == {kept.id, changed.id}
+        assert {entry.id for entry in entries} == {rows_left.id, changed.id}
         assert index.sequence() > sequence
         assert index.get(changed.id).label is not None
         index.add([stale])

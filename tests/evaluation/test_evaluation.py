@@ -129,28 +129,28 @@ def test_calibration_error_is_nought_for_honest_confidences() -> None:
     ] == pytest.approx(0.9)
 
 
-@pytest.mark.parametrize(("only_one", "only_other"), [(0, 0), (1, 0), (5, 5), (9, 1), (700, 600)])
-def test_mcnemar_is_the_binomial_test(only_one: int, only_other: int) -> None:
+@pytest.mark.parametrize(("single", "only_other"), [(0, 0), (1, 0), (5, 5), (9, 1), (700, 600)])
+def test_mcnemar_is_the_binomial_test(single: int, only_other: int) -> None:
     """The exact two-sided p of the discordant pairs, for few and for many."""
     right = outcome("7", "7", 0.9)
     wrong = outcome("7", "1", 0.9)
-    entry = [right] * only_one + [wrong] * only_other + [right] * 10
-    other = [wrong] * only_one + [right] * only_other + [right] * 10
+    entry = [right] * single + [wrong] * only_other + [right] * 10
+    other = [wrong] * single + [right] * only_other + [right] * 10
     matches = evaluation.mcnemar(entry, other)
-    n = only_one + only_other
-    least = min(only_one, only_other)
+    n = single + only_other
+    least = min(single, only_other)
     expected = min(1.0, 2 * math.fsum(math.comb(n, k) / 2**n for k in range(least + 1)))
-    assert (matches["only_this"], matches["only_other"]) == (only_one, only_other)
+    assert (matches["only_this"], matches["only_other"]) == (single, only_other)
     assert matches["p"] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "edits"),
+    ("text", "other", "edits"),
     [("", "", 0), ("7", "", 1), ("123", "13", 1), ("kitten", "sitting", 3)],
 )
-def test_distance_counts_edits(one: str, other: str, edits: int) -> None:
+def test_distance_counts_edits(text: str, other: str, edits: int) -> None:
     """Letters put in, taken out or changed, whichever way round."""
-    assert evaluation.distance(one, other) == evaluation.distance(other, one) == edits
+    assert evaluation.distance(text, other) == evaluation.distance(other, text) == edits
 
 
 def test_evaluate_prints_words_or_json(folder: Path) -> None:

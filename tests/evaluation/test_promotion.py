@@ -51,11 +51,11 @@ def couples(
 
 
 def build(
-    found: Sequence[comparison.Couple], *, live: bool = True, margin: float = 0.05
+    verdicts: Sequence[comparison.Couple], *, live: bool = True, margin: float = 0.05
 ) -> records.Json:
     margins = comparison.Margins(margin)
     return comparison.build(
-        found, present=OLD, candidate=NEW, data="here", live=live, margins=margins
+        verdicts, present=OLD, candidate=NEW, data="here", live=live, margins=margins
     )
 
 
@@ -85,7 +85,7 @@ def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "says"),
+    ("verdicts", "verdict", "says"),
     [
         (
             couples(both=900, won=100),
@@ -101,9 +101,9 @@ def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
         (couples(both=29, won=1), "too_few", "more labels will tell"),
     ],
 )
-def test_the_sentence(found: list[comparison.Couple], verdict: str, says: str) -> None:
+def test_the_sentence(verdicts: list[comparison.Couple], verdict: str, says: str) -> None:
     """Better, worse, no worse within the margin, or how many more labels would tell."""
-    result = build(found)
+    result = build(verdicts)
     assert result["right"]["verdict"] == verdict
     assert says in comparison_text.sentence(result)
     assert comparison_text.lines(result)[-1] == comparison_text.sentence(result)

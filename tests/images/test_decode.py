@@ -181,7 +181,7 @@ def _zip() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("data", "kind"),
     [
         (b"", "an empty file"),
         (b"name,label\n7,7\n", "text"),
@@ -194,10 +194,10 @@ def _zip() -> bytes:
         (bytes(range(1, 200)), "an unknown kind of file"),
     ],
 )
-def test_other_files_are_named_with_a_remedy(data: bytes, what: str) -> None:
+def test_other_files_are_named_with_a_remedy(data: bytes, kind: str) -> None:
     """What is no picture is called by its name, and the message says what to do."""
     for look in (decode.probe, decode.decode):
-        with pytest.raises(errors.NotAnImage, match=what) as raised:
+        with pytest.raises(errors.NotAnImage, match=kind) as raised:
             look(data, max_pixels=LIMIT)
         assert raised.value.remedy
 

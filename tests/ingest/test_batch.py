@@ -32,7 +32,7 @@ def store() -> Store:
     return open_store("memory://", environ={})
 
 
-def door(store: Store, reader: ReaderPort) -> BatchReader:
+def batch_reader(store: Store, reader: ReaderPort) -> BatchReader:
     return BatchReader(store=store, reader=reader, max_bytes=1_000_000, attempts=ATTEMPTS)
 
 
@@ -71,7 +71,7 @@ def test_a_batch_becomes_one_file_and_a_single_picture_its_own(
     model.
     """
     batch = [message(number, put(store, f"images/{number}.png")) for number in range(10)]
-    assert door(store, reader).read(batch) == []
+    assert batch_reader(store, reader).read(batch) == []
     [file] = list(store.list(object_keys.READINGS))
     assert sorted(record.key for record in readings(store)) == [
         f"images/{number}.png" for number in range(10)
@@ -80,7 +80,7 @@ def test_a_batch_becomes_one_file_and_a_single_picture_its_own(
         object_keys.holds(file.key, record.image, reader.model.version)
         for record in readings(store)
     )
-    assert door(store, reader).read([message(10, put(store, "images/one.png"))]) == []
+    assert batch_reader(store, reader).read([message(10, put(store, "images/one.png"))]) == []
     [alone] = [record for record in readings(store) if record.key == "images/one.png"]
     assert store.head(object_keys.reading(alone.image, reader.model.version)).size
 
@@ -92,12 +92,16 @@ def test_a_delivery_that_comes_again_after_it_was_written_writes_nothing(
     lose nothing.
     """
     events = [put(store, f"images/{number}.png") for number in range(4)]
-    door(store, reader).read([message(number, event) for number, event in enumerate(events[:3])])
+    batch_reader(store, reader).read(
+        [message(number, event) for number, event in enumerate(events[:3])]
+    )
     late = put(store, "images/late.png")
     again = [message(0, events[0], receives=2), message(3, events[3]), message(9, late)]
-    assert door(store, reader).read(again) == []
+    assert batch_reader(store, reader).read(again) == []
     assert (
-        door(store, reader).read([message(number, events[number], receives=2) for number in (1, 2)])
+        batch_reader(store, reader).read(
+            [message(number, events[number], receives=2) for number in (1, 2)]
+        )
         == []
     )
     assert sorted(record.key for record in readings(store)) == [
@@ -110,16 +114,19 @@ def test_a_dead_letter_put_back_is_read_once(store: Store, reader: Reader) -> No
     """A message put back counts as delivered before, though its queue says that it is new."""
     event = put(store, "images/a.png")
     assert (
-        door(store, reader).read([message(1, event), message(2, put(store, "images/b.png"))]) == []
+        batch_reader(store, reader).read(
+            [message(1, event), message(2, put(store, "images/b.png"))]
+        )
+        == []
     )
-    assert door(store, reader).read([message(3, event, redriven=True)]) == []
+    assert batch_reader(store, reader).read([message(3, event, redriven=True)]) == []
     assert len(readings(store)) == 2
 
 
 def test_one_picture_told_of_twice_in_a_batch_is_read_once(store: Store, reader: Reader) -> None:
     """Duplicates within a delivery cost nothing."""
     event = put(store, "images/a.png")
-    assert door(store, reader).read([message(1, event, event), message(2, event)]) == []
+    assert batch_reader(store, reader).read([message(1, event, event), message(2, event)]) == []
     assert len(readings(store)) == 1
 
 
@@ -129,8 +136,8 @@ def test_an_event_of_a_picture_that_was_replaced_is_passed_over(
     """Old and new event in either order: the present picture is read, once."""
     old = put(store, "images/a.png", pictures.png(pictures.ONE))
     new = put(store, "images/a.png", pictures.png(pictures.ZERO))
-    assert door(store, reader).read([message(1, new)]) == []
-    assert door(store, reader).read([message(2, old)]) == []
+    assert batch_reader(store, reader).read([message(1, new)]) == []
+    assert batch_reader(store, reader).read([message(2, old)]) == []
     [record] = readings(store)
     assert record.reading.text == "0"
 
@@ -147,7 +154,10 @@ def test_what_is_gone_or_none_of_ours_is_done_with(store: Store, reader: Reader)
     ]
     removed = Event("bucket", "images/c.png", "removed")
     assert (
-        door(store, reader).read([message(1, gone), message(2, *others), message(3, removed)]) == []
+        batch_reader(store, reader).read(
+            [message(1, gone), message(2, *others), message(3, removed)]
+        )
+        == []
     )
     assert readings(store) == []
     assert failures(store) == []
@@ -170,7 +180,7 @@ def test_what_can_never_be_read_is_written_down_at_once(
     """
     bad = put(store, "images/bad.png", data)
     good = put(store, "images/good.png")
-    assert door(store, reader).read([message(1, bad), message(2, good)]) == []
+    assert batch_reader(store, reader).read([message(1, bad), message(2, good)]) == []
     [failure] = failures(store)
     assert (failure.key, failure.image) == (
         "images/bad.png",
@@ -209,13 +219,13 @@ def test_what_may_pass_is_left_to_the_queue_and_written_down_last(
     broken = Broken(reader, error)
     event = put(store, "images/a.png")
     for receives in range(1, ATTEMPTS):
-        assert door(store, broken).read([message(1, event, receives=receives)]) == ["m1"]
+        assert batch_reader(store, broken).read([message(1, event, receives=receives)]) == ["m1"]
     assert failures(store) == []
-    assert door(store, broken).read([message(1, event, receives=ATTEMPTS)]) == ["m1"]
+    assert batch_reader(store, broken).read([message(1, event, receives=ATTEMPTS)]) == ["m1"]
     [failure] = failures(store)
     assert f"tried {ATTEMPTS} times" in failure.error
     broken.is_broken = False
-    assert door(store, broken).read([message(2, event, redriven=True)]) == []
+    assert batch_reader(store, broken).read([message(2, event, redriven=True)]) == []
     assert len(readings(store)) == 1
 
 
@@ -224,7 +234,7 @@ def test_a_message_that_cannot_be_understood_comes_again_alone(
 ) -> None:
     """It is named for the queue's retries, and harms no other."""
     good = message(2, put(store, "images/a.png"))
-    assert door(store, reader).read([Message(id="m1", error="is not JSON"), good]) == ["m1"]
+    assert batch_reader(store, reader).read([Message(id="m1", error="is not JSON"), good]) == ["m1"]
     assert len(readings(store)) == 1
 
 
@@ -235,9 +245,9 @@ def test_a_store_that_cannot_be_written_loses_nothing(tmp_path: Path, reader: Re
     store = open_store(f"file://{tmp_path}/store", environ={})
     batch = [message(number, put(store, f"images/{number}.png")) for number in range(3)]
     (tmp_path / "store" / "records").write_text("a file where a folder should be")
-    assert door(store, reader).read(batch) == ["m0", "m1", "m2"]
+    assert batch_reader(store, reader).read(batch) == ["m0", "m1", "m2"]
     (tmp_path / "store" / "records").unlink()
-    assert door(store, reader).read(batch) == []
+    assert batch_reader(store, reader).read(batch) == []
     assert len(readings(store)) == 3
 
 
@@ -247,7 +257,7 @@ def test_poison_messages_fail_alone(store: Store, reader: Reader) -> None:
     half = Event("bucket", "images/\ud800.png", "created")
     early = Event("bucket", "images/old.png", "created", at=datetime(1960, 1, 1, tzinfo=UTC))
     batch = [*good, message(8, half), message(9, early)]
-    assert {"m0", "m1", "m2"}.isdisjoint(door(store, reader).read(batch))
+    assert {"m0", "m1", "m2"}.isdisjoint(batch_reader(store, reader).read(batch))
     assert len(readings(store)) == 3
 
 
@@ -255,5 +265,5 @@ def test_a_key_that_was_not_encoded_is_read_literally(store: Store, reader: Read
     """Where nothing is at the decoded key, the key as it was sent is tried: some forget to encode."""
     put(store, "images/a+b.png")
     event = Event("bucket", "images/a b.png", "created", literal_key="images/a+b.png")
-    assert door(store, reader).read([message(1, event)]) == []
+    assert batch_reader(store, reader).read([message(1, event)]) == []
     assert [record.key for record in readings(store)] == ["images/a+b.png"]

@@ -49,8 +49,12 @@ def put(service: Service, key: str, data: bytes | None = None) -> Event:
 def function(service: Service, *events: Event) -> list[Event]:
     """What the function does with a delivery; gives the events of the records that it wrote."""
     before = {stat.key for stat in service.store.list("records/")}
-    door = BatchReader(store=service.store, reader=service.reader, max_bytes=1_000_000, attempts=1)
-    door.read([Message(id=str(number), events=(event,)) for number, event in enumerate(events)])
+    batch_reader = BatchReader(
+        store=service.store, reader=service.reader, max_bytes=1_000_000, attempts=1
+    )
+    batch_reader.read(
+        [Message(id=str(number), events=(event,)) for number, event in enumerate(events)]
+    )
     after = {stat.key for stat in service.store.list("records/")}
     return [Event("bucket", key, "created") for key in sorted(after - before)]
 

@@ -52,7 +52,7 @@ def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "name"),
+    ("message", "name"),
     [
         ("", "Somebody"),
         (" \x00\x1f\n ", "Somebody"),
@@ -60,9 +60,9 @@ def test_one_identity_has_one_account_however_many_ask_at_once(store: Store) -> 
         ("x" * 300, "x" * 56),
     ],
 )
-def test_names_that_providers_tell_become_names(store: Store, told: str, name: str) -> None:
+def test_names_that_providers_tell_become_names(store: Store, message: str, name: str) -> None:
     """Empty, endless and invisible ones too."""
-    assert accounts.Accounts(store).from_provider("https://a 1", name=told)[0].name == name
+    assert accounts.Accounts(store).from_provider("https://a 1", name=message)[0].name == name
 
 
 def test_whoever_was_erased_comes_back_as_somebody_new(store: Store) -> None:

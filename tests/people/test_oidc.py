@@ -42,7 +42,7 @@ class Played:
 
     issuer: str
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
 
     def person(self, token: str, **metadata: Any) -> Any:
         """Whom a client takes this token for."""
@@ -67,7 +67,7 @@ def played() -> Iterator[Played]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            provider.asked.append(
+            provider.requests.append(
                 (
                     self.path,
                     self.headers.get("Authorization", "") + self.rfile.read(length).decode(),
@@ -129,10 +129,10 @@ def test_a_right_token_names_a_person(played: Played) -> None:
         "Ada",
         "ada@school.example",
     )
-    statement = dict(played.asked)["/token_endpoint"]
+    statement = dict(played.requests)["/token_endpoint"]
     assert base64.b64encode(b"legibly:s%2B%20%26").decode() in statement
     assert "code_verifier=v" in statement
-    assert [path for path, text in played.asked if "Basic" in text] == ["/token_endpoint"]
+    assert [path for path, text in played.requests if "Basic" in text] == ["/token_endpoint"]
     unverified = played.person(signed(claims(played, email_verified=None, name=None)))
     assert (unverified.name, unverified.email) == ("ada", None)
 

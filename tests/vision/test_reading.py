@@ -164,15 +164,15 @@ def test_speckles_cost_little_and_are_no_digits(reader: Reader, share: float, gr
     """Texture of some hundred specks is neither cut nor joined at length, and never called read."""
     specks = np.random.default_rng(1).random((205 // grain, 294 // grain)) < share
     pixels = np.kron(np.where(specks, 0, 255), np.ones((grain, grain))).astype(np.uint8)
-    asked = 0
+    calls = 0
 
     def judge(crops: page.Floats) -> tuple[page.Floats, page.Floats]:
-        nonlocal asked
-        asked += len(crops)
+        nonlocal calls
+        calls += len(crops)
         return reader.pack.judge(reader.pack.logits(crops[:, None]))
 
     page.see(pixels, judge)
-    assert asked < 2_500
+    assert calls < 2_500
     assert reader.read(pictures.encoded(Image.fromarray(pixels))).reading.verdict in (
         "unsure",
         "not_a_digit",

@@ -9,7 +9,7 @@ from legibly.packs import registry
 from legibly.vision import page, telling
 
 
-def found(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -> page.Found:
+def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -> page.Found:
     """A digit of the page, at so many pixels from the left."""
     probabilities = np.full(10, 0.0001, np.float32)
     probabilities[label] = 0.9991
@@ -18,7 +18,7 @@ def found(label: int, left: int, *, digitness: float = 0.999, height: int = 40) 
     )
 
 
-def told(*items: page.Found, certainty: float = 1.0) -> records.Reading:
+def reading_of(*items: page.Found, certainty: float = 1.0) -> records.Reading:
     """The reading of one row, 40 pixels high, by the shipped card."""
     known = page.Page((tuple(items),), certainty, 40.0)
     model = records.Model(name="digits", version="0")
@@ -30,20 +30,20 @@ def told(*items: page.Found, certainty: float = 1.0) -> records.Reading:
 
 def test_a_single_item_is_as_sure_as_the_item() -> None:
     """One digit alone, seen without doubt: the reading's confidence is the item's."""
-    reading = told(found(7, 0))
+    reading = reading_of(item(7, 0))
     assert (reading.verdict, reading.text) == ("read", "7")
     assert reading.confidence == pytest.approx(reading.items[0].confidence, abs=1e-6)
 
 
 def test_what_is_left_out_makes_the_text_doubtful() -> None:
     """A non-digit as high as the digits is no item, but nobody's sure reading; a small one does not matter."""
-    high = told(found(7, 0), found(1, 40, digitness=0.001))
+    high = reading_of(item(7, 0), item(1, 40, digitness=0.001))
     assert (high.verdict, high.text) == ("unsure", "7")
-    low = told(found(7, 0), found(1, 40, digitness=0.001, height=12))
+    low = reading_of(item(7, 0), item(1, 40, digitness=0.001, height=12))
     assert (low.verdict, low.text) == ("read", "7")
 
 
 def test_a_doubtful_look_is_not_read() -> None:
     """A page's certainty counts in full."""
-    assert told(found(7, 0), certainty=0.5).verdict == "unsure"
-    assert told(found(7, 0), certainty=0.5).confidence == pytest.approx(0.5, abs=0.01)
+    assert reading_of(item(7, 0), certainty=0.5).verdict == "unsure"
+    assert reading_of(item(7, 0), certainty=0.5).confidence == pytest.approx(0.5, abs=0.01)

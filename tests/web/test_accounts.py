@@ -29,11 +29,11 @@ from server import Server
 PASSWORD = "four unrelated words"
 
 
-def legibly(folder: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+def legibly(folder: Path, *words: str, password: str = "") -> subprocess.CompletedProcess[str]:
     """Run the program."""
     command = [sys.executable, "-m", "legibly", *words]
     return subprocess.run(
-        command, cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, input=password, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -48,7 +48,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ("rita", "reviewer"),
     ):
         done = legibly(
-            folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n"
+            folder,
+            "users",
+            "add",
+            name,
+            "--role",
+            role,
+            "--password-stdin",
+            password=PASSWORD + "\n",
         )
         assert done.returncode == 0, done.stderr
     server = Server(
@@ -306,8 +313,8 @@ def test_ids_of_others_open_nothing(guarded: Server) -> None:
             for subject in ("admin", "erase", "password", "disable"):
                 assert other.post(f"/people/{mine}", data={"what": subject}).status_code == 403
         with signed_in(guarded, "ada") as ada:
-            for made_up in (object_keys.new_id(records.now()), "..%2f..%2fsecret"):
-                assert ada.post(f"/people/{made_up}", data={"what": "erase"}).status_code == 404
+            for invented in (object_keys.new_id(records.now()), "..%2f..%2fsecret"):
+                assert ada.post(f"/people/{invented}", data={"what": "erase"}).status_code == 404
         assert ben.get("/account").status_code == 200
 
 
@@ -426,7 +433,9 @@ def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes)
     """Account, pictures and records go from store and index; others' stay; nothing of the name is
     left.
     """
-    done = legibly(guarded.folder, "users", "add", "zoe", "--password-stdin", given=PASSWORD + "\n")
+    done = legibly(
+        guarded.folder, "users", "add", "zoe", "--password-stdin", password=PASSWORD + "\n"
+    )
     assert done.returncode == 0
     services.wait_for(
         lambda: "zoe" in legibly(guarded.folder, "users", "list").stdout, what="the account"
@@ -454,7 +463,7 @@ def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
     """Every verb of `users` and `tokens`; mistakes are one line."""
     assert "Password of ada: " in legibly(tmp_path, "users", "add", "ada", "--role", "admin").stdout
     assert "taken" in legibly(tmp_path, "users", "add", "ADA").stderr
-    short = legibly(tmp_path, "users", "add", "ben", "--password-stdin", given="short\n")
+    short = legibly(tmp_path, "users", "add", "ben", "--password-stdin", password="short\n")
     assert (short.returncode, short.stderr.count("\n")) == (1, 1)
     legibly(tmp_path, "users", "add", "ben")
     legibly(tmp_path, "users", "role", "ben", "reviewer")

@@ -68,10 +68,10 @@ def _the_next_request_works(client: httpx.Client) -> Iterator[None]:
     assert answer.json()["reading"]["text"] == "7"
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_read_is_refused_with_its_reason(client: httpx.Client, what: str) -> None:
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_cannot_be_read_is_refused_with_its_reason(client: httpx.Client, kind: str) -> None:
     """The status of the contract, and a sentence that says what it is."""
-    data, status, message = REFUSED[what]
+    data, status, message = REFUSED[kind]
     answer = client.post("/api/images", files={"file": ("picture.png", data)})
     assert (answer.status_code, answer.headers["content-type"]) == (
         status,
@@ -82,10 +82,10 @@ def test_what_cannot_be_read_is_refused_with_its_reason(client: httpx.Client, wh
     assert bare.status_code == status
 
 
-@pytest.mark.parametrize("what", READ)
-def test_every_kind_of_picture_is_read(client: httpx.Client, what: str) -> None:
+@pytest.mark.parametrize("kind", READ)
+def test_every_kind_of_picture_is_read(client: httpx.Client, kind: str) -> None:
     """The first frame, all colours turned to ink, upright."""
-    answer = client.post("/api/images?wait=20", files={"file": ("picture", READ[what])})
+    answer = client.post("/api/images?wait=20", files={"file": ("picture", READ[kind])})
     assert answer.status_code == 200, answer.text
     assert answer.json()["reading"]["text"] == "7"
 

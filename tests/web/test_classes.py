@@ -25,7 +25,14 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("school")
     for name, role in (("tess", "reviewer"), ("tom", "reviewer"), ("ben", "writer")):
         done = legibly(
-            folder, "users", "add", name, "--role", role, "--password-stdin", given=PASSWORD + "\n"
+            folder,
+            "users",
+            "add",
+            name,
+            "--role",
+            role,
+            "--password-stdin",
+            password=PASSWORD + "\n",
         )
         assert done.returncode == 0, done.stderr
     environ = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_ADMIN_PASSWORD": PASSWORD}

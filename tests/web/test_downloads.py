@@ -18,7 +18,7 @@ def image(read: str, truth: str | None) -> records.Image:
 
 
 @pytest.mark.parametrize(
-    ("actual", "predicted", "read", "truth", "held"),
+    ("actual", "predicted", "read", "truth", "keys"),
     [
         ("4", "9", "9", "4", True),
         ("4", "9", "1902", "1402", True),
@@ -33,14 +33,14 @@ def image(read: str, truth: str | None) -> records.Image:
     ],
 )
 def test_a_place_is_found_within_texts(
-    actual: str | None, predicted: str | None, read: str, truth: str | None, held: bool
+    actual: str | None, predicted: str | None, read: str, truth: str | None, keys: bool
 ) -> None:
     """Digit by digit, as the report counts; not where the texts do not lie side by side, nor
     without a label.
     """
     place = Place.of(actual, predicted)
     assert place is not None
-    assert place.holds(image(read, truth)) is held
+    assert place.holds(image(read, truth)) is keys
 
 
 def test_a_whole_label_is_one_place() -> None:

@@ -36,9 +36,9 @@ def image(
     )
 
 
-def digit(found: records.Json, name: str) -> records.Json:
+def digit(items: records.Json, name: str) -> records.Json:
     """The row of one digit."""
-    row: records.Json = next(row for row in found["digits"] if row["digit"] == name)
+    row: records.Json = next(row for row in items["digits"] if row["digit"] == name)
     return row
 
 

@@ -78,7 +78,7 @@ def entrance(browser: httpx.Client, next_path: str = "/history?wrong=true") -> s
     return response.headers["location"]
 
 
-def way_back(browser: httpx.Client, address: str, who: str) -> str:
+def way_back(browser: httpx.Client, address: str, person: str) -> str:
     """Sign in at the provider; gives the address that it sends the browser back to."""
     response = browser.get(address)
     while True:
@@ -94,16 +94,16 @@ def way_back(browser: httpx.Client, address: str, who: str) -> str:
         assert action is not None, response.text
         assert prompt is not None
         response = browser.post(
-            action[1], data={"prompt": prompt[1], "login": who, "password": "any"}
+            action[1], data={"prompt": prompt[1], "login": person, "password": "any"}
         )
 
 
-def come_in(browser: httpx.Client, who: str) -> httpx.Response:
+def come_in(browser: httpx.Client, person: str) -> httpx.Response:
     """All of it."""
-    return browser.get(way_back(browser, entrance(browser), who))
+    return browser.get(way_back(browser, entrance(browser), person))
 
 
-def told(response: httpx.Response) -> str:
+def message(response: httpx.Response) -> str:
     """What the sign-in page says was wrong."""
     matches = re.search(r'role="alert">([^<]+)<', response.text)
     assert matches is not None, response.text
@@ -160,7 +160,7 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
     """Addresses of other domains, accounts that were disabled, and people whom the provider refuses
     are told so.
     """
-    assert "not among those" in told(refused := come_in(browser, "mallory"))
+    assert "not among those" in message(refused := come_in(browser, "mallory"))
     assert refused.status_code == 403
     with httpx.Client(base_url=server.url, timeout=30) as zoe:
         come_in(zoe, "zoe")
@@ -174,11 +174,11 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
             admin.post(row[1], data={"what": "disable"})
         time.sleep(2.1)  # the server reads the store every two seconds
         assert zoe.get("/api/images").status_code == 401
-        assert "disabled" in told(come_in(zoe, "zoe"))
+        assert "disabled" in message(come_in(zoe, "zoe"))
     address = entrance(browser)
     state = parse_qs(urlsplit(address).query)["state"][0]
     denied = browser.get("/login/oidc/back", params={"state": state, "error": "access_denied"})
-    assert told(denied) == "The sign-in service did not let you in."
+    assert message(denied) == "The sign-in service did not let you in."
 
 
 def test_answers_that_no_sign_in_here_asked_for_are_refused(
@@ -189,18 +189,18 @@ def test_answers_that_no_sign_in_here_asked_for_are_refused(
     """
     back = way_back(browser, entrance(browser), "ben")
     with httpx.Client(base_url=server.url, timeout=30) as victim:
-        assert TOO_OLD in told(victim.get(back))
+        assert TOO_OLD in message(victim.get(back))
         entrance(victim)
-        assert TOO_OLD in told(victim.get(back))
+        assert TOO_OLD in message(victim.get(back))
         assert victim.get("/api/images").status_code == 401
     forged = httpx.URL(back).copy_set_param("state", "x" * 43)
-    assert TOO_OLD in told(browser.get(forged))
+    assert TOO_OLD in message(browser.get(forged))
     foreign = httpx.URL(way_back(browser, entrance(browser), "ben")).copy_set_param(
         "iss", "https://evil.example"
     )
-    assert NOT_TRUSTED in told(browser.get(foreign))
+    assert NOT_TRUSTED in message(browser.get(foreign))
     assert browser.get(back).status_code == 303
-    assert TOO_OLD in told(browser.get(back))
+    assert TOO_OLD in message(browser.get(back))
 
 
 def test_behind_a_proxy_that_speaks_tls_everything_is_secure(browser: httpx.Client) -> None:
@@ -227,15 +227,15 @@ def test_a_wrong_nonce_and_a_code_that_expired_bring_nobody_in(browser: httpx.Cl
     """
     other = httpx.URL(entrance(browser)).copy_set_param("nonce", "of-another-sign-in")
     wrong = browser.get(way_back(browser, str(other), "ben"))
-    assert (wrong.status_code, NOT_TRUSTED in told(wrong)) == (403, True)
+    assert (wrong.status_code, NOT_TRUSTED in message(wrong)) == (403, True)
     back = way_back(browser, entrance(browser), "ben")
     time.sleep(CODE_SECONDS + 1)
     late = browser.get(back)
-    assert (late.status_code, TOO_OLD in told(late)) == (400, True)
+    assert (late.status_code, TOO_OLD in message(late)) == (400, True)
     swapped = httpx.URL(way_back(browser, entrance(browser), "ben")).copy_set_param(
         "code", "made-up"
     )
-    assert TOO_OLD in told(browser.get(swapped))
+    assert TOO_OLD in message(browser.get(swapped))
     assert browser.get("/api/images", headers={"Accept": "*/*"}).status_code == 401
 
 
@@ -250,7 +250,7 @@ def test_a_provider_that_is_away_or_has_new_keys(
     back = way_back(browser, entrance(browser), "ben")
     stop()
     away = browser.get(back)
-    assert (away.status_code, OUT_OF_REACH in told(away)) == (503, True)
+    assert (away.status_code, OUT_OF_REACH in message(away)) == (503, True)
     with signed_in(server, "admin") as admin:
         assert admin.get("/history").status_code == 200
     start()
@@ -263,18 +263,18 @@ def test_a_provider_that_was_never_there(tmp_path: Path) -> None:
     issuer = f"http://127.0.0.1:{services.free_port()}"
     with Server.started(tmp_path, **environ_of(issuer)) as server:
         away = httpx.get(f"{server.url}/login/oidc")
-        assert (away.status_code, OUT_OF_REACH in told(away)) == (503, True)
+        assert (away.status_code, OUT_OF_REACH in message(away)) == (503, True)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "claims"),
     [
         ("LEGIBLY_OIDC_ISSUER", "http://login.example", "needs an https:// address"),
         ("LEGIBLY_OIDC_DOMAINS", "", "oidc_domains: who may come in"),
     ],
 )
 def test_settings_that_would_let_in_anybody_stop_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, claims: str
 ) -> None:
     """A provider that others on the way could play, and none said who may come in: one line each,
     and no server.
@@ -283,4 +283,4 @@ def test_settings_that_would_let_in_anybody_stop_the_start(
         monkeypatch.setenv(variable, required)
     done = legibly(tmp_path, "serve", "--port", str(services.free_port()))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert said in done.stderr
+    assert claims in done.stderr
