@@ -101,7 +101,7 @@ def test_two_ways_that_differ_are_never_sure(reader: Reader) -> None:
 
     alone = page.see(pixels, reader._judge)
     disputed = page.see(pixels, reader._judge, contrary)
-    assert [item.label for item in alone.found] == [0, 0, 0]
+    assert [item.label for item in alone.items] == [0, 0, 0]
     assert disputed.certainty < 0.95 * alone.certainty
 
 

@@ -23,7 +23,9 @@ def centre(crop: Floats) -> tuple[float, float]:
 @pytest.mark.parametrize("size", [40, 100, 280, 900])
 @pytest.mark.parametrize("pen", [0.01, 0.03, 0.07, 0.14])
 def test_the_contract_of_mnist_is_kept(size: int, pen: float) -> None:
-    """Longest side 20, centre of mass at 14, strokes 1.7 to 4 pixels wide, whatever the size and the pen."""
+    """Longest side 20, centre of mass at 14, strokes 1.7 to 4 pixels wide, whatever the size and
+    the pen.
+    """
     stroke = [(round(x * size / 280), round(y * size / 280)) for x, y in pictures.SEVEN]
     image = pictures.drawing(stroke, size=size, width=max(1, round(pen * size)))
     crop = normalise.normalise((1 - np.asarray(image, np.float32) / 255).astype(np.float32))
@@ -31,10 +33,8 @@ def test_the_contract_of_mnist_is_kept(size: int, pen: float) -> None:
     assert crop.dtype == np.float32
     assert crop.min() >= 0
     assert crop.max() <= 1
-    rows, columns = (
-        np.flatnonzero((crop > 0.02).any(axis=1)),
-        np.flatnonzero((crop > 0.02).any(axis=0)),
-    )
+    rows = np.flatnonzero((crop > 0.02).any(axis=1))
+    columns = np.flatnonzero((crop > 0.02).any(axis=0))
     assert 19 <= max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 <= 20
     assert centre(crop) == pytest.approx((14, 14), abs=0.75)
     assert 1.4 <= normalise.stroke_width(crop) <= 4.3

@@ -33,7 +33,9 @@ def photo(shade: paper.Floats, *, ink: float = 0.7, noise: float = 0.01) -> Pixe
 
 
 def test_light_does_not_matter() -> None:
-    """Even light, a lamp at one side, a vignette and the shadow of a hand give nearly the same strokes."""
+    """Even light, a lamp at one side, a vignette and the shadow of a hand give nearly the same
+    strokes.
+    """
     y, x = np.mgrid[-1:1:280j, -1:1:280j].astype(np.float32)
     edge = 1 / (1 + np.exp(-(x + 0.4 * y - 0.3) / 0.05))
     for shade in (0.9 + 0 * x, 0.6 + 0.3 * x, 0.9 - 0.25 * (x**2 + y**2), 0.9 - 0.5 * edge):
@@ -54,7 +56,9 @@ def test_colours_do_not_matter(colour: tuple[int, int, int], sheet: tuple[int, i
 @pytest.mark.parametrize("light", [False, True])
 @pytest.mark.parametrize("width", [4, 18, 90])
 def test_a_drawing_on_even_paper_is_seen_whole(width: int, light: bool) -> None:
-    """On a canvas strokes of any width are ink all through, in grey and in RGB, and there is no doubt of polarity."""
+    """On a canvas strokes of any width are ink all through, in grey and in RGB, and there is no
+    doubt of polarity.
+    """
     drawn = Image.new("L", (280, 280), 255)
     ImageDraw.Draw(drawn).line(pictures.SEVEN, fill=0, width=width, joint="curve")
     pixels = np.asarray(drawn)
@@ -66,7 +70,9 @@ def test_a_drawing_on_even_paper_is_seen_whole(width: int, light: bool) -> None:
 
 
 def test_light_ink_on_dark_paper_is_seen() -> None:
-    """Chalk on a blackboard, and a canvas drawn white on black: the polarity is told and the strokes are the same."""
+    """Chalk on a blackboard, and a canvas drawn white on black: the polarity is told and the
+    strokes are the same.
+    """
     for pixels in (
         255 - np.asarray(pictures.drawing()),
         255 - photo(np.full((280, 280), 0.8, np.float32)),
@@ -77,7 +83,9 @@ def test_light_ink_on_dark_paper_is_seen() -> None:
 
 
 def test_polarity_of_real_handwriting(data: Path) -> None:
-    """White on black or black on white is told for every one of 500 canvas drawings and USPS training crops."""
+    """White on black or black on white is told for every one of 500 canvas drawings and USPS
+    training crops.
+    """
     drawings = np.load(data / "canvas" / "canvas_glut_100.npz")["x"][::6]
     crops = np.load(data / "usps" / "usps.npz")["x_train"][::26]
     for pixels in drawings:

@@ -13,7 +13,8 @@ def test_windows_are_what_their_names_say(size: int) -> None:
     """Running maxima and means equal those taken window by window."""
     plane = RNG.random((30, 43)).astype(np.float32)
     half = size // 2
-    edged, lowest = np.pad(plane, half, mode="edge"), np.pad(plane, half, constant_values=-1)
+    edged = np.pad(plane, half, mode="edge")
+    lowest = np.pad(plane, half, constant_values=-1)
     places = [(row, column) for row in range(30) for column in range(43)]
     means = [edged[row : row + size, column : column + size].mean() for row, column in places]
     peaks = [lowest[row : row + size, column : column + size].max() for row, column in places]
@@ -45,7 +46,9 @@ def test_otsu_parts_two_levels() -> None:
 
 
 def test_noise_is_measured_beside_ink() -> None:
-    """The deviation of the paper is found although a tenth of the picture is ink, which adds to one side only."""
+    """The deviation of the paper is found although a tenth of the picture is ink, which adds to one
+    side only.
+    """
     plane = RNG.normal(0, 0.03, (200, 200)).astype(np.float32)
     plane[:20] += 0.8
     assert planes.noise(plane) == pytest.approx(0.03, rel=0.25)
@@ -58,7 +61,8 @@ def _flood(mask: components.Mask) -> list[set[tuple[int, int]]]:
     for start in sorted(left):
         if start not in left:
             continue
-        part, edge = set(), [start]
+        part = set()
+        edge = [start]
         left.discard(start)
         while edge:
             row, column = edge.pop()
@@ -74,12 +78,14 @@ def test_components_are_those_of_flooding() -> None:
     """Number, pixels, boxes and areas of 8-connected components equal those of a flood fill."""
     for _ in range(120):
         mask = RNG.random(tuple(RNG.integers(1, 24, 2))) < RNG.random()
-        matches, expected = components.components(mask), _flood(mask)
+        matches = components.components(mask)
+        expected = _flood(mask)
         assert len(matches) == len(expected)
         for number, part in enumerate(expected):
             painted = matches.paint(np.arange(len(matches)) == number)
             assert set(zip(*(axis.tolist() for axis in np.nonzero(painted)), strict=True)) == part
-            rows, columns = [row for row, _ in part], [column for _, column in part]
+            rows = [row for row, _ in part]
+            columns = [column for _, column in part]
             box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
             assert (
                 matches.left[number],

@@ -16,7 +16,9 @@ from legibly.vision import page
 from legibly.vision.reading import Reader
 
 VERDICTS = get_args(records.Verdict)
-SEVEN, ZERO, ONE = pictures.SEVEN, pictures.ZERO, pictures.ONE
+SEVEN = pictures.SEVEN
+ZERO = pictures.ZERO
+ONE = pictures.ONE
 
 
 def sheet(strokes: list[list[list[tuple[int, int]]]], *, step: int = 150) -> Image.Image:
@@ -108,7 +110,9 @@ def test_boxes_are_in_pixels_of_the_original(reader: Reader) -> None:
 
 @pytest.mark.parametrize("height", [30, 60, 140, 400])
 def test_a_large_picture_is_read_whatever_its_digits_size(reader: Reader, height: int) -> None:
-    """A row of small digits on a large sheet, which a glance cannot read, and one that fills it read the same."""
+    """A row of small digits on a large sheet, which a glance cannot read, and one that fills it
+    read the same.
+    """
     sheet = Image.new("L", (1500, 600), 235)
     seven = pictures.drawing().crop((40, 40, 220, 250)).resize((round(height * 0.85), height))
     for place in range(3):
@@ -123,10 +127,8 @@ def test_a_page_on_its_side_is_turned_by_its_digits(reader: Reader, data: Path) 
     """A page of real digits photographed sideways or upside down reads as it does upright."""
     images = gzip.decompress((data / "mnist" / "train-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((data / "mnist" / "train-labels-idx1-ubyte.gz").read_bytes())
-    glyphs, names = (
-        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)[-400:],
-        labels[-400:],
-    )
+    glyphs = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)[-400:]
+    names = labels[-400:]
     required = "2347/7254"
     rows = []
     for row in required.split("/"):
@@ -180,9 +182,12 @@ def test_speckles_cost_little_and_are_no_digits(reader: Reader, share: float, gr
 
 
 def test_inputs_are_what_the_network_saw(reader: Reader) -> None:
-    """One (28, 28) input an item, in the reading's order; judged again it gives the reading's probabilities."""
+    """One (28, 28) input an item, in the reading's order; judged again it gives the reading's
+    probabilities.
+    """
     data = pictures.encoded(sheet([[SEVEN, ONE, ZERO]]))
-    reading, inputs = reader.read(data).reading, reader.inputs(data)
+    reading = reader.read(data).reading
+    inputs = reader.inputs(data)
     assert [crop.shape for crop in inputs] == [(28, 28)] * 3
     again = reader.crops(np.stack([np.round(255 * crop).astype(np.uint8) for crop in inputs]))
     assert [entry.text for entry in again] == [item.label for item in reading.items]
@@ -199,7 +204,9 @@ def test_reading_twice_gives_the_same(reader: Reader) -> None:
 
 
 def test_explanations_are_pictures_and_sentences(reader: Reader) -> None:
-    """Every item has a PNG and a sentence naming both classes; numbers and classes that are not there are not found."""
+    """Every item has a PNG and a sentence naming both classes; numbers and classes that are not
+    there are not found.
+    """
     data = pictures.png(SEVEN)
     message = reader.explanation(data, 0)
     assert message.intended == "7"
@@ -216,7 +223,9 @@ def test_explanations_are_pictures_and_sentences(reader: Reader) -> None:
 
 
 def test_a_clear_digit_is_more_legible_than_another_one_would_be(reader: Reader) -> None:
-    """Legibility is near 1 for what was drawn, near 0 for what was not; thoroughly told as read if asked for."""
+    """Legibility is near 1 for what was drawn, near 0 for what was not; thoroughly told as read if
+    asked for.
+    """
     data = pictures.png(SEVEN)
     assert reader.legibility(data, 0) > 0.8
     assert reader.legibility(data, 0, intended="8") < 0.1
@@ -241,7 +250,8 @@ def test_ink_that_reads_as_a_digit_only_in_part_is_not_read(reader: Reader) -> N
     """An H is no 1 for its uprights, nor for the paper between them."""
     for size, width in ((280, 30), (280, 90), (28, 5), (28, 9)):
         image = Image.new("L", (size, size), 0)
-        low, high = size // 8, size - size // 8
+        low = size // 8
+        high = size - size // 8
         for line in ((low, 0, low, size), (high, 0, high, size), (low, size // 2, high, size // 2)):
             ImageDraw.Draw(image).line(line, fill=255, width=width)
         assert reader.read(pictures.encoded(image)).reading.verdict != "read"

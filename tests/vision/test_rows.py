@@ -7,7 +7,8 @@ from legibly.vision import glyphs, lattice, rows, seams
 
 def piece(left: float, top: float, width: int = 20, height: int = 40) -> glyphs.Piece:
     """A filled piece."""
-    x, y = round(left), round(top)
+    x = round(left)
+    y = round(top)
     return glyphs.Piece((x, y, x + width, y + height), np.ones((height, width), np.bool_))
 
 
@@ -96,8 +97,11 @@ def test_a_cut_through_more_ink_touches_more() -> None:
 
 
 def test_a_piece_that_the_network_calls_no_digit_is_doubtful_in_slices() -> None:
-    """One good slice of a rejected piece, its rest left out, convinces less than two good slices do."""
-    entry, other = piece(0, 0), piece(20, 0)
+    """One good slice of a rejected piece, its rest left out, convinces less than two good slices
+    do.
+    """
+    entry = piece(0, 0)
+    other = piece(20, 0)
     matches = {}
     for score in (-0.05, -9.0):
         entire = lattice.Hypothesis(0, 2, glyphs.merge([entry, other]), 0.0, score=-9.0, uncut=True)
@@ -111,8 +115,12 @@ def test_a_piece_that_the_network_calls_no_digit_is_doubtful_in_slices() -> None
 
 
 def test_the_likeliest_way_through_a_row_wins() -> None:
-    """Two good halves win over a poor whole, a good whole over two poor halves, and a speck is left out."""
-    entry, other, speck = piece(0, 0), piece(21, 0), piece(60, 20, 4, 4)
+    """Two good halves win over a poor whole, a good whole over two poor halves, and a speck is left
+    out.
+    """
+    entry = piece(0, 0)
+    other = piece(21, 0)
+    speck = piece(60, 20, 4, 4)
     row = lattice.Row([entry, other, speck], 40)
     entire = lattice.Hypothesis(0, 2, glyphs.merge([entry, other]), 0.0)
     single = [lattice.Hypothesis(0, 1, entry, 0.0), lattice.Hypothesis(1, 2, other, 0.0)]

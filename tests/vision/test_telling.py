@@ -9,16 +9,16 @@ from legibly.packs import registry
 from legibly.vision import page, telling
 
 
-def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -> page.Found:
+def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -> page.Candidate:
     """A digit of the page, at so many pixels from the left."""
     probabilities = np.full(10, 0.0001, np.float32)
     probabilities[label] = 0.9991
-    return page.Found(
+    return page.Candidate(
         (left, 0, left + 20, height), np.zeros((28, 28), np.float32), probabilities, digitness
     )
 
 
-def reading_of(*items: page.Found, certainty: float = 1.0) -> records.Reading:
+def reading_of(*items: page.Candidate, certainty: float = 1.0) -> records.Reading:
     """The reading of one row, 40 pixels high, by the shipped card."""
     known = page.Page((tuple(items),), certainty, 40.0)
     model = records.Model(name="digits", version="0")
@@ -36,7 +36,9 @@ def test_a_single_item_is_as_sure_as_the_item() -> None:
 
 
 def test_what_is_left_out_makes_the_text_doubtful() -> None:
-    """A non-digit as high as the digits is no item, but nobody's sure reading; a small one does not matter."""
+    """A non-digit as high as the digits is no item, but nobody's sure reading; a small one does not
+    matter.
+    """
     high = reading_of(item(7, 0), item(1, 40, digitness=0.001))
     assert (high.verdict, high.text) == ("unsure", "7")
     low = reading_of(item(7, 0), item(1, 40, digitness=0.001, height=12))

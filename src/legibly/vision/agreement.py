@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from legibly.vision import glyphs, lattice, line
-from legibly.vision.opinions import Found, Opinions
+from legibly.vision.opinions import Candidate, Opinions
 
 LINE_WEIGHT = 1.0
 """How much the line reader's log probability counts beside the lattice's."""
@@ -16,8 +16,8 @@ VETO = -6.0
 rim, no cut leaves any that it knows.
 """
 POOLED = 0.75
-"""How much of its log odds each of two agreeing opinions brings: 0.5 is their mean, 1 would be right
-if they erred independently.
+"""How much of its log odds each of two agreeing opinions brings: 0.5 is their mean, 1 would be
+right if they erred independently.
 """
 LEAST_DOUBT = 1e-4
 DISPUTED = 0.9
@@ -30,7 +30,7 @@ class Answer:
     signs that the line reader takes for no digits.
     """
 
-    items: tuple[Found, ...]
+    items: tuple[Candidate, ...]
     certainty: float
     disputed: bool = False
     others: float = 0.0
@@ -40,7 +40,7 @@ class Answer:
 class Way:
     """One way to read a row: its digits, and the lattice's log weight of them."""
 
-    items: tuple[Found, ...]
+    items: tuple[Candidate, ...]
     score: float
 
     @property
@@ -77,7 +77,7 @@ def weigh(
     return replace(disputed, items=_as_line(other.items, spikes), certainty=certainty)
 
 
-def confirm(items: tuple[Found, ...], scores: line.Floats, certainty: float) -> Answer | None:
+def confirm(items: tuple[Candidate, ...], scores: line.Floats, certainty: float) -> Answer | None:
     """The digits as both ways read them; None where the line reader reads something else.
 
     `certainty` is that of the cuts.
@@ -97,8 +97,10 @@ def _by_line(
     """The row cut as the line reader reads it; None where the lattice has too little ink for it."""
 
     def log_of(hypothesis: lattice.Hypothesis, label: int) -> float:
-        found = opinions.of(hypothesis.piece)
-        return float(np.log(max(float(found.probabilities[label - 1]) * found.digitness, 1e-4)))
+        candidate = opinions.of(hypothesis.piece)
+        return float(
+            np.log(max(float(candidate.probabilities[label - 1]) * candidate.digitness, 1e-4))
+        )
 
     labels = [spike.label for spike in spikes]
     spelled = lattice.spelled(row, labels, log_of, area)
@@ -119,11 +121,12 @@ def _by_line(
     return max(ways, key=lambda way: way.score, default=None)
 
 
-def _pooled(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found, ...]:
+def _pooled(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[Candidate, ...]:
     """Digits with both opinions on them in one: log odds added, each for a part, since the two
     networks err alike.
     """
-    # A letter fools both alike: that they agree on a sign alone says little about its being a digit.
+    # A letter fools both alike: that they agree on a sign alone says little about its being a
+    # digit.
     share = POOLED if len(items) > 1 else 0.5
     result = []
     for item, spike in zip(items, spikes, strict=True):
@@ -137,7 +140,7 @@ def _pooled(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found
     return tuple(result)
 
 
-def _as_line(items: Sequence[Found], spikes: Sequence[line.Spike]) -> tuple[Found, ...]:
+def _as_line(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[Candidate, ...]:
     """Digits as the line reader judges them: what a poor cut left of one says little of it."""
     return tuple(
         replace(item, probabilities=spike.probabilities, digitness=spike.digitness)

@@ -117,7 +117,7 @@ def components(mask: Mask) -> Components:
     return Components(mask.shape, row, start, stop, label, left, top, right, bottom, area)
 
 
-def _join(nodes: int, one: Ints, other: Ints) -> tuple[Ints, int]:
+def _join(nodes: int, first: Ints, other: Ints) -> tuple[Ints, int]:
     """Number the connected parts of a graph: a label a node, in the order of first nodes, and how
     many there are.
 
@@ -125,11 +125,11 @@ def _join(nodes: int, one: Ints, other: Ints) -> tuple[Ints, int]:
     whole-array passes.
     """
     parent = np.arange(nodes)
-    while len(one):
-        a = parent[one]
+    while len(first):
+        a = parent[first]
         b = parent[other]
         differ = a != b
-        one = one[differ]
+        first = first[differ]
         other = other[differ]
         a = a[differ]
         b = b[differ]

@@ -59,24 +59,26 @@ def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
     windows = windows[inked]
     if not len(windows):
         return np.zeros((SIDE, SIDE), np.float32)
-    said = logits(np.concatenate([crop[None], crop * (1.0 - windows)]))
-    gap = said[:, intended] - said[:, rival]
+    answers = logits(np.concatenate([crop[None], crop * (1.0 - windows)]))
+    gap = answers[:, intended] - answers[:, rival]
     lost = gap[0] - gap[1:]
     # A stretch of ink that is removed may also create the rival: only what exceeds the usual loss
     # speaks.
     weight = windows.sum(axis=0)
-    told = np.einsum("n,nij->ij", lost.astype(np.float32), windows) / np.maximum(weight, 1.0)
-    told = told * crop
-    return np.asarray(told / max(float(np.abs(told).max()), 1e-6), np.float32)
+    influence = np.einsum("n,nij->ij", lost.astype(np.float32), windows) / np.maximum(weight, 1.0)
+    influence = influence * crop
+    return np.asarray(influence / max(float(np.abs(influence).max()), 1e-6), np.float32)
 
 
-def picture(crop: Floats, told: Floats) -> bytes:
+def picture(crop: Floats, influence: Floats) -> bytes:
     """The crop's ink on white, blue where it spoke for the answer, orange where for the rival: PNG
     bytes, 280 × 280.
     """
     size = (SIDE * ZOOM, SIDE * ZOOM)
     ink = np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)).clip(0.0, 1.0)
-    lean = np.asarray(Image.fromarray(told).resize(size, Image.Resampling.BICUBIC)).clip(-1.0, 1.0)
+    lean = np.asarray(Image.fromarray(influence).resize(size, Image.Resampling.BICUBIC)).clip(
+        -1.0, 1.0
+    )
     strength = np.sqrt(np.abs(lean))[..., None]
     side = np.where(lean[..., None] > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
     colour = strength * side + (1.0 - strength) * np.array(INK, np.float32)
@@ -86,28 +88,30 @@ def picture(crop: Floats, told: Floats) -> bytes:
     return out.getvalue()
 
 
-def places(told: Floats) -> Places:
+def places(influence: Floats) -> Places:
     """Where the ink is that speaks most for the answer, and for its rival: `at the top left`, `in
     the middle` …
     """
-    strongest = float(np.clip(told, 0, None).sum())
-    weakest = float(np.clip(-told, 0, None).sum())
+    strongest = float(np.clip(influence, 0, None).sum())
+    weakest = float(np.clip(-influence, 0, None).sum())
     little = weakest < 0.1 * strongest or weakest < 1e-3
-    return _place(np.clip(told, 0, None)), None if little else _place(np.clip(-told, 0, None))
+    return _place(np.clip(influence, 0, None)), None if little else _place(
+        np.clip(-influence, 0, None)
+    )
 
 
 def sentence(
     where: Places, intended: str, rival: str, *, gettext: Callable[[str], str] = str
 ) -> str:
     """The same in words, in the language of `gettext`."""
-    told = WITHOUT_RIVAL if where[1] is None else WITH_RIVAL
+    influence = WITHOUT_RIVAL if where[1] is None else WITH_RIVAL
     filled = {
         "place": gettext(where[0]),
         "other": gettext(where[1] or ""),
         "label": intended,
         "rival": rival,
     }
-    return gettext(told).format(**filled)
+    return gettext(influence).format(**filled)
 
 
 def _place(weight: Floats) -> str:

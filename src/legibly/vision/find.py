@@ -39,11 +39,11 @@ def find(ink: paper.Ink) -> list[glyphs.Piece]:
 
 def split(ink: paper.Ink) -> Pieces:
     """All pieces of the ink."""
-    found = components.components(ink.mask)
-    if not len(found):
+    parts = components.components(ink.mask)
+    if not len(parts):
         return Pieces([], [], [])
-    keep, rings = _sound(found, ink)
-    candidates = glyphs.pieces(found, keep)
+    keep, rings = _sound(parts, ink)
+    candidates = glyphs.pieces(parts, keep)
     height = rows.typical_height(candidates)
     large = [
         piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)
@@ -51,7 +51,7 @@ def split(ink: paper.Ink) -> Pieces:
     pieces = [piece for piece in large if not _bar(piece, large, height)]
     chosen = {id(piece) for piece in pieces}
     small = [piece.box for piece in candidates if id(piece) not in chosen]
-    return Pieces(pieces, small, glyphs.pieces(found, rings))
+    return Pieces(pieces, small, glyphs.pieces(parts, rings))
 
 
 def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool:
@@ -71,73 +71,73 @@ def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool
     return len(pieces) > 1
 
 
-def _sound(found: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
+def _sound(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
     """Which components are handwriting by size, darkness and place, and which are rings around a
     single low one, (components,) bool each.
     """
-    height, width = found.shape
+    height, width = parts.shape
     least = max(2.0, 2e-5 * height * width)
-    peak = found.peak(ink.values)
-    strong = found.area >= max(least, 0.02 * float(found.area.max()))
+    peak = parts.peak(ink.values)
+    strong = parts.area >= max(least, 0.02 * float(parts.area.max()))
     if strong.any():
         # Small writing on a large page: what is a speck depends on the digits, not on the paper.
-        least = max(2.0, min(least, 0.2 * float(np.median(found.area[strong]))))
+        least = max(2.0, min(least, 0.2 * float(np.median(parts.area[strong]))))
     typical = float(np.median(peak[strong])) if strong.any() else float(peak.max())
-    keep = (found.area >= least) & (peak >= WEAK * typical)
+    keep = (parts.area >= least) & (peak >= WEAK * typical)
     if max(height, width) <= TINY:
-        return keep, np.zeros(len(found), np.bool_)
-    keep &= ~_marginal(found, ink, keep)
-    frames, rings = _frames(found, keep)
+        return keep, np.zeros(len(parts), np.bool_)
+    keep &= ~_marginal(parts, ink, keep)
+    frames, rings = _frames(parts, keep)
     return keep & ~frames, rings
 
 
-def _marginal(found: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
+def _marginal(parts: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
     """Which components lie along the border and are its shadows, tables or neighbours rather than
     digits.
 
     Only where something better stands clear of the border: a digit may be cropped closely.
     """
-    height, width = found.shape
-    wide = found.right - found.left
-    high = found.bottom - found.top
-    sides = (found.left == 0) | (found.right == width), (found.top == 0) | (found.bottom == height)
+    height, width = parts.shape
+    wide = parts.right - parts.left
+    high = parts.bottom - parts.top
+    sides = (parts.left == 0) | (parts.right == width), (parts.top == 0) | (parts.bottom == height)
     touches = sides[0] | sides[1]
     clear = keep & ~touches
     if not clear.any():
-        return np.zeros(len(found), np.bool_)
+        return np.zeros(len(parts), np.bool_)
     size = np.maximum(wide, high)
-    main = np.flatnonzero(clear)[int(np.argmax((found.area * size)[clear]))]
+    main = np.flatnonzero(clear)[int(np.argmax((parts.area * size)[clear]))]
     if size[main] < 0.12 * max(height, width) and size[main] < 0.5 * size[keep].max():
-        return np.zeros(len(found), np.bool_)
-    mean = found.total(ink.values) / found.area
+        return np.zeros(len(parts), np.bool_)
+    mean = parts.total(ink.values) / parts.area
     faint = mean < 0.6 * mean[main]
     sliver = (sides[0] & (wide < 0.3 * size[main])) | (sides[1] & (high < 0.3 * size[main]))
-    fat = 2.0 * found.area / np.maximum(wide + high, 1) > 2.0 * found.area[main] / max(
+    fat = 2.0 * parts.area / np.maximum(wide + high, 1) > 2.0 * parts.area[main] / max(
         wide[main] + high[main], 1
     )
-    solid = (found.area > 0.5 * wide * high) & fat & (size > 0.5 * size[main])
+    solid = (parts.area > 0.5 * wide * high) & fat & (size > 0.5 * size[main])
     long = (wide > 0.6 * width) & (high < 0.25 * wide) | (high > 0.6 * height) & (
         wide < 0.12 * high
     )
     return np.asarray(touches & (faint | sliver | solid | long))
 
 
-def _frames(found: components.Components, keep: Mask) -> tuple[Mask, Mask]:
+def _frames(parts: components.Components, keep: Mask) -> tuple[Mask, Mask]:
     """Which components are drawn around others: frames, tables, a circle around a number; and which
     of them around a single low one.
     """
-    height = found.bottom - found.top
-    width = found.right - found.left
+    height = parts.bottom - parts.top
+    width = parts.right - parts.left
     thin = (
         keep
-        & (found.area < 0.35 * width * height)
-        & (np.maximum(width, height) > 0.15 * max(found.shape))
+        & (parts.area < 0.35 * width * height)
+        & (np.maximum(width, height) > 0.15 * max(parts.shape))
     )
-    frames = np.zeros(len(found), np.bool_)
-    rings = np.zeros(len(found), np.bool_)
+    frames = np.zeros(len(parts), np.bool_)
+    rings = np.zeros(len(parts), np.bool_)
     for index in np.flatnonzero(thin):
-        inside = keep & (found.left > found.left[index]) & (found.right < found.right[index])
-        inside &= (found.top > found.top[index]) & (found.bottom < found.bottom[index])
+        inside = keep & (parts.left > parts.left[index]) & (parts.right < parts.right[index])
+        inside &= (parts.top > parts.top[index]) & (parts.bottom < parts.bottom[index])
         large = inside & (height > 0.3 * height[index])
         several = inside & (height > 0.08 * height[index]) & (np.maximum(width, height) > 8)
         frames[index] = large.any() or np.count_nonzero(several) >= 3

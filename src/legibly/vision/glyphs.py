@@ -59,17 +59,17 @@ def merge(pieces: Sequence[Piece]) -> Piece:
     return Piece((left, top, right, bottom), mask)
 
 
-def pieces(found: components.Components, chosen: Mask) -> list[Piece]:
+def pieces(parts: components.Components, chosen: Mask) -> list[Piece]:
     """The chosen components as pieces."""
     result = []
     for index in np.flatnonzero(chosen):
         box = (
-            int(found.left[index]),
-            int(found.top[index]),
-            int(found.right[index]),
-            int(found.bottom[index]),
+            int(parts.left[index]),
+            int(parts.top[index]),
+            int(parts.right[index]),
+            int(parts.bottom[index]),
         )
-        result.append(Piece(box, found.cut(np.array([index]), box)))
+        result.append(Piece(box, parts.cut(np.array([index]), box)))
     return result
 
 

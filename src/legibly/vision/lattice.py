@@ -90,13 +90,13 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
         fragments += parts
         origin += [index] * len(parts)
     row = Row(fragments, height)
-    whole = {index: origin.count(index) for index in set(origin)}
+    counts = {index: origin.count(index) for index in set(origin)}
     cuts = _cuts(fragments, origin, height)
     for first in range(len(fragments)):
         for last in range(first + 1, min(first + MOST_FRAGMENTS + 2, len(fragments)) + 1):
             group = fragments[first:last]
             sources = origin[first:last]
-            alone = len(set(sources)) == 1 and whole[sources[0]] == len(group)
+            alone = len(set(sources)) == 1 and counts[sources[0]] == len(group)
             if not alone and not _plausible(group, sources, height):
                 break
             piece = pieces[sources[0]] if alone else glyphs.merge(group)
@@ -130,13 +130,13 @@ def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: fl
     bottom = max(piece.box[3] for piece in group)
     if right - left > WIDEST * height or bottom - top > 1.7 * height:
         return False
-    for one, other, source, next_source in zip(
+    for piece, beside, source, next_source in zip(
         group, group[1:], sources, sources[1:], strict=False
     ):
         if source == next_source:
             continue
-        gap = other.box[0] - one.box[2]
-        short = min(one.height, other.height) < SHORT * height
+        gap = beside.box[0] - piece.box[2]
+        short = min(piece.height, beside.height) < SHORT * height
         if gap > (0.25 if short else 0.04) * height:
             return False
     return True
@@ -180,7 +180,8 @@ def best(row: Row, typical_area: float) -> Path:
 def spelled(
     row: Row, labels: Sequence[int], weigh: Callable[[Hypothesis, int], float], area: float
 ) -> tuple[tuple[Hypothesis, ...], float] | None:
-    """The likeliest way through a row that reads `labels`, and its log weight; None if there is none.
+    """The likeliest way through a row that reads `labels`, and its log weight; None if there is
+    none.
 
     `weigh` gives the log probability that a hypothesis is a label.
     """

@@ -46,9 +46,9 @@ def normalise(crop: Floats) -> Floats:
 
 def trim(crop: Floats) -> Floats | None:
     """The part of a crop that holds visible ink, None where there is none."""
-    seen = crop > VISIBLE
-    rows = np.flatnonzero(seen.any(axis=1))
-    columns = np.flatnonzero(seen.any(axis=0))
+    visible = crop > VISIBLE
+    rows = np.flatnonzero(visible.any(axis=1))
+    columns = np.flatnonzero(visible.any(axis=0))
     if not len(rows):
         return None
     return crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -38,7 +38,7 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """One digit: `box` (left, top, right, bottom) in pixels of the picture, the network's input
     and its answer.
     """
@@ -64,7 +64,7 @@ class Opinions:
     def __init__(self, ink: paper.Ink, networks: Networks) -> None:
         self.ink = ink
         self._networks = networks
-        self._known: dict[int, Found] = {}
+        self._known: dict[int, Candidate] = {}
         self._alive: list[glyphs.Piece] = []  # ids are of living objects only
 
     def __len__(self) -> int:
@@ -79,11 +79,13 @@ class Opinions:
         inputs = crops(self.ink, fresh)
         probabilities, digitness = self._networks.judge(inputs)
         for index, piece in enumerate(fresh):
-            found = Found(piece.box, inputs[index], probabilities[index], float(digitness[index]))
-            self._known[id(piece)] = found
+            candidate = Candidate(
+                piece.box, inputs[index], probabilities[index], float(digitness[index])
+            )
+            self._known[id(piece)] = candidate
         self._alive += fresh
 
-    def of(self, piece: glyphs.Piece) -> Found:
+    def of(self, piece: glyphs.Piece) -> Candidate:
         return self._known[id(piece)]
 
 

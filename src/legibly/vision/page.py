@@ -21,7 +21,7 @@ from legibly.vision import (
     sheet,
     turns,
 )
-from legibly.vision.opinions import Found as Found
+from legibly.vision.opinions import Candidate as Candidate
 from legibly.vision.opinions import Judge, Networks, Opinions, crops
 
 Floats = NDArray[np.float32]
@@ -52,7 +52,9 @@ nor joined.
 """
 TORN = 0.9
 """The certainty of a page where a digit touched its frame: below what any pack calls sure."""
-DENSE_RUNS, FEW_RUNS, MOST_RUNS = 0.04, 20_000, 200_000
+DENSE_RUNS = 0.04
+FEW_RUNS = 20_000
+MOST_RUNS = 200_000
 """Runs of ink a pixel, and in all, from which a picture is texture and no writing."""
 SURE = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
@@ -70,7 +72,7 @@ class Page:
     of its pieces, neither cut nor joined. A `tiny` picture is one digit, if any.
     """
 
-    rows: tuple[tuple[Found, ...], ...]
+    rows: tuple[tuple[Candidate, ...], ...]
     certainty: float
     height: float
     marks: tuple[separators.Separator, ...] = ()
@@ -82,21 +84,21 @@ class Page:
     tiny: bool = False
 
     @property
-    def found(self) -> list[Found]:
-        return [one for row in self.rows for one in row]
+    def items(self) -> list[Candidate]:
+        return [item for row in self.rows for item in row]
 
     @property
     def merit(self) -> float:
         """How convincing this way to see the picture is: the mean log confidence of its digits; −10
         for none.
         """
-        confidences = [max(one.confidence, 1e-4) for one in self.found]
+        confidences = [max(item.confidence, 1e-4) for item in self.items]
         return float(np.mean(np.log(confidences))) if confidences else -10.0
 
     @property
     def belief(self) -> float:
         """How probably all of it is right, the digits and the way it was seen."""
-        return float(np.prod([item.confidence for item in self.found])) * self.certainty
+        return float(np.prod([item.confidence for item in self.items])) * self.certainty
 
 
 def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
@@ -116,7 +118,7 @@ def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> P
 def _shifted(page: Page, left: int, top: int) -> Page:
     """A page that was seen in a part of the picture, its boxes in pixels of the picture."""
 
-    def box(item: Found) -> Found:
+    def box(item: Candidate) -> Candidate:
         x, y, right, bottom = item.box
         return replace(item, box=(x + left, y + top, right + left, bottom + top))
 
@@ -153,7 +155,7 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
     nearer = pixels if closer == 1 else np.asarray(Image.fromarray(pixels).reduce(closer))
     full = _enlarged(_look(nearer, networks), closer, pixels.shape)
     page = full if full.rows and full.belief > enlarged.belief else enlarged
-    labels = [[item.label for item in either.found] for either in (enlarged, full)]
+    labels = [[item.label for item in either.items] for either in (enlarged, full)]
     # Two looks that read differently: neither is sure.
     return page if labels[0] == labels[1] else replace(page, certainty=TORN * page.certainty)
 
@@ -161,12 +163,12 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
 def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
     """A page that was seen reduced, its boxes in pixels of the picture as it is."""
 
-    def box(one: Found) -> Found:
-        left, top, right, bottom = (factor * side for side in one.box)
-        return replace(one, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
+    def box(item: Candidate) -> Candidate:
+        left, top, right, bottom = (factor * side for side in item.box)
+        return replace(item, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
 
     marks = [mark.moved(factor=factor) for mark in page.marks]
-    items = tuple(tuple(box(one) for one in row) for row in page.rows)
+    items = tuple(tuple(box(item) for item in row) for row in page.rows)
     return replace(page, rows=items, height=page.height * factor, marks=tuple(marks))
 
 
@@ -180,7 +182,7 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         page = replace(page, certainty=0.5 * page.certainty)
     if networks.budget.spent > 2 * COSTLY:
         return page
-    if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
+    if len(page.items) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, networks)
     costly = networks.budget.spent > COSTLY
     if ink.doubt > POLARITY_DOUBT or (page.merit < -SURE and not costly):
@@ -188,7 +190,7 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
             page = replace(other, certainty=0.5 * other.certainty)
-            if len(page.found) >= TURN_FROM and page.merit < -UPRIGHT:
+            if len(page.items) >= TURN_FROM and page.merit < -UPRIGHT:
                 page = _turned(pixels, not ink.light, page, networks)
     return page
 
@@ -209,7 +211,7 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
         return page
     turned = np.ascontiguousarray(np.rot90(pixels, quarters))
     other = _page(paper.find_ink(turned, light=light), networks)
-    if len(other.found) < TURN_FROM or other.merit <= page.merit + 0.3:
+    if len(other.items) < TURN_FROM or other.merit <= page.merit + 0.3:
         return page
     back = tuple(
         tuple(replace(item, box=turns.back(item.box, quarters, width, height)) for item in row)
@@ -254,7 +256,7 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     left_out = _left_out(ink.mask, [*boxes, *(mark.box for mark in marks)])
     return Page(
         read.rows, doubt * read.certainty, height, marks, left_out,
-        disputed=read.disputed, others=read.others, crops=tuple(opinions.of(one).crop for one in some),
+        disputed=read.disputed, others=read.others, crops=tuple(opinions.of(item).crop for item in some),
     )  # fmt: skip
 
 
@@ -287,5 +289,5 @@ def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], networks: Networks) 
         len(choices)
     )
     at = int(merit.argmax())
-    found = Found(choices[at].box, inputs[at], probabilities[at], float(digitness[at]))
-    return Page(((found,),), 1.0, float(choices[at].height), tiny=True)
+    candidate = Candidate(choices[at].box, inputs[at], probabilities[at], float(digitness[at]))
+    return Page(((candidate,),), 1.0, float(choices[at].height), tiny=True)

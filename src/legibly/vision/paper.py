@@ -114,8 +114,8 @@ def _even_paper(thumb: Floats) -> float | None:
         return None
     low = float(plane.min())
     high = float(plane.max())
-    one_sided = low < high and level in (low, high)
-    return level if one_sided and np.count_nonzero(plane == level) >= 0.5 * plane.size else None
+    is_extreme = low < high and level in (low, high)
+    return level if is_extreme and np.count_nonzero(plane == level) >= 0.5 * plane.size else None
 
 
 def _window(shape: tuple[int, ...], share: float = WINDOW) -> int:
@@ -155,13 +155,13 @@ def _weights(thumb: Floats, light: bool) -> Floats:
     if float(np.abs(thumb - thumb[:, :, :1]).max()) < COLOURLESS:
         return np.full(3, 1 / 3, np.float32)
     size = _window(thumb.shape)
-    seen = np.zeros(3, np.float32)
+    contrasts = np.zeros(3, np.float32)
     for channel in range(3):
         plane = 255.0 - thumb[:, :, channel] if light else thumb[:, :, channel]
         paper = planes.close(plane, size)
         contrast = np.asarray((paper - plane) / np.maximum(paper, 16.0), np.float32)
-        seen[channel] = planes.quantiles(contrast, 0.99)[0]
-    power = seen**2 + 0.02 * float(seen.max()) ** 2 + 1e-6
+        contrasts[channel] = planes.quantiles(contrast, 0.99)[0]
+    power = contrasts**2 + 0.02 * float(contrasts.max()) ** 2 + 1e-6
     return np.asarray(power / power.sum(), np.float32)
 
 

@@ -61,12 +61,12 @@ class Reader:
         clock = Clock()
         picture = decode.decode(data, max_pixels=self.max_pixels)
         clock.stop("decode")
-        seen = self._see(picture, clock)
+        view = self._see(picture, clock)
         clock.stop("find")
         size = (picture.facts.width, picture.facts.height)
-        reading = self._tell(seen, scale=picture.scale, size=size, milliseconds=clock.milliseconds)
+        reading = self._tell(view, scale=picture.scale, size=size, milliseconds=clock.milliseconds)
         if reading.text and self.pack.card.layout == "ink":
-            reading = self._with_legibility(reading, seen)
+            reading = self._with_legibility(reading, view)
             clock.stop("legibility")
         return Result(picture.facts, reading)
 
@@ -74,7 +74,7 @@ class Reader:
         """What the network saw of each item of the reading, in its order: (28, 28) float32, 0 paper
         … 1 ink.
         """
-        return [one.crop for one in self._items(data)]
+        return [item.crop for item in self._items(data)]
 
     def explain(self, data: bytes, number: int) -> bytes:
         """The explanation of item `number` of the reading as PNG. Raises NotFound."""
@@ -86,23 +86,23 @@ class Reader:
         Its rival is the likeliest other class. Raises NotFound for a number or class that is not
         there.
         """
-        one = self._one(data, number)
-        meant = self._class(one, intended)
-        others = one.probabilities.copy()
-        others[meant] = -1.0
+        item = self._item_at(data, number)
+        target = self._class(item, intended)
+        others = item.probabilities.copy()
+        others[target] = -1.0
         rival = int(others.argmax())
-        told = explain.effect(
-            one.crop, lambda crops: self.pack.logits(crops[:, None]), meant, rival
+        effect = explain.effect(
+            item.crop, lambda crops: self.pack.logits(crops[:, None]), target, rival
         )
-        names = self.pack.card.classes[meant], self.pack.card.classes[rival]
-        return Explanation(explain.picture(one.crop, told), explain.places(told), *names)
+        names = self.pack.card.classes[target], self.pack.card.classes[rival]
+        return Explanation(explain.picture(item.crop, effect), explain.places(effect), *names)
 
     def legibility(self, data: bytes, number: int, *, intended: str | None = None) -> float:
         """How legible item `number` is as `intended` (what it was read as, if None), 0 … 1. Raises
         NotFound.
         """
-        one = self._one(data, number)
-        return float(self._legibilities([one], [self._class(one, intended)])[0])
+        item = self._item_at(data, number)
+        return float(self._legibilities([item], [self._class(item, intended)])[0])
 
     def crops(self, images: NDArray[np.uint8]) -> list[records.Reading]:
         """Read crops (N, 28, 28) uint8, ink 255, that are normalised already: straight to the
@@ -113,12 +113,12 @@ class Reader:
         height, width = images.shape[1:]
         result = []
         for crop, classes, digit in zip(scaled, probabilities, digitness, strict=True):
-            seen = page.Page(
-                ((page.Found((0, 0, width, height), crop, classes, float(digit)),),),
+            view = page.Page(
+                ((page.Candidate((0, 0, width, height), crop, classes, float(digit)),),),
                 1.0,
                 float(height),
             )
-            result.append(self._tell(seen, scale=1.0, size=(width, height), milliseconds={}))
+            result.append(self._tell(view, scale=1.0, size=(width, height), milliseconds={}))
         return result
 
     def _judge(self, crops: Floats) -> tuple[Floats, Floats]:
@@ -126,7 +126,7 @@ class Reader:
 
     def _see(self, picture: decode.Picture, clock: Clock) -> page.Page:
         if self.pack.card.layout == "whole":
-            return self._whole(picture)
+            return self._single_item(picture)
 
         def judge(crops: Floats) -> tuple[Floats, Floats]:
             with clock.aside("classify"):
@@ -134,13 +134,13 @@ class Reader:
 
         return page.see(picture.pixels, judge, self.pack.read_line)
 
-    def _whole(self, picture: decode.Picture) -> page.Page:
+    def _single_item(self, picture: decode.Picture) -> page.Page:
         """The picture as a single item, prepared as the card says."""
         values = self.pack.prepare(picture.pixels)
         probabilities, digitness = self.pack.judge(self.pack.logits(values))
         view = preprocessing.picture(picture.pixels, self.pack.card).convert("L")
         height, width = picture.pixels.shape[:2]
-        item = page.Found(
+        item = page.Candidate(
             (0, 0, width, height),
             np.asarray(view, np.float32) / 255.0,
             probabilities[0],
@@ -150,14 +150,14 @@ class Reader:
 
     def _tell(
         self,
-        seen: page.Page,
+        view: page.Page,
         *,
         scale: float,
         size: tuple[int, int],
         milliseconds: dict[str, float],
     ) -> records.Reading:
         return telling.reading(
-            seen,
+            view,
             card=self.pack.card,
             model=self.model,
             scale=scale,
@@ -165,12 +165,12 @@ class Reader:
             milliseconds=milliseconds,
         )
 
-    def _items(self, data: bytes) -> list[page.Found]:
+    def _items(self, data: bytes) -> list[page.Candidate]:
         picture = decode.decode(data, max_pixels=self.max_pixels)
-        seen = self._see(picture, Clock())
-        return [one for row in telling.lines(seen, self.pack.card) for one in row]
+        view = self._see(picture, Clock())
+        return [item for row in telling.lines(view, self.pack.card) for item in row]
 
-    def _one(self, data: bytes, number: int) -> page.Found:
+    def _item_at(self, data: bytes, number: int) -> page.Candidate:
         items = self._items(data)
         if not 0 <= number < len(items):
             raise errors.NotFound(
@@ -182,9 +182,9 @@ class Reader:
             )
         return items[number]
 
-    def _class(self, one: page.Found, intended: str | None) -> int:
+    def _class(self, item: page.Candidate, intended: str | None) -> int:
         if intended is None:
-            return int(one.probabilities.argmax())
+            return int(item.probabilities.argmax())
         if intended not in self.pack.card.classes:
             known = ", ".join(self.pack.card.classes)
             raise errors.NotFound(
@@ -192,24 +192,25 @@ class Reader:
             )
         return self.pack.card.classes.index(intended)
 
-    def _legibilities(self, items: list[page.Found], intended: list[int]) -> Floats:
-        crops = legibility.changed(np.stack([one.crop for one in items]))
+    def _legibilities(self, items: list[page.Candidate], intended: list[int]) -> Floats:
+        crops = legibility.changed(np.stack([item.crop for item in items]))
         probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
         return legibility.measure(probabilities, digitness, np.array(intended))
 
-    def _quick_legibilities(self, items: list[page.Found], intended: list[int]) -> Floats:
+    def _quick_legibilities(self, items: list[page.Candidate], intended: list[int]) -> Floats:
         """Much the same in a fifth of the time, for the class that each item was read as."""
-        crops = legibility.turned(np.stack([one.crop for one in items]))
+        crops = legibility.turned(np.stack([item.crop for item in items]))
         probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
         turned = legibility.measure(probabilities, digitness, np.array(intended))
         return np.asarray(
-            (np.array([one.confidence for one in items]) + 2.0 * turned) / 3.0, np.float32
+            (np.array([item.confidence for item in items]) + 2.0 * turned) / 3.0, np.float32
         )
 
-    def _with_legibility(self, reading: records.Reading, seen: page.Page) -> records.Reading:
-        found = [one for row in telling.lines(seen, self.pack.card) for one in row]
-        meant = [int(one.probabilities.argmax()) for one in found]
-        values = (self._legibilities if self.thorough else self._quick_legibilities)(found, meant)
+    def _with_legibility(self, reading: records.Reading, view: page.Page) -> records.Reading:
+        candidates = [item for row in telling.lines(view, self.pack.card) for item in row]
+        targets = [int(item.probabilities.argmax()) for item in candidates]
+        measure = self._legibilities if self.thorough else self._quick_legibilities
+        values = measure(candidates, targets)
         items = [
             dataclasses.replace(item, legibility=round(float(value), 6))
             for item, value in zip(reading.digits, values, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from legibly.vision import agreement, glyphs, lattice, line, rows
-from legibly.vision.opinions import Found, Networks, Opinions
+from legibly.vision.opinions import Candidate, Networks, Opinions
 
 CLEAR = 0.9
 """A piece of this confidence needs no second look."""
@@ -29,7 +29,7 @@ class Read:
     to read a row differ anywhere, and the share of signs that one of them takes for no digits.
     """
 
-    rows: tuple[tuple[Found, ...], ...]
+    rows: tuple[tuple[Candidate, ...], ...]
     certainty: float
     disputed: bool
     others: float
@@ -92,7 +92,7 @@ def _lone(
     return agreement.confirm((item,), scores, 1.0)
 
 
-def _step(items: Sequence[Sequence[Found]], height: float) -> bool:
+def _step(items: Sequence[Sequence[Candidate]], height: float) -> bool:
     """Whether one row begins where another ends, little higher or lower: they may be one."""
     ends = []
     for row in items:

@@ -81,14 +81,15 @@ def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piec
     for piece in sorted(full, key=level):
         if (
             groups
-            and level(piece) - float(np.median([level(one) for one in groups[-1]])) < 0.62 * height
+            and level(piece) - float(np.median([level(member) for member in groups[-1]]))
+            < 0.62 * height
         ):
             groups[-1].append(piece)
         else:
             groups.append([piece])
     groups = _joined(groups, height)
-    groups.sort(key=lambda group: float(np.median([level(one) for one in group])))
-    middles = np.array([np.median([level(one) for one in group]) for group in groups])
+    groups.sort(key=lambda group: float(np.median([level(member) for member in group])))
+    middles = np.array([np.median([level(member) for member in group]) for group in groups])
     known = {id(piece) for piece in full}
     for piece in pieces:
         if id(piece) not in known:

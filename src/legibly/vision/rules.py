@@ -64,9 +64,9 @@ def _ruled(mask: Mask) -> bool:
         steps = np.zeros((plane.shape[1], plane.shape[0] + 1), np.int8)
         np.add.at(steps, (column[thin], start[thin]), 1)
         np.add.at(steps, (column[thin], stop[thin]), -1)
-        found = components.components(np.cumsum(steps, axis=1)[:, :-1] > 0)
-        long = found.bottom - found.top
-        wide = found.right - found.left
+        parts = components.components(np.cumsum(steps, axis=1)[:, :-1] > 0)
+        long = parts.bottom - parts.top
+        wide = parts.right - parts.left
         dashes = (long > 5 * wide) & (long > 0.04 * plane.shape[1])
         if long[dashes].sum() > 0.5 * plane.shape[1]:
             return True
@@ -103,7 +103,7 @@ def _lines(mask: Mask) -> Mask | None:
     level = _level(x, start[thin], stop[thin])
     gone = np.zeros(mask.shape, np.bool_)
     left = level.copy()
-    any_found = False
+    is_any = False
     for _ in range(MOST_LINES):
         if np.count_nonzero(left) < COVERED * width:
             break
@@ -121,11 +121,11 @@ def _lines(mask: Mask) -> Mask | None:
         left &= far >= max(2.0, 1.5 * thick)
         if not _runs_through(x[hit], width):
             continue
-        any_found = True
+        is_any = True
         for offset in range(int(size[hit].max())):
             inside = hit & (offset < size)
             gone[(start[thin] + offset)[inside], x[inside]] = True
-    return gone if any_found else None
+    return gone if is_any else None
 
 
 def _level(x: Ints, start: Ints, stop: Ints) -> Mask:

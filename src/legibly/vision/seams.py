@@ -35,14 +35,14 @@ def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
     return slices or [piece]
 
 
-def contact(one: glyphs.Piece, other: glyphs.Piece) -> int:
+def contact(first: glyphs.Piece, other: glyphs.Piece) -> int:
     """How many pixels of `one` touch `other`, the next slice: how much ink the cut between them
     crosses.
     """
-    left = min(one.box[0], other.box[0])
-    right = max(one.box[2], other.box[2])
-    top = min(one.box[1], other.box[1])
-    bottom = max(one.box[3], other.box[3])
+    left = min(first.box[0], other.box[0])
+    right = max(first.box[2], other.box[2])
+    top = min(first.box[1], other.box[1])
+    bottom = max(first.box[3], other.box[3])
     near = np.zeros((bottom - top + 2, right - left + 2), np.bool_)
     x = other.box[0] - left + 1
     y = other.box[1] - top + 1
@@ -50,9 +50,9 @@ def contact(one: glyphs.Piece, other: glyphs.Piece) -> int:
         near[y + down : y + down + other.height, x + across : x + across + other.width] |= (
             other.mask
         )
-    x = one.box[0] - left + 1
-    y = one.box[1] - top + 1
-    return int(np.count_nonzero(near[y : y + one.height, x : x + one.width] & one.mask))
+    x = first.box[0] - left + 1
+    y = first.box[1] - top + 1
+    return int(np.count_nonzero(near[y : y + first.height, x : x + first.width] & first.mask))
 
 
 def _trim(piece: glyphs.Piece, part: glyphs.Mask) -> glyphs.Piece | None:
@@ -155,12 +155,12 @@ def _apart(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.in
     """From left to right, the paths that neither cross nor nearly meet a better one; `paths` come
     best first.
     """
-    kept: list[NDArray[np.intp]] = []
+    cuts: list[NDArray[np.intp]] = []
     for path in paths:
-        beside = [(path >= other).all() or (path <= other).all() for other in kept]
-        far = [abs(float((path - other).mean())) >= distance for other in kept]
+        beside = [(path >= other).all() or (path <= other).all() for other in cuts]
+        far = [abs(float((path - other).mean())) >= distance for other in cuts]
         if all(beside) and all(far):
-            kept.append(path)
-        if len(kept) == MOST_CUTS:
+            cuts.append(path)
+        if len(cuts) == MOST_CUTS:
             break
-    return sorted(kept, key=lambda path: float(path.mean()))
+    return sorted(cuts, key=lambda path: float(path.mean()))

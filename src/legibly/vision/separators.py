@@ -87,7 +87,7 @@ def _colons(marks: list[Separator]) -> tuple[Separator, ...]:
     """Two points above one another are one colon; a lone point at half height is none."""
     result: list[Separator] = []
     for mark in marks:
-        pair = next((one for one in result if _above(one.box, mark.box)), None)
+        pair = next((entry for entry in result if _above(entry.box, mark.box)), None)
         if pair is not None and {pair.label, mark.label} == {":", "."}:
             result.remove(pair)
             first = pair.box

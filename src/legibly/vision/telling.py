@@ -29,7 +29,7 @@ DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
 
 
-def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
+def counted_rows(view: page.Page, card: cards.Card) -> list[list[page.Candidate]]:
     """The rows without what is none of the classes, unless nothing else is there.
 
     What stands among digits and is as high as they are stays: leaving it out would shift the
@@ -37,45 +37,45 @@ def kept(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
     """
     limit = card.thresholds.digit if card.reject else 0.0
     result = []
-    for row in seen.rows:
-        sure = sum(one.digitness >= limit for one in row)
+    for row in view.rows:
+        sure = sum(item.digitness >= limit for item in row)
         result.append(
             [
-                one
-                for one in row
-                if one.digitness >= limit or (sure >= 2 and _like_a_digit(one, seen.height))
+                item
+                for item in row
+                if item.digitness >= limit or (sure >= 2 and _like_a_digit(item, view.height))
             ]
         )
-    return [row for row in result if row] or [list(row) for row in seen.rows]
+    return [row for row in result if row] or [list(row) for row in view.rows]
 
 
-def _like_a_digit(one: page.Found, height: float) -> bool:
-    return one.digitness >= DOUBTFUL and _high(one, height)
+def _like_a_digit(item: page.Candidate, height: float) -> bool:
+    return item.digitness >= DOUBTFUL and _high(item, height)
 
 
-def _high(one: page.Found, height: float) -> bool:
+def _high(item: page.Candidate, height: float) -> bool:
     """Whether an item is as high as the digits of its page."""
-    return 0.6 * height < one.box[3] - one.box[1] < 1.6 * height
+    return 0.6 * height < item.box[3] - item.box[1] < 1.6 * height
 
 
-def _told(seen: page.Page, lines: list[list[page.Found]]) -> float:
+def _covered(view: page.Page, lines: list[list[page.Candidate]]) -> float:
     """The share that the text tells of what is there and as high as a digit: what was left out may
     belong to it.
     """
     count = sum(map(len, lines))
-    told = {id(one) for row in lines for one in row}
+    known = {id(item) for row in lines for item in row}
     return count / (
-        count + sum(id(one) not in told and _high(one, seen.height) for one in seen.found)
+        count + sum(id(item) not in known and _high(item, view.height) for item in view.items)
     )
 
 
-def lines(seen: page.Page, card: cards.Card) -> list[list[page.Found]]:
+def lines(view: page.Page, card: cards.Card) -> list[list[page.Candidate]]:
     """The rows of what is read, in the order of the reading's items."""
-    return _without_slashes(kept(seen, card), seen, card)[0]
+    return _without_slashes(counted_rows(view, card), view, card)[0]
 
 
 def reading(
-    seen: page.Page,
+    view: page.Page,
     *,
     card: cards.Card,
     model: records.Model,
@@ -84,29 +84,29 @@ def reading(
     milliseconds: Mapping[str, float],
 ) -> records.Reading:
     """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
-    lines, marks = _without_slashes(kept(seen, card), seen, card)
-    none = _none(lines, card, seen)
-    items = [[_item(one, card, scale, size, rejected=none) for one in row] for row in lines]
+    lines, marks = _without_slashes(counted_rows(view, card), view, card)
+    none = _none(lines, card, view)
+    items = [[_item(item, card, scale, size, rejected=none) for item in row] for row in lines]
     flat = [item for row in items for item in row]
     verdict: records.Verdict
-    if seen.texture:
+    if view.texture:
         verdict = card.reject or "unknown"
         text = ""
         confidence = MARK
     elif not flat:
         verdict = "blank"
         text = ""
-        confidence = seen.certainty
+        confidence = view.certainty
     elif none:
         verdict = card.reject or "unknown"
         text = ""
         confidence = float(np.mean([item.confidence for item in flat]))
     else:
         labels = [[item.label for item in row] for row in items]
-        text = rows.text(labels, [[one.box for one in row] for row in lines], seen.height)
+        text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
         # Each item has to be right, the page seen and cut right, and nothing left out of the text.
-        confidence = float(np.prod([item.confidence for item in flat])) * seen.certainty
-        confidence *= _told(seen, lines)
+        confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
+        confidence *= _covered(view, lines)
         confidence *= _plain(lines) if STROKE in card.classes else 1.0
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
         flat += [_mark(mark, scale, size) for mark in marks]
@@ -118,26 +118,26 @@ def reading(
         at=records.now(),
         items=tuple(flat),
         milliseconds=milliseconds,
-        left_out=round(seen.left_out, 4) if card.layout == "ink" else None,
+        left_out=round(view.left_out, 4) if card.layout == "ink" else None,
     )
 
 
 def _item(
-    one: page.Found, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool
+    item: page.Candidate, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool
 ) -> records.Item:
-    order = np.argsort(-one.probabilities)
+    order = np.argsort(-item.probabilities)
     label = card.classes[int(order[0])]
-    confidence = one.confidence
+    confidence = item.confidence
     if rejected:
         label = card.reject or "unknown"
-        confidence = 1.0 - one.digitness
+        confidence = 1.0 - item.digitness
     return records.Item(
-        box=_box(one.box, scale, size),
+        box=_box(item.box, scale, size),
         label=label,
         confidence=round(confidence, 6),
         probabilities={
             name: round(float(p), 6)
-            for name, p in zip(card.classes, one.probabilities, strict=True)
+            for name, p in zip(card.classes, item.probabilities, strict=True)
         },
         confused_with=card.classes[int(order[1])] if len(order) > 1 else None,
     )
@@ -162,28 +162,28 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
     )
 
 
-def _none(lines: list[list[page.Found]], card: cards.Card, seen: page.Page) -> bool:
+def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) -> bool:
     """Whether there is no digit at all: by the networks' word, or since nothing reads well."""
     limit = card.thresholds.digit if card.reject else 0.0
     items = [item for row in lines for item in row]
     if not items:
         return False
-    if all(item.digitness < limit for item in items) or seen.certainty == 0.0:
+    if all(item.digitness < limit for item in items) or view.certainty == 0.0:
         return True
-    if card.layout == "whole" or seen.tiny:
+    if card.layout == "whole" or view.tiny:
         return False  # the picture is of some class, however doubtful
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
-    if mean < UNREADABLE or (seen.others >= MOSTLY and mean < np.log(SURELY)):
+    if mean < UNREADABLE or (view.others >= MOSTLY and mean < np.log(SURELY)):
         return True
-    share = mean + float(np.log(max(seen.certainty, 1e-4))) / len(items)
-    return seen.disputed and share < np.log(DISPUTED)
+    share = mean + float(np.log(max(view.certainty, 1e-4))) / len(items)
+    return view.disputed and share < np.log(DISPUTED)
 
 
 def _without_slashes(
-    lines: list[list[page.Found]], seen: page.Page, card: cards.Card
-) -> tuple[list[list[page.Found]], list[separators.Separator]]:
+    lines: list[list[page.Candidate]], view: page.Page, card: cards.Card
+) -> tuple[list[list[page.Candidate]], list[separators.Separator]]:
     """The rows without slashes among their 1s, and all separators of the page."""
-    marks = list(seen.marks)
+    marks = list(view.marks)
     if STROKE not in card.classes:
         return lines, marks
     stroke_class = card.classes.index(STROKE)
@@ -191,9 +191,9 @@ def _without_slashes(
     for row in lines:
         leans = {
             index: stroke.lean
-            for index, one in enumerate(row)
-            if one.probabilities.argmax() == stroke_class
-            and (stroke := separators.stroke_of(one.crop))
+            for index, item in enumerate(row)
+            if item.probabilities.argmax() == stroke_class
+            and (stroke := separators.stroke_of(item.crop))
         }
         upright = [lean for lean in leans.values() if lean > -separators.LEANING]
         slashes = {
@@ -203,16 +203,16 @@ def _without_slashes(
         }
         slashes = {index for index in slashes if leans[index] < -separators.LEANING}
         marks += [separators.Separator(row[index].box, "/") for index in sorted(slashes)]
-        result.append([one for index, one in enumerate(row) if index not in slashes])
+        result.append([item for index, item in enumerate(row) if index not in slashes])
     return result, marks
 
 
-def _plain(lines: list[list[page.Found]]) -> float:
+def _plain(lines: list[list[page.Candidate]]) -> float:
     """Below 1 where a stroke may be a slash or a bracket: such a text is never sure."""
     doubt = 1.0
     for row in lines:
-        for index, one in enumerate(row):
-            stroke = separators.stroke_of(one.crop) if len(row) > 1 else None
+        for index, item in enumerate(row):
+            stroke = separators.stroke_of(item.crop) if len(row) > 1 else None
             if stroke is None:
                 continue
             between = 0 < index < len(row) - 1

@@ -153,9 +153,9 @@ def sure_from(request: Request) -> float:
 
 
 def doubt_elsewhere(request: Request) -> float:
-    """The share of sure answers that may be wrong on writing of a kind that the model never met: the
-    bound on the worst source left out when its threshold was chosen, by its card; 0 where it does
-    not say.
+    """The share of sure answers that may be wrong on writing of a kind that the model never met:
+    the bound on the worst source left out when its threshold was chosen, by its card; 0 where it
+    does not say.
     """
     card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
     unseen = card.risk.get("unseen") if card is not None else None
