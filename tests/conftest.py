@@ -18,11 +18,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one worker, and those that share the deployed stack to the same one."""
+    """Give each file to one worker; those that share Spark or the deployed stack to the same one."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
-        shares_stack = path.name in ("test_deployed.py", "test_servers.py")
-        item.add_marker(pytest.mark.xdist_group("stack" if shares_stack else str(path)))
+        group = str(path)
+        if path.parts[0] == "accuracy":
+            group = "spark"
+        elif path.name in ("test_deployed.py", "test_servers.py"):
+            group = "stack"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)
