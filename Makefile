@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 # A worker runs a file whole (tests/conftest.py), so that its servers start once.
-PYTEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .PHONY: help serve test test-all lint format train fuzz chaos soak bench package lock system clean

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import services
 
@@ -16,17 +17,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--data", type=Path, default=_DATA, help="folder of the real data sets")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one worker; those that share Spark or the deployed stack to the same one."""
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        group = str(path)
-        if path.parts[0] == "accuracy":
-            group = "spark"
-        elif path.name in ("test_deployed.py", "test_servers.py"):
-            group = "stack"
-        item.add_marker(pytest.mark.xdist_group(group))
+class ByServers(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each file to one worker; those that share Spark or the deployed stack to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        if path.startswith("tests/accuracy/"):
+            return "spark"
+        return "stack" if path.endswith(("test_deployed.py", "test_servers.py")) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServers:
+    """Used with `--dist loadscope`."""
+    return ByServers(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

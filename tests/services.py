@@ -4,6 +4,7 @@ A server that this machine lacks skips its tests with the command that brings it
 LEGIBLY_REQUIRE_SERVICES=1, as in CI, it fails them instead.
 """
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -16,12 +17,15 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 
 def missing(what: str, command: str) -> NoReturn:
@@ -235,3 +239,9 @@ def chromium() -> str:
     if matches is None:
         missing("Chromium", "make test-all")
     return matches
+
+
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: Playwright leaves a running loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

@@ -501,7 +501,9 @@ def test_a_batch_keeps_its_name_and_counts_its_images(index: SqlIndex) -> None:
     """Batches come newest first, of one owner where that is wished, with counts by what is known of
     their images; a batch without images has zeros.
     """
-    first, second = (Batch(image().id, name, owner) for name, owner in (("a", "Ada"), ("b", None)))
+    begin = now()
+    first = Batch(object_keys.new_id(begin), "a", "Ada")
+    second = Batch(object_keys.new_id(begin + timedelta(seconds=1)), "b", None)
     index.add_batches([first, second])
     index.add_batches([first])
     entries = [image(batch=first.id) for _ in range(3)]

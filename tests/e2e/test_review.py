@@ -100,7 +100,7 @@ def test_label_studio_tasks_come_back_as_labels(
     """Exported tasks carry boxes and predictions; annotated and imported, they label our pictures."""
     first, second = upload(server, 2)
     desktop.goto(f"{server.url}/review")
-    desktop.get_by_text("Label Studio", exact=True).click()
+    desktop.get_by_text("Label Studio and CSV", exact=True).click()
     with desktop.expect_download() as waiting:
         desktop.get_by_role("link", name="Export tasks").click()
     waiting.value.save_as(tmp_path / "tasks.json")

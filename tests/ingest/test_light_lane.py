@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 import pictures
+import services
 from legibly import object_keys, record_files
 from legibly.errors import Unavailable
 from legibly.index.sql import open_index
@@ -52,7 +53,7 @@ def with_lane(service: Service, work: Callable[[LightLane], Awaitable[T]]) -> T:
         finally:
             lane.stop()
 
-    return asyncio.run(run())
+    return services.run_async(run())
 
 
 def lines(service: Service) -> list[Any]:
@@ -159,7 +160,7 @@ def test_a_full_queue_is_refused(service: Service) -> None:
         assert refusal.value.code == "busy"
         assert await asyncio.gather(*waiting) == [None] * light_lane.MAX_QUEUED
 
-    asyncio.run(read())
+    services.run_async(read())
 
 
 def test_a_batch_of_yesterday_and_today_has_a_file_a_day(service: Service) -> None:

@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+import services
 from legibly.web.security import body_limit
 
 SIZE = 1_500_000
@@ -53,4 +54,4 @@ def test_too_many_large_bodies_are_refused_until_one_ends(monkeypatch: pytest.Mo
         ended.set()
         return [refused, *await asyncio.gather(*first), await status_of(app)]
 
-    assert asyncio.run(run()) == [503, 200, 200, 200]
+    assert services.run_async(run()) == [503, 200, 200, 200]

@@ -22,6 +22,7 @@ MOST_IMAGES = 2000
 _MOST_REPORTS = 256
 _Report = dict[str, Any]
 _Stamp = tuple[int, int, str]
+_Entry = tuple[_Stamp, "Future[tuple[_Report, _Stamp]]"]
 
 
 class HandwritingReports:
@@ -29,8 +30,7 @@ class HandwritingReports:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reports: OrderedDict[tuple[str, Filter], tuple[_Stamp, Future[_Report]]]
-        self._reports = OrderedDict()
+        self._reports: OrderedDict[tuple[str, Filter], _Entry] = OrderedDict()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="handwriting")
 
     def get(
@@ -43,8 +43,7 @@ class HandwritingReports:
         seconds: float | None = None,
     ) -> _Report | None:
         """The report of these images; None where it is not there within `seconds`."""
-        # Another model reads nothing anew, but what it says of ink goes into the advice.
-        stamp = (*state.index.stamp(image_filter), str(state.views.model))
+        stamp = _stamp(state, image_filter)
         key = (state.settings.project, image_filter)
         with self._lock:
             entry = self._reports.pop(key, None)
@@ -55,27 +54,40 @@ class HandwritingReports:
             while len(self._reports) > _MOST_REPORTS:
                 self._reports.popitem(last=False)
         try:
-            return entry[1].result(timeout=seconds)
+            legibility, stamp_after = entry[1].result(timeout=seconds)
         except NotYet:
             return None
         except LegiblyError:
-            with self._lock:  # the next request tries again
-                self._reports.pop(key, None)
+            self._forget(key, entry)
             raise
+        if stamp_after != entry[0]:  # an image changed while it was computed
+            self._forget(key, entry)
+        return legibility
+
+    def _forget(self, key: tuple[str, Filter], entry: _Entry) -> None:
+        """Let the next request compute it again."""
+        with self._lock:
+            if self._reports.get(key) is entry:
+                del self._reports[key]
 
     @staticmethod
     def _task(
         state: State, image_filter: Filter, classes: list[str], sure: float
-    ) -> Callable[[], _Report]:
-        def compute() -> _Report:
+    ) -> Callable[[], tuple[_Report, _Stamp]]:
+        def compute() -> tuple[_Report, _Stamp]:
             images = itertools.islice(exports.matching(state.index, image_filter), MOST_IMAGES)
             legibility = report.report(images, classes=classes, sure=sure)
             for row in legibility["digits"]:
                 if row["read_as"]:
                     row["advice"] = _advice(state, row)
-            return legibility
+            return legibility, _stamp(state, image_filter)
 
         return compute
+
+
+def _stamp(state: State, image_filter: Filter) -> _Stamp:
+    # Another model reads nothing anew, but what it says of ink goes into the advice.
+    return (*state.index.stamp(image_filter), str(state.views.model))
 
 
 def _advice(state: State, row: _Report) -> str:
