@@ -153,7 +153,7 @@ def test_a_right_token_names_a_person(played: Played) -> None:
         {"nbf": int(time.time()) + 86_400},
         {"sub": None},
     ],
-    ids=str,
+    ids=lambda others: " ".join(others),  # values that hang on the clock differ between workers
 )
 def test_tokens_that_say_something_else_are_not_believed(
     played: Played, others: dict[str, Any]
