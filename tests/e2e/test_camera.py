@@ -17,7 +17,6 @@ def test_a_camera_is_chosen_frozen_and_cut(server: Server, page: Page) -> None:
     expect(devices.locator("option")).to_have_count(2)
     second = devices.locator("option").nth(1).get_attribute("value") or ""
     devices.select_option(second)
-    page.wait_for_function("document.querySelector('.camera video').videoWidth > 0")
     dialog.get_by_role("button", name="Take the picture").click()
     frame = dialog.locator("canvas")
     box = frame.bounding_box()

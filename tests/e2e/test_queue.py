@@ -151,6 +151,7 @@ def test_a_session_that_ended_keeps_the_pictures(browser: Browser, tmp_path: Pat
         tmp_path, LEGIBLY_ACCOUNTS="on", LEGIBLY_ADMIN_PASSWORD=PASSWORD
     ) as server:
         sign_in(page, server.url, "ada")
+        expect(page.locator("#recent-empty")).to_be_visible()  # all that the page asks for is there
         context.clear_cookies()
         page.locator("#files").set_input_files(files(5))
         page.wait_for_url("**/login?*")

@@ -53,6 +53,7 @@ class CameraDialog {
 
   async start(device) {
     this.stop();
+    this.take.disabled = true; // until the new camera has a picture
     const choice = device ? { deviceId: { exact: device } } : { facingMode: "environment" };
     const size = { width: { ideal: 1920 }, height: { ideal: 1080 } };
     try {
@@ -62,11 +63,11 @@ class CameraDialog {
       this.note.textContent = say(
         error.name === "NotAllowedError" ? "camera_refused" : "camera_missing",
       );
-      this.take.disabled = true;
       return undefined;
     }
+    const enable = () => (this.take.disabled = false);
+    this.video.addEventListener("loadeddata", enable, { once: true });
     this.video.srcObject = this.stream;
-    this.take.disabled = false;
     if (device) localStorage.setItem(CHOSEN, device);
     return this.list();
   }
