@@ -172,14 +172,15 @@ def holds(key: str, image: str, version: str) -> bool:
 
 
 def marks(key: str) -> list[str]:
-    """The marks of the images whose readings share the record file at `key`; none in other files."""
+    """The marks of images whose readings share the record file at `key`; none in other files."""
     name = last(key).split(".")
     return name[2].split("-") if len(name) == 4 else []
 
 
 def mark(image: str) -> str:
-    """48 bits of an id's hash, which stand for it in names of files; its end alone would not tell a picture from the one that replaced
-    it.
+    """48 bits of an id's hash, which stand for it in names of files.
+
+    The id's end alone would not tell a picture from the one that replaced it.
     """
     return hashlib.sha256(image.encode()).hexdigest()[:12]
 

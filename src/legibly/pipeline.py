@@ -388,7 +388,7 @@ class Service:
             self.index.remove_batches(ids)
 
     def open_batch(self, name: str, *, owner: str | None, batch_id: str | None = None) -> Batch:
-        """Open a batch that uploads can name; one of `batch_id` that is there already stays as it is.
+        """Open a batch that uploads can name; an earlier one of `batch_id` stays as it is.
 
         Raises Invalid for a name that is none, and Conflict for the id of somebody else's batch.
         """

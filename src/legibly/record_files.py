@@ -3,11 +3,11 @@
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from legibly import object_keys
+from legibly.iteration import batched
 from legibly.records import ReadingRecord, now
 from legibly.store import Store
 
@@ -31,7 +31,7 @@ def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
         group = (object_keys.date(record.image), record.reading.model.version)
         groups[group].append(record)
     for (_, version), group_records in groups.items():
-        for several in _batches(group_records):
+        for several in batched(group_records, _MOST_IN_A_FILE):
             images = [record.image for record in several]
             key = object_keys.reading(images[0], version)
             if len(images) > 1:
@@ -39,12 +39,6 @@ def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
             store.create(key, b"".join(line(record.to_json()) for record in several))
             keys.append(key)
     return keys
-
-
-def _batches(records: Sequence[ReadingRecord]) -> Iterator[list[ReadingRecord]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, _MOST_IN_A_FILE)):
-        yield batch
 
 
 def shared_readings(store: Store, images: Collection[str], version: str) -> list[ReadingRecord]:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, TypeVar
 
 from legibly import adoption, object_keys
 from legibly.adoption import Adopter
 from legibly.errors import NotFound
 from legibly.index.port import Index, Rebuild
+from legibly.iteration import batched
 from legibly.pipeline import image_of, is_picture
 from legibly.record_files import READING_ERRORS
 from legibly.records import (
@@ -57,16 +58,16 @@ def reindex(
         _fill_images(store, fresh, read, Adopter(store, max_bytes=max_bytes))
         count = sum(fresh.counts().values())
         progress("images", count)
-        for readings in _batches(read(object_keys.READINGS, ReadingRecord.from_json)):
+        for readings in batched(read(object_keys.READINGS, ReadingRecord.from_json), _BATCH):
             fresh.apply_readings(readings)
         progress("readings", fresh.counts().get("read", 0))
-        for labels in _batches(read(object_keys.LABELS, LabelRecord.from_json)):
+        for labels in batched(read(object_keys.LABELS, LabelRecord.from_json), _BATCH):
             fresh.add_labels(labels)
         progress("labels", fresh.count_labelled())
-        for batches in _batches(read(object_keys.BATCHES, Batch.from_json)):
+        for batches in batched(read(object_keys.BATCHES, Batch.from_json), _BATCH):
             fresh.add_batches(batches)
         pairs = 0
-        for several in _batches(_pairs(store, read)):
+        for several in batched(_pairs(store, read), _BATCH):
             fresh.add_pairs(several)
             pairs += len(several)
         progress("pairs", pairs)
@@ -75,14 +76,14 @@ def reindex(
 
 def _fill_images(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
     """Take in all images, with what was said at their upload, and those that failed."""
-    for ids in _batches(_deleted(store)):
+    for ids in batched(_deleted(store), _BATCH):
         fresh.add_deletions(ids)
-    for adoptions in _batches(read(object_keys.ADOPTIONS, AdoptionRecord.from_json)):
+    for adoptions in batched(read(object_keys.ADOPTIONS, AdoptionRecord.from_json), _BATCH):
         fresh.add([adoption.image_of(record) for record in adoptions])
     _add_pictures(store, fresh, read, adopter)
-    for uploads in _batches(read(object_keys.UPLOADS, UploadRecord.from_json)):
+    for uploads in batched(read(object_keys.UPLOADS, UploadRecord.from_json), _BATCH):
         fresh.apply_uploads(uploads)
-    for failures in _batches(read(object_keys.FAILURES, FailureRecord.from_json)):
+    for failures in batched(read(object_keys.FAILURES, FailureRecord.from_json), _BATCH):
         fresh.apply_failures(failures)
 
 
@@ -104,7 +105,7 @@ def _pairs(store: Store, read: _Read) -> Iterator[Pair]:
 def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
     """Take in uploads as they are, and pictures of others that have no copy yet, with one."""
     others: list[Stat] = []
-    for stats in _batches(filter(is_picture, store.list(object_keys.IMAGES))):
+    for stats in batched(filter(is_picture, store.list(object_keys.IMAGES)), _BATCH):
         fresh.add([image_of(stat, None) for stat in stats if object_keys.is_own(stat.key)])
         foreign = [stat for stat in stats if not object_keys.is_own(stat.key)]
         known = fresh.known([adoption.image_id(stat) for stat in foreign])
@@ -117,7 +118,7 @@ def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -
             read(object_keys.FAILURES, FailureRecord.from_json),
         )
     )
-    for stats in _batches(others):
+    for stats in batched(others, _BATCH):
         adopted = adopter.adopt(stats, id_of=earlier.image_id)
         fresh.add([image for _, image in adopted])
         fresh.add_deletions([listed for listed, image in adopted if listed != image.id])
@@ -185,9 +186,3 @@ def _content(store: Store, key: str) -> bytes:
         return store.read(key)
     except NotFound:  # deleted since it was listed
         return b""
-
-
-def _batches(values: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(values)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch

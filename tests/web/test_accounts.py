@@ -37,6 +37,13 @@ def legibly(folder: Path, *words: str, password: str = "") -> subprocess.Complet
     )
 
 
+def add_user(folder: Path, name: str, role: str) -> None:
+    """An account with the password of these tests."""
+    words = ("users", "add", name, "--role", role, "--password-stdin")
+    done = legibly(folder, *words, password=PASSWORD + "\n")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with accounts: ada looks after it, ben and cleo write, rita reviews."""
@@ -47,17 +54,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ("cleo", "writer"),
         ("rita", "reviewer"),
     ):
-        done = legibly(
-            folder,
-            "users",
-            "add",
-            name,
-            "--role",
-            role,
-            "--password-stdin",
-            password=PASSWORD + "\n",
-        )
-        assert done.returncode == 0, done.stderr
+        add_user(folder, name, role)
     server = Server(
         folder, services.free_port(), environ={"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_RATE": "2000"}
     )

@@ -14,7 +14,7 @@ from legibly import errors, records
 from legibly.people import classrooms
 from legibly.store import open_store
 from server import Server
-from web.test_accounts import PASSWORD, legibly, signed_in
+from web.test_accounts import PASSWORD, add_user, signed_in
 
 PICTURE = pictures.png()
 
@@ -24,17 +24,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server where tess and tom teach, and ben writes."""
     folder = tmp_path_factory.mktemp("school")
     for name, role in (("tess", "reviewer"), ("tom", "reviewer"), ("ben", "writer")):
-        done = legibly(
-            folder,
-            "users",
-            "add",
-            name,
-            "--role",
-            role,
-            "--password-stdin",
-            password=PASSWORD + "\n",
-        )
-        assert done.returncode == 0, done.stderr
+        add_user(folder, name, role)
     environ = {"LEGIBLY_ACCOUNTS": "on", "LEGIBLY_ADMIN_PASSWORD": PASSWORD}
     server = Server(folder, services.free_port(), environ=environ)
     server.start()

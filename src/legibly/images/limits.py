@@ -79,7 +79,7 @@ def is_plain(data: bytes, media_type: str) -> bool:
 
 
 def plain_pixels(data: bytes) -> float:
-    """The pixels of a PNG or baseline JPEG of 8 bits as its header has them, infinity for others."""
+    """The pixels of an 8-bit PNG or baseline JPEG by its header, infinity for others."""
     if data.startswith(b"\x89PNG"):
         return _pixels_of_png(data)
     return _pixels_of_jpeg(data) if data.startswith(b"\xff\xd8") else math.inf

@@ -6,9 +6,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,18 +17,18 @@ from legibly.errors import Invalid, NotFound
 from legibly.index import batches, database, filters, labels, schema, tally, upgrade
 from legibly.index.port import BatchCount, Claim, Filter, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
+from legibly.iteration import batched
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
 if TYPE_CHECKING:
     from legibly.index.rebuild import Rebuild
 
 _log = logging.getLogger(__name__)
-_BATCH = 500
+_BATCH = 500  # fits the parameters of one statement
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 _PAGE = 5000
 _REBUILD = "rebuild"
 """The counter that is there while the index is being filled from the store."""
-T = TypeVar("T")
 
 
 class SqlIndex:
@@ -109,7 +108,7 @@ class SqlIndex:
         return schema.image_of(row)
 
     def add_labels(self, records: Sequence[LabelRecord]) -> None:
-        for batch in _batches(records):
+        for batch in batched(records, _BATCH):
             by_image: dict[str, list[Label]] = defaultdict(list)
             for record in batch:
                 by_image[record.image].append(record.label)
@@ -146,7 +145,7 @@ class SqlIndex:
         ]
 
     def renew(self, ids: Collection[str], *, lease_seconds: float) -> None:
-        for batch in _batches(ids):
+        for batch in batched(ids, _BATCH):
             with self._write() as connection:
                 connection.execute(
                     images.update()
@@ -171,14 +170,14 @@ class SqlIndex:
     def add_pairs(self, pairs_: Sequence[Pair]) -> None:
         with self._write() as connection:
             _advance(connection, 1)  # whoever keeps a report by this number makes it anew
-            for batch in _batches(pairs_):
+            for batch in batched(pairs_, _BATCH):
                 gone = self._deleted(connection, [pair.image for pair in batch])
                 rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
                 insert_new(connection, pairs, rows)
 
     def add_readings(self, records: Sequence[ReadingRecord]) -> None:
         with self._write() as connection:
-            for batch in _batches(records):
+            for batch in batched(records, _BATCH):
                 self._insert_readings(connection, batch)
 
     def begin_rebuild(self) -> None:
@@ -229,14 +228,14 @@ class SqlIndex:
     def known(self, ids: Collection[str]) -> set[str]:
         known: set[str] = set()
         with self._read() as connection:
-            for batch in _batches(ids):
+            for batch in batched(ids, _BATCH):
                 known |= {row.id for row in connection.execute(_KNOWN, {"ids": batch})}
         return known
 
     def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
         several: dict[str, list[Label]] = {}
         with self._read() as connection:
-            for batch in _batches(image_ids):
+            for batch in batched(image_ids, _BATCH):
                 several |= labels.read(connection, batch)
         return several
 
@@ -257,7 +256,7 @@ class SqlIndex:
     def pairs(self, image_ids: Collection[str] | None = None) -> Iterator[Pair]:
         if image_ids is None:
             yield from self._all_pairs()
-        for batch in _batches(image_ids or ()):
+        for batch in batched(image_ids or (), _BATCH):
             with self._read() as connection:
                 rows = connection.execute(_PAIRS.where(pairs.c.image.in_(batch))).all()
             yield from map(schema.pair_of, rows)
@@ -344,7 +343,7 @@ class SqlIndex:
 
     def _fresh(self, connection: Connection, candidates: Sequence[Image]) -> list[Image]:
         fresh = {image.id: image for image in candidates}
-        for batch in _batches(list(fresh)):
+        for batch in batched(list(fresh), _BATCH):
             for row in connection.execute(_KNOWN, {"ids": batch}):
                 fresh.pop(row.id, None)
         return list(fresh.values())
@@ -445,13 +444,6 @@ def _upsert_reading(dialect: str) -> Any:
     return insert.on_conflict_do_update(
         index_elements=["image", "model"], set_=columns, where=insert.excluded.at > readings.c.at
     )
-
-
-def _batches(values: Iterable[T]) -> Iterator[list[T]]:
-    """Cut into pieces that fit the parameters of one statement."""
-    iterator = iter(values)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
 
 
 def open_index(

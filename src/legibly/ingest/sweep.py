@@ -3,12 +3,11 @@ copied by others.
 """
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import islice
 
 from legibly import errors, object_keys
 from legibly.images import sniff, truncation
+from legibly.iteration import batched
 from legibly.pipeline import Service
 from legibly.records import now
 from legibly.store import Stat
@@ -50,7 +49,7 @@ def sweep(service: Service) -> int:
     """
     latest = now() - SETTLE
     quiet = (stat for stat in service.store.list(object_keys.IMAGES) if stat.modified_at <= latest)
-    return sum(service.adopt(_complete(service, batch)) for batch in _batches(quiet))
+    return sum(service.adopt(_complete(service, batch)) for batch in batched(quiet, _BATCH))
 
 
 def _complete(service: Service, stats: list[Stat]) -> list[Stat]:
@@ -77,8 +76,3 @@ def _is_torn(service: Service, key: str) -> bool:
     except errors.LegiblyError:  # no picture, or gone: adopting it says so
         return False
     return False
-
-
-def _batches(stats: Iterator[Stat]) -> Iterator[list[Stat]]:
-    while batch := list(islice(stats, _BATCH)):
-        yield batch

@@ -66,7 +66,7 @@ class Pack:
         return calibration.judge(self.card, logits)
 
     def confidences(self, probabilities: Floats, digitness: Floats) -> Floats:
-        """The calibrated probability that each top class is right: see `calibration.confidences`."""
+        """The probability that each top class is right: see `calibration.confidences`."""
         return calibration.confidences(probabilities, digitness)
 
     def verdicts(self, probabilities: Floats, digitness: Floats) -> list[records.Verdict]:

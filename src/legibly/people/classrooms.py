@@ -59,7 +59,7 @@ class SchoolClass:
 class Pupil:
     """Somebody in a class, by the nickname that they chose.
 
-    `word` is the hash of their personal word, with which they come back; empty where they have none.
+    `word` is the hash of the personal word with which they come back; empty for none.
     """
 
     id: str

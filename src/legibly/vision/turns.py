@@ -37,7 +37,7 @@ def _merit(inputs: Floats, networks: Networks) -> float:
 
 
 def back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyphs.Box:
-    """A box of the picture turned by so many quarters against the clock, in the picture as it was."""
+    """A box of a picture turned by quarters against the clock, in the picture as it was."""
     left, top, right, bottom = box
     if quarters == 1:
         return width - bottom, left, width - top, right

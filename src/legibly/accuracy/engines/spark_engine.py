@@ -177,7 +177,8 @@ def remove(spark: SparkSession, base: str, keys: Iterable[str]) -> None:
 def _file(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Hadoop's file system and path of a file."""
     target = _java(spark).org.apache.hadoop.fs.Path(path)
-    return (target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target)  # noqa: SLF001
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001
+    return target.getFileSystem(configuration), target
 
 
 def _sql(name: str) -> str:

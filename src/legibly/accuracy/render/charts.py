@@ -46,7 +46,7 @@ ENGLISH = Voice()
 
 
 def all_of(report: Report, voice: Voice = ENGLISH) -> dict[str, str | None]:
-    """Every chart by name: `calibration`, `histogram`, `selective`, `by_day`, `classes`, `by_model`."""
+    """Charts by name: `calibration`, `histogram`, `selective`, `by_day`, `classes`, `by_model`."""
     makers = {
         "calibration": calibration,
         "histogram": histogram,

@@ -253,7 +253,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
 
     @routes.post("/account/erase")
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
-        """Delete one's account, pictures and records, by the password, or by the name without one."""
+        """Delete one's account and all of its data, by the password, or by the name without one."""
         accounts = accounts_of(request)
         mine = own_account(request)
         wait = tries.take(mine.id)
