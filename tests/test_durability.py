@@ -202,6 +202,42 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
         assert heard == ids == {image["id"] for image in settled(client)}
 
 
+def test_every_process_hears_of_a_deletion_and_can_undo_it(tmp_path: Path) -> None:
+    """With two processes, streams over eight connections all hear of it, and a token that one
+    process gave is taken by each.
+    """
+    with (
+        Server.started(tmp_path, "--workers", "2") as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        files = {"file": pictures.png()}
+        image = client.post("/api/images?wait=20", files=files, data={"label": "7"}).json()["id"]
+        listening = threading.Barrier(9)
+
+        def listen() -> str:
+            with httpx.stream("GET", f"{server.url}/api/live", timeout=30) as stream:
+                lines = stream.iter_lines()
+                next(lines)
+                listening.wait(20)
+                data = next(line for line in lines if line.startswith("data: "))
+                return str(json.loads(data[6:])["id"])
+
+        streams = [pool.submit(listen) for _ in range(8)]
+        listening.wait(20)
+        for turn in range(8):
+            token = client.post("/history/delete", data={"ids": image}).json()["undo"]
+            if turn == 0:
+                assert {stream.result(20) for stream in streams} == {image}
+            # A connection of its own may reach either process.
+            undone = httpx.post(f"{server.url}/history/restore", data={"token": token}, timeout=30)
+            (restored,) = undone.json()["images"]
+            assert restored["label"]["text"] == "7"
+            image = restored["id"]
+        folder = server.objects / "deleted"
+        assert [path.suffix for path in folder.iterdir()] == [".used"] * 8
+
+
 def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
     """With two processes one dies; the server goes on answering, and ends as a whole."""
     with Server.started(tmp_path, "--workers", "2") as server:

@@ -30,6 +30,7 @@ BATCHES = "records/batches/"
 ADOPTIONS = "records/adoptions/"
 ADOPTED = "records/pictures/"
 PROJECTS = "projects/"
+DELETED = "deleted/"
 
 EXTENSIONS = {
     "image/png": "png",
@@ -208,6 +209,16 @@ def day(folder: str, image: str) -> str:
 def deletion(image: str) -> str:
     """Where it is written that an image was deleted, so that no older record brings it back."""
     return f"{DELETIONS}date={date(image)}/{image}.json"
+
+
+def deleted(token: str) -> str:
+    """Where what was deleted lies as long as that can be undone."""
+    return f"{DELETED}{token}.zip"
+
+
+def is_deletion_token(text: str) -> bool:
+    """Whether `deleted` takes this token."""
+    return re.fullmatch(r"[0-9a-f]{32}", text) is not None
 
 
 def content_digest(source: str, data: bytes) -> str:

@@ -16,7 +16,7 @@ from legibly.accuracy import index_report
 from legibly.accuracy.engines import reference
 from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
-from legibly.index.port import Filter, Selection, cursor_of
+from legibly.index.port import Filter, Removal, Selection, cursor_of
 from legibly.index.sql import SqlIndex, open_index
 from legibly.records import (
     Batch,
@@ -115,6 +115,8 @@ def test_tables_of_an_earlier_version_are_extended(url: str, index: SqlIndex) ->
             "DROP INDEX images_by_batch",
             "ALTER TABLE images DROP COLUMN batch",
             "DROP TABLE batches",
+            "DROP TABLE deletions",
+            "CREATE TABLE deletions (image VARCHAR(36) PRIMARY KEY)",
             "UPDATE counters SET value = 3 WHERE name = 'schema'",
         ):
             connection.execute(sa.text(statement))
@@ -236,6 +238,23 @@ def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
     assert index.changes(index.sequence(), limit=10) == []
 
 
+def test_followers_see_deletions_among_the_changes(index: SqlIndex) -> None:
+    """A deletion has its place in the order, with the owner whose pages are to hear of it."""
+    first = image(owner="Ann")
+    second = image()
+    index.add([first, second])
+    start = index.sequence()
+    index.remove(first.id)
+    index.apply_readings([reading(second)])
+    index.remove(object_keys.new_id(now()))
+    index.remove(first.id)
+    changes = [change for _, change in index.changes(start, limit=10)]
+    assert changes[0] == Removal(first.id, "Ann")
+    assert [change.id for change in changes[1:]][:1] == [second.id]
+    assert len(changes) == 3
+    assert [change for _, change in index.changes(start, limit=1)] == changes[:1]
+
+
 def test_a_follower_misses_nothing_while_many_write(index: SqlIndex) -> None:
     """With eight writers at once, following by the last number seen still meets every image."""
     images = [image() for _ in range(80)]
@@ -268,7 +287,8 @@ def test_images_come_in_read_with_their_records_or_not_at_all(index: SqlIndex) -
     assert written == [several[2].id]
     assert index.get(several[0].id).state == "pending"
     assert index.get(several[2].id) == several[2]
-    assert [entry.id for _, entry in index.changes(0, limit=10)] == [several[0].id, several[2].id]
+    changed = [entry for _, entry in index.changes(0, limit=10) if isinstance(entry, Image)]
+    assert [entry.id for entry in changed] == [several[0].id, several[2].id]
 
     def fail(_ids: object) -> None:
         raise Unavailable("the disk is full.")

@@ -49,6 +49,18 @@ class Filter:
     sort: Sort = "newest"
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An image that was deleted."""
+
+    id: str
+    owner: str | None
+
+
+Change = tuple[int, Image | Removal]
+"""An image as it is now, or that it is no more, with the sequence number of the change."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which pairs and readings a report is about; None means any.
@@ -195,8 +207,8 @@ class Index(Protocol):
     def known(self, ids: Collection[str]) -> set[str]:
         """Which of these ids the index knows, deleted ones included."""
 
-    def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
-        """Images that changed past the sequence number `after`, in order."""
+    def changes(self, after: int, *, limit: int) -> list[Change]:
+        """What changed past the sequence number `after`, in order."""
 
     def close(self) -> None:
         """Let go of the database."""

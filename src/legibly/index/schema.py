@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Stri
 from legibly.agreement import agreement
 from legibly.records import UNANSWERED, Image, Label, Pair, Reading, counted_actual, moment, stamp
 
-VERSION = 4
+VERSION = 5
 METADATA = MetaData()
 
 images = Table(
@@ -105,7 +105,14 @@ batches = Table(
     Column("owner", Text, index=True),
 )
 
-deletions = Table("deletions", METADATA, Column("image", String(36), primary_key=True))
+# `sequence` and `owner` are null for deletions read from the store: no browser waits for those.
+deletions = Table(
+    "deletions",
+    METADATA,
+    Column("image", String(36), primary_key=True),
+    Column("sequence", BigInteger, index=True),
+    Column("owner", Text),
+)
 
 # One row each: the sequence number, and the version of this schema.
 counters = Table(

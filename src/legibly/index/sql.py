@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import Invalid, NotFound
 from legibly.index import batches, database, filters, labels, schema, tally, upgrade
-from legibly.index.port import BatchCount, Claim, Filter, Selection, Tally
+from legibly.index.port import BatchCount, Change, Claim, Filter, Removal, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
@@ -117,9 +118,11 @@ class SqlIndex:
 
     def remove(self, image: str) -> None:
         with self._write() as connection:
-            _advance(connection, 1)  # as in add_pairs
-            insert_new(connection, deletions, [{"image": image}])
-            connection.execute(images.delete().where(images.c.id == image))
+            sequence = _advance(connection, 1)
+            removed = images.delete().where(images.c.id == image).returning(images.c.owner)
+            owner = connection.execute(removed).scalar_one_or_none()
+            row = {"image": image, "sequence": sequence, "owner": owner}
+            insert_new(connection, deletions, [row])
             for table in (pairs, readings, schema.labels):
                 connection.execute(table.delete().where(table.c.image == image))
 
@@ -239,15 +242,19 @@ class SqlIndex:
                 several |= labels.read(connection, batch)
         return several
 
-    def changes(self, after: int, *, limit: int) -> list[tuple[int, Image]]:
-        query = (
-            sa.select(images)
-            .where(images.c.sequence > after)
-            .order_by(images.c.sequence)
-            .limit(limit)
-        )
+    def changes(self, after: int, *, limit: int) -> list[Change]:
         with self._read() as connection:
-            return [(row.sequence, schema.image_of(row)) for row in connection.execute(query)]
+            # Up to one number in both tables: a change that commits between the two queries
+            # would be passed over for ever.
+            newest = connection.execute(_SEQUENCE).scalar_one()
+            if newest <= after:
+                return []
+            limits = {"after": after, "newest": newest, "limit": limit}
+            changed = connection.execute(_CHANGED, limits).all()
+            removed = connection.execute(_REMOVED, limits).all()
+        changes: list[Change] = [(row.sequence, schema.image_of(row)) for row in changed]
+        changes += [(row.sequence, Removal(row.image, row.owner)) for row in removed]
+        return sorted(changes, key=itemgetter(0))[:limit]
 
     def sequence(self) -> int:
         with self._read() as connection:
@@ -382,6 +389,13 @@ _DELETED = sa.select(deletions.c.image).where(
 )
 _THERE = sa.select(images.c.id).where(images.c.id.in_(sa.bindparam("ids", expanding=True)))
 _KNOWN = _THERE.union_all(_DELETED)
+_CHANGED, _REMOVED = (
+    sa.select(table)
+    .where(table.c.sequence > sa.bindparam("after"), table.c.sequence <= sa.bindparam("newest"))
+    .order_by(table.c.sequence)
+    .limit(sa.bindparam("limit"))
+    for table in (images, deletions)
+)
 _SETTLED = (
     *("state", "error", "sequence", "media_type", "width", "height"),
     *schema.reading_columns(None),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from legibly import __version__
@@ -23,7 +24,7 @@ from legibly.web.api import (
     upload_route,
     uploads,
 )
-from legibly.web.pages import routes
+from legibly.web.pages import deletion, routes
 from legibly.web.security import body_limit, middleware, response_defaults
 from legibly.web.security.cloudfront import CloudFrontMiddleware
 from legibly.web.services import State
@@ -112,6 +113,8 @@ def _lifespan(
         await workspaces.start()
         for timer in timers:
             timer.start()
+        for owner in image_owners():
+            await to_thread.run_sync(deletion.remove_expired, owner.store)
         try:
             yield
         finally:

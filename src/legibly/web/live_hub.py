@@ -8,14 +8,13 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from anyio import to_thread
 
 from legibly.errors import LegiblyError
-from legibly.index.port import Index
+from legibly.index.port import Change, Index, Removal
 from legibly.records import Image, Json
 
 _log = logging.getLogger(__name__)
@@ -26,18 +25,7 @@ _HEARTBEAT_SECONDS = 15.0
 _PAGE = 200
 _QUEUED = 1000
 
-Change = tuple[int, Image]
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """An image that was deleted."""
-
-    image: str
-    owner: str | None
-
-
-Event = Change | Removal | Literal["heartbeat"] | None
+Event = Change | Literal["heartbeat"] | None
 """What a stream waits for; None ends it."""
 
 
@@ -74,11 +62,9 @@ class Hub:
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._notify, images)
 
-    def notify_removed(self, images: Sequence[Image]) -> None:
-        """Tell the listeners of this process, from any thread, that these images were deleted."""
-        if self._loop and not self._loop.is_closed():
-            removals = [Removal(image.id, image.owner) for image in images]
-            self._loop.call_soon_threadsafe(self._hand_out_all, removals)
+    def wake(self) -> None:
+        """Look for changes in the index at once; from any thread of this process."""
+        self.notify([])
 
     @contextlib.contextmanager
     def waiting(self, image_id: str) -> Iterator[Callable[[float], Awaitable[Image | None]]]:
@@ -143,12 +129,13 @@ class Hub:
             return ""
         if event == "heartbeat":
             return ": heartbeat\n\n"
-        if isinstance(event, Removal):
-            if owner not in (None, event.owner):
-                return ""
-            return f'event: removed\ndata: {{"id": "{event.image}"}}\n\n'
-        sequence, image = event
-        return _event(sequence, self._document(image)) if _concerns(image, owner) else ""
+        sequence, changed = event
+        if owner not in (None, changed.owner):
+            return ""
+        if isinstance(changed, Removal):
+            return _event(sequence, "removed", {"id": changed.id})
+        is_news = changed.state != "pending" or changed.label is not None
+        return _event(sequence, "image", self._document(changed)) if is_news else ""
 
     def _notify(self, images: Sequence[Image]) -> None:
         for image in images:
@@ -192,16 +179,13 @@ class Hub:
     async def _catch_up(self, sequence: int) -> int:
         async for page in self._pages(sequence):
             for change in page:
-                self._answer(change[1])
+                if isinstance(change[1], Image):
+                    self._answer(change[1])
                 self._hand_out(change)
             sequence = page[-1][0]
         return sequence
 
-    def _hand_out_all(self, removals: Sequence[Removal]) -> None:
-        for removal in removals:
-            self._hand_out(removal)
-
-    def _hand_out(self, change: Change | Removal) -> None:
+    def _hand_out(self, change: Change) -> None:
         for listener in list(self._listeners):
             try:
                 listener.put_nowait(change)
@@ -220,12 +204,6 @@ async def _next(listener: asyncio.Queue[Event]) -> Event:
         return "heartbeat"
 
 
-def _concerns(image: Image, owner: str | None) -> bool:
-    return (image.state != "pending" or image.label is not None) and (
-        owner is None or image.owner == owner
-    )
-
-
-def _event(sequence: int, document: Json) -> str:
+def _event(sequence: int, kind: str, document: Json) -> str:
     data = json.dumps(document, separators=(",", ":"))
-    return f"id: {sequence}\nevent: image\ndata: {data}\n\n"
+    return f"id: {sequence}\nevent: {kind}\ndata: {data}\n\n"

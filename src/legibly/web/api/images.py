@@ -197,7 +197,7 @@ def delete_image(request: Request, image_id: str) -> Response:
     image = _image(request, image_id)
     audit.record_deletion(request, [image])
     state_of(request).service.remove([image_id])
-    state_of(request).hub.notify_removed([image])
+    state_of(request).hub.wake()
     return Response(status_code=204)
 
 

@@ -1,100 +1,147 @@
-"""Deletion that holds at once and can be undone for a moment: pictures stay in memory so long."""
+"""Deletion that holds at once and can be undone for a moment.
 
+What was deleted lies in the store so long, under a secret name: the process, or the machine, that
+is asked to undo a deletion need not be the one that did it.
+"""
+
+import io
+import json
+import logging
 import secrets
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from legibly import object_keys
 from legibly.errors import LegiblyError, NotFound
 from legibly.pipeline import UploadDetails
-from legibly.records import Image
+from legibly.records import Image, now
+from legibly.store import Stat, Store
 from legibly.web.services import State
 
 UNDO_SECONDS = 30.0
 MOST_BYTES = 100_000_000
 """More than this is deleted without the possibility to undo it."""
+_log = logging.getLogger(__name__)
+_LIST = "pictures.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Deletion:
-    """Pictures that were deleted together, with their records as they were.
+class DeletedPicture:
+    """A picture and what people said of it; `label` is what `Service.label` takes."""
 
-    `account` deleted them in `project`.
+    data: bytes
+    details: UploadDetails
+    label: dict[str, Any] | None
+
+
+def delete(state: State, images: Sequence[Image], *, account: str | None) -> str | None:
+    """Delete images with every record of them; returns a token for `restore`, or None where there
+    is too much to undo.
     """
-
-    account: str | None
-    project: str
-    pictures: list[tuple[Image, bytes]] = field(default_factory=list)
-
-
-class RecentDeletions:
-    """Deletions by a secret token, each for `UNDO_SECONDS`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._deletions: dict[str, Deletion] = {}
-
-    def add(self, deletion: Deletion) -> str:
-        """Keep a deletion; returns its token."""
-        token = secrets.token_urlsafe(16)
-        with self._lock:
-            self._deletions[token] = deletion
-        timer = threading.Timer(UNDO_SECONDS, self._drop, [token])
+    remove_expired(state.store)
+    token = None
+    if sum(image.bytes for image in images) <= MOST_BYTES:
+        token = secrets.token_hex(16)
+        key = object_keys.deleted(token)
+        state.store.create(key, _pack(state.store, images, account=account))
+        timer = threading.Timer(UNDO_SECONDS, _remove, [state.store, [key, _used(key)]])
         timer.daemon = True
         timer.start()
-        return token
-
-    def take(self, token: str, *, account: str | None, project: str) -> Deletion:
-        """Take a deletion out. Raises NotFound where it is over, or was somebody else's."""
-        with self._lock:
-            deletion = self._deletions.get(token)
-            owner = (deletion.account, deletion.project) if deletion else None
-            if deletion is None or owner != (account, project):
-                raise NotFound("this deletion cannot be undone any more.")
-            return self._deletions.pop(token)
-
-    def has_space(self, size: int) -> bool:
-        """Whether `size` more bytes fit."""
-        with self._lock:
-            deletions = list(self._deletions.values())
-        used = sum(len(data) for deletion in deletions for _, data in deletion.pictures)
-        return used + size <= MOST_BYTES
-
-    def _drop(self, token: str) -> None:
-        with self._lock:
-            self._deletions.pop(token, None)
-
-
-def delete(
-    state: State, images: Sequence[Image], recent: RecentDeletions, *, account: str | None
-) -> str | None:
-    """Delete images with every record of them; returns a token for `restore`, or None."""
-    deletion = None
-    if recent.has_space(sum(image.bytes for image in images)):
-        deletion = Deletion(account, state.settings.project)
-        for image in images:
-            try:
-                deletion.pictures.append((image, state.store.read(image.key)))
-            except LegiblyError:
-                continue  # its picture is missing: nothing to restore
     state.service.remove([image.id for image in images])
-    state.hub.notify_removed(images)
-    return recent.add(deletion) if deletion else None
+    state.hub.wake()
+    return token
 
 
-def restore(state: State, deletion: Deletion) -> list[Image]:
-    """Store deleted pictures again, under new ids, with their names, writers and labels."""
+def restore(state: State, token: str, *, account: str | None) -> list[Image]:
+    """Store deleted pictures again, under new ids, with their names, writers and labels.
+
+    Raises NotFound where `token` is unknown, expired, used before, or somebody else's.
+    """
     restored = []
-    for image, data in deletion.pictures:
-        details = UploadDetails(
-            name=image.name, writer=image.writer, owner=image.owner, batch=image.batch
-        )
-        received = state.service.receive(data, details)
-        state.worker.submit(received, data)
-        if image.label and image.label.text is not None:
-            label = image.label
-            received = state.service.label(
-                received.id, label.text, source=label.source, by=label.by
-            )
+    for picture in _take(state.store, token, account=account):
+        received = state.service.receive(picture.data, picture.details)
+        state.worker.submit(received, picture.data)
+        if picture.label is not None:
+            received = state.service.label(received.id, **picture.label)
         restored.append(received)
     return restored
+
+
+def remove_expired(store: Store) -> None:
+    """Remove what a process that was ended has left behind."""
+
+    def keys() -> Iterator[str]:
+        for stat in store.list(object_keys.DELETED):
+            if _age(stat) > UNDO_SECONDS:
+                yield stat.key
+
+    _remove(store, keys())
+
+
+def _age(stat: Stat) -> float:
+    return (now() - stat.modified_at).total_seconds()
+
+
+def _remove(store: Store, keys: Iterable[str]) -> None:
+    try:
+        store.remove(keys)
+    except LegiblyError as error:
+        _log.warning("removing what can no longer be undone: %s", error)
+
+
+def _pack(store: Store, images: Sequence[Image], *, account: str | None) -> bytes:
+    buffer = io.BytesIO()
+    pictures = []
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, image in enumerate(images):
+            try:
+                data = store.read(image.key)
+            except NotFound:
+                continue  # its picture is missing: nothing to restore
+            archive.writestr(str(number), data)
+            pictures.append({"file": str(number), **_facts(image)})
+        archive.writestr(_LIST, json.dumps({"account": account, "pictures": pictures}))
+    return buffer.getvalue()
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    details = {
+        "name": image.name,
+        "writer": image.writer,
+        "owner": image.owner,
+        "batch": image.batch,
+    }
+    label = image.label
+    if label is None or label.text is None:
+        return {"details": details, "label": None}
+    values = {"text": label.text, "nothing": not label.text, "source": label.source, "by": label.by}
+    return {"details": details, "label": values}
+
+
+def _used(key: str) -> str:
+    return f"{key}.used"
+
+
+def _take(store: Store, token: str, *, account: str | None) -> Iterator[DeletedPicture]:
+    """The pictures of a deletion, once."""
+    over = NotFound("this deletion cannot be undone any more.")
+    if not object_keys.is_deletion_token(token):
+        raise over
+    key = object_keys.deleted(token)
+    try:
+        stat, data = store.fetch(key)
+    except NotFound:
+        raise over from None
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        facts = json.loads(archive.read(_LIST))
+        is_late = _age(stat) > UNDO_SECONDS
+        # Of two requests at once, the one that creates the mark restores.
+        if is_late or facts["account"] != account or not store.create(_used(key), b""):
+            raise over
+        for entry in facts["pictures"]:
+            details = UploadDetails(**entry["details"])
+            yield DeletedPicture(archive.read(entry["file"]), details, entry["label"])
+    store.remove([key])

@@ -84,8 +84,6 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_deletion(routes: APIRouter) -> None:
-    recent = deletion.RecentDeletions()
-
     @routes.post("/history/delete")
     def delete(request: Request, ids: Annotated[str, Form()]) -> JSONResponse:
         """Delete the images of these ids, separated by spaces, with every record of them.
@@ -96,21 +94,17 @@ def _add_deletion(routes: APIRouter) -> None:
         principal.require("delete")
         images = list(_named(request, ids))
         audit.record_deletion(request, images)
-        token = deletion.delete(state_of(request), images, recent, account=principal.account)
+        token = deletion.delete(state_of(request), images, account=principal.account)
         body = {"count": len(images), "undo": token, "seconds": deletion.UNDO_SECONDS}
         return JSONResponse(body)
 
     @routes.post("/history/restore")
     def restore(request: Request, token: Annotated[str, Form()]) -> JSONResponse:
         """Undo a deletion: the pictures come back under new ids."""
-        taken = recent.take(
-            token, account=principal_of(request).account, project=state_of(request).settings.project
-        )
-        images = deletion.restore(state_of(request), taken)
-        state_of(request).hub.notify(images)
-        return JSONResponse(
-            {"images": [state_of(request).service.document(image) for image in images]}
-        )
+        state = state_of(request)
+        images = deletion.restore(state, token, account=principal_of(request).account)
+        state.hub.notify(images)
+        return JSONResponse({"images": [state.service.document(image) for image in images]})
 
 
 def _named(request: Request, ids: str) -> Iterator[Image]:
