@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 import services
 
@@ -101,6 +101,7 @@ def call(server: Server, path: str, *, method: str = "GET") -> Any:
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     path = services.chromium()
+    expect.set_options(timeout=20_000)  # a machine that runs other tests beside takes its time
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 import time
 from typing import Any
@@ -209,6 +210,31 @@ def test_live_tells_of_readings_and_labels(client: httpx.Client, server: Server)
     ) as again:
         first = next(line for line in again.iter_lines() if line.startswith("data: "))
     assert json.loads(first[6:])["id"] == image["id"]
+
+
+@pytest.mark.parametrize("after", ["99999999999999999", "", "x", "-1"])
+def test_live_begins_with_its_response(client: httpx.Client, server: Server, after: str) -> None:
+    """Whoever sees the stream open hears of what comes next, also with a number that an index
+    before this one gave.
+    """
+    url = f"{server.url}/api/live?after={after}"
+    image = upload(client, pictures.png())
+    with httpx.stream("GET", url, timeout=20) as stream:
+        assert stream.status_code == 200
+        client.delete(f"/api/images/{image['id']}")
+        data = next(line for line in stream.iter_lines() if line.startswith("data: "))
+    assert json.loads(data[6:]) == {"id": image["id"]}
+
+
+def test_a_page_follows_from_the_moment_it_was_made(client: httpx.Client, server: Server) -> None:
+    """What changes between the page and its stream comes with the stream."""
+    number = re.search(r'data-sequence="(\d+)"', client.get("/history").text)
+    assert number is not None
+    image = upload(client, pictures.png())
+    url = f"{server.url}/api/live?after={number[1]}"
+    with httpx.stream("GET", url, timeout=20) as stream:
+        data = next(line for line in stream.iter_lines() if line.startswith("data: "))
+    assert json.loads(data[6:])["id"] == image["id"]
 
 
 def test_a_picture_dropped_into_the_folder_is_read(client: httpx.Client, server: Server) -> None:

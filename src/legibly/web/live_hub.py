@@ -90,18 +90,18 @@ class Hub:
     async def stream(
         self,
         *,
-        after: int | None,
+        after: int,
         owner: str | None = None,
         is_allowed: Callable[[], Awaitable[bool]] = _always,
     ) -> AsyncIterator[str]:
-        """Server-sent events past a sequence number, or from now on; of one owner where given.
+        """Server-sent events past a sequence number; of one owner where given.
 
         `is_allowed` is asked before each batch and at each heartbeat; the stream ends with its no.
         """
+        sequence = after
         listener: asyncio.Queue[Event] = asyncio.Queue(_QUEUED)
         self._listeners.add(listener)
         try:
-            sequence = await to_thread.run_sync(self._index.sequence) if after is None else after
             yield f"retry: 1000\nid: {sequence}\n\n"
             async for page in self._pages(sequence):
                 if not await is_allowed():

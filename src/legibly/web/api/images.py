@@ -245,12 +245,19 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
 @router.get(
     "/live", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}}
 )
-async def get_live(request: Request) -> StreamingResponse:
-    """Server-sent events: `event: image` with the image for each new reading or label."""
-    last = request.headers.get("last-event-id", "")
+async def get_live(request: Request, after: str = "") -> StreamingResponse:
+    """Server-sent events: `event: image` with the image for each new reading or label, and
+    `event: removed` with the id of each deleted one.
+
+    They begin past the number `after`, or the header `Last-Event-ID`; without either, now.
+    """
+    last = request.headers.get("last-event-id", after)
     is_number = last.isdecimal() and len(last) <= _MOST_SEQUENCE_DIGITS
+    # Asked before the response begins: who sees the stream open misses nothing from then on.
+    newest = await to_thread.run_sync(state_of(request).index.sequence)
     stream = state_of(request).hub.stream(
-        after=int(last) if is_number else None,
+        # An index that was made anew counts from the beginning.
+        after=min(int(last), newest) if is_number else newest,
         owner=principal_of(request).owner,
         is_allowed=lambda: is_still_valid(request),
     )

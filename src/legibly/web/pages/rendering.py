@@ -10,6 +10,7 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import Response
 
+from legibly.errors import LegiblyError
 from legibly.settings import DEFAULT_PROJECT
 from legibly.web.pages import assets
 from legibly.web.security.principal import Principal, principal_of
@@ -72,6 +73,7 @@ class Pages:
             sure=sure_from(request),
             doubt=doubt_elsewhere(request),
             owner=_queue_owner(request),
+            sequence=_sequence(state),
             direct=direct,
             words_of=lambda share, pairs: figures.in_words(share, pairs, gettext),
             **values,
@@ -160,6 +162,14 @@ def doubt_elsewhere(request: Request) -> float:
     card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
     unseen = card.risk.get("unseen") if card is not None else None
     return float(unseen.get("upper", 0.0)) if isinstance(unseen, dict) else 0.0
+
+
+def _sequence(state: State) -> int | str:
+    """The number from which on a page follows changes; empty, for now, where the index is away."""
+    try:
+        return state.index.sequence()
+    except LegiblyError:
+        return ""
 
 
 def _queue_owner(request: Request) -> str:

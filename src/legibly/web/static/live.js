@@ -10,10 +10,17 @@ export function follow(onImage, onReturn, onRemoved) {
     gone = false;
   const state = $("#live");
   const show = (text) => state && ((state.textContent = text), (state.hidden = !text));
+  // From what the page was made with, or the last change that came: nothing falls in between.
+  let last = document.body.dataset.sequence;
+  const listen = (kind, run) =>
+    source.addEventListener(kind, (event) => {
+      last = event.lastEventId;
+      run(JSON.parse(event.data));
+    });
   const open = () => {
-    source = new EventSource("/api/live");
-    source.addEventListener("image", (event) => onImage(JSON.parse(event.data)));
-    source.addEventListener("removed", (event) => onRemoved?.(JSON.parse(event.data).id));
+    source = new EventSource(`/api/live?after=${last}`);
+    listen("image", onImage);
+    listen("removed", ({ id }) => onRemoved?.(id));
     source.onopen = () => {
       delay = 1;
       document.documentElement.dataset.live = "on";
