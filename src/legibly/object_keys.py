@@ -31,6 +31,8 @@ ADOPTIONS = "records/adoptions/"
 ADOPTED = "records/pictures/"
 PROJECTS = "projects/"
 DELETED = "deleted/"
+PUPIL_OWNER = "pupil:"
+"""How the owner of a pupil's images begins; the id of the class follows."""
 
 EXTENSIONS = {
     "image/png": "png",

@@ -166,3 +166,40 @@ def test_a_pupil_comes_back_with_a_word(school: Server) -> None:
         for path in ("/table", "/table.csv", f"/pupils/{pupil[0].rpartition('/')[2]}"):
             with signed_in(school, "tom") as tom:
                 assert tom.get(address + path).status_code == 404
+
+
+def test_a_teacher_knows_nothing_of_another_teachers_pupils(school: Server) -> None:
+    """Neither the API nor a page nor the stream shows them; administrators and the class's own
+    teacher see them, and everybody who reviews sees what accounts upload.
+    """
+    with (
+        signed_in(school, "tess") as tess,
+        signed_in(school, "tom") as tom,
+        signed_in(school, "ben") as ben,
+        signed_in(school, "admin") as admin,
+        httpx.Client(base_url=school.url, timeout=30) as pupil,
+    ):
+        _, code = opened(tess, "secret")
+        before = tom.get("/api/accuracy").json()["pairs"]
+        pupil.post("/join", data={"code": code, "nickname": "hidden"})
+        batch = pupil.post("/api/batches", json={"name": "of a pupil"}).json()["id"]
+        form = {"file": ("7.png", PICTURE, "image/png")}
+        with tom.stream("GET", "/api/live") as stream:
+            details = {"label": "7", "batch": batch, "writer": "Fox"}
+            sent = pupil.post("/api/images?wait=20", files=form, data=details).json()["id"]
+            visible = ben.post("/api/images?wait=20", files=form, data={"label": "7"}).json()["id"]
+            data = next(line for line in stream.iter_lines() if line.startswith("data: "))
+        assert f'"{visible}"' in data
+        for client, sees in ((tom, False), (tess, True), (admin, True)):
+            ids = {image["id"] for image in client.get("/api/images").json()["images"]}
+            assert visible in ids
+            assert (sent in ids) is sees
+            assert (client.get(f"/api/images/{sent}").status_code == 200) is sees
+            assert (client.get(f"/api/images/{sent}/original").status_code == 200) is sees
+            assert (client.get(f"/api/batches/{batch}").status_code == 200) is sees
+            assert (batch in client.get("/api/batches").text) is sees
+            assert (batch in client.get("/batches").text) is sees
+            assert (sent in client.get("/history/download.csv").text) is sees
+            report = client.get("/api/accuracy", params={"writer": "Fox"}).json()
+            assert (report["pairs"] > 0) is sees
+        assert tom.get("/api/accuracy").json()["pairs"] == before + 1

@@ -4,16 +4,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from legibly.index import filters
 from legibly.index.port import BatchCount
 from legibly.index.schema import WRONG, batches, images
 from legibly.records import Batch
 
 
-def counts(*, owner: str | None, limit: int, batch_id: str | None) -> sa.Select[Any]:
+def counts(
+    *, owner: str | None, classes: frozenset[str] | None, limit: int, batch_id: str | None
+) -> sa.Select[Any]:
     """Batches newest first with the counts of their images."""
     chosen = sa.select(batches).order_by(batches.c.id.desc()).limit(limit)
     if owner is not None:
         chosen = chosen.where(batches.c.owner == owner)
+    if classes is not None:
+        chosen = chosen.where(filters.outside_other_classes(batches.c.owner, classes))
     if batch_id is not None:
         chosen = chosen.where(batches.c.id == batch_id)
     newest = chosen.subquery()

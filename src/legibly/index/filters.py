@@ -37,6 +37,8 @@ def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
         for name, column in _EXACT.items()
         if getattr(criteria, name) is not None
     ]
+    if criteria.classes is not None:
+        fulfil.append(outside_other_classes(images.c.owner, criteria.classes))
     if criteria.wrong:
         fulfil.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
     if criteria.labelled is not None:
@@ -55,6 +57,15 @@ def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     if criteria.search:
         fulfil.append(_search(criteria.search))
     return fulfil
+
+
+def outside_other_classes(owner: sa.Column[Any], classes: frozenset[str]) -> sa.ColumnElement[bool]:
+    """Whether an owner is no pupil, or one of these school classes."""
+    # Two ends instead of LIKE, in which the case of letters counts or not by database.
+    ends = [f"{object_keys.PUPIL_OWNER}{class_id}:" for class_id in sorted(classes)]
+    theirs = [(owner >= end) & (owner < f"{end[:-1]};") for end in ends]
+    is_pupil = (owner >= object_keys.PUPIL_OWNER) & (owner < f"{object_keys.PUPIL_OWNER[:-1]};")
+    return sa.or_(owner.is_(None), ~is_pupil, *theirs)
 
 
 def _bound(text: str, field: str) -> str:

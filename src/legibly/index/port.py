@@ -26,7 +26,7 @@ class Filter:
     """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both
     included.
 
-    `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels
+    `classes` leaves out the pupils' images of every other school class. `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels
     stands. `search` is the text, the label, or (from two characters on) a part of the file's name.
     """
 
@@ -35,6 +35,7 @@ class Filter:
     label: str | None = None
     writer: str | None = None
     owner: str | None = None
+    classes: frozenset[str] | None = None
     state: str | None = None
     wrong: bool = False
     labelled: bool | None = None
@@ -63,12 +64,13 @@ Change = tuple[int, Image | Removal]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which pairs and readings a report is about; None means any.
+    """Which pairs and readings a report is about; None means any, `classes` as in `Filter`.
 
     `since` and `until` are UTC days of the label (or of the reading), both included.
     """
 
     owner: str | None = None
+    classes: frozenset[str] | None = None
     writer: str | None = None
     batch: str | None = None
     model: str | None = None
@@ -234,9 +236,16 @@ class Index(Protocol):
         """One batch. Raises NotFound."""
 
     def batches(
-        self, *, owner: str | None = None, limit: int, batch_id: str | None = None
+        self,
+        *,
+        owner: str | None = None,
+        classes: frozenset[str] | None = None,
+        limit: int,
+        batch_id: str | None = None,
     ) -> list[BatchCount]:
-        """Batches newest first, of everybody or of one owner; or one batch alone."""
+        """Batches newest first, of everybody or of one owner, `classes` as in `Filter`; or one
+        batch alone.
+        """
 
     def remove_batches(self, ids: Collection[str]) -> None:
         """Forget batches; their images stay."""

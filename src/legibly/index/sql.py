@@ -296,9 +296,14 @@ class SqlIndex:
         return batches.batch_of(row)
 
     def batches(
-        self, *, owner: str | None = None, limit: int, batch_id: str | None = None
+        self,
+        *,
+        owner: str | None = None,
+        classes: frozenset[str] | None = None,
+        limit: int,
+        batch_id: str | None = None,
     ) -> list[BatchCount]:
-        query = batches.counts(owner=owner, limit=limit, batch_id=batch_id)
+        query = batches.counts(owner=owner, classes=classes, limit=limit, batch_id=batch_id)
         with self._read() as connection:
             return [batches.count_of(row) for row in connection.execute(query)]
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from legibly.index import filters
 from legibly.index.port import PairCount, ReadingCount, Selection, Tally
 from legibly.index.schema import images, pairs, readings
 
@@ -104,6 +105,8 @@ def _of(selection: Selection, table: sa.Table) -> list[sa.ColumnElement[bool]]:
         for name in ("owner", "writer", "batch")
         if getattr(selection, name) is not None
     ]
+    if selection.classes is not None:
+        fulfil.append(filters.outside_other_classes(images.c.owner, selection.classes))
     return [table.c.image.in_(sa.select(images.c.id).where(*fulfil))] if fulfil else []
 
 

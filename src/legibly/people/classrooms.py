@@ -26,7 +26,7 @@ ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # nothing that looks like somethin
 CODE_LENGTH = 6
 LONGEST_DAYS = 400
 MOST_PUPILS = 200
-_OWNER = "pupil:"
+_OWNER = object_keys.PUPIL_OWNER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,11 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         if class_id not in self._classes:
             raise NotFound("there is no such class.", where=class_id[:80])
         return self._classes[class_id]
+
+    def visible_to(self, teacher: str) -> frozenset[str] | None:
+        """The ids of the classes of a teacher; None where there are no others."""
+        ids = frozenset(entry.id for entry in self._classes.values() if entry.teacher == teacher)
+        return None if len(ids) == len(self._classes) else ids
 
     def pupils(self, school_class: SchoolClass) -> list[Pupil]:
         """Everybody in a class, by nickname."""
@@ -217,3 +222,8 @@ def _is_word(word: str, pupil: Pupil) -> bool:
 def is_pupil(owner: str) -> bool:
     """Whether an image's owner is a pupil."""
     return owner.startswith(_OWNER)
+
+
+def class_of(owner: str) -> str | None:
+    """The id of a pupil's class; None for any other owner."""
+    return owner.split(":")[1] if is_pupil(owner) else None

@@ -91,10 +91,10 @@ class Hub:
         self,
         *,
         after: int,
-        owner: str | None = None,
+        sees_owner: Callable[[str | None], bool] = lambda _owner: True,
         is_allowed: Callable[[], Awaitable[bool]] = _always,
     ) -> AsyncIterator[str]:
-        """Server-sent events past a sequence number; of one owner where given.
+        """Server-sent events past a sequence number, of the images whose owner is seen.
 
         `is_allowed` is asked before each batch and at each heartbeat; the stream ends with its no.
         """
@@ -107,11 +107,11 @@ class Hub:
                 if not await is_allowed():
                     return
                 sequence = page[-1][0]
-                yield "".join(self._text(change, owner) for change in page)
+                yield "".join(self._text(change, sees_owner) for change in page)
             self._woken.set()
             while (change := await _next(listener)) is not None and await is_allowed():
                 is_old = isinstance(change, tuple) and change[0] <= sequence
-                text = "" if is_old else self._text(change, owner)
+                text = "" if is_old else self._text(change, sees_owner)
                 if text:
                     yield text
         finally:
@@ -123,14 +123,14 @@ class Hub:
             yield page
             after = page[-1][0]
 
-    def _text(self, event: Event, owner: str | None) -> str:
-        """The event as it is sent; empty where it does not concern this owner."""
+    def _text(self, event: Event, sees_owner: Callable[[str | None], bool]) -> str:
+        """The event as it is sent; empty where it does not concern who listens."""
         if event is None:
             return ""
         if event == "heartbeat":
             return ": heartbeat\n\n"
         sequence, changed = event
-        if owner not in (None, changed.owner):
+        if not sees_owner(changed.owner):
             return ""
         if isinstance(changed, Removal):
             return _event(sequence, "removed", {"id": changed.id})

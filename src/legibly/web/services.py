@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -162,21 +162,20 @@ def state_of(request: Request) -> State:
     return state
 
 
-def current_report(
-    state: State, *, owner: str | None = None, selection: Selection | None = None
-) -> Report:
+def current_report(state: State, selection: Selection) -> Report:
     """The accuracy report over the index, or over a selection; the complete one is kept until
     something changes.
     """
-    chosen = replace(selection or Selection(), owner=owner)
 
     def compute() -> Report:
         return index_report.report(
             state.index,
-            selection=chosen,
+            selection=selection,
             single_label=label_mode.single_label_models(state.settings),
         )
 
     return (
-        compute() if chosen != Selection() else state.reports.get(state.index.sequence(), compute)
+        compute()
+        if selection != Selection()
+        else state.reports.get(state.index.sequence(), compute)
     )

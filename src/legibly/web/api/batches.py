@@ -10,7 +10,7 @@ from legibly import object_keys
 from legibly.errors import Invalid, NotFound
 from legibly.index.port import BatchCount
 from legibly.records import stamp
-from legibly.web.security.principal import principal_of
+from legibly.web.security.principal import LOCAL, Principal, principal_of
 from legibly.web.services import State, state_of
 
 router = APIRouter(prefix="/api/batches", tags=["images"])
@@ -54,26 +54,25 @@ def post_batch(request: Request, body: NewBatch) -> JSONResponse:
         raise Invalid("the id of a batch is a UUIDv7.", code="id-invalid")
     owner = principal_of(request).account
     batch = state.service.open_batch(body.name, owner=owner, batch_id=body.id)
-    return JSONResponse(document(counted(state, batch.id, owner=None)), 201)
+    return JSONResponse(document(counted(state, batch.id, LOCAL)), 201)
 
 
 @router.get("", response_model=BatchList)
 def get_batches(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JSONResponse:
     """The batches that the caller may see, newest first."""
-    counts = state_of(request).index.batches(owner=principal_of(request).owner, limit=limit)
+    counts = state_of(request).index.batches(**principal_of(request).visibility, limit=limit)
     return JSONResponse({"batches": [document(count) for count in counts]})
 
 
 @router.get("/{batch_id}", response_model=Batch)
 def get_batch(request: Request, batch_id: str) -> JSONResponse:
     """One batch."""
-    owner = principal_of(request).owner
-    return JSONResponse(document(counted(state_of(request), batch_id, owner=owner)))
+    return JSONResponse(document(counted(state_of(request), batch_id, principal_of(request))))
 
 
-def counted(state: State, batch_id: str, *, owner: str | None) -> BatchCount:
-    """A batch with its counts, if `owner` may see it. Raises NotFound."""
-    counts = state.index.batches(owner=owner, limit=1, batch_id=batch_id)
+def counted(state: State, batch_id: str, principal: Principal) -> BatchCount:
+    """A batch with its counts, if the principal may see it. Raises NotFound."""
+    counts = state.index.batches(**principal.visibility, limit=1, batch_id=batch_id)
     if not counts:
         raise NotFound("there is no such batch.", where=batch_id[:80])
     return counts[0]

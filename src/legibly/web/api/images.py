@@ -169,7 +169,7 @@ def get_images(
         confidence_from=confidence_from,
         confidence_to=confidence_to,
         sort=sort,
-        owner=principal_of(request).owner,
+        **principal_of(request).visibility,
     )
     app = state_of(request)
     place = exports.Place.of(
@@ -258,7 +258,7 @@ async def get_live(request: Request, after: str = "") -> StreamingResponse:
     stream = state_of(request).hub.stream(
         # An index that was made anew counts from the beginning.
         after=min(int(last), newest) if is_number else newest,
-        owner=principal_of(request).owner,
+        sees_owner=principal_of(request).sees_owner,
         is_allowed=lambda: is_still_valid(request),
     )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -289,9 +289,9 @@ def get_accuracy(
         source=source,
         model=model,
         verdict=verdict,
+        **principal_of(request).visibility,
     )
-    owner = principal_of(request).owner
-    report = current_report(state_of(request), owner=owner, selection=selection)
+    report = current_report(state_of(request), selection)
     return Response(reports.encode(report), media_type="application/json")
 
 

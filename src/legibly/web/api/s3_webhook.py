@@ -122,7 +122,7 @@ def _arrived(state: State, image_id: str, principal: Principal) -> records.Image
         stat = state.store.head(record.key)
     except errors.NotFound:
         raise absent from None
-    if principal.owner not in (None, record.owner):
+    if not principal.sees_owner(record.owner):
         raise absent
     state.service.adopt([stat])
     return state.index.get(image_id)

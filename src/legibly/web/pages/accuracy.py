@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,13 +79,13 @@ def selection_of(query: Mapping[str, str]) -> Selection:
     for name in ("since", "until"):
         if name in values and not _DAY.fullmatch(values[name]):
             raise Invalid("this is no day such as 2026-11-22.", where=f"{name}={values[name][:20]}")
-    return Selection(**values)
+    return Selection(**values)  # type: ignore[arg-type]
 
 
 def report_values(request: Request, selection: Selection | None = None) -> dict[str, Any]:
     """The report of what the principal may see, and the part of its matrix that fits a page."""
-    owner = principal_of(request).owner
-    report = current_report(state_of(request), owner=owner, selection=selection)
+    chosen = replace(selection or Selection(), **principal_of(request).visibility)
+    report = current_report(state_of(request), chosen)
     small = number_format.heat_table(report["confusion"], classes=classes_of(request))
     return {"report": report, "small": small}
 
@@ -99,7 +100,7 @@ def _misread(request: Request, selection: Selection) -> list[records.Image]:
         verdict=selection.verdict,
         since=selection.since,
         until=selection.until,
-        owner=principal_of(request).owner,
+        **principal_of(request).visibility,
     )
     return state_of(request).index.page(wrong, limit=_MISREAD)
 

@@ -26,8 +26,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/batches/{batch_id}")
     def batch(request: Request, batch_id: str) -> Response:
         """One batch: its images as a table."""
-        owner = principal_of(request).owner
-        counts = state_of(request).index.batches(owner=owner, limit=1, batch_id=batch_id)
+        visibility = principal_of(request).visibility
+        counts = state_of(request).index.batches(**visibility, limit=1, batch_id=batch_id)
         if not counts:
             raise NotFound("there is no such batch.", where=batch_id[:80])
         shown = entry(counts[0])
@@ -36,8 +36,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
 def newest(request: Request) -> list[dict[str, Any]]:
     """The newest batches that the caller may see."""
-    owner = principal_of(request).owner
-    return [entry(count) for count in state_of(request).index.batches(owner=owner, limit=MOST)]
+    visibility = principal_of(request).visibility
+    counts = state_of(request).index.batches(**visibility, limit=MOST)
+    return [entry(count) for count in counts]
 
 
 def entry(count: BatchCount) -> dict[str, Any]:

@@ -115,8 +115,9 @@ def report_of(
 def own_filter(request: Request, writer: str | None) -> Filter:
     """The principal's images, or those of one writer whom the principal may see."""
     principal = principal_of(request)
-    owner = principal.owner if writer else principal.account
-    return Filter(owner=owner, writer=writer or None, state="read")
+    if writer:
+        return Filter(**principal.visibility, writer=writer, state="read")
+    return Filter(owner=principal.account, state="read")
 
 
 def _find(request: Request, image_id: str) -> Image:

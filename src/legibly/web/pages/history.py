@@ -42,7 +42,7 @@ def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
         confidence_from=_share(query, "confidence_from"),
         confidence_to=_share(query, "confidence_to"),
         sort=cast("Sort", sort),
-        owner=principal.owner,
+        **principal.visibility,
     )
 
 

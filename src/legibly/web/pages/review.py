@@ -69,7 +69,7 @@ def queue(
     reasons: dict[str, tuple[Reason, Image]] = {}
 
     def page(**criteria: Any) -> list[Image]:
-        images = exports.matching(index, Filter(owner=principal.owner, **criteria))
+        images = exports.matching(index, Filter(**principal.visibility, **criteria))
         return list(itertools.islice(images, _MOST))
 
     def take(reason: Reason, images: Iterable[Image]) -> None:

@@ -6,6 +6,7 @@ Without accounts it still refuses forged requests of other sites and names of ot
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote, unquote, urlsplit
 
@@ -124,6 +125,8 @@ class AccessMiddleware:
         if accounts.is_stale:
             await to_thread.run_sync(accounts.refresh)
         principal = _by_token(request, accounts) or await self._by_cookie(request, accounts)
+        if principal is not None and principal.role == "reviewer":
+            return await self._reviewer(principal)
         if principal is None and is_public(request.url.path):
             return Principal(role="writer", account="", scopes=frozenset({"read", "write"}))
         return principal
@@ -156,13 +159,22 @@ class AccessMiddleware:
             self._key_at = time.monotonic()
         return self._key
 
+    async def _reviewer(self, principal: Principal) -> Principal:
+        """A reviewer, who sees no pupils of other teachers."""
+        classes = await self._fresh_classes()
+        if classes is None or principal.account is None:
+            return principal
+        return replace(principal, classes=classes.visible_to(principal.account))
+
+    async def _fresh_classes(self) -> Classes | None:
+        if self._classes is not None and self._classes.is_stale:
+            await to_thread.run_sync(self._classes.refresh)
+        return self._classes
+
     async def _pupil(self, session: sessions.Session) -> Principal | None:
         """A pupil, as long as their class lasts: a writer who sees what they wrote."""
-        if self._classes is None:
-            return None
-        if self._classes.is_stale:
-            await to_thread.run_sync(self._classes.refresh)
-        pupil = self._classes.pupil(session.account)
+        classes = await self._fresh_classes()
+        pupil = classes.pupil(session.account) if classes else None
         if pupil is None:
             return None
         name = pupil.nickname

@@ -1,12 +1,21 @@
 """The principal of a request, and what it may do; routes know nothing else of accounts."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from fastapi import Request
 
 from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.people.accounts import ROLES, SCOPES, Role, Scope
+from legibly.people.classrooms import class_of
 from legibly.records import Image
+
+
+class Visibility(TypedDict):
+    """Whose images somebody sees."""
+
+    owner: str | None
+    classes: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +23,8 @@ class Principal:
     """Who a request is from. `account` is None where there are no accounts and all is allowed.
 
     `scopes` are what an API token allows; a person at a browser has all of them, and a `session`
-    that ends at `until`, a Unix time in seconds.
+    that ends at `until`, a Unix time in seconds. `classes` are the school classes whose pupils'
+    images the principal sees; None for those of every class.
     """
 
     account: str | None = None
@@ -23,15 +33,27 @@ class Principal:
     scopes: frozenset[Scope] = frozenset(SCOPES)
     session: str | None = None
     until: int = 0
+    classes: frozenset[str] | None = None
 
     @property
     def owner(self) -> str | None:
         """Whose images the principal sees; None: everybody's."""
         return self.account if self.role == "writer" else None
 
+    @property
+    def visibility(self) -> Visibility:
+        """The same as fields of a `Filter` or a `Selection`."""
+        return {"owner": self.owner, "classes": self.classes}
+
     def may_see(self, image: Image) -> bool:
         """Whether the principal may know of an image."""
-        return self.owner is None or image.owner == self.owner
+        return self.sees_owner(image.owner)
+
+    def sees_owner(self, owner: str | None) -> bool:
+        """Whether the principal sees the images of an account or a pupil."""
+        if self.owner is not None:
+            return owner == self.owner
+        return self.classes is None or class_of(owner or "") in (None, *self.classes)
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the principal has this scope."""
