@@ -161,13 +161,13 @@ def test_label_studios_annotators_stay_apart(people: dict[str, httpx.Client]) ->
     tasks[second]["annotations"] = [annotated("7", 2, "03"), annotated("4", 2, "01")]
     assert taken(people["tom"], exported(people["tom"]))["labelled"] == 0
     tasks = {image: tasks[image] for image in (first, second, third)}
-    assert taken(people["tom"], list(tasks.values())) == {
+    assert taken(people["ada"], list(tasks.values())) == {
         "labelled": 3,
         "same": 2,
         "unknown": 0,
         "refused": 0,
     }
-    assert taken(people["tom"], list(tasks.values())) == {
+    assert taken(people["ada"], list(tasks.values())) == {
         "labelled": 0,
         "same": 5,
         "unknown": 0,
@@ -182,6 +182,16 @@ def test_label_studios_annotators_stay_apart(people: dict[str, httpx.Client]) ->
         {"text": "1", "name": "rob"},
     ]
     assert "school.example" not in people["ada"].get("/review/label-studio.json").text
+
+
+def test_a_reviewers_file_brings_no_second_person(people: dict[str, httpx.Client]) -> None:
+    """Whoever imports annotators' names, and is no administrator, has said it alone."""
+    image = upload(people["ben"])
+    task = next(task for task in exported(people["tom"]) if task["data"]["legibly_id"] == image)
+    task["annotations"] = [annotated("7", 1, "01"), annotated("7", 2, "02")]
+    assert taken(people["tom"], [task])["refused"] == 0
+    assert queue(people["rob"])[image]["reason"] == "second"
+    assert image not in queue(people["tom"])
 
 
 def annotated(text: str, by: object, second: str) -> dict[str, Any]:

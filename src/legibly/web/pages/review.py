@@ -293,7 +293,9 @@ def _take(state: State, principal: Principal, imported: label_studio.Labelled) -
         image = require_visible(state.index.get(imported.image), principal)
     except NotFound:
         return "unknown"
-    person = f"{REVIEW}{imported.annotator}" if imported.annotator else by(principal)
+    # Who writes a file can name anybody in it: only an administrator's file adds second people.
+    is_trusted = principal.role == "admin" and imported.annotator
+    person = f"{REVIEW}{imported.annotator}" if is_trusted else by(principal)
     standing_labels = standing(state.index.labels([image.id]).get(image.id, ()))
     texts = {
         label.text
