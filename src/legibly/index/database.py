@@ -25,7 +25,7 @@ def errors(engine: Engine) -> Iterator[None]:
     """Turn what the database complains of into Unavailable, without a password."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         where = engine.url.render_as_string(hide_password=True)
         raise Unavailable(f"the database does not answer: {cause}.", where=where) from error

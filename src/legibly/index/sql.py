@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import Invalid, NotFound
-from legibly.index import batches, database, filters, labels, schema, tally, upgrade
+from legibly.index import arrivals, batches, database, filters, labels, schema, tally, upgrade
 from legibly.index.port import BatchCount, Change, Claim, Filter, Removal, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched
@@ -69,22 +69,7 @@ class SqlIndex:
         self, images_: Sequence[Image], *, write: Callable[[Collection[str]], None]
     ) -> set[str]:
         with self._write() as connection:
-            # The counter's lock makes other writers wait, so what is new now is so to the end.
-            sequence = _advance(connection, len(images_))
-            fresh = self._fresh(connection, images_)
-            ids = {image.id for image in fresh}
-            if fresh:
-                rows = [
-                    {**schema.image_row(image), "sequence": number}
-                    for number, image in enumerate(fresh, sequence)
-                ]
-                insert_new(connection, images, rows)
-                short = [
-                    schema.reading_row(image.id, image.reading) for image in fresh if image.reading
-                ]
-                insert_new(connection, readings, short)
-                write(ids)
-        return ids
+            return arrivals.insert(connection, images_, write=write)
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         if not records:
