@@ -18,10 +18,8 @@ from legibly.iteration import batched
 from legibly.records import Image
 
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_STYLES: Mapping[str, sa.Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="named"),
-    "postgresql": postgresql.dialect(paramstyle="pyformat"),
-}
+_DIALECTS: Mapping[str, Any] = {"sqlite": sqlite.dialect, "postgresql": postgresql.dialect}
+_STYLES = {"sqlite": "named", "postgresql": "pyformat"}
 _IDS = 15
 """So many ids are looked up at once: what the writer of small uploads brings at most."""
 _LEASE = {"attempts": 0, "leased_until": 0.0}
@@ -84,4 +82,5 @@ def _text(dialect: str, name: str) -> str:
         "images": insert_into(images).on_conflict_do_nothing(),
         "readings": insert_into(readings).on_conflict_do_nothing(),
     }
-    return str(statements[name].compile(dialect=_STYLES[dialect]))
+    style = _DIALECTS[dialect](paramstyle=_STYLES[dialect])
+    return str(statements[name].compile(dialect=style))
