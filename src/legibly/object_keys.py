@@ -223,6 +223,16 @@ def is_deletion_token(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{32}", text) is not None
 
 
+def shadow_folder(number: int) -> str:
+    """Where the counts of a shadow lie, by the number of the change that began it."""
+    return f"{REPORTS}shadow/{number:06d}/"
+
+
+def shadow_counts(number: int, process: str) -> str:
+    """Where one process keeps its counts of a shadow."""
+    return f"{shadow_folder(number)}{process}.json"
+
+
 def content_digest(source: str, data: bytes) -> str:
     """Names the content that lies at a key which somebody else chose."""
     content = hashlib.sha256(data).digest()

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from legibly import projects
 from legibly.errors import Invalid
 from legibly.evaluation.live_model import LiveReader
+from legibly.evaluation.trial_timer import TrialTimer
 from legibly.index.sql import SqlIndex, open_index
 from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Consumer
@@ -143,6 +144,7 @@ def _state(
         classes=classes,
         provider=oidc_provider,
         presigner=Presigner(core.store, environ=environ) if is_s3 else None,
+        trials=TrialTimer(read, index=core.index, store=core.store),
     )
 
 

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import httpx
 import pytest
 
 import pictures
-from legibly import errors, records
+from legibly import errors, object_keys, records
 from legibly.evaluation import promotion_history as histories
-from legibly.evaluation.live_model import LiveReader, Shadow
+from legibly.evaluation import trials
+from legibly.evaluation.live_model import LiveReader
+from legibly.evaluation.trial_timer import TrialTimer
+from legibly.index.sql import SqlIndex, open_index
 from legibly.packs import card as cards
 from legibly.packs import registry
 from legibly.packs.opening import open_model
@@ -139,7 +142,7 @@ def test_a_shadow_reads_a_share_and_drops_what_is_late(store: Store, other: str)
     live.read(pictures.png())
     wait(lambda: live.shadow is not None and live.shadow.to_json()["read"] == 1)
     assert live.shadow.to_json()["same_text"] == 1
-    slow = Shadow(Slow(live.pack), share=1.0, number=1)
+    slow = trials.Shadow(Slow(live.pack), share=1.0, number=1)
     reading = live.read(pictures.png()).reading
     started = time.perf_counter()
     for _ in range(50):
@@ -149,6 +152,117 @@ def test_a_shadow_reads_a_share_and_drops_what_is_late(store: Store, other: str)
     change(store, "shadow", "digits", other, share=0.0)
     live.refresh()
     assert live.shadow is None
+
+
+def test_every_process_adds_to_the_counts_of_a_shadow(store: Store, other: str) -> None:
+    """Counts are those of all processes, and outlive them."""
+    change(store, "shadow", "digits", other, share=1.0)
+    for _ in range(2):
+        live = LiveReader("digits", store=store, open_reader=open_reader)
+        shadow = live.shadow
+        assert shadow is not None
+        live.read(pictures.png())
+        wait(lambda shadow=shadow: shadow.to_json()["read"] == 1)  # type: ignore[misc]
+        shadow.save(store)
+    later = LiveReader("digits", store=store, open_reader=open_reader).shadow
+    assert later is not None
+    total = later.total(store)
+    assert (total["read"], total["same_text"], total["dropped"]) == (2, 2, 0)
+    assert total["milliseconds"] > 0
+
+
+class Failing(Reader):
+    """A challenger that cannot read."""
+
+    def read(self, data: bytes) -> Any:
+        raise errors.Unavailable("the model server does not answer.")
+
+
+def open_failing(setting: str) -> Reader:
+    return Failing(open_model(setting)) if setting != "digits" else open_reader(setting)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqlIndex]:
+    opened = open_index(f"sqlite:///{tmp_path}/index.db")
+    yield opened
+    opened.close()
+
+
+def test_a_canary_answers_a_share(store: Store, other: str) -> None:
+    """The same pictures in every process, about as many as were asked for; all are answered."""
+    change(store, "canary", "digits", other, share=0.3, risk=0.01)
+    live = LiveReader("digits", store=store, open_reader=open_reader)
+    assert live.canary is not None
+    several = [pictures.png([(90, 60), (190, 60 + y), (130, 220)]) for y in range(60)]
+    drawn = [live.read(data).reading.model == live.canary.model for data in several]
+    assert 5 <= sum(drawn) <= 35
+    again = LiveReader("digits", store=store, open_reader=open_reader)
+    assert [again.read(data).reading.model == live.canary.model for data in several] == drawn
+    change(store, "canary", "digits", other, share=0.0)
+    live.refresh()
+    assert live.canary is None
+    assert {live.read(data).reading.model for data in several} == {live.model}
+
+
+def test_a_canary_that_fails_ends_and_refuses_nothing(
+    store: Store, other: str, index: SqlIndex
+) -> None:
+    """The present model answers in its place; the end is recorded once, with its reason."""
+    change(store, "canary", "digits", other, share=1.0, risk=0.01)
+    several = [LiveReader("digits", store=store, open_reader=open_failing) for _ in range(2)]
+    timers = [TrialTimer(live, index=index, store=store) for live in several]
+    for live, timer in zip(several, timers, strict=True):
+        for _ in range(3):
+            assert live.read(pictures.png()).reading.model == live.model
+        with pytest.raises(errors.NotAnImage):
+            live.read(b"no picture")
+        timer.look()
+    assert [live.canary for live in several] == [None, None]
+    ends = [entry for entry in histories.changes(store) if entry.by == "legibly"]
+    assert [entry.share for entry in ends] == [0.0]
+    assert ends[0].reason is not None
+    assert "does not answer" in ends[0].reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "source", "ends"),
+    [(6, "asked", True), (1, "asked", False), (6, "volunteered", False)],
+)
+def test_a_canary_that_is_wrong_too_often_ends(
+    store: Store, other: str, index: SqlIndex, wrong: int, source: records.LabelSource, ends: bool
+) -> None:
+    """Six wrong of forty sure answers are too many for a risk of one in a hundred, one is not; what
+    people volunteer says nothing of a rate.
+    """
+    change(store, "canary", "digits", other, share=1.0, risk=0.01)
+    live = LiveReader("digits", store=store, open_reader=open_reader)
+    assert live.canary is not None
+    model = live.canary.model
+    for number in range(40):
+        at = records.now()
+        image = object_keys.new_id(at)
+        reading = records.Reading("read", "7", 0.99, model, at)
+        key = object_keys.image(image, "image/png")
+        index.add_readings([records.ReadingRecord(image, key, "image/png", 1, 1, 1, reading)])
+        pair = records.Pair(
+            image=image,
+            predicted="7",
+            actual="1" if number < wrong else "7",
+            confidence=0.99,
+            model=f"{model.name}@{model.version}",
+            writer=None,
+            source=source,
+            labelled_at=at,
+        )
+        index.add_pairs([pair])
+    TrialTimer(live, index=index, store=store).look()
+    assert (live.canary is None) is ends
+    last = histories.changes(store)[-1]
+    assert (
+        last.reason
+        == "of 40 sure answers with a label 6 are wrong: more than the 0.01 that was allowed"
+    ) is ends
 
 
 def test_the_server_says_and_changes_its_model(tmp_path: Path, other: str) -> None:
@@ -178,6 +292,13 @@ def test_the_server_says_and_changes_its_model(tmp_path: Path, other: str) -> No
         assert f'version="{versions["other"]}"' in client.get("/metrics").text
         assert client.post("/api/models/digits/shadow", json={"share": 0.5}).status_code == 200
         assert client.get("/api/models").json()["shadow"]["share"] == 0.5
+        taken = client.post("/api/models/other/canary", json={"share": 0.5})
+        assert (taken.status_code, taken.json()["detail"]) == (409, "This model reads already.")
+        begun = client.post("/api/models/digits/canary", json={"share": 0.5, "risk": 0.02})
+        assert begun.status_code == 200
+        canary = client.get("/api/models").json()["canary"]
+        assert (canary["share"], canary["risk"], canary["labelled"]) == (0.5, 0.02, 0)
+        assert canary["model"]["version"] == versions["digits"]
         assert client.post("/api/models/digits/rollback", json={}).status_code == 409
         assert client.post("/api/models/other/rollback", json={}).status_code == 200
         assert client.get("/healthz").status_code == 200

@@ -7,14 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from legibly import object_keys, records
 from legibly.errors import Conflict, Invalid, NotFound
 from legibly.store import Store
 
 FOLDER = object_keys.MODELS
-Kind = Literal["promote", "rollback", "use", "shadow"]
+Trial = Literal["shadow", "canary"]
+Kind = Literal["promote", "rollback", "use"] | Trial
+TRIALS: tuple[Kind, ...] = get_args(Trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class Change:
     """One change of the model: `evidence` is the comparison, None where there was none; `reason` is
     why if forced.
 
-    A change of the kind `shadow` leaves the model as it is: `after` reads the `share` of the images
-    beside it.
+    Trials leave the model as it is: `after` reads a `share` of the images beside it (`shadow`), or
+    answers them (`canary`) until its sure answers are shown to be wrong more often than `risk`. A
+    share of 0 ends the trial.
     """
 
     number: int
@@ -50,6 +53,7 @@ class Change:
     reason: str | None = None
     evidence: records.Json | None = None
     share: float | None = None
+    risk: float | None = None
 
     def to_json(self) -> records.Json:
         return {
@@ -62,6 +66,7 @@ class Change:
             "reason": self.reason,
             "evidence": self.evidence,
             **({} if self.share is None else {"share": self.share}),
+            **({} if self.risk is None else {"risk": self.risk}),
         }
 
     @classmethod
@@ -76,6 +81,7 @@ class Change:
             reason=data["reason"],
             evidence=data["evidence"],
             share=data.get("share"),
+            risk=data.get("risk"),
         )
 
 
@@ -106,18 +112,20 @@ def current(history: Sequence[Change], setting: str) -> str:
 
     A setting that no change names was written by hand since, and stays.
     """
-    switches = [change for change in history if change.kind != "shadow"]
+    switches = [change for change in history if change.kind not in TRIALS]
     names = {side.setting for change in switches for side in (change.before, change.after)}
     return switches[-1].after.setting if setting in names else setting
 
 
-def shadow(history: Sequence[Change]) -> Change | None:
-    """The shadow that runs: the last one that was set, unless it was ended or promoted since."""
-    latest = [change for change in history if change.kind == "shadow"][-1:]
+def trial(history: Sequence[Change], kind: Trial) -> Change | None:
+    """The trial of a kind that runs: the last one, unless it was ended or another model reads
+    since.
+    """
+    latest = [change for change in history if change.kind == kind][-1:]
     if not latest or not latest[0].share:
         return None
     later = history[list(history).index(latest[0]) + 1 :]
-    if any(change.after.setting == latest[0].after.setting for change in later):
+    if any(change.kind not in TRIALS for change in later):
         return None
     return latest[0]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from legibly.accuracy import index_report, label_mode
 from legibly.accuracy.report import Report
+from legibly.evaluation.trial_timer import TrialTimer
 from legibly.index.port import Index, Selection
 from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.light_lane import LightLane
@@ -111,6 +112,7 @@ class State:
     provider: "oidc.Provider | None" = None
     light: LightLane | None = None  # None where others read
     presigner: Presigner | None = None  # None where the store is no S3
+    trials: TrialTimer | None = None
     image_counts: ImageCounts = field(default_factory=ImageCounts)
     reports: ReportCache = field(default_factory=ReportCache)
 
@@ -120,10 +122,14 @@ class State:
         self.worker.start()
         if self.light is not None:
             self.light.start()
+        if self.trials is not None:
+            self.trials.start()
 
     async def stop(self) -> None:
         """Stop them."""
         await self.hub.stop()
+        if self.trials is not None:
+            await to_thread.run_sync(self.trials.stop)
         if self.light is not None:
             await to_thread.run_sync(self.light.stop)
         await to_thread.run_sync(self.worker.stop)

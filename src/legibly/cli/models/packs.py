@@ -10,7 +10,7 @@ import click
 
 from legibly import errors, settings, wiring
 from legibly.cli import options
-from legibly.cli.models import calibration, promotion, sources
+from legibly.cli.models import calibration, promotion, sources, trials
 from legibly.evaluation import promotion_history
 from legibly.packs import card as cards
 from legibly.packs import check as checks
@@ -33,7 +33,10 @@ def command() -> None:
     """List, show and manage model packs."""
 
 
-for _verb in (promotion.compare, promotion.promote, promotion.rollback, promotion.history):
+for _verb in (
+    *(promotion.compare, promotion.promote, promotion.rollback, promotion.history),
+    *(trials.shadow, trials.canary),
+):
     command.add_command(_verb)
 command.add_command(calibration.calibrate)
 

@@ -95,7 +95,7 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
     decision = _decide(report, is_forced=reason is not None, as_json=as_json)
     if not yes:
         click.confirm(f"Read with {candidate} from now on?", abort=True, err=True)
-    change = _change(
+    change = new_change(
         "promote",
         past,
         before=histories.Choice(present, readers.present.model),
@@ -140,7 +140,7 @@ def rollback(*, reason: str | None, as_json: bool) -> None:
         )
         remedy = f"Bring the old one back, or take this one: `legibly models use {goal.setting}`."
         raise errors.Conflict(message, where=goal.setting, remedy=remedy)
-    change = _change("rollback", past, before=last.after, after=goal, reason=reason)
+    change = new_change("rollback", past, before=last.after, after=goal, reason=reason)
     histories.write(store, change)
     _report(change, options.keep(goal.setting), as_json=as_json)
 
@@ -233,12 +233,12 @@ def record_use(model: str, *, reason: str | None) -> None:
     settings = options.settings()
     store = wiring.store(settings)
     past = histories.changes(store)
-    before = _choice(histories.current(past, settings.model))
-    after = _choice(model)
-    histories.write(store, _change("use", past, before=before, after=after, reason=reason))
+    before = choice(histories.current(past, settings.model))
+    after = choice(model)
+    histories.write(store, new_change("use", past, before=before, after=after, reason=reason))
 
 
-def _choice(setting: str) -> histories.Choice:
+def choice(setting: str) -> histories.Choice:
     """A setting with the model that it opens; one that cannot be opened any more has no version."""
     try:
         model = wiring.reader(options.settings(model=setting)).model
@@ -247,7 +247,10 @@ def _choice(setting: str) -> histories.Choice:
     return histories.Choice(setting, model)
 
 
-def _change(kind: histories.Kind, past: list[histories.Change], **facts: Any) -> histories.Change:
+def new_change(
+    kind: histories.Kind, past: list[histories.Change], **facts: Any
+) -> histories.Change:
+    """The change that follows those of `past`, made now by whoever runs this process."""
     number = past[-1].number + 1 if past else 1
     return histories.Change(number=number, kind=kind, at=records.now(), by=_operator(), **facts)
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from legibly import errors, records
-from legibly.evaluation import comparison, promotion_history, promotion_rule
+from legibly.evaluation import comparison, promotion_history, promotion_rule, trials
 from legibly.evaluation.live_model import LiveReader
+from legibly.evaluation.trial_timer import labels_of
 from legibly.packs import card as cards
 from legibly.packs import pack as packs
 from legibly.packs import registry, schema
@@ -41,6 +42,15 @@ class ShadowShare(BaseModel, extra="forbid"):
     share: Annotated[float, Field(ge=0, le=1)]
 
 
+class CanaryShare(BaseModel, extra="forbid"):
+    """The share of images that the model answers, 0 ends it; `risk` is the share of wrong ones
+    among its sure answers with which it ends by itself.
+    """
+
+    share: Annotated[float, Field(ge=0, le=0.5)]
+    risk: Annotated[float, Field(gt=0, lt=1)] = trials.RISK
+
+
 class ModelHeader:
     """ASGI middleware: every response says which model reads, as `X-Legibly-Model`."""
 
@@ -68,7 +78,7 @@ def get_schema() -> JSONResponse:
 
 @router.get("/models")
 def get_models(request: Request) -> JSONResponse:
-    """The packs of this server, the one that reads, its shadow, and every change of the model."""
+    """The packs of this server, the one that reads, what is on trial, and every change."""
     state = state_of(request)
     live = _live(state)
     added = packs_folder(state.settings.store)
@@ -78,7 +88,10 @@ def get_models(request: Request) -> JSONResponse:
         {
             "models": rows,
             "serving": {"setting": live.setting, **live.model.to_json()},
-            "shadow": live.shadow.to_json() if live.shadow else None,
+            "shadow": live.shadow.total(state.store) if live.shadow else None,
+            "canary": live.canary.to_json() | labels_of(live.canary, state.index)
+            if live.canary
+            else None,
             "changes": [change.to_json() for change in history],
         }
     )
@@ -127,6 +140,21 @@ def post_shadow(request: Request, name: str, body: ShadowShare) -> JSONResponse:
     principal_of(request).require_role("admin")
     challenger = _live(state_of(request)).open(registry.check_name(name))
     return _changed(request, "shadow", name, challenger, share=body.share)
+
+
+@router.post("/models/{name}/canary")
+def post_canary(request: Request, name: str, body: CanaryShare) -> JSONResponse:
+    """Let this model answer a share of the images; admins only.
+
+    It ends by itself where it fails, or where labels show that more of its sure answers are wrong
+    than `risk` allows. Raises Conflict for the model that reads anyway.
+    """
+    principal_of(request).require_role("admin")
+    live = _live(state_of(request))
+    challenger = live.open(registry.check_name(name))
+    if challenger.model == live.model:
+        raise errors.Conflict("this model reads already.", where=name)
+    return _changed(request, "canary", name, challenger, share=body.share, risk=body.risk)
 
 
 def _changed(

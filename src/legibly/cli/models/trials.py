@@ -1,0 +1,78 @@
+"""`legibly models shadow` and `canary`: a pack on trial beside the one that reads."""
+
+import json
+
+import click
+
+from legibly import errors, wiring
+from legibly.cli import options
+from legibly.cli.models import promotion
+from legibly.evaluation import promotion_history as histories
+from legibly.evaluation import trials
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@click.command("shadow")
+@click.argument("pack")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="Share of the images that it reads too; 0 ends it.",
+)
+@_JSON
+def shadow(*, pack: str, share: float, as_json: bool) -> None:
+    """Let PACK read a share of the images beside the present model; its answers are only counted."""
+    _begin("shadow", pack, share=share, risk=None, as_json=as_json)
+
+
+@click.command("canary")
+@click.argument("pack")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 0.5),
+    default=0.05,
+    show_default=True,
+    help="Share of the images that it answers; 0 ends it.",
+)
+@click.option(
+    "--risk",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=trials.RISK,
+    show_default=True,
+    help="Share of wrong ones among its sure answers with which it ends by itself.",
+)
+@_JSON
+def canary(*, pack: str, share: float, risk: float, as_json: bool) -> None:
+    """Let PACK answer a share of the images for real.
+
+    Servers end it by themselves where it fails three times in a row, or where labels show that more
+    of its sure answers are wrong than the risk allows.
+    """
+    _begin("canary", pack, share=share, risk=risk, as_json=as_json)
+
+
+def _begin(
+    kind: histories.Trial, pack: str, *, share: float, risk: float | None, as_json: bool
+) -> None:
+    settings = options.settings()
+    store = wiring.store(settings)
+    past = histories.changes(store)
+    before = promotion.choice(histories.current(past, settings.model))
+    after = promotion.choice(pack) if not share else _opened(pack)
+    if after.model == before.model:
+        raise errors.Conflict("this model reads already.", where=pack)
+    change = promotion.new_change(kind, past, before=before, after=after, share=share, risk=risk)
+    histories.write(store, change)
+    if as_json:
+        click.echo(json.dumps(change.to_json()))
+    elif share:
+        click.echo(f"{pack} is a {kind} for {share:.0%} of the images; change {change.number}.")
+    else:
+        click.echo(f"The {kind} {pack} has ended; change {change.number}.")
+
+
+def _opened(pack: str) -> histories.Choice:
+    return histories.Choice(pack, wiring.reader(options.settings(model=pack)).model)

@@ -1,0 +1,109 @@
+"""A timer beside a running server: keeps a shadow's counts, and ends a canary that does harm."""
+
+import logging
+import threading
+
+from legibly import errors, records
+from legibly.evaluation import promotion_history, trials
+from legibly.evaluation.live_model import LiveReader
+from legibly.index.port import Index, Selection
+from legibly.statistics import sequential
+from legibly.store import Store
+
+SECONDS = 10.0
+MOST_FAILURES = 3
+"""A canary that fails as often in a row ends."""
+_COUNTED = ("asked", "at_upload")
+"""Labels that say how often a model is right; people volunteer them for what is wrong."""
+_log = logging.getLogger(__name__)
+
+
+class TrialTimer:
+    """Looks after the trials of one project, every `seconds`."""
+
+    def __init__(
+        self, live: LiveReader, *, index: Index, store: Store, seconds: float = SECONDS
+    ) -> None:
+        self._live = live
+        self._index = index
+        self._store = store
+        self._seconds = seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trials", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and keep the counts."""
+        self._stopping.set()
+        if self._live.shadow is not None:
+            self._live.shadow.save(self._store)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._seconds):
+            try:
+                self.look()
+            except errors.LegiblyError as error:
+                _log.warning("looking after a trial of a model: %s; it is tried again", error)
+            except Exception:
+                _log.exception("looking after a trial of a model failed; it goes on")
+
+    def look(self) -> None:
+        """Keep the shadow's counts; end the canary where it fails or is shown to be wrong too
+        often. Raises LegiblyError.
+        """
+        if self._live.shadow is not None:
+            self._live.shadow.save(self._store)
+        canary = self._live.canary
+        if canary is None:
+            return
+        reason = self._harm(canary)
+        if reason:
+            self._end(canary, reason)
+            self._live.refresh()
+
+    def _harm(self, canary: trials.Canary) -> str:
+        if canary.failures >= MOST_FAILURES:
+            return f"it failed {canary.failures} times in a row: {canary.last_failure}"
+        labels = labels_of(canary, self._index)
+        if labels["evidence"] < sequential.ENOUGH:
+            return ""
+        return (
+            f"of {labels['labelled']} sure answers with a label {labels['wrong']} are wrong:"
+            f" more than the {canary.risk:g} that was allowed"
+        )
+
+    def _end(self, canary: trials.Canary, reason: str) -> None:
+        history = promotion_history.changes(self._store)
+        running = promotion_history.trial(history, "canary")
+        if running is None or running.number != canary.number:
+            return  # another process was quicker
+        change = promotion_history.Change(
+            number=history[-1].number + 1,
+            kind="canary",
+            at=records.now(),
+            by="legibly",
+            before=running.before,
+            after=running.after,
+            reason=reason,
+            share=0.0,
+            risk=canary.risk,
+        )
+        promotion_history.write(self._store, change)
+        _log.warning("the canary %s has ended: %s", running.after.setting, reason)
+
+
+def labels_of(canary: trials.Canary, index: Index) -> records.Json:
+    """What the labels say of a canary's sure answers: how many have one, how many are wrong, and
+    the evidence that more are than its risk allows.
+    """
+    model = f"{canary.model.name}@{canary.model.version}"
+    day = canary.since.date().isoformat()
+    tally = index.tally([0], selection=Selection(model=model, verdict="read", since=day))
+    pairs = [pair for pair in tally.pairs if pair.source in _COUNTED]
+    labelled = sum(pair.n for pair in pairs)
+    wrong = sum(pair.n for pair in pairs if pair.predicted != pair.actual)
+    evidence = sequential.evidence_above(canary.risk, hits=wrong, trials=labelled)
+    return {"labelled": labelled, "wrong": wrong, "evidence": evidence}
