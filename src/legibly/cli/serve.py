@@ -1,5 +1,6 @@
 """`legibly serve`: the whole system on one machine."""
 
+import contextlib
 import json
 import os
 import socket
@@ -68,7 +69,11 @@ def command(host: str, port: int, workers: int | None, log_level: str, **flags: 
         sys.exit(processes.Processes(config, count=count).run())
     _prepare(settings, count)
     click.echo(place, err=True)
-    uvicorn.run(_APPLICATION, workers=count, **served)
+    if count > 1:
+        uvicorn.run(_APPLICATION, workers=count, **served)
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        processes.Server(uvicorn.Config(_APPLICATION, **served)).run()
 
 
 def _prepare(settings: Settings, workers: int) -> None:

@@ -132,6 +132,7 @@ def _sqlite(url: sa.URL) -> Engine:
             "synchronous=NORMAL",
             "busy_timeout=30000",
             "temp_store=MEMORY",
+            "wal_autocheckpoint=4000",  # 16 MB: the same pages are written again and again
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -46,14 +46,22 @@ images = Table(
     Index("images_by_verdict", "verdict", "id"),
     Index("images_by_text", "text", "id"),
     Index("images_by_label", "label_text", "id"),
-    Index("images_by_writer", "writer", "id"),
-    Index("images_by_owner", "owner", "id"),
     Index("images_by_state", "state", "id"),
     Index("images_by_review", "review", "id"),
-    Index("images_by_batch", "batch", "id"),
     Index("images_by_confidence", "confidence", "id"),
     Index("images_by_name", "name", "id"),
 )
+
+# Most images have none of these, and are not looked for by that: an insert writes fewer pages.
+for _name in ("writer", "owner", "batch"):
+    _present = images.c[_name].is_not(None)
+    Index(
+        f"images_by_{_name}",
+        images.c[_name],
+        images.c.id,
+        sqlite_where=_present,
+        postgresql_where=_present,
+    )
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
 """What a page of wrong ones wants; they are few, so an index of them alone spares a look at every

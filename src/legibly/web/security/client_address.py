@@ -1,5 +1,6 @@
 """Where requests come from, for limits and the audit log."""
 
+import functools
 import ipaddress
 
 from fastapi import Request
@@ -12,7 +13,11 @@ def address_of(request: Request) -> str:
 
 def network_of(request: Request) -> str:
     """The address, and of IPv6 the /64 network: one household has that many addresses."""
-    address = address_of(request)
+    return _network(address_of(request))
+
+
+@functools.lru_cache(maxsize=1024)
+def _network(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

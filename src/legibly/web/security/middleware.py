@@ -3,11 +3,11 @@
 Without accounts it still refuses forged requests of other sites and names of other hosts.
 """
 
+import functools
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from urllib.parse import quote, unquote, urlsplit
 
 from anyio import to_thread
@@ -94,7 +94,7 @@ class AccessMiddleware:
         principal.require(scope)
         _check_project(request, principal)
         request.state.principal = principal
-        request.state.authenticate = partial(self._authenticate_again, request)
+        request.state.authenticate = functools.partial(self._authenticate_again, request)
         return None
 
     async def _authenticate_again(self, request: Request) -> Principal | None:
@@ -244,6 +244,7 @@ def _check_origin(request: Request) -> None:
         raise Forbidden("this request came from another site.", code="other-site")
 
 
+@functools.lru_cache(maxsize=128)
 def _host(header: str) -> str:
     """The name in a Host header, without its port."""
     try:
