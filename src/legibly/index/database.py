@@ -118,7 +118,11 @@ def _sqlite(url: sa.URL) -> Engine:
             raise Unavailable(
                 f"this folder cannot be made: {error.strerror}.", where=str(url.database)
             ) from error
-        engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=20)
+        # Each connection keeps 2 MB of pages: the one that was used last is used first, so that
+        # many threads at one moment do not fill the memory of all of them for good.
+        engine = sa.create_engine(
+            url, connect_args={"timeout": 30}, pool_size=20, pool_use_lifo=True
+        )
     else:
         engine = sa.create_engine(
             url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool
