@@ -7,13 +7,12 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from legibly import adoption, object_keys
-from legibly.adoption import Adopter
+from legibly import object_keys
 from legibly.errors import NotFound
 from legibly.index.port import Index, Rebuild
 from legibly.iteration import batched
-from legibly.pipeline import image_of, is_picture
-from legibly.record_files import READING_ERRORS
+from legibly.pipeline import adoption, image_of, is_picture
+from legibly.pipeline.adoption import Adopter
 from legibly.records import (
     AdoptionRecord,
     Batch,
@@ -25,6 +24,7 @@ from legibly.records import (
 )
 from legibly.settings import Settings
 from legibly.store import Stat, Store
+from legibly.store.record_files import READING_ERRORS
 
 T = TypeVar("T")
 _AT_ONCE = 16

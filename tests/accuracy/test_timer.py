@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import services
-from legibly import object_keys, record_files, records
+from legibly import object_keys, records
 from legibly.accuracy.compaction.timer import CompactionTimer
-from legibly.store import Store, open_store
+from legibly.store import Store, open_store, record_files
 
 
 def fill(store: Store, count: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import pictures
 import services
-from legibly import object_keys, record_files
+from legibly import object_keys
 from legibly.errors import Unavailable
 from legibly.index.sql import open_index
 from legibly.ingest import light_lane, sweep
@@ -21,7 +21,7 @@ from legibly.packs.pack import open_pack
 from legibly.pipeline import NO_DETAILS, Service, UploadDetails
 from legibly.records import Image, now
 from legibly.reindex import reindex
-from legibly.store import open_store
+from legibly.store import open_store, record_files
 from legibly.vision.reading import Reader
 
 T = TypeVar("T")

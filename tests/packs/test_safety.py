@@ -13,12 +13,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import pictures
-from legibly import errors, record_files, records
+from legibly import errors, records
 from legibly.index.sql import open_index
 from legibly.packs import check, network, onnx_graph, pack, registry
 from legibly.pipeline import Service
 from legibly.reindex import reindex
-from legibly.store import open_store
+from legibly.store import open_store, record_files
 from legibly.vision.reading import Reader
 from packs import networks
 

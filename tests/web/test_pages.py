@@ -23,7 +23,7 @@ RAISED = {
     "Invalid", "Forbidden", "NotFound", "Conflict", "TooLarge", "NotAnImage", "Unusable",
     "Unavailable", "Problem",
 }  # fmt: skip
-SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline.py", "label_rules.py")
+SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline", "labels")
 """Packages whose errors people come to see; what only operators see stays English."""
 INTERNAL = ("oidc.py", "presigner.py", "inference.py", "compression.py", "s3_webhook.py")
 """Modules whose errors programs and logs see."""
@@ -33,10 +33,9 @@ def error_templates() -> set[str]:
     """The templates and remedies of every error that those packages raise."""
     source = WEB.parent
     files = [path for name in SERVED for path in (source / name).rglob("*.py")]
-    files += [source / name for name in SERVED if name.endswith(".py")]
     texts: set[str] = set()
     for path in files:
-        if path.name in INTERNAL or not path.is_file():
+        if path.name in INTERNAL:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and RAISED & {

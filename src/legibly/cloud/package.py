@@ -26,10 +26,13 @@ PYTHON = "3.12"
 # Both are needed: onnxruntime is built for the newer of the two, others for the older.
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 FUNCTION_NEEDS = ("numpy", "obstore", "onnxruntime", "pi-heif", "pillow")
-JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py", "records.py")
+JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py")
 """What the Spark job needs beside `JOB_FOLDERS`."""
-JOB_FOLDERS = ("accuracy", "statistics")
-FUNCTION_FOLDERS = ("images", "index", "ingest", "packs", "statistics", "vision")
+JOB_FOLDERS = ("accuracy", "records", "statistics")
+FUNCTION_FOLDERS = (
+    *("images", "index", "ingest", "labels", "packs", "pipeline"),
+    *("records", "statistics", "store", "vision"),
+)
 """Folders of the package that the function needs, beside the modules at its top."""
 
 # Parts of the libraries that are not needed at run time.

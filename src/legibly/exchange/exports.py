@@ -15,7 +15,7 @@ from legibly.errors import LegiblyError, NotFound
 from legibly.exchange import training_formats
 from legibly.exchange.training_formats import File, Inputs
 from legibly.index.port import Filter, Index, cursor_of
-from legibly.label_rules import NOTHING
+from legibly.labels.rules import NOTHING
 from legibly.records import Image, stamp
 from legibly.statistics import aggregates
 from legibly.store import Store

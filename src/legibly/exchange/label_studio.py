@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from legibly.agreement import standing
 from legibly.errors import Invalid
+from legibly.labels.agreement import standing
 from legibly.records import Image, Label, stamp
 
 _BY = "legibly:"

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from legibly.agreement import agreement
 from legibly.index.schema import images, label_columns, label_of, label_row, labels
+from legibly.labels.agreement import agreement
 from legibly.records import Label
 
 

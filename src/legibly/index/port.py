@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from legibly.agreement import Agreement
+from legibly.labels.agreement import Agreement
 from legibly.records import (
     Batch,
     FailureRecord,
@@ -143,7 +143,7 @@ class Tally:
     readings: list[ReadingCount]
 
 
-class Index(Protocol):
+class Content(Protocol):
     """Images and pairs by query. Every method may raise Unavailable."""
 
     def add(self, images: Sequence[Image], *, lease_seconds: float = 0) -> int:
@@ -260,14 +260,8 @@ class Index(Protocol):
     def counts(self) -> dict[str, int]:
         """How many images there are by state."""
 
-    def rebuilding(self) -> "AbstractContextManager[Rebuild]":
-        """An empty index to fill, which takes this one's place when the block ends without error.
 
-        Until then this one stays as it is; what changes in it meanwhile is carried over.
-        """
-
-
-class Rebuild(Index, Protocol):
+class Rebuild(Content, Protocol):
     """An index that is being filled from the store."""
 
     def add_deletions(self, ids: Sequence[str]) -> None:
@@ -281,3 +275,13 @@ class Rebuild(Index, Protocol):
 
     def count_labelled(self) -> int:
         """How many images have or had a label."""
+
+
+class Index(Content, Protocol):
+    """The index in use."""
+
+    def rebuilding(self) -> AbstractContextManager[Rebuild]:
+        """An empty index to fill, which takes this one's place when the block ends without error.
+
+        Until then this one stays as it is; what changes in it meanwhile is carried over.
+        """

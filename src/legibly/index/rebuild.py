@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from legibly import object_keys, text_rules
 from legibly.index import database, schema
+from legibly.index.opening import open_tables
 from legibly.index.schema import counters, deletions, images
-from legibly.index.sql import SqlIndex, insert_new, open_index
+from legibly.index.tables import SqlTables, insert_new
 from legibly.records import FailureRecord, UploadRecord, now
 
 _OF_IMAGES = (schema.labels, schema.pairs, schema.readings)
@@ -33,7 +34,7 @@ _PREPARE_FAILURE = (
 )
 
 
-class Rebuild(SqlIndex):
+class Rebuild(SqlTables):
     """An index that is being filled, with what only that needs."""
 
     def add_deletions(self, ids: Sequence[str]) -> None:
@@ -94,17 +95,17 @@ def _opened(engine: Engine) -> Iterator[Rebuild]:
     if engine.dialect.name == "sqlite":
         path = Path(f"{engine.url.database}.rebuild")
         _remove(path)
-        opened = open_index(f"sqlite:///{path}")
+        opened = open_tables(f"sqlite:///{path}")
     else:
         url = url.replace("postgresql+psycopg:", "postgresql:")
         with engine.begin() as connection:
             name = _schema(connection)
             connection.execute(sa.text(f'DROP SCHEMA IF EXISTS "{name}__rebuild" CASCADE'))
-        opened = open_index(url, schema_name=f"{name}__rebuild")
+        opened = open_tables(url, schema_name=f"{name}__rebuild")
     try:
-        yield Rebuild(opened.engine)
+        yield Rebuild(opened)
     finally:
-        opened.close()
+        opened.dispose()
         if engine.dialect.name == "sqlite":
             _remove(path)
         else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-from legibly.agreement import agreement
+from legibly.labels.agreement import agreement
 from legibly.records import UNANSWERED, Image, Label, Pair, Reading, counted_actual, moment, stamp
 
 VERSION = 5

@@ -32,10 +32,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from legibly import errors, object_keys, pipeline, record_files, records
+from legibly import errors, object_keys, pipeline, records
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture
-from legibly.store import Store
+from legibly.store import Store, record_files
 
 _log = logging.getLogger(__name__)
 _MOST_IN_A_FILE = 40  # see `object_keys.batch`

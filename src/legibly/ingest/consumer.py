@@ -18,8 +18,8 @@ from legibly import errors, object_keys, records
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture, relative
 from legibly.pipeline import Service
-from legibly.record_files import READING_ERRORS
 from legibly.store import Stat
+from legibly.store.record_files import READING_ERRORS
 
 _log = logging.getLogger(__name__)
 _THREADS = 8

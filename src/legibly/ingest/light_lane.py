@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from legibly import object_keys, pipeline, record_files
+from legibly import object_keys, pipeline
 from legibly.errors import LegiblyError, Unavailable
 from legibly.images import limits, privacy, sniff, truncation
 from legibly.pipeline import Service, UploadDetails
 from legibly.records import Image, ReadingRecord, now
+from legibly.store import record_files
 
 _log = logging.getLogger(__name__)
 LIGHT_PIXELS = 500_000

@@ -18,7 +18,7 @@ from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter, Selection, Sort, cursor_of
-from legibly.label_rules import NOTHING
+from legibly.labels.rules import NOTHING
 from legibly.web.api import documents
 from legibly.web.api.uploads import Upload, uploaded
 from legibly.web.security import audit

@@ -13,7 +13,7 @@ from legibly.accuracy import label_mode
 from legibly.errors import Invalid
 from legibly.exchange import exports
 from legibly.index.port import Filter, Sort
-from legibly.label_rules import NOTHING
+from legibly.labels.rules import NOTHING
 from legibly.records import Image
 from legibly.web.pages import batches, deletion
 from legibly.web.pages.rendering import Pages

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from legibly import object_keys
 from legibly.accuracy import label_mode
-from legibly.agreement import REVIEW, judgements, standing
 from legibly.errors import Invalid, NotFound, Unusable
 from legibly.exchange import exports, label_csv, label_studio
 from legibly.index.port import Filter, Index
+from legibly.labels.agreement import REVIEW, judgements, standing
 from legibly.records import Image, stamp
 from legibly.statistics import sampling
 from legibly.web.pages import history

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from legibly import object_keys, text_rules
 from legibly.errors import Invalid, LegiblyError, NotAnImage, NotFound
 from legibly.images import sniff
-from legibly.record_files import READING_ERRORS, line
 from legibly.records import AdoptionRecord, Image
 from legibly.store import Stat, Store
+from legibly.store.record_files import READING_ERRORS, line
 
 _log = logging.getLogger(__name__)
 _THREADS = 8

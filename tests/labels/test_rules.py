@@ -3,7 +3,7 @@
 import pytest
 
 from legibly.errors import Invalid, Unusable
-from legibly.label_rules import LabelRules
+from legibly.labels.rules import LabelRules
 
 DIGITS = LabelRules(tuple("0123456789"))
 ANIMALS = LabelRules(("cat", "dog", "10"), single=True)

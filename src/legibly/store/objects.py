@@ -24,8 +24,9 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-from legibly import local_files, local_listing, private_files, s3_listing
+from legibly import private_files
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
+from legibly.store import local_files, local_listing, s3_listing
 
 _log = logging.getLogger(__name__)
 _MOST_SKIPPED = 1000

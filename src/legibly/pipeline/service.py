@@ -1,27 +1,23 @@
-"""What the service does: receive a picture, classify it, label it, remove it.
+"""The service: the verbs of the product over a store, an index and a reader."""
 
-`read_object` and `write_reading` need the object store alone: they are all that the Lambda function
-uses. `Service` keeps an index beside it. Classifying the same image with the same model version
-ends in the same record, whoever does it and however often, so that every door may retry as it
-likes.
-"""
-
-import hashlib
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from legibly import adoption, agreement, object_keys, record_files, text_rules
-from legibly.adoption import Adopter
+from legibly import object_keys, text_rules
 from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, Unavailable
 from legibly.images import decode, privacy
-from legibly.index.port import Filter, Index
-from legibly.label_rules import LabelRules
-from legibly.record_files import READING_ERRORS, line
+from legibly.index.port import Index
+from legibly.labels import agreement
+from legibly.labels.rules import LabelRules
+from legibly.pipeline import adoption, removal, uploads
+from legibly.pipeline.adoption import Adopter
+from legibly.pipeline.pairs import pair_key, pair_of
+from legibly.pipeline.readings import Reader, read_object, reading_record, write_reading
+from legibly.pipeline.uploads import NO_DETAILS, UploadDetails
 from legibly.records import (
     Batch,
     FailureRecord,
@@ -29,97 +25,16 @@ from legibly.records import (
     Label,
     LabelRecord,
     LabelSource,
-    Model,
-    Pair,
     ReadingRecord,
     UploadRecord,
     now,
 )
 from legibly.statistics import sampling
-from legibly.store import Stat, Store
-from legibly.vision.reading import Result
+from legibly.store import Stat, Store, record_files
+from legibly.store.record_files import line
 
 LEASE_SECONDS = 30.0
-_REMOVED_AT_ONCE = 500
 _log = logging.getLogger(__name__)
-
-
-class Reader(Protocol):
-    """Whatever reads pictures: the vision of this machine or a remote model."""
-
-    @property
-    def model(self) -> Model:
-        """The model that reads now; it may change between two pictures."""
-
-    def read(self, data: bytes) -> Result:
-        """Read one picture. Raises NotAnImage, Unusable and Unavailable."""
-
-
-def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> ReadingRecord:
-    """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage,
-    Unusable.
-    """
-    stat = store.head(key)
-    if stat.size > max_bytes:
-        raise TooLarge(
-            "the picture has {bytes} bytes; {limit} are allowed.",
-            where=key,
-            bytes=stat.size,
-            limit=max_bytes,
-        )
-    stat, data = store.fetch(key)
-    return reading_record(
-        reader.read(data),
-        image=object_keys.image_id(key, stat.modified_at),
-        key=key,
-        size=stat.size,
-    )
-
-
-def reading_record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
-    """The record of a picture that was read; `size` is that of its object in bytes."""
-    facts = result.facts
-    return ReadingRecord(
-        image=image,
-        key=key,
-        media_type=facts.media_type,
-        bytes=size,
-        width=facts.width,
-        height=facts.height,
-        reading=result.reading,
-    )
-
-
-def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
-    """Write a reading once; where this image and model version have one already, that one is
-    returned.
-    """
-    key = object_keys.reading(record.image, record.reading.model.version)
-    if store.create(key, line(record.to_json())):
-        return record
-    return ReadingRecord.from_json(json.loads(store.read(key)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadDetails:
-    """What the sender of a picture says of it, and who that is; None where nothing is known."""
-
-    name: str | None = None
-    writer: str | None = None
-    owner: str | None = None
-    label: str | None = None
-    batch: str | None = None
-
-    def checked(self) -> "UploadDetails":
-        """The same with its texts checked. Raises Invalid."""
-        return replace(
-            self,
-            name=text_rules.check(self.name, "name"),
-            writer=text_rules.check(self.writer, "writer"),
-        )
-
-
-NO_DETAILS = UploadDetails()
 
 
 class Service:
@@ -175,32 +90,16 @@ class Service:
         facts = decode.probe(data, max_pixels=self._max_pixels)
         image_id = object_keys.new_id(now())
         if request is not None:
-            image_id = self._id_of(request, data, owner=details.owner, fresh=image_id)
+            image_id = uploads.reserve(
+                self.store, request, data, owner=details.owner, fresh=image_id
+            )
             if self.index.known([image_id]):
                 return self._earlier_image(image_id)
         stripped = privacy.strip(data, facts.media_type)
-        image = pending_image(image_id, facts, size=len(stripped), details=details)
-        image = replace(image, label=_at_upload(label_text, image_id))
+        image = uploads.pending_image(image_id, facts, size=len(stripped), details=details)
+        image = replace(image, label=uploads.label_at_upload(label_text, image_id))
         self._store_image(image, stripped)
         return image
-
-    def _id_of(self, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
-        """The id that a named upload has: `fresh`, or the one that it got when it first came.
-        Raises Conflict.
-        """
-        # The digest tells nothing of the picture to whoever does not know the name.
-        digest = hashlib.sha256(request.encode() + b"\0" + data).hexdigest()
-        key = object_keys.request(request, owner)
-        if self.store.create(key, line({"image": fresh, "sha256": digest})):
-            return fresh
-        before = json.loads(self.store.read(key))
-        if before["sha256"] != digest:
-            raise Conflict(
-                "this name of an upload belongs to another picture.",
-                code="idempotency-key-reused",
-                remedy="Give each picture its own.",
-            )
-        return str(before["image"])
 
     def _earlier_image(self, image_id: str) -> Image:
         try:
@@ -349,43 +248,12 @@ class Service:
         return image
 
     def remove(self, image_ids: Collection[str]) -> None:
-        """Delete images and every record of them; unknown ones are passed over.
-
-        A tombstone stays, so that records in files shared with other images count no more;
-        compaction drops those.
-        """
-        keys: list[str] = []
-        pair_keys = [pair_key(pair) for pair in self.index.pairs(image_ids)]
-        by_day: dict[str, set[str]] = defaultdict(set)
-        for image_id in image_ids:
-            try:
-                keys += self.adopter.keys_of(self.index.get(image_id))
-            except NotFound:
-                continue
-            self.store.create(object_keys.deletion(image_id), line({"image": image_id}))
-            self.index.remove(image_id)
-            for folder in (
-                object_keys.UPLOADS,
-                object_keys.READINGS,
-                object_keys.FAILURES,
-                object_keys.LABELS,
-            ):
-                by_day[object_keys.day(folder, image_id)].add(image_id)
-        for folder, ids in by_day.items():
-            for stat in self.store.list(folder):
-                is_alone = stat.key.removeprefix(folder).partition(".")[0] in ids
-                if is_alone or record_files.write_others(self.store, stat.key, ids):
-                    keys.append(stat.key)
-        self.store.remove([*keys, *pair_keys])
+        """Delete images and every record of them; unknown ones are passed over."""
+        removal.remove_images(self.store, self.index, self.adopter, image_ids)
 
     def remove_owner(self, owner: str) -> None:
         """Delete every image and batch of an account or a pupil."""
-        while images := self.index.page(Filter(owner=owner), limit=_REMOVED_AT_ONCE):
-            self.remove([image.id for image in images])
-        while counts := self.index.batches(owner=owner, limit=_REMOVED_AT_ONCE):
-            ids = [count.batch.id for count in counts]
-            self.store.remove([object_keys.batch_record(batch_id) for batch_id in ids])
-            self.index.remove_batches(ids)
+        removal.remove_owner(self.store, self.index, self.adopter, owner)
 
     def open_batch(self, name: str, *, owner: str | None, batch_id: str | None = None) -> Batch:
         """Open a batch that uploads can name; an earlier one of `batch_id` stays as it is.
@@ -414,11 +282,13 @@ class Service:
 
         Those with keys of others are copied first, so that each image keeps its own.
         """
-        pictures = {adoption.image_id(stat): stat for stat in stats if is_picture(stat)}
+        pictures = {adoption.image_id(stat): stat for stat in stats if uploads.is_picture(stat)}
         unknown = sorted(set(pictures) - self.index.known(pictures))
-        uploads = [image_id for image_id in unknown if object_keys.is_own(pictures[image_id].key)]
-        others = [pictures[image_id] for image_id in unknown if image_id not in uploads]
-        images = [self._uploaded_image(pictures[image_id], image_id) for image_id in uploads]
+        own = [image_id for image_id in unknown if object_keys.is_own(pictures[image_id].key)]
+        others = [pictures[image_id] for image_id in unknown if image_id not in own]
+        images = [
+            uploads.uploaded_image(self.store, pictures[image_id], image_id) for image_id in own
+        ]
         adopted = self.adopter.adopt(others)
         count = self._add_adopted([*images, *(image for _, image in adopted)])
         for listed, image in adopted:
@@ -450,9 +320,8 @@ class Service:
         details = details.checked()
         self.check_batch(details)
         image_id = object_keys.new_id(now())
-        label = _at_upload(
-            self._label_text(details), image_id
-        )  # at the moment that stands in the id, where `adopt` looks for it
+        # At the moment that stands in the id, where `adopt` looks for it.
+        label = uploads.label_at_upload(self._label_text(details), image_id)
         key = object_keys.image(image_id, media_type)
         senders = (details.name, details.writer, details.owner, details.batch)
         record = UploadRecord(image_id, key, media_type, size, *senders)
@@ -460,31 +329,6 @@ class Service:
         if label is not None:
             self._write_label(image_id, label)
         return record
-
-    def _uploaded_image(self, stat: Stat, image_id: str) -> Image:
-        upload = self._upload(image_id)
-        return replace(
-            image_of(stat, upload), label=self._label_at_upload(image_id) if upload else None
-        )
-
-    def _label_at_upload(self, image_id: str) -> Label | None:
-        try:
-            data = self.store.read(object_keys.label(image_id, object_keys.received_at(image_id)))
-            return LabelRecord.from_json(json.loads(data)).label
-        except NotFound:
-            return None
-        except READING_ERRORS as error:
-            _log.warning("the label of image %s is torn and was skipped: %r", image_id, error)
-            return None
-
-    def _upload(self, image_id: str) -> UploadRecord | None:
-        try:
-            return UploadRecord.from_json(json.loads(self.store.read(object_keys.upload(image_id))))
-        except NotFound:
-            return None
-        except READING_ERRORS as error:
-            _log.warning("the facts of upload %s are torn and were skipped: %r", image_id, error)
-            return None
 
     def _write_label(self, image_id: str, label: Label) -> bool:
         return self.store.create(
@@ -497,79 +341,3 @@ class Service:
             self.store.create(pair_key(pair), line(pair.to_json()))
         if pairs:
             self.index.add_pairs(pairs)
-
-
-def pending_image(
-    image_id: str, facts: decode.Facts, *, size: int, details: UploadDetails
-) -> Image:
-    """A new image that waits for its reading; `size` is that of the stored picture in bytes."""
-    return Image(
-        id=image_id,
-        key=object_keys.image(image_id, facts.media_type),
-        received_at=object_keys.received_at(image_id),
-        media_type=facts.media_type,
-        bytes=size,
-        width=facts.width,
-        height=facts.height,
-        name=details.name or None,
-        writer=details.writer or None,
-        owner=details.owner,
-        batch=details.batch or None,
-    )
-
-
-def is_picture(stat: Stat) -> bool:
-    """Whether an object is a picture to classify, and not the marker of a folder."""
-    # A store may hide the stroke at the end of a folder's marker: an empty object without an
-    # ending.
-    marker = stat.size == 0 and not object_keys.claims_picture(stat.key)
-    return object_keys.is_picture(stat.key) and not marker
-
-
-def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
-    """The pending image of an object in the store, with what was said when it was uploaded."""
-    image_id = object_keys.image_id(stat.key, stat.modified_at)
-    name = None if object_keys.is_own(stat.key) else object_keys.last(stat.key)
-    if upload:
-        name = upload.name
-    return Image(
-        id=image_id,
-        key=stat.key,
-        received_at=object_keys.received_at(image_id),
-        media_type=object_keys.media_type(stat.key),
-        bytes=stat.size,
-        name=text_rules.clean(name),
-        writer=text_rules.clean(upload.writer if upload else None),
-        owner=upload.owner if upload else None,
-        batch=upload.batch if upload else None,
-    )
-
-
-def _at_upload(text: str | None, image_id: str) -> Label | None:
-    return (
-        None if text is None else Label(text, object_keys.received_at(image_id), source="at_upload")
-    )
-
-
-def pair_of(image: Image) -> Pair | None:
-    """The pair of an image's newest label and its reading; None while one of them is missing."""
-    if image.label is None or image.reading is None:
-        return None
-    reading = image.reading
-    label = image.label
-    return Pair(
-        image=image.id,
-        predicted=reading.text,
-        actual=label.text,
-        confidence=reading.confidence,
-        model=f"{reading.model.name}@{reading.model.version}",
-        writer=image.writer,
-        source=label.source,
-        labelled_at=label.at,
-        verdict=reading.verdict,
-    )
-
-
-def pair_key(pair: Pair) -> str:
-    """Where a pair lies."""
-    return object_keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2])

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from legibly import agreement
+from legibly.labels import agreement
 from legibly.records import Label, now
 
 RITA, ROB, TOM = (f"review:{name}" for name in ("rita", "rob", "tom"))

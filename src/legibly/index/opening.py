@@ -1,0 +1,66 @@
+"""Opens the database of an index, and makes its tables where they are missing."""
+
+import logging
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from legibly.errors import Invalid
+from legibly.index import database, schema, upgrade
+from legibly.index.schema import counters
+from legibly.index.tables import insert_new
+
+_log = logging.getLogger(__name__)
+
+
+def open_tables(
+    url: str, *, renew: bool = False, namespace: str | None = None, schema_name: str | None = None
+) -> Engine:
+    """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are
+    missing.
+
+    With `renew`, tables of another version make way for empty ones: the object store has all that
+    they held. Raises Invalid for other URLs, a missing driver and the tables of another version;
+    Unavailable where nobody answers. `schema_name` is a schema of
+    PostgreSQL instead of that of the namespace.
+    """
+    if renew and (aside := database.set_aside_if_corrupt(url)):
+        _log.warning("%s was no database any more; it is kept as %s", url, aside)
+    engine = database.engine(url, namespace=namespace, schema_name=schema_name)
+    where = engine.url.render_as_string(hide_password=True)
+    with database.errors(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(
+                sa.text("SELECT pg_advisory_xact_lock(7302)")
+            )  # two servers may start at once
+        if sa.inspect(connection).has_table(counters.name):
+            upgrade.extend(connection, _version(connection) or 0)
+            if renew and _version(connection) != schema.VERSION:
+                schema.METADATA.drop_all(connection)
+        schema.METADATA.create_all(connection)
+        insert_new(
+            connection,
+            counters,
+            [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}],
+        )
+        version = _version(connection)
+    if version != schema.VERSION:
+        engine.dispose()
+        remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
+        if version is not None and version > schema.VERSION:
+            remedy = (
+                f"A newer Legibly wrote them: upgrade this one. Or: {remedy[0].lower()}{remedy[1:]}"
+            )
+        raise Invalid(
+            f"its tables are of version {version}, not {schema.VERSION}.",
+            where=where,
+            remedy=remedy,
+        )
+    return engine
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the tables that are there."""
+    return connection.execute(
+        sa.select(counters.c.value).where(counters.c.name == "schema")
+    ).scalar()

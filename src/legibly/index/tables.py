@@ -1,0 +1,295 @@
+"""Writing an index: each verb is one transaction of SQLite or PostgreSQL, one text for both."""
+
+import contextlib
+import functools
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+
+from legibly.errors import NotFound
+from legibly.index import arrivals, database, labels, schema
+from legibly.index.port import Claim
+from legibly.index.queries import BATCH, DELETED, KNOWN, REBUILD, THERE, SqlQueries
+from legibly.index.schema import counters, deletions, images, pairs, readings
+from legibly.iteration import batched
+from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
+
+_DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+class SqlTables(SqlQueries):
+    """Implements `index.port.Content`. Several processes may share one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        # Writers of one process queue here: waiting on a lock is quicker than SQLite's own polling.
+        self._writing = threading.Lock()
+
+    def add(self, images_: Sequence[Image], *, lease_seconds: float = 0) -> int:
+        lease = (
+            {"attempts": 1, "leased_until": time.time() + lease_seconds} if lease_seconds else {}
+        )
+        with self._write() as connection:
+            fresh = self._fresh(connection, images_)
+            if not fresh:
+                return 0
+            sequence = _advance(connection, len(fresh))
+            rows = [
+                {**schema.image_row(image), **lease, "sequence": number}
+                for number, image in enumerate(fresh, sequence)
+            ]
+            insert_new(
+                connection, images, rows
+            )  # another process may have been quicker since the look
+            insert_new(
+                connection,
+                schema.labels,
+                labels.rows({record.id: [record.label] for record in fresh if record.label}),
+            )
+            return len(fresh)
+
+    def add_read(
+        self, images_: Sequence[Image], *, write: Callable[[Collection[str]], None]
+    ) -> set[str]:
+        with self._write() as connection:
+            return arrivals.insert(connection, images_, write=write)
+
+    def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
+        if not records:
+            return []
+        with self._write() as connection:
+            first = _advance(connection, len(records))
+            rows = [
+                _settle(connection, record, sequence)
+                for sequence, record in enumerate(records, first)
+            ]
+            self._insert_readings(connection, records)
+        return [schema.image_of(row) for row in rows if row is not None]
+
+    def fail(self, image: str, error: str) -> Image:
+        return self._change(image, {"state": "failed", "error": error})
+
+    def label(self, image: str, label: Label) -> Image:
+        with self._write() as connection:
+            row = self._label(connection, {image: [label]}).get(image)
+        if row is None:
+            raise NotFound("there is no such image.", where=image)
+        return schema.image_of(row)
+
+    def add_labels(self, records: Sequence[LabelRecord]) -> None:
+        for batch in batched(records, BATCH):
+            by_image: dict[str, list[Label]] = defaultdict(list)
+            for record in batch:
+                by_image[record.image].append(record.label)
+            with self._write() as connection:
+                self._label(connection, by_image)
+
+    def remove(self, image: str) -> None:
+        with self._write() as connection:
+            sequence = _advance(connection, 1)
+            removed = images.delete().where(images.c.id == image).returning(images.c.owner)
+            owner = connection.execute(removed).scalar_one_or_none()
+            row = {"image": image, "sequence": sequence, "owner": owner}
+            insert_new(connection, deletions, [row])
+            for table in (pairs, readings, schema.labels):
+                connection.execute(table.delete().where(table.c.image == image))
+
+    def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
+        now = time.time()
+        due = (images.c.state == "pending") & (images.c.leased_until <= now)
+        chosen = sa.select(images.c.id).where(due).order_by(images.c.id).limit(limit)
+        with (
+            self._read() as connection
+        ):  # most looks find nothing, and then nobody has to wait for a writer
+            if connection.execute(chosen.limit(1)).first() is None:
+                return []
+        with self._write() as connection:
+            rows = connection.execute(
+                images.update()
+                .where(images.c.id.in_(chosen), due)
+                .values(leased_until=now + lease_seconds, attempts=images.c.attempts + 1)
+                .returning(images)
+            ).all()
+        return [
+            Claim(schema.image_of(row), row.attempts)
+            for row in sorted(rows, key=lambda row: row.id)
+        ]
+
+    def renew(self, ids: Collection[str], *, lease_seconds: float) -> None:
+        for batch in batched(ids, BATCH):
+            with self._write() as connection:
+                connection.execute(
+                    images.update()
+                    .where(images.c.id.in_(batch), images.c.state == "pending")
+                    .values(leased_until=time.time() + lease_seconds)
+                )
+
+    def defer(self, image: str, *, seconds: float) -> None:
+        with self._write() as connection:
+            connection.execute(
+                images.update()
+                .where(images.c.id == image)
+                .values(leased_until=time.time() + seconds)
+            )
+
+    def release(self) -> None:
+        with self._write() as connection:
+            connection.execute(
+                images.update().where(images.c.state == "pending").values(leased_until=0.0)
+            )
+
+    def add_pairs(self, pairs_: Sequence[Pair]) -> None:
+        with self._write() as connection:
+            _advance(connection, 1)  # whoever keeps a report by this number makes it anew
+            for batch in batched(pairs_, BATCH):
+                gone = self._deleted(connection, [pair.image for pair in batch])
+                rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
+                insert_new(connection, pairs, rows)
+
+    def add_readings(self, records: Sequence[ReadingRecord]) -> None:
+        with self._write() as connection:
+            for batch in batched(records, BATCH):
+                self._insert_readings(connection, batch)
+
+    def begin_rebuild(self) -> None:
+        with self._write() as connection:
+            insert_new(connection, counters, [{"name": REBUILD, "value": 1}])
+
+    def end_rebuild(self) -> None:
+        with self._write() as connection:
+            connection.execute(counters.delete().where(counters.c.name == REBUILD))
+
+    def clear(self) -> None:
+        with self._write() as connection:
+            for table in (images, schema.labels, schema.batches, pairs, readings, deletions):
+                connection.execute(table.delete())
+
+    def add_batches(self, batches: Sequence[Batch]) -> None:
+        with self._write() as connection:
+            insert_new(connection, schema.batches, [batch.to_json() for batch in batches])
+
+    def remove_batches(self, ids: Collection[str]) -> None:
+        with self._write() as connection:
+            connection.execute(schema.batches.delete().where(schema.batches.c.id.in_(ids)))
+
+    def _change(self, image: str, values: dict[str, Any]) -> Image:
+        with self._write() as connection:
+            sequence = _advance(connection, 1)
+            row = connection.execute(
+                _UPDATE.values(sequence=sequence, **values), {"image": image}
+            ).one_or_none()
+        if row is None:
+            raise NotFound("there is no such image.", where=image)
+        return schema.image_of(row)
+
+    def _label(
+        self, connection: Connection, by_image: Mapping[str, Sequence[Label]]
+    ) -> dict[str, Any]:
+        """Take labels in; the rows of their images as they are then, those only that are known."""
+        known = {row.id for row in connection.execute(THERE, {"ids": list(by_image)})}
+        insert_new(
+            connection, schema.labels, labels.rows({image: by_image[image] for image in known})
+        )
+        sequence = _advance(connection, len(known))
+        changed = {}
+        for number, (image, several) in enumerate(
+            labels.read(connection, sorted(known)).items(), sequence
+        ):
+            statement = _UPDATE.values(sequence=number, **labels.columns(several))
+            changed[image] = connection.execute(statement, {"image": image}).one()
+        return changed
+
+    def _fresh(self, connection: Connection, candidates: Sequence[Image]) -> list[Image]:
+        fresh = {image.id: image for image in candidates}
+        for batch in batched(list(fresh), BATCH):
+            for row in connection.execute(KNOWN, {"ids": batch}):
+                fresh.pop(row.id, None)
+        return list(fresh.values())
+
+    def _insert_readings(self, connection: Connection, records: Sequence[ReadingRecord]) -> None:
+        gone = self._deleted(connection, [record.image for record in records])
+        rows = [
+            schema.reading_row(record.image, record.reading)
+            for record in records
+            if record.image not in gone
+        ]
+        if rows:
+            connection.execute(_upsert_reading(connection.dialect.name), rows)
+
+    def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+        return {row.image for row in connection.execute(DELETED, {"ids": ids})}
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with database.errors(self.engine), self._writing, self.engine.begin() as connection:
+            yield connection
+
+
+_UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(images)
+_SETTLED = (
+    *("state", "error", "sequence", "media_type", "width", "height"),
+    *schema.reading_columns(None),
+)  # the columns that a reading sets
+_SETTLE = _UPDATE.where(
+    sa.or_(images.c.read_at.is_(None), images.c.read_at <= sa.bindparam("new_read_at"))
+).values({name: sa.bindparam(f"new_{name}") for name in _SETTLED})
+_ADVANCE = (
+    counters.update()
+    .where(counters.c.name == "sequence")
+    .values(value=counters.c.value + sa.bindparam("count"))
+    .returning(counters.c.value)
+)
+
+
+def _advance(connection: Connection, count: int) -> int:
+    """Take the next `count` sequence numbers, the first of which is returned.
+
+    The counter's row stays locked until the transaction ends, so that numbers become visible in
+    their order and a follower that asks for what is newer than n never misses one.
+    """
+    return int(connection.execute(_ADVANCE, {"count": count}).scalar_one()) - count + 1
+
+
+def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any:
+    """Put a reading into its image's row, unless a newer reading stands there; returns the row
+    where there is one.
+    """
+    values = {
+        **schema.reading_columns(record.reading),
+        "state": "read",
+        "error": None,
+        "sequence": sequence,
+        "media_type": record.media_type,
+        "width": record.width,
+        "height": record.height,
+    }
+    bound = {f"new_{name}": value for name, value in values.items()}
+    return connection.execute(_SETTLE, {"image": record.image, **bound}).one_or_none()
+
+
+def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows whose primary key is not there yet."""
+    if rows:
+        connection.execute(_insert_or_ignore(connection.dialect.name, table), rows)
+
+
+# Statements are built once: building one costs as much as executing it.
+@functools.cache
+def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
+    return _DIALECTS[dialect].insert(table).on_conflict_do_nothing()
+
+
+@functools.cache
+def _upsert_reading(dialect: str) -> Any:
+    """A reading of an image and model that has one already replaces it if it is newer."""
+    insert = _DIALECTS[dialect].insert(readings)
+    columns = {name: insert.excluded[name] for name in ("at", "verdict", "text", "confidence")}
+    return insert.on_conflict_do_update(
+        index_elements=["image", "model"], set_=columns, where=insert.excluded.at > readings.c.at
+    )

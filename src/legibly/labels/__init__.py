@@ -1,0 +1,1 @@
+"""What a label may be, and whether the people who gave labels agree."""

@@ -1,0 +1,28 @@
+"""What the service does: receive a picture, classify it, label it, remove it.
+
+`read_object` and `write_reading` need the object store alone: they are all that the Lambda function
+uses. `Service` keeps an index beside it. Classifying the same image with the same model version
+ends in the same record, whoever does it and however often, so that every entry point may retry as
+it likes.
+"""
+
+from legibly.pipeline.pairs import pair_key, pair_of
+from legibly.pipeline.readings import Reader, read_object, reading_record, write_reading
+from legibly.pipeline.service import LEASE_SECONDS, Service
+from legibly.pipeline.uploads import NO_DETAILS, UploadDetails, image_of, is_picture, pending_image
+
+__all__ = [
+    "LEASE_SECONDS",
+    "NO_DETAILS",
+    "Reader",
+    "Service",
+    "UploadDetails",
+    "image_of",
+    "is_picture",
+    "pair_key",
+    "pair_of",
+    "pending_image",
+    "read_object",
+    "reading_record",
+    "write_reading",
+]

@@ -1,0 +1,67 @@
+"""Reads pictures of the store, and writes what was read, once. Needs no index."""
+
+import json
+from typing import Protocol
+
+from legibly import object_keys
+from legibly.errors import TooLarge
+from legibly.records import Model, ReadingRecord
+from legibly.store import Store
+from legibly.store.record_files import line
+from legibly.vision.reading import Result
+
+
+class Reader(Protocol):
+    """Whatever reads pictures: the vision of this machine or a remote model."""
+
+    @property
+    def model(self) -> Model:
+        """The model that reads now; it may change between two pictures."""
+
+    def read(self, data: bytes) -> Result:
+        """Read one picture. Raises NotAnImage, Unusable and Unavailable."""
+
+
+def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> ReadingRecord:
+    """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage,
+    Unusable.
+    """
+    stat = store.head(key)
+    if stat.size > max_bytes:
+        raise TooLarge(
+            "the picture has {bytes} bytes; {limit} are allowed.",
+            where=key,
+            bytes=stat.size,
+            limit=max_bytes,
+        )
+    stat, data = store.fetch(key)
+    return reading_record(
+        reader.read(data),
+        image=object_keys.image_id(key, stat.modified_at),
+        key=key,
+        size=stat.size,
+    )
+
+
+def reading_record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
+    """The record of a picture that was read; `size` is that of its object in bytes."""
+    facts = result.facts
+    return ReadingRecord(
+        image=image,
+        key=key,
+        media_type=facts.media_type,
+        bytes=size,
+        width=facts.width,
+        height=facts.height,
+        reading=result.reading,
+    )
+
+
+def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
+    """Write a reading once; where this image and model version have one already, that one is
+    returned.
+    """
+    key = object_keys.reading(record.image, record.reading.model.version)
+    if store.create(key, line(record.to_json())):
+        return record
+    return ReadingRecord.from_json(json.loads(store.read(key)))

@@ -1,0 +1,137 @@
+"""What is known of a picture when it comes: the sender's words, its record, the pending image."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, replace
+
+from legibly import object_keys, text_rules
+from legibly.errors import Conflict, NotFound
+from legibly.images import decode
+from legibly.records import Image, Label, LabelRecord, UploadRecord
+from legibly.store import Stat, Store
+from legibly.store.record_files import READING_ERRORS, line
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadDetails:
+    """What the sender of a picture says of it, and who that is; None where nothing is known."""
+
+    name: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+    label: str | None = None
+    batch: str | None = None
+
+    def checked(self) -> "UploadDetails":
+        """The same with its texts checked. Raises Invalid."""
+        return replace(
+            self,
+            name=text_rules.check(self.name, "name"),
+            writer=text_rules.check(self.writer, "writer"),
+        )
+
+
+NO_DETAILS = UploadDetails()
+
+
+def reserve(store: Store, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
+    """The id that a named upload has: `fresh`, or the one that it got when it first came.
+    Raises Conflict.
+    """
+    # The digest tells nothing of the picture to whoever does not know the name.
+    digest = hashlib.sha256(request.encode() + b"\0" + data).hexdigest()
+    key = object_keys.request(request, owner)
+    if store.create(key, line({"image": fresh, "sha256": digest})):
+        return fresh
+    before = json.loads(store.read(key))
+    if before["sha256"] != digest:
+        raise Conflict(
+            "this name of an upload belongs to another picture.",
+            code="idempotency-key-reused",
+            remedy="Give each picture its own.",
+        )
+    return str(before["image"])
+
+
+def pending_image(
+    image_id: str, facts: decode.Facts, *, size: int, details: UploadDetails
+) -> Image:
+    """A new image that waits for its reading; `size` is that of the stored picture in bytes."""
+    return Image(
+        id=image_id,
+        key=object_keys.image(image_id, facts.media_type),
+        received_at=object_keys.received_at(image_id),
+        media_type=facts.media_type,
+        bytes=size,
+        width=facts.width,
+        height=facts.height,
+        name=details.name or None,
+        writer=details.writer or None,
+        owner=details.owner,
+        batch=details.batch or None,
+    )
+
+
+def is_picture(stat: Stat) -> bool:
+    """Whether an object is a picture to classify, and not the marker of a folder."""
+    # A store may hide the stroke at the end of a folder's marker: an empty object without an
+    # ending.
+    marker = stat.size == 0 and not object_keys.claims_picture(stat.key)
+    return object_keys.is_picture(stat.key) and not marker
+
+
+def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
+    """The pending image of an object in the store, with what was said when it was uploaded."""
+    image_id = object_keys.image_id(stat.key, stat.modified_at)
+    name = None if object_keys.is_own(stat.key) else object_keys.last(stat.key)
+    if upload:
+        name = upload.name
+    return Image(
+        id=image_id,
+        key=stat.key,
+        received_at=object_keys.received_at(image_id),
+        media_type=object_keys.media_type(stat.key),
+        bytes=stat.size,
+        name=text_rules.clean(name),
+        writer=text_rules.clean(upload.writer if upload else None),
+        owner=upload.owner if upload else None,
+        batch=upload.batch if upload else None,
+    )
+
+
+def label_at_upload(text: str | None, image_id: str) -> Label | None:
+    """The label that came with a picture, at the moment that stands in the image's id."""
+    if text is None:
+        return None
+    return Label(text, object_keys.received_at(image_id), source="at_upload")
+
+
+def uploaded_image(store: Store, stat: Stat, image_id: str) -> Image:
+    """The pending image of a picture at a key of ours, with what its sender announced."""
+    upload = _upload(store, image_id)
+    label = _announced_label(store, image_id) if upload else None
+    return replace(image_of(stat, upload), label=label)
+
+
+def _announced_label(store: Store, image_id: str) -> Label | None:
+    try:
+        data = store.read(object_keys.label(image_id, object_keys.received_at(image_id)))
+        return LabelRecord.from_json(json.loads(data)).label
+    except NotFound:
+        return None
+    except READING_ERRORS as error:
+        _log.warning("the label of image %s is torn and was skipped: %r", image_id, error)
+        return None
+
+
+def _upload(store: Store, image_id: str) -> UploadRecord | None:
+    try:
+        return UploadRecord.from_json(json.loads(store.read(object_keys.upload(image_id))))
+    except NotFound:
+        return None
+    except READING_ERRORS as error:
+        _log.warning("the facts of upload %s are torn and were skipped: %r", image_id, error)
+        return None

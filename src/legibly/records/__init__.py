@@ -1,0 +1,42 @@
+"""What travels and what is stored: frozen records with to and from JSON."""
+
+from legibly.records.fields import Json, moment, now, stamp
+from legibly.records.images import Image, State
+from legibly.records.labels import UNANSWERED, Label, LabelRecord, LabelSource, Pair, counted_actual
+from legibly.records.readings import (
+    Box,
+    FailureRecord,
+    Item,
+    ItemKind,
+    Model,
+    Reading,
+    ReadingRecord,
+    Verdict,
+)
+from legibly.records.uploads import AdoptionRecord, Batch, UploadRecord
+
+__all__ = [
+    "UNANSWERED",
+    "AdoptionRecord",
+    "Batch",
+    "Box",
+    "FailureRecord",
+    "Image",
+    "Item",
+    "ItemKind",
+    "Json",
+    "Label",
+    "LabelRecord",
+    "LabelSource",
+    "Model",
+    "Pair",
+    "Reading",
+    "ReadingRecord",
+    "State",
+    "UploadRecord",
+    "Verdict",
+    "counted_actual",
+    "moment",
+    "now",
+    "stamp",
+]

@@ -1,0 +1,66 @@
+"""One picture and all that is known of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, Self
+
+from legibly.records.fields import Json, stamp
+from legibly.records.labels import Label
+from legibly.records.readings import Reading, ReadingRecord
+
+State = Literal["pending", "read", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture and what is known of it; `bytes` counts the stored file, sizes are None until it
+    was decoded.
+
+    `name` is what the sender called the file: shown to people, never part of a key.
+    """
+
+    id: str
+    key: str
+    received_at: datetime
+    media_type: str
+    bytes: int
+    state: State = "pending"
+    width: int | None = None
+    height: int | None = None
+    name: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+    batch: str | None = None
+    label: Label | None = None
+    reading: Reading | None = None
+    error: str | None = None
+
+    def with_reading(self, record: ReadingRecord) -> Self:
+        """The same image, read."""
+        return replace(
+            self,
+            state="read",
+            reading=record.reading,
+            error=None,
+            width=record.width,
+            height=record.height,
+        )
+
+    def to_json(self) -> Json:
+        """The image of the HTTP contract: what anybody who may see it may know."""
+        label = self.label if self.label and self.label.text is not None else None
+        return {
+            "id": self.id,
+            "state": self.state,
+            "received_at": stamp(self.received_at),
+            "media_type": self.media_type,
+            "bytes": self.bytes,
+            "width": self.width,
+            "height": self.height,
+            "name": self.name,
+            "writer": self.writer,
+            "batch": self.batch,
+            "label": label.summary() if label else None,
+            "error": self.error,
+            "reading": self.reading.to_json() if self.reading else None,
+        }

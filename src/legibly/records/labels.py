@@ -1,0 +1,102 @@
+"""The true text that a person gives to a picture, and its pair with a reading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from legibly.records.fields import Json, finite, moment, stamp
+
+LabelSource = Literal["asked", "volunteered", "at_upload"]
+UNANSWERED = "\x01"
+"""Counts as the true text of an image without a digit whose reading has a text, but not the verdict
+`read`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The true text of a picture, given by a person; a text of None takes an earlier label back."""
+
+    text: str | None
+    at: datetime
+    source: LabelSource = "volunteered"
+    by: str | None = None
+
+    def summary(self) -> Json:
+        """The label of the HTTP contract; `nothing` says that the image shows no digit."""
+        document: Json = {"text": self.text, "at": stamp(self.at), "source": self.source}
+        return document | ({"nothing": True} if self.text == "" else {})
+
+    def to_json(self) -> Json:
+        return {"text": self.text, "at": stamp(self.at), "source": self.source, "by": self.by}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            text=data["text"], at=moment(data["at"]), source=data["source"], by=data.get("by")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """One line of `records/labels/…`: a label of one image."""
+
+    image: str
+    label: Label
+
+    def to_json(self) -> Json:
+        return {"image": self.image, **self.label.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(image=data["image"], label=Label.from_json(data))
+
+
+def counted_actual(predicted: str | None, actual: str | None, verdict: str | None) -> str | None:
+    """The true text of a pair as it is counted: `actual` or UNANSWERED. As in the engines' SQL."""
+    if actual == "" and predicted and verdict is not None and verdict != "read":
+        return UNANSWERED
+    return actual
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One (reading, label) record, the unit of the accuracy job: one line of `records/pairs/…`.
+
+    `model` is `NAME@VERSION`; an `actual` of None says that the label was taken back, an empty one
+    that the image shows no digit. `verdict` is that of the reading, None in pairs of version 0.1.
+    """
+
+    image: str
+    predicted: str
+    actual: str | None
+    confidence: float
+    model: str
+    writer: str | None
+    source: LabelSource
+    labelled_at: datetime
+    verdict: str | None = None
+
+    def to_json(self) -> Json:
+        document = {
+            "image": self.image,
+            "predicted": self.predicted,
+            "actual": self.actual,
+            "confidence": self.confidence,
+            "model": self.model,
+            "writer": self.writer,
+            "source": self.source,
+            "labelled_at": stamp(self.labelled_at),
+            "verdict": self.verdict,
+        }
+        return document | ({"nothing": True} if self.actual == "" else {})
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        values = {
+            name: data[name] for name in cls.__slots__ if name not in ("labelled_at", "verdict")
+        }
+        values["confidence"] = finite(values["confidence"])
+        moment_ = moment(data["labelled_at"])
+        return cls(**values, labelled_at=moment_, verdict=data.get("verdict"))

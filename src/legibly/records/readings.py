@@ -1,0 +1,203 @@
+"""What a model says of a picture, and the records of it."""
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from legibly.records.fields import Json, finite, moment, stamp
+
+ItemKind = Literal["digit", "separator"]
+Verdict = Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
+Box = tuple[int, int, int, int]
+"""`(left, top, width, height)` in pixels of the upright picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which classifier: its name and its version, the first twelve hex digits of its content's
+    hash.
+    """
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        """`NAME@VERSION`, as pairs name a model."""
+        return f"{self.name}@{self.version}"
+
+    def to_json(self) -> Json:
+        return {"name": self.name, "version": self.version}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(name=data["name"], version=data["version"])
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing found in a picture.
+
+    Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not
+    measured, `confused_with` is the runner-up, None where there is only one class. A separator
+    stands between digits (`. , - / :`), has no probabilities and is no part of the text.
+    """
+
+    box: Box
+    label: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    legibility: float | None = None
+    confused_with: str | None = None
+    kind: ItemKind = "digit"
+
+    def to_json(self) -> Json:
+        return {
+            "box": list(self.box),
+            "label": self.label,
+            "confidence": self.confidence,
+            "probabilities": dict(self.probabilities),
+            "legibility": self.legibility,
+            "confused_with": self.confused_with,
+            "kind": self.kind,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        left, top, width, height = data["box"]
+        legibility = data.get("legibility")
+        return cls(
+            box=(left, top, width, height),
+            label=data["label"],
+            confidence=finite(data["confidence"]),
+            probabilities={name: finite(p) for name, p in data["probabilities"].items()},
+            legibility=finite(legibility) if legibility is not None else None,
+            confused_with=data.get("confused_with"),
+            kind=data.get("kind", "digit"),
+        )
+
+
+def _likeliest(item: Item) -> str:
+    """The three likeliest classes of an item in words."""
+    ordered = sorted(item.probabilities.items(), key=lambda entry: -entry[1])[:3]
+    return ", ".join(f"{name} {share:.3f}" for name, share in ordered)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading:
+    """What one model says of one picture; `text` is empty unless something was found."""
+
+    verdict: Verdict
+    text: str
+    confidence: float
+    model: Model
+    at: datetime
+    items: tuple[Item, ...] = ()
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    left_out: float | None = None
+    """The share of the ink that no item explains; None where that was not counted."""
+
+    def __repr__(self) -> str:
+        """Short: the text, the verdict and the confidence, cut and not rounded up."""
+        percent = math.floor(self.confidence * 1000) / 10
+        return f"Reading({self.text!r}, {self.verdict}, {percent:g} %)"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: the answer, then each item with its likeliest classes."""
+        rows = "".join(
+            f"<tr><td>{html.escape(item.label)}</td><td>{item.confidence:.3f}</td>"
+            f"<td>{html.escape(_likeliest(item))}</td></tr>"
+            for item in self.items
+        )
+        head = html.escape(f"{self.text or '–'} · {self.verdict} · {self.model}")
+        columns = "<tr><th>item</th><th>confidence</th><th>likeliest</th></tr>"
+        return f"<p><strong>{head}</strong></p><table>{columns}{rows}</table>"
+
+    @property
+    def digits(self) -> tuple[Item, ...]:
+        """The items that were read; they come before the separators."""
+        return tuple(item for item in self.items if item.kind == "digit")
+
+    def to_json(self) -> Json:
+        return {
+            "verdict": self.verdict,
+            "text": self.text,
+            "confidence": self.confidence,
+            "model": self.model.to_json(),
+            "at": stamp(self.at),
+            "items": [item.to_json() for item in self.items],
+            "milliseconds": dict(self.milliseconds),
+            **({} if self.left_out is None else {"left_out": self.left_out}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            verdict=data["verdict"],
+            text=data["text"],
+            confidence=finite(data["confidence"]),
+            model=Model.from_json(data["model"]),
+            at=moment(data["at"]),
+            items=tuple(Item.from_json(item) for item in data["items"]),
+            milliseconds=data.get("milliseconds", {}),
+            left_out=data.get("left_out"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRecord:
+    """One line of `records/readings/…`: the reading of one image, with the facts of its picture."""
+
+    image: str
+    key: str
+    media_type: str
+    bytes: int
+    width: int
+    height: int
+    reading: Reading
+
+    def to_json(self) -> Json:
+        facts = {
+            "media_type": self.media_type,
+            "bytes": self.bytes,
+            "width": self.width,
+            "height": self.height,
+        }
+        return {"image": self.image, "key": self.key, **facts, **self.reading.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        facts = {
+            name: data[name] for name in ("image", "key", "media_type", "bytes", "width", "height")
+        }
+        return cls(**facts, reading=Reading.from_json(data))
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """One line of `records/failures/…`: why a picture could not be read, after the last try."""
+
+    image: str
+    key: str
+    bytes: int
+    width: int | None
+    height: int | None
+    error: str
+    at: datetime
+
+    def to_json(self) -> Json:
+        facts = {"bytes": self.bytes, "width": self.width, "height": self.height}
+        return {
+            "image": self.image,
+            "key": self.key,
+            **facts,
+            "error": self.error,
+            "at": stamp(self.at),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        facts = {name: data[name] for name in ("image", "key", "bytes", "width", "height", "error")}
+        return cls(**facts, at=moment(data["at"]))

@@ -1,0 +1,82 @@
+"""How pictures came: records of uploads, adoptions and batches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from legibly.records.fields import Json
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    """What a picture does not tell of itself, as it was when the picture came: `records/uploads/…`."""
+
+    image: str
+    key: str
+    media_type: str
+    bytes: int
+    name: str | None = None
+    writer: str | None = None
+    owner: str | None = None
+    batch: str | None = None
+
+    def to_json(self) -> Json:
+        document = {
+            "image": self.image,
+            "key": self.key,
+            "media_type": self.media_type,
+            "bytes": self.bytes,
+            "name": self.name,
+            "writer": self.writer,
+            "owner": self.owner,
+        }
+        return document | ({"batch": self.batch} if self.batch else {})
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        facts = {name: data[name] for name in ("image", "key", "media_type", "bytes")}
+        facts |= {name: data.get(name) for name in ("name", "writer", "owner", "batch")}
+        return cls(**facts)
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionRecord:
+    """A picture that somebody else put at `source`, and the copy at `key`: `records/adoptions/…`.
+
+    `digest` is that of the source's key and content.
+    """
+
+    image: str
+    key: str
+    source: str
+    bytes: int
+    digest: str
+
+    def to_json(self) -> Json:
+        return {
+            "image": self.image,
+            "key": self.key,
+            "source": self.source,
+            "bytes": self.bytes,
+            "digest": self.digest,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{name: data[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images that were uploaded together: `records/batches/…`. The id tells when it was opened."""
+
+    id: str
+    name: str
+    owner: str | None = None
+
+    def to_json(self) -> Json:
+        return {"id": self.id, "name": self.name, "owner": self.owner}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(id=data["id"], name=data["name"], owner=data.get("owner"))
