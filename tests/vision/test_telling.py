@@ -6,7 +6,7 @@ import pytest
 from legibly import records
 from legibly.packs import card as cards
 from legibly.packs import registry
-from legibly.vision import page, telling
+from legibly.vision import page, separators, telling
 
 
 def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -> page.Candidate:
@@ -49,3 +49,34 @@ def test_a_doubtful_look_is_not_read() -> None:
     """A page's certainty counts in full."""
     assert reading_of(item(7, 0), certainty=0.5).verdict == "unsure"
     assert reading_of(item(7, 0), certainty=0.5).confidence == pytest.approx(0.5, abs=0.01)
+
+
+def stroked(label: int, lean: float, bow: float, height: int) -> page.Candidate:
+    """A digit of the page whose ink is one narrow stroke, the second of three."""
+    rows = np.arange(4, 24)
+    crop = np.zeros((28, 28), np.float32)
+    middle = 14 + lean * (rows - 14) + bow * 20 * (1 - ((rows - 14) / 10) ** 2)
+    for row, column in zip(rows, middle.round().astype(int), strict=True):
+        crop[row, column - 1 : column + 2] = 1.0
+    plain = item(label, 30, height=height)
+    return page.Candidate(plain.box, crop, plain.probabilities, plain.digitness)
+
+
+@pytest.mark.parametrize(
+    ("label", "lean", "bow", "height", "verdict"),
+    [
+        (1, 0.0, 0.0, 40, "read"),
+        (1, -0.22, 0.0, 40, "read"),
+        (1, -0.22, 0.0, 56, "unsure"),
+        (1, -0.45, 0.0, 40, "unsure"),
+        (1, 0.0, 0.15, 40, "unsure"),
+        (6, 0.0, 0.15, 40, "read"),
+    ],
+)
+def test_a_stroke_that_may_be_a_slash_or_bracket_is_never_sure(
+    label: int, lean: float, bow: float, height: int, verdict: str
+) -> None:
+    """A slash leans, or is higher than the digits beside it; a bracket bows; a 6 may bow."""
+    middle = stroked(label, lean, bow, height)
+    assert separators.stroke_of(middle.crop) is not None
+    assert reading_of(item(3, 0), middle, item(5, 60)).verdict == verdict

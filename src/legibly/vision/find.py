@@ -37,9 +37,9 @@ def find(ink: paper.Ink) -> list[glyphs.Piece]:
     return split(ink).digits
 
 
-def split(ink: paper.Ink) -> Pieces:
-    """All pieces of the ink."""
-    parts = components.components(ink.mask)
+def split(ink: paper.Ink, parts: components.Components | None = None) -> Pieces:
+    """All pieces of the ink; `parts` are the components of its mask where they are known."""
+    parts = components.components(ink.mask) if parts is None else parts
     if not len(parts):
         return Pieces([], [], [])
     keep, rings = _sound(parts, ink)

@@ -28,10 +28,14 @@ LEAST_SIDE = 60
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The ink without frames; `torn` says that something touched one, and may have lost ink."""
+    """The ink without frames; `torn` says that something touched one, and may have lost ink.
+
+    `parts` are the components of its mask where no frame was taken out.
+    """
 
     ink: paper.Ink
     torn: bool
+    parts: components.Components | None = None
 
 
 def clean(ink: paper.Ink) -> Cleaned:
@@ -61,7 +65,7 @@ def clean(ink: paper.Ink) -> Cleaned:
         mask[box[1] : box[3], box[0] : box[2]] &= ~own | rest
         torn |= bool(rest.any())
     if mask is None:
-        return Cleaned(ink, torn=False)
+        return Cleaned(ink, torn=False, parts=parts)
     gone = ink.mask & ~mask
     values = np.where(gone, np.minimum(ink.values, 0.0), ink.values).astype(np.float32)
     return Cleaned(replace(ink, values=values, mask=mask), torn)

@@ -135,7 +135,8 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
         glance = _look(
             np.asarray(Image.fromarray(pixels).reduce(factor)), networks, least=GLANCE_HEIGHT
         )
-        if glance.height >= GLANCE_HEIGHT and glance.merit > -SURE:
+        enough = glance.merit > -SURE or networks.budget.spent > COSTLY
+        if glance.height >= GLANCE_HEIGHT and enough:
             return _second_look(pixels, glance, factor, networks)
         if glance.texture:
             return glance
@@ -180,8 +181,9 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
-    if networks.budget.spent > 2 * COSTLY:
-        return page
+    if networks.budget.spent > 1.5 * COSTLY:
+        doubtful = ink.doubt > POLARITY_DOUBT
+        return replace(page, certainty=TORN * page.certainty) if doubtful else page
     if len(page.items) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, networks)
     costly = networks.budget.spent > COSTLY
@@ -229,7 +231,7 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
         return Page((), 1.0, 0.0, texture=True)
     framed = frames.clean(ink)
     ink = rules.clean(framed.ink)
-    parts = find.split(ink)
+    parts = find.split(ink, framed.parts if ink is framed.ink else None)
     pieces = parts.digits
     if not pieces:
         return Page((), 1.0, 0.0)

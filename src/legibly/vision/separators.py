@@ -23,6 +23,11 @@ REACH = 0.9
 """A mark is no further from a digit than so many digit heights."""
 LEANING = 0.28
 """A straight stroke that leans more than this, in columns a row, may be a slash."""
+UPRIGHT = 0.1
+SLANTED = 0.33
+"""A stroke that leans less is no slash; from this sum of its lean and of what it is higher than
+digits on, it may be one.
+"""
 BOWED = 0.07
 """A stroke that bows more than this share of its height may be a bracket."""
 STRAIGHT = 0.05
@@ -114,6 +119,13 @@ class Stroke:
 
     lean: float
     bow: float
+
+
+def may_be_slash(stroke: Stroke, tall: float) -> bool:
+    """Whether a stroke between digits, `tall` times as high as they are, may be a slash: one leans
+    more than a 1 does, or is higher.
+    """
+    return stroke.lean < -UPRIGHT and tall - 1.0 - stroke.lean > SLANTED
 
 
 def stroke_of(crop: Floats) -> Stroke | None:

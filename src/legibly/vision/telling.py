@@ -12,6 +12,8 @@ from legibly.vision import page, rows, separators
 
 STROKE = "1"
 """The class whose shape is a single stroke."""
+BRACKET_LIKE = "17"
+"""The classes that a round bracket mostly reads as."""
 APART = 0.2
 """A slash leans so much more than the upright 1s of its row."""
 AMBIGUOUS = 0.9
@@ -107,7 +109,7 @@ def reading(
         # Each item has to be right, the page seen and cut right, and nothing left out of the text.
         confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
         confidence *= _covered(view, lines)
-        confidence *= _plain(lines) if STROKE in card.classes else 1.0
+        confidence *= _plain(lines, card) if STROKE in card.classes else 1.0
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
         flat += [_mark(mark, scale, size) for mark in marks]
     return records.Reading(
@@ -207,15 +209,18 @@ def _without_slashes(
     return result, marks
 
 
-def _plain(lines: list[list[page.Candidate]]) -> float:
+def _plain(lines: list[list[page.Candidate]], card: cards.Card) -> float:
     """Below 1 where a stroke may be a slash or a bracket: such a text is never sure."""
-    doubt = 1.0
     for row in lines:
         for index, item in enumerate(row):
             stroke = separators.stroke_of(item.crop) if len(row) > 1 else None
             if stroke is None:
                 continue
-            between = 0 < index < len(row) - 1
-            if (between and stroke.lean < -separators.LEANING) or stroke.bow > separators.BOWED:
-                doubt = AMBIGUOUS
-    return doubt
+            others = [other.box[3] - other.box[1] for other in row if other is not item]
+            tall = (item.box[3] - item.box[1]) / float(np.median(others))
+            is_between = 0 < index < len(row) - 1
+            if is_between and separators.may_be_slash(stroke, tall):
+                return AMBIGUOUS
+            if stroke.bow > separators.BOWED and card.classes[item.label] in BRACKET_LIKE:
+                return AMBIGUOUS
+    return 1.0
