@@ -7,7 +7,7 @@ from legibly.index import database
 
 
 def test_few_connections_are_used_once_many_were_needed(tmp_path: Path) -> None:
-    """After a moment with many connections one serves again, for each fills 2 MB with pages."""
+    """After a moment with many connections one serves again, for each fills with pages."""
     engine = database.engine(f"sqlite:///{tmp_path}/index.db")
     with contextlib.ExitStack() as moment:
         for _ in range(5):

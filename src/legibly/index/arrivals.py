@@ -9,16 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from legibly.index import schema
+from legibly.index import database, schema
 from legibly.index.schema import counters, deletions, images, readings
 from legibly.iteration import batched
 from legibly.records import Image
 
-_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_DIALECTS: Mapping[str, Any] = {"sqlite": sqlite.dialect, "postgresql": postgresql.dialect}
 _STYLES = {"sqlite": "named", "postgresql": "pyformat"}
 _IDS = 15
 """So many ids are looked up at once: what the writer of small uploads brings at most."""
@@ -69,7 +66,7 @@ def _reading_rows(fresh: Collection[Image]) -> list[Row]:
 @functools.cache
 def _text(dialect: str, name: str) -> str:
     """One of the statements as the driver takes it, its parameters by name."""
-    insert_into = _INSERTS[dialect]
+    module = database.dialect(dialect)
     ids: list[Any] = [sa.bindparam(f"id{number}") for number in range(_IDS)]
     known = sa.select(images.c.id).where(images.c.id.in_(ids))
     deleted = sa.select(deletions.c.image).where(deletions.c.image.in_(ids))
@@ -79,8 +76,8 @@ def _text(dialect: str, name: str) -> str:
         .values(value=counters.c.value + sa.bindparam("count"))
         .returning(counters.c.value),
         "known": known.union_all(deleted),
-        "images": insert_into(images).on_conflict_do_nothing(),
-        "readings": insert_into(readings).on_conflict_do_nothing(),
+        "images": module.insert(images).on_conflict_do_nothing(),
+        "readings": module.insert(readings).on_conflict_do_nothing(),
     }
-    style = _DIALECTS[dialect](paramstyle=_STYLES[dialect])
+    style = module.dialect(paramstyle=_STYLES[dialect])
     return str(statements[name].compile(dialect=style))

@@ -1,6 +1,8 @@
 """Databases: which URL means which engine, how SQLite is set up, what their errors become."""
 
 import contextlib
+import functools
+import importlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -18,6 +20,12 @@ from legibly.errors import Invalid, Unavailable
 _CHECKED_BYTES = 200_000_000
 """Up to this size each page is looked at, which takes a second or two."""
 _URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
+
+
+@functools.cache
+def dialect(name: str) -> Any:
+    """SQLAlchemy's module of a dialect, imported where it is needed: PostgreSQL's takes long."""
+    return importlib.import_module(f"sqlalchemy.dialects.{name}")
 
 
 @contextlib.contextmanager
@@ -118,7 +126,7 @@ def _sqlite(url: sa.URL) -> Engine:
             raise Unavailable(
                 f"this folder cannot be made: {error.strerror}.", where=str(url.database)
             ) from error
-        # Each connection keeps 2 MB of pages: the one that was used last is used first, so that
+        # Each connection keeps pages in memory: the one that was used last is used first, so that
         # many threads at one moment do not fill the memory of all of them for good.
         engine = sa.create_engine(
             url, connect_args={"timeout": 30}, pool_size=20, pool_use_lifo=True
@@ -136,6 +144,7 @@ def _sqlite(url: sa.URL) -> Engine:
             "synchronous=NORMAL",
             "busy_timeout=30000",
             "temp_store=MEMORY",
+            "cache_size=-512",  # kilobytes of each connection; the system keeps the file anyway
             "wal_autocheckpoint=4000",  # 16 MB: the same pages are written again and again
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import NotFound
@@ -19,8 +18,6 @@ from legibly.index.queries import BATCH, DELETED, KNOWN, REBUILD, THERE, SqlQuer
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
-
-_DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 class SqlTables(SqlQueries):
@@ -282,13 +279,13 @@ def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any
 # Statements are built once: building one costs as much as executing it.
 @functools.cache
 def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
-    return _DIALECTS[dialect].insert(table).on_conflict_do_nothing()
+    return database.dialect(dialect).insert(table).on_conflict_do_nothing()
 
 
 @functools.cache
 def _upsert_reading(dialect: str) -> Any:
     """A reading of an image and model that has one already replaces it if it is newer."""
-    insert = _DIALECTS[dialect].insert(readings)
+    insert = database.dialect(dialect).insert(readings)
     columns = {name: insert.excluded[name] for name in ("at", "verdict", "text", "confidence")}
     return insert.on_conflict_do_update(
         index_elements=["image", "model"], set_=columns, where=insert.excluded.at > readings.c.at
