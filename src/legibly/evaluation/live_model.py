@@ -83,10 +83,15 @@ class LiveReader:
         """The challenger that answers a share of the pictures."""
         return self._canary
 
+    def try_refresh(self) -> None:
+        """Take over what was changed; what cannot be followed is logged, and left."""
+        try:
+            self.refresh()
+        except errors.LegiblyError as error:
+            _log.warning("the change of the model cannot be followed: %s", error)
+
     def refresh(self) -> None:
-        """Take over what was changed since the last look. What cannot be opened is logged, and
-        left.
-        """
+        """Take over what was changed since the last look. Raises LegiblyError."""
         newest = max((stat.key for stat in self._store.list(promotion_history.FOLDER)), default="")
         if newest == self._key:
             return
@@ -166,9 +171,7 @@ def _watch(reference: "weakref.ref[LiveReader]", seconds: float) -> None:
         if reader is None:
             return
         try:
-            reader.refresh()
-        except errors.LegiblyError as error:
-            _log.warning("the change of the model cannot be followed: %s", error)
+            reader.try_refresh()
         except Exception:
             _log.exception("looking for changes of the model failed; it goes on")
         del reader

@@ -132,11 +132,11 @@ def trial(history: Sequence[Change], kind: Trial) -> Change | None:
 
 def needed(history: Sequence[Change]) -> set[str]:
     """The packs that `rollback` would need: both sides of every promotion that can be taken back."""
-    stack = _stack(history)
+    stack = reversible(history)
     return {side.setting for change in stack for side in (change.before, change.after)}
 
 
-def _stack(history: Sequence[Change]) -> list[Change]:
+def reversible(history: Sequence[Change]) -> list[Change]:
     """The promotions that can be taken back, the newest last."""
     stack: list[Change] = []
     for change in history:
@@ -151,7 +151,7 @@ def standing(history: list[Change], *, setting: str) -> Change:
     """The newest promotion that was not rolled back, and is still what `setting` says. Raises
     NotFound and Conflict.
     """
-    stack = _stack(history)
+    stack = reversible(history)
     if not stack:
         remedy = "Choose any pack: `legibly models use NAME`."
         raise NotFound("no promotion is recorded that could be taken back.", remedy=remedy)

@@ -81,6 +81,7 @@ def get_models(request: Request) -> JSONResponse:
     """The packs of this server, the one that reads, what is on trial, and every change."""
     state = state_of(request)
     live = _live(state)
+    live.try_refresh()  # another process may have changed it a moment ago
     added = packs_folder(state.settings.store)
     rows = [_row(entry, live) for entry in registry.entries(added=added)]
     history = promotion_history.changes(state.store)

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from legibly.accuracy.report import Report
-from legibly.errors import LegiblyError
+from legibly.errors import LegiblyError, NotFound
+from legibly.evaluation import promotion_history
+from legibly.evaluation.live_model import LiveReader
+from legibly.evaluation.trial_timer import labels_of
 from legibly.packs import card as cards
 from legibly.packs import pack as packs_
 from legibly.packs import registry
@@ -21,6 +24,7 @@ from legibly.web.services import State
 Gettext = Callable[[str], str]
 MOST_CLASSES = 40
 """More than this are counted, not listed."""
+_CHANGES = 10
 
 
 def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]]:
@@ -48,6 +52,37 @@ def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]
     for pack in described:
         pack |= {"used": pack is same[0], "here": here.get(f"{pack['model']}@{pack['version']}")}
     return sorted(described, key=lambda pack: not pack["used"])
+
+
+def trials(state: State) -> dict[str, Any]:
+    """What is on trial beside the model in use, and the newest changes of the model."""
+    live = state.views
+    if not isinstance(live, LiveReader):
+        return {"shadow": None, "canary": None, "changes": [], "may_change": False}
+    live.try_refresh()  # another process may have changed it a moment ago
+    history = promotion_history.changes(state.store)
+    shadow = promotion_history.trial(history, "shadow")
+    canary = promotion_history.trial(history, "canary")
+    stack = promotion_history.reversible(history)
+    return {
+        "shadow": {"change": shadow, **live.shadow.total(state.store)}
+        if shadow and live.shadow
+        else None,
+        "canary": {"change": canary, **live.canary.to_json(), **labels_of(live.canary, state.index)}
+        if canary and live.canary
+        else None,
+        "changes": [(change, _name(state, change.by)) for change in history[: -_CHANGES - 1 : -1]],
+        "may_change": True,
+        "goes_back": stack[-1].after.setting if stack else "",
+    }
+
+
+def _name(state: State, author: str) -> str:
+    """Who changed the model: an account by its name, others as they are recorded."""
+    try:
+        return state.accounts.get(author).name if state.accounts else author
+    except NotFound:
+        return author
 
 
 def _added(state: State) -> Path | None:
@@ -94,7 +129,11 @@ def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
     if not isinstance(sets, Mapping):
         return []
     names = {
+        "mnist": gettext("MNIST, kept back from training"),
         "mnist held": gettext("MNIST, kept back from training"),
+        "kensanata": gettext("forms of European writers (kensanata)"),
+        "strokes": gettext("pen strokes, drawn as ink"),
+        "devphotos": gettext("photos that were looked at while it was made"),
         "corrupted": gettext("the same, blurred, noisy and bent"),
         "usps": gettext("post codes from envelopes (USPS)"),
         "canvas": gettext("written on a screen"),

@@ -154,9 +154,11 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     def models(request: Request) -> Response:
         """The packs there are and the one in use."""
         state = state_of(request)
+        trials = models_page.trials(state)
         report = accuracy.report_values(request)["report"]
         gettext = i18n.catalogue_for(request).gettext
-        return pages.render(request, "models.html", packs=models_page.packs(state, report, gettext))
+        packs = models_page.packs(state, report, gettext)
+        return pages.render(request, "models.html", packs=packs, **trials)
 
 
 def _add_pictures(routes: APIRouter, pages: Pages) -> None:

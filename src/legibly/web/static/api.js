@@ -125,6 +125,12 @@ export const openBatch = ({ id, name }) =>
   json("/api/batches", { ...sending("POST", { id, name }), tries: Infinity });
 
 /** Uploads straight into the store: where to put a picture, and that it lies there. */
+/** Promote a model, take that back, or put it on trial. */
+export const changeModel = (name, change, body) =>
+  json(`/api/models/${encodeURIComponent(name)}/${change}`, {
+    ...sending("POST", body),
+    tries: 1,
+  });
 export const announce = (facts) => json("/api/uploads", sending("POST", facts));
 export const arrived = (id) => json(`/api/uploads/${id}`, { method: "POST", tries: Infinity });
 
