@@ -1,6 +1,7 @@
 """Records survive their way through JSON."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from legibly.records import (
     FailureRecord,
+    Image,
     Item,
     Label,
     LabelRecord,
@@ -38,6 +40,20 @@ def test_every_record_comes_back_equal(text: str, maybe: str | None, confidence:
         UploadRecord("i", "k", "image/png", 3, maybe, maybe, maybe),
     ):
         assert type(record).from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+@given(TEXT, MAYBE, st.floats(0, 1))
+def test_texts_of_records_hold_what_their_json_holds(
+    text: str, maybe: str | None, confidence: float
+) -> None:
+    """What is written out of parts that are texts already is the JSON of the complete record."""
+    item = Item((1, 2, 3, 4), text, confidence, {text: confidence}, None, maybe)
+    reading = Reading("read", text, confidence, Model("digits", "abc"), AT, (item,), {"find": 1.5})
+    record = ReadingRecord("i", "k", "image/png", 1, 2, 3, reading)
+    assert json.loads(record.json_text()) == record.to_json()
+    image = Image("i", "k", AT, "image/png", 3, "read", name=maybe, writer=text)
+    for each in (image, replace(image, reading=reading)):
+        assert json.loads(each.json_text(ask=True)) == {**each.to_json(), "ask": True}
 
 
 def test_moments_are_utc_to_the_millisecond_and_sort_as_text() -> None:

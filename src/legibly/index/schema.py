@@ -179,8 +179,15 @@ def reading_columns(reading: Reading | None) -> dict[str, Any]:
         "text": reading.text if reading else None,
         "confidence": reading.confidence if reading else None,
         "read_at": stamp(reading.at) if reading else None,
-        "reading": json.dumps(reading.to_json(), separators=(",", ":")) if reading else None,
+        "reading": _json_text(reading) if reading else None,
     }
+
+
+def _json_text(reading: Reading) -> str:
+    try:
+        return reading.json_text()
+    except ValueError:  # a record of somebody else's, with NaN
+        return json.dumps(reading.to_json(), separators=(",", ":"))
 
 
 def reading_row(image: str, reading: Reading) -> dict[str, Any]:

@@ -233,6 +233,10 @@ class Service:
         """The image as JSON, with `ask`: whether the page asks for its label."""
         return image.to_json() | {"ask": self.asks(image)}
 
+    def document_text(self, image: Image) -> str:
+        """The same as text."""
+        return image.json_text(ask=self.asks(image))
+
     def _label_text(self, details: UploadDetails) -> str | None:
         return None if details.label is None else self.label_rules.normalize(details.label)
 

@@ -1,10 +1,16 @@
 """What the fields of records have in common: moments as texts, numbers from older versions."""
 
+import json
 import math
 from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
+
+
+def compact_json(value: Json) -> str:
+    """JSON without spaces. Raises ValueError for NaN and infinity, which are no JSON."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def stamp(moment: datetime) -> str:

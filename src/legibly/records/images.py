@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from legibly.records.fields import Json, stamp
+from legibly.records.fields import Json, compact_json, stamp
 from legibly.records.labels import Label
 from legibly.records.readings import Reading, ReadingRecord
 
@@ -48,6 +48,14 @@ class Image:
 
     def to_json(self) -> Json:
         """The image of the HTTP contract: what anybody who may see it may know."""
+        return {**self._facts(), "reading": self.reading.to_json() if self.reading else None}
+
+    def json_text(self, **more: Any) -> str:
+        """`to_json` and more as text, where the text of the reading is at hand already."""
+        reading = self.reading.json_text() if self.reading else "null"
+        return f'{compact_json({**self._facts(), **more})[:-1]},"reading":{reading}}}'
+
+    def _facts(self) -> Json:
         label = self.label if self.label and self.label.text is not None else None
         return {
             "id": self.id,
@@ -62,5 +70,4 @@ class Image:
             "batch": self.batch,
             "label": label.summary() if label else None,
             "error": self.error,
-            "reading": self.reading.to_json() if self.reading else None,
         }

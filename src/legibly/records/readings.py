@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from legibly.records.fields import Json, finite, moment, stamp
+from legibly.records.fields import Json, compact_json, finite, moment, stamp
 
 ItemKind = Literal["digit", "separator"]
 Verdict = Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
@@ -98,6 +98,7 @@ class Reading:
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     left_out: float | None = None
     """The share of the ink that no item explains; None where that was not counted."""
+    _json_text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         """Short: the text, the verdict and the confidence, cut and not rounded up."""
@@ -132,6 +133,14 @@ class Reading:
             **({} if self.left_out is None else {"left_out": self.left_out}),
         }
 
+    def json_text(self) -> str:
+        """`to_json` as text, written once for record, index and answer. Raises ValueError for
+        NaN.
+        """
+        if self._json_text is None:
+            object.__setattr__(self, "_json_text", compact_json(self.to_json()))
+        return self._json_text or ""
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(
@@ -158,14 +167,22 @@ class ReadingRecord:
     height: int
     reading: Reading
 
-    def to_json(self) -> Json:
-        facts = {
+    def _facts(self) -> Json:
+        return {
+            "image": self.image,
+            "key": self.key,
             "media_type": self.media_type,
             "bytes": self.bytes,
             "width": self.width,
             "height": self.height,
         }
-        return {"image": self.image, "key": self.key, **facts, **self.reading.to_json()}
+
+    def to_json(self) -> Json:
+        return {**self._facts(), **self.reading.to_json()}
+
+    def json_text(self) -> str:
+        """`to_json` as text. Raises ValueError for NaN."""
+        return f"{compact_json(self._facts())[:-1]},{self.reading.json_text()[1:]}"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

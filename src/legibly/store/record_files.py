@@ -36,7 +36,8 @@ def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
             key = object_keys.reading(images[0], version)
             if len(images) > 1:
                 key = object_keys.batch(images, version, now())
-            store.create(key, b"".join(line(record.to_json()) for record in several))
+            text = "".join(f"{record.json_text()}\n" for record in several)
+            store.create(key, text.encode())
             keys.append(key)
     return keys
 

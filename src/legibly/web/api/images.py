@@ -108,7 +108,8 @@ async def answer_upload(
         image = await _receive(state, upload, idempotency_key, seconds=seconds)
     status = 202 if image.state == "pending" else 200
     headers = {"Location": f"/api/images/{image.id}"}
-    return JSONResponse(state.service.document(image), status, headers=headers)
+    text = state.service.document_text(image)
+    return Response(text, status, headers=headers, media_type="application/json")
 
 
 async def _receive(
