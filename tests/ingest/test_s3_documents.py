@@ -259,7 +259,7 @@ def test_the_folders_of_the_property_above_are_found() -> None:
     """Those of the accounts, of classes and of what compaction settled among them."""
     known = {
         accounts.FOLDER,
-        accounts.AUDIT,
+        object_keys.AUDIT,
         classrooms.FOLDER,
         plan.SETTLED,
         object_keys.REQUESTS,

@@ -489,7 +489,7 @@ def test_the_command_line_looks_after_people_and_tokens(tmp_path: Path) -> None:
         "token made",
         "token revoked",
     ]
-    assert [line["what"] for line in reversed(book.audit_log(limit=99))] == [
+    assert [line["what"] for line in reversed(book.audit_log.newest(limit=99))] == [
         *done,
         "account erased",
     ]
@@ -533,6 +533,6 @@ def test_deleting_what_others_own_leaves_an_audit_line(guarded: Server) -> None:
         for image_id in (image, own):
             assert ada.delete(f"/api/images/{image_id}").status_code == 204
     book = accounts.Accounts(open_store(f"file://{guarded.objects}", environ={}))
-    lines = [line for line in book.audit_log(limit=99) if line["what"] == "image deleted"]
+    lines = [line for line in book.audit_log.newest(limit=99) if line["what"] == "image deleted"]
     assert image in {line["on"] for line in lines}
     assert own not in {line["on"] for line in lines}

@@ -115,7 +115,7 @@ def rotate_key(context: dict[str, accounts.Accounts]) -> None:
 
 def note(book: accounts.Accounts, action: str, on: str) -> None:
     """Write a line of the audit trail."""
-    book.record_audit(action, by=None, on=on, address="command line")
+    book.audit_log.record(action, by=None, on=on, address="command line")
 
 
 def _password(*, from_stdin: bool) -> str:

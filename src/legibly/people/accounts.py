@@ -1,50 +1,41 @@
-"""Accounts, API tokens, signed-out sessions and the audit trail: immutable objects in the store,
-the newest one counts.
+"""Accounts, API tokens and signed-out sessions: immutable objects in the store, the newest one
+counts.
 
 Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at
 most.
 """
 
-import contextlib
 import hashlib
 import hmac
 import itertools
 import json
-import logging
 import re
 import secrets
-import threading
 import time
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, get_args
 
-import argon2
-
 from legibly import object_keys
-from legibly.errors import Conflict, Invalid, NotFound, Unavailable
+from legibly.errors import Conflict, Invalid, NotFound
+from legibly.people.audit_log import AuditLog
+from legibly.people.passwords import Passwords
 from legibly.people.store_mirror import StoreMirror
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
-_log = logging.getLogger(__name__)
 FOLDER = object_keys.ACCOUNTS
 PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
 NAMES = f"{FOLDER}names/"
 IDENTITIES = f"{FOLDER}identities/"
-AUDIT = object_keys.AUDIT
 SECRET = f"{FOLDER}secret.json"
 Role = Literal["writer", "reviewer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Scope = Literal["read", "write", "label", "delete"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-SHORTEST_PASSWORD = 10
 _PREFIX = "lgb_"
-_HASH_WAIT_SECONDS = 10.0
-_running_hashes = threading.BoundedSemaphore(2)
-_queued_hashes = threading.BoundedSemaphore(10)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -90,31 +81,6 @@ class Token:
         return cls(**{**values, "expires_at": moment(until) if until else None})
 
 
-@contextlib.contextmanager
-def _password_slot() -> Iterator[None]:
-    """A turn to hash a password, which takes 64 MiB. Raises Unavailable where many wait for it."""
-    if not _queued_hashes.acquire(blocking=False):
-        raise _too_busy()
-    try:
-        if not _running_hashes.acquire(timeout=_HASH_WAIT_SECONDS):
-            raise _too_busy()
-        try:
-            yield
-        finally:
-            _running_hashes.release()
-    finally:
-        _queued_hashes.release()
-
-
-def _too_busy() -> Unavailable:
-    return Unavailable(
-        "too many people sign in at once.",
-        code="sign-in-busy",
-        remedy="Try again in a moment.",
-        retry_after_seconds=2,
-    )
-
-
 class Accounts(StoreMirror[Account | Token | str]):
     """All accounts of a store; safe for threads. Methods that write may raise Unavailable."""
 
@@ -122,8 +88,8 @@ class Accounts(StoreMirror[Account | Token | str]):
 
     def __init__(self, store: Store, *, stale_seconds: float = 2.0) -> None:
         super().__init__(store, stale_seconds=stale_seconds)
-        self._hasher = argon2.PasswordHasher()  # argon2id, RFC 9106's second recommended parameters
-        self._dummy_hash = self._hasher.hash(secrets.token_hex())
+        self._passwords = Passwords()
+        self.audit_log = AuditLog(store)
         self._people: dict[str, Account] = {}
         self._tokens: dict[str, Token] = {}
         self._ended: set[str] = set()
@@ -172,7 +138,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         name = normalize_name(name)
         if role not in ROLES:
             raise Invalid("{role} is no role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
-        hashed = None if password is None else self._hash(password, name)
+        hashed = None if password is None else self._passwords.hash(password, name)
         at = now()
         account = Account(id=object_keys.new_id(at), name=name, role=role, password=hashed, at=at)
         if not self._reserve(_reservation(name), account.id):
@@ -214,7 +180,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         A new password also ends every token.
         """
         if password is not None:
-            changes["password"] = self._hash(password, account.name)
+            changes["password"] = self._passwords.hash(password, account.name)
         if {"password", "role", "disabled"} & set(changes):
             changes["epoch"] = account.epoch + 1
         if password is not None:
@@ -250,33 +216,8 @@ class Accounts(StoreMirror[Account | Token | str]):
             account: Account | None = self.find_by_name(name)
         except (NotFound, Invalid):
             account = None
-        hashed = (
-            account.password
-            if account and account.password and not account.disabled
-            else self._dummy_hash
-        )
-        try:
-            with _password_slot():
-                self._hasher.verify(hashed, password)
-        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-            return None
-        return account if hashed != self._dummy_hash else None
-
-    def _hash(self, password: str, name: str) -> str:
-        if len(password) < SHORTEST_PASSWORD:
-            raise Invalid(
-                "the password is too short: {least} characters at least.",
-                code="password-too-short",
-                least=SHORTEST_PASSWORD,
-            )
-        if password.casefold() in (name.casefold(), name.casefold() * 2) or len(set(password)) < 4:
-            raise Invalid(
-                "the password is too easy to guess.",
-                code="password-too-easy",
-                remedy="Take a few unrelated words.",
-            )
-        with _password_slot():
-            return self._hasher.hash(password[:1000])
+        known = account.password if account and not account.disabled else None
+        return account if self._passwords.verify(known, password) else None
 
     # Tokens
 
@@ -339,7 +280,7 @@ class Accounts(StoreMirror[Account | Token | str]):
                 return None if over or account is None or account.disabled else (account, token)
         return None
 
-    # Sessions and the audit trail
+    # Sessions
 
     def signing_key(self) -> bytes:
         """The secret by which sessions are signed: made once, the same for every process."""
@@ -356,46 +297,13 @@ class Accounts(StoreMirror[Account | Token | str]):
         """Let a session count no more, whoever still holds its cookie; it would have ended at
         `until`, a Unix time.
         """
-        self._store.remove([key for key in _keys(self._store.list(ENDED)) if _is_over(key)])
+        self._store.remove([stat.key for stat in self._store.list(ENDED) if _is_over(stat.key)])
         self._store.create(f"{ENDED}{until}.{session}", b"{}")
         self.refresh()
 
     def is_session_ended(self, session: str) -> bool:
         """Whether a session was signed out."""
         return session in self._ended
-
-    def record_audit(self, action: str, *, by: str | None, on: str = "", address: str = "") -> str:
-        """Write an entry of the audit log; returns its key. Ids only, so that erasure is complete."""
-        at = now()
-        line = {"at": stamp(at), "what": action, "by": by, "on": on, "address": address}
-        key = f"{AUDIT}date={at:%Y-%m-%d}/{object_keys.new_id(at)}.json"
-        self._store.create(key, json.dumps(line).encode())
-        return key
-
-    @contextlib.contextmanager
-    def audited(self, action: str, *, by: str | None, on: str, address: str) -> Iterator[None]:
-        """Do something in the block together with its audit entry: both or neither."""
-        key = self.record_audit(action, by=by, on=on, address=address)
-        try:
-            yield
-        except BaseException:
-            self._store.remove([key])
-            raise
-
-    def audit_log(self, *, limit: int) -> list[dict[str, Any]]:
-        """The newest entries of the audit log, newest first."""
-        newest = sorted(_keys(self._store.list(AUDIT)), reverse=True)[:limit]
-        entries = []
-        for key in newest:
-            try:
-                entries.append(json.loads(self._store.read(key)))
-            except (ValueError, NotFound) as error:
-                _log.warning("%s is torn and was skipped: %r", key, error)
-        return entries
-
-
-def _keys(stats: Iterable[Any]) -> Iterator[str]:
-    return (stat.key for stat in stats)
 
 
 def _is_over(key: str) -> bool:

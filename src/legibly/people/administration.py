@@ -23,7 +23,9 @@ def add(
 ) -> Account:
     """Add an account. Raises Invalid and Conflict."""
     account = accounts.add(name, role=role, password=password)
-    accounts.record_audit("account made", by=actor.account, on=account.id, address=actor.address)
+    accounts.audit_log.record(
+        "account made", by=actor.account, on=account.id, address=actor.address
+    )
     return account
 
 
@@ -69,6 +71,6 @@ def require_other_admin(accounts: Accounts, account: Account) -> None:
 def _audited(
     accounts: Accounts, account: Account, action: str, actor: Actor
 ) -> AbstractContextManager[None]:
-    return accounts.audited(
+    return accounts.audit_log.audited(
         f"account: {action}", by=actor.account, on=account.id, address=actor.address
     )

@@ -26,7 +26,9 @@ def erase_account(accounts: Accounts, projects: Projects, account: Account, acto
     Raises Forbidden for the last administrator.
     """
     require_other_admin(accounts, account)
-    with accounts.audited("account erased", by=actor.account, on=account.id, address=actor.address):
+    with accounts.audit_log.audited(
+        "account erased", by=actor.account, on=account.id, address=actor.address
+    ):
         _erase_owner(projects, account.id)
         accounts.erase(account)
 

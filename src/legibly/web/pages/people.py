@@ -81,7 +81,7 @@ def _show(
         status=status,
         people=people,
         names={account.id: account.name for account in people},
-        trail=accounts.audit_log(limit=_TRAIL),
+        trail=accounts.audit_log.newest(limit=_TRAIL),
         roles=ROLES,
         secret=secret,
         person=person,

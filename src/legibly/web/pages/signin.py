@@ -94,11 +94,11 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
             return middleware.too_many_requests(request, wait)
         account = accounts.sign_in(name, password)
         if account is None:
-            accounts.record_audit("sign-in refused", by=None, address=address)
+            accounts.audit_log.record("sign-in refused", by=None, address=address)
             problem = "Name and password do not fit together."
             return form(pages, request, next_path=next, status=401, name=name, problem=problem)
         limits.give_back(network, name)
-        accounts.record_audit("signed in", by=account.id, address=address)
+        accounts.audit_log.record("signed in", by=account.id, address=address)
         response = RedirectResponse(safe_path(next), 303)
         remember(request, response, account)
         return response
@@ -186,14 +186,14 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
         if wait:
             return middleware.too_many_requests(request, wait)
         if accounts.sign_in(mine.name, old) is None:
-            accounts.record_audit("password refused", by=mine.id, address=address_of(request))
+            accounts.audit_log.record("password refused", by=mine.id, address=address_of(request))
             return show(request, problem="The old password is not right.", status=403)
         try:
             changed = accounts.change(mine, password=new)
         except LegiblyError as error:
             return show(request, problem=errors.message_for(request, error), status=400)
         tries.give_back(mine.id)
-        accounts.record_audit("password changed", by=mine.id, address=address_of(request))
+        accounts.audit_log.record("password changed", by=mine.id, address=address_of(request))
         response = show(request, notice="The password is changed. Every other session has ended.")
         remember(request, response, changed)
         return response
@@ -213,7 +213,9 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
         accounts = accounts_of(request)
         mine = own_account(request)
         token, secret = accounts.add_token(mine, name=name, scopes=scopes, days=days or None)
-        accounts.record_audit("token made", by=mine.id, on=token.id, address=address_of(request))
+        accounts.audit_log.record(
+            "token made", by=mine.id, on=token.id, address=address_of(request)
+        )
         return show(request, secret=secret)
 
     @routes.post("/account/tokens/{token_id}/revoke")
@@ -224,7 +226,7 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
         for token in accounts.tokens(mine.id):
             if token.id == token_id:
                 accounts.revoke(token)
-                accounts.record_audit(
+                accounts.audit_log.record(
                     "token revoked", by=mine.id, on=token.id, address=address_of(request)
                 )
         return RedirectResponse("/account", 303)
@@ -262,7 +264,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
         try:
             erasure.confirm(mine, accounts, password)
         except Forbidden:
-            accounts.record_audit("password refused", by=mine.id, address=address_of(request))
+            accounts.audit_log.record("password refused", by=mine.id, address=address_of(request))
             raise
         erasure.erase_account(accounts, image_owners(request), mine, actor_of(request))
         response = pages.error(

@@ -117,7 +117,9 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         try:
             account, next_path = _welcome(request, provider)
         except (_Refusal, Unavailable, Invalid, Forbidden) as error:
-            signin.accounts_of(request).record_audit("sign-in refused", by=None, address=address)
+            signin.accounts_of(request).audit_log.record(
+                "sign-in refused", by=None, address=address
+            )
             response = _trouble(pages, request, error)
         else:
             addresses.give_back(network_of(request))
@@ -183,8 +185,8 @@ def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]
         raise _Refusal(_DISABLED)
     address = address_of(request)
     if is_new:
-        accounts.record_audit("account made", by=account.id, on=account.id, address=address)
-    accounts.record_audit("signed in", by=account.id, address=address)
+        accounts.audit_log.record("account made", by=account.id, on=account.id, address=address)
+    accounts.audit_log.record("signed in", by=account.id, address=address)
     return account, way.next
 
 

@@ -15,7 +15,7 @@ def record(request: Request, action: str, *, on: str = "") -> None:
     accounts = state_of(request).accounts
     if accounts is not None:
         account = principal_of(request).account
-        accounts.record_audit(action, by=account, on=on, address=address_of(request))
+        accounts.audit_log.record(action, by=account, on=on, address=address_of(request))
 
 
 def record_deletion(request: Request, images: Iterable[Image]) -> None:

@@ -1,0 +1,74 @@
+"""Passwords as argon2id hashes: which are allowed, and how many are hashed at once."""
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Iterator
+
+import argon2
+
+from legibly.errors import Invalid, Unavailable
+
+SHORTEST = 10
+_WAIT_SECONDS = 10.0
+_running_hashes = threading.BoundedSemaphore(2)
+_queued_hashes = threading.BoundedSemaphore(10)
+
+
+@contextlib.contextmanager
+def _password_slot() -> Iterator[None]:
+    """A turn to hash a password, which takes 64 MiB. Raises Unavailable where many wait for it."""
+    if not _queued_hashes.acquire(blocking=False):
+        raise _too_busy()
+    try:
+        if not _running_hashes.acquire(timeout=_WAIT_SECONDS):
+            raise _too_busy()
+        try:
+            yield
+        finally:
+            _running_hashes.release()
+    finally:
+        _queued_hashes.release()
+
+
+def _too_busy() -> Unavailable:
+    return Unavailable(
+        "too many people sign in at once.",
+        code="sign-in-busy",
+        remedy="Try again in a moment.",
+        retry_after_seconds=2,
+    )
+
+
+class Passwords:
+    """Hashes and verifies. Both may raise Unavailable."""
+
+    def __init__(self) -> None:
+        self._hasher = argon2.PasswordHasher()  # argon2id, RFC 9106's second recommended parameters
+        self._dummy_hash = self._hasher.hash(secrets.token_hex())
+
+    def hash(self, password: str, name: str) -> str:
+        """The hash of a new password of this account. Raises Invalid for one that is too easy."""
+        if len(password) < SHORTEST:
+            raise Invalid(
+                "the password is too short: {least} characters at least.",
+                code="password-too-short",
+                least=SHORTEST,
+            )
+        if password.casefold() in (name.casefold(), name.casefold() * 2) or len(set(password)) < 4:
+            raise Invalid(
+                "the password is too easy to guess.",
+                code="password-too-easy",
+                remedy="Take a few unrelated words.",
+            )
+        with _password_slot():
+            return self._hasher.hash(password[:1000])
+
+    def verify(self, hashed: str | None, password: str) -> bool:
+        """Whether a password is the one that was hashed; takes as long where there is no hash."""
+        try:
+            with _password_slot():
+                self._hasher.verify(hashed or self._dummy_hash, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+        return hashed is not None
