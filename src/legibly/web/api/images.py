@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,9 +17,8 @@ from legibly.accuracy import label_mode
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
-from legibly.index.port import Filter, Selection, Sort, cursor_of
-from legibly.labels.rules import NOTHING
-from legibly.web.api import documents
+from legibly.index.port import Filter, Selection, cursor_of
+from legibly.web.api import documents, filters
 from legibly.web.api.uploads import Upload, uploaded
 from legibly.web.security import audit
 from legibly.web.security.principal import is_still_valid, principal_of, require_visible
@@ -28,7 +27,6 @@ from legibly.web.services import State, current_report, state_of
 router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
 _MOST_SEQUENCE_DIGITS = 18  # below 2 ** 63
-_DAY = r"^\d{4}-\d\d-\d\d$"
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 # A picture is shown as a picture only, whatever else its bytes might be to a browser.
 _PICTURE = {
@@ -127,25 +125,10 @@ async def _receive(
 @router.get("/images", response_model=documents.ImagePage)
 def get_images(
     request: Request,
+    selection: Annotated[Filter, Depends(filters.image_filter)],
     *,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: str | None = None,
-    verdict: records.Verdict | None = None,
-    text: str | None = None,
-    label: str | None = None,
-    writer: str | None = None,
-    state: records.State | None = None,
-    wrong: bool = False,
-    labelled: bool | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    batch: str | None = None,
-    search: Annotated[
-        str | None, Query(description="an answer or label, or a part of the file's name")
-    ] = None,
-    confidence_from: Annotated[float | None, Query(ge=0, le=1)] = None,
-    confidence_to: Annotated[float | None, Query(ge=0, le=1)] = None,
-    sort: Sort = "newest",
     actual: Annotated[str | None, Query(description="one digit of the label, ∅ for none")] = None,
     predicted: Annotated[
         str | None, Query(description="what that digit was read as, ∅ for nothing")
@@ -155,23 +138,6 @@ def get_images(
 
     `sort=confidence` has the least sure first, and only images that were read.
     """
-    selection = Filter(
-        verdict=verdict,
-        text=text,
-        label="" if label == NOTHING else label,
-        writer=writer,
-        state=state,
-        wrong=wrong,
-        labelled=labelled,
-        since=since,
-        until=until,
-        batch=batch,
-        search=search,
-        confidence_from=confidence_from,
-        confidence_to=confidence_to,
-        sort=sort,
-        **principal_of(request).visibility,
-    )
     app = state_of(request)
     place = exports.Place.of(
         actual, predicted, single_label_models=lambda: label_mode.single_label_models(app.settings)
@@ -181,7 +147,7 @@ def get_images(
     else:
         matching = exports.matching(app.index, selection, place=place, after=after)
         images = list(itertools.islice(matching, limit + 1))
-    following = cursor_of(images[limit - 1], sort) if len(images) > limit else None
+    following = cursor_of(images[limit - 1], selection.sort) if len(images) > limit else None
     documents = [app.service.document(image) for image in images[:limit]]
     return JSONResponse({"images": documents, "next": following})
 
@@ -268,30 +234,12 @@ async def get_live(request: Request, after: str = "") -> StreamingResponse:
 
 @router.get("/accuracy", tags=["accuracy"], response_model=documents.Report)
 def get_accuracy(
-    request: Request,
-    *,
-    since: Annotated[str | None, Query(pattern=_DAY)] = None,
-    until: Annotated[str | None, Query(pattern=_DAY)] = None,
-    batch: str | None = None,
-    writer: str | None = None,
-    source: Literal["asked", "volunteered", "at_upload"] | None = None,
-    model: Annotated[str | None, Query(description="NAME@VERSION")] = None,
-    verdict: str | None = None,
+    request: Request, selection: Annotated[Selection, Depends(filters.report_selection)]
 ) -> Response:
     """How often the answers were right, by every pair of an answer and a true label.
 
     Days are UTC days of the label, both included; without a filter every pair counts.
     """
-    selection = Selection(
-        since=since,
-        until=until,
-        batch=batch,
-        writer=writer,
-        source=source,
-        model=model,
-        verdict=verdict,
-        **principal_of(request).visibility,
-    )
     report = current_report(state_of(request), selection)
     return Response(reports.encode(report), media_type="application/json")
 

@@ -1,6 +1,7 @@
 """Class mode: joining with a code and a nickname; for teachers, legibility by pupil and digit."""
 
 import csv
+import functools
 import io
 import itertools
 from statistics import fmean
@@ -83,12 +84,7 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
 
 
 def _add_teaching(routes: APIRouter, pages: Pages) -> None:
-    def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
-        classes = _teachers_only(request)
-        listed = [
-            (entry, len(classes.pupils(entry))) for entry in classes.all() if _mine(request, entry)
-        ]
-        return pages.render(request, "classes.html", status=status, classes=listed, problem=problem)
+    show = functools.partial(_show_classes, pages)
 
     @routes.get("/classes")
     def listed(request: Request) -> Response:
@@ -109,6 +105,21 @@ def _add_teaching(routes: APIRouter, pages: Pages) -> None:
             return show(request, problem=errors.message_for(request, error), status=400)
         return RedirectResponse(f"/classes/{opened.id}", 303)
 
+    _add_class(routes, pages)
+    _add_changing(routes)
+
+
+def _show_classes(
+    pages: Pages, request: Request, *, problem: str = "", status: int = 200
+) -> Response:
+    classes = _teachers_only(request)
+    listed = [
+        (entry, len(classes.pupils(entry))) for entry in classes.all() if _mine(request, entry)
+    ]
+    return pages.render(request, "classes.html", status=status, classes=listed, problem=problem)
+
+
+def _add_class(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/classes/{class_id}")
     def show_class(request: Request, class_id: str) -> Response:
         """One class: pupils by digits."""
@@ -146,8 +157,6 @@ def _add_teaching(routes: APIRouter, pages: Pages) -> None:
         values: dict[str, Any] = {"pupil": pupil, "legibility": _of(request, pupil)}
         values["most"] = MOST_IMAGES
         return pages.render(request, "pupil.html", school_class=school_class, **values)
-
-    _add_changing(routes)
 
 
 def _add_changing(routes: APIRouter) -> None:

@@ -23,7 +23,12 @@ _MARGIN = 0.15
 
 def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
+    _add_report(routes, pages)
+    _add_practice(routes, pages)
+    _add_items(routes)
 
+
+def _add_report(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/handwriting")
     def handwriting(request: Request, writer: _WRITER = None) -> Response:
         """How legible each digit is, and what would help; a long count comes after the page."""
@@ -45,6 +50,16 @@ def add(routes: APIRouter, pages: Pages) -> None:
             request, "_handwriting_report.html", legibility=legibility, most=MOST_IMAGES
         )
 
+    @routes.get("/api/legibility", tags=["accuracy"])
+    def get_legibility(request: Request, writer: _WRITER = None) -> JSONResponse:
+        """The principal's own handwriting report.
+
+        For each digit its legibility, trend, examples and advice.
+        """
+        return JSONResponse(report_of(request, own_filter(request, writer)))
+
+
+def _add_practice(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/handwriting/practice")
     def practice(request: Request, writer: _WRITER = None) -> Response:
         """The app asks for digits and tells at once how legible they are."""
@@ -59,14 +74,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
             request, "practice.html", weights=weights, counts=counts, writer=writer or ""
         )
 
-    @routes.get("/api/legibility", tags=["accuracy"])
-    def get_legibility(request: Request, writer: _WRITER = None) -> JSONResponse:
-        """The principal's own handwriting report.
 
-        For each digit its legibility, trend, examples and advice.
-        """
-        return JSONResponse(report_of(request, own_filter(request, writer)))
-
+def _add_items(routes: APIRouter) -> None:
     @routes.get("/images/{image_id}/items/{number}/picture")
     def item(request: Request, image_id: str, number: int) -> Response:
         """One item of a picture, cut out upright with a little room around it."""
