@@ -83,10 +83,12 @@ def write(base: Path, pairs: int, each: int) -> int:
               SELECT CASE WHEN i % 10 = 0 THEN 'twin-' || md5((i // 20)::VARCHAR)
                 ELSE uuidv7()::VARCHAR END AS image,
                 ((i * 7919) % 10)::VARCHAR AS predicted,
-                CASE WHEN hash(i) % 100 < 3 THEN ((i + 1) % 10)::VARCHAR ELSE ((i * 7919) % 10)::VARCHAR END AS actual,
+                CASE WHEN hash(i) % 100 < 3 THEN ((i + 1) % 10)::VARCHAR
+                 ELSE ((i * 7919) % 10)::VARCHAR END AS actual,
                 round(1 - 0.5 * (hash(i + 1) % 10000 / 10000) ** 4, 6) AS confidence,
                 'digits@3f9c2a41b0d' || (i // 20 % 2) AS model, NULL::VARCHAR AS writer,
-                CASE i % 3 WHEN 0 THEN 'asked' WHEN 1 THEN 'volunteered' ELSE 'at_upload' END AS source,
+                CASE i % 3 WHEN 0 THEN 'asked' WHEN 1 THEN 'volunteered'
+                 ELSE 'at_upload' END AS source,
                 TIMESTAMP '2026-08-01' + INTERVAL (i % 8640000) SECOND AS labelled_at
               FROM range({start}, {stop}) AS t(i)) TO '{folder}/{part}.parquet' (FORMAT parquet)""")
     return sum(path.stat().st_size for path in folder.iterdir())
@@ -103,7 +105,8 @@ def label(base: Path, labels: int) -> None:
     folder.mkdir()
     pairs = f"read_parquet('{base}/records/pairs/*/*.parquet', hive_partitioning = false)"
     duckdb.sql(
-        f"""COPY (SELECT * REPLACE (strftime(labelled_at + INTERVAL 365 DAY, '%Y-%m-%dT%H:%M:%S.000Z') AS labelled_at)
+        f"""COPY (SELECT * REPLACE (
+                strftime(labelled_at + INTERVAL 365 DAY, '%Y-%m-%dT%H:%M:%S.000Z') AS labelled_at)
         FROM {pairs} USING SAMPLE {labels}) TO '{recent(base)}' (FORMAT json)"""
     )
 

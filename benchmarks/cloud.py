@@ -71,11 +71,17 @@ def function(code: Path, folder: Path, *, starts: int) -> None:
         api = RuntimeApi()
         (store / f"{start}.png").write_bytes(pictures.png())
         environ = {
-            "PATH": os.environ["PATH"], "PYTHONPATH": str(code), "AWS_LAMBDA_RUNTIME_API": api.address,
-            "AWS_LAMBDA_FUNCTION_NAME": "reader", "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769", "AWS_LAMBDA_LOG_GROUP_NAME": "logs",
-            "AWS_LAMBDA_LOG_STREAM_NAME": "stream", "PYTHONDONTWRITEBYTECODE": "1", "LEGIBLY_STORE": f"file://{folder}/store",
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(code),
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_LAMBDA_FUNCTION_NAME": "reader",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "logs",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LEGIBLY_STORE": f"file://{folder}/store",
+        }
         command = [
             str(emulators.PLACE.with_name("python")),
             "-m",
@@ -126,9 +132,12 @@ def deployed(account: emulators.Emulator, folder: Path, options: argparse.Namesp
     web = folder / "web"
     web.mkdir()
     environ = {
-        **account.environ, "LEGIBLY_STORE": outputs["Store"], "LEGIBLY_QUEUE": outputs["RecordsQueueUrl"],
-        "LEGIBLY_CLASSIFY": "elsewhere", "LEGIBLY_ACCOUNTS": "off",
-    }  # fmt: skip
+        **account.environ,
+        "LEGIBLY_STORE": outputs["Store"],
+        "LEGIBLY_QUEUE": outputs["RecordsQueueUrl"],
+        "LEGIBLY_CLASSIFY": "elsewhere",
+        "LEGIBLY_ACCOUNTS": "off",
+    }
     with Server.started(web, **environ) as server:
         to_page(account, outputs, server, puts=options.puts)
         flood(account, outputs, server, count=options.flood)
@@ -169,9 +178,14 @@ def flood(
     the page.
     """
     s3 = boto3.client(
-        "s3", endpoint_url=account.endpoint, region_name="us-east-1", aws_access_key_id="root",
-        aws_secret_access_key="root-secret", verify=str(account.certificate), config=Config(max_pool_connections=16),
-    )  # fmt: skip
+        "s3",
+        endpoint_url=account.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="root",
+        aws_secret_access_key="root-secret",
+        verify=str(account.certificate),
+        config=Config(max_pool_connections=16),
+    )
     bucket = outputs["BucketName"]
     data = pictures.png()
     before = shown(server)

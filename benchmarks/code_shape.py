@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 BANNED = frozenset(
     re.findall(
         r"\w+",
-        """found told one ones made said given asked what who whom whole wholes seen meant kept wanted
-        held whence anew whoever door doors gate gates room rooms shelf shelves cupboard""",
+        """found told one ones made said given asked what who whom whole wholes seen meant kept
+        wanted held whence anew whoever door doors gate gates room rooms shelf shelves cupboard""",
     )
 )
 """Parts of identifiers that docs/glossary.md bans: participles, pronouns, metaphors."""

@@ -5,8 +5,8 @@
 Ours stores each picture, writes its reading record and its index row, and then answers. The peers
 only read: the barest ASGI application, and LitServe (installed into an environment of its own in
 the user's cache folder), both around the same reader with as many processes. They run at the same
-time and are asked in turn, some seconds each; ratios are of the same round, so that a slow moment of
-the machine meets all. Processor time is that of all processes of a server.
+time and are asked in turn, some seconds each; ratios are of the same round, so that a slow moment
+of the machine meets all. Processor time is that of all processes of a server.
 """
 
 import argparse

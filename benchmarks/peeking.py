@@ -40,7 +40,9 @@ def better(table: paired.Table) -> bool:
 
 
 def false_promotions(stores: int) -> None:
-    """Prints the share of stores in which each rule ever promotes a candidate that it should not."""
+    """Prints the share of stores in which each rule ever promotes a candidate that it should
+    not.
+    """
     kinds: list[tuple[str, float, float, float, str, YES]] = [
         ("equally good, shown to be better?", 0.05, 0.05, 0.0, "McNemar", better),
         (
@@ -74,7 +76,8 @@ def false_promotions(stores: int) -> None:
             peeking += any(map(naive, observed))
             ours += any(always(margin)(table) for table in observed)
         print(
-            f"{title:<42}{rule:<16}{once / stores:>8.1%}{peeking / stores:>11.1%}{ours / stores:>10.1%}"
+            f"{title:<42}{rule:<16}{once / stores:>8.1%}"
+            f"{peeking / stores:>11.1%}{ours / stores:>10.1%}"
         )
 
 

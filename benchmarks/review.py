@@ -36,7 +36,8 @@ addEventListener("keydown", (event) => {
   const look = () => {
     const picture = shown();
     if (picture && picture.src !== before && picture.complete && picture.naturalWidth)
-      picture.decode().then(() => requestAnimationFrame(() => measured.push(performance.now() - event.timeStamp)));
+      picture.decode().then(() =>
+        requestAnimationFrame(() => measured.push(performance.now() - event.timeStamp)));
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);

@@ -58,7 +58,9 @@ async def upload(
 
 
 async def load(port: int, *, clients: int, images: int) -> tuple[list[str], list[float], float]:
-    """Upload from so many clients at once; gives ids, milliseconds of each, and the seconds of all."""
+    """Upload from so many clients at once; gives ids, milliseconds of each, and the seconds of
+    all.
+    """
     picture = canvas()
     ids = []
     milliseconds = []

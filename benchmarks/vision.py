@@ -1,9 +1,10 @@
-"""How long one picture takes on one core, from bytes to reading, and how much memory a very big one.
+"""How long one picture takes on one core, from bytes to reading, and how much memory a very big
+one.
 
     python benchmarks/vision.py [--json] [--rounds 40]
 
-Times are the least and the median of several rounds in one thread, so that a busy machine shows in the second only;
-memory is the peak of a process of its own that reads one picture.
+Times are the least and the median of several rounds in one thread, so that a busy machine shows in
+the second only; memory is the peak of a process of its own that reads one picture.
 """
 
 import argparse
@@ -85,7 +86,9 @@ def timed(call: object, rounds: int) -> dict[str, float]:
 
 
 def peak(kind: str) -> float:
-    """The peak of a fresh process that reads a 50-megapixel picture given on its standard input, megabytes."""
+    """The peak of a fresh process that reads a 50-megapixel picture given on its standard input,
+    megabytes.
+    """
     done = subprocess.run(
         [sys.executable, __file__, "--read-stdin"], input=big(kind), capture_output=True, check=True
     )

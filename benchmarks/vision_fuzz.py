@@ -1,4 +1,5 @@
-"""Breaks real picture files 20,000 times: each has to end in a reading or a named error, soon and in little memory.
+"""Breaks real picture files 20,000 times: each has to end in a reading or a named error, soon and
+in little memory.
 
 python benchmarks/vision_fuzz.py [--cases 20000] [--seed 1]
 """

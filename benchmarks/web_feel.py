@@ -51,7 +51,8 @@ something.
 LATENCY = """() => {
   window.latencies = [];
   const channel = new MessageChannel(), waiting = [];
-  channel.port1.onmessage = () => latencies.push(...waiting.splice(0).map((at) => performance.now() - at));
+  channel.port1.onmessage = () =>
+    latencies.push(...waiting.splice(0).map((at) => performance.now() - at));
   document.querySelector("#pad canvas").addEventListener("pointermove", (event) => {
     waiting.push(event.timeStamp);
     if (waiting.length === 1) requestAnimationFrame(() => channel.port2.postMessage(0));

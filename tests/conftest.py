@@ -18,7 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ByServers(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each file to one worker; those that share Spark or the deployed stack to the same one."""
+    """Gives each file to one worker; those that share Spark or the deployed stack to the same
+    one.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]

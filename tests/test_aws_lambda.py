@@ -44,7 +44,9 @@ FORBIDDEN |= {"legibly.accuracy", "legibly.index.sql"}
 
 
 def test_importing_the_function_brings_nothing_that_it_does_not_need() -> None:
-    """Neither web, SQL, charts nor AWS's SDK is loaded by the function, whatever else is installed."""
+    """Neither web, SQL, charts nor AWS's SDK is loaded by the function, whatever else is
+    installed.
+    """
     code = "import json, sys, legibly.aws_lambda; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONPATH": str(SRC)}
@@ -197,7 +199,9 @@ def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_pa
 
 @pytest.mark.service("awslambdaric")
 def test_an_event_that_is_none_fails_loudly(function: RuntimeApi) -> None:
-    """Called with something that is no event, the function reports an error instead of a success."""
+    """Called with something that is no event, the function reports an error instead of a
+    success.
+    """
     function.events.put({"hello": "world"})
     kind, answer = function.answers.get(timeout=60)
     assert kind == "error"

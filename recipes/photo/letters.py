@@ -1,4 +1,5 @@
-"""Letters A to Z in each font of a folder, as class folders: data to try `legibly train photo` with.
+"""Letters A to Z in each font of a folder, as class folders: data to try `legibly train photo`
+with.
 
     python recipes/photo/letters.py FONTS OUT
 

@@ -24,7 +24,9 @@ class Residual(nn.Module):
 
 
 class Small(nn.Module):
-    """(N, channels, H, W) → (N, classes) logits; some 300,000 parameters, for training from nothing."""
+    """(N, channels, H, W) → (N, classes) logits; some 300,000 parameters, for training from
+    nothing.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()

@@ -34,7 +34,8 @@ class Labelled:
 
 
 def find(data: Path) -> list[Sample]:
-    """The labelled pictures of class folders, a labels.csv or idx files; one class of each at least.
+    """The labelled pictures of class folders, a labels.csv or idx files; one class of each at
+    least.
 
     Raises errors.Invalid, naming the classes, where there are too few.
     """
@@ -58,8 +59,8 @@ def find(data: Path) -> list[Sample]:
 def split(listed: Sequence[Sample], *, pattern: str | None, seed: int) -> dict[str, list[Sample]]:
     """The parts of `PARTS`; pictures of one group stay together.
 
-    A group is what `pattern` matches in a picture's name (its first bracket, if it has one); without
-    a pattern the same bytes are one group, so that no copy is trained on and tested on.
+    A group is what `pattern` matches in a picture's name (its first bracket, if it has one);
+    without a pattern the same bytes are one group, so that no copy is trained on and tested on.
     """
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in listed:

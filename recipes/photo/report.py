@@ -1,4 +1,6 @@
-"""The page about a training: how often right on pictures never seen, and which labels to look at."""
+"""The page about a training: how often right on pictures never seen, and which labels to look
+at.
+"""
 
 import base64
 from collections import Counter
@@ -28,7 +30,8 @@ li { width: 8rem; font-size: .85rem; overflow-wrap: anywhere }
 img { width: 8rem; height: 8rem; object-fit: contain; background: #8882 }
 </style>
 <h1>{{ name }}</h1>
-<p>Right on <strong>{{ percent(exact.value) }}</strong> of {{ n }} pictures that the training did not
+<p>Right on <strong>{{ percent(exact.value) }}</strong> of {{ n }} pictures
+that the training did not
 see (between {{ percent(exact.low) }} and {{ percent(exact.high) }}, 95 % interval).</p>
 <h2>Classes</h2>
 <table><tr><th>class<th>pictures<th>right<th>most often read as
@@ -44,7 +47,8 @@ them: it disagrees with these labels although it was taught them.</p>
 {{ gallery(doubtful) if doubtful else '<p>None.</p>'|safe }}
 <h2>Epochs</h2>
 <table><tr>{% for key in log[0] %}<th>{{ key }}{% endfor %}
-{% for row in log %}<tr>{% for value in row.values() %}<td>{{ value }}{% endfor %}{% endfor %}</table>
+{% for row in log %}<tr>
+{% for value in row.values() %}<td>{{ value }}{% endfor %}{% endfor %}</table>
 </html>"""
 
 

@@ -36,7 +36,9 @@ def batch_reader() -> BatchReader:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
-    """Read the pictures of a delivery; the answer names the messages that SQS has to deliver again."""
+    """Read the pictures of a delivery; the answer names the messages that SQS has to deliver
+    again.
+    """
     messages = s3_documents.parse(event)
     try:
         again = batch_reader().read(messages)

@@ -82,7 +82,9 @@ def is_id(text: str) -> bool:
 
 
 def is_picture(key: str) -> bool:
-    """Whether an object's key may be that of a picture: below `images/`, and no system's own file."""
+    """Whether an object's key may be that of a picture: below `images/`, and no system's own
+    file.
+    """
     name = last(key)
     ignored = not name or name.lower() in _SYSTEM_FILES or name.startswith("._")
     return key.startswith(IMAGES) and not ignored
@@ -199,7 +201,9 @@ def label(image: str, at: datetime) -> str:
 
 
 def pair(image: str, at: datetime, version: str) -> str:
-    """Where the pair of one label and one model's reading lies; `at` is when the label was given."""
+    """Where the pair of one label and one model's reading lies; `at` is when the label was
+    given.
+    """
     return f"{PAIRS}date={at:%Y-%m-%d}/{image}.{_milliseconds(at):x}.{version}.jsonl"
 
 

@@ -67,7 +67,9 @@ class Projects:
         self._store = store
 
     def __iter__(self) -> Iterator[Project]:
-        """Every project, `default` first, then by name. A record that cannot be read is left out."""
+        """Every project, `default` first, then by name. A record that cannot be read is left
+        out.
+        """
         yield Project(name=DEFAULT_PROJECT, title="", changed_at=EPOCH)
         newest: dict[str, str] = {}
         for stat in self._store.list(object_keys.PROJECTS):
@@ -104,7 +106,9 @@ class Projects:
         return self._write(Project(name=name, title=title, changed_at=now(), **values), number=1)
 
     def change(self, name: str, **values: Any) -> Project:
-        """Write a new version of a project. Raises NotFound, and Conflict after a concurrent one."""
+        """Write a new version of a project. Raises NotFound, and Conflict after a concurrent
+        one.
+        """
         if name == DEFAULT_PROJECT:
             remedy = "Set LEGIBLY_MODEL, LEGIBLY_ASK_RATE … or legibly.toml instead."
             raise Invalid("the default project follows the server's settings.", remedy=remedy)

@@ -89,7 +89,8 @@ class Settings:
     )
     compact_hours: float = _setting(
         24.0,
-        "hours between two looks of `serve` for small files of pairs to turn into Parquet; 0: never",
+        "hours between two looks of `serve` for small files of pairs to turn into Parquet; 0:"
+        " never",
     )
     ask_rate: float = _setting(
         0.1, "share of images whose writers are asked for the true label, 0 … 1"

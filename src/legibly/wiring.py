@@ -72,7 +72,9 @@ def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> S
 
 
 def live_reader(settings: Settings, own: Store) -> LiveReader:
-    """The reader of a process that goes on: it follows the changes recorded in its project's store."""
+    """The reader of a process that goes on: it follows the changes recorded in its project's
+    store.
+    """
 
     def open_reader(model: str) -> Reader:
         return reader(replace(settings, model=model))

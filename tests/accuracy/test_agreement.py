@@ -96,9 +96,11 @@ def test_app_command_and_file_agree(server: Server) -> None:
         before = client.get("/api/accuracy").content
         assert _legibly(server, "accuracy", "--json", "--html", "a.html") == before
         result = json.loads(before)
-        assert (result["estimate"]["basis"], result["estimate"]["weighted"], result["drift"] is None) == (
-            "asked", True, False,
-        )  # fmt: skip
+        assert (
+            result["estimate"]["basis"],
+            result["estimate"]["weighted"],
+            result["drift"] is None,
+        ) == ("asked", True, False)
         assert result["estimate"]["readings"] > result["pairs"] > 200
         assert (server.folder / "a.html").read_text() == html.render(result)
         image = client.post("/api/images?wait=20", files={"file": pictures.png()}).json()

@@ -86,7 +86,9 @@ def test_one_class_only(tmp_path: Path) -> None:
 
 
 def test_unknown_classes(tmp_path: Path) -> None:
-    """Labels that no model knows are classes of their own, never found; markup in them stays text."""
+    """Labels that no model knows are classes of their own, never found; markup in them stays
+    text.
+    """
     odd = ["Ж", "<script>", "x" * 200, " ", "a,b", '"', "\u202e7"]
     result = _report(tmp_path, [pair(f"i{n}", "7", label) for n, label in enumerate(odd)])
     assert {row["label"] for row in result["classes"] if row["support"]} == set(odd)

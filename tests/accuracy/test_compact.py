@@ -121,7 +121,9 @@ def test_small_files_become_one_parquet_a_day(tmp_path: Path) -> None:
 
 
 def test_of_many_small_files_only_the_flawed_ones_stay(tmp_path: Path) -> None:
-    """Among hundreds of files of one line, those with a torn, a foreign and a nameless line stay."""
+    """Among hundreds of files of one line, those with a torn, a foreign and a nameless line
+    stay.
+    """
     lines = [_lines(n, n + 1) for n in range(300)]
     lines[7] = ['{"image":"torn","predicted":"1"', *lines[7]]
     lines[8] = ["[1]", *lines[8]]
@@ -182,7 +184,9 @@ def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("grace", [0, 3600])
 def test_killed_at_any_change_it_loses_and_doubles_nothing(tmp_path: Path, grace: int) -> None:
-    """Killed before its 1st, 2nd, … change, then run again: the report is the same at each moment."""
+    """Killed before its 1st, 2nd, … change, then run again: the report is the same at each
+    moment.
+    """
     for changes in range(40):
         base = tmp_path / f"{changes}"
         cases.write_lines(base, [_lines(0, 20, day=20), _lines(20, 40)], deleted=["i7"])
@@ -243,7 +247,9 @@ def test_a_job_that_listed_before_the_commit_can_still_read(tmp_path: Path) -> N
 
 
 def test_a_file_with_a_bad_line_stays(tmp_path: Path) -> None:
-    """Skipped lines have to stay countable, so their file is left as it is and named in the counts."""
+    """Skipped lines have to stay countable, so their file is left as it is and named in the
+    counts.
+    """
     cases.write_lines(tmp_path, [_lines(0, 5), [*_lines(5, 9), '{"torn']])
     before = _bytes(tmp_path)
     done = _run(_open(tmp_path))

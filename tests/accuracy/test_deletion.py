@@ -38,7 +38,9 @@ def _fill(base: Path) -> None:
 
 
 def test_the_job_passes_over_pairs_and_readings_that_were_deleted_meanwhile(tmp_path: Path) -> None:
-    """Half of the files vanish between the listing and the reading: the other half is the report."""
+    """Half of the files vanish between the listing and the reading: the other half is the
+    report.
+    """
     _fill(tmp_path)
     listed = cases.planned(tmp_path)
     for key in (*listed.lines[::2], *listed.readings[::2]):

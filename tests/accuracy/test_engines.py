@@ -144,9 +144,12 @@ def test_parquet_of_several_schemas_beside_lines(engine: Engine, tmp_path: Path)
     folder = tmp_path / object_keys.PAIRS / "date=2026-11-22"
     folder.mkdir(parents=True)
     parts = [
-        """SELECT 'a' AS image, '7' AS predicted, '7' AS actual, 0.5::DOUBLE AS confidence, 'digits@1' AS model,
-        NULL::VARCHAR AS writer, 'asked' AS source, TIMESTAMP '2026-11-22 10:00:00.001' AS labelled_at""",
-        """SELECT 'b' AS image, 7::INTEGER AS predicted, '1' AS actual, 0.5::FLOAT AS confidence, 'digits@1' AS model,
+        """SELECT 'a' AS image, '7' AS predicted, '7' AS actual, 0.5::DOUBLE AS confidence,
+        'digits@1' AS model,
+        NULL::VARCHAR AS writer, 'asked' AS source,
+        TIMESTAMP '2026-11-22 10:00:00.001' AS labelled_at""",
+        """SELECT 'b' AS image, 7::INTEGER AS predicted, '1' AS actual, 0.5::FLOAT AS confidence,
+        'digits@1' AS model,
         'asked' AS source, '2026-11-22T10:00:00.002Z' AS labelled_at""",
         (
             "SELECT 'c' AS image, '7' AS predicted, NULL::VARCHAR AS actual, 'nan'::DOUBLE AS"
@@ -350,7 +353,8 @@ def test_readings_are_counted_once_an_image_and_model(engine: Engine, tmp_path: 
     left out.
     """
     reading = {
-        "image": "a", "model": {"name": "digits", "version": "1"}, "verdict": "read", "text": "7", "confidence": 0.97,
+        "image": "a", "model": {"name": "digits", "version": "1"}, "verdict": "read", "text": "7",
+        "confidence": 0.97,
         "items": [{"box": [1, 2, 3, 4]}], "at": "2026-11-22T10:00:00.000Z",
     }  # fmt: skip
     lines = [

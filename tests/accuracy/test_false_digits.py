@@ -1,4 +1,6 @@
-"""Images without a digit: the row of the empty label, and how often they are answered all the same."""
+"""Images without a digit: the row of the empty label, and how often they are answered all the
+same.
+"""
 
 import dataclasses
 import json

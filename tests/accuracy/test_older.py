@@ -51,7 +51,9 @@ def test_every_pair_of_every_line_counts(
 
 
 def test_odd_lines_are_named_by_file_and_number() -> None:
-    """Odd counts and empty fields are told with their line, counted and skipped; the others count."""
+    """Odd counts and empty fields are told with their line, counted and skipped; the others
+    count.
+    """
     counts, bad = _count(b"7,7,1,1\n7,7,1\n\n 3 , 3 \r\n5,\n,\n4,4,\n7,7,1\n8,8")
     assert dict(counts.pairs) == {
         ("7", "7"): 1,

@@ -16,7 +16,8 @@ NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 def _pair(number: int, predicted: str, actual: str | None, **more: object) -> records.Pair:
     values: dict[str, object] = {
-        "image": f"{number:08d}", "predicted": predicted, "actual": actual, "confidence": 0.93, "model": "digits@1",
+        "image": f"{number:08d}", "predicted": predicted, "actual": actual, "confidence": 0.93,
+        "model": "digits@1",
         "writer": None, "source": "volunteered", "labelled_at": NOW,
     }  # fmt: skip
     return records.Pair(**{**values, **more})  # type: ignore[arg-type]

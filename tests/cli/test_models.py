@@ -32,7 +32,9 @@ def answer(*words: str) -> Any:
 
 
 def test_the_shipped_pack_is_listed_as_used() -> None:
-    """Out of the box `digits` is there, shipped and in use, its version in the list and in `show`."""
+    """Out of the box `digits` is there, shipped and in use, its version in the list and in
+    `show`.
+    """
     (row,) = answer("list")
     assert (row["name"], row["place"], row["used"]) == ("digits", "shipped", True)
     assert answer("show", "digits")["version"] == row["version"]
@@ -58,7 +60,9 @@ def test_a_pack_is_added_used_and_removed(tmp_path: Path) -> None:
 
 
 def test_an_unsound_pack_is_told(tmp_path: Path) -> None:
-    """`check` says what is wrong, as an error or as JSON with exit 1; an unsound pack is not added."""
+    """`check` says what is wrong, as an error or as JSON with exit 1; an unsound pack is not
+    added.
+    """
     broken = Path(shutil.copytree(registry.find("digits"), tmp_path / "broken"))
     (broken / "model.onnx").write_bytes(b"")
     with pytest.raises(errors.Invalid, match="SHA-256"):

@@ -213,7 +213,9 @@ def test_saying_no_changes_nothing(dataset: str) -> None:
 
 
 def test_a_rollback_brings_back_the_very_version(dataset: str) -> None:
-    """Where the pack before was changed or another one was chosen since, the error says what to do."""
+    """Where the pack before was changed or another one was chosen since, the error says what to
+    do.
+    """
     run("use", "same")
     answer("promote", "digits", "--data", dataset, "--margin", "0.05", "--yes")
     run("use", "worse")

@@ -99,8 +99,8 @@ pathlib.Path(args.out, "../rows.txt").write_text("\\n".join(lines))
 def test_labelled_images_of_the_store_are_the_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--from-labels gives a recipe the labelled images, those of one writer in one group, and leaves
-    out what has no label or no digit.
+    """--from-labels gives a recipe the labelled images, those of one writer in one group, and
+    leaves out what has no label or no digit.
     """
     monkeypatch.chdir(tmp_path)
     service = wiring.service(Settings())

@@ -38,17 +38,20 @@ if words[:2] == ["s3api", "get-object"]:
 else:
     assert words[:2] == ["secretsmanager", "get-secret-value"], words
     secret = words[words.index("--secret-id") + 1]
-    print(boto3.client("secretsmanager", region_name=region).get_secret_value(SecretId=secret)["SecretString"])
+    client = boto3.client("secretsmanager", region_name=region)
+    print(client.get_secret_value(SecretId=secret)["SecretString"])
 """
 _PYTHON = """#!/bin/sh
-if [ "$1 $2" = "-m venv" ]; then mkdir -p "$3" && cp -r "{venv}" "$3/bin"; else exec {python} "$@"; fi
+if [ "$1 $2" = "-m venv" ]; then
+  mkdir -p "$3" && cp -r "{venv}" "$3/bin"; else exec {python} "$@"; fi
 """
 _LEGIBLY = """#!/bin/sh
 exec {python} -m legibly "$@"
 """
 _PIP = """#!/bin/sh
 test "$1 $2 $3 $4 $5 $6" = "install -q --no-index --no-deps --require-hashes --find-links" || exit 2
-exec {python} -m pip --isolated download -q --no-index --no-deps --require-hashes --find-links "$7" \\
+exec {python} -m pip --isolated download -q --no-index \\
+  --no-deps --require-hashes --find-links "$7" \\
   --python-version 3.12 --only-binary=:all: --platform manylinux2014_x86_64 \\
   --platform manylinux_2_28_x86_64 --implementation cp -d "$7/../checked" -r "$9"
 """

@@ -23,8 +23,10 @@ from legibly.cloud.aws import Aws
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "accuracy.yaml"
 VALUES = {
-    "AWS::Partition": "aws", "DataBucket": "images", "ArtifactBucket": "images", "JobMinutes": "120",
-    "Python": "/usr/bin/python3.11", "Application": emr_serverless.APPLICATION, "Logs": "/legibly/x/spark",
+    "AWS::Partition": "aws", "DataBucket": "images", "ArtifactBucket": "images",
+    "JobMinutes": "120",
+    "Python": "/usr/bin/python3.11", "Application": emr_serverless.APPLICATION,
+    "Logs": "/legibly/x/spark",
     "JobRole.Arn": "arn:aws:iam::123456789012:role/legibly-accuracy-JobRole", "Nightly": "off",
     "Whole": f"other,{cases.MODELS[0]}",
 }  # fmt: skip

@@ -116,7 +116,9 @@ def test_an_accounts_boundary_bounds_the_roles(account: Aws, outputs: dict[str, 
 
 
 def test_the_secret_of_a_taken_over_bucket_is_marked(account: Aws, outputs: dict[str, str]) -> None:
-    """The stack's secret is in use for a new `admin`, and marked if `admin` has another password."""
+    """The stack's secret is in use for a new `admin`, and marked if `admin` has another
+    password.
+    """
     password = deploy.make_admin(outputs, aws=account)
     assert password
     assert not deploy.mark_unused_secret(outputs, aws=account)

@@ -196,7 +196,9 @@ def test_an_upload_is_read_by_the_function(deployment: Deployment, client: httpx
 def test_a_direct_upload_is_read_by_the_function(
     client: httpx.Client, deployment: Deployment
 ) -> None:
-    """Announced at the web server, put into the bucket: the reading comes with what was said of it."""
+    """Announced at the web server, put into the bucket: the reading comes with what was said of
+    it.
+    """
     data = pictures.png(pictures.ONE)
     upload = client.post(
         "/api/uploads", json={"media_type": "image/png", "bytes": len(data), "name": "direct"}

@@ -1,4 +1,6 @@
-"""The deployer's policy: complete and minimal against AWS's own lists, and no way to administrator."""
+"""The deployer's policy: complete and minimal against AWS's own lists, and no way to
+administrator.
+"""
 
 import ast
 import fnmatch

@@ -115,7 +115,9 @@ def test_new_servers_are_waited_for(resources: dict[str, dict[str, Any]]) -> Non
 
 
 def test_servers_install_from_their_archive_alone(resources: dict[str, dict[str, Any]]) -> None:
-    """No package index at boot, a hash for each wheel, the code only of the account's own bucket."""
+    """No package index at boot, a hash for each wheel, the code only of the account's own
+    bucket.
+    """
     for name in ("WebTemplate", "ModelTemplate"):
         script = user_data(resources[name])
         assert "pip install -q --no-index --no-deps --require-hashes" in script

@@ -63,7 +63,9 @@ def model(large: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Instan
 
 @pytest.fixture(scope="module")
 def port(large: Deployment) -> int:
-    """Where the function asks for its model: this machine takes the place of the balancer's name."""
+    """Where the function asks for its model: this machine takes the place of the balancer's
+    name.
+    """
     port = services.free_port()
     functions = large.client("lambda")
     name = large.outputs["FunctionName"]

@@ -53,9 +53,15 @@ def test_the_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[
         assert statement["Effect"] == "Allow"
         assert statement["Resource"] != "*"
     assert allowed == {
-        "s3:GetObject", "s3:PutObject", "s3:ListBucket", "logs:CreateLogStream", "logs:PutLogEvents",
-        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
-    }  # fmt: skip
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:ListBucket",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+    }
     writes = [
         text["Fn::Sub"]
         for statement in statements(resources, "FunctionRole")
@@ -138,9 +144,10 @@ def test_every_queue_has_dead_letters_and_their_alarm(resources: dict[str, dict[
         if resource["Type"] == "AWS::SQS::Queue"
     }
     alarmed = {
-        str(alarm["Dimensions"][0]["Value"]) for alarm in of_type(resources, "AWS::CloudWatch::Alarm")
+        str(alarm["Dimensions"][0]["Value"])
+        for alarm in of_type(resources, "AWS::CloudWatch::Alarm")
         if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
-    }  # fmt: skip
+    }
     for name, queue in queues.items():
         assert queue["MessageRetentionPeriod"] == 14 * 86400
         if "DeadLetters" in name:

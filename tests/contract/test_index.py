@@ -226,7 +226,9 @@ def test_deleted_images_stay_away(index: SqlIndex) -> None:
 
 
 def test_followers_see_every_change_once_and_in_order(index: SqlIndex) -> None:
-    """Numbers grow with each change; asking past the last one gives what is newer and nothing else."""
+    """Numbers grow with each change; asking past the last one gives what is newer and nothing
+    else.
+    """
     start = index.sequence()
     first = image()
     second = image()
@@ -378,7 +380,9 @@ def test_filters_pick_what_they_say(index: SqlIndex) -> None:
 
 
 def test_pairs_count_once(index: SqlIndex) -> None:
-    """The same pair twice is one; a label that was taken back keeps its pair with no actual text."""
+    """The same pair twice is one; a label that was taken back keeps its pair with no actual
+    text.
+    """
     entry = image()
     index.add([entry])
     message = pair(entry)

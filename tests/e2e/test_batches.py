@@ -1,4 +1,6 @@
-"""Batches in a real browser: their table, labels beside the pictures, and review of exactly these."""
+"""Batches in a real browser: their table, labels beside the pictures, and review of exactly
+these.
+"""
 
 from pathlib import Path
 from typing import Any

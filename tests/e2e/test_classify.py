@@ -58,7 +58,9 @@ def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(
 
 
 def test_a_newcomer_can_try_a_sample(server: Server, page: Page) -> None:
-    """Where nothing was written yet, one button shows the whole way; it goes with the first answer."""
+    """Where nothing was written yet, one button shows the whole way; it goes with the first
+    answer.
+    """
     page.goto(server.url)
     page.get_by_role("button", name="Try a sample").click()
     answers(page, "7")
@@ -210,7 +212,8 @@ def test_pasted_pictures_are_read(server: Server, desktop: Page) -> None:
           const blob = new Blob([bytes], { type: "image/png" });
           const transfer = new DataTransfer();
           transfer.items.add(new File([blob], "pasted.png", { type: "image/png" }));
-          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+          document.dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
         }""",
         base64.b64encode(png(0)).decode(),
     )

@@ -193,7 +193,9 @@ def test_kinds_that_the_browser_does_not_take_apart_go_through_the_server(
 def test_progress_shows_and_a_reload_sends_nothing_twice(
     empty: Server, bucket: Bucket, browser: Browser
 ) -> None:
-    """On a slow line the bar moves within a file; reloaded in the middle, every file is there once."""
+    """On a slow line the bar moves within a file; reloaded in the middle, every file is there
+    once.
+    """
     context = context_of(browser)
     page = context.new_page()
     page.goto(empty.url)

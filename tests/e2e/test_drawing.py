@@ -28,7 +28,9 @@ def labels(server: Server) -> list[tuple[str, str | None]]:
 
 
 def test_a_key_within_the_pause_labels_the_ink_on_the_sheet(server: Server, page: Page) -> None:
-    """4, confirmed; 7 and its key at once: each label is that of its own ink, on a slow line too."""
+    """4, confirmed; 7 and its key at once: each label is that of its own ink, on a slow line
+    too.
+    """
     page.goto(server.url)
     write(page, "4")
     answers(page, "4")
@@ -114,7 +116,9 @@ def test_no_digit_here_is_a_label(server: Server, desktop: Page) -> None:
 
 
 def test_offline_ink_is_kept_and_says_so(server: Server, browser: Browser) -> None:
-    """Without a connection no old answer stands beside new ink; it is stored later, with its key."""
+    """Without a connection no old answer stands beside new ink; it is stored later, with its
+    key.
+    """
     context = context_of(browser)
     page = context.new_page()
     page.goto(server.url)

@@ -27,7 +27,8 @@ def upload(
         boundary = uuid.uuid4().hex
         fields = {"label": label} if label else {}
         parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+            f"--{boundary}\r\nContent-Disposition: form-data;"
+            f' name="{key}"\r\n\r\n{value}\r\n'.encode()
             for key, value in fields.items()
         ]
         head = (

@@ -36,7 +36,8 @@ def test_tables_of_labels_are_understood(run: Any) -> None:
         "writer": "Ada",
     }
     assert run("labels.js", "m.fromCsv('colour,size\\nred,1\\n')") is None
-    coco = """{images: [{id: 1, file_name: 'a.png'}], categories: [{id: 3, name: '7'}, {id: 4, name: '1'}],
+    coco = """{images: [{id: 1, file_name: 'a.png'}], categories:
+      [{id: 3, name: '7'}, {id: 4, name: '1'}],
       annotations: [{image_id: 1, category_id: 4, bbox: [50, 0, 9, 9]},
                     {image_id: 1, category_id: 3, bbox: [5, 0, 9, 9]}]}"""
     assert run("labels.js", f"m.fromCoco({coco}).get('a.png').label") == "71"

@@ -58,7 +58,9 @@ def test_two_hundred_files_are_sent_and_read(server: Server, desktop: Page) -> N
 def test_a_queue_survives_a_reload_and_a_restart_of_the_server(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Files chosen while the server is away are sent after a reload, once it is back; none is lost."""
+    """Files chosen while the server is away are sent after a reload, once it is back; none is
+    lost.
+    """
     context = context_of(browser)
     page = context.new_page()
     with serving(tmp_path) as first:

@@ -97,7 +97,9 @@ def labels(server: Server) -> list[str]:
 def test_label_studio_tasks_come_back_as_labels(
     server: Server, desktop: Page, tmp_path: Path
 ) -> None:
-    """Exported tasks carry boxes and predictions; annotated and imported, they label our pictures."""
+    """Exported tasks carry boxes and predictions; annotated and imported, they label our
+    pictures.
+    """
     first, second = upload(server, 2)
     desktop.goto(f"{server.url}/review")
     desktop.get_by_text("Label Studio and CSV", exact=True).click()

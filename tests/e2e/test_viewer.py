@@ -1,4 +1,6 @@
-"""The page of an image in a real browser: looked at closely, corrected in place, left for others."""
+"""The page of an image in a real browser: looked at closely, corrected in place, left for
+others.
+"""
 
 import urllib.request
 

@@ -71,7 +71,9 @@ def wait(holds: Callable[[], bool]) -> None:
 
 
 def test_a_running_process_follows_and_goes_back(store: Store, other: str) -> None:
-    """A promotion and a rollback by another process arrive within seconds; no read fails meanwhile."""
+    """A promotion and a rollback by another process arrive within seconds; no read fails
+    meanwhile.
+    """
     live = LiveReader("digits", store=store, open_reader=open_reader)
     first = live.model.version
     versions: list[str] = []

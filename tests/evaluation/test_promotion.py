@@ -155,7 +155,9 @@ def test_too_few_labels_promote_nothing_and_so_many_more_would() -> None:
 
 
 def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> None:
-    """A candidate that is right more often, but says more wrong things with confidence, stays out."""
+    """A candidate that is right more often, but says more wrong things with confidence, stays
+    out.
+    """
     cautious = outcome(right=False, verdict="unsure")
     bold = outcome(right=False)
     matches = couples(both=800, won=120, unsure=True) + [comparison.Couple(cautious, bold)] * 80
@@ -221,7 +223,9 @@ def test_changes_are_kept_in_order_and_never_overwritten() -> None:
 
 
 def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
-    """Rollbacks undo promotions one by one; a model switched to by hand is not what was promoted."""
+    """Rollbacks undo promotions one by one; a model switched to by hand is not what was
+    promoted.
+    """
     result = [
         change(1, "promote", "a", "b"),
         change(2, "promote", "b", "c"),

@@ -262,7 +262,9 @@ def test_poison_messages_fail_alone(store: Store, reader: Reader) -> None:
 
 
 def test_a_key_that_was_not_encoded_is_read_literally(store: Store, reader: Reader) -> None:
-    """Where nothing is at the decoded key, the key as it was sent is tried: some forget to encode."""
+    """Where nothing is at the decoded key, the key as it was sent is tried: some forget to
+    encode.
+    """
     put(store, "images/a+b.png")
     event = Event("bucket", "images/a b.png", "created", literal_key="images/a+b.png")
     assert batch_reader(store, reader).read([message(1, event)]) == []

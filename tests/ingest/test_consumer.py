@@ -180,7 +180,9 @@ def test_the_thread_follows_and_tells(service: Service) -> None:
 
 
 def test_what_nobody_read_in_time_is_read_here(service: Service) -> None:
-    """A picture whose event was lost is read by the server itself once it is late, and not before."""
+    """A picture whose event was lost is read by the server itself once it is late, and not
+    before.
+    """
     service.adopt([service.store.head(put(service, f"images/{name}").key) for name in ("a.png",)])
     service.adopt([service.store.head(put(service, "images/bad.png", b"rubbish").key)])
     sweeper = Sweeper(service, seconds=0)

@@ -40,7 +40,9 @@ def model(
 def colour_model(
     *, layout: str = "NCHW", side: int = 8, softmax: bool = False, batch: Any = "n", **kinds: Any
 ) -> onnx.ModelProto:
-    """Answers which of red, green and blue is the strongest: the means of the channels, times ten."""
+    """Answers which of red, green and blue is the strongest: the means of the channels, times
+    ten.
+    """
     axes = [2, 3] if layout == "NCHW" else [1, 2]
     sizes = [3, side, side] if layout == "NCHW" else [side, side, 3]
     dtype = kinds.get("dtype", TensorProto.FLOAT)

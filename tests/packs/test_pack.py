@@ -163,7 +163,9 @@ def test_a_card_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_the_network_runtime_reports_to_nobody(tmp_path: Path) -> None:
-    """Opening a pack in a fresh home leaves no usage data behind: the runtime's telemetry is off."""
+    """Opening a pack in a fresh home leaves no usage data behind: the runtime's telemetry is
+    off.
+    """
     script = "from legibly.packs import pack, registry; pack.open_pack(registry.find('digits'))"
     environ = {**os.environ, "HOME": str(tmp_path)}
     for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
@@ -173,7 +175,9 @@ def test_the_network_runtime_reports_to_nobody(tmp_path: Path) -> None:
 
 
 def test_a_doubtful_whole_picture_is_unsure_and_has_its_likeliest_class(tmp_path: Path) -> None:
-    """What holds for ink does not hold here: a low confidence does not mean that nothing is there."""
+    """What holds for ink does not hold here: a low confidence does not mean that nothing is
+    there.
+    """
     folder = networks.write_pack(tmp_path, networks.colour_model(), temperature=20.0)
     out = io.BytesIO()
     Image.new("RGB", (30, 30), (40, 90, 200)).save(out, "PNG")

@@ -34,7 +34,9 @@ def test_the_readme_claims_what_the_card_says() -> None:
 
 
 def test_the_claim_holds_for_the_mean_of_three_seeds() -> None:
-    """The log holds three seeds of the first stage; their mean on MNIST's test set is the README's."""
+    """The log holds three seeds of the first stage; their mean on MNIST's test set is the
+    README's.
+    """
     lines = [
         line
         for line in (RECIPE / "train.log").read_text().splitlines()

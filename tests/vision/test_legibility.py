@@ -6,7 +6,9 @@ from legibly.vision import legibility
 
 
 def test_the_turns_are_two_of_the_changes() -> None:
-    """The quick measure looks at crops that the thorough one looks at too, turned to either side."""
+    """The quick measure looks at crops that the thorough one looks at too, turned to either
+    side.
+    """
     crops = np.random.default_rng(0).random((3, 28, 28)).astype(np.float32)
     every = legibility.changed(crops)
     two = legibility.turned(crops)

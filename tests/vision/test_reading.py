@@ -39,7 +39,9 @@ def text(reader: Reader, image: Image.Image, kind: str = "PNG") -> str:
 
 
 def test_a_drawn_digit_is_read(reader: Reader) -> None:
-    """One item, the right label, boxed where it was drawn, with a confidence that is a probability."""
+    """One item, the right label, boxed where it was drawn, with a confidence that is a
+    probability.
+    """
     result = reader.read(pictures.png(SEVEN))
     reading = result.reading
     assert (reading.verdict, reading.text) == ("read", "7")
@@ -59,7 +61,9 @@ def test_a_drawn_digit_is_read(reader: Reader) -> None:
 
 @pytest.mark.parametrize("stroke", [SEVEN, ZERO, ONE])
 def test_the_look_of_it_does_not_matter(reader: Reader, stroke: list[tuple[int, int]]) -> None:
-    """Dark on light, light on dark, small, large, JPEG, in colour, transparent: the same reading."""
+    """Dark on light, light on dark, small, large, JPEG, in colour, transparent: the same
+    reading.
+    """
     plain = pictures.drawing(stroke)
     expected = text(reader, plain)
     assert expected == {id(SEVEN): "7", id(ZERO): "0", id(ONE): "1"}[id(stroke)]

@@ -39,7 +39,9 @@ def test_filters_hold_for_the_page_its_files_and_the_api(client: httpx.Client) -
 
 @pytest.mark.usefixtures("pairs")
 def test_the_page_shows_misread_pictures_and_mixups(client: httpx.Client) -> None:
-    """The pictures themselves and what was taken for what; a filter that matches nothing says so."""
+    """The pictures themselves and what was taken for what; a filter that matches nothing says
+    so.
+    """
     page = client.get("/accuracy?writer=ada").text
     assert "Most frequent mix-ups" in page
     assert "/history?actual=1&amp;predicted=7" in page

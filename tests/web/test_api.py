@@ -166,7 +166,9 @@ def test_pages_follow_each_other(client: httpx.Client) -> None:
 
 
 def test_deleting_leaves_nothing(client: httpx.Client, server: Server) -> None:
-    """Picture, reading, label and pair are gone from API and store; a tombstone alone names the id."""
+    """Picture, reading, label and pair are gone from API and store; a tombstone alone names the
+    id.
+    """
     pairs, _ = counted(client)
     image = upload(client, pictures.png(), label="7", writer="Ada")
     assert client.delete(f"/api/images/{image['id']}").status_code == 204

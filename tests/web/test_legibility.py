@@ -61,14 +61,18 @@ def test_legibility_is_the_probability_of_what_was_meant() -> None:
 
 
 def test_several_digits_are_compared_place_by_place() -> None:
-    """`12 3` against `124`: the third digit was a 4; where the counts differ, nothing is claimed."""
+    """`12 3` against `124`: the third digit was a 4; where the counts differ, nothing is
+    claimed.
+    """
     matches = report.report([image("124", label="12 3")], classes=DIGITS)
     assert [row["digit"] for row in matches["digits"] if row["n"]] == ["1", "2", "3"]
     assert report.report([image("124", label="12")], classes=DIGITS)["written"] == 0
 
 
 def test_unlabelled_answers_count_only_where_they_are_sure() -> None:
-    """Without a label, the answer is taken at its word from 0.9 on, and judges nobody's rightness."""
+    """Without a label, the answer is taken at its word from 0.9 on, and judges nobody's
+    rightness.
+    """
     matches = report.report([image("7"), image("7", surely=0.6)], classes=DIGITS)
     assert matches["written"] == 1
     assert matches["read_right"]["value"] is None
@@ -108,7 +112,9 @@ def test_advice_looks_at_the_ink() -> None:
 
 
 def test_every_pair_of_digits_has_advice() -> None:
-    """No pair is without a sentence, for any number of loops, and the table holds only real pairs."""
+    """No pair is without a sentence, for any number of loops, and the table holds only real
+    pairs.
+    """
     for intended, read in itertools.permutations(DIGITS, 2):
         for loops in (None, 0, 1, 2):
             ink = None if loops is None else np.zeros((28, 28), np.float32)

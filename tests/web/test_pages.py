@@ -113,7 +113,9 @@ def test_pages_speak_the_callers_language(client: httpx.Client, path: str) -> No
 
 
 def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
-    """The reason of a refused file, a page that is not there, and what is not known stays as it is."""
+    """The reason of a refused file, a page that is not there, and what is not known stays as it
+    is.
+    """
     german = {"Accept-Language": "de", "Content-Type": "image/png"}
     pdf = b"%PDF-1.7 hello"
     refused = client.post("/api/images", content=pdf, headers=german)

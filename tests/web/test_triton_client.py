@@ -1,4 +1,6 @@
-"""Clients of others against our Open Inference Protocol, and our client against a server of others."""
+"""Clients of others against our Open Inference Protocol, and our client against a server of
+others.
+"""
 
 import importlib.util
 

@@ -15,7 +15,9 @@ SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".log", "")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Either pairs of today (`plan`, with keys under `base`) or files in an older format (`older`)."""
+    """Either pairs of today (`plan`, with keys under `base`) or files in an older format
+    (`older`).
+    """
 
     base: str = ""
     plan: plans.Plan | None = None

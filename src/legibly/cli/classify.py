@@ -70,7 +70,9 @@ def _reader(settings: Settings, thorough: bool) -> Reader:
 
 
 def _sources(path: str) -> list[PictureSource]:
-    """The pictures that one argument names. Raises NotFound, Invalid, and the errors of the store."""
+    """The pictures that one argument names. Raises NotFound, Invalid, and the errors of the
+    store.
+    """
     if path == "-":
         return [PictureSource("-", sys.stdin.buffer.read)]
     if path.startswith("s3://"):

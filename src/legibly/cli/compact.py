@@ -37,7 +37,9 @@ from legibly.errors import Unavailable
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
 def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> None:
-    """Turn the small files of pairs into partitioned Parquet, safely while others write and read."""
+    """Turn the small files of pairs into partitioned Parquet, safely while others write and
+    read.
+    """
     done = _run(projects.store_url(options.settings(store=store)), timedelta(seconds=grace), **how)
     if as_json:
         click.echo(json.dumps(asdict(done)))

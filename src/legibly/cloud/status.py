@@ -169,7 +169,8 @@ def _metric(
     end = records.now()
     points = aws.client("cloudwatch").get_metric_statistics(
         Namespace=space, MetricName=name, Dimensions=[{"Name": dimension, "Value": value}],
-        StartTime=end - timedelta(minutes=minutes), EndTime=end, Period=60 * minutes, Statistics=[how],
+        StartTime=end - timedelta(minutes=minutes), EndTime=end, Period=60 * minutes,
+        Statistics=[how],
     )["Datapoints"]  # fmt: skip
     return max((float(point[how]) for point in points), default=None)
 

@@ -26,8 +26,9 @@ class Filter:
     """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both
     included.
 
-    `classes` leaves out the pupils' images of every other school class. `review` is whether people in review agree, `unsaid_by` a `Label.by` none of whose labels
-    stands. `search` is the text, the label, or (from two characters on) a part of the file's name.
+    `classes` leaves out the pupils' images of every other school class. `review` is whether people
+    in review agree, `unsaid_by` a `Label.by` none of whose labels stands. `search` is the text, the
+    label, or (from two characters on) a part of the file's name.
     """
 
     verdict: str | None = None

@@ -70,7 +70,9 @@ class _Content:
 
 
 class Consumer:
-    """A thread that takes in what a queue tells of; tells `on_change` of every image that changed."""
+    """A thread that takes in what a queue tells of; tells `on_change` of every image that
+    changed.
+    """
 
     def __init__(
         self,

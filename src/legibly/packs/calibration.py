@@ -37,7 +37,9 @@ def judge(card: cards.Card, logits: Floats) -> tuple[Floats, Floats]:
 
 
 def confidences(probabilities: Floats, digitness: Floats) -> Floats:
-    """The probability that the top class is right: (N,) float32, top probability times digitness."""
+    """The probability that the top class is right: (N,) float32, top probability times
+    digitness.
+    """
     return np.asarray(probabilities.max(axis=1) * digitness, np.float32)
 
 

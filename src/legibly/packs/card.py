@@ -74,7 +74,9 @@ class Card:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether confidences were fitted on labelled pictures; format 1 says it by its digitness."""
+        """Whether confidences were fitted on labelled pictures; format 1 says it by its
+        digitness.
+        """
         if self.format == 1:
             return self.temperature != 1.0 or self.digitness != Digitness()
         return self.calibration is not None

@@ -246,7 +246,9 @@ def _milliseconds(pack: packs.Pack, inputs: Floats) -> float:
 
 
 def _limit(memory_bytes: int, seconds: int) -> None:
-    """Bound this process where the system can: memory, and time of the processor over all threads."""
+    """Bound this process where the system can: memory, and time of the processor over all
+    threads.
+    """
     try:
         import resource
     except ImportError:  # Windows: the parent's time-out remains

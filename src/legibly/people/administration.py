@@ -1,4 +1,6 @@
-"""What administrators do to accounts, for the web and the command line; each with its audit entry."""
+"""What administrators do to accounts, for the web and the command line; each with its audit
+entry.
+"""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -30,5 +30,7 @@ def now() -> datetime:
 
 
 def finite(value: float | None) -> float:
-    """A number as it is; 0 for NaN, infinity and null, which version 0.1 stored of broken models."""
+    """A number as it is; 0 for NaN, infinity and null, which version 0.1 stored of broken
+    models.
+    """
     return value if value is not None and math.isfinite(value) else 0.0

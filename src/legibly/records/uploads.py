@@ -9,7 +9,9 @@ from legibly.records.fields import Json
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """What a picture does not tell of itself, as it was when the picture came: `records/uploads/…`."""
+    """What a picture does not tell of itself, as it was when the picture came:
+    `records/uploads/…`.
+    """
 
     image: str
     key: str

@@ -58,7 +58,9 @@ class Hub:
             self._task.cancel()
 
     def notify(self, images: Sequence[Image]) -> None:
-        """Tell waiters and listeners at once, from any thread of this process, that images changed."""
+        """Tell waiters and listeners at once, from any thread of this process, that images
+        changed.
+        """
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._notify, images)
 

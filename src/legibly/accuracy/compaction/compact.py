@@ -34,7 +34,9 @@ MOST_FILES_A_DAY = 8
 _COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer, verdict"
 _NEWEST = f"""
 SELECT * EXCLUDE (place) FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM {{}}
+  SELECT *,
+    ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place
+    FROM {{}}
 ) AS ranked WHERE place = 1
 """  # noqa: S608
 _RECORDS = f"""
@@ -195,7 +197,9 @@ def _take_fresh(
 def _take_bundles(
     connection: duckdb.DuckDBPyConnection, small: Sequence[str], *, store: Store
 ) -> None:
-    """Add small files to `lines`; the files of a bundle with a torn line are looked at one by one."""
+    """Add small files to `lines`; the files of a bundle with a torn line are looked at one by
+    one.
+    """
     with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
         keys_of_bundle = bundles.write(store, small, Path(folder))
         files.run(connection, f"INSERT INTO lines {files.pairs_of_bundles(list(keys_of_bundle))}")
@@ -227,7 +231,8 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
         connection,
         """SELECT DISTINCT filename FROM settled SEMI JOIN fresh
              ON settled.image = fresh.image AND settled.model = fresh.model
-           UNION SELECT DISTINCT filename FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
+           UNION SELECT DISTINCT filename
+            FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
     )
     reopened = _keys((row[0] for row in touched), base)
     query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"

@@ -25,7 +25,9 @@ SELECT image, predicted, {canonical.stored_actual()} AS actual, exact AS confide
   CASE WHEN us >= 0 THEN timestamp_micros(us) END AS labelled_at,
   CASE WHEN us >= 0 THEN date_format(timestamp_micros(us), 'yyyy-MM-dd') ELSE 'unknown' END AS date
 FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place FROM taken
+  SELECT *,
+    ROW_NUMBER() OVER (PARTITION BY image, model ORDER BY {canonical.NEWEST_FIRST}) AS place
+    FROM taken
 ) AS ranked ANTI JOIN deleted ON ranked.image = deleted.image
 WHERE place = 1
 """  # noqa: S608

@@ -51,12 +51,15 @@ def select(
     predicted = _text("predicted", kinds)
     actual = _actual(kinds)
     return f"""SELECT
-      CASE WHEN {image} <> '' AND {predicted} IS NOT NULL THEN {image} ELSE concat('flawed ', uuid()) END AS image,
+      CASE WHEN {image} <> '' AND {predicted} IS NOT NULL THEN {image}
+        ELSE concat('flawed ', uuid()) END AS image,
       {known(_text("model", kinds))} AS model,
       CASE WHEN {empty} THEN 'malformed' WHEN {image} IS NULL OR {image} = '' THEN 'no_image'
-        WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {known(_text("source", kinds))} END AS source,
+        WHEN {predicted} IS NULL THEN 'no_prediction'
+        ELSE {known(_text("source", kinds))} END AS source,
       CASE WHEN {image} <> '' THEN {predicted} END AS predicted, {actual} AS actual,
-      {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us{", " + extra if extra else ""}
+      {_millionths(kinds)} AS millionths,
+      {_us(kinds, dialect)} AS us{", " + extra if extra else ""}
     FROM {relation}"""  # noqa: S608
 
 
@@ -72,12 +75,15 @@ def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> 
     actual = _actual(kinds)
     return f"""SELECT CAST(NULL AS VARCHAR(65535)) AS image, {model} AS model,
       CASE WHEN {predicted} IS NULL THEN 'no_prediction' ELSE {source} END AS source,
-      {predicted} AS predicted, {actual} AS actual, {_millionths(kinds)} AS millionths, {_us(kinds, dialect)} AS us
+      {predicted} AS predicted, {actual} AS actual, {_millionths(kinds)} AS millionths,
+      {_us(kinds, dialect)} AS us
     FROM {relation}"""  # noqa: S608
 
 
 def settled_kinds(columns: Iterable[str]) -> dict[str, str]:
-    """The kinds of settled Parquet files with these columns: those of version 0.1 have no verdict."""
+    """The kinds of settled Parquet files with these columns: those of version 0.1 have no
+    verdict.
+    """
     kinds = dict(SETTLED)
     if "verdict" not in columns:
         del kinds["verdict"]
@@ -87,7 +93,8 @@ def settled_kinds(columns: Iterable[str]) -> dict[str, str]:
 def select_settled(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
     """A query for settled Parquet files, which hold complete pairs in known types."""
     actual = _actual(kinds)
-    return f"""SELECT image, model, source, predicted, {actual} AS actual, {_millionths(SETTLED)} AS millionths,
+    return f"""SELECT image, model, source, predicted, {actual} AS actual,
+      {_millionths(SETTLED)} AS millionths,
       {_us(SETTLED, dialect)} AS us
     FROM {relation}"""  # noqa: S608
 
@@ -122,11 +129,15 @@ def _actual(kinds: Mapping[str, str]) -> str:
 
 
 def select_readings(*, dialect: str, relation: str) -> str:
-    """A query for reading records in the columns of readings.sql; lines that are none are left out."""
+    """A query for reading records in the columns of readings.sql; lines that are none are left
+    out.
+    """
     at = IDENTIFIER[dialect].format("at")
     kinds = {"confidence": "text", "at": "text"}
-    return f"""SELECT image, concat(coalesce(model.name, 'unknown'), '@', coalesce(model.version, '')) AS model,
-      coalesce(verdict, '') AS verdict, coalesce(text, '') AS said, {_millionths(kinds)} AS millionths,
+    return f"""SELECT image,
+      concat(coalesce(model.name, 'unknown'), '@', coalesce(model.version, '')) AS model,
+      coalesce(verdict, '') AS verdict, coalesce(text, '') AS said,
+      {_millionths(kinds)} AS millionths,
       {_us(kinds, dialect, at)} AS us
     FROM {relation} WHERE image IS NOT NULL"""  # noqa: S608
 

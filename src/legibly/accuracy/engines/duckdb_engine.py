@@ -70,7 +70,9 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class _Gather:
-    """Reads files of lines: small ones as bundles in `folder`, since they may be deleted meanwhile."""
+    """Reads files of lines: small ones as bundles in `folder`, since they may be deleted
+    meanwhile.
+    """
 
     small: frozenset[str]
     base: str

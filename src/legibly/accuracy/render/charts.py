@@ -59,7 +59,9 @@ def all_of(report: Report, voice: Voice = ENGLISH) -> dict[str, str | None]:
 
 
 def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
-    """Reliability: how often answers were right against how sure the machine was, with intervals."""
+    """Reliability: how often answers were right against how sure the machine was, with
+    intervals.
+    """
     bins = [row for row in report["calibration"]["bins"] if row["n"] >= LEAST]
     if not bins:
         return None
@@ -173,10 +175,15 @@ def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
         return None
     low = min(rows, key=_value)
     high = max(rows, key=_value)
-    label = voice.gettext("Accuracy on {days} days, from {low} on {worst} to {high} on {best}.").format(
-        days=len(rows), low=voice.percent(low["value"]), worst=low["day"], high=voice.percent(high["value"]),
+    label = voice.gettext(
+        "Accuracy on {days} days, from {low} on {worst} to {high} on {best}."
+    ).format(
+        days=len(rows),
+        low=voice.percent(low["value"]),
+        worst=low["day"],
+        high=voice.percent(high["value"]),
         best=high["day"],
-    )  # fmt: skip
+    )
     days = [date.fromisoformat(row["day"]) for row in rows]
     x = svg.Axis(days[0].toordinal(), days[-1].toordinal(), 56, WIDTH, _dates(days[0], days[-1]))
     y = _upwards(min(row["low"] for row in rows), voice.gettext("share right"), voice)

@@ -14,21 +14,30 @@ from legibly.accuracy.report import Report
 from legibly.statistics import drift as drifts
 
 _STYLE = """
-:root{color-scheme:light dark;--paper:#faf8f3;--surface:#fffefb;--ink:#1b1a17;--muted:#5b5850;--line:#dcd7ca;
+:root{color-scheme:light dark;
+--paper:#faf8f3;--surface:#fffefb;--ink:#1b1a17;--muted:#5b5850;--line:#dcd7ca;
 --accent:#1f4e9e;--rival:#a84b00;--soft:31,78,158;--warm:168,75,0}
-@media (prefers-color-scheme:dark){:root{--paper:#161a20;--surface:#1e232b;--ink:#eceae4;--muted:#aab0ba;--line:#363e4a;
+@media (prefers-color-scheme:dark){:root{
+--paper:#161a20;--surface:#1e232b;--ink:#eceae4;--muted:#aab0ba;--line:#363e4a;
 --accent:#9fc2ff;--rival:#f3a865;--soft:100,150,255;--warm:243,150,90}}
-@media print{:root{--paper:#fff;--surface:#fff;--ink:#000;--muted:#444;--line:#bbb;--accent:#1f4e9e;--rival:#a84b00}}
-body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:64rem;background:var(--paper);color:var(--ink);
-font:100%/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-variant-numeric:tabular-nums}
-h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.15rem;margin:2.2rem 0 .5rem}p{max-width:68ch;margin:0 0 .75rem}
+@media print{:root{
+--paper:#fff;--surface:#fff;--ink:#000;--muted:#444;--line:#bbb;--accent:#1f4e9e;--rival:#a84b00}}
+body{margin:0 auto;padding:1.5rem 1rem 3rem;max-width:64rem;background:var(--paper);
+color:var(--ink);font:100%/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
+font-variant-numeric:tabular-nums}
+h1{font-size:1.6rem;line-height:1.2}
+h2{font-size:1.15rem;margin:2.2rem 0 .5rem}p{max-width:68ch;margin:0 0 .75rem}
 .lead{font-size:1.3rem;line-height:1.4}.quiet{color:var(--muted);font-size:.875rem}
 figure{margin:.5rem 0}.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:.875rem}caption{text-align:left;color:var(--muted);padding:.25rem 0}
-th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line);font-weight:400;white-space:nowrap}
-th[scope=row]{text-align:left}thead th{color:var(--muted)}.matrix td{min-width:2.2rem;text-align:center}
+table{border-collapse:collapse;font-size:.875rem}
+caption{text-align:left;color:var(--muted);padding:.25rem 0}
+th,td{padding:.25rem .6rem;text-align:right;
+border-bottom:1px solid var(--line);font-weight:400;white-space:nowrap}
+th[scope=row]{text-align:left}
+thead th{color:var(--muted)}.matrix td{min-width:2.2rem;text-align:center}
 summary{cursor:pointer;color:var(--accent);min-height:2.75rem;line-height:2.75rem}
-a{color:inherit}.bar{width:100%;max-width:36rem;height:3.2rem}.bar text{fill:var(--muted);font-size:12px}
+a{color:inherit}.bar{width:100%;max-width:36rem;height:3.2rem}
+.bar text{fill:var(--muted);font-size:12px}
 """
 
 # Whoever has no pointer scrolls a wide table with the keyboard.
@@ -43,7 +52,8 @@ def render(report: Report, *, title: str = "How right the answers are", base: st
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body><main><h1>{html.escape(title)}</h1>\n"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"\n<body><main><h1>{html.escape(title)}</h1>\n"
         f"{body}\n</main></body></html>\n"
     )
 
@@ -76,7 +86,10 @@ def _headline(report: Report) -> str:
     gap = estimate["volunteered_less_asked"]
     if gap and gap["high"] < 0:
         points = f"{-100 * gap['high']:.1f} to {-100 * gap['low']:.1f}"
-        text += f"<p>Volunteered labels alone would look {points} points worse: mistakes get labelled more eagerly.</p>"
+        text += (
+            f"<p>Volunteered labels alone would look {points} points worse: mistakes get"
+            " labelled more eagerly.</p>"
+        )
     return text
 
 
@@ -84,13 +97,18 @@ def _bar(share: Mapping[str, float]) -> str:
     """The interval as a bar on an axis that says where it begins."""
     low = min(0.9, int(share["low"] * 10) / 10) if share["low"] > 0.5 else 0.0
     at = {name: 2 + 96 * (share[name] - low) / (1 - low) for name in ("value", "low", "high")}
-    label = f"{plain_text.percent(share['value'])}, between {plain_text.percent(share['low'])} and {plain_text.percent(share['high'])}"
+    label = (
+        f"{plain_text.percent(share['value'])}, between {plain_text.percent(share['low'])}"
+        f" and {plain_text.percent(share['high'])}"
+    )
     return (
         f'<svg class="bar" role="img" aria-label="{label}">'
         '<line x1="2%" x2="98%" y1="30" y2="30" stroke="var(--line)"/>'
-        f'<line x1="{at["low"]:.2f}%" x2="{at["high"]:.2f}%" y1="18" y2="18" stroke="var(--accent)" stroke-width="6"/>'
+        f'<line x1="{at["low"]:.2f}%" x2="{at["high"]:.2f}%" y1="18" y2="18"'
+        ' stroke="var(--accent)" stroke-width="6"/>'
         f'<circle cx="{at["value"]:.2f}%" cy="18" r="6" fill="var(--accent)"/>'
-        f'<text x="2%" y="46">{100 * low:.0f} %</text><text x="98%" y="46" text-anchor="end">100 %</text></svg>'
+        f'<text x="2%" y="46">{100 * low:.0f} %</text><text x="98%" y="46" text-anchor="end">100'
+        " %</text></svg>"
     )
 
 
@@ -130,8 +148,14 @@ def _cell(actual: str, predicted: str, n: int, total: int, base: str) -> str:
     colour = "--soft" if actual == predicted else "--warm"
     text = f"{n:,}"
     if base:
-        href = f"{base}/history?actual={parse.quote(actual or '∅')}&amp;predicted={parse.quote(predicted or '∅')}"
-        text = f'<a href="{href}" aria-label="{_esc(actual)} read as {_esc(_name(predicted))}: {n:,}">{text}</a>'
+        href = (
+            f"{base}/history?actual={parse.quote(actual or '∅')}&amp;"
+            f"predicted={parse.quote(predicted or '∅')}"
+        )
+        text = (
+            f'<a href="{href}" aria-label="{_esc(actual)} read as {_esc(_name(predicted))}:'
+            f' {n:,}">{text}</a>'
+        )
     return f'<td style="background:rgba(var({colour}),{strength:.2f})">{text}</td>'
 
 
@@ -146,10 +170,15 @@ def _confused(report: Report) -> str:
 def _calibration(report: Report, chart: str | None) -> str:
     bins = report["calibration"]["bins"]
     rows = [
-        (f"{100 * row['from']:.0f} – {100 * row['to']:.0f} %", f"{row['n']:,}", plain_text.percent(row["confidence"]),
-         plain_text.percent(row["accuracy"]), f"{plain_text.percent(row['low'])} – {plain_text.percent(row['high'])}")
+        (
+            f"{100 * row['from']:.0f} – {100 * row['to']:.0f} %",
+            f"{row['n']:,}",
+            plain_text.percent(row["confidence"]),
+            plain_text.percent(row["accuracy"]),
+            f"{plain_text.percent(row['low'])} – {plain_text.percent(row['high'])}",
+        )
         for row in bins
-    ]  # fmt: skip
+    ]
     ece = report["calibration"]["ece"]
     note = (
         ""
@@ -168,30 +197,46 @@ def _histogram(chart: str | None) -> str:
 
 def _selective(report: Report, chart: str | None) -> str:
     rows = [
-        (plain_text.percent(row["threshold"], 1), plain_text.percent(row["coverage"]), plain_text.percent(row["accuracy"]),
-         f"{plain_text.percent(row['low'])} – {plain_text.percent(row['high'])}")
+        (
+            plain_text.percent(row["threshold"], 1),
+            plain_text.percent(row["coverage"]),
+            plain_text.percent(row["accuracy"]),
+            f"{plain_text.percent(row['low'])} – {plain_text.percent(row['high'])}",
+        )
         for row in report["selective"]
-    ]  # fmt: skip
+    ]
     names = ("sure from", "answered", "were right", "95 %")
     return _table("If only sure answers count", names, rows, chart=chart)
 
 
 def _classes(report: Report, chart: str | None) -> str:
     rows = [
-        (_name(row["label"]), f"{row['support']:,}", plain_text.percent(row["recall"]["value"]), _range(row["recall"]),
-         plain_text.percent(row["precision"]["value"]), "–" if row["f1"] is None else f"{row['f1']:.4f}")
+        (
+            _name(row["label"]),
+            f"{row['support']:,}",
+            plain_text.percent(row["recall"]["value"]),
+            _range(row["recall"]),
+            plain_text.percent(row["precision"]["value"]),
+            "–" if row["f1"] is None else f"{row['f1']:.4f}",
+        )
         for row in report["classes"]
-    ]  # fmt: skip
+    ]
     names = ("class", "labels", "found", "95 %", "answer holds", "F1")
     return _table("Class by class", names, rows, chart=chart)
 
 
 def _rows(title: str, key: str, rows: Sequence[Mapping[str, Any]], chart: str | None) -> str:
     figures = [
-        (str(row[key]), f"{row['pairs']:,}", plain_text.percent(row["accuracy"]["value"]), _range(row["accuracy"]))
-        if row["enough"] else (str(row[key]), f"{row['pairs']:,}", "too few to say", "")
+        (
+            str(row[key]),
+            f"{row['pairs']:,}",
+            plain_text.percent(row["accuracy"]["value"]),
+            _range(row["accuracy"]),
+        )
+        if row["enough"]
+        else (str(row[key]), f"{row['pairs']:,}", "too few to say", "")
         for row in rows
-    ]  # fmt: skip
+    ]
     return _table(title, (key, "pairs", "were right", "95 %"), figures, chart=chart)
 
 
@@ -202,7 +247,8 @@ def _drift(report: Report) -> str:
     says = {
         "none": "What came in last week looks like the four weeks before.",
         "some": "What came in last week differs somewhat from the four weeks before.",
-        "much": "What came in last week differs a lot from the four weeks before: check the accuracy.",
+        "much": "What came in last week differs a lot from the four weeks before: check the"
+        " accuracy.",
     }[drifts.change(drift) or "none"]
     rows = [(name, _index(drift[name])) for name in ("verdicts", "classes")]
     days = [

@@ -88,8 +88,10 @@ def width_of(texts: Iterable[str]) -> float:
 def upright(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
     """Dots with vertical intervals."""
     return "".join(
-        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.place))} {_n(y.at(point.low))}'
-        f'V{_n(y.at(point.high))}" stroke="{ACCENT}" stroke-width="2"/>{_dot(x.at(point.place), y.at(point.value))}</g>'
+        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.place))}'
+        f" {_n(y.at(point.low))}"
+        f'V{_n(y.at(point.high))}" stroke="{ACCENT}"'
+        f' stroke-width="2"/>{_dot(x.at(point.place), y.at(point.value))}</g>'
         for point in points
     )
 
@@ -97,8 +99,10 @@ def upright(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
 def lying(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
     """Dots with horizontal intervals."""
     return "".join(
-        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.low))} {_n(y.at(point.place))}'
-        f'H{_n(x.at(point.high))}" stroke="{ACCENT}" stroke-width="2"/>{_dot(x.at(point.value), y.at(point.place))}</g>'
+        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.low))}'
+        f" {_n(y.at(point.place))}"
+        f'H{_n(x.at(point.high))}" stroke="{ACCENT}"'
+        f' stroke-width="2"/>{_dot(x.at(point.value), y.at(point.place))}</g>'
         for point in points
     )
 
@@ -150,8 +154,10 @@ def draw(marks: str, *, x: Axis, y: Axis, label: str) -> str:
     height = max(y.start, y.stop) + (38 if x.title else 22)
     style = f"max-width:{LARGEST * width:.0f}px;width:100%;height:auto"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_esc(label)}" style="{style}"'
-        f' viewBox="0 0 {_n(width)} {_n(height)}" font-family="system-ui, sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_esc(label)}"'
+        f' style="{style}"'
+        f' viewBox="0 0 {_n(width)} {_n(height)}" font-family="system-ui, sans-serif"'
+        ' font-size="12">'
         f"{_down(x, y)}{_across(x, y)}{marks}</svg>"
     )
 
@@ -168,7 +174,8 @@ def _down(x: Axis, y: Axis) -> str:
 def _across(x: Axis, y: Axis) -> str:
     """The lines and words of the vertical axis."""
     words = "".join(
-        f'<text x="{_n(x.start - 6)}" y="{_n(y.at(tick.value) + 4)}" text-anchor="end" fill="{MUTED}">'
+        f'<text x="{_n(x.start - 6)}" y="{_n(y.at(tick.value) + 4)}" text-anchor="end"'
+        f' fill="{MUTED}">'
         f"{_esc(tick.text)}</text>"
         for tick in y.ticks
     )

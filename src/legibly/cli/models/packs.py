@@ -196,7 +196,9 @@ def remove(*, name: str, as_json: bool) -> None:
 @click.option("--reason", help="Why; recorded.")
 @_JSON
 def use(*, model: str, reason: str | None, as_json: bool) -> None:
-    """Read with MODEL from now on, without proof. Recorded; running servers follow within seconds."""
+    """Read with MODEL from now on, without proof. Recorded; running servers follow within
+    seconds.
+    """
     folder = registry.find(model, added=_added())
     report = checks.run(folder)
     checks.require_sound(folder, report)

@@ -72,7 +72,9 @@ def _from_s3(url: str, workspace: Path) -> Path:
 
 
 def unpack(path: Path, target: Path) -> Path:
-    """Unpack a zip within limits; returns the folder that holds its files. Raises errors.Invalid."""
+    """Unpack a zip within limits; returns the folder that holds its files. Raises
+    errors.Invalid.
+    """
     target.mkdir(parents=True)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -12,7 +12,9 @@ router = APIRouter(tags=["health"])
 
 
 class Liveness:
-    """ASGI middleware: answers `/healthz` before anything else, so that it shows the process alone."""
+    """ASGI middleware: answers `/healthz` before anything else, so that it shows the process
+    alone.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -8,7 +8,9 @@ _ENDLESS = "/api/live"
 
 
 class ResponseDefaults:
-    """ASGI middleware: answers HEAD, and sets headers of API responses that their routes left out."""
+    """ASGI middleware: answers HEAD, and sets headers of API responses that their routes left
+    out.
+    """
 
     def __init__(self, app: ASGIApp, *, public_url: str = "") -> None:
         self._app = app

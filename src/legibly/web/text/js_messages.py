@@ -114,7 +114,8 @@ def _uploads(_: Translate) -> dict[str, str]:
         "batch_name": _("{count} pictures, {when}"),
         "batch_counts": _("{images} pictures: {read} read, {unsure} to check."),
         "batch_counts_labelled": _(
-            "{images} pictures: {read} read, {unsure} to check. {labelled} labelled, {wrong} of these wrong."
+            "{images} pictures: {read} read, {unsure} to check. {labelled} labelled, {wrong} of"
+            " these wrong."
         ),
         "not_labels": _("{name} has no labels: it needs the columns file and label."),
         "labels_beside": _("Labels for {count} of {total} pictures."),
@@ -141,7 +142,8 @@ def _camera(_: Translate) -> dict[str, str]:
         "camera_hint": _("Hold the writing flat and near, in even light."),
         "camera_cut": _("Drag over the picture to cut out a part, or use all of it."),
         "camera_refused": _(
-            "This page may not use the camera. Allow it in the browser's settings, or choose a file."
+            "This page may not use the camera. Allow it in the browser's settings, or choose a"
+            " file."
         ),
         "camera_missing": _("No camera answers. Connect one, or choose a file."),
     }
