@@ -93,7 +93,7 @@ class Deployment:
     emulator: Emulator
     outputs: dict[str, str]
     address: str
-    told: str
+    output: str
     code: tuple[Path, Path]
 
     @property
@@ -129,8 +129,8 @@ def running(folder: Path) -> Iterator[Emulator]:
     certificate = folder / "ministack-tls" / "server.crt"
     with services.running([str(PLACE)], log=folder / "ministack.log", env=environ):
         emulator = Emulator(f"https://127.0.0.1:{port}", certificate)
-        services.wait_for(certificate.exists, what="ministack")
-        services.wait_for(lambda: _is_well(emulator), what="ministack")
+        services.wait_for(certificate.exists, subject="ministack")
+        services.wait_for(lambda: _is_well(emulator), subject="ministack")
         yield emulator
 
 

@@ -52,7 +52,7 @@ class Server:
             )
         ready = f"{self.url}/readyz"  # a machine that is busy with other tests takes its time
         services.wait_for(
-            lambda: urllib.request.urlopen(ready, timeout=5), what="legibly serve", seconds=90
+            lambda: urllib.request.urlopen(ready, timeout=5), subject="legibly serve", seconds=90
         )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:

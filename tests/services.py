@@ -28,9 +28,9 @@ import pytest
 T = TypeVar("T")
 
 
-def missing(what: str, command: str) -> NoReturn:
+def missing(subject: str, command: str) -> NoReturn:
     """Skip the test, or fail it where every service has to be there."""
-    reason = f"{what} is not installed; `{command}` brings it"
+    reason = f"{subject} is not installed; `{command}` brings it"
     if os.environ.get("LEGIBLY_REQUIRE_SERVICES") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -43,7 +43,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(check: Callable[[], object], *, what: str, seconds: float = 30.0) -> None:
+def wait_for(check: Callable[[], object], *, subject: str, seconds: float = 30.0) -> None:
     """Wait until `check` returns something true without an error."""
     deadline = time.monotonic() + seconds
     while True:
@@ -51,7 +51,7 @@ def wait_for(check: Callable[[], object], *, what: str, seconds: float = 30.0) -
             if check():
                 return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not answer within {seconds} s")
+            raise TimeoutError(f"{subject} did not answer within {seconds} s")
         time.sleep(0.05)
 
 
@@ -132,7 +132,7 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
     with running([weed, "-logtostderr=true", "mini", *flags], log=folder / "weed.log", env=environ):
         wait_for(
             lambda: urllib.request.urlopen(f"{server.endpoint}/healthz", timeout=1),
-            what="SeaweedFS",
+            subject="SeaweedFS",
         )
         yield server
 
@@ -191,7 +191,7 @@ def postgres(folder: Path) -> Iterator[str]:
         ready = [str(tools / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
         wait_for(
             lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0,
-            what="PostgreSQL",
+            subject="PostgreSQL",
         )
         yield f"postgresql://legibly@127.0.0.1:{port}/postgres"
 
@@ -225,7 +225,7 @@ def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> 
     ]
     with running(command, log=folder / "openid.log", cwd=root):
         discovery = f"{issuer}/.well-known/openid-configuration"
-        wait_for(lambda: urllib.request.urlopen(discovery, timeout=5), what="oidc-provider")
+        wait_for(lambda: urllib.request.urlopen(discovery, timeout=5), subject="oidc-provider")
         yield issuer
 
 

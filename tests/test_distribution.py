@@ -176,7 +176,7 @@ def test_hooks_run_tools_of_the_environment() -> None:
 
 def _await_ready(url: str) -> None:
     services.wait_for(
-        lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5), what="serve", seconds=100
+        lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5), subject="serve", seconds=100
     )
 
 

@@ -30,7 +30,7 @@ def test_a_server_logs_json_where_it_is_set(tmp_path: Path) -> None:
         images = server.objects / "images"
         images.mkdir(exist_ok=True)
         (images / "bad.png").write_bytes(b"no picture at all")
-        services.wait_for(lambda: "cannot be read" in server.log, what="the fault", seconds=30)
+        services.wait_for(lambda: "cannot be read" in server.log, subject="the fault", seconds=30)
         lines = [line for line in server.log.splitlines() if line.startswith("{")]
     assert any("cannot be read" in json.loads(line)["message"] for line in lines)
     assert all(json.loads(line)["level"] for line in lines)

@@ -68,7 +68,7 @@ def running(folder: Path) -> Iterator[Cluster]:
             stack.enter_context(
                 services.running(command, log=folder / f"worker{number}.log", env=environ)
             )
-        services.wait_for(lambda: _alive(page) == 2, what="Spark's workers", seconds=90)
+        services.wait_for(lambda: _alive(page) == 2, subject="Spark's workers", seconds=90)
         yield Cluster(master, environ)
 
 

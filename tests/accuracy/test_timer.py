@@ -28,7 +28,7 @@ def test_many_small_files_are_compacted_and_few_are_left(tmp_path: Path) -> None
     timer.start()
     try:
         services.wait_for(
-            lambda: list(many.list(object_keys.SETTLED)), what="the manifest", seconds=60
+            lambda: list(many.list(object_keys.SETTLED)), subject="the manifest", seconds=60
         )
     finally:
         timer.stop()

@@ -93,7 +93,7 @@ def run(*, minutes: float, rate: float, seed: int, folder: Path) -> bool:
                 f"p50 {1000 * statistics.median(seconds):.0f} ms, p99 {1000 * late:.0f} ms",
                 flush=True,
             )
-        services.wait_for(lambda: _is_done(client, len(ids)), what="reading", seconds=120)
+        services.wait_for(lambda: _is_done(client, len(ids)), subject="reading", seconds=120)
     growth = samples[-1][0] / samples[1][0] - 1
     handles = samples[-1][1] - samples[1][1]
     print(f"memory {100 * growth:+.1f} %, handles {handles:+}, {len(ids)} uploads read once")

@@ -108,7 +108,9 @@ class Instance:
             command, log=self.root / "service.log", env=environ, cwd=self.root
         ) as group:
             services.wait_for(
-                lambda: urllib.request.urlopen(f"{url}/healthz", timeout=5), what="it", seconds=90
+                lambda: urllib.request.urlopen(f"{url}/healthz", timeout=5),
+                subject="it",
+                seconds=90,
             )
             try:
                 yield url

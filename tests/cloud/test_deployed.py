@@ -118,7 +118,7 @@ def await_image(client: httpx.Client, name: str) -> dict[str, Any]:
         ]
         return bool(matches)
 
-    services.wait_for(look, what=name, seconds=90)
+    services.wait_for(look, subject=name, seconds=90)
     return matches[0]
 
 
@@ -129,7 +129,7 @@ def test_deploy_prints_the_address_and_done_again_changes_nothing(
     nothing changes.
     """
     assert re.fullmatch(r"https://\w+\.cloudfront\.net", deployment.address)
-    assert "Sign in as admin with the password" in deployment.told
+    assert "Sign in as admin with the password" in deployment.output
     assert (
         "admin\tadmin"
         in deployment.emulator.legibly(
@@ -189,7 +189,7 @@ def test_an_upload_is_read_by_the_function(deployment: Deployment, client: httpx
         lambda: [
             pair for pair in records(deployment, object_keys.PAIRS) if pair["image"] == image["id"]
         ],
-        what="the pair",
+        subject="the pair",
     )
 
 
@@ -234,7 +234,7 @@ def test_a_flood_is_read_once_each(deployment: Deployment) -> None:
         lambda: (
             {record["key"] for record in records(deployment, object_keys.READINGS)} >= set(flood)
         ),
-        what="flood",
+        subject="flood",
         seconds=120,
     )
     read = [
@@ -243,7 +243,7 @@ def test_a_flood_is_read_once_each(deployment: Deployment) -> None:
         if record["key"].startswith("images/flood/")
     ]
     assert sorted(read) == sorted(flood)
-    services.wait_for(lambda: count(deployment, "ImagesQueueUrl") == 0, what="the queue")
+    services.wait_for(lambda: count(deployment, "ImagesQueueUrl") == 0, subject="the queue")
     assert count(deployment, "ImagesDeadLettersUrl") == 0
 
 
@@ -269,7 +269,7 @@ def test_a_lost_permission_is_noticed_and_mended(deployment: Deployment) -> None
     try:
         key = put(deployment, pictures.png())
         services.wait_for(
-            lambda: count(deployment, "ImagesDeadLettersUrl"), what="the dead letter", seconds=90
+            lambda: count(deployment, "ImagesDeadLettersUrl"), subject="the dead letter", seconds=90
         )
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
@@ -282,7 +282,7 @@ def test_a_lost_permission_is_noticed_and_mended(deployment: Deployment) -> None
     assert "legibly cloud redrive" in done.stdout
     assert of(deployment, key) == []
     assert "1 put back" in deployment.emulator.legibly("cloud", "redrive").stdout
-    services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
+    services.wait_for(lambda: of(deployment, key), subject="the reading", seconds=60)
     assert len(of(deployment, key)) == 1
     assert status(deployment)["dead_letters"] == []
 
@@ -295,9 +295,9 @@ def test_a_message_that_is_none_becomes_a_dead_letter_with_its_reason(
     sqs = deployment.client("sqs")
     sqs.send_message(QueueUrl=deployment.outputs["ImagesQueueUrl"], MessageBody="{poison")
     key = put(deployment, pictures.png())
-    services.wait_for(lambda: of(deployment, key), what="the other picture", seconds=60)
+    services.wait_for(lambda: of(deployment, key), subject="the other picture", seconds=60)
     services.wait_for(
-        lambda: count(deployment, "ImagesDeadLettersUrl"), what="the dead letter", seconds=90
+        lambda: count(deployment, "ImagesDeadLettersUrl"), subject="the dead letter", seconds=90
     )
     [letter] = status(deployment)["dead_letters"]
     assert "not JSON" in letter["reason"]
@@ -310,8 +310,8 @@ def test_a_web_server_that_was_away_catches_up(deployment: Deployment, web: Serv
     """
     web.stop()
     key = put(deployment, pictures.png(pictures.ZERO))
-    services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
-    services.wait_for(lambda: waiting(deployment, "records"), what="the record in the queue")
+    services.wait_for(lambda: of(deployment, key), subject="the reading", seconds=60)
+    services.wait_for(lambda: waiting(deployment, "records"), subject="the record in the queue")
     web.start()
     with httpx.Client(base_url=web.url, timeout=60) as client:
         before = await_image(client, key.rpartition("/")[2])
@@ -363,6 +363,6 @@ def test_z_destroy_keeps_the_pictures_and_deploy_takes_them_over(
     assert outputs["BucketName"] == deployment.bucket
     assert len(records(deployment, object_keys.READINGS)) == before > 0
     key = put(deployment, pictures.png())
-    services.wait_for(lambda: of(deployment, key), what="the reading", seconds=60)
+    services.wait_for(lambda: of(deployment, key), subject="the reading", seconds=60)
     deployment.emulator.legibly("cloud", "destroy", "--yes", "--data")
     assert deployment.client("s3").list_buckets()["Buckets"] == []

@@ -146,7 +146,7 @@ def image_of(client: httpx.Client, key: str) -> dict[str, Any]:
         ]
         return bool(matches)
 
-    services.wait_for(look, what=key, seconds=90)
+    services.wait_for(look, subject=key, seconds=90)
     return matches[0]
 
 
@@ -158,17 +158,17 @@ def test_a_model_server_that_is_away_costs_time_alone(
     """
     first = put(large, pictures.png())
     services.wait_for(
-        lambda: _status_names(large, first, "does not answer"), what="the reason", seconds=60
+        lambda: _status_names(large, first, "does not answer"), subject="the reason", seconds=60
     )
     assert of(large, first) == []
     with model.running(port=port):
-        services.wait_for(lambda: of(large, first), what="the reading", seconds=90)
+        services.wait_for(lambda: of(large, first), subject="the reading", seconds=90)
     second = put(large, pictures.png(pictures.ZERO))
     services.wait_for(
-        lambda: _status_names(large, second, "does not answer"), what="the reason", seconds=60
+        lambda: _status_names(large, second, "does not answer"), subject="the reason", seconds=60
     )
     with model.running(port=port):
-        services.wait_for(lambda: of(large, second), what="the reading", seconds=90)
+        services.wait_for(lambda: of(large, second), subject="the reading", seconds=90)
         assert [image_of(web, key)["reading"]["text"] for key in (first, second)] == ["7", "0"]
     assert [len(of(large, key)) for key in (first, second)] == [1, 1]
     assert count(large, "ImagesDeadLettersUrl") == 0
@@ -215,7 +215,7 @@ def test_a_function_that_is_killed_in_the_middle_loses_and_doubles_nothing(
             time.sleep(0.3)
     assert killed >= 3
     assert sorted(read) == sorted(many)
-    services.wait_for(lambda: count(large, "ImagesQueueUrl") == 0, what="the queue", seconds=60)
+    services.wait_for(lambda: count(large, "ImagesQueueUrl") == 0, subject="the queue", seconds=60)
     assert count(large, "ImagesDeadLettersUrl") == 0
 
 
@@ -231,20 +231,22 @@ def test_what_nobody_should_read_is_left_alone(
     large.client("s3").delete_object(Bucket=large.bucket, Key=gone)
     put(large, pictures.png(pictures.ZERO), replaced)
     with model.running(port=port):
-        services.wait_for(lambda: of(large, replaced), what="the reading", seconds=90)
-        services.wait_for(lambda: count(large, "ImagesQueueUrl") == 0, what="the queue", seconds=60)
+        services.wait_for(lambda: of(large, replaced), subject="the reading", seconds=90)
+        services.wait_for(
+            lambda: count(large, "ImagesQueueUrl") == 0, subject="the queue", seconds=60
+        )
     assert [record["text"] for record in of(large, replaced)] == ["0"]
     assert of(large, gone) == of(large, "elsewhere/a.png") == []
     for key, subject in ((gone, "was deleted"), (replaced, "was replaced")):
         services.wait_for(
-            functools.partial(_status_names, large, key, subject), what="what was passed over"
+            functools.partial(_status_names, large, key, subject), subject="what was passed over"
         )
 
 
-def _status_names(large: Deployment, key: str, what: str) -> bool:
+def _status_names(large: Deployment, key: str, reason: str) -> bool:
     """Whether `legibly cloud status` shows a line about a picture."""
     done = large.emulator.legibly("cloud", "status", "--stack", "large", check=False).stdout
-    return any(key in line and what in line for line in done.splitlines())
+    return any(key in line and reason in line for line in done.splitlines())
 
 
 def _functions(large: Deployment) -> list[int]:

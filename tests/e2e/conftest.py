@@ -59,7 +59,7 @@ def serving(folder: Path, *, port: int | None = None, **environ: str) -> Iterato
     with services.running(command, log=folder / "serve.log", env=env, cwd=folder):
         services.wait_for(
             lambda: urllib.request.urlopen(f"{url}/readyz", timeout=5),
-            what="legibly serve",
+            subject="legibly serve",
             seconds=90,
         )
         yield Server(url, folder)

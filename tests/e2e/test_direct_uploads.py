@@ -213,7 +213,7 @@ def test_progress_shows_and_a_reload_sends_nothing_twice(
     page.reload()
     line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     expect(page.locator("#queue p")).to_contain_text("All done", timeout=60_000)
-    services.wait_for(lambda: len(call(empty, "/api/images")["images"]) == 5, what="five images")
+    services.wait_for(lambda: len(call(empty, "/api/images")["images"]) == 5, subject="five images")
     assert len(bucket.pictures()) == 5
     assert len({image["name"] for image in call(empty, "/api/images")["images"]}) == 5
     context.close()

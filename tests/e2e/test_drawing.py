@@ -41,7 +41,7 @@ def test_a_key_within_the_pause_labels_the_ink_on_the_sheet(server: Server, page
     expect(page.locator("#card [data-answer]")).to_have_attribute("data-answer", "…")
     page.keyboard.press("7")
     services.wait_for(
-        lambda: labels(server) == [("4", "4"), ("7", "7")], what="the label of the 7", seconds=30
+        lambda: labels(server) == [("4", "4"), ("7", "7")], subject="the label of the 7", seconds=30
     )
 
 
@@ -76,7 +76,7 @@ def test_two_slow_strokes_are_one_drawing(server: Server, page: Page) -> None:
     answers(page, "4")
     assert images(server) == []
     page.keyboard.press("Enter")
-    services.wait_for(lambda: labels(server) == [("4", "4")], what="the one image")
+    services.wait_for(lambda: labels(server) == [("4", "4")], subject="the one image")
 
 
 def test_leaving_the_page_stores_the_drawing_once(server: Server, desktop: Page) -> None:
@@ -85,7 +85,7 @@ def test_leaving_the_page_stores_the_drawing_once(server: Server, desktop: Page)
     write(desktop, "7")
     answers(desktop, "7")
     desktop.goto(f"{server.url}/models")
-    services.wait_for(lambda: labels(server) == [("7", None)], what="the drawing")
+    services.wait_for(lambda: labels(server) == [("7", None)], subject="the drawing")
     desktop.goto(server.url)
     desktop.wait_for_timeout(700)
     assert labels(server) == [("7", None)]
@@ -110,9 +110,9 @@ def test_no_digit_here_is_a_label(server: Server, desktop: Page) -> None:
     answers(desktop, "7")
     desktop.keyboard.press("n")
     expect(desktop.locator(".truth .done")).to_contain_text("no digit here")
-    services.wait_for(lambda: labels(server) == [("7", "")], what="the label")
+    services.wait_for(lambda: labels(server) == [("7", "")], subject="the label")
     desktop.keyboard.press("u")
-    services.wait_for(lambda: labels(server) == [("7", None)], what="the label taken back")
+    services.wait_for(lambda: labels(server) == [("7", None)], subject="the label taken back")
 
 
 def test_offline_ink_is_kept_and_says_so(server: Server, browser: Browser) -> None:
@@ -125,12 +125,14 @@ def test_offline_ink_is_kept_and_says_so(server: Server, browser: Browser) -> No
     write(page, "4")
     answers(page, "4")
     page.keyboard.press("Enter")
-    services.wait_for(lambda: labels(server) == [("4", "4")], what="the 4")
+    services.wait_for(lambda: labels(server) == [("4", "4")], subject="the 4")
     context.set_offline(True)
     write(page, "7")
     expect(page.locator("#card")).to_contain_text("cannot be reached")
     expect(page.locator("#card [data-answer]")).to_have_attribute("data-answer", "…")
     page.keyboard.press("7")
     context.set_offline(False)
-    services.wait_for(lambda: labels(server) == [("4", "4"), ("7", "7")], what="the 7", seconds=40)
+    services.wait_for(
+        lambda: labels(server) == [("4", "4"), ("7", "7")], subject="the 7", seconds=40
+    )
     context.close()

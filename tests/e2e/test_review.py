@@ -36,7 +36,8 @@ def test_what_is_contradicted_comes_first_and_leaves_after_a_key(
     page.keyboard.press("l")
     expect(page.locator("#reason")).not_to_have_text("The answer is sure, but the label says 7.")
     services.wait_for(
-        lambda: "disagreement" not in reasons(server), what="the last judgement's way to the server"
+        lambda: "disagreement" not in reasons(server),
+        subject="the last judgement's way to the server",
     )
     assert labels(server) == ["1", "7"]
     page.reload()
@@ -55,7 +56,7 @@ def test_whoever_leaves_in_haste_loses_no_judgement(server: Server, desktop: Pag
         desktop.keyboard.press("Enter")
     desktop.goto("about:blank")
     services.wait_for(
-        lambda: labels(server) == ["1", "1", "1"], what="the judgements' way to the server"
+        lambda: labels(server) == ["1", "1", "1"], subject="the judgements' way to the server"
     )
 
 

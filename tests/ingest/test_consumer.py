@@ -172,7 +172,7 @@ def test_the_thread_follows_and_tells(service: Service) -> None:
     worker = Elsewhere(service, consumer=consumer, sweeper=sweeper, on_change=listen)
     worker.start()
     queue.send(*function(service, put(service, "images/a.png")))
-    services.wait_for(lambda: summary, what="the consumer")
+    services.wait_for(lambda: summary, subject="the consumer")
     assert worker.is_alive
     assert summary[0].state == "read"
     worker.stop()

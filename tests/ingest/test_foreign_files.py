@@ -357,7 +357,7 @@ def test_a_worker_says_why_its_sweeps_fail(tmp_path: Path, service: Service) -> 
     worker.start()
     objects = tmp_path / "objects"
     objects.rename(tmp_path / "elsewhere")
-    services.wait_for(lambda: "gone" in worker.problem, what="the problem", seconds=20)
+    services.wait_for(lambda: "gone" in worker.problem, subject="the problem", seconds=20)
     (tmp_path / "elsewhere").rename(objects)
-    services.wait_for(lambda: not worker.problem, what="recovery", seconds=20)
+    services.wait_for(lambda: not worker.problem, subject="recovery", seconds=20)
     worker.stop()

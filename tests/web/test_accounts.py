@@ -109,7 +109,7 @@ def test_serving_beyond_this_machine_needs_an_administrator(tmp_path: Path) -> N
     command = [sys.executable, "-m", "legibly", "serve", "--host", "0.0.0.0", "--port", str(port)]
     with services.running(command, log=tmp_path / "log", env=environ, cwd=tmp_path):
         services.wait_for(
-            lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve"
+            lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), subject="serve"
         )
         assert httpx.get(f"http://127.0.0.1:{port}/api/images").status_code == 401
     assert "admin\tadmin" in legibly(tmp_path, "users", "list").stdout
@@ -131,7 +131,7 @@ def test_who_has_a_gate_elsewhere_has_to_say_so(
         [sys.executable, "-m", "legibly", *beyond], log=log, env=environ, cwd=tmp_path
     ):
         services.wait_for(
-            lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), what="serve"
+            lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"), subject="serve"
         )
         assert (
             httpx.get(
@@ -435,7 +435,7 @@ def test_leaving_deletes_everything_of_a_person(guarded: Server, picture: bytes)
     )
     assert done.returncode == 0
     services.wait_for(
-        lambda: "zoe" in legibly(guarded.folder, "users", "list").stdout, what="the account"
+        lambda: "zoe" in legibly(guarded.folder, "users", "list").stdout, subject="the account"
     )
     time.sleep(2.1)  # the server reads the store every two seconds
     with signed_in(guarded, "zoe") as zoe, signed_in(guarded, "ben") as ben:

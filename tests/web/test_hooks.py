@@ -228,7 +228,8 @@ def test_who_says_that_a_picture_arrived_has_its_image(client: httpx.Client) -> 
         (202, upload["id"])
     ] * 3
     services.wait_for(
-        lambda: client.get(f"/api/images/{upload['id']}").json()["state"] == "read", what="reading"
+        lambda: client.get(f"/api/images/{upload['id']}").json()["state"] == "read",
+        subject="reading",
     )
     for strange in ("x", "..%2f..", "01a2049e-0d62-711b-9a31-465688a149a0"):
         assert client.post(f"/api/uploads/{strange}").status_code == 404

@@ -24,13 +24,13 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield opened
 
 
-def image(client: httpx.Client, *, is_asked: bool | None = None) -> dict[str, Any]:
+def image(client: httpx.Client, *, is_sampled: bool | None = None) -> dict[str, Any]:
     """A fresh image that was read; of the random sample or not."""
     while True:
         document: dict[str, Any] = client.post(
             "/api/images?wait=20", files={"file": pictures.png()}
         ).json()
-        if is_asked is None or sampling.asks(document["id"], RATE) is is_asked:
+        if is_sampled is None or sampling.asks(document["id"], RATE) is is_sampled:
             return document
 
 
@@ -38,19 +38,19 @@ def put(client: httpx.Client, image_id: str, **body: Any) -> httpx.Response:
     return client.put(f"/api/images/{image_id}/label", json=body)
 
 
-@pytest.mark.parametrize("is_asked", [True, False])
+@pytest.mark.parametrize("is_sampled", [True, False])
 @pytest.mark.parametrize("source", ["asked", "volunteered", None])
 def test_the_server_alone_decides_what_was_asked_for(
-    client: httpx.Client, *, is_asked: bool, source: str | None
+    client: httpx.Client, *, is_sampled: bool, source: str | None
 ) -> None:
     """Whatever source a client sends, its label counts as asked for only in the random sample."""
-    fresh = image(client, is_asked=is_asked)
-    assert fresh["ask"] is is_asked
+    fresh = image(client, is_sampled=is_sampled)
+    assert fresh["ask"] is is_sampled
     for text in ("7", "1"):  # a correction keeps the source
         labelled = put(client, fresh["id"], text=text, source=source).json()
-        assert labelled["label"]["source"] == ("asked" if is_asked else "volunteered")
+        assert labelled["label"]["source"] == ("asked" if is_sampled else "volunteered")
         assert labelled["ask"] is False
-    assert put(client, fresh["id"], text=None).json()["ask"] is is_asked
+    assert put(client, fresh["id"], text=None).json()["ask"] is is_sampled
 
 
 def test_a_label_at_upload_is_never_asked_for(client: httpx.Client) -> None:
