@@ -131,7 +131,9 @@ def trial(history: Sequence[Change], kind: Trial) -> Change | None:
 
 
 def needed(history: Sequence[Change]) -> set[str]:
-    """The packs that `rollback` would need: both sides of every promotion that can be taken back."""
+    """The packs that `rollback` would need: both sides of every promotion that can be taken
+    back.
+    """
     stack = reversible(history)
     return {side.setting for change in stack for side in (change.before, change.after)}
 
