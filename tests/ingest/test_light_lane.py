@@ -56,6 +56,13 @@ def with_lane(service: Service, work: Callable[[LightLane], Awaitable[T]]) -> T:
     return services.run_async(run())
 
 
+def read_upload(service: Service) -> light_lane._ReadUpload:
+    """A picture that is stored and read, and in no record yet."""
+    upload = light_lane._read_upload(service, PICTURE, NO_DETAILS)
+    assert upload is not None
+    return upload
+
+
 def lines(service: Service) -> list[Any]:
     """Every line of every reading record."""
     stats = service.store.list(object_keys.READINGS)
@@ -98,7 +105,7 @@ def test_a_deleted_image_leaves_the_shared_file(service: Service) -> None:
 
 def test_a_reading_written_before_a_crash_is_taken_and_not_repeated(service: Service) -> None:
     """The record file was there, the index row was not: a sweep brings both together."""
-    several = [light_lane._read_upload(service, PICTURE, NO_DETAILS) for _ in range(3)]
+    several = [read_upload(service) for _ in range(3)]
     record_files.write_readings(service.store, [upload.record for upload in several])
     stats = list(service.store.list(object_keys.IMAGES))
     assert service.adopt(stats) == 3
@@ -109,7 +116,7 @@ def test_a_reading_written_before_a_crash_is_taken_and_not_repeated(service: Ser
 
 def test_what_a_sweep_took_in_first_is_not_written_twice(service: Service) -> None:
     """The sweep's image stands, pending; the lane writes no record of it."""
-    upload, other = (light_lane._read_upload(service, PICTURE, NO_DETAILS) for _ in range(2))
+    upload, other = (read_upload(service) for _ in range(2))
     service.index.add([replace(upload.image, state="pending", reading=None)])
     assert light_lane._commit(service, [upload, other]) == {other.image.id}
     assert service.index.get(upload.image.id).state == "pending"
@@ -144,6 +151,20 @@ def test_what_is_out_of_the_ordinary_goes_the_general_way(service: Service) -> N
     assert not list(service.store.list(object_keys.IMAGES))
 
 
+def test_an_upload_sent_again_under_its_name_is_the_same_image(service: Service) -> None:
+    """The lane takes it once; the general way knows it then, and nothing is read again."""
+
+    async def read(lane: LightLane) -> list[Image | None]:
+        return [await lane.read(PICTURE, NO_DETAILS, seconds=30, request="a") for _ in range(2)]
+
+    first, again = with_lane(service, read)
+    assert first is not None
+    assert first.state == "read"
+    assert again is None
+    assert service.receive(PICTURE, request="a").id == first.id
+    assert [entry["image"] for entry in lines(service)] == [first.id]
+
+
 def test_a_full_queue_is_refused(service: Service) -> None:
     """Beyond the limit the sender is told to come again, at once."""
 
@@ -165,7 +186,7 @@ def test_a_full_queue_is_refused(service: Service) -> None:
 
 def test_a_batch_of_yesterday_and_today_has_a_file_a_day(service: Service) -> None:
     """Record files lie by the date of their images."""
-    upload = light_lane._read_upload(service, PICTURE, NO_DETAILS)
+    upload = read_upload(service)
     earlier = object_keys.new_id(now().replace(year=2025))
     keys = record_files.write_readings(
         service.store, [upload.record, replace(upload.record, image=earlier)]

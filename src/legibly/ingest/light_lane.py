@@ -17,6 +17,7 @@ from legibly import object_keys, pipeline
 from legibly.errors import LegiblyError, Unavailable
 from legibly.images import limits, privacy, sniff, truncation
 from legibly.pipeline import Service, UploadDetails
+from legibly.pipeline.uploads import reserve
 from legibly.records import Image, ReadingRecord, now
 from legibly.store import record_files
 
@@ -35,18 +36,25 @@ class _ReadUpload:
 
     image: Image
     record: ReadingRecord
+    has_name: bool = False
+    """Whether the same upload may be under way elsewhere too."""
 
 
 class _Task:
     """One upload. Either the lane begins it or its sender withdraws it, never both."""
 
-    __slots__ = ("_token", "data", "details", "future", "outcome")
+    __slots__ = ("_token", "data", "details", "future", "outcome", "request")
 
     def __init__(
-        self, data: bytes, details: UploadDetails, future: "asyncio.Future[Image | None]"
+        self,
+        data: bytes,
+        details: UploadDetails,
+        request: str | None,
+        future: "asyncio.Future[Image | None]",
     ) -> None:
         self.data = data
         self.details = details
+        self.request = request
         self.future = future
         self.outcome: Image | LegiblyError | None = None
         self._token = [True]
@@ -106,9 +114,11 @@ class LightLane:
             if thread.ident is not None:
                 thread.join(timeout=10)
 
-    async def read(self, data: bytes, details: UploadDetails, *, seconds: float) -> Image | None:
+    async def read(
+        self, data: bytes, details: UploadDetails, *, seconds: float, request: str | None = None
+    ) -> Image | None:
         """Store and read a picture; None where it has to go the general way, as after so many
-        seconds in the queue.
+        seconds in the queue, or where the upload named `request` came before.
 
         Raises Unavailable where too many wait, or where the index or the store does not answer.
         """
@@ -118,7 +128,7 @@ class LightLane:
             raise Unavailable(
                 "too many pictures wait to be read.", code="busy", remedy="Send it again later."
             )
-        task = _Task(data, details, self._loop.create_future())
+        task = _Task(data, details, request, self._loop.create_future())
         timer = self._loop.call_later(seconds, self._withdraw, task)
         self._tasks.put(task)
         try:
@@ -174,14 +184,15 @@ class LightLane:
     def _read(self, task: _Task, uploads: list[_ReadUpload]) -> None:
         """Read one picture; where that fails, its outcome stays None: the general way tells why."""
         try:
-            upload = _read_upload(self._service, task.data, task.details)
+            upload = _read_upload(self._service, task.data, task.details, request=task.request)
         except LegiblyError:
             return
         except Exception:
             _log.exception("an unexpected error while reading a picture; it is tried again")
             return
-        task.outcome = upload.image
-        uploads.append(upload)
+        if upload is not None:
+            task.outcome = upload.image
+            uploads.append(upload)
 
     def _commit(self, tasks: Sequence[_Task], uploads: Sequence[_ReadUpload]) -> list[Image]:
         """Write readings and index rows; returns the images that are new now."""
@@ -218,8 +229,13 @@ def _answer(tasks: Sequence[_Task]) -> None:
         task.answer()
 
 
-def _read_upload(service: Service, data: bytes, details: UploadDetails) -> _ReadUpload:
-    """Read a picture and store it. Raises what `Service.receive` and `Service.read` raise."""
+def _read_upload(
+    service: Service, data: bytes, details: UploadDetails, *, request: str | None = None
+) -> _ReadUpload | None:
+    """Read a picture and store it; None where the upload named `request` came before.
+
+    Raises what `Service.receive` and `Service.read` raise.
+    """
     details = details.checked()
     service.check_batch(details)
     media_type = sniff.media_type(data)
@@ -227,10 +243,15 @@ def _read_upload(service: Service, data: bytes, details: UploadDetails) -> _Read
     result = service.reader.read(data)
     stored = privacy.strip(data, media_type)
     image_id = object_keys.new_id(now())
+    if request is not None:
+        owner = details.owner
+        if reserve(service.store, request, data, owner=owner, fresh=image_id) != image_id:
+            return None
     pending = pipeline.pending_image(image_id, result.facts, size=len(stored), details=details)
     record = pipeline.reading_record(result, image=image_id, key=pending.key, size=len(stored))
     service.store_picture(pending, stored)
-    return _ReadUpload(replace(pending, state="read", reading=result.reading), record)
+    image = replace(pending, state="read", reading=result.reading)
+    return _ReadUpload(image, record, has_name=request is not None)
 
 
 def _commit(service: Service, uploads: Sequence[_ReadUpload]) -> set[str]:
@@ -248,5 +269,7 @@ def _commit(service: Service, uploads: Sequence[_ReadUpload]) -> set[str]:
     try:
         return service.index.add_read(images, write=write)
     except Exception:
-        service.withdraw(images, records=keys)
+        # Those with a name stay, to be adopted: the same upload may be promised elsewhere.
+        nameless = [upload.image for upload in uploads if not upload.has_name]
+        service.withdraw(nameless, records=keys)
         raise

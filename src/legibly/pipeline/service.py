@@ -98,7 +98,7 @@ class Service:
         stripped = privacy.strip(data, facts.media_type)
         image = uploads.pending_image(image_id, facts, size=len(stripped), details=details)
         image = replace(image, label=uploads.label_at_upload(label_text, image_id))
-        self._store_image(image, stripped)
+        self._store_image(image, stripped, has_name=request is not None)
         return image
 
     def _earlier_image(self, image_id: str) -> Image:
@@ -111,7 +111,7 @@ class Service:
                 remedy="Send it anew to have it back.",
             ) from None
 
-    def _store_image(self, image: Image, data: bytes) -> None:
+    def _store_image(self, image: Image, data: bytes, *, has_name: bool) -> None:
         # The picture comes last: a sweep that sees it finds everything else in its place.
         if image.label:
             self._write_label(image.id, image.label)
@@ -119,7 +119,8 @@ class Service:
         try:
             self.index.add([image], lease_seconds=LEASE_SECONDS)
         except Unavailable:
-            self.withdraw([image])
+            if not has_name:  # the same upload may be promised by another request
+                self.withdraw([image])
             raise
 
     def store_picture(self, image: Image, data: bytes) -> None:

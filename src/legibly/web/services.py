@@ -135,12 +135,12 @@ class State:
         await to_thread.run_sync(self.worker.stop)
 
     async def read_now(
-        self, data: bytes, details: UploadDetails, *, seconds: float
+        self, data: bytes, details: UploadDetails, *, seconds: float, request: str | None
     ) -> Image | None:
         """A small picture stored and read by this process at once; None for the general way."""
         if self.light is None or not seconds:
             return None
-        return await self.light.read(data, details, seconds=seconds)
+        return await self.light.read(data, details, seconds=seconds, request=request)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
         """Have an image classified at once; with seconds to wait, the image as soon as it is

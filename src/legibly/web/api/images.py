@@ -99,9 +99,9 @@ async def answer_upload(
     """Take in the picture of a request; the answer waits so many seconds for its reading."""
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)
-    image = None
-    if idempotency_key is None:
-        image = await state.read_now(upload.data, upload.details, seconds=seconds)
+    image = await state.read_now(
+        upload.data, upload.details, seconds=seconds, request=idempotency_key
+    )
     if image is None:
         image = await _receive(state, upload, idempotency_key, seconds=seconds)
     status = 202 if image.state == "pending" else 200
