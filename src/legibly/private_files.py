@@ -16,8 +16,3 @@ def make_folder(folder: Path) -> None:
 def make_file(path: Path) -> None:
     """Make an empty file for this user alone; an existing one stays as it is. Raises OSError."""
     path.touch(mode=0o600)
-
-
-def is_open_to_others(path: Path) -> bool:
-    """Whether other users of the machine may read or enter a path."""
-    return path.exists() and bool(path.stat().st_mode & 0o077)

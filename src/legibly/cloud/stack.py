@@ -99,12 +99,6 @@ class Stack:
         present = self._settled(report)
         name = f"legibly-{int(time.time())}"
         since = self._newest_event() if present else None
-        values: list[dict[str, Any]] = [
-            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-        ]
-        if present:
-            unchanged = previous - parameters.keys()
-            values += [{"ParameterKey": key, "UsePreviousValue": True} for key in unchanged]
         with translated(self.name):
             self._client.create_change_set(
                 StackName=self.name,
@@ -114,7 +108,7 @@ class Stack:
                 # Early validation would reject the bucket that an earlier stack left behind.
                 DisableValidation=present is None,
                 Capabilities=["CAPABILITY_IAM"],
-                Parameters=values,
+                Parameters=_parameters(parameters, previous if present else frozenset()),
                 Tags=[{"Key": "legibly", "Value": self.name}],
                 **template,
             )
@@ -257,3 +251,12 @@ def _line(event: Mapping[str, Any]) -> str:
     reason = f"  {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
     at = records.stamp(event["Timestamp"])[11:19]
     return f"{at}  {event['ResourceStatus']:<28} {event['LogicalResourceId']}{reason}"
+
+
+def _parameters(values: Mapping[str, str], previous: Set[str]) -> list[dict[str, Any]]:
+    """Parameters of a change set; those of `previous` without a new value keep theirs."""
+    unchanged = previous - values.keys()
+    return [
+        *({"ParameterKey": key, "ParameterValue": value} for key, value in values.items()),
+        *({"ParameterKey": key, "UsePreviousValue": True} for key in unchanged),
+    ]

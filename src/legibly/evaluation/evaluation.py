@@ -279,13 +279,16 @@ def lines(document: records.Json) -> list[str]:
                 for name, outcome in document[key].items()
             ]
     if "compare" in document:
-        test = document["compare"]
-        text.append(
-            f"against {test['model']['name']} {test['model']['version']}: {_share(test['exact'])};"
-            f" right alone {test['only_this']} against {test['only_other']}, exact McNemar p ="
-            f" {test['p']:.4g}"
-        )
+        text.append(_comparison_line(document["compare"]))
     return text
+
+
+def _comparison_line(test: records.Json) -> str:
+    return (
+        f"against {test['model']['name']} {test['model']['version']}: {_share(test['exact'])};"
+        f" right alone {test['only_this']} against {test['only_other']}, exact McNemar p ="
+        f" {test['p']:.4g}"
+    )
 
 
 def _share(value: records.Json) -> str:

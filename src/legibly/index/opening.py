@@ -46,16 +46,7 @@ def open_tables(
         version = _version(connection)
     if version != schema.VERSION:
         engine.dispose()
-        remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
-        if version is not None and version > schema.VERSION:
-            remedy = (
-                f"A newer Legibly wrote them: upgrade this one. Or: {remedy[0].lower()}{remedy[1:]}"
-            )
-        raise Invalid(
-            f"its tables are of version {version}, not {schema.VERSION}.",
-            where=where,
-            remedy=remedy,
-        )
+        raise _other_version(version, where=where)
     return engine
 
 
@@ -64,3 +55,14 @@ def _version(connection: Connection) -> int | None:
     return connection.execute(
         sa.select(counters.c.value).where(counters.c.name == "schema")
     ).scalar()
+
+
+def _other_version(version: int | None, *, where: str) -> Invalid:
+    remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
+    if version is not None and version > schema.VERSION:
+        remedy = (
+            f"A newer Legibly wrote them: upgrade this one. Or: {remedy[0].lower()}{remedy[1:]}"
+        )
+    return Invalid(
+        f"its tables are of version {version}, not {schema.VERSION}.", where=where, remedy=remedy
+    )

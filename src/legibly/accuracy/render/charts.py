@@ -127,14 +127,7 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
     if len(rows) < 2:
         return None
     gettext = voice.gettext
-    sentence = gettext("{coverage} answered and {accuracy} of these right")
-    ends = (
-        sentence.format(
-            coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2)
-        )
-        for row in (rows[0], rows[-1])
-    )
-    label = gettext("Only sure answers: {first}; {last}.").format(first=next(ends), last=next(ends))
+    label = _selective_label(rows[0], rows[-1], voice)
     lowest = min(row["coverage"] for row in rows)
     lowest = min(0.9, int(lowest * 10) / 10)
     x = svg.Axis(
@@ -166,6 +159,18 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
                 place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]]
             )
     return svg.draw(marks, x=x, y=y, label=label)
+
+
+def _selective_label(first: Mapping[str, Any], last: Mapping[str, Any], voice: Voice) -> str:
+    sentence = voice.gettext("{coverage} answered and {accuracy} of these right")
+    ends = [
+        sentence.format(
+            coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2)
+        )
+        for row in (first, last)
+    ]
+    label = voice.gettext("Only sure answers: {first}; {last}.")
+    return label.format(first=ends[0], last=ends[1])
 
 
 def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:

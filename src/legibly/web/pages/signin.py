@@ -1,5 +1,6 @@
 """Signing in and out, and one's own account: password, tokens, one's data, and leaving for good."""
 
+import functools
 from collections.abc import Callable
 from typing import Annotated
 
@@ -152,21 +153,7 @@ def remember(request: Request, response: Response, account: Account) -> None:
 
 def _add_account(routes: APIRouter, pages: Pages) -> None:
     tries = rate_limits.Buckets(_TRIES_A_MINUTE)
-
-    def show(
-        request: Request,
-        *,
-        secret: str = "",
-        notice: str = "",
-        problem: str = "",
-        status: int = 200,
-    ) -> Response:
-        account = own_account(request)
-        tokens = accounts_of(request).tokens(account.id)
-        values = {"secret": secret, "notice": notice, "problem": problem, "scopes": SCOPES}
-        return pages.render(
-            request, "account.html", status=status, account=account, tokens=tokens, **values
-        )
+    show = functools.partial(_show_account, pages)
 
     @routes.get("/account")
     def account(request: Request) -> Response:
@@ -199,6 +186,30 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
         return response
 
     _add_tokens(routes, show)
+
+
+def _show_account(
+    pages: Pages,
+    request: Request,
+    *,
+    secret: str = "",
+    notice: str = "",
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    """The page of the principal's account; `secret` is that of a new token, shown this once."""
+    account = own_account(request)
+    return pages.render(
+        request,
+        "account.html",
+        status=status,
+        account=account,
+        tokens=accounts_of(request).tokens(account.id),
+        secret=secret,
+        notice=notice,
+        problem=problem,
+        scopes=SCOPES,
+    )
 
 
 def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
