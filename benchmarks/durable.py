@@ -29,6 +29,8 @@ from pathlib import Path
 
 import serve
 
+import legibly
+
 HERE = Path(__file__).parent
 CACHE = Path.home() / ".cache" / "legibly-benchmarks"
 LITSERVE = "litserve==0.2.19"
@@ -198,9 +200,10 @@ def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
     lines = ["# Results", "", (__doc__ or "").split("\n\n", 2)[2].strip(), ""]
     command = f"python benchmarks/durable.py --rounds {arguments.rounds}"
     command += f" --seconds {arguments.seconds:g} --workers {arguments.workers}"
-    versions = " · ".join(
+    # What is installed may be a link to newer source.
+    versions = f"legibly {legibly.__version__} · " + " · ".join(
         f"{name} {importlib.metadata.version(name)}"
-        for name in ("legibly", "uvicorn", "fastapi", "onnxruntime", "numpy")
+        for name in ("uvicorn", "fastapi", "onnxruntime", "numpy")
     )
     busy = f"load {os.getloadavg()[0]:.1f} at the end (that of this run included)"
     lines += [

@@ -103,6 +103,7 @@ readings = Table(
     Column("verdict", String(12), nullable=False),
     Column("text", Text, nullable=False),
     Column("confidence", Float, nullable=False),
+    sqlite_with_rowid=False,  # the key alone is looked for: one tree to write instead of two
 )
 
 batches = Table(
