@@ -56,13 +56,18 @@ def drop(folder: Path, name: str | bytes, data: bytes = b"", *, age_seconds: flo
 
 
 def test_names_that_cannot_be_keys_stop_nothing(tmp_path: Path, service: Service) -> None:
-    """Tab, newline, Latin-1, a loop of links: each is skipped and named, the rest is taken in."""
+    """Tab, newline, Latin-1, links to a folder or a file: each is skipped and named, the rest is
+    taken in.
+    """
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(pictures.png())
     for name in ("a\tb.png", "a\nb.png", b"\xe4.png"):
         drop(tmp_path, name)
     (tmp_path / "objects" / "images" / "loop").symlink_to(tmp_path / "objects")
+    (tmp_path / "objects" / "images" / "linked.png").symlink_to(outside)
     drop(tmp_path, "zz good #3?.png")
     assert sweep(service) == 1
-    assert len(service.store.skipped) == 4
+    assert len(service.store.skipped) == 5
     [image] = service.index.page(_all(), limit=9)
     assert service.classify(image).state == "read"
 

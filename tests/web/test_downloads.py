@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from legibly import records
-from legibly.exchange.exports import Place
+from legibly.exchange.exports import Place, harmless
 
 NOW = records.now()
 IMAGE = records.Image("id", "key", NOW, "image/png", 1, "read")
@@ -55,3 +55,10 @@ def test_no_place_is_none() -> None:
     """An address that names neither asks for all."""
     assert Place.of(None, "") is None
     assert not Place("4", "9").holds(IMAGE)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "＝1+1", "＋1", "－1", "＠SUM", "\t=1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    """Signs that begin one are quoted, full-width ones too, which some spreadsheets take alike."""
+    assert harmless(text) == f"'{text}"
+    assert harmless(f"a{text}") == f"a{text}"

@@ -6,6 +6,7 @@ Streamed, so that a hundred thousand fit too.
 import csv
 import io
 import json
+import unicodedata
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -157,8 +158,9 @@ def _cells(image: Image) -> list[str]:
 
 
 def harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A cell that no spreadsheet takes for a formula, nor one that reads full-width signs."""
+    first = unicodedata.normalize("NFKC", text[:1])
+    return f"'{text}" if first in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _row(cells: Sequence[str]) -> bytes:

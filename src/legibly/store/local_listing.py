@@ -45,8 +45,12 @@ def _facts(
     entry: os.DirEntry[str], name: str, skip: Callable[[str, str], None]
 ) -> os.stat_result | None:
     try:
+        # A link could show any file of this machine to whoever may see pictures.
+        if entry.is_symlink():
+            skip(name, "this is a link: copy the file itself")
+            return None
         if not entry.is_file():
-            skip(name, "this is no file, or a link to a folder")
+            skip(name, "this is no file")
             return None
         return entry.stat()
     except FileNotFoundError:
