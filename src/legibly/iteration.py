@@ -1,6 +1,6 @@
-"""`itertools.batched`, which Python has since 3.12, as lists."""
+"""Cutting and filling up lists: `itertools.batched`, which Python has since 3.12, and its like."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -12,3 +12,14 @@ def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def padded(values: Collection[T]) -> list[T]:
+    """The values, the last of them repeated until their number is a power of two.
+
+    For the parameters of `IN`: a text of its own for every length would fill the caches of
+    statements, which each connection has.
+    """
+    entries = list(values)
+    size = 1 << max(0, len(entries) - 1).bit_length()
+    return entries + entries[-1:] * (size - len(entries))

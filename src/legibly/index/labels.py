@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from legibly.index.schema import images, label_columns, label_of, label_row, labels
+from legibly.iteration import padded
 from legibly.labels.agreement import agreement
 from legibly.records import Label
 
@@ -17,7 +18,8 @@ from legibly.records import Label
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, list[Label]]:
     """The labels of each of these images, oldest first."""
     by_image: dict[str, list[Label]] = defaultdict(list)
-    query = sa.select(labels).where(labels.c.image.in_(ids)).order_by(labels.c.image, labels.c.at)
+    matches = labels.c.image.in_(padded(ids))
+    query = sa.select(labels).where(matches).order_by(labels.c.image, labels.c.at)
     for row in connection.execute(query):
         by_image[row.image].append(label_of(row))
     return dict(by_image)

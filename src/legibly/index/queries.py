@@ -11,7 +11,7 @@ from legibly.errors import NotFound
 from legibly.index import batches, database, filters, labels, schema, tally
 from legibly.index.port import BatchCount, Change, Filter, Removal, Selection, Tally
 from legibly.index.schema import counters, deletions, images, pairs
-from legibly.iteration import batched
+from legibly.iteration import batched, padded
 from legibly.records import Batch, Image, Label, Pair, stamp
 
 BATCH = 500  # fits the parameters of one statement
@@ -66,7 +66,7 @@ class SqlQueries:
         known: set[str] = set()
         with self._read() as connection:
             for batch in batched(ids, BATCH):
-                known |= {row.id for row in connection.execute(KNOWN, {"ids": batch})}
+                known |= {row.id for row in connection.execute(KNOWN, {"ids": padded(batch)})}
         return known
 
     def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
@@ -99,7 +99,7 @@ class SqlQueries:
             yield from self._all_pairs()
         for batch in batched(image_ids or (), BATCH):
             with self._read() as connection:
-                rows = connection.execute(_PAIRS.where(pairs.c.image.in_(batch))).all()
+                rows = connection.execute(_PAIRS.where(pairs.c.image.in_(padded(batch)))).all()
             yield from map(schema.pair_of, rows)
 
     def _all_pairs(self) -> Iterator[Pair]:

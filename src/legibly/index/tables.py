@@ -16,7 +16,7 @@ from legibly.index import arrivals, database, labels, schema
 from legibly.index.port import Claim
 from legibly.index.queries import BATCH, DELETED, KNOWN, REBUILD, THERE, SqlQueries
 from legibly.index.schema import counters, deletions, images, pairs, readings
-from legibly.iteration import batched
+from legibly.iteration import batched, padded
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
 
 
@@ -123,7 +123,7 @@ class SqlTables(SqlQueries):
             with self._write() as connection:
                 connection.execute(
                     images.update()
-                    .where(images.c.id.in_(batch), images.c.state == "pending")
+                    .where(images.c.id.in_(padded(batch)), images.c.state == "pending")
                     .values(leased_until=time.time() + lease_seconds)
                 )
 
@@ -189,7 +189,7 @@ class SqlTables(SqlQueries):
         self, connection: Connection, by_image: Mapping[str, Sequence[Label]]
     ) -> dict[str, Any]:
         """Take labels in; the rows of their images as they are then, those only that are known."""
-        known = {row.id for row in connection.execute(THERE, {"ids": list(by_image)})}
+        known = {row.id for row in connection.execute(THERE, {"ids": padded(by_image)})}
         insert_new(
             connection, schema.labels, labels.rows({image: by_image[image] for image in known})
         )
@@ -205,7 +205,7 @@ class SqlTables(SqlQueries):
     def _fresh(self, connection: Connection, candidates: Sequence[Image]) -> list[Image]:
         fresh = {image.id: image for image in candidates}
         for batch in batched(list(fresh), BATCH):
-            for row in connection.execute(KNOWN, {"ids": batch}):
+            for row in connection.execute(KNOWN, {"ids": padded(batch)}):
                 fresh.pop(row.id, None)
         return list(fresh.values())
 
@@ -220,7 +220,7 @@ class SqlTables(SqlQueries):
             connection.execute(_upsert_reading(connection.dialect.name), rows)
 
     def _deleted(self, connection: Connection, ids: Sequence[str]) -> set[str]:
-        return {row.image for row in connection.execute(DELETED, {"ids": ids})}
+        return {row.image for row in connection.execute(DELETED, {"ids": padded(ids)})}
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[Connection]:
