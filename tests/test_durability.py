@@ -198,8 +198,16 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             ids = set(pool.map(put, range(40)))
+        assert {_posted(server.url) for _ in range(8)} == {40.0}
         thread.join(30)
         assert heard == ids == {image["id"] for image in settled(client)}
+
+
+def _posted(url: str) -> float:
+    """How many uploads the metrics count, of whichever process answers."""
+    lines = httpx.get(f"{url}/metrics", timeout=30).text.splitlines()
+    posts = [line for line in lines if line.startswith('legibly_requests_total{method="POST"')]
+    return sum(float(line.rpartition(" ")[2]) for line in posts)
 
 
 def test_every_process_hears_of_a_deletion_and_can_undo_it(tmp_path: Path) -> None:

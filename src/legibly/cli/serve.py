@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from legibly.asgi import FLAGS
 from legibly.cli import options, processes
 from legibly.errors import Conflict, Invalid
 from legibly.settings import Settings
+from legibly.web.api import prometheus
 
 KEEP_ALIVE_SECONDS = 130
 """Longer than a load balancer keeps an idle connection, or it would answer 502 now and then."""
@@ -66,7 +68,10 @@ def command(host: str, port: int, workers: int | None, log_level: str, **flags: 
         processes.check(lambda: _prepare(settings, count))
         click.echo(place, err=True)
         config = uvicorn.Config(_APPLICATION, **served)
-        sys.exit(processes.Processes(config, count=count).run())
+        with tempfile.TemporaryDirectory(prefix="legibly-metrics-") as folder:
+            prometheus.share_counts(folder)
+            status = processes.Processes(config, count=count).run()
+        sys.exit(status)
     _prepare(settings, count)
     click.echo(place, err=True)
     if count > 1:

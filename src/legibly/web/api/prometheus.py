@@ -1,5 +1,6 @@
 """Prometheus metrics: what this process did, and how many images the index knows in which state."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from prometheus_client import (
     Counter,
     Histogram,
     generate_latest,
+    multiprocess,
+    values,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,6 +24,7 @@ from legibly.records import now
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State
 
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -125,13 +129,31 @@ class _Counting:
         await self._app(scope, receive, counted)
 
 
+def share_counts(folder: str) -> None:
+    """Keep the counts of this process and of those that it forks in files of `folder`, so that each
+    shows the sum of all.
+    """
+    os.environ[_FOLDER] = folder
+    # The library chose at its import, before anybody knew how many processes there would be.
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+
+
+def _counted(own: CollectorRegistry) -> CollectorRegistry:
+    if _FOLDER not in os.environ:
+        return own
+    together = CollectorRegistry()
+    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together
+
+
 def install(app: FastAPI, state: State) -> None:
     """Count the application's requests, and show everything at `/metrics`."""
+    counting = CollectorRegistry()
     registry = CollectorRegistry()
     registry.register(_Images(state))
     registry.register(_ModelInfo(state))
     registry.register(_Queue(state))
-    app.add_middleware(_Counting, registry=registry)
+    app.add_middleware(_Counting, registry=counting)
 
     @app.get("/metrics", tags=["health"], response_class=Response)
     def metrics(request: Request) -> Response:
@@ -139,4 +161,5 @@ def install(app: FastAPI, state: State) -> None:
         accounts.
         """
         principal_of(request).require_role("reviewer")
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        text = generate_latest(registry) + generate_latest(_counted(counting))
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
