@@ -195,6 +195,7 @@ NO_KEYS = {
     "claims_picture",
     "content_digest",
     "adopted_digest",
+    "is_deletion_token",
 }
 """Functions of `keys` that do not say where something lies."""
 
@@ -216,7 +217,7 @@ def test_nothing_that_we_write_can_set_us_off(at: datetime, version: str, prefix
         "batch_id": image,
     }
     known |= {"folder": object_keys.UPLOADS, "media_type": "image/png", "number": 1}
-    known |= {"digest": 32 * "a", "ending": "png", "batch_id": image}
+    known |= {"digest": 32 * "a", "ending": "png", "token": 32 * "a", "process": "a.1"}
     makers = inspect.getmembers(
         object_keys,
         lambda thing: inspect.isfunction(thing) and thing.__module__ == object_keys.__name__,
