@@ -33,7 +33,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pack("same", created="later")
     classes = list("0123456789")
-    classes[1], classes[7] = "7", "1"
+    classes[1] = "7"
+    classes[7] = "1"
     pack("worse", classes=tuple(classes))
 
 

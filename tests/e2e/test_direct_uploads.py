@@ -110,7 +110,8 @@ def noise(side: int = 700) -> bytes:
 def photo() -> bytes:
     """A 7 that lies on its side, in a JPEG that says so, and where and with what it was taken."""
     exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "a camera of mine"
+    exif[0x0112] = 6
+    exif[0x010F] = "a camera of mine"
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 0.0)})
     return pictures.encoded(
         pictures.drawing().rotate(90), "JPEG", exif=exif, comment=b"my comment", quality=95

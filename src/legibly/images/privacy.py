@@ -17,9 +17,15 @@ _EXIF = b"Exif\0\0"
 # Entries that describe pixels; every other one with a text or a value of more than four bytes is
 # blanked.
 _ASCII = 2
-_GPS, _EXIF_IFD, _MAKER_NOTE, _USER_COMMENT, _XP_FIRST, _XP_LAST, _XMP, _IPTC, _PHOTOSHOP = (
-    0x8825, 0x8769, 0x927C, 0x9286, 0x9C9B, 0x9C9F, 0x02BC, 0x83BB, 0x8649,
-)  # fmt: skip
+_GPS = 0x8825
+_EXIF_IFD = 0x8769
+_MAKER_NOTE = 0x927C
+_USER_COMMENT = 0x9286
+_XP_FIRST = 0x9C9B
+_XP_LAST = 0x9C9F
+_XMP = 0x02BC
+_IPTC = 0x83BB
+_PHOTOSHOP = 0x8649
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
 

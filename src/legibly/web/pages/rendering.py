@@ -131,7 +131,8 @@ def compressed(
     """A response, gzipped where it is worth it and the principal takes it."""
     headers = dict(headers or {})
     if len(data) >= _LEAST_WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
-        data, headers["Content-Encoding"] = gzip.compress(data, 6, mtime=0), "gzip"
+        data = gzip.compress(data, 6, mtime=0)
+        headers["Content-Encoding"] = "gzip"
     return Response(data, status, headers=headers, media_type=media_type)
 
 

@@ -85,7 +85,8 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
         headers["Vary"] = "Accept-Encoding"
         data = asset.data
         if "gzip" in request.headers.get("accept-encoding", ""):
-            data, headers["Content-Encoding"] = asset.compressed, "gzip"
+            data = asset.compressed
+            headers["Content-Encoding"] = "gzip"
         return Response(data, headers=headers, media_type=asset.media_type)
 
     @routes.get("/language/{language}")

@@ -46,7 +46,8 @@ def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         if stripped.startswith("msgid"):
             if entry["msgid"] and entry["msgstr"] and not fuzzy:
                 yield entry["msgid"], entry["msgstr"]
-            entry, fuzzy = {"msgid": "", "msgstr": ""}, fuzzy and not entry["msgstr"]
+            fuzzy = fuzzy and not entry["msgstr"]
+            entry = {"msgid": "", "msgstr": ""}
         if stripped.startswith("#,"):
             if entry["msgid"] and entry["msgstr"] and not fuzzy:
                 yield entry["msgid"], entry["msgstr"]
