@@ -181,12 +181,13 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         return page
     if ink.doubt > EITHER:
         page = replace(page, certainty=0.5 * page.certainty)
-    if networks.budget.spent > 1.5 * COSTLY:
-        doubtful = ink.doubt > POLARITY_DOUBT
-        return replace(page, certainty=TORN * page.certainty) if doubtful else page
+    if networks.budget.spent > 2 * COSTLY:
+        return page
     if len(page.items) >= TURN_FROM and page.merit < -UPRIGHT:
         page = _turned(pixels, ink.light, page, networks)
     costly = networks.budget.spent > COSTLY
+    if ink.doubt > POLARITY_DOUBT and networks.budget.spent > 1.5 * COSTLY:
+        return replace(page, certainty=TORN * page.certainty)
     if ink.doubt > POLARITY_DOUBT or (page.merit < -SURE and not costly):
         other = _page(paper.find_ink(pixels, light=not ink.light), networks)
         # The first guess keeps a small advantage: a blank page has noise of either sign.

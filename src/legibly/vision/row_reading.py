@@ -16,7 +16,7 @@ SOLE_CUT = 0.94
 """The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
 MOST_AREA = 8.0
 """All hypotheses together cover no more than so many times the picture."""
-MOST_HYPOTHESES = 600
+MOST_HYPOTHESES = 450
 STEPPED = 0.9
 NEAR = 1.6
 """The certainty where two rows may be one: side by side, nearer than so many digit heights."""
