@@ -3,7 +3,7 @@
     python benchmarks/code_shape.py [--worst] [--json]
 
 `--worst` adds the banned names with file and line, and the longest functions.
-`tests/test_language.py` holds the counts against `tests/language_limits.json`.
+`tests/test_language.py` holds banned names and parallel assignments at none.
 """
 
 import argparse

@@ -18,7 +18,8 @@ import synthesis
 from PIL import Image
 
 from legibly.packs import pack, registry
-from legibly.vision import legibility, normalise
+from legibly.vision import legibility
+from legibly.vision.ink import normalise
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--data", type=Path, required=True)

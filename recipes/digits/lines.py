@@ -1,4 +1,4 @@
-"""Synthetic lines of digits for the line reader: real glyphs that touch, rules, boxes, signs, noise.
+"""Synthetic lines of digits for the line reader: glyphs that touch, rules, boxes, signs, noise.
 
 A line is (32, W) float32, 0 paper … 1 ink, digits some 20 pixels high, as `vision.line` cuts them
 out of a page. Its label is the sequence of digits and of signs that are no digits (`OTHER`).

@@ -2,8 +2,8 @@
 weights.
 
 Every set becomes (N, 28, 28) uint8 crops, ink 255, through the production preprocessing
-(`vision.normalise`). Sets with writers weigh every writer alike. What is costly to make is kept as
-.npz in a cache folder.
+(`vision.ink.normalise`). Sets with writers weigh every writer alike. What is costly to make is
+kept as .npz in a cache folder.
 """
 
 import gzip
@@ -19,7 +19,7 @@ import strokes
 import synthesis
 from PIL import Image
 
-from legibly.vision import find, glyphs, normalise, paper
+from legibly.vision.ink import find, glyphs, normalise, paper
 
 REJECT = 10
 """The label of what is no digit."""

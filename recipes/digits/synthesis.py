@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 import handwriting
 
 KINDS = (
-    "plain", "shadow", "blur", "tilt", "rules", "squares", "low light", "jpeg", "small", "canvas", "tiny",
-    "inverted", "crop", "colour", "thin", "touching", "rows", "frame",
+    "plain", "shadow", "blur", "tilt", "rules", "squares", "low light", "jpeg", "small", "canvas",
+    "tiny", "inverted", "crop", "colour", "thin", "touching", "rows", "frame",
 )  # fmt: skip
 """What is hard about a picture. `wild` mixes all of it."""
 UNTRAINED = ("slant",)
@@ -175,7 +175,7 @@ def rules(rng, scene: Scene, squares: bool) -> np.ndarray:
 
 
 def frame(rng, scene: Scene) -> np.ndarray:
-    """A box drawn around the writing, or the cells of a table around each digit of the first row."""
+    """A box around the writing, or the cells of a table around each digit of the first row."""
     height, width = scene.ink.shape
     plane = Image.new("L", (width, height))
     draw = ImageDraw.Draw(plane)
@@ -315,7 +315,8 @@ def _picture(rng, glyphs, labels, kind, own, *, mix):
     slope = rng.uniform(-0.12, 0.12) if "tilt" in also and lines > 1 else rng.normal(0, 0.015)
     slope = rng.uniform(0.2, 0.5) * rng.choice([-1, 1]) if kind == "slant" else slope
     scene = write(
-        rng, glyphs, labels, lines=lines, count=count, height=height, slope=slope, own=1.0 if kind == "thin" else own,
+        rng, glyphs, labels, lines=lines, count=count, height=height, slope=slope,
+        own=1.0 if kind == "thin" else own,
         touching=0.5 if kind == "touching" else 0.0, loose=several and kind != "touching",
     )  # fmt: skip
     if "colour" in also:
@@ -437,8 +438,8 @@ def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray
     labels (n,).
     """
     from legibly.images import decode
-    from legibly.vision import find, normalise, paper
-    from legibly.vision import glyphs as pieces_of
+    from legibly.vision.ink import find, normalise, paper
+    from legibly.vision.ink import glyphs as pieces_of
 
     images = []
     truths = []
@@ -472,8 +473,8 @@ def mistakes(rng, n: int, glyphs, labels) -> np.ndarray:
     (n, 28, 28) uint8.
     """
     from legibly.images import decode
-    from legibly.vision import find, normalise, paper
-    from legibly.vision import glyphs as pieces_of
+    from legibly.vision.ink import find, normalise, paper
+    from legibly.vision.ink import glyphs as pieces_of
 
     images = []
     while len(images) < n:
@@ -574,7 +575,8 @@ def main() -> None:
             for number, (data, truth) in enumerate(
                 pages(rng, args.each, glyphs, labels, kind=kind)
             ):
-                name = f"{kind.replace(' ', '_')}_{number:04d}.{'png' if data[:4] == bytes.fromhex('89504e47') else 'jpg'}"
+                ending = "png" if data[:4] == bytes.fromhex("89504e47") else "jpg"
+                name = f"{kind.replace(' ', '_')}_{number:04d}.{ending}"
                 (args.out / name).write_bytes(data)
                 table.writerow([name, truth.text, kind, "synthetic"])
 

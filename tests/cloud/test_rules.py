@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cloud import schemas
-from legibly.cli.serve import KEEP_ALIVE_SECONDS
+from legibly.cli.serve.serving import KEEP_ALIVE_SECONDS
 from legibly.cloud import plan
 from legibly.cloud.deploy import template_parameters
 

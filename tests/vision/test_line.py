@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 import pictures
 from legibly import records
-from legibly.vision import glyphs, line, page, paper
+from legibly.vision import line, page
+from legibly.vision.ink import glyphs, paper
 from legibly.vision.reading import Reader
 
 Floats = NDArray[np.float32]

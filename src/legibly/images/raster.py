@@ -144,8 +144,8 @@ def _facts(image: Image.Image, media_type: str, max_pixels: int) -> Facts:
     if width < 1 or height < 1:
         raise _broken(media_type, ValueError("no pixels"))
     limits.check_size(width, height, media_type, max_pixels)
-    if _orientation(image) >= 5:
-        width, height = height, width
+    if _orientation(image) >= 5:  # it lies on its side
+        return Facts(media_type, height, width)
     return Facts(media_type, width, height)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from legibly.vision import glyphs, lattice, line
+from legibly.vision import lattice, line
+from legibly.vision.ink import glyphs
 from legibly.vision.opinions import Candidate, Opinions
 
 LINE_WEIGHT = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 class Clock:
-    """Counts stages one after the other; what is counted aside within a stage is not counted twice."""
+    """Counts stages one after the other; what is counted aside in a stage is not counted twice."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}

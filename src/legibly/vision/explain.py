@@ -33,7 +33,10 @@ PLACES = (
 WITHOUT_RIVAL = (
     "The blue ink, mostly {place}, speaks for {label}; hardly any ink speaks for {rival}."
 )
-WITH_RIVAL = "The blue ink, mostly {place}, speaks for {label}; the orange ink, mostly {other}, speaks for {rival}."
+WITH_RIVAL = (
+    "The blue ink, mostly {place}, speaks for {label};"
+    " the orange ink, mostly {other}, speaks for {rival}."
+)
 INK = (70, 70, 78)
 FOR = (37, 99, 235)
 AGAINST = (234, 120, 20)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from legibly.vision import glyphs, seams
+from legibly.vision import seams
+from legibly.vision.ink import glyphs
 
 WIDEST = 1.5
 """No digit is wider than this many digit heights, unless it is one piece."""
@@ -160,11 +161,8 @@ def best(row: Row, typical_area: float) -> Path:
         by_end[hypothesis.last].append(hypothesis)
     for end in range(1, count + 1):
         skip = _skip(row.fragments[end - 1], typical_area, row.height)
-        score[end], ways[end], anything[end] = (
-            score[end - 1] + skip,
-            ways[end - 1] + skip,
-            anything[end - 1] + skip,
-        )
+        for sums in (score, ways, anything):
+            sums[end] = sums[end - 1] + skip
         for hypothesis in by_end[end]:
             first = hypothesis.first
             value = hypothesis.score
@@ -172,7 +170,8 @@ def best(row: Row, typical_area: float) -> Path:
             other = np.logaddexp(value, _none(hypothesis)) if hypothesis.uncut else value
             anything[end] = np.logaddexp(anything[end], anything[first] + other)
             if score[first] + value > score[end]:
-                score[end], came[end] = score[first] + value, hypothesis
+                score[end] = score[first] + value
+                came[end] = hypothesis
     doubt = CUT_WEIGHT * (score[count] - ways[count]) + ways[count] - anything[count]
     return _traced(row, came, float(np.exp(doubt)), float(score[count]))
 
@@ -228,7 +227,7 @@ def _none(hypothesis: Hypothesis) -> float:
 
 
 def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float, score: float) -> Path:
-    """The way that `came` tells, each end of a fragment knowing by which hypothesis it was reached."""
+    """The way through `came`, which has for each end the hypothesis by which it was reached."""
     chosen: list[Hypothesis] = []
     dropped: list[glyphs.Piece] = []
     end = len(row.fragments)

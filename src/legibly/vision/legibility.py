@@ -88,12 +88,10 @@ def _tables() -> tuple[NDArray[np.intp], Floats]:
         angle = np.deg2rad(degrees)
         x = (columns - middle - across) / scale
         y = (rows - middle - down) / scale
-        x, y = (
-            x * np.cos(angle) + y * np.sin(angle) + shear * y,
-            y * np.cos(angle) - x * np.sin(angle),
-        )
-        x = x + middle
-        y = y + middle
+        turned_x = x * np.cos(angle) + y * np.sin(angle) + shear * y
+        turned_y = y * np.cos(angle) - x * np.sin(angle)
+        x = turned_x + middle
+        y = turned_y + middle
         left = np.floor(x).astype(np.intp)
         top = np.floor(y).astype(np.intp)
         index = []

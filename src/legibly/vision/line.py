@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import glyphs, paper, planes
+from legibly.vision.ink import glyphs, paper, planes
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

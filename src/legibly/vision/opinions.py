@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import glyphs, line, normalise, paper
+from legibly.vision import line
+from legibly.vision.ink import glyphs, normalise, paper
 
 Floats = NDArray[np.float32]
 Judge = Callable[[Floats], tuple[Floats, Floats]]

@@ -8,19 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import (
-    find,
-    frames,
-    glyphs,
-    line,
-    paper,
-    row_reading,
-    rows,
-    rules,
-    separators,
-    sheet,
-    turns,
-)
+from legibly.vision import line, row_reading, separators, turns
+from legibly.vision.ink import find, frames, glyphs, paper, rows, rules, sheet
 from legibly.vision.opinions import Candidate as Candidate
 from legibly.vision.opinions import Judge, Networks, Opinions, crops
 
@@ -259,7 +248,8 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     left_out = _left_out(ink.mask, [*boxes, *(mark.box for mark in marks)])
     return Page(
         read.rows, doubt * read.certainty, height, marks, left_out,
-        disputed=read.disputed, others=read.others, crops=tuple(opinions.of(item).crop for item in some),
+        disputed=read.disputed, others=read.others,
+        crops=tuple(opinions.of(item).crop for item in some),
     )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from legibly.vision import agreement, glyphs, lattice, line, rows
+from legibly.vision import agreement, lattice, line
+from legibly.vision.ink import glyphs, rows
 from legibly.vision.opinions import Candidate, Networks, Opinions
 
 CLEAR = 0.9

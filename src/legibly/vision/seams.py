@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import glyphs
+from legibly.vision.ink import glyphs
 
 Floats = NDArray[np.float32]
 ROWS = 40

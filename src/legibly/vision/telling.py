@@ -8,7 +8,8 @@ import numpy as np
 
 from legibly import records
 from legibly.packs import card as cards
-from legibly.vision import page, rows, separators
+from legibly.vision import page, separators
+from legibly.vision.ink import rows
 
 STROKE = "1"
 """The class whose shape is a single stroke."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import glyphs
+from legibly.vision.ink import glyphs
 from legibly.vision.opinions import Networks
 
 Floats = NDArray[np.float32]

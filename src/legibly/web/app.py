@@ -10,7 +10,7 @@ from legibly import __version__
 from legibly.accuracy.compaction.timer import CompactionTimer
 from legibly.people import retention
 from legibly.pipeline import Service
-from legibly.web import errors, openapi
+from legibly.web import deletion, errors, openapi
 from legibly.web.api import (
     batches,
     health,
@@ -24,7 +24,7 @@ from legibly.web.api import (
     upload_route,
     uploads,
 )
-from legibly.web.pages import deletion, routes
+from legibly.web.pages import routes
 from legibly.web.security import body_limit, middleware, response_defaults
 from legibly.web.security.cloudfront import CloudFrontMiddleware
 from legibly.web.services import State

@@ -15,7 +15,8 @@ from legibly.exchange import exports
 from legibly.index.port import Filter, Sort
 from legibly.labels.rules import NOTHING
 from legibly.records import Image
-from legibly.web.pages import batches, deletion
+from legibly.web import deletion
+from legibly.web.pages import batches
 from legibly.web.pages.rendering import Pages
 from legibly.web.security import audit
 from legibly.web.security.principal import Principal, principal_of

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import pictures
-from legibly.vision import paper, rules
+from legibly.vision.ink import paper, rules
 
 Pixels = paper.Pixels
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import components, glyphs, paper, rows
+from legibly.vision.ink import components, glyphs, paper, rows
 
 Mask = NDArray[np.bool_]
 

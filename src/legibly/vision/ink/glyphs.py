@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import components, paper, planes
+from legibly.vision.ink import components, paper, planes
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import planes
+from legibly.vision.ink import planes
 
 Floats = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from legibly.vision import planes
+from legibly.vision.ink import planes
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""`legibly serve`: the whole system on one machine."""
+"""The command: checks the settings, finds the port, and starts the server."""
 
 import contextlib
 import json
@@ -13,7 +13,8 @@ import uvicorn
 
 from legibly import wiring
 from legibly.asgi import FLAGS
-from legibly.cli import options, processes
+from legibly.cli import options
+from legibly.cli.serve import processes
 from legibly.errors import Conflict, Invalid
 from legibly.settings import Settings
 from legibly.web.api import prometheus

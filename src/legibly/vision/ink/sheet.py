@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import components, planes
+from legibly.vision.ink import components, planes
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -27,7 +27,7 @@ CONTRAST = 50.0
 
 
 def find(pixels: Pixels) -> Box | None:
-    """The sheet's box (left, top, right, bottom) in pixels; None where the picture has no ground."""
+    """The sheet's box (left, top, right, bottom) in pixels; None where there is no ground."""
     if _is_even(pixels):
         return None
     factor = max(1, max(pixels.shape[:2]) // SIDE)
@@ -83,7 +83,7 @@ def _filled(own: NDArray[np.bool_]) -> float:
 
 
 def _outline(grey: Pixels, paper: float) -> Box | None:
-    """The box within a thin dark line along the picture's whole border; None where there is none."""
+    """The box within a thin dark line along the picture's border; None where there is none."""
     height, width = grey.shape
 
     def sides(depth: int) -> list[float]:

@@ -56,8 +56,10 @@ def prolong(plane: Floats, by: int) -> Floats:
     """The plane going on beyond its border as it ends there, by so many pixels."""
     wide = pad(plane, by)
     if by:
-        wide[:by], wide[-by:] = wide[by], wide[-by - 1]
-        wide[:, :by], wide[:, -by:] = wide[:, by : by + 1], wide[:, -by - 1 : -by]
+        wide[:by] = wide[by]
+        wide[-by:] = wide[-by - 1]
+        wide[:, :by] = wide[:, by : by + 1]
+        wide[:, -by:] = wide[:, -by - 1 : -by]
     return wide
 
 
@@ -134,7 +136,7 @@ def skew(plane: Floats, least: float) -> float:
 
 
 def grain(values: Floats) -> float:
-    """The standard deviation of what changes from pixel to pixel: noise that smoothing takes out."""
+    """The standard deviation of what changes from pixel to pixel: noise for smoothing."""
     rows = values[:: max(1, values.shape[0] // 64)]
     if rows.shape[1] < 3:
         return 0.0

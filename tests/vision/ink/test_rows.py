@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from legibly.vision import glyphs, lattice, rows, seams
+from legibly.vision import lattice, seams
+from legibly.vision.ink import glyphs, rows
 
 
 def piece(left: float, top: float, width: int = 20, height: int = 40) -> glyphs.Piece:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import components, glyphs, paper, planes
+from legibly.vision.ink import components, glyphs, paper, planes
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -55,7 +55,7 @@ def _many_thin(mask: Mask) -> bool:
 
 
 def _ruled(mask: Mask) -> bool:
-    """Whether long thin dashes, lying or standing, make up enough of the mask to be printed lines."""
+    """Whether enough of the mask is long thin dashes, lying or standing, to be printed lines."""
     for plane in (mask, np.ascontiguousarray(mask.T)):
         column, start, stop = components.runs(np.ascontiguousarray(plane.T))
         thin = stop - start <= max(3, round(THIN * max(mask.shape)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import components, paper
+from legibly.vision.ink import components, paper
 
 Mask = NDArray[np.bool_]
 
@@ -72,7 +72,7 @@ def clean(ink: paper.Ink) -> Cleaned:
 
 
 def _encloses(parts: components.Components) -> Mask:
-    """Which components have the middle of another one, not tiny, within their box, (components,)."""
+    """Which components have the middle of another, not tiny one in their box, (components,)."""
     x = (parts.left + parts.right) / 2
     y = (parts.top + parts.bottom) / 2
     size = np.maximum(parts.right - parts.left, parts.bottom - parts.top)
@@ -97,7 +97,7 @@ def _lines(own: Mask) -> Mask:
 
 
 def _level(own: Mask, least: float) -> Mask:
-    """The pixels of nearly level lines at least so long, less where something thicker crosses them."""
+    """The pixels of nearly level lines of some length, less where something thicker crosses."""
     grown = own.copy()
     grown[1:] |= own[:-1]
     grown[:-1] |= own[1:]

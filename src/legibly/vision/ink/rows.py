@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from legibly.vision import glyphs
+from legibly.vision.ink import glyphs
 
 STEEPEST = 0.45
 """Rows climb or fall by no more than this, in height over width, where several are to be told

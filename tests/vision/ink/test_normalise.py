@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pictures
-from legibly.vision import glyphs, normalise, paper
+from legibly.vision.ink import glyphs, normalise, paper
 
 Floats = normalise.Floats
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from legibly.vision import components, planes
+from legibly.vision.ink import components, planes
 
 RNG = np.random.default_rng(0)
 
