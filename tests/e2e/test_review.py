@@ -83,6 +83,15 @@ def test_skipped_pictures_come_back_last_with_a_true_count(server: Server, deskt
         expect(desktop.locator("#empty")).to_be_hidden()
 
 
+def test_what_comes_to_an_empty_queue_is_shown(server: Server, desktop: Page) -> None:
+    """Nobody has to reload: a picture that is to be looked at appears by itself."""
+    desktop.goto(f"{server.url}/review")
+    expect(desktop.locator("#empty")).to_be_visible()
+    image = upload(server, 1, label="7")[0]
+    expect(desktop.locator("#card")).to_have_attribute("data-id", image["id"])
+    expect(desktop.locator("#left")).to_have_text("1 to look at")
+
+
 def reasons(server: Server) -> list[str]:
     """Why the pictures of the review's queue are in it."""
     return [entry["reason"] for entry in call(server, "/api/review")["queue"]]

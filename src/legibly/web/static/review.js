@@ -1,8 +1,9 @@
 // Review: the next picture is always at hand already, so that a key press shows it at once.
 import * as api from "./api.js";
 import { Card, labelText } from "./card.js";
-import { $, number, onKey, say, toast } from "./dom.js";
+import { $, debounce, number, onKey, say, toast } from "./dom.js";
 import { labelOf } from "./keys.js";
+import { follow } from "./live.js";
 
 const classes = JSON.parse($("#classes").textContent);
 const card = new Card($("#card"), {
@@ -36,6 +37,7 @@ let queue = [];
 let history = []; // entries that were judged or skipped on this page
 let current = null;
 let total = 0; // to look at, by the server, less what was judged since
+let judgements = 0; // on this page, less those that were taken back
 let filling = false;
 let isComplete = false; // the queue holds everything that the server has
 let saving = Promise.resolve();
@@ -58,7 +60,7 @@ async function fill() {
   if (filling) return;
   filling = true;
   show();
-  await saving;
+  const known = await saved();
   try {
     const response = await api.ask("/api/review/queue", {
       method: "POST",
@@ -71,7 +73,7 @@ async function fill() {
     const fresh = page.queue.filter(({ image }) => !waiting.has(image.id));
     queue.push(...fresh);
     queue.slice(0, AHEAD).forEach(preload);
-    total = page.total;
+    total = Math.max(0, page.total - (judgements - known));
     isComplete = fresh.length === 0;
   } catch (error) {
     toast(error.message, { action: say("try_again"), run: fill });
@@ -80,6 +82,15 @@ async function fill() {
   if (current && queue[0] === current)
     count(); // nothing moves under somebody who is at work on a picture
   else show();
+}
+
+/** Wait until nothing is unsaved; gives how many judgements that were. */
+async function saved() {
+  for (;;) {
+    const before = judgements;
+    await saving;
+    if (before === judgements) return before;
+  }
 }
 
 function count() {
@@ -144,6 +155,7 @@ function judge(text) {
   const entry = queue[0];
   if (!entry) return;
   entry.isJudged = true;
+  judgements++;
   total = Math.max(0, total - 1);
   setSkipped(skipped.filter((id) => id !== entry.image.id));
   const isSaved = save(entry, text);
@@ -151,6 +163,7 @@ function judge(text) {
   isSaved.catch(() => {
     history = history.filter((other) => other !== entry);
     entry.isJudged = false;
+    judgements--;
     total++;
     queue.unshift(entry);
     show();
@@ -172,6 +185,7 @@ function back() {
   setSkipped(skipped.filter((other) => other !== id));
   queue = [entry, ...queue.filter((other) => other.image.id !== id)];
   if (entry.isJudged) {
+    judgements--;
     total++;
     save(entry, null).catch(() => {}); // `save` has said it
   }
@@ -212,4 +226,10 @@ $("#import").addEventListener("change", async (event) => {
     $("#imported").textContent = error.message;
   }
 });
+
+/** Nobody has to reload an empty page to see what has come. */
+const look = debounce(() => {
+  if (queue.length === 0) filling ? look() : fill();
+}, 300);
+follow(look, look);
 fill();
