@@ -591,3 +591,36 @@ def test_an_index_is_rebuilt_beside_and_swapped(index: SqlIndex) -> None:
         assert index.sequence() > sequence
         assert index.get(changed.id).label is not None
         index.add([stale])
+
+
+def test_slices_count_the_newest_pair_of_each_image(index: SqlIndex) -> None:
+    """By writer and by batch, the most pairs first; what has no writer, no label any more, or is
+    outside of the selection is left out.
+    """
+    several = [image(writer=writer, batch="b" * 36) for writer in ("ann", "ann", "bob", None)]
+    index.add(several)
+    for entry, actual in zip(several, ("7", "1", "7", "7"), strict=True):
+        index.add_pairs([pair_of(entry, actual, seconds=0)])
+    index.add_pairs([pair_of(several[1], "7", seconds=1)])
+    everything = Selection()
+    by_writer = [("ann", 2, 2), ("bob", 1, 1)]
+    assert index.slices("writer", selection=everything, limit=9) == by_writer
+    assert index.slices("writer", selection=everything, limit=1) == by_writer[:1]
+    assert index.slices("batch", selection=everything, limit=9) == [("b" * 36, 4, 4)]
+    index.add_pairs([pair_of(several[0], "1", seconds=2), pair_of(several[2], None, seconds=2)])
+    assert index.slices("writer", selection=everything, limit=9) == [("ann", 2, 1)]
+    assert index.slices("writer", selection=Selection(writer="cid"), limit=9) == []
+
+
+def pair_of(entry: Image, actual: str | None, *, seconds: float) -> Pair:
+    """An answer of 7 to an image, and its true text."""
+    return Pair(
+        image=entry.id,
+        predicted="7",
+        actual=actual,
+        confidence=0.9,
+        model="digits@" + "a" * 12,
+        writer=entry.writer,
+        source="asked",
+        labelled_at=now() + timedelta(seconds=seconds),
+    )

@@ -21,6 +21,15 @@ def pairs(client: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("pairs")
+def test_accuracy_by_writer_leads_to_the_writer(client: httpx.Client) -> None:
+    """Each writer has a row, whose name opens the page of that writer alone."""
+    page = client.get("/accuracy").text
+    assert page.index('href="/accuracy?writer=ada"') < page.index('href="/accuracy?writer=ben"')
+    assert "By batch" not in page
+    assert "By writer" not in client.get("/accuracy?writer=ben").text
+
+
+@pytest.mark.usefixtures("pairs")
 def test_filters_hold_for_the_page_its_files_and_the_api(client: httpx.Client) -> None:
     """The same selection everywhere; a wrong day is refused, an unknown file is not there."""
     everything = client.get("/api/accuracy").json()["pairs"]

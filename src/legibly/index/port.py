@@ -110,6 +110,17 @@ class Claim:
     attempt: int
 
 
+Slice = Literal["writer", "batch"]
+
+
+class SliceCount(NamedTuple):
+    """How many pairs a writer or a batch has, and how many of them are right."""
+
+    name: str
+    pairs: int
+    right: int
+
+
 class PairCount(NamedTuple):
     """Pairs that are alike; `day` is a date such as `2026-11-22`, `millionths` the sum of their
     confidences.
@@ -256,6 +267,11 @@ class Content(Protocol):
 
         `edges` are the lower ends of confidence bins in millionths, the smallest 0; -1 stands for
         no confidence.
+        """
+
+    def slices(self, by: Slice, *, selection: Selection, limit: int) -> list[SliceCount]:
+        """Count the newest pairs of a selection by writer or batch, those with most pairs first;
+        pairs of images that have none are left out.
         """
 
     def counts(self) -> dict[str, int]:

@@ -9,7 +9,16 @@ from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import NotFound
 from legibly.index import batches, database, filters, labels, schema, tally
-from legibly.index.port import BatchCount, Change, Filter, Removal, Selection, Tally
+from legibly.index.port import (
+    BatchCount,
+    Change,
+    Filter,
+    Removal,
+    Selection,
+    Slice,
+    SliceCount,
+    Tally,
+)
 from legibly.index.schema import counters, deletions, images, pairs
 from legibly.iteration import batched, padded
 from legibly.records import Batch, Image, Label, Pair, stamp
@@ -140,6 +149,10 @@ class SqlQueries:
     def tally(self, edges: Sequence[int], *, selection: Selection | None = None) -> Tally:
         with self._read() as connection:
             return tally.count(connection, edges, selection or Selection())
+
+    def slices(self, by: Slice, *, selection: Selection, limit: int) -> list[SliceCount]:
+        with self._read() as connection:
+            return tally.slices(connection, by, selection, limit=limit)
 
     def counts(self) -> dict[str, int]:
         query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from legibly.index import filters
-from legibly.index.port import PairCount, ReadingCount, Selection, Tally
+from legibly.index.port import PairCount, ReadingCount, Selection, Slice, SliceCount, Tally
 from legibly.index.schema import images, pairs, readings
 
 _DATE = 10
@@ -32,7 +32,35 @@ def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
     return sa.cast(number, sa.BigInteger)
 
 
+def slices(
+    connection: Connection, by: Slice, selection: Selection, *, limit: int
+) -> list[SliceCount]:
+    """What `Index.slices` gives."""
+    floor = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
+    ranked, conditions = _newest(selection, floor)
+    name = images.c[by]
+    number = sa.func.count()
+    right = sa.func.sum(sa.case((ranked.c.predicted == ranked.c.actual, 1), else_=0))
+    query = (
+        sa.select(name, number, right)
+        .join_from(ranked, images, images.c.id == ranked.c.image)
+        .where(name.is_not(None), ranked.c.actual.is_not(None), *conditions)
+        .group_by(name)
+        .order_by(number.desc(), name)
+        .limit(limit)
+    )
+    return [SliceCount(*row) for row in connection.execute(query)]
+
+
 def _pairs(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[Any]:
+    ranked, conditions = _newest(selection, floor)
+    return _grouped(ranked, "day model source predicted actual", edges, total=True).where(
+        *conditions
+    )
+
+
+def _newest(selection: Selection, floor: Any) -> tuple[sa.Subquery, list[sa.ColumnElement[bool]]]:
+    """Pairs, and the conditions on the newest ones of a selection."""
     # An image, model and moment have one pair: newest is whatever has the last moment.
     newest = sa.func.row_number().over(
         partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc()
@@ -49,15 +77,13 @@ def _pairs(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[
         .where(*_of(selection, pairs))
         .subquery()
     )
-    chosen = _within(ranked, selection)
+    chosen = [ranked.c.place == 1, *_within(ranked, selection)]
     if selection.source is not None:
         chosen.append(ranked.c.source == selection.source)
     if selection.verdict is not None:
         same = (readings.c.image == ranked.c.image) & (readings.c.model == ranked.c.model)
         chosen.append(sa.exists().where(same, readings.c.verdict == selection.verdict))
-    return _grouped(ranked, "day model source predicted actual", edges, total=True).where(
-        ranked.c.place == 1, *chosen
-    )
+    return ranked, chosen
 
 
 def _readings(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[Any]:

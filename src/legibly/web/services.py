@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
 
 import numpy as np
 from anyio import to_thread
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from legibly.accuracy import index_report, label_mode
 from legibly.accuracy.report import Report
 from legibly.evaluation.trial_timer import TrialTimer
-from legibly.index.port import Index, Selection
+from legibly.index.port import Index, Selection, Slice, SliceCount
 from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.light_lane import LightLane
 from legibly.ingest.worker import Worker
@@ -32,6 +32,9 @@ from legibly.web.live_hub import Hub
 if TYPE_CHECKING:
     from legibly.people import oidc  # its library is an extra
 from legibly.web.presigner import Presigner
+
+T = TypeVar("T")
+Slices = dict[Slice, list[SliceCount]]
 
 
 class ModelViews(Protocol):
@@ -52,21 +55,21 @@ class ModelViews(Protocol):
         """The explanation of one item as PNG."""
 
 
-class ReportCache:
-    """Keeps the report of one sequence number; one thread computes, the others wait for it."""
+class SequenceCache(Generic[T]):
+    """Keeps what was computed of one sequence number; one thread computes, the others wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sequence = -1
-        self._report: Report | None = None
+        self._value: T | None = None
 
-    def get(self, sequence: int, compute: Callable[[], Report]) -> Report:
-        """The report as of `sequence`."""
+    def get(self, sequence: int, compute: Callable[[], T]) -> T:
+        """The value as of `sequence`."""
         with self._lock:
-            if self._report is None or self._sequence != sequence:
-                self._report = compute()
+            if self._value is None or self._sequence != sequence:
+                self._value = compute()
                 self._sequence = sequence
-            return self._report
+            return self._value
 
 
 _SLOW_SECONDS = 0.05
@@ -114,7 +117,8 @@ class State:
     presigner: Presigner | None = None  # None where the store is no S3
     trials: TrialTimer | None = None
     image_counts: ImageCounts = field(default_factory=ImageCounts)
-    reports: ReportCache = field(default_factory=ReportCache)
+    reports: SequenceCache[Report] = field(default_factory=SequenceCache)
+    slices: SequenceCache[Slices] = field(default_factory=SequenceCache)
 
     async def start(self) -> None:
         """Start what reads and what follows, in the running event loop."""
@@ -166,6 +170,18 @@ def state_of(request: Request) -> State:
     if not isinstance(state, State):
         raise TypeError("the application was built without its state")
     return state
+
+
+def current_slices(state: State, selection: Selection, *, limit: int) -> Slices:
+    """How many pairs are right by writer and by batch, kept like the report."""
+
+    def compute() -> Slices:
+        return {
+            by: state.index.slices(by, selection=selection, limit=limit) for by in get_args(Slice)
+        }
+
+    is_complete = selection == Selection()
+    return state.slices.get(state.index.sequence(), compute) if is_complete else compute()
 
 
 def current_report(state: State, selection: Selection) -> Report:

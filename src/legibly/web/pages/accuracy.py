@@ -14,17 +14,18 @@ from legibly.accuracy import report as reports
 from legibly.accuracy.render import charts, html, table
 from legibly.accuracy.report import Report
 from legibly.errors import Invalid, NotFound
-from legibly.index.port import Filter, Selection
-from legibly.statistics import drift
+from legibly.index.port import Filter, Index, Selection, Slice
+from legibly.statistics import drift, estimate, metrics
 from legibly.web.pages import batches
 from legibly.web.pages.rendering import Pages, classes_of
 from legibly.web.security.principal import principal_of
-from legibly.web.services import current_report, state_of
+from legibly.web.services import current_report, current_slices, state_of
 from legibly.web.text import number_format
 
 _ENOUGH = 30
 """Charts of fewer pairs would show little but their intervals."""
 _MISREAD = 12
+_SLICES = 20
 FILTERS = ("since", "until", "batch", "writer", "source", "model", "verdict")
 SOURCES = ("asked", "volunteered", "at_upload")
 VERDICTS = ("read", "unsure", "blank", "not_a_digit")
@@ -53,6 +54,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
             "sources": SOURCES,
             "verdicts": VERDICTS,
             "misread": _misread(request, selection),
+            "slices": _slices(request, selection),
         }
         return pages.render(request, "accuracy.html", **values, **sections(values["report"]))
 
@@ -88,6 +90,32 @@ def report_values(request: Request, selection: Selection | None = None) -> dict[
     report = current_report(state_of(request), chosen)
     small = number_format.heat_table(report["confusion"], classes=classes_of(request))
     return {"report": report, "small": small}
+
+
+def _slices(request: Request, selection: Selection) -> dict[Slice, list[dict[str, Any]]]:
+    """Accuracy by writer and by batch, with the names of batches."""
+    state = state_of(request)
+    chosen = replace(selection, **principal_of(request).visibility)
+    return {
+        by: [
+            {
+                "name": count.name,
+                "title": _batch_name(state.index, count.name) if by == "batch" else count.name,
+                "pairs": count.pairs,
+                "accuracy": metrics.as_json(metrics.share(count.right, count.pairs)),
+                "enough": count.pairs >= estimate.ENOUGH,
+            }
+            for count in counts
+        ]
+        for by, counts in current_slices(state, chosen, limit=_SLICES).items()
+    }
+
+
+def _batch_name(index: Index, batch_id: str) -> str:
+    try:
+        return index.batch(batch_id).name
+    except NotFound:
+        return batch_id
 
 
 def _misread(request: Request, selection: Selection) -> list[records.Image]:
