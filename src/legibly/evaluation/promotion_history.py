@@ -99,6 +99,12 @@ def _change(store: Store, key: str) -> Change:
         raise Invalid("this is no record of a promotion.", where=key, remedy=remedy) from error
 
 
+def following(history: Sequence[Change], kind: Kind, **facts: Any) -> Change:
+    """The change that comes after those of `history`, as of now; `facts` are its other fields."""
+    number = history[-1].number + 1 if history else 1
+    return Change(number=number, kind=kind, at=records.now(), **facts)
+
+
 def write(store: Store, change: Change) -> None:
     """Keep one more change. Raises Conflict where its number was taken meanwhile."""
     if not store.create(f"{FOLDER}{change.number:06d}.json", json.dumps(change.to_json()).encode()):

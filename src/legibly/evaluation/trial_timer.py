@@ -80,10 +80,9 @@ class TrialTimer:
         running = promotion_history.trial(history, "canary")
         if running is None or running.number != canary.number:
             return  # another process was quicker
-        change = promotion_history.Change(
-            number=history[-1].number + 1,
-            kind="canary",
-            at=records.now(),
+        change = promotion_history.following(
+            history,
+            "canary",
             by="legibly",
             before=running.before,
             after=running.after,

@@ -41,7 +41,6 @@ def delete(state: State, images: Sequence[Image], *, account: str | None) -> str
     """Delete images with every record of them; returns a token for `restore`, or None where there
     is too much to undo.
     """
-    remove_expired(state.store)
     token = None
     if sum(image.bytes for image in images) <= MOST_BYTES:
         token = secrets.token_hex(16)

@@ -251,8 +251,7 @@ def new_change(
     kind: histories.Kind, past: list[histories.Change], **facts: Any
 ) -> histories.Change:
     """The change that follows those of `past`, made now by whoever runs this process."""
-    number = past[-1].number + 1 if past else 1
-    return histories.Change(number=number, kind=kind, at=records.now(), by=_operator(), **facts)
+    return histories.following(past, kind, by=_operator(), **facts)
 
 
 def _operator() -> str:

@@ -165,10 +165,9 @@ def _changed(
     state = state_of(request)
     live = _live(state)
     history = promotion_history.changes(state.store)
-    change = promotion_history.Change(
-        number=history[-1].number + 1 if history else 1,
-        kind=kind,
-        at=records.now(),
+    change = promotion_history.following(
+        history,
+        kind,
         by=principal_of(request).account or "operator",
         before=promotion_history.Choice(live.setting, live.model),
         after=promotion_history.Choice(setting, reader.model),
