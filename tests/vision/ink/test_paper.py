@@ -128,3 +128,17 @@ def test_every_size_is_taken(shape: tuple[int, int]) -> None:
         matches = paper.find_ink(rng.integers(0, 255, size, np.uint8))
         assert matches.mask.shape == shape
         assert np.isfinite(rules.clean(matches).values).all()
+
+
+def test_faint_parts_of_a_thin_stroke_are_kept() -> None:
+    """A stroke of one pixel that fades to a quarter of its strength half way is one piece of ink
+    from end to end, and no wider; faint specks beside it are not ink.
+    """
+    sheet = np.full((48, 48), 230, np.float32)
+    strength = np.full(36, 0.8)
+    strength[12:24] = 0.2
+    sheet[6:42, 20] *= 1 - strength
+    sheet[10, 26] *= 0.8
+    mask = ink_of(sheet.astype(np.uint8))
+    assert mask[6:42, 20].all()
+    assert not np.delete(mask, 20, axis=1).any()

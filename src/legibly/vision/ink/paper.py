@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from legibly.vision.ink import planes
+from legibly.vision.ink import components, planes
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -30,6 +30,10 @@ BLACK = 40.0
 COLOURLESS = 8.0
 """Channels that differ by less than this nowhere tell nothing of colour."""
 SMOOTHING = (1.0, 2.0, 3.5)
+THIN = 2.6
+"""Strokes no wider than so many pixels lose their faint parts to a single level."""
+FAINT_PART = 0.4
+"""A faint part of a stroke has at least this share of what is asked of the rest."""
 EDGE = 0.42
 """A stroke ends where the ink falls to this share of its full strength."""
 
@@ -84,7 +88,7 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
         noise, typical = _levels(values, peaks)
     return Ink(
         values,
-        _strokes(values, peaks, max(4.5 * noise, FAINTEST, 0.22 * typical)),
+        _strokes(values, peaks, max(4.5 * noise, FAINTEST, 0.22 * typical), noise),
         noise,
         light,
         doubt,
@@ -236,7 +240,7 @@ def _levels(values: Floats, peaks: Floats) -> tuple[float, float]:
     return noise, planes.quantiles(inked, 0.75)[0] if inked.size else 0.0
 
 
-def _strokes(values: Floats, peaks: Floats, floor: float) -> Mask:
+def _strokes(values: Floats, peaks: Floats, floor: float, noise: float) -> Mask:
     """Where strokes are, (H, W): above a share of the ink's full strength nearby, and above a
     floor.
     """
@@ -246,7 +250,37 @@ def _strokes(values: Floats, peaks: Floats, floor: float) -> Mask:
     local = Image.fromarray(level).resize(
         (level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR
     )
-    return np.asarray(values > np.asarray(local)[:height, :width])
+    level = np.asarray(local)[:height, :width]
+    return _with_faint_parts(values, values > level, level, noise)
+
+
+def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -> Mask:
+    """The mask and the faint parts of thin strokes that go on from it: crests of the ink, fainter
+    than `level`, that are connected with it.
+    """
+    if not mask.any() or _width(mask) > THIN:
+        return mask
+    least = np.maximum(FAINT_PART * level, max(3.0 * noise, 0.35 * FAINTEST))
+    rows, columns = np.nonzero((values > least) & ~mask)
+    wide = planes.pad(values, 2, -1.0)
+    here = wide[rows + 2, columns + 2]
+    crest = np.zeros(len(rows), np.bool_)
+    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        near = [wide[rows + 2 + s * down, columns + 2 + s * across] for s in (-1, 1)]
+        far = [wide[rows + 2 + s * down, columns + 2 + s * across] for s in (-2, 2)]
+        ridge = (here >= near[0]) & (here >= near[1])
+        crest |= ridge & (here - np.maximum(*far) > 0.5 * least[rows, columns])
+    grown = mask.copy()
+    grown[rows[crest], columns[crest]] = True
+    parts = components.components(grown)
+    return parts.paint(parts.peak((values - level).astype(np.float32)) > 0.0)
+
+
+def _width(mask: Mask) -> float:
+    """The typical width of strokes in pixels: twice the ink over the length of its edges."""
+    edges = np.count_nonzero(mask[1:] != mask[:-1])
+    edges += np.count_nonzero(mask[:, 1:] != mask[:, :-1])
+    return 2.0 * np.count_nonzero(mask) / max(edges * np.pi / 4, 1.0)
 
 
 def _block(shape: tuple[int, int]) -> int:
