@@ -33,7 +33,8 @@ format: .venv/dev ## Put the code into shape
 train: .venv/train ## Train the digits pack anew (DATA=folder of the data sets)
 	$(BIN)/legibly train digits --data $(or $(DATA),../shared/data) --out build/digits
 
-fuzz: .venv/dev   ## Send requests at random to a server (SECONDS=60, SEED=…)
+fuzz: .venv/dev   ## Break pictures, send requests at random (PICTURES=1000, SECONDS=60, SEED=…)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/decoders.py --cases $(or $(PICTURES),1000) $(if $(SEED),--seed $(SEED))
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/api_cases.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 chaos: .venv/dev  ## Kill, lock, delete, restore and remove under load (ROUNDS=25, SEED=…)

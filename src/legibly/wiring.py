@@ -18,7 +18,7 @@ from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.light_lane import LightLane
 from legibly.ingest.queue_worker import QueueWorker
 from legibly.ingest.s3_documents import place
-from legibly.ingest.stored_packs import open_any
+from legibly.ingest.stored_packs import open_version
 from legibly.ingest.sweep import Sweeper
 from legibly.ingest.worker import Worker
 from legibly.people.accounts import Accounts
@@ -27,7 +27,7 @@ from legibly.pipeline import Service
 from legibly.projects import Project
 from legibly.records import Image
 from legibly.settings import DEFAULT_PROJECT, Settings
-from legibly.store import Store, open_store, packs_folder
+from legibly.store import Store, open_store
 from legibly.vision.reading import Reader
 from legibly.web.app import create_app
 from legibly.web.live_hub import Hub
@@ -57,12 +57,12 @@ def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
     return open_index(settings.database, renew=renew, namespace=name)
 
 
-def reader(settings: Settings) -> Reader:
-    """The reader with the model of the settings: a pack, or a remote one."""
-    return Reader(
-        open_any(settings.model, environ=os.environ, added=packs_folder(settings.store)),
-        max_pixels=settings.max_pixels,
-    )
+def reader(settings: Settings, *, version: str = "") -> Reader:
+    """The reader with the model of the settings: a pack, in this version if there is one, or a
+    remote one.
+    """
+    pack = open_version(settings.model, settings, version=version)
+    return Reader(pack, max_pixels=settings.max_pixels)
 
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
@@ -76,8 +76,8 @@ def live_reader(settings: Settings, own: Store) -> LiveReader:
     store.
     """
 
-    def open_reader(model: str) -> Reader:
-        return reader(replace(settings, model=model))
+    def open_reader(setting: str, *, version: str = "") -> Reader:
+        return reader(replace(settings, model=setting), version=version)
 
     return LiveReader(settings.model, store=own, open_reader=open_reader)
 

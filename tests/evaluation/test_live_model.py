@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Store:
     return open_store(f"file://{tmp_path}/objects", environ={})
 
 
-def open_reader(setting: str) -> Reader:
+def open_reader(setting: str, *, version: str = "") -> Reader:
     return Reader(open_model(setting))
 
 
@@ -180,7 +180,7 @@ class Failing(Reader):
         raise errors.Unavailable("the model server does not answer.")
 
 
-def open_failing(setting: str) -> Reader:
+def open_failing(setting: str, *, version: str = "") -> Reader:
     return Failing(open_model(setting)) if setting != "digits" else open_reader(setting)
 
 

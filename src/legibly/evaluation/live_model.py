@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,12 @@ SECONDS = 1.0
 REMOTE_SECONDS = 5.0
 """Between two looks at a bucket, where each costs a request."""
 _log = logging.getLogger(__name__)
-Open = Callable[[str], Reader]
+
+
+class Open(Protocol):
+    """Opens the model of a setting, in a version where one is named."""
+
+    def __call__(self, setting: str, *, version: str = "") -> Reader: ...
 
 
 class LiveReader:
@@ -46,9 +51,10 @@ class LiveReader:
         except errors.LegiblyError as error:
             _log.warning("the history of the model cannot be read: %s", error)
             history = []
-        self.setting = promotion_history.current(history, setting)
+        chosen = promotion_history.chosen(history, setting)
+        self.setting = chosen.setting
         try:
-            self._reader = open_reader(self.setting)
+            self._reader = open_reader(chosen.setting, version=chosen.model.version)
         except errors.LegiblyError:
             if self.setting == setting:
                 raise
@@ -96,12 +102,13 @@ class LiveReader:
         if newest == self._key:
             return
         history = promotion_history.changes(self._store)
-        setting = promotion_history.current(history, self._setting)
-        if setting != self.setting:
-            fresh = self.open(setting)
+        chosen = promotion_history.chosen(history, self._setting)
+        version = chosen.model.version
+        if chosen.setting != self.setting or version not in ("", self.model.version):
+            fresh = self.open(chosen.setting, version=version)
             _log.info("reading with %s from now on, before with %s", fresh.model, self.model)
             self._reader = fresh
-            self.setting = setting
+            self.setting = chosen.setting
         self._follow_trials(history)
         self._key = newest
 
@@ -130,7 +137,7 @@ class LiveReader:
 
     def _open_challenger(self, change: promotion_history.Change) -> Reader | None:
         try:
-            return self.open(change.after.setting)
+            return self.open(change.after.setting, version=change.after.model.version)
         except errors.LegiblyError as error:
             _log.warning("the %s %s cannot be opened: %s", change.kind, change.after.setting, error)
             return None

@@ -118,9 +118,16 @@ def current(history: Sequence[Change], setting: str) -> str:
 
     A setting that no change names was written by hand since, and stays.
     """
+    return chosen(history, setting).setting
+
+
+def chosen(history: Sequence[Change], setting: str) -> Choice:
+    """As `current`, with the model that was chosen; without a version where no change names it."""
     switches = [change for change in history if change.kind not in TRIALS]
     names = {side.setting for change in switches for side in (change.before, change.after)}
-    return switches[-1].after.setting if setting in names else setting
+    if setting in names:
+        return switches[-1].after
+    return Choice(setting, records.Model(setting, ""))
 
 
 def trial(history: Sequence[Change], kind: Trial) -> Change | None:

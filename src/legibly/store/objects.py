@@ -3,8 +3,10 @@ overwritten.
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -245,9 +247,14 @@ def folder_of(url: str) -> Path:
 
 def packs_folder(url: str) -> Path | None:
     """Where packs lie that were added by `legibly models add`: beside the objects of a folder
-    store, else None.
+    store, or in this user's cache for a bucket; None for a store in memory.
     """
-    return folder_of(url).parent / "packs" if url.startswith("file://") else None
+    if url.startswith("file://"):
+        return folder_of(url).parent / "packs"
+    if not url.startswith("s3://"):
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    return cache / "legibly" / "packs" / hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:

@@ -135,12 +135,15 @@ def stroke_of(crop: Floats) -> Stroke | None:
     if len(rows) < 12:
         return None
     counts = inked[rows].sum(axis=1)
-    spans = np.array([np.ptp(np.flatnonzero(inked[row])) + 1 for row in rows])
+    first = inked[rows].argmax(axis=1)
+    last = crop.shape[1] - 1 - inked[rows, ::-1].argmax(axis=1)
+    spans = last - first + 1
     if (spans > counts + 1).mean() > 0.1 or np.median(counts) > 0.3 * len(rows):
         return None
     if counts.max() > 2.2 * np.median(counts):  # the bar of a 7, the foot of a 1
         return None
-    columns = np.array([np.average(np.arange(28), weights=crop[row] * inked[row]) for row in rows])
+    weights = (crop[rows] * inked[rows]).astype(np.float64)
+    columns = weights @ np.arange(crop.shape[1]) / weights.sum(axis=1)
     height = float(len(rows))
     line = np.polyfit(rows, columns, 1)
     curve = np.polyfit(rows, columns, 2)

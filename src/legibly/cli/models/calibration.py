@@ -12,10 +12,10 @@ import click
 from legibly import errors
 from legibly.cli import options
 from legibly.evaluation import datasets, fitting
+from legibly.ingest import stored_packs
 from legibly.packs import pack as packs
 from legibly.packs import registry
 from legibly.packs.card import Card
-from legibly.store import packs_folder
 
 
 @click.command("calibrate")
@@ -35,7 +35,7 @@ def calibrate(*, model: str, data: Path, risk: float, as_json: bool) -> None:
     DATA is a labelled dataset as for `legibly evaluate`; what belongs to no class is labelled
     `unknown`.
     """
-    added = packs_folder(options.settings().store)
+    added = stored_packs.synchronized_folder(options.settings())
     folder = registry.find(model, added=added)
     if folder in registry.shipped():
         raise errors.Invalid("comes with Legibly and stays as it is", where=model)
@@ -48,6 +48,7 @@ def calibrate(*, model: str, data: Path, risk: float, as_json: bool) -> None:
             packs.open_pack(folder), samples, risk=risk, data=str(data), tick=lambda: bar.update(1)
         )
     fitting.write(folder, card)
+    stored_packs.publish(model, options.settings())
     version = packs.folder_version(folder)
     if as_json:
         facts = {"name": model, "version": version, "temperature": card.temperature}

@@ -12,11 +12,11 @@ from legibly import errors, settings, wiring
 from legibly.cli import options
 from legibly.cli.models import calibration, promotion, sources, trials
 from legibly.evaluation import promotion_history
+from legibly.ingest import stored_packs
 from legibly.packs import card as cards
 from legibly.packs import check as checks
 from legibly.packs import configs, importer, registry
 from legibly.packs import pack as packs
-from legibly.store import packs_folder
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 _PICTURES = click.option(
@@ -156,6 +156,7 @@ def add(
         report = checks.run(imported.folder)
         checks.require_sound(imported.folder, report)
         folder = registry.add(imported.folder, added=target, name=name)
+    stored_packs.publish(folder.name, options.settings())
     if as_json:
         facts = {"name": folder.name, "version": report.version, "folder": str(folder)}
         click.echo(json.dumps({**facts, "facts": list(imported.facts)}))
@@ -188,6 +189,7 @@ def remove(*, name: str, as_json: bool) -> None:
             message = "a rollback of the last promotion would need this pack."
             raise errors.Conflict(message, where=name, remedy=remedy)
     registry.remove(name, added=_required_folder())
+    stored_packs.withdraw(name, options.settings())
     click.echo(json.dumps({"removed": name}) if as_json else f"{name} removed")
 
 
@@ -210,7 +212,7 @@ def use(*, model: str, reason: str | None, as_json: bool) -> None:
 
 
 def _added() -> Path | None:
-    return packs_folder(options.settings().store)
+    return stored_packs.synchronized_folder(options.settings())
 
 
 def _required_folder() -> Path:
@@ -218,7 +220,7 @@ def _required_folder() -> Path:
     if folder is None:
         remedy = "Keep the pack in a folder and give its path: LEGIBLY_MODEL=PATH."
         raise errors.Invalid(
-            "packs are added beside a store in a folder; this store is none.", remedy=remedy
+            "packs are added to a store that lasts; this one is in memory.", remedy=remedy
         )
     return folder
 

@@ -16,6 +16,7 @@ from legibly import errors, records, wiring
 from legibly.cli import options
 from legibly.evaluation import comparison, comparison_text, datasets, promotion_rule
 from legibly.evaluation import promotion_history as histories
+from legibly.ingest import stored_packs
 from legibly.vision.reading import Reader
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
@@ -103,6 +104,7 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
         reason=reason,
         evidence=_figures(report, decision),
     )
+    stored_packs.publish(candidate, options.settings())
     histories.write(store, change)
     _report(change, options.keep(candidate), as_json=as_json)
 
@@ -132,7 +134,8 @@ def rollback(*, reason: str | None, as_json: bool) -> None:
     past = histories.changes(store)
     last = histories.standing(past, setting=options.settings().model)
     goal = last.before
-    model = wiring.reader(options.settings(model=goal.setting)).model
+    earlier = options.settings(model=goal.setting)
+    model = wiring.reader(earlier, version=goal.model.version).model
     if model.version != goal.model.version:
         message = (
             f"this pack is version {model.version} now; "
@@ -235,6 +238,7 @@ def record_use(model: str, *, reason: str | None) -> None:
     past = histories.changes(store)
     before = choice(histories.current(past, settings.model))
     after = choice(model)
+    stored_packs.publish(model, settings)
     histories.write(store, new_change("use", past, before=before, after=after, reason=reason))
 
 

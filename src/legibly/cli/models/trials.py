@@ -9,6 +9,7 @@ from legibly.cli import options
 from legibly.cli.models import promotion
 from legibly.evaluation import promotion_history as histories
 from legibly.evaluation import trials
+from legibly.ingest import stored_packs
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
@@ -67,6 +68,8 @@ def _begin(
     if after.model == before.model:
         raise errors.Conflict("this model reads already.", where=pack)
     change = promotion.new_change(kind, past, before=before, after=after, share=share, risk=risk)
+    if share:
+        stored_packs.publish(pack, settings)
     histories.write(store, change)
     if as_json:
         click.echo(json.dumps(change.to_json()))

@@ -12,10 +12,10 @@ from legibly import errors, records
 from legibly.evaluation import comparison, promotion_history, promotion_rule, trials
 from legibly.evaluation.live_model import LiveReader
 from legibly.evaluation.trial_timer import labels_of
+from legibly.ingest import stored_packs
 from legibly.packs import card as cards
 from legibly.packs import pack as packs
 from legibly.packs import registry, schema
-from legibly.store import packs_folder
 from legibly.vision.reading import Reader
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State, state_of
@@ -82,7 +82,7 @@ def get_models(request: Request) -> JSONResponse:
     state = state_of(request)
     live = _live(state)
     live.try_refresh()  # another process may have changed it a moment ago
-    added = packs_folder(state.settings.store)
+    added = stored_packs.synchronized_folder(state.settings)
     rows = [_row(entry, live) for entry in registry.entries(added=added)]
     history = promotion_history.changes(state.store)
     return JSONResponse(
@@ -126,7 +126,7 @@ def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
     last = promotion_history.standing(history, setting=live.setting)
     if last.after.setting != name:
         raise errors.Conflict("another model was promoted last.", where=last.after.setting)
-    goal = live.open(last.before.setting)
+    goal = live.open(last.before.setting, version=last.before.model.version)
     if goal.model.version != last.before.model.version:
         message = (
             f"this pack is version {goal.model.version} now; it was {last.before.model.version}."
@@ -164,6 +164,7 @@ def _changed(
     """Record a change and follow it here at once; other processes follow within seconds."""
     state = state_of(request)
     live = _live(state)
+    stored_packs.publish(setting, state.settings)
     history = promotion_history.changes(state.store)
     change = promotion_history.following(
         history,

@@ -14,11 +14,11 @@ from legibly.errors import LegiblyError, NotFound
 from legibly.evaluation import promotion_history
 from legibly.evaluation.live_model import LiveReader
 from legibly.evaluation.trial_timer import labels_of
+from legibly.ingest import stored_packs
 from legibly.packs import card as cards
 from legibly.packs import pack as packs_
 from legibly.packs import registry
 from legibly.statistics import metrics
-from legibly.store import folder_of
 from legibly.web.services import State
 
 Gettext = Callable[[str], str]
@@ -30,7 +30,8 @@ _CHANGES = 10
 def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]]:
     """Every pack with what there is to tell of it, the one that reads first."""
     used = state.views.model
-    described = [_describe(entry, gettext) for entry in registry.entries(added=_added(state))]
+    added = stored_packs.synchronized_folder(state.settings)
+    described = [_describe(entry, gettext) for entry in registry.entries(added=added)]
     same = [
         pack for pack in described if (pack["model"], pack["version"]) == (used.name, used.version)
     ]
@@ -83,12 +84,6 @@ def _name(state: State, author: str) -> str:
         return state.accounts.get(author).name if state.accounts else author
     except NotFound:
         return author
-
-
-def _added(state: State) -> Path | None:
-    """The folder of packs that were added: beside the objects of a folder store."""
-    url = state.settings.store
-    return folder_of(url).parent / "packs" if url.startswith("file://") else None
 
 
 def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
