@@ -78,6 +78,11 @@ def test_a_pack_that_is_removed_leaves_the_store(settings: Settings) -> None:
     assert [entry.name for entry in registry.entries(added=folder)] == ["digits"]
 
 
+def served_version(machine: Server) -> str:
+    """The version that a server reads with."""
+    return str(httpx.get(f"{machine.url}/readyz").json()["model"]["version"])
+
+
 @pytest.mark.service("seaweedfs")
 def test_machines_on_one_bucket_read_with_a_pack_that_one_of_them_added(
     tmp_path: Path, seaweedfs: services.S3Server
@@ -99,12 +104,10 @@ def test_machines_on_one_bucket_read_with_a_pack_that_one_of_them_added(
             command = [sys.executable, "-m", "legibly", "models", *arguments]
             environ = {**os.environ, **machines[0].environ}
             subprocess.run(command, cwd=machines[0].folder, env=environ, check=True)
-        for machine in machines:
-            url = f"{machine.url}/readyz"
-            services.wait_for(
-                lambda url=url: httpx.get(url).json()["model"]["version"] == version,
-                subject="the pack",
-            )
+        services.wait_for(
+            lambda: {served_version(machine) for machine in machines} == {version},
+            subject="the pack",
+        )
         rows = httpx.get(f"{machines[1].url}/api/models").json()["models"]
         assert [row["used"] for row in rows if row["name"] == "fresh"] == [True]
     finally:
