@@ -67,3 +67,10 @@ def bomb(side: int = 30_000) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     )
+
+
+def pages(kind: str, strokes: list[list[tuple[int, int]]]) -> bytes:
+    """A PDF or TIFF file with a drawn digit on each page."""
+    first, *others = (drawing(stroke) for stroke in strokes)
+    options: dict[str, Any] = {"resolution": 100} if kind == "PDF" else {"compression": "tiff_lzw"}
+    return encoded(first, kind, save_all=True, append_images=others, **options)

@@ -80,3 +80,15 @@ def test_busy_servers_are_asked_again_as_they_wish() -> None:
         Client(url, tries=2, sleep=pauses.append).accuracy()
     with pytest.raises(errors.Invalid):
         Client("file:///etc/passwd")
+
+
+def test_each_page_of_a_file_is_an_image(server: Server) -> None:
+    """`read_pages` returns them; `read` says that there is more than one picture."""
+    data = pictures.pages("PDF", [pictures.SEVEN, pictures.ZERO])
+    with Client(server.url) as legibly:
+        images = legibly.read_pages(data, name="scan.pdf")
+        assert [image.reading and image.reading.text for image in images] == ["7", "0"]
+        assert [image.name for image in images] == ["scan.pdf p. 1", "scan.pdf p. 2"]
+        assert len(legibly.read_pages(pictures.png())) == 1
+        with pytest.raises(errors.Invalid, match="read_pages"):
+            legibly.read(data)

@@ -67,3 +67,10 @@ def test_importing_legibly_stays_light() -> None:
     code = "import sys, legibly; print('numpy' in sys.modules, 'onnxruntime' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["False", "False"]
+
+
+def test_pages_are_read_one_by_one(read: legibly.Classifier) -> None:
+    """A PDF gives a reading a page, a picture one."""
+    data = pictures.pages("PDF", [pictures.SEVEN, pictures.ZERO])
+    assert [reading.text for reading in read.pages(data)] == ["7", "0"]
+    assert [reading.text for reading in read.pages(pictures.png())] == ["7"]

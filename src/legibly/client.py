@@ -91,7 +91,26 @@ class Client:
         sent = self._json(
             "POST", f"/api/images?wait={min(wait_seconds, 30.0):g}", body=body, kind=kind
         )
+        if "images" in sent:
+            raise errors.Invalid(
+                "the file has pages: each of them is an image now.",
+                where=name or str(path or ""),
+                remedy="`read_pages` returns them.",
+            )
         return _image(sent)
+
+    def read_pages(
+        self, file: bytes | str | Path, *, name: str | None = None, wait_seconds: float = 30.0
+    ) -> list[records.Image]:
+        """Upload a PDF or TIFF file and return the image of each page; of any other file, the one
+        image. Those that take longer are still pending.
+        """
+        path = None if isinstance(file, bytes) else Path(file)
+        data = file if isinstance(file, bytes) else Path(file).read_bytes()
+        body, kind = _form({}, data, name or (path.name if path else "scan"))
+        wait = min(wait_seconds, 30.0)
+        sent = self._json("POST", f"/api/images?wait={wait:g}", body=body, kind=kind)
+        return [_image(page) for page in sent.get("images", [sent])]
 
     def image(self, image_id: str) -> records.Image:
         """One image."""

@@ -3,6 +3,7 @@
 read = legibly.load("digits")
 read("photo.jpg")                    # Reading('7', read, 99.8 %)
 read([array, image, "another.png"])  # a list of readings
+read.pages("scan.pdf")               # a reading a page
 """
 
 from io import BytesIO
@@ -56,6 +57,12 @@ class Classifier:
 
     def _read(self, picture: Picture) -> Reading:
         return self._reader.read(encoded(picture)).reading
+
+    def pages(self, file: "str | PathLike[str] | bytes") -> list[Reading]:
+        """Read each page of a PDF or TIFF file; of a picture, the one reading. Raises what a call
+        raises.
+        """
+        return [result.reading for result in self._reader.read_pages(encoded(file))]
 
     def __repr__(self) -> str:
         return f"Classifier({str(self.model)!r}, {len(self.card.classes)} classes)"

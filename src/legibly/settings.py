@@ -83,6 +83,7 @@ class Settings:
     rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
     max_pixels: int = _setting(50_000_000, "pixels that one image may have")
+    max_pages: int = _setting(50, "pages that one PDF or TIFF file may have")
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
     sweep_seconds: float = _setting(
         2.0, "seconds between two looks for pictures that came without an upload; 0: never"
@@ -102,7 +103,7 @@ class Settings:
     threads: int = _setting(0, "threads that classify; 0: one a core, four at most")
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "attempts"):
+        for name in ("max_bytes", "max_pixels", "max_pages", "attempts"):
             if getattr(self, name) < 1:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
         if self.review_people not in (1, 2):

@@ -48,3 +48,9 @@ def clean(text: str | None) -> str | None:
 def file_name(name: str | None) -> str | None:
     """The name of a file as it can be shown: odd characters out, the end kept where it is long."""
     return _FORBIDDEN.sub("", name or "")[-MAX_TEXT:] or None
+
+
+def page_name(name: str, number: int) -> str:
+    """The name of one page of a file, `scan.pdf p. 3`; pages count from 1."""
+    ending = f" p. {number}"
+    return name[-(MAX_TEXT - len(ending)) :] + ending

@@ -62,7 +62,7 @@ def reader(settings: Settings, *, version: str = "") -> Reader:
     remote one.
     """
     pack = open_version(settings.model, settings, version=version)
-    return Reader(pack, max_pixels=settings.max_pixels)
+    return Reader(pack, max_pixels=settings.max_pixels, max_pages=settings.max_pages)
 
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pictures
 from legibly import errors, wiring
 from legibly.evaluation import datasets, parallel_reading
 from legibly.evaluation.parallel_reading import PictureSource
@@ -97,3 +98,22 @@ def test_a_table_of_labels_in_utf_16_is_read_and_in_other_encodings_refused(tmp_
     table.write_bytes(b"file,label\na.jpg,\xe9\n")
     with pytest.raises(errors.Invalid, match="byte 17 is not UTF-8 text"):
         datasets.samples(tmp_path)
+
+
+def test_each_page_of_a_scan_is_read(tmp_path: Path) -> None:
+    """PDF and TIFF in a folder; a page is named and numbered, a broken file is an error."""
+    strokes = [pictures.SEVEN, pictures.ZERO]
+    (tmp_path / "a.pdf").write_bytes(pictures.pages("PDF", strokes))
+    (tmp_path / "b.tif").write_bytes(pictures.pages("TIFF", strokes))
+    (tmp_path / "c.pdf").write_bytes(b"%PDF-1.7 broken")
+    result = _classify(str(tmp_path), "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(Path(row["source"]).name, row["page"], row["text"]) for row in rows] == [
+        ("a.pdf p. 1", 1, "7"),
+        ("a.pdf p. 2", 2, "0"),
+        ("b.tif p. 1", 1, "7"),
+        ("b.tif p. 2", 2, "0"),
+    ]
+    assert rows[0]["file"] == str(tmp_path / "a.pdf")
+    assert "c.pdf: the PDF is truncated or damaged. Save or scan it again." in result.stderr
+    assert result.returncode == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+import pictures
 from e2e.conftest import Server, call
 from e2e.test_classify import png
 from e2e.test_queue import files
@@ -98,3 +99,15 @@ def test_files_are_dropped_and_sent_from_every_page(server: Server, desktop: Pag
     )
     expect(desktop.locator("#sending")).to_have_text("All done: 1 of 1 sent, 1 read")
     assert labels(server) == {"p.png": None}
+
+
+def test_a_scan_becomes_a_batch_of_its_pages(server: Server, page: Page, tmp_path: Path) -> None:
+    """A PDF that is chosen counts as its pages, and leads to their table."""
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(pictures.pages("PDF", [pictures.SEVEN, pictures.ZERO]))
+    page.goto(server.url)
+    page.locator("#files").set_input_files(path)
+    page.locator("#batch-link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("scan.pdf")
+    expect(page.locator("#results tbody tr")).to_have_count(2)
+    assert labels(server) == {"scan.pdf p. 1": None, "scan.pdf p. 2": None}

@@ -292,3 +292,58 @@ def test_unknown_things_are_problem_documents(client: httpx.Client) -> None:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["status"] == status
     assert client.put("/api/images/x/label", content=b"{").status_code in (400, 404)
+
+
+def test_a_file_with_pages_becomes_an_image_a_page(client: httpx.Client) -> None:
+    """A PDF and a TIFF: named by file and page, in one batch, read, the pages in the store; sent
+    again under its key it is the same images.
+    """
+    for kind, name in (("PDF", "scan.pdf"), ("TIFF", "scan.tif")):
+        data = pictures.pages(kind, [pictures.SEVEN, pictures.ZERO])
+        headers = {"Idempotency-Key": f"pages of a {kind}"}
+        send = {"files": {"file": (name, data)}, "headers": headers, "data": {"writer": "ada"}}
+        first = client.post("/api/images?wait=20", **send)
+        assert first.status_code == 200, first.text
+        images = first.json()["images"]
+        assert [(image["name"], text(image)) for image in images] == [
+            (f"{name} p. 1", "7"),
+            (f"{name} p. 2", "0"),
+        ]
+        assert {image["writer"] for image in images} == {"ada"}
+        batch = client.get(f"/api/batches/{first.json()['batch']}").json()
+        assert (batch["name"], batch["images"]) == (name, 2)
+        picture = client.get(f"/api/images/{images[0]['id']}/original")
+        assert picture.headers["content-type"] == "image/png"
+        again = client.post("/api/images?wait=20", **send).json()
+        assert [image["id"] for image in again["images"]] == [image["id"] for image in images]
+        assert again["batch"] == first.json()["batch"]
+
+
+def test_a_pdf_of_one_page_is_one_image_without_a_batch(client: httpx.Client) -> None:
+    """The answer has `images` all the same, and a label is allowed, as a bare body too."""
+    data = pictures.pages("PDF", [pictures.SEVEN])
+    answer = client.post(
+        "/api/images?wait=20&label=7", content=data, headers={"Content-Type": "application/pdf"}
+    )
+    (image,) = answer.json()["images"]
+    assert (image["name"], image["label"]["text"], answer.json()["batch"]) == (
+        "scan p. 1",
+        "7",
+        None,
+    )
+
+
+def test_files_with_pages_are_refused_by_name(client: httpx.Client) -> None:
+    """Too many pages, a label for several, a batch that is none: nothing is stored."""
+    before = len(client.get("/api/images?limit=500").json()["images"])
+    many = pictures.pages("PDF", [pictures.ONE] * 51)
+    two = pictures.pages("TIFF", [pictures.ONE] * 2)
+    for data, fields, status, code in (
+        (many, {}, 422, "too-many-pages"),
+        (two, {"label": "7"}, 400, "label-of-pages"),
+        (two, {"batch": "no batch"}, 404, "not-found"),
+        (b"%PDF-1.4 broken", {}, 422, "damaged"),
+    ):
+        response = client.post("/api/images", files={"file": ("s.pdf", data)}, data=fields)
+        assert (response.status_code, response.json()["code"]) == (status, code)
+    assert len(client.get("/api/images?limit=500").json()["images"]) == before

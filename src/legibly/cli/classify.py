@@ -21,6 +21,7 @@ from legibly.vision.reading import Reader
 
 MANY = 20
 """From so many pictures on progress is shown."""
+PDF = ".pdf"
 _NAMED_FILES = 20
 """Skipped files beyond these are counted."""
 
@@ -44,7 +45,7 @@ def command(
     legibility: bool,
 ) -> None:
     """Read pictures: files, folders, globs, - for standard input, s3://BUCKET/KEY or
-    s3://BUCKET/PREFIX/."""
+    s3://BUCKET/PREFIX/. Each page of a PDF or TIFF file is read."""
     failed = 0
     sources: list[PictureSource] = []
     for path in paths:
@@ -59,7 +60,7 @@ def command(
         if answer.reading is None:
             failed += _complain(answer.error, answer.name)
         else:
-            click.echo((_json if as_json else _line)(answer.name, answer.reading))
+            click.echo((_json if as_json else _line)(answer, answer.reading))
     ctx.exit(1 if failed else 0)
 
 
@@ -98,12 +99,16 @@ def _sources(path: str) -> list[PictureSource]:
 def _pictures(folder: Path) -> list[Path]:
     """The pictures of a folder; its other files are named on standard error."""
     files = list(datasets.files_of(folder))
-    skipped = [file for file, is_picture in files if not is_picture]
+    skipped = [file for file, is_picture in files if not (is_picture or _is_pdf(file))]
     for file in skipped[:_NAMED_FILES]:
         click.echo(f"legibly: {file}: this is not a picture; skipped", err=True)
     if len(skipped) > _NAMED_FILES:
         click.echo(f"legibly: … and {len(skipped) - _NAMED_FILES:,} more files skipped", err=True)
-    return [file for file, is_picture in files if is_picture]
+    return [file for file, is_picture in files if is_picture or _is_pdf(file)]
+
+
+def _is_pdf(file: Path) -> bool:
+    return file.suffix.lower() == PDF
 
 
 def _objects(url: str) -> list[PictureSource]:
@@ -113,9 +118,8 @@ def _objects(url: str) -> list[PictureSource]:
     store = open_store(root, environ=os.environ)
     if key and not key.endswith("/"):
         return [PictureSource(url, functools.partial(store.read, key))]
-    keys = [
-        stat.key for stat in store.list(key) if Path(stat.key).suffix.lower() in datasets.EXTENSIONS
-    ]
+    endings = {*datasets.EXTENSIONS, PDF}
+    keys = [stat.key for stat in store.list(key) if Path(stat.key).suffix.lower() in endings]
     if not keys:
         raise errors.NotFound("there are no pictures under this prefix.", where=url)
     return [
@@ -138,12 +142,15 @@ def _with_progress(answers: Iterator[Answer], count: int) -> Iterator[Answer]:
     click.echo(err=True)
 
 
-def _json(name: str, reading: records.Reading) -> str:
-    return json.dumps({"source": name, **reading.to_json()}, ensure_ascii=False)
+def _json(answer: Answer, reading: records.Reading) -> str:
+    place = {"file": answer.file, "page": answer.page} if answer.page else {}
+    document = {"source": answer.name, **place, **reading.to_json()}
+    return json.dumps(document, ensure_ascii=False)
 
 
-def _line(name: str, reading: records.Reading) -> str:
-    return f"{name:<40} {reading.text or '–':<20} {reading.verdict:<12} {reading.confidence:.3f}"
+def _line(answer: Answer, reading: records.Reading) -> str:
+    text = reading.text or "–"
+    return f"{answer.name:<40} {text:<20} {reading.verdict:<12} {reading.confidence:.3f}"
 
 
 def _complain(message: str, name: str = "") -> int:

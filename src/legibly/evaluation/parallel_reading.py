@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from legibly import errors, records
+from legibly.images import pages
 from legibly.vision.reading import Reader
 
 T = TypeVar("T")
@@ -36,11 +37,15 @@ class PictureSource:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reading of one picture, or why there is none."""
+    """The reading of one picture, or why there is none; `page` counts from 1, None where the file
+    is no more than a picture.
+    """
 
     name: str
     reading: records.Reading | None
     error: str = ""
+    file: str = ""
+    page: int | None = None
 
 
 def read_all(
@@ -60,20 +65,28 @@ def read_all(
     with ThreadPoolExecutor(workers) as pool:
         tasks = (_submitted(pool, reader, source) for source in sources)
         for future in _ahead(tasks, 2 * workers):
-            yield future.result()
+            yield from future.result()
 
 
-def _submitted(pool: Executor, reader: Reader, source: PictureSource) -> "Future[Answer]":
-    return pool.submit(_answer, reader, source)
+def _submitted(pool: Executor, reader: Reader, source: PictureSource) -> "Future[list[Answer]]":
+    return pool.submit(_answers, reader, source)
 
 
-def _answer(reader: Reader, source: PictureSource) -> Answer:
+def _answers(reader: Reader, source: PictureSource) -> list[Answer]:
+    """The reading of a picture, or of each page of a file; an error ends the pages."""
+    answers: list[Answer] = []
     try:
-        return Answer(source.name, reader.read(source.load()).reading)
+        data = source.load()
+        many = pages.has_pages(data)
+        for number, result in enumerate(reader.read_pages(data), start=1):
+            name = f"{source.name} p. {number}" if many else source.name
+            page = number if many else None
+            answers.append(Answer(name, result.reading, file=source.name, page=page))
     except errors.LegiblyError as error:
-        return Answer(source.name, None, str(error))
+        answers.append(Answer(source.name, None, str(error)))
     except OSError as error:
-        return Answer(source.name, None, error.strerror or str(error))
+        answers.append(Answer(source.name, None, error.strerror or str(error)))
+    return answers
 
 
 def _in_processes(
@@ -106,4 +119,5 @@ def _open_in_process(open_reader: Callable[[], Reader]) -> None:
 
 
 def _read_chunk(files: Sequence[Path]) -> list[Answer]:
-    return [_answer(_process_reader[0], PictureSource.of_file(file)) for file in files]
+    reader = _process_reader[0]
+    return [answer for file in files for answer in _answers(reader, PictureSource.of_file(file))]

@@ -18,7 +18,7 @@ import numpy as np
 
 from legibly import errors
 from legibly.images import wire
-from legibly.images.raster import Facts, Picture
+from legibly.images.raster import Facts, Picture, Pixels
 
 CHILDREN = 2
 """Decoders at once: a bound on memory, for each may take `limits.MEMORY_BYTES`."""
@@ -100,6 +100,19 @@ class ChildPool:
         answer, payload = self._run(header, data)
         pixels = np.frombuffer(bytearray(payload), np.uint8).reshape(answer["shape"])
         return Picture(pixels, answer["scale"], Facts(*answer["facts"]))
+
+    def count_pages(self, data: bytes) -> int:
+        """How many pages a PDF has. Raises Unusable."""
+        answer, _ = self._run({"verb": "count"}, data)
+        return int(answer["count"])
+
+    def page(self, data: bytes, number: int, *, max_pixels: int) -> Pixels:
+        """Page `number` of a PDF, or directory `number` of a TIFF, counted from 0: (H, W) grey or
+        (H, W, 3) RGB, uint8. Raises Unusable.
+        """
+        header = {"verb": "page", "page": number, "max_pixels": max_pixels}
+        answer, payload = self._run(header, data)
+        return np.frombuffer(payload, np.uint8).reshape(answer["shape"])
 
     def close(self) -> None:
         """End the children that wait for work."""

@@ -92,8 +92,10 @@ def probe(data: bytes, *, max_pixels: int) -> Facts:
     return facts
 
 
-def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) -> Picture:
-    """Decode the first frame: upright, alpha laid on white, at most 8 bits a channel.
+def decode(
+    data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS, frame: int = 0
+) -> Picture:
+    """Decode one frame: upright, alpha laid on white, at most 8 bits a channel.
 
     The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`. Raises
     NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
@@ -101,8 +103,10 @@ def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) 
     media_type = sniff.media_type(data)
     limits.check_scans(data, media_type)
     image = _open(data, media_type)
-    facts = _facts(image, media_type, max_pixels)
     try:
+        if frame:
+            image.seek(frame)
+        facts = _facts(image, media_type, max_pixels)
         pixels = _pixels(image, facts, enough_pixels)
     except MemoryError:
         raise
@@ -191,10 +195,10 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
         flat = flat.reduce(factor)
     if orientation != 1:
         flat = flat.transpose(_TURNS[orientation])
-    return _plain(np.asarray(flat))
+    return grey_if_colourless(np.asarray(flat))
 
 
-def _plain(pixels: Pixels) -> Pixels:
+def grey_if_colourless(pixels: Pixels) -> Pixels:
     """RGB in which nothing has colour as one channel, which reads in half the time; anything else
     as it is.
     """

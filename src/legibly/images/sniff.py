@@ -30,7 +30,11 @@ _MAGIC = (
 )
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
 OTHERS = (
-    (b"%PDF", "a PDF document", "Save the page as PNG or take a picture of it."),
+    (
+        b"%PDF",
+        "a PDF document",
+        "Upload it, or read it with `legibly classify`: each of its pages is a picture then.",
+    ),
     (
         b"PK\x03\x04",
         "a ZIP archive (or an office document)",
@@ -75,6 +79,11 @@ def media_type(data: bytes) -> str:
 
 
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether these bytes are a PDF; some programs write blanks or a byte order mark before it."""
+    return data[:64].lstrip(b"\xef\xbb\xbf\0 \t\r\n").startswith(b"%PDF")
 
 
 def _by_brand(data: bytes) -> str | None:

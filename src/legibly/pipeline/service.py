@@ -55,7 +55,7 @@ class Service:
         self.reader = reader
         self._ask_rate = ask_rate
         self.max_bytes = max_bytes
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         self.adopter = Adopter(store, max_bytes=max_bytes)
 
     @property
@@ -87,7 +87,7 @@ class Service:
         details = details.checked()
         self.check_batch(details)
         label_text = self._label_text(details)
-        facts = decode.probe(data, max_pixels=self._max_pixels)
+        facts = decode.probe(data, max_pixels=self.max_pixels)
         image_id = object_keys.new_id(now())
         if request is not None:
             image_id = uploads.reserve(

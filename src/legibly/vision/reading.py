@@ -1,14 +1,14 @@
 """Bytes in, reading out: the whole of seeing, with one model pack. Knows no transport."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from legibly import errors, records
-from legibly.images import decode
+from legibly.images import decode, pages
 from legibly.packs import pack as packs
 from legibly.packs import preprocessing
 from legibly.vision import explain, legibility, page, telling
@@ -49,11 +49,17 @@ class Reader:
     """
 
     def __init__(
-        self, pack: packs.Pack, *, max_pixels: int = 50_000_000, thorough: bool = False
+        self,
+        pack: packs.Pack,
+        *,
+        max_pixels: int = 50_000_000,
+        max_pages: int = 50,
+        thorough: bool = False,
     ) -> None:
         self.pack = pack
         self.model = pack.model
         self.max_pixels = max_pixels
+        self.max_pages = max_pages
         self.thorough = thorough
 
     def read(self, data: bytes) -> Result:
@@ -69,6 +75,16 @@ class Reader:
             reading = self._with_legibility(reading, view)
             clock.stop("legibility")
         return Result(picture.facts, reading)
+
+    def read_pages(self, data: bytes) -> Iterator[Result]:
+        """Read each page of a PDF or TIFF file, or the one picture that another file is. Raises
+        what `read` and `pages.pages` raise.
+        """
+        if not pages.has_pages(data):
+            yield self.read(data)
+            return
+        for page_data in pages.pages(data, max_pages=self.max_pages, max_pixels=self.max_pixels):
+            yield self.read(page_data)
 
     def inputs(self, data: bytes) -> list[Floats]:
         """What the network saw of each item of the reading, in its order: (28, 28) float32, 0 paper

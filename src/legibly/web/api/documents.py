@@ -77,6 +77,13 @@ class Image(BaseModel, extra="allow"):
     ask: bool
 
 
+class Pages(BaseModel):
+    """The images of the pages of one file, in their order, and their batch where there is one."""
+
+    images: list[Image]
+    batch: str | None
+
+
 class ImagePage(BaseModel):
     """A page of images; `next` is the cursor of the page after it, null at the end."""
 

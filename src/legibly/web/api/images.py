@@ -17,8 +17,9 @@ from legibly.accuracy import label_mode
 from legibly.accuracy import report as reports
 from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
+from legibly.images import pages
 from legibly.index.port import Filter, Selection, cursor_of
-from legibly.web.api import documents, filters
+from legibly.web.api import documents, filters, paged_files
 from legibly.web.api.uploads import Upload, uploaded
 from legibly.web.security import audit
 from legibly.web.security.principal import is_still_valid, principal_of, require_visible
@@ -51,6 +52,7 @@ _PICTURE_BODY: dict[str, Any] = {
                 }
             },
             "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/pdf": {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -78,8 +80,8 @@ class LabelBody(BaseModel):
 @router.post(
     "/images",
     status_code=202,
-    response_model=documents.Image,
-    responses={200: {"model": documents.Image}},
+    response_model=documents.Image | documents.Pages,
+    responses={200: {"model": documents.Image | documents.Pages}},
     openapi_extra=_PICTURE_BODY,
 )
 async def post_image(
@@ -89,7 +91,11 @@ async def post_image(
         str | None, Header(min_length=1, max_length=200, description=_ONCE)
     ] = None,
 ) -> Response:
-    """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read."""
+    """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read.
+
+    A PDF, or a TIFF of several pages, becomes an image a page: the answer has `images`, and
+    `batch` where there are several.
+    """
     return await answer_upload(request, seconds=wait, idempotency_key=idempotency_key)
 
 
@@ -99,6 +105,10 @@ async def answer_upload(
     """Take in the picture of a request; the answer waits so many seconds for its reading."""
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)
+    if pages.has_pages(upload.data):
+        return await paged_files.answer(
+            state, upload, seconds=seconds, idempotency_key=idempotency_key
+        )
     image = await state.read_now(
         upload.data, upload.details, seconds=seconds, request=idempotency_key
     )

@@ -29,7 +29,7 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _from_form(request, owner)
-    if kind.startswith("image/") or kind in ("application/octet-stream", ""):
+    if kind.startswith("image/") or kind in ("application/pdf", "application/octet-stream", ""):
         query = request.query_params
         details = UploadDetails(
             name=text_rules.file_name(query.get("name")),

@@ -3,7 +3,7 @@
 import { $, make, number, say, toast, when } from "./dom.js";
 import { areClassFolders, factsOf, fromCoco, fromCsv, fromPattern } from "./labels.js";
 
-const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|tiff?|hei[cf]|avif)$/i;
+const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|tiff?|hei[cf]|avif|pdf)$/i;
 const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.name);
 const isTable = ({ name }) => /\.(csv|tsv|json)$/i.test(name);
 const pathOf = (file) => (file.path ?? file.webkitRelativePath ?? "").replace(/^\//, "");

@@ -241,10 +241,15 @@ export class Queue extends EventTarget {
     this.flying++;
     try {
       await this.open(entry.batch);
-      const image = (await this.put(entry)) ?? (await this.post(entry));
-      this.sent++;
-      if (image.state === "pending") this.pending.add(image.id);
-      this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry } }));
+      const answer = (await this.put(entry)) ?? (await this.post(entry));
+      const images = answer.images ?? [answer]; // a file with pages becomes an image a page
+      this.total += images.length - 1;
+      this.sent += images.length;
+      if (images.length > 1) this.batch ??= { id: answer.batch };
+      for (const image of images) {
+        if (image.state === "pending") this.pending.add(image.id);
+        this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry } }));
+      }
       await this.forget(entry);
     } catch (error) {
       const isFinal = isRefusal(error);
