@@ -301,7 +301,11 @@ def test_a_file_with_pages_becomes_an_image_a_page(client: httpx.Client) -> None
     for kind, name in (("PDF", "scan.pdf"), ("TIFF", "scan.tif")):
         data = pictures.pages(kind, [pictures.SEVEN, pictures.ZERO])
         headers = {"Idempotency-Key": f"pages of a {kind}"}
-        send = {"files": {"file": (name, data)}, "headers": headers, "data": {"writer": "ada"}}
+        send: dict[str, Any] = {
+            "files": {"file": (name, data)},
+            "headers": headers,
+            "data": {"writer": "ada"},
+        }
         first = client.post("/api/images?wait=20", **send)
         assert first.status_code == 200, first.text
         images = first.json()["images"]
