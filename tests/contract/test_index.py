@@ -22,6 +22,7 @@ from legibly.records import (
     Batch,
     Image,
     Label,
+    LabelBox,
     LabelRecord,
     LabelSource,
     Model,
@@ -161,10 +162,11 @@ def test_an_older_label_does_not_replace_a_newer_one(index: SqlIndex) -> None:
     """Labels that arrive out of order leave the newest in place."""
     entry = image()
     index.add([entry])
-    newer = Label("2", now())
+    newer = Label("2", now(), boxes=(LabelBox((1, 2, 3, 4), "2"),))
     older = Label("1", now() - timedelta(seconds=5))
     index.label(entry.id, newer)
     assert index.label(entry.id, older).label == newer
+    assert index.labels([entry.id])[entry.id] == [older, newer]
 
 
 def test_every_label_is_kept_and_two_people_agree(index: SqlIndex) -> None:

@@ -77,6 +77,51 @@ def test_a_digit_that_was_overlooked_is_added(server: Server, page: Page, image:
     assert call(server, f"/api/images/{image}")["label"]["text"] == "7517"
 
 
+def test_boxes_are_drawn_and_kept(server: Server, page: Page, image: str) -> None:
+    """A box that is drawn around an overlooked digit, one that is drawn again and one that is taken
+    out stand in the label, and are there after a reload.
+    """
+    page.goto(f"{server.url}/images/{image}")
+    frames = [page.locator("#viewer rect").nth(at).bounding_box() for at in (0, 1)]
+    assert frames[0]
+    assert frames[1]
+    read = [item["box"] for item in call(server, f"/api/images/{image}")["reading"]["items"]]
+    gap = (frames[0]["x"] + frames[0]["width"], frames[1]["x"])
+    top = frames[1]["y"]
+    page.get_by_role("button", name="Add a digit").click()
+    drag(page, (gap[0] + 5, top + 5), (gap[1] - 5, top + 30))
+    page.keyboard.press("5")
+    expect(page.locator("#card .done")).to_contain_text("7517")
+    expect(page.locator("#viewer rect")).to_have_count(4)
+    boxes = call(server, f"/api/images/{image}")["label"]["boxes"]
+    assert [box["label"] for box in boxes] == ["7", "5", "1", "7"]
+    assert boxes[0]["box"] == read[0]
+    assert read[0][0] + read[0][2] < boxes[1]["box"][0] < read[1][0]
+    page.reload()
+    expect(page.locator("#viewer rect")).to_have_count(4)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="Draw its box again").click()
+    drag(page, (frames[0]["x"] + 3, top + 4), (frames[0]["x"] + 20, top + 40))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#correction")).to_contain_text("Item 3 was read as 1")
+    page.keyboard.press("Delete")
+    expect(page.locator("#viewer rect")).to_have_count(3)
+    label = call(server, f"/api/images/{image}")["label"]
+    assert label["text"] == "757"
+    assert label["boxes"][0]["box"][2] < read[0][2]
+    assert label["boxes"][1:] == [boxes[1], boxes[3]]
+
+
+def drag(page: Page, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a box on the picture, from corner to corner."""
+    page.mouse.move(*begin)
+    page.mouse.down()
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+
+
 def test_the_picture_is_zoomed_and_moved(server: Server, page: Page, image: str) -> None:
     """By wheel about the pointer, by keys, back to all of it; dragging moves it."""
     page.goto(f"{server.url}/images/{image}")

@@ -1,5 +1,8 @@
 """True labels over HTTP: what can be one, no digit at all, and who decides what was asked for."""
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,3 +105,56 @@ def test_what_is_no_text_is_a_malformed_request(client: httpx.Client, text: str)
         headers={"Content-Type": "application/json"},
     )
     assert answer.status_code == 400
+
+
+def test_boxes_stand_in_the_label_its_exports_and_come_back_with_undo(client: httpx.Client) -> None:
+    """A label keeps where its digits lie, cut to the picture; COCO and Label Studio have these
+    boxes, Label Studio's come back as boxes, and an undone deletion has them too.
+    """
+    fresh = image(client)
+    side = fresh["width"]
+    boxes = [{"box": [5, 6, 20, 30], "label": "7"}, {"box": [side - 10, 6, 40, 30], "label": "1"}]
+    label = put(client, fresh["id"], text="7 1", boxes=boxes).json()["label"]
+    assert [box["box"] for box in label["boxes"]] == [[5, 6, 20, 30], [side - 10, 6, 10, 30]]
+    ids = {"ids": fresh["id"]}
+    archive = zipfile.ZipFile(
+        io.BytesIO(client.post("/history/download.coco.zip", data=ids).content)
+    )
+    annotations = json.loads(archive.read("annotations.json"))["annotations"]
+    assert [entry["bbox"] for entry in annotations] == [box["box"] for box in label["boxes"]]
+    tasks = client.get("/review/label-studio.json").json()
+    task = next(entry for entry in tasks if entry["data"]["legibly_id"] == fresh["id"])
+    rectangle = task["annotations"][0]["result"][0]["value"]
+    assert rectangle["rectanglelabels"] == ["7"]
+    assert rectangle["x"] == pytest.approx(100 * 5 / side)
+    rectangle["x"] = 100 * 10 / side
+    imported = client.post(
+        "/review/label-studio", files={"file": ("export.json", json.dumps([task]))}
+    )
+    assert imported.json()["labelled"] == 1
+    label = client.get(f"/api/images/{fresh['id']}").json()["label"]
+    assert label["boxes"][0]["box"] == [10, 6, 20, 30]
+    token = client.post("/history/delete", data=ids).json()["undo"]
+    restored = client.post("/history/restore", data={"token": token}).json()["images"][0]
+    assert restored["label"]["boxes"] == label["boxes"]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "code"),
+    [
+        ([{"box": [0, 0, 5, 5], "label": "1"}], "label-boxes-differ"),
+        ([{"box": [9000, 0, 5, 5], "label": "7"}], "label-box-outside"),
+        ([{"box": [5, 5, 0, 5], "label": "7"}], "label-box-outside"),
+        ([{"box": [5, 5, 5, 5], "label": "x"}], "label-not-allowed"),
+        ([{"box": [5, 5, 5], "label": "7"}], None),
+    ],
+)
+def test_boxes_that_do_not_fit_their_label_are_refused(
+    client: httpx.Client, boxes: list[dict[str, Any]], code: str | None
+) -> None:
+    """Another text, a place beside the picture, or a class that the pack has not: 4xx, no label."""
+    fresh = image(client)
+    refusal = put(client, fresh["id"], text="7", boxes=boxes)
+    assert refusal.status_code in (400, 422)
+    assert code is None or refusal.json()["code"] == code
+    assert client.get(f"/api/images/{fresh['id']}").json()["label"] is None

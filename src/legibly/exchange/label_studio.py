@@ -8,10 +8,29 @@ from typing import Any, NamedTuple
 
 from legibly.errors import Invalid
 from legibly.labels.agreement import standing
-from legibly.records import Image, Label, stamp
+from legibly.labels.rules import SEPARATORS
+from legibly.records import Image, Label, LabelBox, stamp
 
 _BY = "legibly:"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+class Rectangle(NamedTuple):
+    """A labelled rectangle, in per cent of the picture."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    label: str
+
+    def on(self, width: int, height: int) -> LabelBox:
+        """The same in pixels of a picture of this size."""
+        left = round(self.left * width / 100)
+        top = round(self.top * height / 100)
+        across = max(1, round(self.width * width / 100))
+        down = max(1, round(self.height * height / 100))
+        return LabelBox((left, top, across, down), self.label)
 
 
 class Labelled(NamedTuple):
@@ -19,13 +38,24 @@ class Labelled(NamedTuple):
 
     `annotator` stands for the person at Label Studio, empty where an export does not say; `author`
     is the `Label.by` of ours (empty for None) from whose annotation theirs was made, None where it
-    was not.
+    was not. `boxes` are the rectangles of the annotation, with one label each.
     """
 
     image: str
     text: str
     annotator: str = ""
     author: str | None = None
+    boxes: tuple["Rectangle", ...] = ()
+
+    def boxes_on(self, image: Image) -> list[LabelBox]:
+        """The rectangles as boxes of an image; none where they do not make up the text."""
+        if not image.width or not image.height:
+            return []
+        labels = "".join(rectangle.label for rectangle in self.boxes)
+        if labels != "".join(sign for sign in self.text if sign not in SEPARATORS):
+            return []
+        frame = (image.width, image.height)
+        return [rectangle.on(*frame) for rectangle in self.boxes]
 
 
 def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, Any]:
@@ -48,7 +78,10 @@ def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, A
             {"model_version": version, "score": reading.confidence, "result": result}
         ]
     document["annotations"] = [
-        {"result": [_text(label.text or "", by=label.by or "")], "created_at": stamp(label.at)}
+        {
+            "result": [*_label_boxes(image, label), _text(label.text or "", by=label.by or "")],
+            "created_at": stamp(label.at),
+        }
         for label in standing(labels).values()
     ]
     return document
@@ -66,30 +99,33 @@ def _text(text: str, *, by: str | None = None) -> dict[str, Any]:
 
 
 def _boxes(image: Image) -> Iterator[dict[str, Any]]:
-    """The items in per cent of the picture, as Label Studio counts."""
-    if not image.reading or not image.width or not image.height:
+    """The items of the reading."""
+    for item in image.reading.digits if image.reading else ():
+        for rectangle in _rectangle(image, item.box, item.label):
+            yield rectangle | {"score": item.confidence}
+
+
+def _label_boxes(image: Image, label: Label) -> Iterator[dict[str, Any]]:
+    """The boxes that a person gave."""
+    for box in label.boxes:
+        yield from _rectangle(image, box.box, box.label)
+
+
+def _rectangle(image: Image, box: Sequence[int], label: str) -> Iterator[dict[str, Any]]:
+    """A box in per cent of the picture, as Label Studio has it, if the size is known."""
+    if not image.width or not image.height:
         return
-    for item in image.reading.digits:
-        left, top, width, height = item.box
-        place = {"x": 100 * left / image.width, "y": 100 * top / image.height}
-        size = {
-            "width": 100 * width / image.width,
-            "height": 100 * height / image.height,
-            "rotation": 0,
-        }
-        value = {**place, **size, "rectanglelabels": [item.label]}
-        frame = {
-            "original_width": image.width,
-            "original_height": image.height,
-            "score": item.confidence,
-        }
-        yield {
-            "from_name": "digit",
-            "to_name": "image",
-            "type": "rectanglelabels",
-            "value": value,
-            **frame,
-        }
+    left, top, width, height = box
+    place = {"x": 100 * left / image.width, "y": 100 * top / image.height}
+    size = {"width": 100 * width / image.width, "height": 100 * height / image.height}
+    yield {
+        "from_name": "digit",
+        "to_name": "image",
+        "type": "rectanglelabels",
+        "value": {**place, **size, "rotation": 0, "rectanglelabels": [label]},
+        "original_width": image.width,
+        "original_height": image.height,
+    }
 
 
 def labels(document: object) -> Iterable[Labelled]:
@@ -138,13 +174,43 @@ def _annotated(identity: str, annotations: object) -> Iterator[Labelled]:
     for annotation in sorted(
         active, key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or "")
     ):
-        answers = _answers(annotation.get("result"), identity)
-        if answers:
-            text = _joined_regions(answers)
-            result = answers[0].result
-            yield Labelled(
-                identity, text, _annotator(annotation.get("completed_by")), _author(result)
-            )
+        results = annotation.get("result")
+        answers = _answers(results, identity)
+        rectangles = _rectangles(results)
+        if not answers and not rectangles:
+            continue
+        text = _joined_regions(answers) if answers else "".join(box.label for box in rectangles)
+        author = _author(answers[0].result) if answers else None
+        annotator = _annotator(annotation.get("completed_by"))
+        yield Labelled(identity, text, annotator, author, rectangles)
+
+
+def _rectangles(results: object) -> tuple[Rectangle, ...]:
+    """The rectangles of an annotation with one label each, in reading order."""
+    rectangles = []
+    for result in results if isinstance(results, list) else ():
+        value = result.get("value") if isinstance(result, Mapping) else None
+        labels = value.get("rectanglelabels") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping) or not isinstance(labels, list) or len(labels) != 1:
+            continue
+        names = ("x", "y", "width", "height")
+        sides = [side for name in names if isinstance(side := value.get(name), int | float)]
+        if len(sides) == len(names):
+            left, top, width, height = sides
+            rectangles.append(Rectangle(left, top, width, height, str(labels[0])))
+    return tuple(_in_reading_order(rectangles))
+
+
+def _in_reading_order(rectangles: Sequence[Rectangle]) -> list[Rectangle]:
+    """Row by row: what begins above the middle of a row's first rectangle belongs to that row."""
+    remaining = sorted(rectangles, key=lambda rectangle: rectangle.top)
+    ordered: list[Rectangle] = []
+    while remaining:
+        middle = remaining[0].top + remaining[0].height / 2
+        row = [rectangle for rectangle in remaining if rectangle.top <= middle]
+        remaining = [rectangle for rectangle in remaining if rectangle.top > middle]
+        ordered += sorted(row, key=lambda rectangle: rectangle.left)
+    return ordered
 
 
 @dataclass(frozen=True, slots=True)

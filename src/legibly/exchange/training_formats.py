@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from legibly.errors import LegiblyError
+from legibly.labels.rules import SEPARATORS
 from legibly.records import Image, Item
 from legibly.store import Store
 
@@ -82,9 +83,18 @@ def _imagefolder(labelled: Iterable[tuple[Image, str, bytes]]) -> Iterator[File]
     yield File("train/metadata.csv", table.getvalue().encode())
 
 
+def boxes_of(image: Image, label: str) -> list[tuple[tuple[int, ...], str]]:
+    """Each box with its true class: those that a person gave, else those of the reading where the
+    label fits its items.
+    """
+    if image.label and image.label.boxes:
+        return [(box.box, box.label) for box in image.label.boxes]
+    return [(item.box, text) for item, text in digits_of(image, label)]
+
+
 def digits_of(image: Image, label: str) -> list[tuple[Item, str]]:
     """Each item with its true class; empty where a label does not fit the items one to one."""
-    places = [sign for sign in label if sign not in " /"]
+    places = [sign for sign in label if sign not in SEPARATORS]
     items = image.reading.digits if image.reading else ()
     return list(zip(items, places, strict=True)) if len(items) == len(places) else []
 
@@ -98,9 +108,9 @@ def _coco(labelled: Iterable[tuple[Image, str, bytes]]) -> Iterator[File]:
         size = {"width": image.width, "height": image.height}
         facts = {"legibly_id": image.id, "text": label, "writer": image.writer}
         pictures.append({"id": number, "file_name": f"images/{name}", **size, **facts})
-        for item, text in digits_of(image, label):
+        for frame, text in boxes_of(image, label):
             category = categories.setdefault(text, len(categories) + 1)
-            box = {"bbox": list(item.box), "area": item.box[2] * item.box[3], "iscrowd": 0}
+            box = {"bbox": list(frame), "area": frame[2] * frame[3], "iscrowd": 0}
             place = {"image_id": number, "category_id": category}
             boxes.append({"id": len(boxes) + 1, **place, **box})
         yield File(f"images/{name}", data)

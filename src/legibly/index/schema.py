@@ -9,9 +9,19 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 from legibly.labels.agreement import agreement
-from legibly.records import UNANSWERED, Image, Label, Pair, Reading, counted_actual, moment, stamp
+from legibly.records import (
+    UNANSWERED,
+    Image,
+    Label,
+    LabelBox,
+    Pair,
+    Reading,
+    counted_actual,
+    moment,
+    stamp,
+)
 
-VERSION = 5
+VERSION = 6
 METADATA = MetaData()
 
 images = Table(
@@ -33,6 +43,7 @@ images = Table(
     Column("label_at", String(24)),
     Column("label_source", String(12)),
     Column("label_by", Text),
+    Column("label_boxes", Text),
     Column("review", String(8)),
     Column("verdict", String(12)),
     Column("text", Text),
@@ -78,6 +89,7 @@ labels = Table(
     Column("text", Text),
     Column("source", String(12), nullable=False),
     Column("by", Text),
+    Column("boxes", Text),
 )
 
 pairs = Table(
@@ -160,17 +172,28 @@ def label_columns(label: Label | None) -> dict[str, Any]:
         "label_at": stamp(label.at) if label else None,
         "label_source": label.source if label else None,
         "label_by": label.by if label else None,
+        "label_boxes": _boxes_text(label) if label else None,
     }
 
 
 def label_row(image: str, label: Label) -> dict[str, Any]:
     """The columns of `labels`."""
-    return {"image": image, **label.to_json()}
+    return {"image": image, **label.to_json(), "boxes": _boxes_text(label)}
+
+
+def _boxes_text(label: Label) -> str | None:
+    boxes = [box.to_json() for box in label.boxes]
+    return json.dumps(boxes, separators=(",", ":")) if boxes else None
+
+
+def _boxes_of(text: str | None) -> tuple[LabelBox, ...]:
+    return tuple(LabelBox.from_json(box) for box in json.loads(text)) if text else ()
 
 
 def label_of(row: Any) -> Label:
     """The label of a row of `labels`."""
-    return Label(row.text, moment(row.at), source=row.source, by=row.by)
+    boxes = _boxes_of(row.boxes)
+    return Label(row.text, moment(row.at), source=row.source, by=row.by, boxes=boxes)
 
 
 def reading_columns(reading: Reading | None) -> dict[str, Any]:
@@ -208,7 +231,11 @@ def image_of(row: Any) -> Image:
     label = None
     if row.label_at is not None:
         label = Label(
-            row.label_text, moment(row.label_at), source=row.label_source, by=row.label_by
+            row.label_text,
+            moment(row.label_at),
+            source=row.label_source,
+            by=row.label_by,
+            boxes=_boxes_of(row.label_boxes),
         )
     return Image(
         id=row.id,

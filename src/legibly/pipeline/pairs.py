@@ -1,7 +1,12 @@
 """Pairs of a label and a reading, the unit of the accuracy job."""
 
+from collections.abc import Iterable
+
 from legibly import object_keys
+from legibly.index.port import Index
 from legibly.records import Image, Pair
+from legibly.store import Store
+from legibly.store.record_files import line
 
 
 def pair_of(image: Image) -> Pair | None:
@@ -26,3 +31,12 @@ def pair_of(image: Image) -> Pair | None:
 def pair_key(pair: Pair) -> str:
     """Where a pair lies."""
     return object_keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2])
+
+
+def store_pairs(store: Store, index: Index, images: Iterable[Image]) -> None:
+    """Store the pairs of images that have one, and index them."""
+    pairs = [pair for image in images if (pair := pair_of(image)) is not None]
+    for pair in pairs:
+        store.create(pair_key(pair), line(pair.to_json()))
+    if pairs:
+        index.add_pairs(pairs)

@@ -12,10 +12,11 @@ from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, 
 from legibly.images import decode, privacy
 from legibly.index.port import Index
 from legibly.labels import agreement
+from legibly.labels.boxes import checked_boxes
 from legibly.labels.rules import LabelRules
 from legibly.pipeline import adoption, removal, uploads
 from legibly.pipeline.adoption import Adopter
-from legibly.pipeline.pairs import pair_key, pair_of
+from legibly.pipeline.pairs import store_pairs
 from legibly.pipeline.readings import Reader, read_object, reading_record, write_reading
 from legibly.pipeline.uploads import NO_DETAILS, UploadDetails
 from legibly.records import (
@@ -23,6 +24,7 @@ from legibly.records import (
     FailureRecord,
     Image,
     Label,
+    LabelBox,
     LabelRecord,
     LabelSource,
     ReadingRecord,
@@ -167,7 +169,7 @@ class Service:
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         """Take readings into the index, and pair them with labels that came earlier."""
         images = self.index.apply_readings(records)
-        self._pair([image for image in images if image.label])
+        store_pairs(self.store, self.index, [image for image in images if image.label])
         return images
 
     def classify(self, image: Image, data: bytes | None = None) -> Image:
@@ -195,26 +197,30 @@ class Service:
         nothing: bool = False,
         source: LabelSource | None = None,
         by: str | None = None,
+        boxes: Sequence[LabelBox] = (),
     ) -> Image:
         """Give an image its true text, or take it back with None; again to correct it.
 
-        `nothing` says that the image shows no digit; its text is empty then. The source is
+        `nothing` says that the image shows no digit; its text is empty then. `boxes` say where the
+        classes of the text lie, and may be left out. The source is
         decided here (see `source_of`) unless a record that is restored brings its own.
-        Raises NotFound, Invalid, and Unusable for a text that is not made of the pack's classes.
+        Raises NotFound, Invalid, and Unusable for a text that is not made of the pack's classes
+        and for boxes that do not fit it.
         """
         image = self.index.get(image_id)
         if source is None:
             source = self.source_of(image)
             if text is not None or nothing:
                 text = self.label_rules.normalize(text or "", nothing=nothing)
+            boxes = checked_boxes(boxes, text, image, self.label_rules)
         at = now()
         if image.label and image.label.at >= at:
             at = image.label.at + timedelta(milliseconds=1)
-        label = Label(text, at, source=source, by=by)
+        label = Label(text, at, source=source, by=by, boxes=tuple(boxes))
         while not self._write_label(image_id, label):  # each label has a moment of its own
             label = replace(label, at=label.at + timedelta(milliseconds=1))
         image = self.index.label(image_id, label)
-        self._pair([image])
+        store_pairs(self.store, self.index, [image])
         return image
 
     def source_of(self, image: Image) -> LabelSource:
@@ -249,7 +255,9 @@ class Service:
         others.pop(by, None)
         image = self.label(image_id, None, by=by)
         for before in list(others.values())[-1:]:
-            image = self.label(image_id, before.text, source=before.source, by=before.by)
+            image = self.label(
+                image_id, before.text, source=before.source, by=before.by, boxes=before.boxes
+            )
         return image
 
     def remove(self, image_ids: Collection[str]) -> None:
@@ -339,10 +347,3 @@ class Service:
         return self.store.create(
             object_keys.label(image_id, label.at), line(LabelRecord(image_id, label).to_json())
         )
-
-    def _pair(self, images: Sequence[Image]) -> None:
-        pairs = [pair for image in images if (pair := pair_of(image)) is not None]
-        for pair in pairs:
-            self.store.create(pair_key(pair), line(pair.to_json()))
-        if pairs:
-            self.index.add_pairs(pairs)

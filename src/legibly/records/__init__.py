@@ -2,7 +2,15 @@
 
 from legibly.records.fields import Json, moment, now, stamp
 from legibly.records.images import Image, State
-from legibly.records.labels import UNANSWERED, Label, LabelRecord, LabelSource, Pair, counted_actual
+from legibly.records.labels import (
+    UNANSWERED,
+    Label,
+    LabelBox,
+    LabelRecord,
+    LabelSource,
+    Pair,
+    counted_actual,
+)
 from legibly.records.readings import (
     Box,
     FailureRecord,
@@ -26,6 +34,7 @@ __all__ = [
     "ItemKind",
     "Json",
     "Label",
+    "LabelBox",
     "LabelRecord",
     "LabelSource",
     "Model",

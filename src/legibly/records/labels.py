@@ -15,26 +15,54 @@ UNANSWERED = "\x01"
 
 
 @dataclass(frozen=True, slots=True)
+class LabelBox:
+    """One class of a label and where it lies: x, y, width and height in pixels of the picture."""
+
+    box: tuple[int, int, int, int]
+    label: str
+
+    def to_json(self) -> Json:
+        return {"box": list(self.box), "label": self.label}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        x, y, width, height = (int(value) for value in data["box"])
+        return cls((x, y, width, height), str(data["label"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
-    """The true text of a picture, given by a person; a text of None takes an earlier label back."""
+    """The true text of a picture, given by a person; a text of None takes an earlier label back.
+
+    `boxes` say where its classes lie, in reading order; empty where nobody corrected a box.
+    """
 
     text: str | None
     at: datetime
     source: LabelSource = "volunteered"
     by: str | None = None
+    boxes: tuple[LabelBox, ...] = ()
 
     def summary(self) -> Json:
         """The label of the HTTP contract; `nothing` says that the image shows no digit."""
         document: Json = {"text": self.text, "at": stamp(self.at), "source": self.source}
-        return document | ({"nothing": True} if self.text == "" else {})
+        return document | ({"nothing": True} if self.text == "" else {}) | self._boxes()
 
     def to_json(self) -> Json:
-        return {"text": self.text, "at": stamp(self.at), "source": self.source, "by": self.by}
+        document = {"text": self.text, "at": stamp(self.at), "source": self.source, "by": self.by}
+        return document | self._boxes()
+
+    def _boxes(self) -> Json:
+        return {"boxes": [box.to_json() for box in self.boxes]} if self.boxes else {}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(
-            text=data["text"], at=moment(data["at"]), source=data["source"], by=data.get("by")
+            text=data["text"],
+            at=moment(data["at"]),
+            source=data["source"],
+            by=data.get("by"),
+            boxes=tuple(LabelBox.from_json(box) for box in data.get("boxes") or ()),
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from legibly import object_keys
 from legibly.errors import LegiblyError, NotFound
 from legibly.pipeline import UploadDetails
-from legibly.records import Image, now
+from legibly.records import Image, LabelBox, now
 from legibly.store import Stat, Store
 from legibly.web.services import State
 
@@ -64,7 +64,8 @@ def restore(state: State, token: str, *, account: str | None) -> list[Image]:
         received = state.service.receive(picture.data, picture.details)
         state.worker.submit(received, picture.data)
         if picture.label is not None:
-            received = state.service.label(received.id, **picture.label)
+            boxes = [LabelBox.from_json(box) for box in picture.label.pop("boxes", ())]
+            received = state.service.label(received.id, **picture.label, boxes=boxes)
         restored.append(received)
     return restored
 
@@ -117,7 +118,8 @@ def _facts(image: Image) -> dict[str, Any]:
     if label is None or label.text is None:
         return {"details": details, "label": None}
     values = {"text": label.text, "nothing": not label.text, "source": label.source, "by": label.by}
-    return {"details": details, "label": values}
+    boxes = [box.to_json() for box in label.boxes]
+    return {"details": details, "label": values | {"boxes": boxes}}
 
 
 def _used(key: str) -> str:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from legibly import text_rules
+from legibly.labels.rules import MAX_TEXT
 
 
 def _plain(text: str) -> str:
@@ -49,13 +50,26 @@ class Reading(BaseModel, extra="allow"):
     left_out: float | None = None
 
 
+Pixel = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+
+
+class LabelBox(BaseModel):
+    """A digit of a label and where it lies: x, y, width and height in pixels of the picture."""
+
+    box: tuple[Pixel, Pixel, Pixel, Pixel]
+    label: str = Field(max_length=MAX_TEXT)
+
+
 class Label(BaseModel):
-    """The true text of an image; `nothing` says that it shows no digit."""
+    """The true text of an image; `nothing` says that it shows no digit, `boxes` where its digits
+    lie, if somebody said so.
+    """
 
     text: str
     at: str
     source: Literal["asked", "volunteered", "at_upload"]
     nothing: bool = False
+    boxes: list[LabelBox] | None = None
 
 
 class Image(BaseModel, extra="allow"):

@@ -19,6 +19,7 @@ from legibly.errors import Invalid, NotFound
 from legibly.exchange import exports
 from legibly.images import pages
 from legibly.index.port import Filter, Selection, cursor_of
+from legibly.labels.rules import MAX_TEXT
 from legibly.web.api import documents, filters, paged_files
 from legibly.web.api.uploads import Upload, uploaded
 from legibly.web.security import audit
@@ -69,12 +70,14 @@ _ONCE = (
 class LabelBody(BaseModel):
     """The true text of an image; null takes an earlier label back.
 
-    With `nothing` the image shows no digit, and the text is empty. The server decides whether a
-    label counts as asked for, and ignores a `source`.
+    With `nothing` the image shows no digit, and the text is empty. `boxes` say where each digit of
+    the text lies, in reading order; they may be left out. The server decides whether a label counts
+    as asked for, and ignores a `source`.
     """
 
     text: str | None = Field(examples=["7"])
     nothing: bool = False
+    boxes: list[documents.LabelBox] = Field(default=[], max_length=MAX_TEXT)
 
 
 @router.post(
@@ -212,7 +215,13 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
 
     def label() -> records.Image:
         _image(request, image_id)
-        return state.service.label(image_id, body.text, nothing=body.nothing, by=principal.account)
+        return state.service.label(
+            image_id,
+            body.text,
+            nothing=body.nothing,
+            by=principal.account,
+            boxes=[records.LabelBox(box.box, box.label) for box in body.boxes],
+        )
 
     image = await to_thread.run_sync(label)
     state.hub.notify([image])

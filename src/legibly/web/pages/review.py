@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -17,7 +17,7 @@ from legibly.errors import Invalid, NotFound, Unusable
 from legibly.exchange import exports, label_csv, label_studio
 from legibly.index.port import Filter, Index
 from legibly.labels.agreement import REVIEW, judgements, standing
-from legibly.records import Image, stamp
+from legibly.records import Image, LabelBox, stamp
 from legibly.statistics import sampling
 from legibly.web.pages import history
 from legibly.web.pages.rendering import Pages, classes_of, sure_from
@@ -296,27 +296,34 @@ def _take(state: State, principal: Principal, imported: label_studio.Labelled) -
     # Who writes a file can name anybody in it: only an administrator's file adds second people.
     is_trusted = principal.role == "admin" and imported.annotator
     person = f"{REVIEW}{imported.annotator}" if is_trusted else by(principal)
-    standing_labels = standing(state.index.labels([image.id]).get(image.id, ()))
-    texts = {
-        label.text
-        for person_id, label in standing_labels.items()
+    boxes = imported.boxes_on(image)
+    standing_labels = [
+        label
+        for person_id, label in standing(state.index.labels([image.id]).get(image.id, ())).items()
         if (person_id or "") in (person, imported.author)
-    }
-    if (
-        not imported.annotator and image.label
-    ):  # an export that does not say who: nobody confirms anything by it
-        texts.add(image.label.text)
+    ]
+    if not imported.annotator and image.label:  # nobody confirms a label without a name
+        standing_labels.append(image.label)
+    texts = {label.text for label in standing_labels if not boxes or list(label.boxes) == boxes}
     if imported.text in texts:
         return "same"
     try:
-        _judge(state, image, imported.text, person)
+        _judge(state, image, imported.text, person, boxes=boxes)
     except (Invalid, Unusable):
         return "refused"
     return "labelled"
 
 
-def _judge(state: State, image: Image, text: str, person: str, *, nothing: bool = False) -> Image:
-    labelled = state.service.label(image.id, text, nothing=nothing, by=person)
+def _judge(
+    state: State,
+    image: Image,
+    text: str,
+    person: str,
+    *,
+    nothing: bool = False,
+    boxes: Sequence[LabelBox] = (),
+) -> Image:
+    labelled = state.service.label(image.id, text, nothing=nothing, by=person, boxes=boxes)
     state.hub.notify([labelled])
     return labelled
 

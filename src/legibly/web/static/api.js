@@ -67,8 +67,9 @@ export const images = (query = {}, signal) => {
 
 /** The body of a label: an empty text says that the picture shows no digit. */
 export const labelBody = (text) => (text === "" ? { text, nothing: true } : { text });
-export const label = (id, text, tries = 4) =>
-  json(`/api/images/${id}/label`, { ...sending("PUT", labelBody(text)), tries });
+/** Label an image; `boxes` say where the digits of the text lie, `{ box, label }` each. */
+export const label = (id, text, { tries = 4, boxes } = {}) =>
+  json(`/api/images/${id}/label`, { ...sending("PUT", { ...labelBody(text), boxes }), tries });
 
 const form = (values) => ({ method: "POST", body: new URLSearchParams(values) });
 /** Delete images at once; `{ count, undo, seconds }`, where `undo` is a token for `restore`. */

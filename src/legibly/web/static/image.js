@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { Card } from "./card.js";
 import * as deletion from "./deletion.js";
 import { $, make, onKey, say, toast } from "./dom.js";
-import { corrected, inserted, placesOf } from "./items.js";
+import { boxesOf, corrected, inserted, labelBoxes, placesOf } from "./items.js";
 import { labelOf } from "./keys.js";
 import { follow } from "./live.js";
 import { listOf } from "./places.js";
@@ -12,79 +12,84 @@ import { Viewer } from "./viewer.js";
 
 const classes = JSON.parse($("#classes").textContent);
 let image = JSON.parse($("#image").textContent);
-const items = () => image.reading?.items ?? [];
-const isSeveral = () => items().length > 1;
+const isSeveral = () => boxes().length > 1;
 /** The text that a correction starts from: what a person said, or what was read. */
 const base = () => image.label?.text ?? image.reading?.text ?? "";
-const digits = () =>
-  items()
-    .map((item, at) => ({ ...item, at }))
-    .filter(({ kind }) => kind !== "separator");
-let line = digits(); // the items of that text, less those taken out, with those added
-const placeInLine = () => line.findIndex(({ at }) => at === chosen);
-let chosen = isSeveral() ? -1 : 0; // of several items none is, until somebody chooses one
+const boxes = () => boxesOf(image);
+let chosen = -1; // the box that somebody chose
 
-let missing = null; // the place of the picture at which a digit was overlooked
+let missing = null; // the box of a digit that was overlooked
 
 const card = new Card($("#card"), {
   classes,
   withPicture: false,
   onLabel: (_, text) => label(text),
-  onChoose: (at) => choose(at),
+  onChoose: (at) => choose(boxes().findIndex((box) => box.at === at), at),
 });
 const viewer = new Viewer($("#viewer"), {
   image,
   onChoose: (at) => choose(at),
-  onPoint: (place) => {
-    missing = place;
-    draw();
+  onPoint: (box) => {
+    if (isReplacing) return replace(box);
+    missing = box;
+    return draw();
   },
 });
+let isReplacing = false; // the box that is drawn next is that of the chosen digit
 const adder = make("button", { type: "button", "aria-pressed": "false" }, say("item_add"));
 adder.addEventListener("click", () => point(!viewer.isPointing));
 viewer.tools.append(adder);
 
-/** Point at a place at which a digit was overlooked, or at items again. */
-function point(isPointing) {
+/** Show the place of a digit that was overlooked, or with `replacing` the box of the chosen one. */
+function point(isPointing, { replacing = false } = {}) {
   viewer.isPointing = isPointing;
-  adder.setAttribute("aria-pressed", String(isPointing));
+  isReplacing = isPointing && replacing;
+  adder.setAttribute("aria-pressed", String(isPointing && !replacing));
   viewer.stage.classList.toggle("pointing", isPointing);
   missing = null;
-  if (isPointing) toast(say("item_point"));
+  if (isPointing) toast(say(replacing ? "item_draw" : "item_point"));
   draw();
 }
 
 function draw() {
   card.show(image);
-  viewer.show(image, chosen);
+  viewer.show(image, boxes(), chosen);
   viewer.mark(missing);
   correction();
 }
 
-function choose(at) {
+/** Choose a box; `item` is the number of its item in the reading. */
+function choose(at, item = boxes()[at]?.at ?? -1) {
   chosen = at;
-  card.state.chosen = at;
-  viewer.centre(at);
+  if (item >= 0) card.state.chosen = item;
+  viewer.centre(boxes()[at]);
   draw();
 }
 
-/** The row in which the chosen item is corrected in place. */
+/** The row in which the chosen digit is corrected in place. */
 function correction() {
   const place = $("#correction");
   if (missing) return showMissing(place);
-  const item = isSeveral() ? items()[chosen] : null;
-  const isPossible = item && corrected(base(), line, placeInLine(), item.label) !== undefined;
+  const box = boxes()[chosen];
+  const isPossible = box && corrected(base(), boxes(), chosen, box.label) !== undefined;
   place.hidden = !isPossible;
   if (!isPossible) return;
   const button = (name, run) => make("button", { type: "button", onclick: run }, name);
+  const read = image.reading?.items[box.at]?.label;
+  const words = { number: chosen + 1, label: read };
   place.replaceChildren(
-    make("p", { class: "quiet" }, say("item_is", { number: chosen + 1, label: item.label })),
+    make("p", { class: "quiet" }, say(read ? "item_is" : "item_added", words)),
     make(
       "div",
       { class: "digits", role: "group", "aria-label": say("item_was") },
       ...classes.map((name) => button(name, () => correct(name))),
     ),
-    button(say("item_remove"), () => correct("")),
+    make(
+      "div",
+      { class: "row" },
+      button(say("item_redraw"), () => point(true, { replacing: true })),
+      button(say("item_remove"), () => correct("")),
+    ),
   );
 }
 
@@ -101,36 +106,45 @@ function showMissing(place) {
   );
 }
 
-/** Add a digit that was overlooked to the label. */
+/** Add a digit that was overlooked to the label, with its box. */
 function add(name) {
-  const text = inserted(base(), line, missing, name);
+  const [x, y, width, height] = missing;
+  const text = inserted(base(), boxes(), { x: x + width / 2, y: y + height / 2 }, name);
   if (text === undefined) {
     toast(say("item_unknown_place"));
     return false;
   }
-  const added = { label: name, box: [missing.x - 1, missing.y - 1, 2, 2] };
+  const added = { label: name, box: missing };
   const before = [...base()];
   const at = [...text].findIndex((sign, place) => sign !== before[place]);
-  const rank = placesOf(text, [...line, added]).indexOf(at);
+  const rank = placesOf(text, [...boxes(), added]).indexOf(at);
+  const all = boxes().toSpliced(rank, 0, added);
   point(false);
-  label(text, line.toSpliced(rank, 0, added));
+  label(text, all);
   return true;
 }
 
-/** Correct the chosen item: the label is the text with this item as another. */
+/** Correct the chosen digit: the label is the text with this digit as another. */
 function correct(name) {
-  const at = placeInLine();
-  const text = corrected(base(), line, at, name);
+  const text = corrected(base(), boxes(), chosen, name);
   if (text === undefined) return false;
-  label(text, name === "" ? line.filter((_, other) => other !== at) : line);
+  label(text, name === "" ? boxes().filter((_, other) => other !== chosen) : boxes());
   return true;
 }
 
-/** Label the image; `fresh` are the items of the label's text, where they are known. */
-async function label(text, fresh = digits()) {
+/** Give the chosen digit another box. */
+function replace(box) {
+  const all = boxes().map((other, at) => (at === chosen ? { ...other, box } : other));
+  point(false);
+  label(base(), all);
+}
+
+/** Label the image; `all` are the boxes of the label's text, where they are known. */
+async function label(text, all = []) {
   try {
-    image = await api.label(image.id, text);
-    line = fresh;
+    const given = text && all.length ? labelBoxes(text, all) : undefined;
+    image = await api.label(image.id, text, { boxes: given });
+    if (chosen >= boxes().length) chosen = -1;
     draw();
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
@@ -176,7 +190,9 @@ onKey((event, command) => {
   if (event.key === "ArrowRight") return go("#next");
   if (event.repeat) return false;
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (step && isSeveral()) return (choose((chosen + step + items().length) % items().length), true);
+  const count = boxes().length;
+  if (step && count > 1)
+    return (choose((Math.max(chosen, step < 0 ? 0 : -1) + step + count) % count), true);
   return act(event.key);
 });
 
@@ -186,8 +202,8 @@ function act(key) {
   if (key.toLowerCase() === "u" && image.label) label(null);
   else if (image.state === "pending") return false;
   else if (missing && text) return add(text);
-  else if (isSeveral() && text) return chosen >= 0 && correct(text);
-  else if (isSeveral() && key === "Delete") return chosen >= 0 && correct("");
+  else if (text && (isSeveral() || chosen >= 0)) return chosen >= 0 && correct(text);
+  else if (key === "Delete") return chosen >= 0 && correct("");
   else if (image.label) return false;
   else if (key === "Enter" && image.reading?.text) label(image.reading.text);
   else if (text !== undefined) label(text);
@@ -199,7 +215,6 @@ const isThis = (id) => id === image.id;
 follow(
   (changed) => {
     if (!isThis(changed.id)) return;
-    if (changed.label?.text !== image.label?.text) line = digits();
     image = changed;
     draw();
   },

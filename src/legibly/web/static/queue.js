@@ -198,7 +198,7 @@ export class Queue extends EventTarget {
       const wait = drawing.isLeft ? 0 : 10;
       const options = { name, once, writer, label: atUpload, wait, keepalive: true };
       let image = await api.send(blob, { ...options, tries: Infinity });
-      if (truth !== undefined) image = await api.label(image.id, truth, Infinity);
+      if (truth !== undefined) image = await api.label(image.id, truth, { tries: Infinity });
       await this.forget(drawing);
       if (!drawing.isLeft)
         this.dispatchEvent(new CustomEvent("sent", { detail: { image, entry: drawing } }));

@@ -9,8 +9,8 @@ const TAP = 22; // half a finger, in CSS pixels
 const SHARP_FROM = 1.5; // from this scale on the small picture is replaced by the original
 
 export class Viewer {
-  /** In `place`; `onChoose(at)` is called when somebody taps an item, `onPoint({ x, y })` with a
-   * place of the picture in its pixels while `isPointing`. */
+  /** In `place`; `onChoose(at)` is called when somebody taps a box, and `onPoint(box)` with the box
+   * that somebody draws, or taps the place of, while `isPointing`. */
   constructor(place, { image, onChoose, onPoint }) {
     const state = { scale: 1, x: 0, y: 0, pointers: new Map(), isPointing: false };
     Object.assign(this, { place, image, onChoose, onPoint, ...state });
@@ -29,6 +29,7 @@ export class Viewer {
     const stage = { class: "stage", tabindex: "0", role: "group", "aria-label": say("viewer") };
     this.stage = make("div", stage, this.layer);
     this.stage.style.aspectRatio = `${image.width || 1} / ${image.height || 1}`;
+    this.stage.style.setProperty("--ratio", (image.width || 1) / (image.height || 1));
     const button = (key, run) => make("button", { type: "button", onclick: run }, ...key);
     this.tools = make(
       "div",
@@ -39,7 +40,7 @@ export class Viewer {
     );
     place.replaceChildren(this.stage, this.tools);
     this.listen();
-    this.show(image, -1);
+    this.show(image, [], -1);
     this.picture.addEventListener("load", () => this.move(), { once: true });
     new ResizeObserver(() => this.move()).observe(this.stage);
   }
@@ -55,10 +56,11 @@ export class Viewer {
   }
 
   /** Draw the boxes of an image, the chosen one thicker. */
-  show(image, chosen) {
+  show(image, boxes, chosen) {
     this.image = image;
+    this.frames = boxes.map(({ box }) => box);
     this.boxes.replaceChildren(
-      ...(image.reading?.items ?? []).map(({ box: [x, y, width, height], confidence }, at) => {
+      ...boxes.map(({ box: [x, y, width, height], confidence }, at) => {
         const names = [confidence < this.sure ? "unsure" : "", at === chosen ? "on" : ""];
         const box = { x, y, width, height, "data-item": at };
         return make("rect", { ...box, class: names.join(" ").trim() });
@@ -120,9 +122,8 @@ export class Viewer {
     }
   }
 
-  /** Bring an item into the middle, large enough to be seen. */
-  centre(at) {
-    const item = this.image.reading?.items[at];
+  /** Bring a box into the middle, large enough to be seen. */
+  centre(item) {
     if (!item || !this.image.width) return;
     const unit = this.layer.offsetWidth / this.image.width;
     const [left, top, width, height] = item.box.map((value) => value * unit);
@@ -140,6 +141,7 @@ export class Viewer {
     const point = this.at(event);
     this.pointers.set(event.pointerId, point);
     this.begin = this.pointers.size === 1 ? point : null; // two fingers choose nothing
+    this.corner = this.begin && this.isPointing ? this.placeOf(event) : null;
   }
 
   drag(event) {
@@ -148,6 +150,7 @@ export class Viewer {
     const point = this.at(event);
     const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
     this.pointers.set(event.pointerId, point);
+    if (!other && this.corner) return this.mark(this.boxTo(event));
     if (!other) return this.pan(point.x - before.x, point.y - before.y);
     const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) || 1;
     const middle = { x: (point.x + other.x) / 2, y: (point.y + other.y) / 2 };
@@ -158,9 +161,12 @@ export class Viewer {
     const point = this.at(event);
     this.pointers.delete(event.pointerId);
     const isTap = this.begin && Math.hypot(point.x - this.begin.x, point.y - this.begin.y) < 6;
+    const isDrawn = this.begin && this.corner && !isTap;
     this.begin = null;
-    if (!isTap || event.type === "pointercancel") return;
-    if (this.isPointing) return this.onPoint(this.placeOf(event));
+    if (event.type === "pointercancel") return;
+    if (isDrawn) return this.onPoint(this.boxTo(event));
+    if (!isTap) return;
+    if (this.isPointing) return this.onPoint(this.boxAbout(this.placeOf(event)));
     const at = this.nearest(event);
     if (at >= 0) this.onChoose(at);
   }
@@ -172,17 +178,35 @@ export class Viewer {
     return { x: (clientX - left) * unit, y: (clientY - top) * unit };
   }
 
-  /** Mark a place at which something is missing; null for none. */
-  mark(place) {
-    $(".missing", this.boxes)?.remove();
-    if (!place) return;
-    const boxes = (this.image.reading?.items ?? []).map(({ box }) => box);
-    const mean = (at) => boxes.reduce((sum, box) => sum + box[at], 0) / (boxes.length || 1);
+  /** The box from the corner at which a pointer came down to where it is, within the picture. */
+  boxTo(event) {
+    const { width, height } = this.image;
+    const within = ({ x, y }) => [
+      Math.min(Math.max(0, x), width || 1),
+      Math.min(Math.max(0, y), height || 1),
+    ];
+    const [left, top] = within(this.corner);
+    const [x, y] = within(this.placeOf(event));
+    const size = [Math.max(1, Math.abs(x - left)), Math.max(1, Math.abs(y - top))];
+    return [Math.min(x, left), Math.min(y, top), ...size];
+  }
+
+  /** A box about a point, as large as the others are on average. */
+  boxAbout({ x, y }) {
+    const mean = (at) => this.frames.reduce((sum, box) => sum + box[at], 0) / this.frames.length;
     const side = Math.max(this.image.width, this.image.height) / 12;
     const width = mean(2) || side;
     const height = mean(3) || side;
-    const box = { x: place.x - width / 2, y: place.y - height / 2, width, height };
-    this.boxes.append(make("rect", { ...box, class: "missing unsure on" }));
+    return [x - width / 2, y - height / 2, width, height];
+  }
+
+  /** Mark the box of something that is missing; null for none. */
+  mark(box) {
+    $(".missing", this.boxes)?.remove();
+    if (!box) return;
+    const [x, y, width, height] = box;
+    const shape = { x, y, width, height, class: "missing unsure on" };
+    this.boxes.append(make("rect", shape));
   }
 
   /** The item at a point, or the nearest within half a finger; -1 for none. */
