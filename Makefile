@@ -25,10 +25,14 @@ lint: .venv/dev   ## Check style, types, and that imports go one way
 	$(BIN)/ruff format --check
 	$(RUN) mypy
 	$(BIN)/lint-imports
+	$(BIN)/djlint --quiet --check --lint src/legibly/web/templates
+	$(if $(NPM),$(MAKE) -s node_modules && npm run -s lint,@$(NO_NPM))
 
 format: .venv/dev ## Put the code into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	-$(BIN)/djlint --quiet --reformat src/legibly/web/templates
+	$(if $(NPM),$(MAKE) -s node_modules && npm run -s format,@$(NO_NPM))
 
 train: .venv/train ## Train the digits pack anew (DATA=folder of the data sets)
 	$(BIN)/legibly train digits --data $(or $(DATA),../shared/data) --out build/digits
@@ -61,7 +65,15 @@ system:           ## Install what test-all needs beside Python (Debian, Ubuntu)
 	./.ci/services
 
 clean:            ## Remove everything that was built
-	rm -rf .venv .venv-* build dist .tools .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* build dist .tools node_modules .mypy_cache .ruff_cache .pytest_cache
+
+# Only the checks and tests of the pages use Node; CI must have it.
+NPM := $(shell command -v npm)
+NO_NPM := echo "The scripts of the pages were not checked: npm is missing (make system)"; \
+  test -z "$$LEGIBLY_REQUIRE_SERVICES"
+node_modules: package-lock.json
+	npm ci --silent
+	@touch $@
 
 # Each set holds the ones before it; a stamp tells what is installed, newest last.
 .venv/base: locks/base.txt pyproject.toml

@@ -211,11 +211,8 @@ def openid(folder: Path, *, port: int, legibly: str, code_seconds: int = 60) -> 
     """An OpenID provider that knows the Legibly at that address; gives its issuer."""
     root = Path(__file__).parents[1]
     issuer = f"http://127.0.0.1:{port}"
-    if (
-        shutil.which("node") is None
-        or not (root / ".tools" / "node_modules" / "oidc-provider").is_dir()
-    ):
-        missing("oidc-provider", "make test-all")
+    if shutil.which("node") is None or not (root / "node_modules" / "oidc-provider").is_dir():
+        missing("oidc-provider", "npm ci")
     command = [
         "node",
         str(Path(__file__).parent / "oidc_provider.mjs"),

@@ -27,7 +27,7 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
-AXE = Path(__file__).parents[2] / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @dataclass(frozen=True)

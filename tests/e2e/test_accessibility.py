@@ -33,7 +33,7 @@ PATHS = [
 def axe() -> str:
     """The source of axe-core."""
     if not AXE.is_file():
-        services.missing("axe-core", "npm install --prefix .tools axe-core")
+        services.missing("axe-core", "npm ci")
     return Path(AXE).read_text(encoding="utf-8")
 
 

@@ -6,10 +6,13 @@ import { load } from "./load.mjs";
 const labels = await load("labels.js");
 
 test("quotes, other separators and other names of columns are understood", () => {
-  assert.deepEqual([...labels.fromCsv('file,label\r\n"a ""b"", c.png",7\r\nd.png,\r\n')], [
-    ['a "b", c.png', { label: "7", writer: undefined }],
-    ["d.png", { label: undefined, writer: undefined }],
-  ]);
+  assert.deepEqual(
+    [...labels.fromCsv('file,label\r\n"a ""b"", c.png",7\r\nd.png,\r\n')],
+    [
+      ['a "b", c.png', { label: "7", writer: undefined }],
+      ["d.png", { label: undefined, writer: undefined }],
+    ],
+  );
   const other = labels.fromCsv("\ufefffile_name;text;author\na.png;1/2;Ada\n");
   assert.deepEqual(labels.factsOf(other, "scans/a.png"), { label: "1/2", writer: "Ada" });
 });

@@ -28,7 +28,9 @@ async function problem(response) {
 }
 
 /** Ask the server; `tries` counts attempts where it is busy (429, 503) or the network is away.
- * Throws Problem. */
+ * Throws Problem.
+ * @param {string} path
+ * @param {RequestInit & { tries?: number }} options */
 export async function ask(path, { tries = 4, signal, ...options } = {}) {
   for (let attempt = 1; ; attempt++) {
     let response;
@@ -76,7 +78,9 @@ const form = (values) => ({ method: "POST", body: new URLSearchParams(values) })
 export const removeAll = (ids) => json("/history/delete", form({ ids: ids.join(" ") }));
 export const restore = (token) => json("/history/restore", form({ token }));
 
-/** Read a picture and store nothing; with `explain`, also why that item was read so. */
+/** Read a picture and store nothing; with `explain`, also why that item was read so.
+ * @param {Blob} blob
+ * @param {{ explain?: number, signal?: AbortSignal, tries?: number }} options */
 export function preview(blob, { explain, signal, tries = 1 } = {}) {
   const query = explain === undefined ? "" : `?explain=${explain}`;
   const headers = { "Content-Type": blob.type };
@@ -91,7 +95,10 @@ export const fresh = () =>
     .join("");
 
 /** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. Under the same
- * `once` it is the same image. `keepalive` lets a small one outlive the page. */
+ * `once` it is the same image. `keepalive` lets a small one outlive the page.
+ * @param {Blob} blob
+ * @param {{ name?: string, wait?: number, label?: string, writer?: string, batch?: string,
+ *   tries?: number, signal?: AbortSignal, keepalive?: boolean, once?: string }} options */
 export function send(
   blob,
   {
@@ -125,13 +132,14 @@ export function send(
 export const openBatch = ({ id, name }) =>
   json("/api/batches", { ...sending("POST", { id, name }), tries: Infinity });
 
-/** Uploads straight into the store: where to put a picture, and that it lies there. */
 /** Promote a model, take that back, or put it on trial. */
 export const changeModel = (name, change, body) =>
   json(`/api/models/${encodeURIComponent(name)}/${change}`, {
     ...sending("POST", body),
     tries: 1,
   });
+
+/** Uploads straight into the store: where to put a picture, and that it lies there. */
 export const announce = (facts) => json("/api/uploads", sending("POST", facts));
 export const arrived = (id) => json(`/api/uploads/${id}`, { method: "POST", tries: Infinity });
 

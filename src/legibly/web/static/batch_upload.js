@@ -22,7 +22,10 @@ export function batchId() {
 }
 
 /** The pictures among files as entries of the queue: `{ file, name, label, writer, batch }`.
- * `fields` are what a form says of all of them: `name`, `writer`, `pattern`. */
+ * `fields` are what a form says of all of them.
+ * @param {File[]} files
+ * @param {{ classes: string[],
+ *   fields?: { name?: string, writer?: string, pattern?: string } }} options */
 export async function entriesOf(files, { classes, fields = {} }) {
   const pictures = files.filter(isPicture);
   const others = files.filter((file) => !isPicture(file));

@@ -1,4 +1,3 @@
-// @ts-check
 // One picture's answer: the text, its confidence, what the model saw and why, and the true label.
 import * as api from "./api.js";
 import { $, make, mark, number, percent, say } from "./dom.js";
@@ -391,8 +390,13 @@ function textField(image, onLabel) {
 /** The card in `place`; `onLabel(image, text)` gives a label: "" for no digit, null for none. */
 export class Card {
   constructor(place, { classes, onLabel, onChoose = null, withPicture = true }) {
-    const options = { classes, onLabel, onChoose, withPicture };
-    Object.assign(this, { place, ...options, image: null, state: {} });
+    this.place = place;
+    this.classes = classes;
+    this.onLabel = onLabel;
+    this.onChoose = onChoose;
+    this.withPicture = withPicture;
+    this.image = null;
+    this.state = {};
     this.empty = [...place.children];
   }
 

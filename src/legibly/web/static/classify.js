@@ -296,12 +296,12 @@ startFiles({
     draw();
   },
 });
-queue.addEventListener("sent", ({ detail: { image, entry } }) => {
+queue.addEventListener("sent", (/** @type {CustomEvent} */ { detail: { image, entry } }) => {
   if (subject.kind === "upload" && subject.upload === entry.name)
     subject = { kind: "image", id: image.id, chosen: true };
   take(image);
 });
-queue.addEventListener("read", ({ detail }) => take(detail));
+queue.addEventListener("read", (/** @type {CustomEvent} */ { detail }) => take(detail));
 
 // Keys
 function step(by) {

@@ -43,7 +43,9 @@ export const percent = (share) => decimal.format(Math.floor(share * 1000) / 10) 
 const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 export const when = (text) => moments.format(new Date(text));
 
-/** A message that goes by itself; with an action it stays longer. */
+/** A message that goes by itself; with an action it stays longer.
+ * @param {string} text
+ * @param {{ action?: string, run?: () => unknown, seconds?: number }} options */
 export function toast(text, { action, run, seconds = action ? 12 : 6 } = {}) {
   const box = make("div", { class: "toast" }, make("span", {}, text));
   const close = () => box.remove();
@@ -59,14 +61,15 @@ export const keysEnabled = () => localStorage.getItem("legibly-keys") !== "off";
 /** One handler for the page's single keys; silent in fields, and where keys are switched off. */
 export function onKey(handle) {
   document.addEventListener("keydown", (event) => {
-    const inField = event.target.closest(
+    const target = /** @type {Element} */ (event.target);
+    const inField = target.closest(
       "input:not([type=checkbox]), textarea, select, [contenteditable]",
     );
     if (event.defaultPrevented || event.isComposing || event.altKey || inField || $("dialog[open]"))
       return;
     const command = event.ctrlKey || event.metaKey;
     if (!command && !keysEnabled()) return;
-    if (event.key === "Enter" && event.target.closest("button, a, summary, label")) return;
+    if (event.key === "Enter" && target.closest("button, a, summary, label")) return;
     if (handle(event, command)) event.preventDefault();
   });
 }

@@ -27,7 +27,7 @@ const converted = (name, value, factor) =>
 const query = () =>
   Object.fromEntries(
     [...new FormData(filters)]
-      .map(([name, value]) => [name, value.trim()])
+      .map(([name, value]) => [name, String(value).trim()])
       .filter(([, value]) => value)
       .map(([name, value]) => [name, converted(name, value, 0.01)]),
   );

@@ -1,4 +1,3 @@
-// @ts-check
 // The items of a reading within its text, so that one of them is corrected in place. Pure, so that
 // it is tested without a browser.
 
@@ -26,7 +25,10 @@ export function corrected(text, items, at, label) {
   if (place === undefined) return undefined;
   const signs = [...text];
   signs[place] = label;
-  return signs.join("").replace(/ {2,}/g, " ").replace(/^[ /]+|[ /]+$/g, "");
+  return signs
+    .join("")
+    .replace(/ {2,}/g, " ")
+    .replace(/^[ /]+|[ /]+$/g, "");
 }
 
 /** The text with a label more, at the place of a point of the picture in reading order; undefined
@@ -41,6 +43,7 @@ export function inserted(text, items, point, label) {
   if (!digits.length) return label;
   const places = placesOf(text, items);
   if (!places.length) return undefined;
+  /** @param {{ box: number[] }} item */
   const isInRow = ({ box: [, top, , height] }) =>
     point.y > top - height / 4 && point.y < top + (height * 5) / 4;
   const row = digits.flatMap((item, at) => (isInRow(item) ? [at] : []));

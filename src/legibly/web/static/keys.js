@@ -1,4 +1,3 @@
-// @ts-check
 // What a key means on the page to write on: it acts on what the sheet shows, never on another
 // picture. Pure, so that it is tested without a browser.
 

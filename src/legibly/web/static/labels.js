@@ -1,4 +1,3 @@
-// @ts-check
 // Labels and writers that come beside pictures: a CSV file, COCO JSON, folders named by classes, or
 // a pattern of file names. Pure, so that it is tested without a browser.
 

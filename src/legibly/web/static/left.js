@@ -1,4 +1,3 @@
-// @ts-check
 // A drawing that was on the sheet when its page was left: noted here for the next page to send
 // again, under the same name, in case that the request of the page itself was lost.
 const KEY = "legibly-left";

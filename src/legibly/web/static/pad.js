@@ -35,16 +35,14 @@ export class Pad {
   /** `onStroke(down)` when a stroke begins (true) and ends (false); `onChange()` when the ink
    * changed. */
   constructor(canvas, { onStroke, onChange }) {
-    Object.assign(this, {
-      canvas,
-      onStroke,
-      onChange,
-      strokes: [],
-      past: [],
-      future: [],
-      current: null,
-      width: WIDTH, // of the pen, as a share of the side
-    });
+    this.canvas = canvas;
+    this.onStroke = onStroke;
+    this.onChange = onChange;
+    this.width = WIDTH; // of the pen, as a share of the side
+    this.strokes = [];
+    this.current = null;
+    this.past = [];
+    this.future = [];
     this.context = canvas.getContext("2d", { desynchronized: true });
     new ResizeObserver(() => this.fit()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.down(event));
@@ -87,7 +85,7 @@ export class Pad {
     if (this.current || event.button > 0) return;
     if (event.pointerType === "touch" && !event.isPrimary) return;
     event.preventDefault();
-    document.activeElement?.blur(); // keys mean the sheet now
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur(); // keys: the sheet
     this.canvas.setPointerCapture(event.pointerId);
     this.onStroke(true);
     this.pointer = event.pointerId;
@@ -148,7 +146,10 @@ export class Pad {
 
   /** An empty sheet with nothing to undo. */
   reset() {
-    Object.assign(this, { strokes: [], current: null, past: [], future: [] });
+    this.strokes = [];
+    this.current = null;
+    this.past = [];
+    this.future = [];
     this.redraw();
   }
 

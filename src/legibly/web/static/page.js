@@ -15,8 +15,7 @@ if (help) {
   $("#keys-open").addEventListener("click", open);
   onKey((event, command) => !command && event.key === "?" && open());
 }
-for (const time of $$("time[datetime]"))
-  time.textContent = when(time.dateTime); // the reader's zone
+for (const time of $$("time[datetime]")) time.textContent = when(time.dateTime); // the reader's zone
 if ("owner" in document.body.dataset) {
   if ($("#queue")) import("./uploads.js");
   else import("./files.js").then(({ acceptAnywhere }) => acceptAnywhere());

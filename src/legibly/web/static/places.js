@@ -1,4 +1,3 @@
-// @ts-check
 // Where somebody came from to an image: the list that they were in, so that the image's page has a
 // previous and a next one, and a way back to the same place.
 const KEY = "legibly-list";

@@ -24,13 +24,11 @@ function next(again) {
   const later = Object.keys(weights).filter((digit) => left[digit] > 0);
   const open = rare.some((digit) => left[digit] > 0) ? rare.filter((d) => left[d] > 0) : later;
   const others = open.filter((digit) => digit !== intended);
-  const chances = (others.length ? others : open).map((digit) => [
-    digit,
-    0.25 + (1 - (weights[digit] ?? 0)),
-  ]);
-  let at = Math.random() * chances.reduce((sum, [, chance]) => sum + chance, 0);
-  const drawn = chances.find(([, chance]) => (at -= chance) <= 0) ?? chances.at(-1);
-  intended = again ?? drawn[0];
+  const candidates = others.length ? others : open;
+  const chance = (digit) => 1.25 - (weights[digit] ?? 0);
+  let at = Math.random() * candidates.reduce((sum, digit) => sum + chance(digit), 0);
+  const drawn = candidates.find((digit) => (at -= chance(digit)) <= 0) ?? candidates.at(-1);
+  intended = again ?? drawn;
   const [before, after] = say("write_a").split("{digit}");
   $("#ask").replaceChildren(before, make("b", {}, intended), after ?? "");
   $("#ask").dataset.wanted = intended;

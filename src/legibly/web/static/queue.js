@@ -62,22 +62,20 @@ export class Queue extends EventTarget {
   /** `owner` is who is signed in; `direct` a promise of presigned.js, or a false value. */
   constructor({ owner, direct }) {
     super();
-    Object.assign(this, {
-      owner,
-      direct,
-      shares: new Map(),
-      isLoading: true,
-      awaited: new Set(),
-      batches: new Map(), // id → that it is opened
-      batch: null, // the newest one of this page
-      adding: 0,
-      waiting: [],
-      flying: 0,
-      total: 0,
-      sent: 0,
-      failed: [],
-      pending: new Set(),
-    });
+    this.owner = owner;
+    this.direct = direct;
+    this.shares = new Map();
+    this.isLoading = true;
+    this.awaited = new Set();
+    this.batches = new Map(); // id → that it is opened
+    this.batch = null; // the newest one of this page
+    this.adding = 0;
+    this.waiting = [];
+    this.flying = 0;
+    this.total = 0;
+    this.sent = 0;
+    this.failed = [];
+    this.pending = new Set();
     this.files = Promise.resolve(holdLock()).then(database);
     this.resume();
     addEventListener("beforeunload", (event) => {
@@ -211,8 +209,10 @@ export class Queue extends EventTarget {
 
   /** A new count, unless the last one is still going on. */
   begin() {
-    if (!this.busy && this.pending.size === 0)
-      Object.assign(this, { total: 0, sent: 0, failed: [] });
+    if (this.busy || this.pending.size > 0) return;
+    this.total = 0;
+    this.sent = 0;
+    this.failed = [];
   }
 
   push(entries) {

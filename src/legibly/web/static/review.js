@@ -40,6 +40,7 @@ let total = 0; // to look at, by the server, less what was judged since
 let judgements = 0; // on this page, less those that were taken back
 let filling = false;
 let isComplete = false; // the queue holds everything that the server has
+/** @type {Promise<unknown>} */
 let saving = Promise.resolve();
 let skipped = JSON.parse(localStorage.getItem(SKIPPED) || "[]"); // ids, the oldest skip first
 const unsaved = new Set();

@@ -1,4 +1,3 @@
-// @ts-check
 // The sheet to write on: a live reading of the ink that stores nothing, and one drawing at the end.
 import * as api from "./api.js";
 import { $, say } from "./dom.js";
@@ -14,8 +13,12 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 export class Sheet {
   /** `deliver(entry)` stores a drawing and resolves to its image; `onInk(sheet)` is called when
    * the ink or its reading changed; `isLive()` says whether to read while somebody writes. */
-  constructor(place, { deliver, onInk, isLive, leaving }) {
-    Object.assign(this, { place, deliver, onInk, isLive, leaving });
+  constructor(place, { deliver, onInk, isLive, leaving = null }) {
+    this.place = place;
+    this.deliver = deliver;
+    this.onInk = onInk;
+    this.isLive = isLive;
+    this.leaving = leaving;
     this.revision = 0;
     this.start();
     this.pad = new Pad($("canvas", place), {

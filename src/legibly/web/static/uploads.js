@@ -11,6 +11,7 @@ export const queue = new Queue({ owner, direct: direct && import("./presigned.js
 
 const indicator = $("#sending");
 let hiding = 0;
+let checking = 0;
 queue.addEventListener("change", () => {
   const { settled } = queue;
   const counts = {
@@ -26,8 +27,8 @@ queue.addEventListener("change", () => {
     hiding = setTimeout(() => {
       indicator.hidden = true;
     }, LAST_SECONDS * 1000);
-  clearInterval(queue.checking);
-  if (queue.pending.size) queue.checking = setInterval(check, 4000);
+  clearInterval(checking);
+  if (queue.pending.size) checking = setInterval(check, 4000);
 });
 
 /** The events are the quick way to learn of answers; asking is the sure one. */

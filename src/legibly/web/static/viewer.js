@@ -12,8 +12,15 @@ export class Viewer {
   /** In `place`; `onChoose(at)` is called when somebody taps a box, and `onPoint(box)` with the box
    * that somebody draws, or taps the place of, while `isPointing`. */
   constructor(place, { image, onChoose, onPoint }) {
-    const state = { scale: 1, x: 0, y: 0, pointers: new Map(), isPointing: false };
-    Object.assign(this, { place, image, onChoose, onPoint, ...state });
+    this.place = place;
+    this.image = image;
+    this.onChoose = onChoose;
+    this.onPoint = onPoint;
+    this.scale = 1;
+    this.x = 0;
+    this.y = 0;
+    this.pointers = new Map();
+    this.isPointing = false;
     this.picture = make("img", {
       src: api.picture(image.id, 1280),
       alt: say("picture_of", { name: image.name ?? say("a_picture") }),
@@ -95,7 +102,9 @@ export class Viewer {
   }
 
   fit() {
-    Object.assign(this, { scale: 1, x: 0, y: 0 });
+    this.scale = 1;
+    this.x = 0;
+    this.y = 0;
     this.move();
   }
 
