@@ -17,6 +17,7 @@ from legibly import object_keys, text_rules
 from legibly.errors import Invalid, Unavailable
 from legibly.index.port import Filter
 from legibly.index.sql import SqlIndex, open_index
+from legibly.ingest.record_follower import RecordFollower
 from legibly.ingest.sweep import Sweeper, sweep
 from legibly.ingest.worker import Worker
 from legibly.packs import registry
@@ -317,6 +318,53 @@ def test_two_servers_on_one_store_adopt_a_picture_once(tmp_path: Path, service: 
     )
     assert sweep(second) == 1
     assert images(second) == images(service)
+    index.close()
+
+
+def test_two_servers_on_one_store_learn_of_labels_and_deletions(
+    tmp_path: Path, service: Service
+) -> None:
+    """What one server is told reaches the index of the other at its next sweep, with its pair."""
+    first, second = (service.receive(pictures.png()) for _ in range(2))
+    service.classify(first)
+    database = tmp_path / "second.db"
+    index = open_index(f"sqlite:///{database}")
+    other = Service(
+        store=service.store, index=index, reader=service.reader, max_bytes=10**6, max_pixels=10**7
+    )
+    follower = RecordFollower(other)
+    service.label(first.id, "7", by="ann")
+    time.sleep(1.1)  # a picture settles for a second
+    assert sweep(other) == 2
+    assert follower.follow() == 1
+    other.classify(index.get(first.id))
+    service.label(first.id, "1", by="bob")
+    service.remove([second.id])
+    assert follower.follow() == 2
+    assert [label.text for label in index.labels([first.id])[first.id]] == ["7", "1"]
+    assert [pair.actual for pair in index.pairs()] == ["7", "1"]
+    assert index.present([first.id, second.id]) == {first.id}
+    assert follower.follow() == 0
+    index.close()
+
+
+def test_a_database_of_yesterday_gets_its_labels_back(tmp_path: Path, service: Service) -> None:
+    """Labels and deletions that a restored index lacks are taken in at the first sweep."""
+    first, second = (service.receive(pictures.png()) for _ in range(2))
+    with (
+        sqlite3.connect(tmp_path / "index.db") as present,
+        sqlite3.connect(tmp_path / "old.db") as backup,
+    ):
+        present.backup(backup)
+    service.label(first.id, "7", by="ann")
+    service.remove([second.id])
+    index = open_index(f"sqlite:///{tmp_path}/old.db")
+    restored = Service(
+        store=service.store, index=index, reader=service.reader, max_bytes=10**6, max_pixels=10**7
+    )
+    Sweeper(restored, seconds=0.001).sweep_if_due()
+    assert [image.label.text for image in images(restored) if image.label] == ["7"]
+    assert index.present([first.id, second.id]) == {first.id}
     index.close()
 
 

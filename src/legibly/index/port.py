@@ -221,6 +221,9 @@ class Content(Protocol):
     def known(self, ids: Collection[str]) -> set[str]:
         """Which of these ids the index knows, deleted ones included."""
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        """Which of these ids are images now."""
+
     def changes(self, after: int, *, limit: int) -> list[Change]:
         """What changed past the sequence number `after`, in order."""
 

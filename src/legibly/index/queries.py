@@ -78,6 +78,13 @@ class SqlQueries:
                 known |= {row.id for row in connection.execute(KNOWN, {"ids": padded(batch)})}
         return known
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        present: set[str] = set()
+        with self._read() as connection:
+            for batch in batched(ids, BATCH):
+                present |= {row.id for row in connection.execute(THERE, {"ids": padded(batch)})}
+        return present
+
     def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
         several: dict[str, list[Label]] = {}
         with self._read() as connection:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from legibly import errors, object_keys
 from legibly.images import sniff, truncation
+from legibly.ingest.record_follower import RecordFollower
 from legibly.iteration import batched
 from legibly.pipeline import Service
 from legibly.records import now
@@ -22,7 +23,7 @@ _BATCH = 1000
 
 class Sweeper:
     """Sweeps whenever it is due: at most once in `seconds`, and on one twentieth of the time at
-    most.
+    most; then takes in labels and deletions of other servers, on one fiftieth.
     """
 
     def __init__(self, service: Service, *, seconds: float) -> None:
@@ -31,16 +32,27 @@ class Sweeper:
         # way.
         self._seconds = seconds if service.store.is_local else 30 * seconds
         self._due = 0.0
+        self._follower = RecordFollower(service)
+        self._follow_due = 0.0
 
     def sweep_if_due(self) -> int:
         """Sweep unless it is too early; returns how many pictures were new."""
         started = time.monotonic()
-        if not self._seconds or started < self._due:
+        if not self._seconds:
             return 0
-        count = sweep(self._service)
-        ended = time.monotonic()
-        self._due = ended + max(self._seconds, 20 * (ended - started))
+        count = 0
+        if started >= self._due:
+            count = sweep(self._service)
+            self._due = self._next(started, rarely=20)
+        began = time.monotonic()
+        if began >= self._follow_due:  # after the pictures that the labels are of
+            self._follower.follow()
+            self._follow_due = self._next(began, rarely=50)
         return count
+
+    def _next(self, started: float, *, rarely: int) -> float:
+        ended = time.monotonic()
+        return ended + max(self._seconds, rarely * (ended - started))
 
 
 def sweep(service: Service) -> int:
