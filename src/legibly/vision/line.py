@@ -73,13 +73,13 @@ def band(
     if width > WIDEST:
         return None
     fall, middle = _course(row, height)
-    values = _levelled(ink, row, foreign)
     factor = max(1, int(1 / scale))
     x0 = left - MARGIN / scale
     y0 = middle + fall * x0 - HEIGHT / 2 / scale
     top = max(0, int(min(y0, y0 + fall * (right - x0)) - 2 * factor))
     bottom = int(max(y0, y0 + fall * (right - x0)) + HEIGHT / scale + 2 * factor) + 1
-    part = Image.fromarray(np.ascontiguousarray(values[top:bottom]))
+    values = _levelled(ink, row, foreign, slice(top, bottom))
+    part = Image.fromarray(np.ascontiguousarray(values))
     if factor > 1:
         part = part.reduce(factor)
     unit = 1 / scale / factor
@@ -102,18 +102,24 @@ def _course(row: Sequence[glyphs.Piece], height: float) -> tuple[float, float]:
 
 
 def _levelled(
-    ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece]
+    ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece], span: slice
 ) -> Floats:
-    """The ink in 0 … 1 of the row's own strength, without foreign pieces."""
+    """The ink within the rows of `span`, in 0 … 1 of the row's own strength, without foreign
+    pieces.
+    """
     sample = [
         ink.values[y0:y1, x0:x1][piece.mask] for piece in row for x0, y0, x1, y1 in [piece.box]
     ]
     high = planes.quantiles(np.concatenate(sample), 0.8)[0]
     low = min(2.5 * ink.noise + 0.01, 0.5 * high)
-    values: Floats = np.clip((ink.values - low) / max(high - low, 1e-3), 0.0, 1.0)
+    values: Floats = np.clip((ink.values[span] - low) / max(high - low, 1e-3), 0.0, 1.0)
     for piece in foreign:
-        x0, y0, x1, y1 = piece.box
+        x0, top, x1, bottom = piece.box
+        y0 = top - span.start
+        y1 = bottom - span.start
         reach = max(1, round(0.03 * max(piece.width, piece.height)))
+        if y1 + reach <= 0 or y0 - reach >= len(values):
+            continue
         around = np.pad(piece.mask, reach)
         gone = glyphs.spread(around, reach)
         target = values[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]

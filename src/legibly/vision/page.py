@@ -39,6 +39,8 @@ SAMPLE = 200
 """Of more pieces than that, a sample tells whether they are digits at all: texture is neither cut
 nor joined.
 """
+MOST_DIGITS = 400
+"""Of more, the sample is the reading, and never sure: each costs some milliseconds."""
 TORN = 0.9
 """The certainty of a page where a digit touched its frame: below what any pack calls sure."""
 DENSE_RUNS = 0.04
@@ -233,11 +235,12 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     opinions = Opinions(ink, networks)
     some = pieces[:: -(-len(pieces) // SAMPLE)]
     opinions.ask(some)
-    if len(pieces) > CROWD and sum(
-        opinions.of(piece).confidence < CLEAR for piece in some
-    ) > 0.7 * len(some):
+    unclear = sum(opinions.of(piece).confidence < CLEAR for piece in some)
+    if len(pieces) > MOST_DIGITS or (len(pieces) > CROWD and unclear > 0.7 * len(some)):
         crowd = rows.rows(some, height)
-        return Page(tuple(tuple(opinions.of(piece) for piece in row) for row in crowd), 0.0, height)
+        certainty = 0.0 if unclear > 0.7 * len(some) else 0.1
+        items = tuple(tuple(opinions.of(piece) for piece in row) for row in crowd)
+        return Page(items, certainty, height)
     opinions.ask([*pieces, *parts.rings])
     # A ring that reads as a digit is no ring around one: a zero with a stroke in it.
     zero = any(opinions.of(ring).confidence > CLEAR for ring in parts.rings)
