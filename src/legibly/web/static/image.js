@@ -24,7 +24,11 @@ const card = new Card($("#card"), {
   classes,
   withPicture: false,
   onLabel: (_, text) => label(text),
-  onChoose: (at) => choose(boxes().findIndex((box) => box.at === at), at),
+  onChoose: (at) =>
+    choose(
+      boxes().findIndex((box) => box.at === at),
+      at,
+    ),
 });
 const viewer = new Viewer($("#viewer"), {
   image,
