@@ -69,7 +69,12 @@ export const images = (query = {}, signal) => {
 
 /** The body of a label: an empty text says that the picture shows no digit. */
 export const labelBody = (text) => (text === "" ? { text, nothing: true } : { text });
-/** Label an image; `boxes` say where the digits of the text lie, `{ box, label }` each. */
+/**
+ * Label an image; `boxes` say where the digits of the text lie, `{ box, label }` each.
+ * @param {string} id
+ * @param {string | null} text
+ * @param {{ tries?: number, boxes?: object[] }} [options]
+ */
 export const label = (id, text, { tries = 4, boxes } = {}) =>
   json(`/api/images/${id}/label`, { ...sending("PUT", { ...labelBody(text), boxes }), tries });
 

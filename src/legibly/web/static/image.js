@@ -122,7 +122,8 @@ function add(name) {
   const before = [...base()];
   const at = [...text].findIndex((sign, place) => sign !== before[place]);
   const rank = placesOf(text, [...boxes(), added]).indexOf(at);
-  const all = boxes().toSpliced(rank, 0, added);
+  const all = [...boxes()];
+  all.splice(rank, 0, added);
   point(false);
   label(text, all);
   return true;
