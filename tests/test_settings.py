@@ -42,6 +42,8 @@ def test_unknown_keys_are_refused(tmp_path: Path) -> None:
     [
         ({"LEGIBLY_MAX_BYTES": "many"}, "LEGIBLY_MAX_BYTES: 'many' is no int"),
         ({"LEGIBLY_MAX_PIXELS": "0"}, "max_pixels must be at least 1"),
+        ({"LEGIBLY_MAX_PAGES": "0"}, "max_pages must be at least 1"),
+        ({"LEGIBLY_TEXT": "words"}, "text must be digits or numbers, not 'words'"),
         ({"LEGIBLY_ASK_RATE": "2"}, "between 0 and 1"),
     ],
 )

@@ -28,7 +28,11 @@ def batch_reader() -> BatchReader:
     settings = Settings.load(environ=os.environ)
     return BatchReader(
         store=open_store(settings.store, environ=os.environ),
-        reader=Reader(open_any(settings.model, environ=os.environ), max_pixels=settings.max_pixels),
+        reader=Reader(
+            open_any(settings.model, environ=os.environ),
+            max_pixels=settings.max_pixels,
+            text=settings.text_mode,
+        ),
         prefix=s3_documents.place(settings.store)[1],
         max_bytes=settings.max_bytes,
         attempts=settings.attempts,

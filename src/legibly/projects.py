@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 class Project:
     """One version of a project's record; the newest version counts.
 
-    `model`, `ask_rate` and `review_people` are None where the server's own settings apply.
+    `model`, `ask_rate`, `review_people` and `text` are None where the server's own settings apply.
     `members` holds account ids; an empty tuple lets everybody in who has an account.
     """
 
@@ -37,6 +37,7 @@ class Project:
     model: str | None = None
     ask_rate: float | None = None
     review_people: int | None = None
+    text: str | None = None
     members: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Project:
 
     def settings(self, settings: Settings) -> Settings:
         """The server's settings with what this project sets for itself."""
-        names = ("model", "ask_rate", "review_people")
+        names = ("model", "ask_rate", "review_people", "text")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(settings, project=self.name, **chosen)
 

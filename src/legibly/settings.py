@@ -11,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from legibly.errors import Invalid
+from legibly.records import TextMode
 
 PREFIX = "LEGIBLY_"
 FILE = "legibly.toml"
@@ -41,6 +42,9 @@ class Settings:
     )
     model: str = _setting(
         "digits", "model pack: a name, a folder, or http(s)://…/v2/models/NAME of a remote one"
+    )
+    text: str = _setting(
+        "digits", "what a text has of separators: digits (none), or numbers (7.5, 12/03/2024, -5)"
     )
     project: str = _setting(DEFAULT_PROJECT, "project that commands work on")
     queue: str = _setting("", "SQS queue URL to take S3 events from; empty: none")
@@ -116,6 +120,7 @@ class Settings:
             )
         self._check_choice("proxy", "cloudfront", "")
         self._check_choice("log", "text", "json")
+        self._check_choice("text", "digits", "numbers")
         if self.uploads not in ("direct", "server"):
             raise Invalid(
                 f"uploads must be direct or server, not {self.uploads!r}.", where="settings"
@@ -138,6 +143,11 @@ class Settings:
         if not 0 <= self.ask_rate <= 1:
             raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
         _check_public_url(self.public_url)
+
+    @property
+    def text_mode(self) -> TextMode:
+        """`text` as what it can be."""
+        return "numbers" if self.text == "numbers" else "digits"
 
     def _check_choice(self, name: str, *choices: str) -> None:
         value = getattr(self, name)

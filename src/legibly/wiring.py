@@ -62,7 +62,9 @@ def reader(settings: Settings, *, version: str = "") -> Reader:
     remote one.
     """
     pack = open_version(settings.model, settings, version=version)
-    return Reader(pack, max_pixels=settings.max_pixels, max_pages=settings.max_pages)
+    return Reader(
+        pack, max_pixels=settings.max_pixels, max_pages=settings.max_pages, text=settings.text_mode
+    )
 
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:

@@ -62,6 +62,14 @@ def test_several_digits_count_once_as_text_and_place_by_place() -> None:
     assert result["confused"] == [{"actual": "0", "predicted": "8", "n": 1}]
 
 
+def test_separators_are_no_digits() -> None:
+    """75 for 7.5 is a wrong text whose two digits are right."""
+    result = reference.report([_pair(1, "75", "7.5"), _pair(2, "-3", "-3")])
+    assert result["accuracy"]["value"] == 0.5
+    assert result["confusion"]["labels"] == ["3", "5", "7"]
+    assert result["confusion"]["left_out"]["texts"] == 0
+
+
 def test_words_are_one_label_each() -> None:
     """Another classifier's classes are words: `cat` for `cow` is one mistake, not two letters."""
     result = reference.report([_pair(1, "cat", "cow"), _pair(2, "cow", "cow")])

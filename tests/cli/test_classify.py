@@ -117,3 +117,14 @@ def test_each_page_of_a_scan_is_read(tmp_path: Path) -> None:
     assert rows[0]["file"] == str(tmp_path / "a.pdf")
     assert "c.pdf: the PDF is truncated or damaged. Save or scan it again." in result.stderr
     assert result.returncode == 1
+
+
+def test_a_text_keeps_its_separators_where_that_is_wanted(tmp_path: Path) -> None:
+    """`--text numbers` puts the minus before the 7; without it the text is the digit."""
+    picture = Image.new("L", (420, 300), 255)
+    picture.paste(pictures.drawing(), (140, 10))
+    picture.paste(20, (60, 140, 130, 156))
+    picture.save(tmp_path / "minus.png")
+    for options, text in (([], "7"), (["--text", "numbers"], "-7")):
+        result = _classify(str(tmp_path / "minus.png"), "--json", *options)
+        assert json.loads(result.stdout)["text"] == text

@@ -6,6 +6,7 @@ import sys
 
 import httpx
 import pytest
+from PIL import Image
 
 import pictures
 from server import Server
@@ -116,3 +117,20 @@ def test_a_change_reaches_the_running_server(client: httpx.Client, server: Serve
     subprocess.run(command, cwd=server.folder, check=True, capture_output=True)
     projects = {each["name"]: each for each in client.get("/api/projects").json()["projects"]}
     assert projects["moving"]["title"] == "Moved"
+
+
+def test_a_project_may_keep_separators(client: httpx.Client) -> None:
+    """With `text` of numbers a minus is part of the text, and of the label in the same form."""
+    _create(client, "amounts", text="numbers")
+    picture = Image.new("L", (420, 300), 255)
+    picture.paste(pictures.drawing(), (140, 10))
+    picture.paste(20, (60, 140, 130, 156))
+    data = pictures.encoded(picture)
+    prefix = "/api/projects/amounts"
+    headers = {"Content-Type": "image/png"}
+    image = client.post(f"{prefix}/images?wait=20", content=data, headers=headers).json()
+    assert (image["reading"]["text"], image["reading"]["keeps"]) == ("-7", "numbers")
+    client.put(f"{prefix}/images/{image['id']}/label", json={"text": "- 7"})
+    assert client.get(f"{prefix}/accuracy").json()["accuracy"]["value"] == 1.0
+    plain = client.post("/api/images?wait=20", content=data, headers=headers).json()
+    assert plain["reading"]["text"] == "7"

@@ -35,6 +35,11 @@ _NAMED_FILES = 20
     is_flag=True,
     help="Measure legibility over 16 small changes, not three; several times as slow.",
 )
+@click.option(
+    "--text",
+    type=click.Choice(["digits", "numbers"]),
+    help="Leave separators out (digits), or keep them (numbers: 7.5, -5), instead of LEGIBLY_TEXT.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -43,6 +48,7 @@ def command(
     as_json: bool,
     model: str | None,
     legibility: bool,
+    text: str | None,
 ) -> None:
     """Read pictures: files, folders, globs, - for standard input, s3://BUCKET/KEY or
     s3://BUCKET/PREFIX/. Each page of a PDF or TIFF file is read."""
@@ -55,7 +61,7 @@ def command(
             failed += _complain(str(error))
     if not as_json and sources:
         click.echo(f"{'picture':<40} {'text':<20} {'verdict':<12} confidence")
-    open_reader = functools.partial(_reader, options.settings(model=model), legibility)
+    open_reader = functools.partial(_reader, options.settings(model=model, text=text), legibility)
     for answer in _with_progress(read_all(open_reader, sources), len(sources)):
         if answer.reading is None:
             failed += _complain(answer.error, answer.name)

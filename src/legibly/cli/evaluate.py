@@ -22,19 +22,30 @@ from legibly.vision.reading import Reader
     help="Feed crops straight to the network; without it pictures go the whole path.",
 )
 @click.option(
+    "--text",
+    type=click.Choice(["digits", "numbers"]),
+    help="Whether texts keep their separators, instead of LEGIBLY_TEXT.",
+)
+@click.option(
     "--compare", help="Another pack to read the same pictures: adds an exact McNemar test."
 )
 def command(
-    *, dataset: Path, as_json: bool, model: str | None, crops: bool, compare: str | None
+    *,
+    dataset: Path,
+    as_json: bool,
+    model: str | None,
+    crops: bool,
+    compare: str | None,
+    text: str | None,
 ) -> None:
     """Score a model on DATASET: a folder with labels.csv, an …-images-idx3-ubyte file, or a folder
     of class folders.
     """
-    reader = wiring.reader(options.settings(model=model))
+    reader = wiring.reader(options.settings(model=model, text=text))
     outcomes = _outcomes(reader, dataset, crops=crops)
     report = evaluation.report(outcomes, model=reader.model, dataset=str(dataset))
     if compare:
-        rival = wiring.reader(options.settings(model=compare))
+        rival = wiring.reader(options.settings(model=compare, text=text))
         others = _outcomes(rival, dataset, crops=crops)
         theirs = evaluation.report(others, model=rival.model, dataset=str(dataset))
         report["compare"] = {

@@ -32,6 +32,9 @@ def _values(function: Any) -> Any:
         click.option("--title", help="What people call it."),
         click.option("--model", help="Model pack, instead of the server's."),
         click.option("--ask-rate", type=click.FloatRange(0, 1), help="Share of images to ask for."),
+        click.option(
+            "--text", type=click.Choice(["digits", "numbers"]), help="Separators in texts: kept?"
+        ),
         click.option("--review-people", type=click.IntRange(1, 2), help="People who must agree."),
     ):
         function = option(function)

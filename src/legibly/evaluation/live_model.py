@@ -80,6 +80,11 @@ class LiveReader:
         return self._reader.pack
 
     @property
+    def text(self) -> records.TextMode:
+        """Whether its texts keep their separators."""
+        return self._reader.text
+
+    @property
     def shadow(self) -> trials.Shadow | None:
         """The challenger that reads beside it in this process."""
         return self._shadow

@@ -14,6 +14,7 @@ NOTHING = "∅"
 """How people and files write that an image shows no digit; the label's text is empty then."""
 SEPARATORS = " /.,:+-=()"
 """What may stand between the labels of a text: wide gaps, rows, and punctuation that is an item."""
+_SPACED = re.compile(r" *([.,:/]) *|(-) +")
 _MOST_CLASSES_IN_MESSAGE = 100
 
 
@@ -26,6 +27,8 @@ class LabelRules:
 
     classes: tuple[str, ...] | None = None
     single: bool = False
+    numbers: bool = False
+    """Whether texts keep their separators: one form for a label, then."""
 
     @classmethod
     def for_reader(cls, reader: object) -> "LabelRules":
@@ -33,7 +36,8 @@ class LabelRules:
         card = getattr(getattr(reader, "pack", None), "card", None)
         if card is None:
             return cls()
-        return cls(tuple(card.classes), single=card.layout == "whole")
+        numbers = getattr(reader, "text", "digits") == "numbers" and card.layout == "ink"
+        return cls(tuple(card.classes), single=card.layout == "whole", numbers=numbers)
 
     def normalize(self, text: str, *, nothing: bool = False) -> str:
         """The label in its one form; empty for `nothing` and for `∅`.
@@ -44,6 +48,8 @@ class LabelRules:
         if not text_rules.is_plain(" ".join(text.split())):
             raise Invalid("the label has characters that are no text.", code="text-invalid")
         label = " ".join(_with_plain_digits(unicodedata.normalize("NFKC", text)).split())
+        if self.numbers:
+            label = canonical_number(label)
         if nothing and label not in ("", NOTHING):
             raise Invalid(
                 "a label is either a text or nothing.", code="label-contradicts", label=label
@@ -87,6 +93,11 @@ class LabelRules:
         label = "|".join(map(re.escape, names))
         separator = f"[{re.escape(SEPARATORS)}]*"
         return re.compile(f"{separator}(?:(?:{label}){separator})+")
+
+
+def canonical_number(text: str) -> str:
+    """The text without blanks beside its separators, but for one before a minus: `7.5 -3`."""
+    return _SPACED.sub(lambda match: match[1] or match[2], text).strip()
 
 
 def _with_plain_digits(text: str) -> str:

@@ -19,6 +19,7 @@ from legibly.records.readings import (
     Model,
     Reading,
     ReadingRecord,
+    TextMode,
     Verdict,
 )
 from legibly.records.uploads import AdoptionRecord, Batch, UploadRecord
@@ -42,6 +43,7 @@ __all__ = [
     "Reading",
     "ReadingRecord",
     "State",
+    "TextMode",
     "UploadRecord",
     "Verdict",
     "counted_actual",

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 from legibly.records.fields import Json, compact_json, finite, moment, stamp
 
+TextMode = Literal["digits", "numbers"]
+"""What a text has of the separators in its picture: nothing, or all of them."""
 ItemKind = Literal["digit", "separator"]
 Verdict = Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
 Box = tuple[int, int, int, int]
@@ -42,7 +44,8 @@ class Item:
 
     Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not
     measured, `confused_with` is the runner-up, None where there is only one class. A separator
-    stands between digits (`. , - / :`), has no probabilities and is no part of the text.
+    stands between digits (`. , - / :`), has no probabilities, and is part of the text where that
+    keeps numbers.
     """
 
     box: Box
@@ -98,6 +101,8 @@ class Reading:
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     left_out: float | None = None
     """The share of the ink that no item explains; None where that was not counted."""
+    keeps: TextMode = "digits"
+    """Whether the separators stand in the text."""
     _json_text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -131,6 +136,7 @@ class Reading:
             "items": [item.to_json() for item in self.items],
             "milliseconds": dict(self.milliseconds),
             **({} if self.left_out is None else {"left_out": self.left_out}),
+            **({} if self.keeps == "digits" else {"keeps": self.keeps}),
         }
 
     def json_text(self) -> str:
@@ -152,6 +158,7 @@ class Reading:
             items=tuple(Item.from_json(item) for item in data["items"]),
             milliseconds=data.get("milliseconds", {}),
             left_out=data.get("left_out"),
+            keeps=data.get("keeps", "digits"),
         )
 
 

@@ -149,13 +149,16 @@ def is_single_label(model: str, single_label: Collection[str]) -> bool:
     return bool(single_label) and (model in single_label or model.partition("@")[0] in single_label)
 
 
+_WITHOUT_SEPARATORS = str.maketrans("", "", " /.,:-")
+
+
 def units(text: str, *, single: bool = False) -> tuple[str, ...]:
-    """The labels that stand in a text: one a digit where it is digits alone and not `whole`, else
-    the text itself.
+    """The labels that stand in a text: one a digit where it is digits, with or without separators,
+    and not `whole`, else the text itself.
     """
     if single:
         return (text,) if text else ()
-    bare = text.replace(" ", "").replace("/", "")
+    bare = text.translate(_WITHOUT_SEPARATORS)
     return tuple(bare) if bare.isascii() and bare.isdigit() else (text,) if text else ()
 
 

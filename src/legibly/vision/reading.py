@@ -11,7 +11,7 @@ from legibly import errors, records
 from legibly.images import decode, pages
 from legibly.packs import pack as packs
 from legibly.packs import preprocessing
-from legibly.vision import explain, legibility, page, telling
+from legibly.vision import explain, legibility, numbers, page, telling
 from legibly.vision.clock import Clock
 
 Floats = NDArray[np.float32]
@@ -54,12 +54,14 @@ class Reader:
         *,
         max_pixels: int = 50_000_000,
         max_pages: int = 50,
+        text: records.TextMode = "digits",
         thorough: bool = False,
     ) -> None:
         self.pack = pack
         self.model = pack.model
         self.max_pixels = max_pixels
         self.max_pages = max_pages
+        self.text = text
         self.thorough = thorough
 
     def read(self, data: bytes) -> Result:
@@ -74,6 +76,10 @@ class Reader:
         if reading.text and self.pack.card.layout == "ink":
             reading = self._with_legibility(reading, view)
             clock.stop("legibility")
+            if self.text == "numbers":
+                lines = telling.lines(view, self.pack.card)
+                limit = self.pack.card.thresholds.read
+                reading = numbers.with_separators(reading, picture, lines, read=limit)
         return Result(picture.facts, reading)
 
     def read_pages(self, data: bytes) -> Iterator[Result]:
@@ -183,8 +189,10 @@ class Reader:
 
     def _items(self, data: bytes) -> list[page.Candidate]:
         picture = decode.decode(data, max_pixels=self.max_pixels)
-        view = self._see(picture, Clock())
-        return [item for row in telling.lines(view, self.pack.card) for item in row]
+        lines = telling.lines(self._see(picture, Clock()), self.pack.card)
+        out = numbers.slashes(lines) if self.text == "numbers" else ()
+        items = [item for row in lines for item in row]
+        return [item for index, item in enumerate(items) if index not in out]
 
     def _item_at(self, data: bytes, number: int) -> page.Candidate:
         items = self._items(data)

@@ -56,7 +56,7 @@ def small_marks(
         label = _label(box, digits, height)
         if label:
             marks.append(Separator(box, label))
-    return _colons(marks)
+    return colons(marks)
 
 
 def _label(box: Box, digits: Sequence[Box], height: float) -> str | None:
@@ -88,8 +88,8 @@ def _above(upper: Box, lower: Box) -> bool:
     return min(upper[2], lower[2]) > max(upper[0], lower[0])
 
 
-def _colons(marks: list[Separator]) -> tuple[Separator, ...]:
-    """Two points above one another are one colon; a lone point at half height is none."""
+def colons(marks: list[Separator]) -> tuple[Separator, ...]:
+    """The marks, two points above one another as one colon; a lone one at half height is none."""
     result: list[Separator] = []
     for mark in marks:
         pair = next((entry for entry in result if _above(entry.box, mark.box)), None)

@@ -48,6 +48,7 @@ class Reading(BaseModel, extra="allow"):
     items: list[Item]
     milliseconds: dict[str, float]
     left_out: float | None = None
+    keeps: Literal["digits", "numbers"] = "digits"
 
 
 Pixel = Annotated[int, Field(ge=-(2**31), lt=2**31)]

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from legibly.projects import MAX_TITLE, Project
+from legibly.records import TextMode
 from legibly.web.security.principal import principal_of
 from legibly.web.services import state_of
 
@@ -20,6 +21,7 @@ class ProjectChange(BaseModel, extra="forbid"):
     model: str | None = None
     ask_rate: Annotated[float | None, Field(ge=0, le=1)] = None
     review_people: Annotated[int | None, Field(ge=1, le=2)] = None
+    text: TextMode | None = None
     members: list[str] = []
 
 
