@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -84,9 +85,12 @@ def sentences() -> set[str]:
 
 @pytest.mark.parametrize("language", [language for language in i18n.LANGUAGES if language != "en"])
 def test_every_sentence_is_translated_with_its_places(language: str) -> None:
-    """No sentence is missing from a catalogue, and what is filled in English is filled in the other
-    language.
+    """No sentence is missing from a catalogue or stands there twice, and what is filled in English
+    is filled in the other language.
     """
+    lines = (i18n.FOLDER / f"{language}.po").read_text(encoding="utf-8").splitlines()
+    counts = Counter(text for text, _ in i18n.parse(lines))
+    assert [text for text, count in counts.items() if count > 1] == []
     catalogue = i18n.catalogue(language).sentences
     required = sentences()
     assert len(required) > 250
@@ -117,16 +121,16 @@ def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
     is.
     """
     german = {"Accept-Language": "de", "Content-Type": "image/png"}
-    pdf = b"%PDF-1.7 hello"
-    refused = client.post("/api/images", content=pdf, headers=german)
+    archive = b"PK\x03\x04 hello"
+    refused = client.post("/api/images", content=archive, headers=german)
     assert (refused.status_code, refused.headers["content-language"]) == (415, "de")
     assert refused.json()["detail"].startswith(
-        "Das ist ein PDF-Dokument, kein Bild, das gelesen werden kann. Speichere"
+        "Das ist ein ZIP-Archiv (oder ein Office-Dokument), kein Bild, das gelesen werden kann."
     )
     assert (
-        client.post("/api/images", content=pdf, headers={"Content-Type": "image/png"})
+        client.post("/api/images", content=archive, headers={"Content-Type": "image/png"})
         .json()["detail"]
-        .startswith("This is a PDF document")
+        .startswith("This is a ZIP archive")
     )
     page = client.get("/nowhere", headers={"Accept": "text/html", "Accept-Language": "de"})
     assert "Unter dieser Adresse gibt es nichts." in page.text
