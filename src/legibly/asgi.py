@@ -13,9 +13,7 @@ FLAGS = "_LEGIBLY_FLAGS"
 
 
 def create() -> FastAPI:
-    """The application with the settings of the environment, the settings file and `serve`'s
-    flags.
-    """
+    """The application with the settings of the environment, the file and `serve`'s flags."""
     settings = Settings.load(environ=os.environ, **json.loads(os.environ.get(FLAGS, "{}")))
     if settings.log == "json":
         log_format.use_json()

@@ -107,9 +107,7 @@ class Projects:
         return self._write(Project(name=name, title=title, changed_at=now(), **values), number=1)
 
     def change(self, name: str, **values: Any) -> Project:
-        """Write a new version of a project. Raises NotFound, and Conflict after a concurrent
-        one.
-        """
+        """Write a new version of a project. Raises NotFound; Conflict after a concurrent one."""
         if name == DEFAULT_PROJECT:
             remedy = "Set LEGIBLY_MODEL, LEGIBLY_ASK_RATE … or legibly.toml instead."
             raise Invalid("the default project follows the server's settings.", remedy=remedy)

@@ -74,9 +74,7 @@ def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> S
 
 
 def live_reader(settings: Settings, own: Store) -> LiveReader:
-    """The reader of a process that goes on: it follows the changes recorded in its project's
-    store.
-    """
+    """The reader of a running process: it follows the changes recorded in its store."""
 
     def open_reader(setting: str, *, version: str = "") -> Reader:
         return reader(replace(settings, model=setting), version=version)

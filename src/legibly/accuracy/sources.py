@@ -58,9 +58,7 @@ def _of_url(url: str, store: stores.Store) -> Source:
 
 
 def base_of(url: str) -> str:
-    """What the engines put before a store's keys. Raises Invalid for a store in memory, which they
-    cannot see.
-    """
+    """What the engines put before a store's keys. Raises Invalid for a store in memory."""
     if url.startswith("file://"):
         return str(stores.folder_of(url))
     if url.startswith("s3://"):

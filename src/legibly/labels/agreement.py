@@ -11,9 +11,7 @@ Agreement = Literal["second", "disputed", "agreed"]
 
 
 def standing(labels: Iterable[Label]) -> dict[str | None, Label]:
-    """The newest label of each person, by `Label.by`, oldest first; those that were taken back are
-    left out.
-    """
+    """The newest label of each person, oldest first, without those that were taken back."""
     newest: dict[str | None, Label] = {}
     for label in sorted(labels, key=lambda label: label.at):
         newest.pop(label.by, None)

@@ -64,9 +64,7 @@ def logsumexp(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def lead(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """By how much the highest value exceeds logsumexp of the others: (N, K) → (N,); 0 for one
-    class.
-    """
+    """By how much the highest value exceeds logsumexp of the others: (N, K) → (N,)."""
     if values.shape[1] < 2:
         return np.zeros(len(values))
     ordered = np.sort(values, axis=1)

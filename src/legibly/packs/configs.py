@@ -109,9 +109,7 @@ def _timm_config(name: str) -> Facts:
 
 
 def labels_of(config: Facts) -> list[str] | None:
-    """The classes of a Hugging Face `config.json` in the order of the outputs; None where it has
-    none.
-    """
+    """The classes of a Hugging Face `config.json` in the order of the outputs, or None."""
     names = config.get("id2label") or config.get("label_names")
     if isinstance(names, Mapping):
         return [str(names[key]) for key in sorted(names, key=int)]

@@ -98,9 +98,7 @@ class Provider:
         return _with(self._endpoint("authorization_endpoint"), query)
 
     def logout_url(self, *, redirect_uri: str) -> str | None:
-        """Where to send a browser to sign out at the provider too; None where it knows no such
-        place.
-        """
+        """Where to send a browser to sign out at the provider too; None where there is none."""
         if "end_session_endpoint" not in self._discovered():
             return None
         query = {"client_id": self._client_id, "post_logout_redirect_uri": redirect_uri}

@@ -58,9 +58,7 @@ def reading_record(result: Result, *, image: str, key: str, size: int) -> Readin
 
 
 def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
-    """Write a reading once; where this image and model version have one already, that one is
-    returned.
-    """
+    """Write a reading once; if this image and model version have one, return that one."""
     key = object_keys.reading(record.image, record.reading.model.version)
     if store.create(key, line(record.to_json())):
         return record

@@ -153,9 +153,7 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", " /.,:-")
 
 
 def units(text: str, *, single: bool = False) -> tuple[str, ...]:
-    """The labels that stand in a text: one a digit where it is digits, with or without separators,
-    and not `whole`, else the text itself.
-    """
+    """The labels in a text: its digits, if it is digits with or without separators, else itself."""
     if single:
         return (text,) if text else ()
     bare = text.translate(_WITHOUT_SEPARATORS)

@@ -115,9 +115,7 @@ def stratified(strata: Sequence[Stratum], *, least: int = 10) -> Proportion | No
 
 
 def chi_square_95(degrees: int) -> float:
-    """The 95 % point of chi-square, by Wilson and Hilferty's cube: within 1 % from three degrees
-    on.
-    """
+    """The 95 % point of chi-square (Wilson and Hilferty): within 1 % from three degrees on."""
     if degrees < 1:
         return 0.0
     spread = 2 / (9 * degrees)

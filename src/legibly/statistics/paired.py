@@ -169,9 +169,7 @@ def more(
 
 
 def _root(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """The largest number in `low` … `high` at which something `holds` that ceases to as the number
-    grows.
-    """
+    """The largest number in `low` … `high` at which `holds` is true; it is false above."""
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if holds(middle) else (low, middle)

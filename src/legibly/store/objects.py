@@ -158,9 +158,7 @@ class Store:
                 obstore.delete(self._backend, key)
 
     def sign(self, method: Literal["GET", "PUT"], key: str, *, seconds: int) -> str:
-        """A URL with which anybody gets or puts this object for a while. Raises Invalid unless the
-        store is S3.
-        """
+        """A URL to get or put this object for a while. Raises Invalid unless the store is S3."""
         if not isinstance(self._backend, S3Store):
             raise Invalid("only an s3:// store can be uploaded to directly.", where=self.url)
         with self._errors(key):

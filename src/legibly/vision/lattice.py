@@ -111,9 +111,7 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
 
 
 def _cuts(fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: float) -> list[float]:
-    """The log weight of each edge between fragments, the outer ones included: less where a cut
-    crosses much ink.
-    """
+    """The log weight of each edge between fragments: less where a cut crosses much ink."""
     weights = [0.0] * (len(fragments) + 1)
     for at in range(1, len(fragments)):
         if origin[at] == origin[at - 1]:

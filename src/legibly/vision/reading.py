@@ -83,9 +83,7 @@ class Reader:
         return Result(picture.facts, reading)
 
     def read_pages(self, data: bytes) -> Iterator[Result]:
-        """Read each page of a PDF or TIFF file, or the one picture that another file is. Raises
-        what `read` and `pages.pages` raise.
-        """
+        """Read each page of a PDF or TIFF file, or the one picture. Raises what `read` raises."""
         if not pages.has_pages(data):
             yield self.read(data)
             return

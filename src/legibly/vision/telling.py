@@ -62,9 +62,7 @@ def _high(item: page.Candidate, height: float) -> bool:
 
 
 def _covered(view: page.Page, lines: list[list[page.Candidate]]) -> float:
-    """The share that the text tells of what is there and as high as a digit: what was left out may
-    belong to it.
-    """
+    """The share that the text tells of all that is there and as high as a digit."""
     count = sum(map(len, lines))
     known = {id(item) for row in lines for item in row}
     return count / (

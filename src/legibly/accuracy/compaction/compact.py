@@ -214,9 +214,7 @@ def _take_bundles(
 
 
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
-    """Provide the view `taken`: fresh, and the settled files that share an image with it or hold a
-    deleted one.
-    """
+    """Provide `taken`: fresh, and settled files that share an image or hold a deleted one."""
     reopened = _reopened(connection, plan, base) if plan.settled else []
     again = [files.pairs_of_parquet(connection, reopened, base)] if reopened else []
     parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
@@ -244,9 +242,7 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
 
 
 def _find_several(connection: duckdb.DuckDBPyConnection, parquet: Sequence[str], base: str) -> int:
-    """Provide `several` for the images of `taken` that may have more than one pair; returns the
-    slices.
-    """
+    """Provide `several`, images of `taken` that may have more than one pair; returns slices."""
     rows = _count(connection, "lines") + (files.rows(connection, parquet, base) if parquet else 0)
     images = files.images(connection, parquet, base) if parquet else []
     with files.translated_errors():

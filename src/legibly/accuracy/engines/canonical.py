@@ -81,9 +81,7 @@ def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> 
 
 
 def settled_kinds(columns: Iterable[str]) -> dict[str, str]:
-    """The kinds of settled Parquet files with these columns: those of version 0.1 have no
-    verdict.
-    """
+    """The kinds of settled files with these columns: those of version 0.1 have no verdict."""
     kinds = dict(SETTLED)
     if "verdict" not in columns:
         del kinds["verdict"]

@@ -158,9 +158,7 @@ class _Source:
         return canonical.select(self.kinds, dialect="duckdb", relation=relation or self.relation)
 
     def unnamed(self, relation: str = "") -> str:
-        """The same with no look at the images; a row in which that shows is for a second look to
-        put right.
-        """
+        """The same without the images; a row in which that shows is put right by a second look."""
         if not self.named:
             return self.pairs(relation)
         return canonical.select_unnamed(

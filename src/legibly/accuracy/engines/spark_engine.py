@@ -61,9 +61,7 @@ def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSe
 
 
 def location(spark: SparkSession, url: str) -> str:
-    """A store URL as Hadoop spells it: `s3://` stays where the cluster has its own connector (EMR),
-    else `s3a://`.
-    """
+    """A store URL as Hadoop spells it: `s3://` on EMR, with its own connector, else `s3a://`."""
     if url.startswith("s3://") and not spark.sparkContext._jsc.hadoopConfiguration().get(  # noqa: SLF001
         "fs.s3.impl"
     ):

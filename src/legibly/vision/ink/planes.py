@@ -43,9 +43,7 @@ def _slide(plane: Plane, size: int, axis: int) -> Plane:
 
 
 def pad(plane: Floats, by: int, value: float = 0.0) -> Floats:
-    """The plane with a border of `by` pixels of one value: what `np.pad` does, at a fifth of its
-    cost when small.
-    """
+    """The plane with a border of `by` pixels: `np.pad` at a fifth of its cost when small."""
     height, width = plane.shape
     wide = np.full((height + 2 * by, width + 2 * by), value, plane.dtype)
     wide[by : by + height, by : by + width] = plane
@@ -119,9 +117,7 @@ def otsu(plane: Floats) -> float:
 
 
 def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
-    """The values below which these shares lie, from some thousand of them: partitioning stalls on
-    many equal values.
-    """
+    """The values below which these shares lie; sampled, as partitioning is slow on equal values."""
     flat = values.ravel()
     ordered = np.sort(flat[:: max(1, flat.size // SAMPLE)])
     return tuple(

@@ -38,9 +38,7 @@ class UploadBody(BaseModel):
 
 @router.post("/uploads", status_code=201, response_model=documents.Upload)
 async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
-    """Announce a picture; the answer says how to put it into the store. Only with an `s3://`
-    store.
-    """
+    """Announce a picture; the answer says how to put it into the `s3://` store."""
     state = state_of(request)
     return JSONResponse(
         await to_thread.run_sync(lambda: _announce(state, body, principal_of(request).account)), 201

@@ -101,9 +101,7 @@ def begin(request: Request, response: Response, session: Session, key: bytes) ->
 
 
 def put(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
-    """Give the browser a cookie that scripts cannot read and that other sites' forms do not
-    send.
-    """
+    """Give the browser a cookie that scripts cannot read and other sites' forms do not send."""
     secure = is_secure(request)
     response.set_cookie(
         name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax"
