@@ -63,6 +63,8 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         lifespan=_lifespan(state, workspaces, image_owners),
         docs_url=None,  # ours is drawn without scripts of others
         redoc_url=None,
+        # The names of methods in generated clients.
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.legibly = state
     app.state.image_owners = image_owners

@@ -28,13 +28,13 @@ class Liveness:
 
 
 @router.get("/healthz", response_model=documents.Alive)
-async def alive() -> JSONResponse:
+async def get_health() -> JSONResponse:
     """The process answers."""
     return JSONResponse({"status": "alive"})
 
 
 @router.get("/readyz", response_model=documents.Ready)
-def ready(request: Request) -> JSONResponse:
+def get_readiness(request: Request) -> JSONResponse:
     """Everything that an upload needs is there: the database answers, the worker runs, the model is
     loaded.
     """

@@ -70,25 +70,34 @@ def get_server() -> JSONResponse:
 
 
 @router.get("/health/live")
-def get_live() -> JSONResponse:
+def get_server_live() -> JSONResponse:
     """The server answers."""
     return JSONResponse({"live": True})
 
 
 @router.get("/health/ready")
-def get_ready(request: Request) -> JSONResponse:
+def get_server_ready(request: Request) -> JSONResponse:
     """The model answers. Raises Unavailable where it fails."""
     _require_ready(state_of(request).views.pack)
     return JSONResponse({"ready": True})
 
 
 @router.get("/models/{name}")
-@router.get("/models/{name}/versions/{version}")
-def get_model(request: Request, name: str, version: str | None = None) -> JSONResponse:
-    """The model's inputs and outputs, and its card as text, with which any Legibly can use it from
-    afar.
+def get_model(request: Request, name: str) -> JSONResponse:
+    """The model's inputs and outputs, and its card as text, with which another Legibly can use it.
+
+    Raises NotFound.
     """
-    pack = _pack(request, name, version)
+    return _metadata(name, _pack(request, name))
+
+
+@router.get("/models/{name}/versions/{version}")
+def get_model_version(request: Request, name: str, version: str) -> JSONResponse:
+    """The same of one version. Raises NotFound."""
+    return _metadata(name, _pack(request, name, version))
+
+
+def _metadata(name: str, pack: Pack) -> JSONResponse:
     shape = pack.card.input
     sizes = [-1, shape.channels, shape.height, shape.width]
     crops = {"name": INPUT, "datatype": "FP32", "shape": sizes}
@@ -106,9 +115,15 @@ def get_model(request: Request, name: str, version: str | None = None) -> JSONRe
 
 
 @router.get("/models/{name}/ready")
+def get_model_ready(request: Request, name: str) -> JSONResponse:
+    """Whether the model answers. Raises NotFound, and Unavailable where it fails."""
+    _require_ready(_pack(request, name))
+    return JSONResponse({"name": name, "ready": True})
+
+
 @router.get("/models/{name}/versions/{version}/ready")
-def get_model_ready(request: Request, name: str, version: str | None = None) -> JSONResponse:
-    """Whether the model answers. Raises Unavailable where it fails."""
+def get_model_version_ready(request: Request, name: str, version: str) -> JSONResponse:
+    """The same of one version. Raises NotFound and Unavailable."""
     _require_ready(_pack(request, name, version))
     return JSONResponse({"name": name, "ready": True})
 
@@ -165,7 +180,7 @@ def _answer(body: Infer, logits: Floats, pack: Pack) -> Response:
     return Response(text + raw, media_type=_OCTETS, headers=headers)
 
 
-def _pack(request: Request, name: str, version: str | None) -> Pack:
+def _pack(request: Request, name: str, version: str | None = None) -> Pack:
     pack = state_of(request).views.pack
     if name != pack.model.name or version not in (None, pack.model.version):
         raise errors.NotFound(

@@ -71,7 +71,7 @@ class ModelHeader:
 
 
 @router.get("/schema/card.json")
-def get_schema() -> JSONResponse:
+def get_card_schema() -> JSONResponse:
     """The JSON Schema of a model pack's card, format 2."""
     return JSONResponse(schema.document(), media_type="application/schema+json")
 

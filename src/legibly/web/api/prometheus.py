@@ -156,7 +156,7 @@ def install(app: FastAPI, state: State) -> None:
     app.add_middleware(_Counting, registry=counting)
 
     @app.get("/metrics", tags=["health"], response_class=Response)
-    def metrics(request: Request) -> Response:
+    def get_metrics(request: Request) -> Response:
         """Metrics in Prometheus' text format, for a reviewer's token; for all where there are no
         accounts.
         """

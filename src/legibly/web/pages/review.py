@@ -155,7 +155,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
         )
 
     @routes.get("/api/review", tags=["review"])
-    def get_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
+    def get_review_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
         """The pictures that most need a person, first, each with the reason.
 
         `said` is what people disagree about, `total` how many pictures there are to look at.
@@ -163,12 +163,12 @@ def add(routes: APIRouter, pages: Pages) -> None:
         return _page(request, QueueRequest(limit=max(1, min(limit, 500))))
 
     @routes.post("/api/review/queue", tags=["review"])
-    def post_queue(request: Request, body: QueueRequest) -> JSONResponse:
+    def post_review_queue(request: Request, body: QueueRequest) -> JSONResponse:
         """The same, with the pictures that the caller has skipped at the end."""
         return _page(request, body)
 
     @routes.put("/api/review/{image_id}", tags=["review"])
-    def judge(request: Request, image_id: str, body: Judgement) -> JSONResponse:
+    def put_judgement(request: Request, image_id: str, body: Judgement) -> JSONResponse:
         """A reviewer's label. It ends the review; where two have to agree, as soon as they do."""
         principal = principal_of(request)
         state = state_of(request)
