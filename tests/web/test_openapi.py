@@ -94,7 +94,7 @@ def test_a_generated_client_works(
     described.write_text(json.dumps(document), encoding="utf-8")
     generator = Path(sys.executable).with_name("openapi-python-client")
     output = tmp_path / "legibly_api"
-    command = [
+    command: list[str | Path] = [
         generator,
         "generate",
         "--path",
