@@ -84,6 +84,11 @@ def test_a_class_from_its_opening_to_its_end(
 
     expect(teacher.get_by_role("rowheader", name="<i>Fux</i> 🦊")).to_be_visible()
     faults += faults_of(teacher)
+    teacher.get_by_role("link", name="<i>Fux</i> 🦊").click()
+    expect(teacher.locator(".lead").first).to_contain_text("The digits of <i>Fux</i> 🦊 are")
+    expect(teacher.locator(".shots .shot")).to_have_count(4)
+    faults += faults_of(teacher)
+    teacher.go_back()
     teacher.get_by_role("button", name="Let nobody else join").click()
     expect(teacher.get_by_role("button", name="Let pupils join again")).to_be_visible()
     teacher.goto(f"{school.url}/classes")

@@ -91,6 +91,17 @@ def test_many_are_labelled_and_it_can_be_undone(server: Server, page: Page) -> N
     assert call(server, "/api/images?label=7")["images"] == []
 
 
+def test_all_that_match_are_selected_beyond_the_first_page(server: Server, desktop: Page) -> None:
+    """After A a button selects what later pages hold, and all of it is labelled at once."""
+    upload(server, 130)
+    desktop.goto(f"{server.url}/history")
+    expect(desktop.locator("#gallery li").first).to_be_visible()
+    desktop.keyboard.press("a")
+    desktop.locator("#select-all").click()
+    expect(desktop.locator("#selected-count")).to_have_text("130 selected")
+    expect(desktop.locator("#select-all")).to_be_hidden()
+
+
 def test_a_deletion_holds_and_can_be_undone(server: Server, browser: Browser) -> None:
     """Deleted pictures are gone at once, in other tabs too; undo brings them back."""
     upload(server, 3)

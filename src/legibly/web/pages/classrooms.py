@@ -26,6 +26,7 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import image_owners, state_of
 
 _TRIES_A_MINUTE = 20
+_MOST_PICTURES = 200
 _DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -155,7 +156,9 @@ def _add_class(routes: APIRouter, pages: Pages) -> None:
         if pupil is None:
             raise NotFound("there is no such pupil in this class.")
         values: dict[str, Any] = {"pupil": pupil, "legibility": _of(request, pupil)}
-        values["most"] = MOST_IMAGES
+        values |= {"most": MOST_IMAGES, "person": pupil.nickname}
+        own = Filter(owner=pupil.owner, state="read")
+        values["images"] = state_of(request).index.page(own, limit=_MOST_PICTURES)
         return pages.render(request, "pupil.html", school_class=school_class, **values)
 
 

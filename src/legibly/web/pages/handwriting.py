@@ -47,7 +47,11 @@ def _add_report(routes: APIRouter, pages: Pages) -> None:
         """The report alone, for a page that did not wait for it."""
         legibility = report_of(request, own_filter(request, writer))
         return pages.render(
-            request, "_handwriting_report.html", legibility=legibility, most=MOST_IMAGES
+            request,
+            "_handwriting_report.html",
+            legibility=legibility,
+            most=MOST_IMAGES,
+            person=writer or "",
         )
 
     @routes.get("/api/legibility", tags=["accuracy"])

@@ -3,12 +3,14 @@
 import dataclasses
 import gzip
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from fastapi import Request
 from fastapi.responses import Response
+from markupsafe import Markup, escape
 
 from legibly.errors import LegiblyError
 from legibly.settings import DEFAULT_PROJECT
@@ -47,7 +49,7 @@ class Pages:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
-        self._environment.globals.update(asset=self.assets.url)
+        self._environment.globals.update(asset=self.assets.url, day=_day)
 
     def render(
         self, request: Request, template: str, *, status: int = 200, **values: Any
@@ -96,7 +98,18 @@ class Pages:
 
 def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
     """gettext as templates call it: `%(name)s` is filled from keywords, `%%` is a per cent sign."""
-    return lambda text, **values: _keep_units_together(gettext(text)) % values
+
+    def fill(text: str, **values: object) -> str:
+        words = _keep_units_together(gettext(text))
+        has_markup = any(isinstance(value, Markup) for value in values.values())
+        return (escape(words) if has_markup else words) % values
+
+    return fill
+
+
+def _day(moment: datetime) -> Markup:
+    """A day, which the page shows as its reader's region writes it."""
+    return Markup('<time datetime="{day}">{day}</time>').format(day=f"{moment:%Y-%m-%d}")
 
 
 def _keep_units_together(text: str) -> str:

@@ -109,10 +109,12 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
         """End this session, here and for whoever copied it."""
         principal = principal_of(request)
         left = ""
+        page = "/login"
         if principal.session:
             accounts_of(request).end_session(principal.session, until=principal.until)
             left = "?left=oidc" if _is_vouched(request) else ""
-        response = RedirectResponse(f"/login{left}", 303, headers={"Clear-Site-Data": '"cache"'})
+            page = "/join" if is_pupil(principal.account or "") else page
+        response = RedirectResponse(f"{page}{left}", 303, headers={"Clear-Site-Data": '"cache"'})
         sessions.end(response)
         return response
 

@@ -1,6 +1,6 @@
 // A teacher's table: it follows what the pupils write.
 import { ask } from "./api.js";
-import { $, debounce } from "./dom.js";
+import { $, $$, asCards, debounce } from "./dom.js";
 import { follow } from "./live.js";
 
 const place = $("#table");
@@ -9,6 +9,7 @@ const refresh = debounce(async () => {
   try {
     const response = await ask(`/classes/${place.dataset.class}/table`);
     place.innerHTML = await response.text(); // our own server's markup
+    $$("table.list", place).forEach(asCards);
   } catch {
     /* the next change asks again */
   }

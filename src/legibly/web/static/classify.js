@@ -145,9 +145,14 @@ const recent = debounce(() => {
   $("#recent-empty").hidden = items.length > 0;
 }, 30);
 
+/** Store the drawing on the sheet; ink that was stored leaves it. */
+function leaveSheet() {
+  if (!sheet.finish()) sheet.clear();
+}
+
 /** Show an image because somebody chose it; a drawing on the sheet is stored first. */
 function choose(id) {
-  sheet.finish();
+  if (subject.id !== id) leaveSheet();
   subject = { kind: "image", id, chosen: true };
   draw();
 }
@@ -290,7 +295,7 @@ choosePen();
 // Files
 startFiles({
   onAdd(entries) {
-    sheet.finish();
+    leaveSheet();
     subject = { kind: entries.length === 1 ? "upload" : "none", chosen: entries.length === 1 };
     subject.upload = entries[0].name;
     draw();

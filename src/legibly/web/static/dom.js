@@ -40,8 +40,31 @@ export const number = (value) => integer.format(value);
 /** A share as per cent, rounded down, so that nothing short of certain reads 100. */
 export const percent = (share) => decimal.format(Math.floor(share * 1000) / 10) + " %";
 
-const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-export const when = (text) => moments.format(new Date(text));
+// The reader's region, where the browser names one for the page's language: days before months.
+const region = navigator.languages?.find((name) => name.startsWith(language)) ?? language;
+const moments = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeStyle: "short" });
+const days = new Intl.DateTimeFormat(region, { dateStyle: "medium", timeZone: "UTC" });
+/** A moment in the reader's zone; a day without a time is the same day everywhere. */
+export const when = (text) => (text.length > 10 ? moments : days).format(new Date(text));
+
+/** Name each cell of a table by its column, for phones, where each row is a card. Roles say what
+ * it is: a browser takes a table that is laid out otherwise for no table. */
+export function asCards(table) {
+  const titles = $$("thead th", table).map((head) => head.textContent.trim());
+  if (!titles.length || table.classList.contains("facts")) return;
+  table.classList.add("cards");
+  table.setAttribute("role", "table");
+  $$("thead, tbody, tfoot", table).forEach((part) => part.setAttribute("role", "rowgroup"));
+  $$("thead th", table).forEach((head) => head.setAttribute("role", "columnheader"));
+  for (const row of $$("tr", table)) {
+    row.setAttribute("role", "row");
+    if (row.parentElement.tagName === "THEAD") continue;
+    [...row.cells].forEach((cell, at) => {
+      cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
+      if (cell.tagName === "TD" && cell.textContent.trim()) cell.dataset.title ??= titles[at] ?? "";
+    });
+  }
+}
 
 /** A message that goes by itself; with an action it stays longer.
  * @param {string} text

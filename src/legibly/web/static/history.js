@@ -9,6 +9,7 @@ import { openFrom } from "./places.js";
 
 const PAGE = 60;
 const MOST_TO_COME_BACK = 3000;
+const MOST_AT_ONCE = 5000;
 const gallery = $("#gallery"),
   filters = $("#filters"),
   more = $("#more");
@@ -90,6 +91,7 @@ function even() {
 function selection() {
   for (const item of $$("li", gallery)) choosing(item, chosen.has(item.dataset.id));
   $("#selected").hidden = chosen.size === 0;
+  $("#select-all").hidden = done || chosen.size < known.size;
   $("#selected-count").textContent = say("selected", { count: number(chosen.size) });
 }
 
@@ -100,10 +102,15 @@ function count() {
   more.hidden = done;
 }
 
-async function load() {
-  if (loading || done) return;
+function load() {
+  if (loading) return loading.page;
+  if (done) return;
   loading = new AbortController();
-  const mine = loading;
+  loading.page = fetchPage(loading);
+  return loading.page;
+}
+
+async function fetchPage(mine) {
   try {
     const page = await api.images({ ...query(), limit: PAGE, after: next }, mine.signal);
     const fresh = page.images.filter((image) => !known.has(image.id));
@@ -119,6 +126,16 @@ async function load() {
   count();
   comeBack();
   if (!done && more.getBoundingClientRect().top < innerHeight + 600) load();
+}
+
+/** Select every picture that matches, those of later pages too. */
+async function selectAll() {
+  for (let before = -1; !done && before < known.size && known.size < MOST_AT_ONCE; ) {
+    before = known.size;
+    await load();
+  }
+  [...known.keys()].forEach((id) => chosen.add(id));
+  selection();
 }
 
 /** What a cell of the accuracy table asked for, in words. */
@@ -244,6 +261,7 @@ function drop(id) {
   count();
 }
 $("#delete").addEventListener("click", remove);
+$("#select-all").addEventListener("click", selectAll);
 $("#none").addEventListener("click", () => (chosen.clear(), selection()));
 /** The files of a download: some formats are kinds of ZIP files. */
 const fileOf = (format) => `/history/download.${format}`;

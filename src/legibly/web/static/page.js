@@ -1,5 +1,5 @@
 // On every page: the list of keys, whether single keys work at all, and the uploads that go on.
-import { $, $$, keysEnabled, onKey, when } from "./dom.js";
+import { $, $$, asCards, keysEnabled, onKey, when } from "./dom.js";
 
 const help = $("#keys");
 const box = $("#keys-wanted");
@@ -16,6 +16,7 @@ if (help) {
   onKey((event, command) => !command && event.key === "?" && open());
 }
 for (const time of $$("time[datetime]")) time.textContent = when(time.dateTime); // the reader's zone
+$$("table.list").forEach(asCards);
 if ("owner" in document.body.dataset) {
   if ($("#queue")) import("./uploads.js");
   else import("./files.js").then(({ acceptAnywhere }) => acceptAnywhere());
