@@ -130,7 +130,7 @@ async function fetchPage(mine) {
 
 /** Select every picture that matches, those of later pages too. */
 async function selectAll() {
-  for (let before = -1; !done && before < known.size && known.size < MOST_AT_ONCE; ) {
+  for (let before = -1; !done && before < known.size && known.size < MOST_AT_ONCE;) {
     before = known.size;
     await load();
   }
