@@ -102,12 +102,13 @@ function count() {
   more.hidden = done;
 }
 
+/** Fetch the next page, if there is one and it is not on its way; both end at the same time. */
+let fetching = Promise.resolve();
 function load() {
-  if (loading) return loading.page;
-  if (done) return;
+  if (loading || done) return fetching;
   loading = new AbortController();
-  loading.page = fetchPage(loading);
-  return loading.page;
+  fetching = fetchPage(loading);
+  return fetching;
 }
 
 async function fetchPage(mine) {
