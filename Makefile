@@ -41,8 +41,9 @@ fuzz: .venv/dev   ## Break pictures, send requests at random (PICTURES=1000, SEC
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/decoders.py --cases $(or $(PICTURES),1000) $(if $(SEED),--seed $(SEED))
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/api_cases.py --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
-chaos: .venv/dev  ## Kill, lock, delete, restore and remove under load (ROUNDS=25, SEED=…)
-	PYTHONPATH=tests $(BIN)/python tests/chaos/faults.py --rounds $(or $(ROUNDS),25) $(if $(SEED),--seed $(SEED))
+chaos: .venv/dev  ## Faults under load (ROUNDS=27, or KILLS=100 alone; SERVICES=1: S3, PostgreSQL; SEED=…)
+	PYTHONPATH=tests $(BIN)/python tests/chaos/faults.py --rounds $(or $(KILLS),$(ROUNDS),27) \
+	  $(if $(KILLS),--fault kill) $(if $(SERVICES),--services) $(if $(SEED),--seed $(SEED))
 
 soak: .venv/dev   ## Mixed traffic: memory, handles and latency stay flat (MINUTES=30)
 	PYTHONPATH=tests $(BIN)/python tests/chaos/soak.py --minutes $(or $(MINUTES),30)

@@ -2,27 +2,36 @@
 
 Uploads go on from several threads, each with an idempotency key and sent again until it is
 acknowledged. Meanwhile the server is killed, its database locked, deleted or put back to an older
-state, its store taken away. After each fault the program has to recover alone.
+state, its store taken away, its disk full, its clock changed, its model torn. With `--services` the
+server has SeaweedFS and PostgreSQL instead, behind proxies that fail. After each fault the program
+has to recover alone, and while it lasts `/readyz` has to say what is wrong.
 """
 
 import argparse
 import contextlib
 import random
+import resource
 import shutil
 import signal
 import sqlite3
+import struct
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 import pictures
 import services
+from chaos.proxy import Mode, Proxy
+from legibly.packs import card as cards
+from legibly.packs import registry
 from server import Server
 
 RECOVERY_SECONDS = 60.0
@@ -121,13 +130,72 @@ def remove_store(server: Server, chance: random.Random) -> None:
     away.rename(server.objects)
 
 
+def fill_disk(server: Server, chance: random.Random) -> None:
+    """No file can be written for some seconds."""
+    if server.process is None:
+        raise AssertionError("the server does not run")
+    _, most = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, most))
+    time.sleep(chance.uniform(1, 4))
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+def change_clock(server: Server, chance: random.Random) -> None:
+    """The clock jumps up to a day ahead or back, and then to the right time again."""
+    clock = server.folder / "clock"
+    if not clock.exists():
+        return  # there is no compiler here
+    for seconds in (chance.choice([-86_400, -600, 600, 86_400]), 0):
+        with clock.open("r+b") as file:
+            file.write(struct.pack("<q", seconds))
+        time.sleep(chance.uniform(1, 3))
+
+
+def tear_model(server: Server, _chance: random.Random) -> None:
+    """The network of the added pack that reads is cut off while the server is down."""
+    server.stop(signal.SIGKILL)
+    network = server.folder / "legibly-data" / "packs" / "other" / "model.onnx"
+    network.write_bytes(network.read_bytes()[:10_000])
+    server.start()
+
+
+def restart_worker(server: Server, chance: random.Random) -> None:
+    """The server is stopped and started in order."""
+    server.stop()
+    time.sleep(chance.random())
+    server.start()
+
+
 FAULTS: dict[str, Callable[[Server, random.Random], None]] = {
     "kill": kill,
     "lock": lock_database,
     "delete": delete_database,
     "restore": restore_database,
     "store": remove_store,
+    "full": fill_disk,
+    "clock": change_clock,
+    "model": tear_model,
+    "stop": restart_worker,
 }
+
+
+def network_faults(
+    store: Proxy, database: Proxy
+) -> dict[str, Callable[[Server, random.Random], None]]:
+    """Faults of a store and a database on other machines."""
+
+    def failing(proxy: Proxy, mode: Mode) -> Callable[[Server, random.Random], None]:
+        def fail(_server: Server, chance: random.Random) -> None:
+            proxy.set(mode)
+            time.sleep(chance.uniform(2, 6))
+            proxy.set("fine")
+
+        return fail
+
+    modes: tuple[Mode, ...] = ("error", "slow", "cut", "gone")
+    faults = {f"store {mode}": failing(store, mode) for mode in modes}
+    faults |= {f"database {mode}": failing(database, mode) for mode in modes[1:]}
+    return faults | {"kill": kill}
 
 
 def unfinished(server: Server, ids: set[str]) -> str:
@@ -148,38 +216,91 @@ def unfinished(server: Server, ids: set[str]) -> str:
     return ""
 
 
-def run(names: list[str], *, rounds: int, seed: int, folder: Path) -> bool:
-    """Play faults; prints one line each; returns whether all were survived."""
+def run(
+    server: Server,
+    faults: dict[str, Callable[[Server, random.Random], None]],
+    *,
+    rounds: int,
+    seed: int,
+) -> bool:
+    """Play faults on a running server; prints one line each; returns whether all were survived."""
     chance = random.Random(seed)
     is_fine = True
-    server = Server(folder, services.free_port(), environ={"LEGIBLY_RATE": "0"})
-    server.start()
+    slowest = 0.0
     known: set[str] = set()
+    names = list(faults)
+    for number in range(rounds):
+        name = names[number % len(names)]
+        load = Load(server.url, seed * 1000 + number)
+        load.start()
+        time.sleep(chance.uniform(0.5, 2))
+        faults[name](server, chance)
+        time.sleep(chance.uniform(0.2, 1))
+        load.stop()
+        known |= set(load.ids.values())
+        doubled = len(load.ids) - len(set(load.ids.values()))
+        begun = time.monotonic()
+        fault = "?"
+        while fault and time.monotonic() < begun + RECOVERY_SECONDS:
+            with contextlib.suppress(httpx.HTTPError, KeyError):
+                fault = unfinished(server, known)
+            time.sleep(0.2)
+        seconds = time.monotonic() - begun
+        slowest = max(slowest, seconds)
+        outcome = fault or f"recovered within {seconds:.1f} s"
+        print(f"{number:3} {name:14} {len(load.ids):5} uploads: {outcome}", flush=True)
+        is_fine = is_fine and not fault and not doubled
+    print(f"{len(known)} acknowledged uploads, {rounds} faults, slowest recovery {slowest:.1f} s")
+    return is_fine
+
+
+@contextlib.contextmanager
+def on_folder(folder: Path) -> Iterator[Server]:
+    """A server over a folder and SQLite, which reads with an added pack, its clock to be set."""
+    environ = {"LEGIBLY_RATE": "0"}
+    if shutil.which("cc"):
+        library = folder / "clock.so"
+        source = str(Path(__file__).with_name("clock.c"))
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), source, "-ldl"], check=True)
+        (folder / "clock").write_bytes(bytes(8))
+        environ |= {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(folder / "clock")}
+    pack = folder / "other"
+    shutil.copytree(registry.find("digits"), pack)
+    cards.write_card(pack, replace(cards.read_card(pack), created="for chaos"))
+    for arguments in (["add", str(pack), "--name", "other"], ["use", "other"]):
+        command = [sys.executable, "-m", "legibly", "models", *arguments]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    server = Server(folder, services.free_port(), environ=environ)
+    server.start()
     try:
-        for number in range(rounds):
-            name = names[number % len(names)]
-            load = Load(server.url, seed * 1000 + number)
-            load.start()
-            time.sleep(chance.uniform(0.5, 2))
-            FAULTS[name](server, chance)
-            time.sleep(chance.uniform(0.2, 1))
-            load.stop()
-            known |= set(load.ids.values())
-            doubled = len(load.ids) - len(set(load.ids.values()))
-            begun = time.monotonic()
-            fault = "?"
-            while fault and time.monotonic() < begun + RECOVERY_SECONDS:
-                with contextlib.suppress(httpx.HTTPError):
-                    fault = unfinished(server, known)
-                time.sleep(0.2)
-            seconds = time.monotonic() - begun
-            outcome = fault or f"recovered within {seconds:.1f} s"
-            print(f"{number:3} {name:8} {len(load.ids):5} uploads: {outcome}", flush=True)
-            is_fine = is_fine and not fault and not doubled
-        print(f"{len(known)} acknowledged uploads over {rounds} faults")
+        yield server
     finally:
         server.stop(signal.SIGKILL)
-    return is_fine
+
+
+@contextlib.contextmanager
+def on_services(folder: Path) -> Iterator[tuple[Server, Proxy, Proxy]]:
+    """A server over SeaweedFS and PostgreSQL, with the proxies before them."""
+    for name in ("store", "database"):
+        (folder / name).mkdir()
+    folder.chmod(0o755)
+    with services.seaweedfs(folder / "store") as s3, services.postgres(folder / "database") as url:
+        store = Proxy(int(s3.endpoint.rpartition(":")[2]))
+        database = Proxy(int(urlsplit(url).port or 0))
+        own = url.replace(f":{urlsplit(url).port}", f":{database.port}")
+        environ = {
+            **s3.environ,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.port}",
+            "LEGIBLY_STORE": f"s3://{s3.bucket}/chaos",
+            "LEGIBLY_DATABASE": own,
+            "LEGIBLY_RATE": "0",
+        }
+        server = Server(folder, services.free_port(), environ=environ)
+        server.start()
+        try:
+            yield server, store, database
+        finally:
+            server.stop(signal.SIGKILL)
 
 
 def main() -> None:
@@ -187,13 +308,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--fault", action="append", choices=sorted(FAULTS))
+    parser.add_argument("--fault", action="append", help=", ".join(FAULTS))
+    parser.add_argument("--services", action="store_true", help="SeaweedFS and PostgreSQL")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    names = options.fault or list(FAULTS)
-    with tempfile.TemporaryDirectory() as folder:
-        fine = run(names, rounds=options.rounds, seed=options.seed, folder=Path(folder))
-    sys.exit(not fine)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        if options.services:
+            server, store, database = stack.enter_context(on_services(folder))
+            faults = network_faults(store, database)
+        else:
+            server = stack.enter_context(on_folder(folder))
+            faults = FAULTS
+        chosen = {name: faults[name] for name in options.fault or faults}
+        is_fine = run(server, chosen, rounds=options.rounds, seed=options.seed)
+    sys.exit(not is_fine)
 
 
 if __name__ == "__main__":

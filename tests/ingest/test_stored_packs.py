@@ -71,6 +71,15 @@ def test_a_damaged_pack_of_the_store_is_not_used(settings: Settings) -> None:
     assert [entry.name for entry in registry.entries(added=folder)] == ["digits"]
 
 
+def test_a_torn_pack_of_this_machine_is_read_from_the_store(settings: Settings) -> None:
+    """A network that was cut off here costs nothing: the store has the version that was chosen."""
+    _, second = versions(settings)
+    folder = registry.find("other", added=stored_packs.synchronized_folder(settings))
+    network = folder / cards.MODEL
+    network.write_bytes(network.read_bytes()[:1000])
+    assert stored_packs.open_version("other", settings, version=second).model.version == second
+
+
 def test_a_pack_that_is_removed_leaves_the_store(settings: Settings) -> None:
     """`models remove` takes every version away, so that no machine gets it again."""
     stored_packs.withdraw("other", settings)

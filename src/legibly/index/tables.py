@@ -19,6 +19,9 @@ from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched, padded
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
 
+LONGEST_LEASE = 900.0
+"""Seconds. A lease that ends later was given before the clock was set back."""
+
 
 class SqlTables(SqlQueries):
     """Implements `index.port.Content`. Several processes may share one database."""
@@ -99,7 +102,8 @@ class SqlTables(SqlQueries):
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
         now = time.time()
-        due = (images.c.state == "pending") & (images.c.leased_until <= now)
+        is_over = (images.c.leased_until <= now) | (images.c.leased_until > now + LONGEST_LEASE)
+        due = (images.c.state == "pending") & is_over
         chosen = sa.select(images.c.id).where(due).order_by(images.c.id).limit(limit)
         with (
             self._read() as connection

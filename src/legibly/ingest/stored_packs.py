@@ -96,10 +96,14 @@ def open_version(model: str, settings: Settings, *, version: str = "") -> Pack:
     added = packs_folder(settings.store)
     try:
         pack = open_any(model, environ=os.environ, added=added)
-    except errors.NotFound:
+    except (errors.NotFound, errors.Invalid) as error:
+        if _is_address(model):
+            raise
         stored = _open_stored(model, settings, version)
         if stored is None:
             raise
+        if isinstance(error, errors.Invalid):
+            _log.warning("%s; reading with the copy in the store", error)
         return stored
     if version in ("", pack.model.version) or _is_address(model):
         return pack

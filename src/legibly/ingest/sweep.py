@@ -60,7 +60,12 @@ def sweep(service: Service) -> int:
     were.
     """
     latest = now() - SETTLE
-    quiet = (stat for stat in service.store.list(object_keys.IMAGES) if stat.modified_at <= latest)
+    ahead = now() + PATIENCE  # a clock was set back since: such a file would wait for long
+    quiet = (
+        stat
+        for stat in service.store.list(object_keys.IMAGES)
+        if stat.modified_at <= latest or stat.modified_at > ahead
+    )
     return sum(service.adopt(_complete(service, batch)) for batch in batched(quiet, _BATCH))
 
 
