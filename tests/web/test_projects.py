@@ -87,6 +87,25 @@ def test_pages_follow_the_project_that_a_browser_chose(server: Server) -> None:
         assert browser.get(f"/images/{image['id']}").status_code == 404
 
 
+def test_an_address_can_name_its_project(client: httpx.Client, server: Server) -> None:
+    """`?project=` means that project in the API and on pages, which stay in it; Accuracy offers the
+    projects; an unknown one is not found.
+    """
+    _create(client, "named", title="Named")
+    image = _upload(client, "/api/projects/named")
+    assert client.get(f"/api/images/{image['id']}?project=named").status_code == 200
+    assert client.get(f"/api/images/{image['id']}").status_code == 404
+    with httpx.Client(base_url=server.url, timeout=30) as browser:
+        page = browser.get(f"/images/{image['id']}?project=named")
+        assert page.status_code == 200
+        assert browser.get(f"/images/{image['id']}").status_code == 200
+        accuracy = browser.get("/accuracy?project=default").text
+        assert '<option value="named">Named</option>' in accuracy
+        assert browser.get(f"/images/{image['id']}").status_code == 404
+        for path in ("/accuracy", "/api/accuracy"):
+            assert browser.get(f"{path}?project=nothere").status_code == 404
+
+
 def test_a_project_that_is_gone_leaves_the_browser_in_the_default_one(server: Server) -> None:
     """A stale cookie shows the default project instead of an error on every page."""
     cookies = {"legibly_project": "long-gone"}

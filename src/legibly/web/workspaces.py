@@ -2,6 +2,8 @@
 
 `/api/projects/NAME/…` is `/api/…` of that project. The pages have the same addresses in every
 project; the cookie `legibly_project`, which the switcher in the header sets, says which one.
+`?project=NAME` means that project at every address; a page that is opened so becomes the
+browser's project, since what it asks for next has to be of the same one.
 """
 
 import asyncio
@@ -9,10 +11,11 @@ import logging
 import re
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl
 
 from anyio import to_thread
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from legibly.errors import LegiblyError, NotFound
 from legibly.pipeline import Service
@@ -26,6 +29,7 @@ _log = logging.getLogger(__name__)
 _PATH = re.compile(r"/api/projects/([^/]+)(/.+)")
 # How long a process goes on with what it knows of a project's record.
 _FRESH_SECONDS = 5.0
+_YEAR_SECONDS = 31_536_000
 
 
 class Workspaces:
@@ -83,7 +87,8 @@ class ProjectRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             match = _PATH.fullmatch(scope["path"])
-            name = match[1] if match else _cookie(scope)
+            requested = match[1] if match else _query(scope)
+            name = requested or _cookie(scope)
             if match:
                 path = f"/api{match[2]}"
                 scope = {**scope, "path": path, "raw_path": path.encode()}
@@ -92,11 +97,43 @@ class ProjectRouter:
                     project, state = await self._workspaces.get(name)
                     scope = {**scope, "legibly.project": project, "legibly.state": state}
                 except LegiblyError as error:
-                    if match or not isinstance(error, NotFound):
+                    if requested or not isinstance(error, NotFound):
                         response = errors.error_response(Request(scope), error)
                         await response(scope, receive, send)
                         return
+            if requested and not scope["path"].startswith("/api/"):
+                send = _remembering(requested, scope, send)
         await self._app(scope, receive, send)
+
+
+def cookie(name: str, *, is_secure: bool) -> str:
+    """The header that makes a project that of a browser."""
+    morsel = SimpleCookie({COOKIE: name})[COOKIE]
+    morsel["path"] = "/"
+    morsel["max-age"] = str(_YEAR_SECONDS)
+    morsel["httponly"] = True
+    morsel["samesite"] = "lax"
+    morsel["secure"] = is_secure
+    return morsel.OutputString()
+
+
+def _remembering(name: str, scope: Scope, send: Send) -> Send:
+    """Sends the response with the cookie of a project, unless it is refused."""
+    header = cookie(name, is_secure=scope["scheme"] == "https").encode("latin-1")
+
+    async def send_with_cookie(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] < 400:
+            message = {**message, "headers": [*message["headers"], (b"set-cookie", header)]}
+        await send(message)
+
+    return send_with_cookie
+
+
+def _query(scope: Scope) -> str | None:
+    """The project that an address names."""
+    if b"project=" not in scope["query_string"]:
+        return None
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("project")
 
 
 def _cookie(scope: Scope) -> str | None:

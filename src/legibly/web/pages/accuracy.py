@@ -16,7 +16,7 @@ from legibly.accuracy.report import Report
 from legibly.errors import Invalid, NotFound
 from legibly.index.port import Filter, Index, Selection, Slice
 from legibly.statistics import drift, estimate, metrics
-from legibly.web.pages import batches
+from legibly.web.pages import batches, projects
 from legibly.web.pages.rendering import Pages, classes_of
 from legibly.web.security.principal import principal_of
 from legibly.web.services import current_report, current_slices, state_of
@@ -51,6 +51,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
             "query": urlencode({name: value for name, value in chosen.items() if value}),
             "models": [row["model"] for row in report_values(request)["report"]["by_model"]],
             "batches": batches.newest(request),
+            "projects": projects.admitted(request),
             "sources": SOURCES,
             "verdicts": VERDICTS,
             "misread": _misread(request, selection),

@@ -8,20 +8,17 @@ from fastapi.responses import RedirectResponse, Response
 from legibly.errors import LegiblyError
 from legibly.projects import MAX_TITLE, Project
 from legibly.settings import DEFAULT_PROJECT
-from legibly.web import errors
+from legibly.web import errors, workspaces
 from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of
 from legibly.web.services import state_of
-from legibly.web.workspaces import COOKIE
-
-_YEAR_SECONDS = 31_536_000
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
-        values = {"projects": _admitted(request), "default": DEFAULT_PROJECT, "problem": problem}
+        values = {"projects": admitted(request), "default": DEFAULT_PROJECT, "problem": problem}
         return pages.render(request, "projects.html", status=status, **values)
 
     @routes.get("/projects")
@@ -46,21 +43,19 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.post("/projects/enter")
     def enter(request: Request, name: Annotated[str, Form(max_length=80)]) -> Response:
         """Work in another project from now on, in this browser."""
-        project = next((entry for entry in _admitted(request) if entry.name == name), None)
+        project = next((entry for entry in admitted(request) if entry.name == name), None)
         if project is None:
             project = state_of(request).projects.get(DEFAULT_PROJECT)
         return _enter(request, project)
 
 
-def _admitted(request: Request) -> list[Project]:
+def admitted(request: Request) -> list[Project]:
     principal = principal_of(request)
     return state_of(request).projects.admitting(principal.account, principal.role)
 
 
 def _enter(request: Request, project: Project) -> Response:
     response = RedirectResponse("/", 303)
-    secure = request.url.scheme == "https"
-    response.set_cookie(
-        COOKIE, project.name, max_age=_YEAR_SECONDS, httponly=True, samesite="lax", secure=secure
-    )
+    header = workspaces.cookie(project.name, is_secure=request.url.scheme == "https")
+    response.headers.append("set-cookie", header)
     return response

@@ -238,11 +238,14 @@ $("#delete").addEventListener("click", async () => {
   }
 });
 $("#copy").addEventListener("click", async () => {
+  const { project } = document.body.dataset;
+  const query = project === "default" ? "" : `?${new URLSearchParams({ project })}`;
+  const address = `${location.origin}${location.pathname}${query}`;
   try {
-    await navigator.clipboard.writeText(location.href);
+    await navigator.clipboard.writeText(address);
     toast(say("copied"));
   } catch {
-    toast(location.href); // a page without TLS may not write to the clipboard
+    toast(address); // a page without TLS may not write to the clipboard
   }
 });
 neighbours();
