@@ -4,6 +4,7 @@ database.
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 import pictures
 from server import Server
@@ -277,3 +279,27 @@ def _until_gone(processes: set[str]) -> None:
     while any(Path(f"/proc/{process}/stat").exists() for process in processes):
         assert time.monotonic() < deadline, "a process outlives the one that started it"
         time.sleep(0.05)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits other processes")
+def test_a_full_disk_is_said_and_ends_by_itself(tmp_path: Path) -> None:
+    """While nothing can be written uploads are refused with 503, `/readyz` says why, and both end
+    with the next write.
+    """
+    headers = {"Content-Type": "image/png"}
+    with (
+        Server.started(tmp_path) as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
+        assert server.process is not None
+        _, most = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, most))
+        refused = client.post("/api/images", content=pictures.png(), headers=headers)
+        state = client.get("/readyz")
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        assert (refused.status_code, state.status_code) == (503, 503)
+        assert state.json()["code"] == "store-not-writable"
+        sent = client.post("/api/images?wait=30", content=pictures.png(), headers=headers)
+        assert sent.json()["state"] == "read"
+        assert client.get("/readyz").status_code == 200
+        assert len(settled(client)) == 1

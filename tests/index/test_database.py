@@ -1,12 +1,18 @@
 """How the index's connections are used."""
 
 import contextlib
+import sqlite3
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
 from sqlalchemy import event
 
+from legibly import errors, wiring
+from legibly.cli import doctor
 from legibly.index import database
 from legibly.index.sql import open_index
+from legibly.settings import Settings
 
 
 def test_few_connections_are_used_once_many_were_needed(tmp_path: Path) -> None:
@@ -36,3 +42,25 @@ def test_lists_of_any_length_come_in_few_statements(tmp_path: Path) -> None:
         assert index.known([f"id{number}" for number in range(count)]) == set()
     index.close()
     assert len(texts) <= 10
+
+
+def test_data_newer_than_the_program_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`doctor` and `serve` say that a newer Legibly wrote the index, and what to do; it stays."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("legibly-data") / "index.db"
+    path.parent.mkdir()
+    open_index(f"sqlite:///{path}").close()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE counters SET value = 99 WHERE name = 'schema'")
+    examined = CliRunner().invoke(doctor.command, [])
+    assert examined.exit_code == 1
+    assert "A newer Legibly wrote them: upgrade this one." in examined.output
+    with pytest.raises(errors.Invalid, match=r"version 99.*newer Legibly"):
+        wiring.begin(Settings(), workers=1)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (version,) = connection.execute(
+            "SELECT value FROM counters WHERE name = 'schema'"
+        ).fetchone()
+    assert version == 99

@@ -1,6 +1,7 @@
 """`legibly doctor`: what works here, what is missing, how to mend it."""
 
 import json
+import secrets
 import shutil
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from importlib.util import find_spec
 
 import click
 
-from legibly import __version__, wiring
+from legibly import __version__, object_keys, wiring
 from legibly.cli import options
 from legibly.errors import LegiblyError
 from legibly.settings import Settings
@@ -62,7 +63,10 @@ def _needed(settings: Settings) -> list[Finding]:
 def _look(settings: Settings) -> str:
     store = wiring.store(settings)
     next(store.list("images/"), None)
-    return f"{settings.masked()['store']} answers"
+    key = object_keys.deleted(secrets.token_hex(16))  # a place that is cleared anyway
+    store.create(key, b"")
+    store.remove([key])
+    return f"{settings.masked()['store']} answers, and can be written"
 
 
 def _try(name: str, check: Callable[[], str]) -> Finding:

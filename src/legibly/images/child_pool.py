@@ -19,6 +19,7 @@ import numpy as np
 from legibly import errors
 from legibly.images import wire
 from legibly.images.raster import Facts, Picture, Pixels
+from legibly.measures import measure
 
 CHILDREN = 2
 """Decoders at once: a bound on memory, for each may take `limits.MEMORY_BYTES`."""
@@ -132,6 +133,7 @@ class ChildPool:
                     break
                 except _ChildError as error:
                     child = None
+                    measure("decoder_ends")
                     if attempt == _TRIES:
                         raise errors.Unusable(
                             "the picture is damaged: its decoder {reason}, twice.",

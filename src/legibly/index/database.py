@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from legibly import private_files
 from legibly.errors import Invalid, Unavailable
+from legibly.measures import measure
 
 _CHECKED_BYTES = 200_000_000
 """Up to this size each page is looked at, which takes a second or two."""
@@ -36,6 +37,7 @@ def errors(engine: Engine) -> Iterator[None]:
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         where = engine.url.render_as_string(hide_password=True)
+        measure("database_errors")
         raise Unavailable(f"the database does not answer: {cause}.", where=where) from error
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from legibly import object_keys
 from legibly.errors import TooLarge
+from legibly.measures import measure
 from legibly.records import Model, ReadingRecord
 from legibly.store import Store
 from legibly.store.record_files import line
@@ -46,6 +47,10 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
 def reading_record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
     """The record of a picture that was read; `size` is that of its object in bytes."""
     facts = result.facts
+    reading = result.reading
+    measure("readings", verdict=reading.verdict, version=reading.model.version)
+    for stage, milliseconds in reading.milliseconds.items():
+        measure("stage_seconds", milliseconds / 1000, stage=stage)
     return ReadingRecord(
         image=image,
         key=key,

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,10 +29,13 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from legibly import private_files
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
+from legibly.measures import measure
 from legibly.store import local_files, local_listing, s3_listing
 
 _log = logging.getLogger(__name__)
 _MOST_SKIPPED = 1000
+_WRITE_FAILURE_SECONDS = 20.0
+"""So long a failed write counts as a problem: without traffic nothing would show its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +67,35 @@ class Store:
         self._folder = folder_of(url) if isinstance(backend, LocalStore) else None
         self.skipped: dict[str, str] = {}
         """Names that cannot be objects, with the reason, as they were met."""
+        self._write_failure: tuple[float, str] | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether objects are files or memory of this machine, where looking costs nothing."""
         return not isinstance(self._backend, S3Store)
 
+    @property
+    def write_problem(self) -> str:
+        """Why the last write failed, where that was a moment ago; empty where it did not."""
+        if self._write_failure is None:
+            return ""
+        failed_at, reason = self._write_failure
+        return reason if time.monotonic() < failed_at + _WRITE_FAILURE_SECONDS else ""
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (Forbidden, Unavailable) as error:
+            self._write_failure = (time.monotonic(), error.message)
+            raise
+        self._write_failure = None
+
     def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
         """Write a new object; False, and nothing changed, where the key exists already."""
         self._require_folder()
         if self._folder is not None:
-            with self._errors(key):
+            with self._writing(), self._errors(key):
                 is_new = local_files.create(self._folder, key, data)
             if is_new is not None:
                 return is_new
@@ -171,7 +193,7 @@ class Store:
         # Folders know no content types: there the key's extension tells.
         typed = media_type and not isinstance(self._backend, LocalStore)
         attributes = {"Content-Type": media_type} if typed and media_type else None
-        with self._errors(key):
+        with self._writing(), self._errors(key):
             obstore.put(
                 self._backend, key, data, mode=mode, attributes=attributes, use_multipart=False
             )
@@ -198,6 +220,7 @@ class Store:
             self._require_folder()
             raise NotFound("there is no such object.", where=where) from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
+            measure("store_errors", kind="refused")
             remedy = "Check the credentials and the rights on this store (`legibly doctor`)."
             raise Forbidden(
                 f"the store refuses: {_brief(error)}.", where=where, remedy=remedy
@@ -205,6 +228,7 @@ class Store:
         except (ValueError, NotSupportedError) as error:
             raise Invalid(f"this cannot be a key: {_brief(error)}.", where=where) from error
         except (GenericError, BaseError, OSError) as error:
+            measure("store_errors", kind="away")
             raise Unavailable(
                 f"the store does not answer: {_brief(error)}.", where=where
             ) from error

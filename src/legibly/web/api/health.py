@@ -47,6 +47,12 @@ def get_readiness(request: Request) -> JSONResponse:
             code="sweep-failing",
             problem=state.worker.problem,
         )
+    if state.store.write_problem:
+        raise Unavailable(
+            "the store cannot be written: {problem}",
+            code="store-not-writable",
+            problem=state.store.write_problem,
+        )
     problem = state.views.pack.problem()
     if problem is not None:
         raise Unavailable(

@@ -19,6 +19,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from legibly import measures
 from legibly.index.port import Filter
 from legibly.records import now
 from legibly.web.security.principal import principal_of
@@ -90,6 +91,52 @@ class _Queue(Collector):
             yield GaugeMetricFamily(name, text, labels=[])
 
 
+class _Deeper:
+    """Counts what the reader, the decoders, the store and the index measure."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._readings = Counter(
+            "legibly_readings",
+            "Pictures that were read, by verdict and version of the model.",
+            ["verdict", "version"],
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "legibly_stage_seconds",
+            "Seconds that a stage of reading a picture took.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._errors = Counter(
+            "legibly_store_errors",
+            "Requests to the store that failed: away (no answer) or refused.",
+            ["kind"],
+            registry=registry,
+        )
+        texts = {
+            "database_errors": "Transactions that the database failed.",
+            "decoder_ends": "Decoding processes that a picture ended, by a crash or a limit.",
+        }
+        self._plain = {
+            name: Counter(f"legibly_{name}", text, registry=registry)
+            for name, text in texts.items()
+        }
+        for kind in ("away", "refused"):
+            self._errors.labels(kind)
+
+    def measure(self, name: str, value: float, labels: dict[str, str]) -> None:
+        """Take one measurement in."""
+        if name == "readings":
+            self._readings.labels(**labels).inc(value)
+        elif name == "stage_seconds":
+            self._stages.labels(**labels).observe(value)
+        elif name == "store_errors":
+            self._errors.labels(**labels).inc(value)
+        else:
+            self._plain[name].inc(value)
+
+
 class _Counting:
     """Wraps the application and counts its requests; Starlette's own base for this runs a task more
     a request.
@@ -153,6 +200,7 @@ def install(app: FastAPI, state: State) -> None:
     registry.register(_Images(state))
     registry.register(_ModelInfo(state))
     registry.register(_Queue(state))
+    measures.follow(_Deeper(counting).measure)
     app.add_middleware(_Counting, registry=counting)
 
     @app.get("/metrics", tags=["health"], response_class=Response)
