@@ -54,8 +54,8 @@ class Project:
         """Whether an account may enter; administrators always may, as may all without accounts."""
         return not self.members or account is None or role == "admin" or account in self.members
 
-    def settings(self, settings: Settings) -> Settings:
-        """The server's settings with what this project sets for itself."""
+    def override(self, settings: Settings) -> Settings:
+        """The server's settings with those of this project in place of theirs."""
         names = ("model", "ask_rate", "review_people", "text")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(settings, project=self.name, **chosen)
@@ -120,7 +120,7 @@ class Projects:
     def _write(self, project: Project, *, number: int) -> Project:
         if len(project.title) > MAX_TITLE:
             raise Invalid(f"the title is longer than {MAX_TITLE} characters.", where=project.name)
-        project.settings(Settings())  # raises Invalid for values that no server could run with
+        project.override(Settings())  # raises Invalid for values that no server could run with
         record = json.dumps(project.to_json(), ensure_ascii=False).encode() + b"\n"
         if not self._store.create(object_keys.project_record(project.name, number), record):
             raise Conflict("somebody else changed this project.", where=project.name)

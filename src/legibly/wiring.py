@@ -99,7 +99,7 @@ def project_services(
     """The service of every project of the store, the default one first."""
     default = replace(settings, project=DEFAULT_PROJECT)
     records = projects.Projects(root_store(settings, environ=environ))
-    return [service(project.settings(default), environ=environ) for project in records]
+    return [service(project.override(default), environ=environ) for project in records]
 
 
 def threads(settings: Settings) -> int:
@@ -113,7 +113,7 @@ def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastA
 
     def open_project(project: Project) -> State:
         # Events of the queue are of the default project; in others this process reads itself.
-        own = replace(project.settings(settings), queue="", classify="here")
+        own = replace(project.override(settings), queue="", classify="here")
         shared = (state.accounts, state.classes, state.provider)
         return _state(own, environ, shared=shared)
 

@@ -53,7 +53,11 @@ def test_verdicts_follow_the_thresholds() -> None:
     """
     probabilities = np.array([[0.99, 0.01, 0], [0.6, 0.4, 0], [0.99, 0.01, 0]], np.float32)
     digitness = np.array([1, 1, 0.2], np.float32)
-    assert calibration.decide(CARD, probabilities, digitness) == ["read", "unsure", "not_a_digit"]
+    assert calibration.apply_thresholds(CARD, probabilities, digitness) == [
+        "read",
+        "unsure",
+        "not_a_digit",
+    ]
 
 
 def test_a_pack_without_reject_never_rejects() -> None:
@@ -61,13 +65,13 @@ def test_a_pack_without_reject_never_rejects() -> None:
     card = dataclasses.replace(CARD, reject=None)
     probabilities, digitness = calibration.judge(card, np.array([[9, 0, 0], [0, 0, 0]], np.float32))
     assert digitness.tolist() == [1, 1]
-    assert calibration.decide(card, probabilities, digitness) == ["read", "unsure"]
+    assert calibration.apply_thresholds(card, probabilities, digitness) == ["read", "unsure"]
 
 
 def test_no_items_give_no_verdicts() -> None:
     """A blank picture has no items: every step takes zero rows."""
     probabilities, digitness = calibration.judge(CARD, np.zeros((0, 4), np.float32))
-    assert calibration.decide(CARD, probabilities, digitness) == []
+    assert calibration.apply_thresholds(CARD, probabilities, digitness) == []
 
 
 def test_a_high_reject_logit_lowers_digitness() -> None:

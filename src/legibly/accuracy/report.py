@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from legibly.accuracy import confidence, confusion
+from legibly.accuracy import confidence_bins, confusion
 from legibly.records import UNANSWERED
 from legibly.statistics import aggregates, drift, estimate, metrics
 
@@ -46,7 +46,7 @@ def build(table: aggregates.Table, *, single_label: Collection[str] = ()) -> Rep
     labels, unaligned = confusion.label_pairs(texts)
     classes = confusion.classes(labels)
     bins = _bins_by_model(sums.bins)
-    every = confidence.total(bins.values())
+    every = confidence_bins.total(bins.values())
     pairs = sum(n for n, _ in sums.source.values())
     right = sum(right for _, right in sums.source.values())
     by_source = {name: (right, n) for name, (n, right) in sorted(sums.source.items())}
@@ -59,10 +59,10 @@ def build(table: aggregates.Table, *, single_label: Collection[str] = ()) -> Rep
         "classes": classes,
         "confusion": confusion.matrix(labels, unaligned),
         "confused": confusion.most_confused(labels),
-        "calibration": confidence.calibration_of(every),
-        "selective": confidence.selective(every),
-        "selective_curve": confidence.selective_curve(every),
-        "histogram": confidence.histogram(every),
+        "calibration": confidence_bins.calibration_of(every),
+        "selective": confidence_bins.selective(every),
+        "selective_curve": confidence_bins.selective_curve(every),
+        "histogram": confidence_bins.histogram(every),
         "by_day": _rows("day", {day: counts for day, counts in sums.day.items() if day}),
         "by_model": _model_rows(sums.bins, bins),
         "by_source": _rows("source", sums.source),
@@ -99,24 +99,24 @@ def _sums(rows: Sequence[aggregates.Cell], single_label: Collection[str]) -> _Su
     return sums
 
 
-def _bins_by_model(sums: _Group) -> dict[str, dict[int, confidence.BinCount]]:
-    bins: dict[str, dict[int, confidence.BinCount]] = {}
+def _bins_by_model(sums: _Group) -> dict[str, dict[int, confidence_bins.BinCount]]:
+    bins: dict[str, dict[int, confidence_bins.BinCount]] = {}
     for (model, lower), counts in sums.items():
         of_model = bins.setdefault(model, {})
         if lower != aggregates.NO_CONFIDENCE:
-            of_model[lower] = confidence.BinCount(*counts)
+            of_model[lower] = confidence_bins.BinCount(*counts)
     return bins
 
 
 def _model_rows(
-    sums: _Group, bins: Mapping[str, dict[int, confidence.BinCount]]
+    sums: _Group, bins: Mapping[str, dict[int, confidence_bins.BinCount]]
 ) -> list[dict[str, Any]]:
     models = _pair_of_counts()
     for (model, _), (n, right, _) in sums.items():
         models[model][0] += n
         models[model][1] += right
     return [
-        {**row, "ece": confidence.calibration_of(bins[row["model"]])["ece"]}
+        {**row, "ece": confidence_bins.calibration_of(bins[row["model"]])["ece"]}
         for row in _rows("model", models)
     ]
 

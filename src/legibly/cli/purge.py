@@ -18,5 +18,5 @@ def command(**flags: str | None) -> None:
     classes = classrooms.Classes(wiring.root_store(settings, environ=os.environ))
     erased = erasure.purge_expired(classes, lambda: wiring.project_services(settings))
     for school_class in erased:
-        click.echo(f"erased: {school_class.name}, past its date {school_class.until:%Y-%m-%d}")
+        click.echo(f"erased: {school_class.name}, past its date {school_class.ends_at:%Y-%m-%d}")
     click.echo(f"classes erased: {len(erased)}", err=True)

@@ -1,10 +1,8 @@
-"""From logits to calibrated probabilities and verdicts, by the figures of a pack's card: pure
-NumPy.
+"""Turn logits into calibrated probabilities and verdicts, with the values of a pack's card.
 
-probabilities, digitness = judge(card, logits)          # which class, given that it is one; whether
-it is one
-confidence = confidences(probabilities, digitness)      # that the top class is right
-verdicts = decide(card, probabilities, digitness)       # read, unsure, or the card's reject
+probabilities, digitness = judge(card, logits)    # which class it is; whether it is one at all
+confidence = confidences(probabilities, digitness)    # that the top class is right
+verdicts = apply_thresholds(card, probabilities, digitness)    # read, unsure or the card's reject
 """
 
 import numpy as np
@@ -43,9 +41,11 @@ def confidences(probabilities: Floats, digitness: Floats) -> Floats:
     return np.asarray(probabilities.max(axis=1) * digitness, np.float32)
 
 
-def decide(card: cards.Card, probabilities: Floats, digitness: Floats) -> list[records.Verdict]:
-    """One verdict an item: the reject below its digitness threshold, `read` from its confidence on,
-    else `unsure`.
+def apply_thresholds(
+    card: cards.Card, probabilities: Floats, digitness: Floats
+) -> list[records.Verdict]:
+    """Return a verdict for each item: the card's reject below the digitness threshold, `read` at
+    or above the confidence threshold, `unsure` otherwise.
     """
     limits = card.thresholds
     verdicts: list[records.Verdict] = []

@@ -70,8 +70,8 @@ class Pack:
         return calibration.confidences(probabilities, digitness)
 
     def verdicts(self, probabilities: Floats, digitness: Floats) -> list[records.Verdict]:
-        """One verdict an item: see `calibration.decide`."""
-        return calibration.decide(self.card, probabilities, digitness)
+        """One verdict an item: see `calibration.apply_thresholds`."""
+        return calibration.apply_thresholds(self.card, probabilities, digitness)
 
     def problem(self) -> str | None:
         """Why the network does not answer as it should; None while it does.

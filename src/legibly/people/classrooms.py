@@ -43,7 +43,7 @@ class SchoolClass:
     at: datetime
 
     @property
-    def until(self) -> datetime:
+    def ends_at(self) -> datetime:
         """When everything of it is deleted."""
         return self.opened_at + timedelta(days=self.keep_days)
 
@@ -157,7 +157,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         matches = [
             element
             for element in self._classes.values()
-            if element.code == required and not element.closed and element.until > now()
+            if element.code == required and not element.closed and element.ends_at > now()
         ]
         if not matches:
             raise NotFound(
@@ -202,7 +202,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
 
     def expired(self) -> Iterator[SchoolClass]:
         """The classes whose time has come."""
-        return (element for element in self.all() if element.until <= now())
+        return (element for element in self.all() if element.ends_at <= now())
 
 
 def _plain_word(word: str) -> str:

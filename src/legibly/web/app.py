@@ -25,7 +25,7 @@ from legibly.web.api import (
     uploads,
 )
 from legibly.web.pages import routes
-from legibly.web.security import body_limit, middleware, response_defaults
+from legibly.web.security import authentication, body_limit, response_defaults
 from legibly.web.security.cloudfront import CloudFrontMiddleware
 from legibly.web.services import State
 from legibly.web.workspaces import ProjectRouter, Workspaces
@@ -80,7 +80,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     app.add_middleware(models.ModelHeader, state=state)
     openapi.install(app)
     app.add_middleware(
-        middleware.AccessMiddleware,
+        authentication.AccessMiddleware,
         settings=state.settings,
         accounts=state.accounts,
         classes=state.classes,

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from legibly.web.api import documents
 from legibly.web.errors import TITLES
-from legibly.web.security import middleware
+from legibly.web.security import authentication
 
 _EVERYWHERE = (400, 401, 403, 429, 500, 503)
 _UPLOADS = (409, 413, 415, 422)
@@ -58,8 +58,8 @@ def _describe(operation: dict[str, Any], method: str, path: str) -> None:
         responses[str(status)] = {"description": TITLES[status], "content": content}
     if path == "/healthz":
         return
-    if not middleware.is_public(path):
-        scope = middleware.required_scope(method.upper(), path)
+    if not authentication.is_public(path):
+        scope = authentication.required_scope(method.upper(), path)
         operation["security"] = [{"token": [scope]}, {}]
 
 

@@ -20,7 +20,7 @@ from legibly.web import errors
 from legibly.web.pages import handwriting, signin
 from legibly.web.pages.handwriting_reports import MOST_IMAGES
 from legibly.web.pages.rendering import Pages
-from legibly.web.security import audit, middleware, rate_limits, sessions
+from legibly.web.security import audit, authentication, rate_limits, sessions
 from legibly.web.security.client_address import network_of
 from legibly.web.security.principal import principal_of
 from legibly.web.services import image_owners, state_of
@@ -66,7 +66,7 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
         network = network_of(request)
         wait = addresses.take(network)
         if wait:
-            return middleware.too_many_requests(request, wait)
+            return authentication.too_many_requests(request, wait)
         try:
             pupil = classes_of(request).join(code, nickname, word)
         except LegiblyError as error:

@@ -16,7 +16,7 @@ from legibly.people.administration import Actor
 from legibly.people.classrooms import is_pupil
 from legibly.web import errors
 from legibly.web.pages.rendering import Pages
-from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security import authentication, rate_limits, sessions
 from legibly.web.security.client_address import address_of, network_of
 from legibly.web.security.principal import principal_of
 from legibly.web.services import image_owners, state_of
@@ -92,7 +92,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
         network = network_of(request)
         wait = limits.take(network, name)
         if wait:
-            return middleware.too_many_requests(request, wait)
+            return authentication.too_many_requests(request, wait)
         account = accounts.sign_in(name, password)
         if account is None:
             accounts.audit_log.record("sign-in refused", by=None, address=address)
@@ -173,7 +173,7 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
         mine = own_account(request)
         wait = tries.take(mine.id)
         if wait:
-            return middleware.too_many_requests(request, wait)
+            return authentication.too_many_requests(request, wait)
         if accounts.sign_in(mine.name, old) is None:
             accounts.audit_log.record("password refused", by=mine.id, address=address_of(request))
             return show(request, problem="The old password is not right.", status=403)
@@ -273,7 +273,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
         mine = own_account(request)
         wait = tries.take(mine.id)
         if wait:
-            return middleware.too_many_requests(request, wait)
+            return authentication.too_many_requests(request, wait)
         try:
             erasure.confirm(mine, accounts, password)
         except Forbidden:

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
 from legibly.people.accounts import Account
 from legibly.web.pages import signin
-from legibly.web.security import middleware, rate_limits, sessions
+from legibly.web.security import authentication, rate_limits, sessions
 from legibly.web.security.client_address import address_of, network_of
 from legibly.web.services import state_of
 
@@ -113,7 +113,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
         address = address_of(request)
         wait = addresses.take(network_of(request))
         if wait:
-            return middleware.too_many_requests(request, wait)
+            return authentication.too_many_requests(request, wait)
         try:
             account, next_path = _welcome(request, provider)
         except (_Refusal, Unavailable, Invalid, Forbidden) as error:
