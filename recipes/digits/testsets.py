@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import corruptions
 import nondigits
 import numpy as np
 import synthesis
@@ -54,6 +55,8 @@ def tests(data: Path, *, each: int, seed: int) -> dict[str, Test]:
     }
     for kind in STRESS:
         result[f"stress {kind}"] = part(_stress, data, kind, each, seed)
+    for kind in corruptions.CORRUPTIONS:
+        result[f"corrupted {kind}"] = part(_corrupted, data, kind, each, seed)
     result |= {
         "devrejects": part(_folder, data / "devrejects", several=False),
         "letters unseen script": part(_script, data, "Early_Aramaic", like=False),
@@ -146,6 +149,16 @@ def _stress(data: Path, kind: str, each: int, seed: int) -> Iterator[Picture]:
     rng = np.random.default_rng([seed, number])
     for content, truth in synthesis.pages(rng, each, glyphs, labels, kind=kind):
         yield Picture(content, truth.text, "stress", kind)
+
+
+def _corrupted(data: Path, kind: str, each: int, seed: int) -> Iterator[Picture]:
+    """The last training images of MNIST, not trained on, spoilt: twice as many as of others."""
+    images = idx(data / "mnist/train-images-idx3-ubyte.gz")[-5000:]
+    labels = idx(data / "mnist/train-labels-idx1-ubyte.gz")[-5000:]
+    rng = np.random.default_rng([seed, *kind.encode()])
+    for i in rng.choice(len(images), 2 * each, replace=False):
+        spoilt = corruptions.CORRUPTIONS[kind](rng, images[i].astype(np.float32) / 255)
+        yield Picture(png((255 * spoilt).astype(np.uint8)), str(labels[i]), "mnist", kind)
 
 
 def _script(data: Path, alphabet: str, *, like: bool) -> Iterator[Picture]:

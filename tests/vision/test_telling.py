@@ -18,9 +18,11 @@ def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -
     )
 
 
-def reading_of(*items: page.Candidate, certainty: float = 1.0) -> records.Reading:
+def reading_of(
+    *items: page.Candidate, certainty: float = 1.0, lost: float = 0.0, grain: float = 0.0
+) -> records.Reading:
     """The reading of one row, 40 pixels high, by the shipped card."""
-    known = page.Page((tuple(items),), certainty, 40.0)
+    known = page.Page((tuple(items),), certainty, 40.0, lost=lost, grain=grain)
     model = records.Model(name="digits", version="0")
     card = cards.read_card(registry.find("digits"))
     return telling.reading(
@@ -49,6 +51,22 @@ def test_a_doubtful_look_is_not_read() -> None:
     """A page's certainty counts in full."""
     assert reading_of(item(7, 0), certainty=0.5).verdict == "unsure"
     assert reading_of(item(7, 0), certainty=0.5).confidence == pytest.approx(0.5, abs=0.01)
+
+
+def test_strokes_that_no_item_explains_make_the_text_doubtful() -> None:
+    """A quarter of the strokes unread is nobody's sure reading; nearly all unread is no digits."""
+    assert reading_of(item(7, 0), lost=0.1).verdict == "read"
+    assert reading_of(item(7, 0), lost=0.25).verdict == "unsure"
+    assert reading_of(item(7, 0), lost=0.8).verdict == "not_a_digit"
+
+
+def test_what_is_hardly_paper_has_no_sure_digits() -> None:
+    """On uneven ground a clear digit is unsure, a doubtful one is none; on paper that doubt alone
+    is not enough.
+    """
+    assert reading_of(item(7, 0), grain=0.15).verdict == "unsure"
+    assert reading_of(item(7, 0), grain=0.15, certainty=0.8).verdict == "not_a_digit"
+    assert reading_of(item(7, 0), certainty=0.8).verdict == "unsure"
 
 
 def stroked(label: int, lean: float, bow: float, height: int) -> page.Candidate:

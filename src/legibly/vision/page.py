@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import line, row_reading, separators, turns
+from legibly.vision import leftover, line, row_reading, separators, turns
 from legibly.vision.ink import find, frames, glyphs, paper, rows, rules, sheet
 from legibly.vision.opinions import Candidate as Candidate
 from legibly.vision.opinions import Judge, Networks, Opinions, crops
@@ -43,6 +43,8 @@ MOST_DIGITS = 400
 """Of more, the sample is the reading, and never sure: each costs some milliseconds."""
 TORN = 0.9
 """The certainty of a page where a digit touched its frame: below what any pack calls sure."""
+LITTLE = 0.1
+"""What is left out of a reading is looked at from this share of the ink on."""
 DENSE_RUNS = 0.04
 FEW_RUNS = 20_000
 MOST_RUNS = 200_000
@@ -58,7 +60,8 @@ class Page:
     """Everything found, row by row.
 
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item. `disputed` says that two ways to read it
+    `left_out` is the share of the ink that is in no item, `lost` that of strokes alone; `grain` is
+    the unevenness of the paper in the strength of the ink. `disputed` says that two ways to read it
     differ, `others` what share of its signs the line reader takes for no digits; `crops` are some
     of its pieces, neither cut nor joined. A `tiny` picture is one digit, if any.
     """
@@ -68,6 +71,8 @@ class Page:
     height: float
     marks: tuple[separators.Separator, ...] = ()
     left_out: float = 0.0
+    lost: float = 0.0
+    grain: float = 0.0
     disputed: bool = False
     others: float = 0.0
     crops: tuple[Floats, ...] = ()
@@ -248,20 +253,14 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     read = row_reading.read(pieces, opinions, networks, height)
     boxes = [item.box for row in read.rows for item in row]
     marks = separators.small_marks(parts.small, boxes, height) if len(parts.small) < CROWD else ()
-    left_out = _left_out(ink.mask, [*boxes, *(mark.box for mark in marks)])
+    known = [*boxes, *(mark.box for mark in marks)]
+    left_out = leftover.share(ink.mask, known)
     return Page(
         read.rows, doubt * read.certainty, height, marks, left_out,
-        disputed=read.disputed, others=read.others,
+        lost=leftover.strokes(ink.mask, known) if left_out > LITTLE else 0.0,
+        grain=leftover.grain(ink), disputed=read.disputed, others=read.others,
         crops=tuple(opinions.of(item).crop for item in some),
     )  # fmt: skip
-
-
-def _left_out(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
-    """The share of the ink that lies in none of the boxes."""
-    rest = mask.copy()
-    for left, top, right, bottom in boxes:
-        rest[top:bottom, left:right] = False
-    return float(np.count_nonzero(rest)) / max(1.0, float(np.count_nonzero(mask)))
 
 
 def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:

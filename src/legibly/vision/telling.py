@@ -8,7 +8,7 @@ import numpy as np
 
 from legibly import records
 from legibly.packs import card as cards
-from legibly.vision import page, separators
+from legibly.vision import leftover, page, separators
 from legibly.vision.ink import rows
 
 STROKE = "1"
@@ -21,13 +21,24 @@ AMBIGUOUS = 0.9
 """What a stroke that may be a mark leaves of the confidence: below what any pack calls sure."""
 MARK = 0.9
 """The confidence of a mark, which is told by its shape and place alone."""
-UNREADABLE = -0.6
-"""Below this mean log confidence nothing of a picture is taken for digits."""
+UNREADABLE = 0.7
+"""Below this mean confidence nothing of a picture is taken for digits."""
 MOSTLY = 0.5
 SURELY = 0.95
 """Where the line reader takes this share of the signs for no digits, less confidence is none."""
-DISPUTED = 0.62
-"""The same where the two ways to read it differ, the doubt of the cuts counted."""
+UNDISPUTED = 0.45
+DISPUTED = 0.65
+"""The same with the doubt of the cuts counted: where the two ways to read it agree, and where they
+differ.
+"""
+UNEVEN = 0.1
+ROUGH = 0.11
+"""From this grain on it is hardly paper, and from this one on never sure."""
+CLEARLY = 0.9
+"""On paper that is hardly any, less mean confidence is no digits."""
+LOST = 0.2
+MOSTLY_LOST = 0.75
+"""A text that leaves so much of the strokes unread is not sure, or is none at all."""
 DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
 
@@ -109,6 +120,7 @@ def reading(
         confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
         confidence *= _covered(view, lines)
         confidence *= _plain(lines, card) if STROKE in card.classes else 1.0
+        confidence *= AMBIGUOUS if view.lost > LOST or view.grain > ROUGH else 1.0
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
         flat += [_mark(mark, scale, size) for mark in marks]
     return records.Reading(
@@ -174,10 +186,17 @@ def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) 
     if card.layout == "whole" or view.tiny:
         return False  # the picture is of some class, however doubtful
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
-    if mean < UNREADABLE or (view.others >= MOSTLY and mean < np.log(SURELY)):
+    if mean < np.log(UNREADABLE) or (view.others >= MOSTLY and mean < np.log(SURELY)):
         return True
     share = mean + float(np.log(max(view.certainty, 1e-4))) / len(items)
-    return view.disputed and share < np.log(DISPUTED)
+    return view.lost > MOSTLY_LOST or share < np.log(_least_share(view))
+
+
+def _least_share(view: page.Page) -> float:
+    """The mean confidence below which a page holds no digits: higher the less it is like paper."""
+    least = DISPUTED if view.disputed else UNDISPUTED
+    unevenness = (view.grain - leftover.CALM) / (UNEVEN - leftover.CALM)
+    return least + (CLEARLY - least) * float(np.clip(unevenness, 0.0, 1.0))
 
 
 def _without_slashes(

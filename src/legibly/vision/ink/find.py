@@ -139,8 +139,28 @@ def _frames(parts: components.Components, keep: Mask) -> tuple[Mask, Mask]:
         inside = keep & (parts.left > parts.left[index]) & (parts.right < parts.right[index])
         inside &= (parts.top > parts.top[index]) & (parts.bottom < parts.bottom[index])
         large = inside & (height > 0.3 * height[index])
+        large &= _surrounded(parts, int(index), large)
         several = inside & (height > 0.08 * height[index]) & (np.maximum(width, height) > 8)
         frames[index] = large.any() or np.count_nonzero(several) >= 3
         low = height[large] < LOW * height[index]
         rings[index] = np.count_nonzero(large) == 1 and bool(low.all())
     return frames, rings
+
+
+def _surrounded(parts: components.Components, index: int, inside: Mask) -> Mask:
+    """Which components have ink of another one on three sides at least: two strokes of a 4 lie in
+    each other's boxes too.
+    """
+    result = np.zeros(len(parts), np.bool_)
+    if not inside.any():
+        return result
+    left = int(parts.left[index])
+    top = int(parts.top[index])
+    box = (left, top, int(parts.right[index]), int(parts.bottom[index]))
+    own = parts.cut(np.array([index]), box)
+    for at in np.flatnonzero(inside):
+        x = int(parts.left[at] + parts.right[at]) // 2 - left
+        y = int(parts.top[at] + parts.bottom[at]) // 2 - top
+        sides = (own[y, :x], own[y, x:], own[:y, x], own[y:, x])
+        result[at] = sum(bool(side.any()) for side in sides) >= 3
+    return result

@@ -258,7 +258,7 @@ def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -
     """The mask and the faint parts of thin strokes that go on from it: crests of the ink, fainter
     than `level`, that are connected with it.
     """
-    if not mask.any() or _width(mask) > THIN:
+    if not mask.any() or width(mask) > THIN:
         return mask
     least = np.maximum(FAINT_PART * level, max(3.0 * noise, 0.35 * FAINTEST))
     rows, columns = np.nonzero((values > least) & ~mask)
@@ -276,7 +276,7 @@ def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -
     return parts.paint(parts.peak((values - level).astype(np.float32)) > 0.0)
 
 
-def _width(mask: Mask) -> float:
+def width(mask: Mask) -> float:
     """The typical width of strokes in pixels: twice the ink over the length of its edges."""
     edges = np.count_nonzero(mask[1:] != mask[:-1])
     edges += np.count_nonzero(mask[:, 1:] != mask[:, :-1])

@@ -1,0 +1,69 @@
+"""What a reading leaves of a picture: ink that it does not explain, and paper that is none."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from legibly.vision.ink import components, glyphs, paper, planes
+
+CALM = 0.05
+"""Paper with less grain is paper."""
+SAMPLED = 200
+"""So many pixels a side tell how even it is."""
+FAT = 4.0
+FILLED = 0.5
+"""What is so many times as wide as strokes are and fills so much of its box is a badge or a shadow.
+"""
+
+
+def grain(ink: paper.Ink) -> float:
+    """How uneven the paper is, in the strength of the ink: much in a photo of things.
+
+    A frame along the border alone makes paper neither dark nor uneven: both measures have to agree.
+    """
+    if not ink.mask.any():
+        return 0.0
+    typical = max(planes.quantiles(ink.values[ink.mask], 0.5)[0], 1e-3)
+    noise = ink.noise / typical
+    if noise < CALM:
+        return noise
+    step = max(1, max(ink.mask.shape) // SAMPLED)
+    blank = ~planes.dilate(np.ascontiguousarray(ink.mask[::step, ::step]), 3)
+    if not blank.any():
+        return noise
+    spread = planes.quantiles(np.abs(ink.values[::step, ::step][blank]), 0.9)[0]
+    return min(noise, 0.5 * spread / typical)
+
+
+def share(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
+    """The share of the ink that lies in none of the boxes."""
+    return float(np.count_nonzero(_rest(mask, boxes))) / max(1.0, float(np.count_nonzero(mask)))
+
+
+def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
+    """The same of strokes alone: neither of frames around a box nor of what no pen writes."""
+    parts = components.components(_rest(mask, boxes))
+    if not len(parts):
+        return 0.0
+    around = np.zeros(len(parts), np.bool_)
+    for left, top, right, bottom in boxes:
+        around |= (
+            (parts.left <= left)
+            & (parts.top <= top)
+            & (parts.right >= right)
+            & (parts.bottom >= bottom)
+        )
+    digits = mask & ~_rest(mask, boxes)
+    wide = parts.right - parts.left
+    high = parts.bottom - parts.top
+    fat = np.minimum(wide, high) > FAT * paper.width(digits)
+    solid = fat & (parts.area > FILLED * wide * high)
+    left_out = float(parts.area[~around & ~solid].sum())
+    return left_out / max(1.0, left_out + float(np.count_nonzero(digits)))
+
+
+def _rest(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> glyphs.Mask:
+    rest = mask.copy()
+    for left, top, right, bottom in boxes:
+        rest[top:bottom, left:right] = False
+    return rest
