@@ -226,8 +226,10 @@ def reading_row(image: str, reading: Reading) -> dict[str, Any]:
     }
 
 
-def image_of(row: Any) -> Image:
-    """The image of a row of `images`."""
+def image_of(row: Any, reading: Reading | None = None) -> Image:
+    """The image of a row of `images`; `reading` is its reading, where that is at hand already."""
+    if reading is None and row.reading:
+        reading = Reading.from_json(json.loads(row.reading))
     label = None
     if row.label_at is not None:
         label = Label(
@@ -251,7 +253,7 @@ def image_of(row: Any) -> Image:
         owner=row.owner,
         batch=row.batch,
         label=label,
-        reading=Reading.from_json(json.loads(row.reading)) if row.reading else None,
+        reading=reading,
         error=row.error,
     )
 

@@ -17,7 +17,7 @@ from legibly.index.port import Claim
 from legibly.index.queries import BATCH, DELETED, KNOWN, REBUILD, THERE, SqlQueries
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched, padded
-from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord
+from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
 LONGEST_LEASE = 900.0
 """Seconds. A lease that ends later was given before the clock was set back."""
@@ -65,12 +65,16 @@ class SqlTables(SqlQueries):
             return []
         with self._write() as connection:
             first = _advance(connection, len(records))
-            rows = [
-                _settle(connection, record, sequence)
-                for sequence, record in enumerate(records, first)
-            ]
+            settled = [_settled(record, number) for number, record in enumerate(records, first)]
+            connection.execute(_SETTLE, settled)
             self._insert_readings(connection, records)
-        return [schema.image_of(row) for row in rows if row is not None]
+            rows = [
+                row
+                for batch in batched([record.image for record in records], BATCH)
+                for row in connection.execute(_CHANGED, {"ids": padded(batch), "first": first})
+            ]
+        known = {(record.image, stamp(record.reading.at)): record.reading for record in records}
+        return [schema.image_of(row, known.get((row.id, row.read_at))) for row in rows]
 
     def fail(self, image: str, error: str) -> Image:
         return self._change(image, {"state": "failed", "error": error})
@@ -237,9 +241,23 @@ _SETTLED = (
     *("state", "error", "sequence", "media_type", "width", "height"),
     *schema.reading_columns(None),
 )  # the columns that a reading sets
-_SETTLE = _UPDATE.where(
-    sa.or_(images.c.read_at.is_(None), images.c.read_at <= sa.bindparam("new_read_at"))
-).values({name: sa.bindparam(f"new_{name}") for name in _SETTLED})
+# Without a RETURNING, so that the driver repeats it for many readings.
+_SETTLE = (
+    images.update()
+    .where(
+        images.c.id == sa.bindparam("image"),
+        sa.or_(images.c.read_at.is_(None), images.c.read_at <= sa.bindparam("new_read_at")),
+    )
+    .values({name: sa.bindparam(f"new_{name}") for name in _SETTLED})
+)
+_CHANGED = (
+    sa.select(images)
+    .where(
+        images.c.id.in_(sa.bindparam("ids", expanding=True)),
+        images.c.sequence >= sa.bindparam("first"),
+    )
+    .order_by(images.c.sequence)
+)
 _ADVANCE = (
     counters.update()
     .where(counters.c.name == "sequence")
@@ -257,10 +275,8 @@ def _advance(connection: Connection, count: int) -> int:
     return int(connection.execute(_ADVANCE, {"count": count}).scalar_one()) - count + 1
 
 
-def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any:
-    """Put a reading into its image's row, unless a newer reading stands there; returns the row
-    where there is one.
-    """
+def _settled(record: ReadingRecord, sequence: int) -> dict[str, Any]:
+    """What puts a reading into its image's row, unless a newer reading stands there."""
     values = {
         **schema.reading_columns(record.reading),
         "state": "read",
@@ -270,8 +286,7 @@ def _settle(connection: Connection, record: ReadingRecord, sequence: int) -> Any
         "width": record.width,
         "height": record.height,
     }
-    bound = {f"new_{name}": value for name, value in values.items()}
-    return connection.execute(_SETTLE, {"image": record.image, **bound}).one_or_none()
+    return {"image": record.image} | {f"new_{name}": value for name, value in values.items()}
 
 
 def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -299,9 +299,7 @@ class Service:
         unknown = sorted(set(pictures) - self.index.known(pictures))
         own = [image_id for image_id in unknown if object_keys.is_own(pictures[image_id].key)]
         others = [pictures[image_id] for image_id in unknown if image_id not in own]
-        images = [
-            uploads.uploaded_image(self.store, pictures[image_id], image_id) for image_id in own
-        ]
+        images = uploads.uploaded_images(self.store, {name: pictures[name] for name in own})
         adopted = self.adopter.adopt(others)
         count = self._add_adopted([*images, *(image for _, image in adopted)])
         for listed, image in adopted:

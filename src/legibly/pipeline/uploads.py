@@ -1,8 +1,12 @@
 """What is known of a picture when it comes: the sender's words, its record, the pending image."""
 
+import functools
 import hashlib
+import itertools
 import json
 import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from legibly import object_keys, text_rules
@@ -12,6 +16,7 @@ from legibly.records import Image, Label, LabelRecord, UploadRecord
 from legibly.store import Stat, Store
 from legibly.store.record_files import READING_ERRORS, line
 
+_AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
 
@@ -109,8 +114,16 @@ def label_at_upload(text: str | None, image_id: str) -> Label | None:
     return Label(text, object_keys.received_at(image_id), source="at_upload")
 
 
-def uploaded_image(store: Store, stat: Stat, image_id: str) -> Image:
-    """The pending image of a picture at a key of ours, with what its sender announced."""
+def uploaded_images(store: Store, pictures: Mapping[str, Stat]) -> list[Image]:
+    """The pending images of pictures at keys of ours, by id, with what their senders announced."""
+    uploaded = functools.partial(_uploaded_image, store)
+    if len(pictures) <= 1 or store.is_local:
+        return list(itertools.starmap(uploaded, pictures.items()))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each is a wait for the store
+        return list(pool.map(uploaded, pictures, pictures.values()))
+
+
+def _uploaded_image(store: Store, image_id: str, stat: Stat) -> Image:
     upload = _upload(store, image_id)
     label = _announced_label(store, image_id) if upload else None
     return replace(image_of(stat, upload), label=label)
