@@ -1,6 +1,7 @@
 """`legibly.load`: pictures of every kind in, readings out."""
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 import legibly
 import pictures
 from legibly import errors
+from legibly.packs import registry
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +76,24 @@ def test_pages_are_read_one_by_one(read: legibly.Classifier) -> None:
     data = pictures.pages("PDF", [pictures.SEVEN, pictures.ZERO])
     assert [reading.text for reading in read.pages(data)] == ["7", "0"]
     assert [reading.text for reading in read.pages(pictures.png())] == ["7"]
+
+
+def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each cell of the notebook of the documentation runs after the others, and reads its 7."""
+    notebook = Path(__file__).parents[1] / "docs" / "tutorial" / "library.ipynb"
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for cell in json.loads(notebook.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), str(notebook), "exec"), names)
+    assert (names["reading"].text, names["reading"].verdict) == ("7", "read")
+    assert names["problem"]
+
+
+def test_an_added_pack_is_opened_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What `legibly models list` shows here can be loaded."""
+    monkeypatch.chdir(tmp_path)
+    registry.add(registry.find("digits"), added=tmp_path / "legibly-data" / "packs", name="mine")
+    assert legibly.load("mine").model == legibly.load("digits").model

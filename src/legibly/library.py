@@ -6,6 +6,7 @@ read([array, image, "another.png"])  # a list of readings
 read.pages("scan.pdf")               # a reading a page
 """
 
+import os
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from legibly import errors
-from legibly.packs.opening import open_model
+from legibly.ingest.stored_packs import open_version
 from legibly.records import Model, Reading
+from legibly.settings import Settings
 from legibly.vision.reading import Reader
 
 if TYPE_CHECKING:
@@ -69,8 +71,12 @@ class Classifier:
 
 
 def load(model: str | Path = "digits", *, max_pixels: int = 50_000_000) -> Classifier:
-    """Open a pack by name, folder or address. Raises NotFound, Invalid and Unavailable."""
-    return Classifier(Reader(open_model(str(model)), max_pixels=max_pixels))
+    """Open a pack by name, folder or address; names are those of `legibly models list` here.
+
+    Raises NotFound, Invalid and Unavailable.
+    """
+    settings = Settings.load(environ=os.environ)
+    return Classifier(Reader(open_version(str(model), settings), max_pixels=max_pixels))
 
 
 def encoded(picture: Picture) -> bytes:
