@@ -18,6 +18,7 @@ from legibly.errors import LegiblyError
 _COMMANDS = {
     "serve": "Run the whole system on this machine.",
     "classify": "Read pictures: files, folders, globs, stdin, s3:// URLs.",
+    "form": "Describe a form once, and read its fields from scans.",
     "evaluate": "Score a model on labelled pictures.",
     "accuracy": "Turn pairs of predicted and true labels into accuracy.",
     "train": "Train a classifier and write a model pack.",

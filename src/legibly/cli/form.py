@@ -1,0 +1,136 @@
+"""`legibly form`: describes a form once, and reads its fields from scans."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from legibly import errors, wiring
+from legibly.cli import options
+from legibly.forms import reading
+from legibly.forms.form import Form
+from legibly.forms.reading import Value
+from legibly.images import pages
+from legibly.vision.reading import Reader
+
+
+@click.group("form")
+def command() -> None:
+    """Describe a form once, then read its fields from every scan."""
+
+
+@command.command("make")
+@click.argument("scan", type=click.Path(path_type=Path))
+@click.option("--names", help="Names of the fields in their order, separated by commas.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write, instead of stdout.")
+def make(*, scan: Path, names: str | None, out: Path | None) -> None:
+    """Find the boxes and combs of SCAN (of its first page), and write the form as JSON."""
+    settings = options.settings()
+    limits = {"max_pages": settings.max_pages, "max_pixels": settings.max_pixels}
+    data = next(pages.pages(_bytes(scan), **limits))
+    form = reading.make(data, max_pixels=settings.max_pixels)
+    if names is not None:
+        form = form.named([name.strip() for name in names.split(",")])
+    text = _text(form)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot be written ({error.strerror})"
+        raise errors.Invalid(message, where=str(out)) from error
+    click.echo(f"{len(form.fields)} fields are in {out}; names can be changed there.", err=True)
+
+
+def _text(form: Form) -> str:
+    """A form's JSON with a line for each field, for people to edit."""
+    document = form.to_json()
+    fields = ",\n".join(json.dumps(field, ensure_ascii=False) for field in document["fields"])
+    head = json.dumps({key: value for key, value in document.items() if key != "fields"})
+    return f'{head[:-1]}, "fields": [\n{fields}\n]}}\n'
+
+
+@command.command("read")
+@click.argument("form", type=click.Path(path_type=Path))
+@click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a scan, instead of CSV.")
+@click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
+@click.pass_context
+def read(
+    ctx: click.Context, *, form: Path, scans: tuple[Path, ...], as_json: bool, model: str | None
+) -> None:
+    """Read the fields of FORM from SCANS, pictures or files with pages, as CSV: a row a page, a
+    column a field, and the names of the fields that a person should look at.
+
+    Exit code 1 where a scan does not show the form.
+    """
+    description = Form.load(form)
+    reader = wiring.reader(options.settings(model=model))
+    if not as_json:
+        click.echo(_row(["source", *(field.name for field in description.fields), "unsure"]))
+    failed = False
+    for scan in scans:
+        try:
+            for name, page in _pages(scan, reader):
+                failed |= not _answer(description, name, page, reader, as_json=as_json)
+        except errors.LegiblyError as error:
+            failed |= not _complain(scan, error)
+    sys.stdout.flush()
+    ctx.exit(1 if failed else 0)
+
+
+def _answer(form: Form, name: str, page: bytes, reader: Reader, *, as_json: bool) -> bool:
+    """Print the fields of one page; False where they cannot be read."""
+    try:
+        values = reading.read(form, page, reader)
+    except errors.LegiblyError as error:
+        return _complain(name, error)
+    click.echo(_json(name, values) if as_json else _row(_cells(name, values)))
+    return True
+
+
+def _complain(name: str | Path, error: errors.LegiblyError) -> bool:
+    message = str(error)
+    place = "" if message.startswith(str(name)) else f"{name}: "
+    click.echo(f"legibly: {place}{message}", err=True)
+    return False
+
+
+def _pages(scan: Path, reader: Reader) -> Iterator[tuple[str, bytes]]:
+    """Each page of a file, with its name."""
+    data = _bytes(scan)
+    many = pages.has_pages(data)
+    limits = {"max_pages": reader.max_pages, "max_pixels": reader.max_pixels}
+    for number, page in enumerate(pages.pages(data, **limits), start=1):
+        yield (f"{scan} p. {number}" if many else str(scan)), page
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise errors.NotFound("there is no such file.", where=str(path)) from None
+    except OSError as error:
+        message = f"cannot be read ({error.strerror})"
+        raise errors.Invalid(message, where=str(path)) from error
+
+
+def _json(name: str, values: Sequence[Value]) -> str:
+    fields = {value.field: value.to_json() for value in values}
+    return json.dumps({"source": name, "fields": fields}, ensure_ascii=False)
+
+
+def _cells(name: str, values: Sequence[Value]) -> list[str]:
+    unsure = [value.field for value in values if value.verdict not in ("read", "blank")]
+    return [name, *(value.text for value in values), " ".join(unsure)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()

@@ -1,0 +1,163 @@
+"""Makes a form of a scan, and reads the fields of a form on other scans."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from legibly import errors, records
+from legibly.forms import boxes, registration
+from legibly.forms.boxes import Box
+from legibly.forms.form import Field, Form
+from legibly.images import decode
+from legibly.vision.reading import Reader
+
+Pixels = NDArray[np.uint8]
+
+PIXELS = 6_000_000
+"""A scan is looked at with so many pixels at least, where it has them."""
+CELL_HEIGHT = 72
+"""Cells are read with at least so many pixels of height."""
+INSET = 0.07
+"""Of a cell's height: what is left out along its lines, and the paper between two cells."""
+APART = 0.25
+DOUBT = 0.9
+"""What is left of the confidence where digits and cells do not go together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What one field says: `text` is empty where it is blank."""
+
+    field: str
+    text: str
+    verdict: records.Verdict
+    confidence: float
+
+    def to_json(self) -> records.Json:
+        return {"text": self.text, "verdict": self.verdict, "confidence": self.confidence}
+
+
+def make(data: bytes, *, max_pixels: int) -> Form:
+    """The form that a scan shows, its fields called `field_1` and so on. Raises Unusable where it
+    has no boxes, and what `decode.decode` raises.
+    """
+    page = boxes.straightened(_pixels(data, max_pixels))
+    page_boxes = boxes.find(page)
+    if not page_boxes:
+        raise errors.Unusable(
+            "the scan shows no boxes and no combs.",
+            code="form-not-found",
+            remedy="Scan the empty form with 150 dots an inch or more.",
+        )
+    fields = tuple(_field(number, box) for number, box in enumerate(page_boxes, start=1))
+    return Form(page.shape[1], page.shape[0], fields)
+
+
+def _field(number: int, box: Box) -> Field:
+    sides = (box.left, box.top, box.width, box.height)
+    left, top, width, height = (round(float(side), 1) for side in sides)
+    return Field(f"field_{number}", (left, top, width, height), box.cells)
+
+
+def read(form: Form, data: bytes, reader: Reader) -> list[Value]:
+    """The value of each field on one scan. Raises Unusable where the form is not there, and what
+    `decode.decode` raises.
+    """
+    page, place = _placed(form, _pixels(data, reader.max_pixels))
+    return [_value(field, _strip(page, field, place), reader) for field in form.fields]
+
+
+def _placed(form: Form, pixels: Pixels) -> tuple[Pixels, registration.Place]:
+    """The straightened scan, upright or turned by half where the form lies so, and its place."""
+    page = boxes.straightened(pixels)
+    page_boxes = boxes.find(page)
+    place = registration.register(form, page_boxes)
+    for quarters in (2, 1, 3):
+        if place is not None:
+            break
+        turned = np.ascontiguousarray(np.rot90(page, quarters))
+        place = registration.register(form, boxes.find(turned))
+        if place is not None:
+            page = turned
+    return page, place or registration.require(form, page_boxes)
+
+
+def _pixels(data: bytes, max_pixels: int) -> Pixels:
+    return decode.decode(data, max_pixels=max_pixels, enough_pixels=PIXELS).pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A field as a picture without its lines: `edges` are where its cells begin, and the end."""
+
+    picture: Image.Image
+    edges: tuple[int, ...]
+
+
+def _strip(page: Pixels, field: Field, place: registration.Place) -> Strip:
+    """The insides of a field's cells, side by side on paper."""
+    left, top, width, height = field.box
+    cell_width = width / field.cells
+    factor = max(1.0, CELL_HEIGHT / height)
+    inset = INSET * min(height, cell_width) + 1.0
+    size = (round(factor * (cell_width - 2 * inset)), round(factor * (height - 2 * inset)))
+    size = (max(size[0], 4), max(size[1], 4))
+    image = Image.fromarray(page)
+    cells = [
+        image.transform(
+            size,
+            Image.Transform.AFFINE,
+            _to_scan(place, left + number * cell_width + inset, top + inset, 1 / factor),
+            Image.Resampling.BICUBIC,
+        )
+        for number in range(field.cells)
+    ]
+    paper = int(np.median(np.concatenate([np.asarray(cell).ravel() for cell in cells])))
+    gap = round(APART * size[1])
+    step = size[0] + gap
+    strip = Image.new("L", (field.cells * step + gap, size[1] + 2 * gap), paper)
+    for number, cell in enumerate(cells):
+        strip.paste(cell, (gap + number * step, gap))
+    edges = tuple(round(gap / 2) + number * step for number in range(field.cells + 1))
+    return Strip(strip, edges)
+
+
+def _to_scan(
+    place: registration.Place, left: float, top: float, scale: float
+) -> tuple[float, float, float, float, float, float]:
+    """Pillow's coefficients from a cell's pixels to those of the scan."""
+    (a, b, c), (d, e, f) = place.matrix.tolist()
+    x, y = a * left + b * top + c, d * left + e * top + f
+    return a * scale, b * scale, x, d * scale, e * scale, y
+
+
+def _value(field: Field, strip: Strip, reader: Reader) -> Value:
+    buffer = io.BytesIO()
+    strip.picture.save(buffer, "PNG", compress_level=1)
+    reading = reader.read(buffer.getvalue()).reading
+    text = reading.text
+    confidence = reading.confidence
+    verdict = reading.verdict
+    if field.cells > 1 and verdict in ("read", "unsure"):
+        counts = _counts(reading.digits, strip.edges)
+        text = "".join(item.label for item in reading.digits)
+        if not _fits(counts):
+            confidence *= DOUBT
+            verdict = "unsure"
+    return Value(field.name, text, verdict, round(confidence, 6))
+
+
+def _counts(digits: Sequence[records.Item], edges: Sequence[int]) -> list[int]:
+    """How many digits stand in each cell."""
+    middles = [item.box[0] + item.box[2] / 2 for item in digits]
+    return [int(count) for count in np.histogram(middles, bins=np.array(edges, np.float64))[0]]
+
+
+def _fits(counts: Sequence[int]) -> bool:
+    """Whether no cell holds two digits, and none between two filled ones is empty."""
+    filled = [index for index, count in enumerate(counts) if count]
+    return max(counts) <= 1 and bool(filled) and filled[-1] - filled[0] + 1 == len(filled)

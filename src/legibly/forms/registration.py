@@ -1,0 +1,113 @@
+"""Where a form lies on a scan: shift, scale and a small turn, told by its own boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly import errors
+from legibly.forms.boxes import Box
+from legibly.forms.form import Field, Form
+
+Doubles = NDArray[np.float64]
+
+ENOUGH = 0.6
+"""This share of a form's fields has to be found on a scan."""
+NEAR = 0.3
+"""No side of a box may be off by more than this share of its height from where it is expected."""
+MOST_BOXES = 300
+"""Of more boxes on a scan the largest are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From the form's pixels to those of a scan: `matrix` is (2, 3); `share` of the fields were
+    found there.
+    """
+
+    matrix: Doubles
+    share: float
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the form on the scan."""
+        point = self.matrix @ np.array([x, y, 1.0])
+        return float(point[0]), float(point[1])
+
+
+def register(form: Form, boxes: Sequence[Box]) -> Place | None:
+    """The place of a form among the boxes of a straightened scan; None where it is not there."""
+    fields = np.array([_sides(field) for field in form.fields])
+    largest = sorted(boxes, key=lambda box: -box.width * box.height)[:MOST_BOXES]
+    if not largest:
+        return None
+    sides = np.array([[box.left, box.top, box.right, box.bottom] for box in largest])
+    pairs = _best_pairs(fields, sides)
+    if len(pairs) < max(1.0, ENOUGH * len(fields)):
+        return None
+    matrix = _affine(_corners(fields[pairs[:, 0]]), _corners(sides[pairs[:, 1]]))
+    return Place(matrix, len(pairs) / len(fields))
+
+
+def require(form: Form, boxes: Sequence[Box]) -> Place:
+    """`register`. Raises Unusable where the form is not there."""
+    place = register(form, boxes)
+    if place is None:
+        raise errors.Unusable(
+            "the form was not found: it has {fields} fields, and the scan shows {boxes} boxes.",
+            code="form-not-found",
+            fields=len(form.fields),
+            boxes=len(boxes),
+            remedy="Scan the sheet whole and upright, or make the form from such a scan.",
+        )
+    return place
+
+
+def _sides(field: Field) -> tuple[float, float, float, float]:
+    return field.box[0], field.box[1], field.right, field.bottom
+
+
+def _best_pairs(fields: Doubles, sides: Doubles) -> NDArray[np.intp]:
+    """Pairs of a field and a box, (pairs, 2), under the scale and shift that most of them share.
+
+    Each field laid on each box of its shape is one guess.
+    """
+    best = np.zeros((0, 2), np.intp)
+    ratio = (sides[:, 2] - sides[:, 0]) / (sides[:, 3] - sides[:, 1])
+    for field in fields:
+        own = (field[2] - field[0]) / (field[3] - field[1])
+        for box in sides[np.abs(ratio / own - 1.0) < NEAR]:
+            scale = (box[2] - box[0]) / (field[2] - field[0])
+            shift = box - scale * field
+            pairs = _pairs(scale * fields + np.tile(shift[:2], 2), sides)
+            if len(pairs) > len(best):
+                best = pairs
+        if len(best) == len(fields):
+            break
+    return best
+
+
+def _pairs(expected: Doubles, sides: Doubles) -> NDArray[np.intp]:
+    """Which expected boxes are there, each with its nearest one."""
+    off = np.abs(expected[:, None] - sides[None]).max(axis=2)
+    nearest = off.argmin(axis=1)
+    rows = np.arange(len(expected))
+    # The scan may be a little askew still, which tells more the further one is from the guess.
+    limit = NEAR * (expected[:, 3] - expected[:, 1])
+    fits = off[rows, nearest] < limit
+    return np.stack([rows[fits], nearest[fits]], axis=1)
+
+
+def _corners(sides: Doubles) -> Doubles:
+    """The four corners of boxes, (4 boxes, 2)."""
+    left, top, right, bottom = sides.T
+    x = np.concatenate([left, right, left, right])
+    y = np.concatenate([top, top, bottom, bottom])
+    return np.stack([x, y], axis=1)
+
+
+def _affine(source: Doubles, target: Doubles) -> Doubles:
+    """The affine map (2, 3) of least squares from points to points."""
+    ones = np.concatenate([source, np.ones((len(source), 1))], axis=1)
+    solution = np.linalg.lstsq(ones, target, rcond=None)[0]
+    return np.asarray(solution.T)
