@@ -95,12 +95,13 @@ def test_an_address_can_name_its_project(client: httpx.Client, server: Server) -
     image = _upload(client, "/api/projects/named")
     assert client.get(f"/api/images/{image['id']}?project=named").status_code == 200
     assert client.get(f"/api/images/{image['id']}").status_code == 404
+    client.put(f"/api/projects/named/images/{image['id']}/label", json={"text": "7"})
     with httpx.Client(base_url=server.url, timeout=30) as browser:
         page = browser.get(f"/images/{image['id']}?project=named")
         assert page.status_code == 200
         assert browser.get(f"/images/{image['id']}").status_code == 200
-        accuracy = browser.get("/accuracy?project=default").text
-        assert '<option value="named">Named</option>' in accuracy
+        assert '<option value="named" selected>Named</option>' in browser.get("/accuracy").text
+        browser.get("/history?project=default")
         assert browser.get(f"/images/{image['id']}").status_code == 404
         for path in ("/accuracy", "/api/accuracy"):
             assert browser.get(f"{path}?project=nothere").status_code == 404
