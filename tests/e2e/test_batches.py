@@ -2,10 +2,14 @@
 these.
 """
 
+import gzip
+import io
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 import pictures
@@ -82,6 +86,31 @@ def test_labels_come_beside_the_pictures_or_in_their_names(
     expect(desktop.locator("#recent li")).to_have_count(5)
     assert labels(server)["of-3.png"] == "3"
     assert call(server, "/api/batches")["batches"][0]["name"] == "digits"
+
+
+def test_a_pair_of_idx_files_comes_in_with_its_labels(server: Server, desktop: Page) -> None:
+    """Pictures and labels as MNIST has them, packed or not, are a batch of labelled pictures."""
+    crops = b"".join(
+        Image.open(io.BytesIO(png(digit, side=28))).convert("L").tobytes() for digit in (7, 1)
+    )
+    head = struct.pack(">IIII", 0x803, 2, 28, 28)
+    pair: list[Any] = [
+        {
+            "name": "two-images-idx3-ubyte.gz",
+            "mimeType": "application/gzip",
+            "buffer": gzip.compress(head + crops),
+        },
+        {
+            "name": "two-labels-idx1-ubyte",
+            "mimeType": "application/octet-stream",
+            "buffer": struct.pack(">II", 0x801, 2) + bytes([7, 1]),
+        },
+    ]
+    desktop.goto(server.url)
+    desktop.locator("#files").set_input_files(pair)
+    expect(desktop.locator("#queue p")).to_contain_text("All done: 2 of 2", timeout=30_000)
+    name = "two-images-idx3-ubyte-0000"
+    assert labels(server) == {f"{name}0.png": "7", f"{name}1.png": "1"}
 
 
 def test_files_are_dropped_and_sent_from_every_page(server: Server, desktop: Page) -> None:

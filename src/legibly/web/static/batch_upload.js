@@ -1,7 +1,7 @@
 // Several pictures at once: a batch with a name, and what lies beside the pictures or stands in
 // their names as labels and writers.
 import { $, make, number, say, toast, when } from "./dom.js";
-import { areClassFolders, factsOf, fromCoco, fromCsv, fromPattern } from "./labels.js";
+import { areClassFolders, factsOf, fromCoco, fromCsv, fromPattern, isIdx } from "./labels.js";
 
 const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|tiff?|hei[cf]|avif|pdf)$/i;
 const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.name);
@@ -27,8 +27,9 @@ export function batchId() {
  * @param {{ classes: string[],
  *   fields?: { name?: string, writer?: string, pattern?: string } }} options */
 export async function entriesOf(files, { classes, fields = {} }) {
-  const pictures = files.filter(isPicture);
-  const others = files.filter((file) => !isPicture(file));
+  const labels = await labelsOfIdx(files);
+  const pictures = [...files.filter(isPicture), ...labels.keys()];
+  const others = files.filter((file) => !isPicture(file) && !isIdx(file.name));
   const tables = [];
   for (const file of others.filter(isTable)) {
     const table = await readTable(file);
@@ -44,14 +45,22 @@ export async function entriesOf(files, { classes, fields = {} }) {
   const entries = pictures.map((file) => {
     const path = pathOf(file) || file.name;
     const facts = Object.assign({}, byName?.(file.name), ...tables.map((t) => factsOf(t, path)));
+    if (labels.get(file)) facts.label = labels.get(file);
     if (isOfFolders) facts.label = path.split("/").at(-2);
     return { file, name: file.name, writer: fields.writer || undefined, ...facts, batch };
   });
   const all = [...entries, ...refusedBy(others)];
-  if (!tables.length) return all;
+  if (!tables.length && !labels.size) return all;
   const labelled = entries.filter(({ label }) => label).length;
   toast(say("labels_beside", { count: number(labelled), total: number(entries.length) }));
   return all;
+}
+
+/** The pictures of idx files with their labels. */
+async function labelsOfIdx(files) {
+  if (!files.some(({ name }) => isIdx(name))) return new Map();
+  const { picturesOfIdx } = await import("./idx_files.js");
+  return new Map((await picturesOfIdx(files)).map(({ file, label }) => [file, label]));
 }
 
 /** Files that are no pictures go along where they were chosen one by one: the server says why it

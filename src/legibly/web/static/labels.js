@@ -102,3 +102,7 @@ export function factsOf(facts, path) {
   }
   return {};
 }
+
+/** Whether a file is named like one of a pair of idx files.
+ * @param {string} name */
+export const isIdx = (name) => /idx[13](-|\.)ubyte(\.gz)?$/i.test(name);

@@ -78,6 +78,8 @@ def _labels(_: Translate) -> dict[str, str]:
         "item_is": _("Item {number} was read as {label}. What is it really?"),
         "item_was": _("What this item is"),
         "item_add": _("Add a digit"),
+        "not_idx": _("{name} is no complete idx file of pictures or labels."),
+        "idx_most": _("The first {count} of {total} pictures are taken: send the others by program."),
         "item_added": _("Digit {number} was added by a person. What is it?"),
         "item_point": _("Draw a box around the digit that was overlooked, or tap its place."),
         "item_draw": _("Draw the box of this digit, from corner to corner."),
