@@ -79,7 +79,7 @@ def _labels(_: Translate) -> dict[str, str]:
         "item_was": _("What this item is"),
         "item_add": _("Add a digit"),
         "not_idx": _("{name} is no complete idx file of pictures or labels."),
-        "idx_most": _("The first {count} of {total} pictures are taken: send the others by program."),
+        "idx_most": _("Only the first {count} of {total} pictures are taken."),
         "item_added": _("Digit {number} was added by a person. What is it?"),
         "item_point": _("Draw a box around the digit that was overlooked, or tap its place."),
         "item_draw": _("Draw the box of this digit, from corner to corner."),
