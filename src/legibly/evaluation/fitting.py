@@ -188,20 +188,24 @@ def _with_unknown(card: Card, data: Labelled) -> Card:
 
 
 def read_threshold(card: Card, data: Labelled, *, risk: float) -> float:
+    """The `threshold` of labelled logits."""
+    return threshold(*_answers(card, data), risk=risk)
+
+
+def threshold(confidence: Doubles, right: NDArray[np.bool_], *, risk: float) -> float:
     """The lowest confidence from which on the share of wrong answers is shown to be at most `risk`.
 
     Shown by the upper end of the 95 % interval; NEVER where no confidence does.
     """
-    confidence, right = _answers(card, data)
     order = np.argsort(-confidence)
     wrong = np.cumsum(~right[order])
-    threshold = NEVER
+    lowest = NEVER
     for count in range(1, len(order) + 1):
         is_last = count == len(order) or confidence[order[count]] < confidence[order[count - 1]]
         interval = metrics.share(float(wrong[count - 1]), count)
         if is_last and interval is not None and interval.high <= risk:
-            threshold = float(confidence[order[count - 1]])
-    return threshold if threshold == NEVER else np.floor(threshold * 1e6) / 1e6
+            lowest = float(confidence[order[count - 1]])
+    return lowest if lowest == NEVER else float(np.floor(lowest * 1e6) / 1e6)
 
 
 def measure(card: Card, data: Labelled) -> dict[str, Any]:

@@ -4,23 +4,32 @@ its card.
 
 import json
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from legibly import errors
+from legibly import errors, wiring
 from legibly.cli import options
-from legibly.evaluation import datasets, fitting
+from legibly.evaluation import comparison, datasets, fitting, label_fitting
 from legibly.ingest import stored_packs
 from legibly.packs import pack as packs
 from legibly.packs import registry
 from legibly.packs.card import Card
+from legibly.settings import Settings
+from legibly.vision.reading import Reader
 
 
 @click.command("calibrate")
 @click.argument("model", metavar="PACK")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--from-labels",
+    is_flag=True,
+    help="Fit on the labelled images of the store (or --project) instead of DATA.",
+)
 @click.option(
     "--risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -28,37 +37,97 @@ from legibly.packs.card import Card
     show_default=True,
     help="Share of wrong ones among answers called sure that is allowed.",
 )
+@click.option("--name", help="Name of the new pack made of one that comes with Legibly.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-def calibrate(*, model: str, data: Path, risk: float, as_json: bool) -> None:
+def calibrate(
+    *,
+    model: str,
+    data: Path | None,
+    from_labels: bool,
+    risk: float,
+    name: str | None,
+    as_json: bool,
+) -> None:
     """Fit temperature, threshold and unknown score of PACK on DATA, and write them into its card.
 
     DATA is a labelled dataset as for `legibly evaluate`; what belongs to no class is labelled
-    `unknown`.
+    `unknown`. Of a pack of digits the threshold of `read` alone is fitted, by whole texts. One
+    that comes with Legibly stays as it is: a copy is made, called PACK-own or --name.
     """
-    added = stored_packs.synchronized_folder(options.settings())
+    if (data is None) != from_labels:
+        raise click.UsageError("give either DATA or --from-labels.")
+    settings = options.settings()
+    added = stored_packs.synchronized_folder(settings)
     folder = registry.find(model, added=added)
-    if folder in registry.shipped():
-        raise errors.Invalid("comes with Legibly and stays as it is", where=model)
-    samples = datasets.samples(data)
+    opened = packs.open_pack(folder)
+    is_shipped = folder in registry.shipped()
+    samples, where = _samples(settings, data)
     hidden = as_json or not sys.stderr.isatty()
-    with click.progressbar(
-        length=len(samples), label=str(data), file=sys.stderr, hidden=hidden
-    ) as bar:
-        card = fitting.calibrate(
-            packs.open_pack(folder), samples, risk=risk, data=str(data), tick=lambda: bar.update(1)
-        )
+    with click.progressbar(length=len(samples), label=where, file=sys.stderr, hidden=hidden) as bar:
+        fit = _fit_digits if opened.card.layout == "ink" else fitting.calibrate
+        card = fit(opened, samples, risk=risk, data=where, tick=lambda: bar.update(1))
+    if is_shipped:
+        model = name or f"{model}-own"
+        card = replace(card, name=model)
+        folder = _copied(folder, added, model)
     fitting.write(folder, card)
-    stored_packs.publish(model, options.settings())
+    stored_packs.publish(model, settings)
     version = packs.folder_version(folder)
     if as_json:
         facts = {"name": model, "version": version, "temperature": card.temperature}
-        click.echo(
-            json.dumps({**facts, "read": card.thresholds.read, "calibration": card.calibration})
-        )
+        facts |= {"read": card.thresholds.read, "calibration": card.calibration}
+        click.echo(json.dumps(facts | {"own_labels": card.metrics.get("own_labels")}))
         return
-    for line in _lines(card, risk):
+    for line in _text_lines(card) if card.layout == "ink" else _lines(card, risk):
         click.echo(line)
     click.echo(f"{model} {version} is calibrated ({folder})")
+
+
+def _samples(settings: Settings, data: Path | None) -> tuple[list[datasets.Sample], str]:
+    """The labelled pictures, and where they are."""
+    if data is not None:
+        return datasets.samples(data), str(data)
+    store = wiring.store(settings)
+    return comparison.labelled(wiring.index(settings), store), f"labels of {settings.project}"
+
+
+def _fit_digits(
+    pack: packs.Pack,
+    samples: Sequence[datasets.Sample],
+    *,
+    risk: float,
+    data: str,
+    tick: Callable[[], None],
+) -> Card:
+    settings = options.settings()
+    reader = Reader(pack, max_pixels=settings.max_pixels, text=settings.text_mode)
+    return label_fitting.calibrate(reader, samples, risk=risk, data=data, tick=tick)
+
+
+def _copied(folder: Path, added: Path | None, name: str) -> Path:
+    """A copy of a pack among the added ones, in the place of an earlier one of that name."""
+    if added is None:
+        remedy = "Use a store on disk or S3."
+        raise errors.Invalid("a store in memory holds no packs.", remedy=remedy)
+    places = {entry.name: entry.place for entry in registry.entries(added=added)}
+    if places.get(name) == "added":
+        registry.remove(name, added=added)
+    return registry.add(folder, added=added, name=name)
+
+
+def _text_lines(card: Card) -> list[str]:
+    """What the fit on whole texts is worth on the half that did not fit it."""
+    facts: dict[str, Any] = card.metrics["own_labels"]
+    before = facts["before"]
+    after = facts["after"]
+    return [
+        f"{'texts':<12}{facts['fit']} fitted, {after['n']} held out",
+        f"{'accuracy':<12}{_interval(after['accuracy'])}",
+        f"{'ECE':<12}{after['ece']:.4f}",
+        f"{'read from':<12}{after['read']:.4f}, before {before['read']:.4f}",
+        f"{'coverage':<12}{_interval(after['coverage'])}, before {_interval(before['coverage'])}",
+        f"{'risk':<12}{_interval(after['risk_measured'])}, {facts['risk']:g} allowed",
+    ]
 
 
 def _lines(card: Card, risk: float) -> list[str]:

@@ -1,0 +1,135 @@
+"""Fits from when a pack of digits is sure, on labelled pictures of one's store.
+
+The pictures go the way that they go in use, so what counts is whether the text is right. Half of
+the writers fit, the other half tells what the fit is worth; a picture without a writer is its own.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legibly import errors, records
+from legibly.evaluation import fitting
+from legibly.evaluation.datasets import Sample
+from legibly.packs.card import Card
+from legibly.statistics import metrics
+from legibly.statistics.calibration import expected_calibration_error
+from legibly.vision.reading import Reader
+
+LEAST = 40
+"""Pictures that each half needs."""
+_BINS = 10
+_WILSON = 3.84
+"""1.96 squared: divided by a small risk, how many right answers in a row show it."""
+_VERDICTS = ("read", "unsure")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The confidence of each text, and whether it was right."""
+
+    confidence: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
+def calibrate(
+    reader: Reader,
+    samples: Sequence[Sample],
+    *,
+    risk: float,
+    data: str,
+    tick: Callable[[], None] = lambda: None,
+) -> Card:
+    """The reader's card with the threshold of `read` at which at most `risk` of the texts are shown
+    to be wrong, and the figures in its metrics as `own_labels`.
+
+    Raises Invalid for too few pictures, and where no threshold keeps the risk.
+    """
+    fit, test = _halves(reader, samples, where=data, tick=tick)
+    threshold = fitting.threshold(fit.confidence, fit.right, risk=risk)
+    if threshold == fitting.NEVER:
+        raise errors.Invalid(
+            "no confidence is shown to be wrong in at most {risk} of the texts.",
+            where=data,
+            remedy="Label more pictures ({needed} right answers in a row would show it), or allow"
+            " more: --risk.",
+            risk=f"{risk:g}",
+            needed=round(_WILSON / risk),
+        )
+    card = reader.pack.card
+    facts = {
+        "data": data,
+        "at": records.stamp(records.now()),
+        "risk": risk,
+        "fit": len(fit.right),
+        "before": {"read": card.thresholds.read, **measure(test, card.thresholds.read)},
+        "after": {"read": threshold, **measure(test, threshold)},
+    }
+    return replace(
+        card,
+        thresholds=replace(card.thresholds, read=threshold),
+        metrics={**card.metrics, "own_labels": facts},
+    )
+
+
+def measure(answers: Answers, threshold: float) -> dict[str, Any]:
+    """What a threshold is worth on pictures that did not fit it."""
+    is_read = answers.confidence >= threshold
+    wrong = int((is_read & ~answers.right).sum())
+    edges = np.minimum((answers.confidence * _BINS).astype(int), _BINS - 1)
+    bins = [
+        (
+            int(chosen.sum()),
+            float(answers.confidence[chosen].mean()),
+            float(answers.right[chosen].mean()),
+        )
+        for number in range(_BINS)
+        if (chosen := edges == number).any()
+    ]
+    count = len(answers.right)
+    return {
+        "n": count,
+        "accuracy": metrics.as_json(metrics.share(int(answers.right.sum()), count)),
+        "coverage": metrics.as_json(metrics.share(int(is_read.sum()), count)),
+        "risk_measured": metrics.as_json(metrics.share(wrong, int(is_read.sum()))),
+        "ece": expected_calibration_error(bins),
+    }
+
+
+def _halves(
+    reader: Reader, samples: Sequence[Sample], *, where: str, tick: Callable[[], None]
+) -> tuple[Answers, Answers]:
+    halves: tuple[list[tuple[float, bool]], list[tuple[float, bool]]] = ([], [])
+    for sample in samples:
+        tick()
+        try:
+            content = sample.load()
+            reading = reader.read(content).reading
+        except (errors.NotFound, errors.NotAnImage, errors.Unusable):
+            continue
+        confidence = reading.confidence if reading.verdict in _VERDICTS else 0.0
+        group = sample.writer.encode() or content
+        half = halves[hashlib.sha256(group).digest()[0] & 1]
+        half.append((confidence, reading.text == sample.text))
+    least = min(map(len, halves))
+    if least < LEAST:
+        raise errors.Invalid(
+            "too few labelled pictures: the smaller half, by writers, has {least}; {needed} are"
+            " needed.",
+            where=where,
+            remedy="Label more pictures, of several writers or without naming any.",
+            least=least,
+            needed=LEAST,
+        )
+    return _answers(halves[0]), _answers(halves[1])
+
+
+def _answers(rows: Sequence[tuple[float, bool]]) -> Answers:
+    return Answers(
+        np.array([confidence for confidence, _ in rows], np.float64),
+        np.array([right for _, right in rows], np.bool_),
+    )
