@@ -48,14 +48,14 @@ def write(store: Store, records: Sequence[ReadingRecord], each: int) -> list[str
     """Pictures and record files; returns the keys of the files."""
     keys = []
     for several in batched(records, each):
-        for one in several:
-            store.create(one.key, b"picture")
+        for entry in several:
+            store.create(entry.key, b"picture")
         version = several[0].reading.model.version
-        images = [one.image for one in several]
+        images = [entry.image for entry in several]
         at = several[0].reading.at
         key = object_keys.batch(images, version, at) if each > 1 else ""
         key = key or object_keys.reading(images[0], version)
-        store.create(key, b"".join(record_files.line(one.to_json()) for one in several))
+        store.create(key, b"".join(record_files.line(entry.to_json()) for entry in several))
         keys.append(key)
     return keys
 
@@ -90,7 +90,7 @@ def run(database: str, each: int, count: int) -> None:
     )
     records = [record(number, reader.model) for number in range(count)]
     keys = write(store, records, each)
-    index.add([image_of(Stat(one.key, 2614, BEGIN, None), None) for one in records])
+    index.add([image_of(Stat(entry.key, 2614, BEGIN, None), None) for entry in records])
     name = f"record files of {each}"
     measure(f"consumer, {name}", count, lambda: consume(service, keys))
     measure(f"reindex, {name}", count, lambda: reindex(store, index))

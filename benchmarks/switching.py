@@ -82,7 +82,8 @@ def switch(url, *, seconds, rate):
             try:
                 status, version = future.result()
             except httpx.HTTPError as error:
-                status, version = repr(error), ""
+                status = repr(error)
+                version = ""
             statuses[status] += 1
             versions[version] += 1
         elapsed = time.monotonic() - began

@@ -88,6 +88,9 @@ class Settings:
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
     max_pixels: int = _setting(50_000_000, "pixels that one image may have")
     max_pages: int = _setting(50, "pages that one PDF or TIFF file may have")
+    decoders: int = _setting(2, "pictures that are decoded at once in processes of their own")
+    decode_seconds: float = _setting(20.0, "seconds after which such a process is ended")
+    decode_megabytes: int = _setting(360, "memory that decoding one picture may take, in MB")
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
     sweep_seconds: float = _setting(
         2.0, "seconds between two looks for pictures that came without an upload; 0: never"
@@ -110,6 +113,7 @@ class Settings:
         for name in ("max_bytes", "max_pixels", "max_pages", "attempts"):
             if getattr(self, name) < 1:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
+        self._check_decoders()
         if self.review_people not in (1, 2):
             raise Invalid(
                 f"review_people must be 1 or 2, not {self.review_people}.", where="settings"
@@ -148,6 +152,14 @@ class Settings:
     def text_mode(self) -> TextMode:
         """`text` as what it can be."""
         return "numbers" if self.text == "numbers" else "digits"
+
+    def _check_decoders(self) -> None:
+        if self.decoders < 1 or self.decode_seconds <= 0 or self.decode_megabytes < 64:
+            raise Invalid(
+                "decoders must be at least 1, decode_seconds above 0, decode_megabytes at least"
+                " 64.",
+                where="settings",
+            )
 
     def _check_choice(self, name: str, *choices: str) -> None:
         value = getattr(self, name)

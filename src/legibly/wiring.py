@@ -11,6 +11,7 @@ from legibly import projects
 from legibly.errors import Invalid
 from legibly.evaluation.live_model import LiveReader
 from legibly.evaluation.trial_timer import TrialTimer
+from legibly.images import child_pool
 from legibly.index.sql import SqlIndex, open_index
 from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Consumer
@@ -61,6 +62,11 @@ def reader(settings: Settings, *, version: str = "") -> Reader:
     """The reader with the model of the settings: a pack, in this version if there is one, or a
     remote one.
     """
+    child_pool.configure(
+        children=settings.decoders,
+        wall_seconds=settings.decode_seconds,
+        memory_bytes=settings.decode_megabytes * 1_000_000,
+    )
     pack = open_version(settings.model, settings, version=version)
     return Reader(
         pack, max_pixels=settings.max_pixels, max_pages=settings.max_pages, text=settings.text_mode

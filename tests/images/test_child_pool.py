@@ -114,6 +114,22 @@ def test_plain_small_pictures_start_no_child() -> None:
     assert all(slot is None for slot in child_pool.shared()._slots.queue)
 
 
+def test_memory_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less memory a smaller WebP is refused by its header, and a child ends at that limit."""
+    monkeypatch.setattr(limits, "memory_bytes", 70_000_000)
+    webp = pictures.encoded(Image.new("L", (2400, 2000), 255), "WEBP", method=0)
+    with pytest.raises(errors.Unusable, match="WEBP"):
+        decode.probe(webp, max_pixels=LIMIT)
+    values = np.full((7000, 6000), 60_000, np.uint16)
+    data = pictures.encoded(Image.fromarray(values), "TIFF", compression="tiff_deflate")
+    pool = child_pool.ChildPool(children=1)
+    try:
+        with pytest.raises(errors.Unusable, match="70 MB"):
+            pool.decode(data, max_pixels=LIMIT, enough_pixels=40_000_000)
+    finally:
+        pool.close()
+
+
 def test_a_child_has_limits() -> None:
     """Memory beyond the limit is a named error, and says so."""
     assert child.CPU_SECONDS < child_pool.WALL_SECONDS

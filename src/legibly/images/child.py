@@ -38,7 +38,7 @@ def _memory_error() -> errors.Unusable:
     return errors.Unusable(
         "decoding this picture takes more than {limit} MB of memory.",
         code="too-much-memory",
-        limit=limits.MEMORY_BYTES // 1_000_000,
+        limit=limits.memory_bytes // 1_000_000,
         remedy="Send a smaller picture, or save it as JPEG.",
     )
 
@@ -76,11 +76,11 @@ def _page_work(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], byt
 
 
 def _limit_memory() -> None:
-    """Allow `MEMORY_BYTES` beyond the address space that the libraries take by themselves."""
+    """Allow `limits.memory_bytes` beyond the address space that the libraries take anyway."""
     if not Path("/proc/self/statm").exists():
         return  # address space says little where libraries are mapped by the gigabyte (macOS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + limits.MEMORY_BYTES
+    most = pages * resource.getpagesize() + limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from legibly import errors
-from legibly.images import wire
+from legibly.images import limits, wire
 from legibly.images.raster import Facts, Picture, Pixels
 from legibly.measures import measure
 
 CHILDREN = 2
-"""Decoders at once: a bound on memory, for each may take `limits.MEMORY_BYTES`."""
+"""Decoders at once: a bound on memory, for each may take `limits.memory_bytes`."""
 WALL_SECONDS = 20.0
 _TRIES = 2
 
@@ -39,6 +39,7 @@ class _Child:
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         # Each thread's arena would count against the limit on address space.
         environ |= {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environ[limits.MEMORY] = str(limits.memory_bytes)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "legibly.images.child"],
             stdin=subprocess.PIPE,
@@ -154,9 +155,18 @@ class ChildPool:
         return answer, payload
 
 
+_shape = {"children": CHILDREN, "wall_seconds": WALL_SECONDS}
+
+
+def configure(*, children: int, wall_seconds: float, memory_bytes: int) -> None:
+    """Set the limits of this process's pool; before it is first needed."""
+    _shape.update(children=children, wall_seconds=wall_seconds)
+    limits.memory_bytes = memory_bytes
+
+
 @functools.cache
 def shared() -> ChildPool:
     """The pool of this process, made when it is first needed."""
-    pool = ChildPool()
+    pool = ChildPool(children=int(_shape["children"]), wall_seconds=_shape["wall_seconds"])
     atexit.register(pool.close)
     return pool

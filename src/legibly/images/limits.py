@@ -1,6 +1,7 @@
 """What a picture may cost: sides, shape, scans and memory, told from its bytes before decoding."""
 
 import math
+import os
 import struct
 
 from legibly import errors
@@ -13,8 +14,10 @@ MAX_SCANS = 100
 """Scans of a progressive JPEG; common encoders write about ten, and each costs a full pass."""
 PLAIN_PIXELS = 4_000_000
 """Plain PNG and JPEG up to this size are decoded without a child process."""
-MEMORY_BYTES = 360_000_000
-"""What decoding one picture may take beyond what an idle child has."""
+MEMORY = "LEGIBLY_DECODER_BYTES"
+"""The variable that tells a child process how much memory it has."""
+memory_bytes = int(os.environ.get(MEMORY, 360_000_000))
+"""What decoding one picture may take beyond what an idle child has; set by `child_pool`."""
 _SHORT_SIDE = 1_000
 # Measured peaks in bytes per pixel: their decoders build the full picture, several times.
 _BYTES_PER_PIXEL = {"image/webp": 18, "image/avif": 14, "image/heic": 10, "image/heif": 10}
@@ -45,7 +48,7 @@ def check_size(width: int, height: int, media_type: str, max_pixels: int) -> Non
 
 
 def _check_pixels(width: int, height: int, media_type: str, max_pixels: int) -> None:
-    by_memory = MEMORY_BYTES // _BYTES_PER_PIXEL.get(media_type, 1)
+    by_memory = memory_bytes // _BYTES_PER_PIXEL.get(media_type, 1)
     limit = min(max_pixels, by_memory)
     if width * height > limit:
         kind = media_type.removeprefix("image/").upper() if by_memory < max_pixels else ""
