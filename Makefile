@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
-# A worker runs a file whole (tests/conftest.py), so that its servers start once.
-PYTEST := $(RUN) pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# A worker runs a file whole (tests/conftest.py), so that its servers start once. Tests wait for
+# servers a third of their time, so there is a worker more than cores.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := $(RUN) pytest -n $(WORKERS) --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .PHONY: help serve test test-all lint format train fuzz chaos soak bench package lock system clean
