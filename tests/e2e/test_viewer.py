@@ -165,3 +165,11 @@ def test_previous_and_next_follow_the_filtered_list(server: Server, page: Page) 
     expect(page.locator("#previous")).to_be_hidden()
     page.go_back()
     expect(page.locator(f'li[data-id="{ids[0]}"] a')).to_be_focused()
+
+
+def test_a_wide_picture_fits_the_page(server: Server, page: Page) -> None:
+    """A row of eight digits does not make the page scroll sideways, on a phone neither."""
+    wide = upload(server, row_of(*[pictures.SEVEN] * 8), "wide.png")
+    page.goto(f"{server.url}/images/{wide}")
+    expect(page.locator(".viewer img")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
