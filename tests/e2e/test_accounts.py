@@ -52,11 +52,24 @@ def test_signing_in_working_and_leaving(
     page.get_by_label("Name").fill("my script")
     page.get_by_role("button", name="Make a token").click()
     expect(page.locator("#secret")).to_contain_text("lgb_")
+    page.get_by_role("button", name="Revoke my script").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("main")).to_contain_text("The token is revoked.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Revoke my script")).to_be_visible()
     faults += violations(page, axe) if axe else []
     page.get_by_role("link", name="People").click()
     page.get_by_label("Name", exact=True).fill(f"ben of {size}")
     page.get_by_role("button", name="Add").click()
     first = page.locator("#secret").inner_text()
+    row = page.get_by_role("row", name=f"ben of {size}").first
+    row.get_by_role("combobox").select_option("erase")
+    row.get_by_role("button").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(row).to_contain_text("deleted on")
+    faults += violations(page, axe) if axe else []
+    page.get_by_role("button", name="Undo").click()
+    expect(row).not_to_contain_text("deleted on")
     faults += violations(page, axe) if axe else []
     page.goto(f"{guarded.url}/account")
     page.get_by_role("button", name="Sign out").click()

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from legibly import errors
-from legibly.people import accounts
+from legibly.people import accounts, administration, erasure
+from legibly.people.administration import OPERATOR
+from legibly.records import now
 from legibly.store import Store, open_store
 
 
@@ -85,3 +87,39 @@ def test_a_password_account_is_nobodys_by_name(store: Store) -> None:
     assert book.sign_in("Ada", "four unrelated words") == mine
     with pytest.raises(errors.Conflict):
         book.add("ada 2", role="writer", password=None)
+
+
+def test_an_erasure_is_due_after_a_day_and_can_be_cancelled(store: Store) -> None:
+    """Until then the account is there, disabled; a timer erases what is due, and nothing else."""
+    mine = accounts.Accounts(store)
+    mine.add("ada", role="admin", password=None)
+    people = [mine.add(name, role="writer", password=None) for name in ("ben", "eve", "kim")]
+    due = [administration.schedule_erasure(mine, person, OPERATOR) for person in people]
+    assert all(account.disabled for account in due)
+    assert erasure.purge_accounts(mine, list) == []
+    administration.cancel_erasure(mine, due[0], OPERATOR)
+    administration.set_disabled(mine, due[1], OPERATOR, disabled=False)
+    mine.change(due[2], erase_at=now())
+    assert [account.name for account in erasure.purge_accounts(mine, list)] == ["kim"]
+    assert {account.name: account.disabled for account in mine.people()} == {
+        "ada": False,
+        "ben": False,
+        "eve": False,
+    }
+
+
+def test_a_revoked_token_is_restored_for_a_while(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its owner alone, and not later."""
+    mine = accounts.Accounts(store)
+    ada = mine.add("ada", role="admin", password=None)
+    token, secret = mine.add_token(ada, name="script", scopes=["read"])
+    mine.revoke(token)
+    assert mine.token_owner(secret) is None
+    assert mine.restore_token("somebody else", token.id) is None
+    assert mine.restore_token(ada.id, token.id) is not None
+    assert mine.token_owner(secret) is not None
+    mine.revoke(token)
+    monkeypatch.setattr(accounts, "UNDO_TOKEN_SECONDS", -1)
+    assert mine.restore_token(ada.id, token.id) is None

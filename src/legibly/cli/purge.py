@@ -1,4 +1,6 @@
-"""`legibly purge`: erases the classes past their date, as a running server does every hour."""
+"""`legibly purge`: erases classes past their date and accounts whose erasure is due, as a running
+server does every hour.
+"""
 
 import os
 
@@ -7,16 +9,22 @@ import click
 from legibly import wiring
 from legibly.cli import options
 from legibly.people import classrooms, erasure
+from legibly.people.accounts import Accounts
 
 
 @click.command("purge")
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 def command(**flags: str | None) -> None:
-    """Erase the classes past their date, with their pupils and all of their images."""
+    """Erase classes past their date and accounts whose erasure is due, with all of their images."""
     settings = options.settings(**flags)
-    classes = classrooms.Classes(wiring.root_store(settings, environ=os.environ))
-    erased = erasure.purge_expired(classes, lambda: wiring.project_services(settings))
+    store = wiring.root_store(settings, environ=os.environ)
+    erased = erasure.purge_expired(
+        classrooms.Classes(store), lambda: wiring.project_services(settings)
+    )
     for school_class in erased:
         click.echo(f"erased: {school_class.name}, past its date {school_class.ends_at:%Y-%m-%d}")
-    click.echo(f"classes erased: {len(erased)}", err=True)
+    accounts = erasure.purge_accounts(Accounts(store), lambda: wiring.project_services(settings))
+    for account in accounts:
+        click.echo(f"erased: account {account.name}, whose erasure was due")
+    click.echo(f"classes erased: {len(erased)}, accounts: {len(accounts)}", err=True)

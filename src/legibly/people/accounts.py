@@ -35,6 +35,7 @@ Role = Literal["writer", "reviewer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Scope = Literal["read", "write", "label", "delete"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+UNDO_TOKEN_SECONDS = 600
 _PREFIX = "lgb_"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -44,7 +45,7 @@ class Account:
     """A person. `password` is an argon2id hash, None where nobody can sign in by password.
 
     `identity` is issuer and subject of the OpenID provider that vouches for them; `epoch` grows
-    whenever every session of theirs has to end.
+    whenever every session of theirs has to end. A disabled account with `erase_at` is erased then.
     """
 
     id: str
@@ -54,11 +55,14 @@ class Account:
     identity: str | None = None
     disabled: bool = False
     epoch: int = 0
+    erase_at: datetime | None = None
     at: datetime
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(**{**data, "at": moment(data["at"])})
+        until = data.get("erase_at")
+        values = {**data, "at": moment(data["at"])}
+        return cls(**{**values, "erase_at": moment(until) if until else None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +196,10 @@ class Accounts(StoreMirror[Account | Token | str]):
 
     def _write_person(self, account: Account) -> Account:
         data = {**asdict(account), "at": stamp(account.at)}
+        if account.erase_at is None:
+            del data["erase_at"]  # an earlier version reads it too
+        else:
+            data["erase_at"] = stamp(account.erase_at)
         self._store.create(
             f"{PEOPLE}{account.id}/{object_keys.new_id(account.at)}.json", json.dumps(data).encode()
         )
@@ -258,6 +266,16 @@ class Accounts(StoreMirror[Account | Token | str]):
         self._write_token(
             replace(token, revoked=True, at=max(now(), token.at + timedelta(milliseconds=1)))
         )
+
+    def restore_token(self, account_id: str, token_id: str) -> Token | None:
+        """Undo the revocation of a person's token, for a while; None where it is too late."""
+        token = self._tokens.get(token_id)
+        if token is None or token.account != account_id or not token.revoked:
+            return None
+        if now() - token.at > timedelta(seconds=UNDO_TOKEN_SECONDS):
+            return None
+        at = max(now(), token.at + timedelta(milliseconds=1))
+        return self._write_token(replace(token, revoked=False, at=at))
 
     def _write_token(self, token: Token) -> Token:
         until = stamp(token.expires_at) if token.expires_at else None

@@ -4,9 +4,14 @@ entry.
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from legibly.errors import Forbidden, Invalid
 from legibly.people.accounts import ROLES, Account, Accounts, Role
+from legibly.records import now
+
+UNDO_HOURS = 24
+"""How long an account that is to be erased can be kept after all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,24 @@ def set_disabled(accounts: Accounts, account: Account, actor: Actor, *, disabled
     if disabled:
         require_other_admin(accounts, account)
     with _audited(accounts, account, "disable" if disabled else "enable", actor):
-        return accounts.change(account, disabled=disabled)
+        due = account.erase_at if disabled else None
+        return accounts.change(account, disabled=disabled, erase_at=due)
+
+
+def schedule_erasure(accounts: Accounts, account: Account, actor: Actor) -> Account:
+    """Disable an account now, and have it erased with its images after UNDO_HOURS. Raises Forbidden
+    for the last administrator.
+    """
+    require_other_admin(accounts, account)
+    with _audited(accounts, account, "erasure scheduled", actor):
+        due = now() + timedelta(hours=UNDO_HOURS)
+        return accounts.change(account, disabled=True, erase_at=due)
+
+
+def cancel_erasure(accounts: Accounts, account: Account, actor: Actor) -> Account:
+    """Keep an account that was to be erased, and enable it."""
+    with _audited(accounts, account, "erasure cancelled", actor):
+        return accounts.change(account, disabled=False, erase_at=None)
 
 
 def reset_password(accounts: Accounts, account: Account, password: str, actor: Actor) -> Account:

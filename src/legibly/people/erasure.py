@@ -7,6 +7,7 @@ from legibly.errors import Forbidden
 from legibly.people.accounts import Account, Accounts
 from legibly.people.administration import Actor, require_other_admin
 from legibly.people.classrooms import Classes, Pupil, SchoolClass
+from legibly.records import now
 
 
 class ImageOwners(Protocol):
@@ -53,6 +54,19 @@ def purge_expired(classes: Classes, projects: Projects) -> list[SchoolClass]:
     for school_class in expired:
         erase_class(classes, projects, school_class)
     return expired
+
+
+def purge_accounts(accounts: Accounts, projects: Projects) -> list[Account]:
+    """Erase the accounts whose erasure is due; returns them."""
+    accounts.refresh()
+    due = [
+        account
+        for account in accounts.people()
+        if account.erase_at is not None and account.disabled and account.erase_at <= now()
+    ]
+    for account in due:
+        erase_account(accounts, projects, account, Actor(address="timer"))
+    return due
 
 
 def confirm(account: Account, accounts: Accounts, secret: str) -> None:

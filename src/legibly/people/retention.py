@@ -1,10 +1,13 @@
-"""A timer that erases the classes past their date, as long as a server or worker runs."""
+"""A timer that erases classes past their date and accounts whose erasure is due, as long as a
+server or worker runs.
+"""
 
 import logging
 import threading
 
 from legibly.errors import LegiblyError
 from legibly.people import erasure
+from legibly.people.accounts import Accounts
 from legibly.people.classrooms import Classes
 
 _log = logging.getLogger(__name__)
@@ -15,9 +18,15 @@ class PurgeTimer:
     """Purges at the start, and every `seconds` from then on."""
 
     def __init__(
-        self, classes: Classes, projects: erasure.Projects, *, seconds: float = PURGE_SECONDS
+        self,
+        classes: Classes,
+        accounts: Accounts,
+        projects: erasure.Projects,
+        *,
+        seconds: float = PURGE_SECONDS,
     ) -> None:
         self._classes = classes
+        self._accounts = accounts
         self._projects = projects
         self._seconds = seconds
         self._stopping = threading.Event()
@@ -36,9 +45,11 @@ class PurgeTimer:
             try:
                 for school_class in erasure.purge_expired(self._classes, self._projects):
                     _log.info("class %s was past its date and is erased", school_class.id)
+                for account in erasure.purge_accounts(self._accounts, self._projects):
+                    _log.info("account %s is erased, as an administrator asked", account.id)
             except LegiblyError as error:
-                _log.warning("purging classes: %s", error)
+                _log.warning("purging: %s", error)
             except Exception:
-                _log.exception("purging classes failed; it is tried again")
+                _log.exception("purging failed; it is tried again")
             if self._stopping.wait(self._seconds):
                 return

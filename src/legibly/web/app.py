@@ -99,8 +99,8 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Start what runs beside requests, and stop it in the opposite order."""
     timers: list[retention.PurgeTimer | CompactionTimer] = []
-    if state.classes:
-        timers.append(retention.PurgeTimer(state.classes, image_owners))
+    if state.classes and state.accounts:
+        timers.append(retention.PurgeTimer(state.classes, state.accounts, image_owners))
     if state.settings.compact_hours:
         timers.append(
             CompactionTimer(

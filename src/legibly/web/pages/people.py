@@ -3,18 +3,18 @@
 import functools
 import secrets
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from legibly.errors import Forbidden, LegiblyError
-from legibly.people import administration, erasure
+from legibly.people import administration
 from legibly.people.accounts import ROLES, Account, Accounts, Role
 from legibly.web import errors
 from legibly.web.pages import signin
 from legibly.web.pages.rendering import Pages
 from legibly.web.security.principal import principal_of
-from legibly.web.services import image_owners
 
 _TRAIL = 100
 
@@ -25,9 +25,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
     show = functools.partial(_show, pages)
 
     @routes.get("/people")
-    def people(request: Request) -> Response:
-        """Everybody."""
-        return show(request)
+    def people(request: Request, changed: str = "", undo: str = "") -> Response:
+        """Everybody; after a change with the way back."""
+        return show(request, changed=changed, undo=undo)
 
     @routes.post("/people")
     def make(
@@ -48,7 +48,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
     def change(
         request: Request, account_id: str, action: Annotated[str, Form(alias="what")]
     ) -> Response:
-        """A role by its name, or: disable, enable, password, erase."""
+        """A role by its name, or: disable, enable, password, erase, keep."""
         accounts = _admins_only(request)
         account = signin.accounts_of(request).get(account_id)
         if account.id == principal_of(request).account:
@@ -60,7 +60,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
             administration.reset_password(accounts, account, password, signin.actor_of(request))
             return show(request, secret=password, person=account.name)
         _change(request, accounts, account, action)
-        return RedirectResponse("/people", 303)
+        undo = _undo_of(account, action)
+        query = urlencode({"changed": account.id, "undo": undo}) if undo else ""
+        return RedirectResponse(f"/people?{query}".rstrip("?"), 303)
 
 
 def _show(
@@ -71,10 +73,13 @@ def _show(
     person: str = "",
     problem: str = "",
     status: int = 200,
+    changed: str = "",
+    undo: str = "",
 ) -> Response:
     """The page of all accounts; `secret` is the new password of `person`, shown this once."""
     accounts = _admins_only(request)
     people = accounts.people()
+    account = next((account for account in people if account.id == changed), None)
     return pages.render(
         request,
         "people.html",
@@ -86,17 +91,28 @@ def _show(
         secret=secret,
         person=person,
         problem=problem,
+        changed=account,
+        undo=undo if undo in (*ROLES, "enable", "disable", "keep") else "",
     )
 
 
 def _change(request: Request, accounts: Accounts, account: Account, action: str) -> None:
     actor = signin.actor_of(request)
     if action == "erase":
-        erasure.erase_account(accounts, image_owners(request), account, actor)
+        administration.schedule_erasure(accounts, account, actor)
+    elif action == "keep":
+        administration.cancel_erasure(accounts, account, actor)
     elif action in ("disable", "enable"):
         administration.set_disabled(accounts, account, actor, disabled=action == "disable")
     else:
         administration.change_role(accounts, account, action, actor)
+
+
+def _undo_of(account: Account, action: str) -> str:
+    """The action that leads back to an account as it was; empty where none is needed."""
+    if action in ROLES:
+        return account.role if account.role != action else ""
+    return {"disable": "enable", "enable": "disable", "erase": "keep"}.get(action, "")
 
 
 def _admins_only(request: Request) -> Accounts:

@@ -3,10 +3,12 @@
 import functools
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from legibly import object_keys
 from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
@@ -158,9 +160,9 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
     show = functools.partial(_show_account, pages)
 
     @routes.get("/account")
-    def account(request: Request) -> Response:
-        """One's own account."""
-        return show(request)
+    def account(request: Request, revoked: str = "") -> Response:
+        """One's own account; after a token was revoked, with the way back."""
+        return show(request, revoked=revoked if object_keys.is_id(revoked) else "")
 
     @routes.post("/account/password")
     def password(
@@ -198,6 +200,7 @@ def _show_account(
     notice: str = "",
     problem: str = "",
     status: int = 200,
+    revoked: str = "",
 ) -> Response:
     """The page of the principal's account; `secret` is that of a new token, shown this once."""
     account = own_account(request)
@@ -211,6 +214,7 @@ def _show_account(
         notice=notice,
         problem=problem,
         scopes=SCOPES,
+        revoked=revoked,
     )
 
 
@@ -242,6 +246,18 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
                 accounts.audit_log.record(
                     "token revoked", by=mine.id, on=token.id, address=address_of(request)
                 )
+        return RedirectResponse(f"/account?revoked={quote(token_id)}", 303)
+
+    @routes.post("/account/tokens/{token_id}/restore")
+    def restore(request: Request, token_id: str) -> Response:
+        """Undo the revocation of one of one's own tokens, for a while."""
+        accounts = accounts_of(request)
+        mine = own_account(request)
+        if accounts.restore_token(mine.id, token_id) is None:
+            raise NotFound("this token cannot be restored any more.", remedy="Make another one.")
+        accounts.audit_log.record(
+            "token restored", by=mine.id, on=token_id, address=address_of(request)
+        )
         return RedirectResponse("/account", 303)
 
 

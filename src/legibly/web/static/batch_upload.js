@@ -1,6 +1,6 @@
 // Several pictures at once: a batch with a name, and what lies beside the pictures or stands in
 // their names as labels and writers.
-import { $, make, number, say, toast, when } from "./dom.js";
+import { $, confirmed, number, say, toast, when } from "./dom.js";
 import { areClassFolders, factsOf, fromCoco, fromCsv, fromPattern, isIdx } from "./labels.js";
 
 const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|tiff?|hei[cf]|avif|pdf)$/i;
@@ -88,28 +88,12 @@ function nameOf(pictures, fields) {
   return isInFolder ? folder : say("batch_name", values);
 }
 
-/** Ask whether the names of folders are the true labels; nobody is asked twice at once. */
-function agreed(count) {
-  return new Promise((resolve) => {
-    const dialog = make(
-      "dialog",
-      {},
-      make("p", { class: "lead" }, say("class_folders", { count: number(count) })),
-      make(
-        "form",
-        { method: "dialog", class: "row" },
-        make("button", { class: "main", value: "yes" }, say("class_folders_yes")),
-        make("button", { value: "no" }, say("class_folders_no")),
-      ),
-    );
-    dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "yes");
-      dialog.remove();
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+/** Ask whether the names of folders are the true labels. */
+const agreed = (count) =>
+  confirmed(say("class_folders", { count: number(count) }), {
+    yes: say("class_folders_yes"),
+    no: say("class_folders_no"),
   });
-}
 
 /** What the form beside the buttons says of all pictures, remembered for the next time. */
 export function startFields(form) {

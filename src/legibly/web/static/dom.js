@@ -66,6 +66,41 @@ export function asCards(table) {
   }
 }
 
+/** Ask a question; whether the answer was yes. */
+export function confirmed(question, { yes = say("ask_yes"), no = say("ask_no") } = {}) {
+  return new Promise((resolve) => {
+    const dialog = make(
+      "dialog",
+      { "aria-label": question },
+      make("p", { class: "lead" }, question),
+      make(
+        "form",
+        { method: "dialog", class: "row" },
+        make("button", { class: "main", value: "yes" }, yes),
+        make("button", { value: "no" }, no),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes");
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** Forms whose `data-ask`, or that of the chosen option, is a question are sent after a yes. */
+export function askFirst() {
+  document.addEventListener("submit", async (event) => {
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    const question =
+      form.dataset.ask ?? form.querySelector("option:checked[data-ask]")?.getAttribute("data-ask");
+    if (!question || form.method === "dialog") return;
+    event.preventDefault();
+    if (await confirmed(question)) form.submit();
+  });
+}
+
 /** A message that goes by itself; with an action it stays longer.
  * @param {string} text
  * @param {{ action?: string, run?: () => unknown, seconds?: number }} options */

@@ -1,5 +1,5 @@
 // On every page: the list of keys, whether single keys work at all, and the uploads that go on.
-import { $, $$, asCards, keysEnabled, onKey, when } from "./dom.js";
+import { $, $$, asCards, askFirst, keysEnabled, onKey, when } from "./dom.js";
 
 const help = $("#keys");
 const box = $("#keys-wanted");
@@ -17,6 +17,7 @@ if (help) {
 }
 for (const time of $$("time[datetime]")) time.textContent = when(time.dateTime); // the reader's zone
 $$("table.list").forEach(asCards);
+askFirst();
 if ("owner" in document.body.dataset) {
   if ($("#queue")) import("./uploads.js");
   else import("./files.js").then(({ acceptAnywhere }) => acceptAnywhere());

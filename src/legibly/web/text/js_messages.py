@@ -78,6 +78,8 @@ def _labels(_: Translate) -> dict[str, str]:
         "item_is": _("Item {number} was read as {label}. What is it really?"),
         "item_was": _("What this item is"),
         "item_add": _("Add a digit"),
+        "ask_yes": _("Yes"),
+        "ask_no": _("No"),
         "not_idx": _("{name} is no complete idx file of pictures or labels."),
         "idx_most": _("Only the first {count} of {total} pictures are taken."),
         "item_added": _("Digit {number} was added by a person. What is it?"),
