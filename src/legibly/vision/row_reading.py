@@ -18,6 +18,12 @@ SOLE_CUT = 0.94
 MOST_AREA = 8.0
 """All hypotheses together cover no more than so many times the picture."""
 MOST_HYPOTHESES = 450
+MOST_TORN = 4
+TORN_GAP = 0.1
+WHOLE = 0.99
+"""So few pieces above one another, with no larger gap in digit heights, may be one digit; and how
+certain that is where it reads as one.
+"""
 STEPPED = 0.9
 NEAR = 1.6
 """The certainty where two rows may be one: side by side, nearer than so many digit heights."""
@@ -48,8 +54,11 @@ def read(
         answer = _lone(pieces[0], opinions, networks, height)
         if answer is not None:
             return Read((answer.items,), answer.certainty, disputed=False, others=0.0)
-    lines = []
     groups = rows.rows(pieces, height)
+    torn = _torn(groups, opinions, height)
+    if torn is not None:
+        return Read(((torn,),), WHOLE, disputed=False, others=0.0)
+    lines = []
     for row in groups:
         suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
         lines.append(lattice.prepare(row, suspects, _row_height(row, height)))
@@ -95,6 +104,27 @@ def _lone(
         return None
     scores = networks.read_line(view.values[None, None])[0]
     return agreement.confirm((item,), scores, 1.0)
+
+
+def _torn(
+    groups: Sequence[Sequence[glyphs.Piece]], opinions: Opinions, height: float
+) -> Candidate | None:
+    """All ink as one digit where it lies in pieces above one another, nearer than rows are; None
+    where it does not read as one.
+    """
+    count = sum(map(len, groups))
+    if not 1 < len(groups) <= count <= MOST_TORN:
+        return None
+    boxes = [glyphs.merge(group).box for group in groups]
+    for upper, lower in itertools.pairwise(boxes):
+        apart = lower[1] - upper[3]
+        shared = min(upper[2], lower[2]) - max(upper[0], lower[0])
+        if apart > TORN_GAP * height or shared <= 0:
+            return None
+    whole = glyphs.merge([piece for group in groups for piece in group])
+    opinions.ask([whole])
+    candidate = opinions.of(whole)
+    return candidate if candidate.confidence > CLEAR else None
 
 
 def _step(items: Sequence[Sequence[Candidate]], height: float) -> bool:
