@@ -270,3 +270,13 @@ def test_photos_of_a_test_set_stay_read(reader: Reader, data: Path) -> None:
         for line in table
     )
     assert right >= 0.9 * len(table)
+
+
+def test_a_digit_in_two_pieces_above_one_another_is_one(reader: Reader) -> None:
+    """A 3 whose waist is torn is a 3, and no row of one digit above another."""
+    image = Image.new("L", (120, 160), 255)
+    draw = ImageDraw.Draw(image)
+    draw.arc((30, 15, 85, 77), 200, 440, fill=0, width=8)
+    draw.arc((30, 80, 90, 145), 280, 520, fill=0, width=8)
+    reading = reader.read(pictures.encoded(image)).reading
+    assert reading.text == "3"

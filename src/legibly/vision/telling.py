@@ -21,7 +21,7 @@ AMBIGUOUS = 0.9
 """What a stroke that may be a mark leaves of the confidence: below what any pack calls sure."""
 MARK = 0.9
 """The confidence of a mark, which is told by its shape and place alone."""
-UNREADABLE = 0.7
+UNREADABLE = 0.65
 """Below this mean confidence nothing of a picture is taken for digits."""
 MOSTLY = 0.5
 SURELY = 0.95

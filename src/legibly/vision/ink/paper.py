@@ -30,8 +30,8 @@ BLACK = 40.0
 COLOURLESS = 8.0
 """Channels that differ by less than this nowhere tell nothing of colour."""
 SMOOTHING = (1.0, 2.0, 3.5)
-THIN = 2.6
-"""Strokes no wider than so many pixels lose their faint parts to a single level."""
+THIN = 5.0
+"""Strokes no wider than so many pixels may lose their faint parts to a single level."""
 FAINT_PART = 0.4
 """A faint part of a stroke has at least this share of what is asked of the rest."""
 EDGE = 0.42
@@ -258,18 +258,24 @@ def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -
     """The mask and the faint parts of thin strokes that go on from it: crests of the ink, fainter
     than `level`, that are connected with it.
     """
-    if not mask.any() or width(mask) > THIN:
+    typical = width(mask) if mask.any() else 0.0
+    if not 0.0 < typical <= THIN:
         return mask
     least = np.maximum(FAINT_PART * level, max(3.0 * noise, 0.35 * FAINTEST))
     rows, columns = np.nonzero((values > least) & ~mask)
-    wide = planes.pad(values, 2, -1.0)
-    here = wide[rows + 2, columns + 2]
+    side = max(2, round(0.8 * typical))
+    wide = planes.pad(values, side, -1.0)
+    here = wide[rows + side, columns + side]
     crest = np.zeros(len(rows), np.bool_)
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        near = [wide[rows + 2 + s * down, columns + 2 + s * across] for s in (-1, 1)]
-        far = [wide[rows + 2 + s * down, columns + 2 + s * across] for s in (-2, 2)]
-        ridge = (here >= near[0]) & (here >= near[1])
-        crest |= ridge & (here - np.maximum(*far) > 0.5 * least[rows, columns])
+        near, far = (
+            np.maximum(
+                wide[rows + side - step * down, columns + side - step * across],
+                wide[rows + side + step * down, columns + side + step * across],
+            )
+            for step in (1, side)
+        )
+        crest |= (here >= near) & (here - far > 0.5 * least[rows, columns])
     grown = mask.copy()
     grown[rows[crest], columns[crest]] = True
     parts = components.components(grown)
