@@ -90,6 +90,13 @@ def test_healthz_needs_nobody_and_nothing(server: Server) -> None:
         assert {future.result().status_code for future in tries} <= {401, 429, 503}
 
 
+def test_readiness_tells_strangers_no_counts(server: Server, admin: httpx.Client) -> None:
+    """Where there are accounts, `/readyz` says that and with which model, not how many images."""
+    admin.post("/api/images?wait=20", files={"file": pictures.png()})
+    answer = httpx.get(f"{server.url}/readyz").json()
+    assert (answer["status"], answer["images"]) == ("ready", {})
+
+
 def test_what_the_store_holds_is_for_this_user_alone(server: Server) -> None:
     """No other account of the machine reads the store, the key of sessions or the index."""
     data = server.folder / "legibly-data"

@@ -59,5 +59,6 @@ def get_readiness(request: Request) -> JSONResponse:
             "the model does not answer: {problem}", code="model-away", problem=problem
         )
     state.index.sequence()  # the database answers
-    counts = state.image_counts.get(state.index)
+    # Where there are accounts, how many images there are is nobody's business who may not sign in.
+    counts = {} if state.settings.accounts == "on" else state.image_counts.get(state.index)
     return JSONResponse({"status": "ready", "model": state.views.model.to_json(), "images": counts})

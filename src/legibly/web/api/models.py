@@ -70,10 +70,14 @@ class ModelHeader:
         await self._app(scope, receive, send_with_header if scope["type"] == "http" else send)
 
 
-@router.get("/schema/card.json")
+class _SchemaResponse(JSONResponse):
+    media_type = "application/schema+json"
+
+
+@router.get("/schema/card.json", response_class=_SchemaResponse)
 def get_card_schema() -> JSONResponse:
     """The JSON Schema of a model pack's card, format 2."""
-    return JSONResponse(schema.document(), media_type="application/schema+json")
+    return _SchemaResponse(schema.document())
 
 
 @router.get("/models")
