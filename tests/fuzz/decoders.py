@@ -197,6 +197,7 @@ def run(*, seed: int, first: int, cases: int) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         current = Path(folder) / "current"
         while position < first + cases:
+            known = len(report.faults)
             count = min(_IN_A_PROCESS, first + cases - position)
             command = [sys.executable, __file__, "--seed", str(seed), "--first", str(position)]
             command += ["--cases", str(count), "--current", str(current)]
@@ -211,6 +212,7 @@ def run(*, seed: int, first: int, cases: int) -> Report:
                 report.cases += number - position + 1
                 position = number + 1
             print(f"{position} cases, {len(report.faults)} faults", flush=True)
+            print("".join(f"  {fault}\n" for fault in report.faults[known:]), end="", flush=True)
     return report
 
 
@@ -235,7 +237,6 @@ def main() -> None:
         f"{report.cases} pictures, slowest {report.slowest_seconds:.2f} s of processor time, "
         f"most memory {report.most_bytes / 1e6:.0f} MB, {dict(report.outcomes)}"
     )
-    print("\n".join(report.faults))
     sys.exit(bool(report.faults))
 
 
