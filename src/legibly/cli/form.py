@@ -87,7 +87,7 @@ def read(
 def _answer(form: Form, name: str, page: bytes, reader: Reader, *, as_json: bool) -> bool:
     """Print the fields of one page; False where they cannot be read."""
     try:
-        values = reading.read(form, page, reader)
+        values = reading.read(form, page, reader, max_pixels=reader.max_pixels)
     except errors.LegiblyError as error:
         return _complain(name, error)
     click.echo(_json(name, values) if as_json else _row(_cells(name, values)))

@@ -9,7 +9,10 @@ from typing import Any, Self
 from legibly import errors
 
 FORMAT = 1
-MAX_FIELDS = 500
+MAX_FIELDS = 200
+MAX_PIXELS = 100_000_000
+MAX_ASPECT = 100
+"""A field is at most so many times as wide as high, or as high as wide."""
 _REMEDY = "Make it with `legibly form make SCAN`."
 
 
@@ -69,7 +72,9 @@ class Form:
         names = [field.name for field in fields]
         if len(set(names)) != len(names):
             raise ValueError("two fields have the same name")
-        return cls(int(data["width"]), int(data["height"]), fields)
+        form = cls(int(data["width"]), int(data["height"]), fields)
+        _check_sizes(form)
+        return form
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -96,4 +101,20 @@ def _field(entry: Mapping[str, Any]) -> Field:
     cells = int(entry.get("cells", 1))
     if not (width > 0 and height > 0 and 1 <= cells <= MAX_FIELDS):
         raise ValueError(f"the field {entry['name']!r} has no size or no cells")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(f"the field {entry['name']!r} is too narrow")
     return Field(str(entry["name"]), (left, top, width, height), cells)
+
+
+def _check_sizes(form: Form) -> None:
+    """Raises ValueError for fields that lie outside, or that all the pages of a book would fill."""
+    area = form.width * form.height
+    if not 0 < area <= MAX_PIXELS:
+        raise ValueError(f"a form has at most {MAX_PIXELS:,} pixels")
+    for field in form.fields:
+        left, top, _, _ = field.box
+        is_inside = left > -form.width and field.right < 2 * form.width
+        if not (is_inside and top > -form.height and field.bottom < 2 * form.height):
+            raise ValueError(f"the field {field.name!r} lies outside of the form")
+    if sum(field.box[2] * field.box[3] for field in form.fields) > 2 * area:
+        raise ValueError("the fields overlap")

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from legibly.forms import boxes, registration
 from legibly.forms.boxes import Box
 from legibly.forms.form import Field, Form
 from legibly.images import decode
-from legibly.vision.reading import Reader
+from legibly.vision.reading import Result
 
 Pixels = NDArray[np.uint8]
 
@@ -63,11 +64,18 @@ def _field(number: int, box: Box) -> Field:
     return Field(f"field_{number}", (left, top, width, height), box.cells)
 
 
-def read(form: Form, data: bytes, reader: Reader) -> list[Value]:
+class PictureReader(Protocol):
+    """What reads one field's picture."""
+
+    def read(self, data: bytes) -> Result:
+        """Read one picture."""
+
+
+def read(form: Form, data: bytes, reader: PictureReader, *, max_pixels: int) -> list[Value]:
     """The value of each field on one scan. Raises Unusable where the form is not there, and what
     `decode.decode` raises.
     """
-    page, place = _placed(form, _pixels(data, reader.max_pixels))
+    page, place = _placed(form, _pixels(data, max_pixels))
     return [_value(field, _strip(page, field, place), reader) for field in form.fields]
 
 
@@ -135,7 +143,7 @@ def _to_scan(
     return a * scale, b * scale, x, d * scale, e * scale, y
 
 
-def _value(field: Field, strip: Strip, reader: Reader) -> Value:
+def _value(field: Field, strip: Strip, reader: PictureReader) -> Value:
     buffer = io.BytesIO()
     strip.picture.save(buffer, "PNG", compress_level=1)
     reading = reader.read(buffer.getvalue()).reading

@@ -16,7 +16,9 @@ ENOUGH = 0.6
 """This share of a form's fields has to be found on a scan."""
 NEAR = 0.3
 """No side of a box may be off by more than this share of its height from where it is expected."""
-MOST_BOXES = 300
+MOST_GUESSES = 400
+"""After so many places that were tried, the form is not there."""
+MOST_BOXES = 200
 """Of more boxes on a scan the largest are looked at."""
 
 
@@ -74,7 +76,8 @@ def _best_pairs(fields: Doubles, sides: Doubles) -> NDArray[np.intp]:
     """
     best = np.zeros((0, 2), np.intp)
     ratio = (sides[:, 2] - sides[:, 0]) / (sides[:, 3] - sides[:, 1])
-    for field in fields:
+    guesses = 0
+    for field in fields[np.argsort(-(fields[:, 2] - fields[:, 0]))]:
         own = (field[2] - field[0]) / (field[3] - field[1])
         for box in sides[np.abs(ratio / own - 1.0) < NEAR]:
             scale = (box[2] - box[0]) / (field[2] - field[0])
@@ -82,7 +85,8 @@ def _best_pairs(fields: Doubles, sides: Doubles) -> NDArray[np.intp]:
             pairs = _pairs(scale * fields + np.tile(shift[:2], 2), sides)
             if len(pairs) > len(best):
                 best = pairs
-        if len(best) == len(fields):
+            guesses += 1
+        if len(best) == len(fields) or guesses > MOST_GUESSES:
             break
     return best
 

@@ -13,6 +13,7 @@ from legibly.pipeline import Service
 from legibly.web import deletion, errors, openapi
 from legibly.web.api import (
     batches,
+    forms,
     health,
     images,
     inference,
@@ -43,6 +44,7 @@ _ROUTERS = (
     inference.router,
     projects.router,
     models.router,
+    forms.router,
     preview.router,
 )
 

@@ -99,6 +99,45 @@ class Pages(BaseModel):
     batch: str | None
 
 
+class FormField(BaseModel):
+    """A box or comb: its place on the form in pixels, and how many digits it has cells for."""
+
+    name: str
+    box: list[float]
+    cells: int
+
+
+class Form(BaseModel):
+    """A form: the fields of a straightened scan of `width` × `height` pixels."""
+
+    format: Literal[1]
+    width: int
+    height: int
+    fields: list[FormField]
+
+
+class FieldValue(BaseModel):
+    """What one field says."""
+
+    text: str
+    verdict: Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
+    confidence: float
+
+
+class FormPage(BaseModel):
+    """The fields of one page, by name."""
+
+    source: str
+    fields: dict[str, FieldValue]
+    error: str | None
+
+
+class FormPages(BaseModel):
+    """The fields of a scan, page by page."""
+
+    pages: list[FormPage]
+
+
 class ImagePage(BaseModel):
     """A page of images; `next` is the cursor of the page after it, null at the end."""
 
