@@ -94,8 +94,8 @@ def scan(
 @pytest.fixture(scope="module")
 def form() -> Form:
     """The form of the empty sheet."""
-    made = reading.make(scan(sheet(), scale=1.2), max_pixels=LIMIT)
-    return made.named([name for name, *_ in FIELDS])
+    form = reading.make(scan(sheet(), scale=1.2), max_pixels=LIMIT)
+    return form.named([name for name, *_ in FIELDS])
 
 
 def test_boxes_and_combs_are_fields(form: Form) -> None:
@@ -186,8 +186,8 @@ def test_the_commands_make_and_read_a_form(tmp_path: Path, digits: Digits) -> No
     path = tmp_path / "form.json"
     names = ",".join(name for name, *_ in FIELDS)
     run = CliRunner().invoke
-    made = run(command, ["make", str(empty), "--names", names, "--out", str(path)])
-    assert (made.exit_code, "6 fields" in made.stderr) == (0, True), made.stderr
+    making = run(command, ["make", str(empty), "--names", names, "--out", str(path)])
+    assert (making.exit_code, "6 fields" in making.stderr) == (0, True), making.stderr
     page = Image.open(io.BytesIO(scan(sheet(TRUTH, digits), angle=1.0))).convert("L")
     filled = tmp_path / "filled.pdf"
     blank = Image.new("L", page.size, 255)

@@ -83,9 +83,10 @@ def find(page: Pixels) -> list[Box]:
     boxes: list[Box] = []
     sizes = np.minimum(parts.right - parts.left, parts.bottom - parts.top)
     for index in np.flatnonzero(sizes >= least):
-        left, top = int(parts.left[index]), int(parts.top[index])
-        right, bottom = int(parts.right[index]), int(parts.bottom[index])
-        own = parts.cut(np.array([index]), (left, top, right, bottom))
+        left = int(parts.left[index])
+        top = int(parts.top[index])
+        sides = (left, top, int(parts.right[index]), int(parts.bottom[index]))
+        own = parts.cut(np.array([index]), sides)
         boxes += [_moved(box, left, top) for box in _boxes(own)]
     return _in_order(boxes)
 

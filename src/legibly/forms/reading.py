@@ -139,7 +139,8 @@ def _to_scan(
 ) -> tuple[float, float, float, float, float, float]:
     """Pillow's coefficients from a cell's pixels to those of the scan."""
     (a, b, c), (d, e, f) = place.matrix.tolist()
-    x, y = a * left + b * top + c, d * left + e * top + f
+    x = a * left + b * top + c
+    y = d * left + e * top + f
     return a * scale, b * scale, x, d * scale, e * scale, y
 
 

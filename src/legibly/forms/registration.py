@@ -112,6 +112,6 @@ def _corners(sides: Doubles) -> Doubles:
 
 def _affine(source: Doubles, target: Doubles) -> Doubles:
     """The affine map (2, 3) of least squares from points to points."""
-    ones = np.concatenate([source, np.ones((len(source), 1))], axis=1)
-    solution = np.linalg.lstsq(ones, target, rcond=None)[0]
+    homogeneous = np.concatenate([source, np.ones((len(source), 1))], axis=1)
+    solution = np.linalg.lstsq(homogeneous, target, rcond=None)[0]
     return np.asarray(solution.T)
