@@ -24,7 +24,9 @@ def check(text: str | None, field: str) -> str | None:
         return None
     if not is_plain(text):
         raise Invalid(
-            "the {field} has characters that are no text.", code="text-invalid", field=field
+            "the {field} contains characters that are not allowed.",
+            code="text-invalid",
+            field=field,
         )
     normal = unicodedata.normalize("NFKC", text).strip()
     if len(normal) > MAX_TEXT:

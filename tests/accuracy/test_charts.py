@@ -52,7 +52,7 @@ def test_too_little_is_no_chart() -> None:
 
 def test_charts_speak_the_page_s_language() -> None:
     """Sentences go through gettext, decimals through the language's point."""
-    voice = charts.Voice(lambda text: text.replace("Share found", "Gefunden"), ",")
+    voice = charts.Voice(lambda text: text.replace("Recall", "Gefunden"), ",")
     drawn = charts.classes(_report(days=20, names=("0", "1", "2")), voice)
     assert drawn
     label = str(ET.fromstring(drawn).get("aria-label"))

@@ -40,7 +40,7 @@ def test_signing_in_working_and_leaving(
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("do not fit together")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     faults += violations(page, axe) if axe else []
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -50,7 +50,7 @@ def test_signing_in_working_and_leaving(
     answers(page, "7")
     page.get_by_role("link", name="ada").click()
     page.get_by_label("Name").fill("my script")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create a token").click()
     expect(page.locator("#secret")).to_contain_text("lgb_")
     page.get_by_role("button", name="Revoke my script").click()
     page.get_by_role("button", name="Yes").click()
@@ -82,7 +82,7 @@ def test_signing_in_working_and_leaving(
     page.goto(f"{guarded.url}/account")
     page.get_by_label("Password", exact=True).fill(first)
     page.get_by_role("button", name="Delete everything").click()
-    expect(page.get_by_role("heading")).to_have_text("Everything of yours is deleted")
+    expect(page.get_by_role("heading")).to_have_text("Your data has been deleted")
     context.close()
     assert faults == []
 
@@ -135,11 +135,11 @@ def test_signing_in_at_an_openid_provider(
             page.goto(f"{legibly}/account")
             page.get_by_label("Your name").fill("ben of school")
             page.get_by_role("button", name="Delete everything").click()
-            expect(page.get_by_role("heading")).to_have_text("Everything of yours is deleted")
+            expect(page.get_by_role("heading")).to_have_text("Your data has been deleted")
             page.goto(f"{legibly}/login")
         context.clear_cookies()
         page.goto(f"{legibly}/login/oidc/back?state=x&code=y")
-        expect(page.get_by_role("alert")).to_contain_text("Please begin once more")
+        expect(page.get_by_role("alert")).to_contain_text("Please start again")
         faults += violations(page, axe) if axe else []
     context.close()
     assert faults == []

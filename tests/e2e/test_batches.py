@@ -45,11 +45,11 @@ def test_a_batch_has_a_table_that_is_reviewed_and_filtered(server: Server, page:
     page.locator("#sort").select_option("name")
     expect(rows.first).to_contain_text("0.png")
     page.locator("#review").click()
-    expect(page.locator("#left")).to_have_text("3 to look at")
+    expect(page.locator("#left")).to_have_text("3 to review")
     page.keyboard.press("1")
-    expect(page.locator("#left")).to_have_text("2 to look at")
+    expect(page.locator("#left")).to_have_text("2 to review")
     page.reload()
-    expect(page.locator("#left")).to_have_text("2 to look at")
+    expect(page.locator("#left")).to_have_text("2 to review")
     page.goto(f"{server.url}/history?search=2.png")
     expect(page.locator("#gallery li")).to_have_count(1)
 
@@ -71,18 +71,18 @@ def test_labels_come_beside_the_pictures_or_in_their_names(
     expect(desktop.locator("#queue p")).to_contain_text("All done: 2 of 2", timeout=30_000)
     assert labels(server) == {"0.png": "7", "1.png": None}
     desktop.locator(".upload-options summary").click()
-    desktop.get_by_label("Pattern of the file names").fill("{label}_{writer}_*")
+    desktop.get_by_label("Pattern of file names").fill("{label}_{writer}_*")
     named: Any = {**files(1)[0], "name": "4_ada_0131.png"}
     desktop.locator("#files").set_input_files([named])
     expect(desktop.locator("#recent li")).to_have_count(3)
     assert labels(server)["4_ada_0131.png"] == "4"
-    desktop.get_by_label("Pattern of the file names").fill("")
+    desktop.get_by_label("Pattern of file names").fill("")
     for digit in ("3", "5"):
         folder = tmp_path / "digits" / digit
         folder.mkdir(parents=True)
         (folder / f"of-{digit}.png").write_bytes(png(int(digit), side=90))
     desktop.locator("#folder").set_input_files(tmp_path / "digits")
-    desktop.get_by_role("button", name="Yes, label them").click()
+    desktop.get_by_role("button", name="Yes, use them as labels").click()
     expect(desktop.locator("#recent li")).to_have_count(5)
     assert labels(server)["of-3.png"] == "3"
     assert call(server, "/api/batches")["batches"][0]["name"] == "digits"

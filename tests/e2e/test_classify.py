@@ -39,7 +39,7 @@ def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(
     can be taken back.
     """
     page.goto(server.url)
-    expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
+    expect(page.locator("#accuracy")).to_contain_text("No data yet")
     write(page, "7")
     answers(page, "7")
     expect(page.locator("#card .verdict")).to_have_text("sure")
@@ -53,7 +53,7 @@ def test_a_drawn_digit_is_answered_labelled_and_moves_the_accuracy(
     expect(page.locator("#accuracy .right3")).to_have_text("1")
     assert call(server, "/api/accuracy")["pairs"] == 1
     page.keyboard.press("u")
-    expect(page.locator("#accuracy")).to_contain_text("Nothing is known yet")
+    expect(page.locator("#accuracy")).to_contain_text("No data yet")
     assert call(server, "/api/accuracy")["pairs"] == 0
 
 
@@ -167,7 +167,7 @@ def test_another_models_answer_is_shown_without_what_it_saw(server: Server, desk
     desktop.route("**/api/images?*", older)
     desktop.reload()
     answers(desktop, "7")
-    expect(desktop.locator("#card")).to_contain_text("Another model than the one in use")
+    expect(desktop.locator("#card")).to_contain_text("read by a different model")
     expect(desktop.locator(".saw, .why")).to_have_count(0)
 
 

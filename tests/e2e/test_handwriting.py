@@ -14,7 +14,7 @@ def test_practice_asks_answers_at_once_and_makes_the_report(server: Server, page
     in the report.
     """
     page.goto(f"{server.url}/handwriting")
-    expect(page.locator("main")).to_contain_text("Nothing was written yet")
+    expect(page.locator("main")).to_contain_text("Nothing has been written yet")
     page.get_by_role("link", name="Practise").click()
     for count in range(1, 7):
         requested = practise(page, count=count)

@@ -29,7 +29,7 @@ def test_what_is_contradicted_comes_first_and_leaves_after_a_key(
     page.goto(f"{server.url}/review")
     expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
     page.keyboard.press("l")
-    expect(page.locator("#left")).not_to_have_text("4 to look at")
+    expect(page.locator("#left")).not_to_have_text("4 to review")
     page.keyboard.press("u")
     page.keyboard.press("Enter")
     expect(page.locator("#reason")).to_have_text("The answer is sure, but the label says 7.")
@@ -49,7 +49,7 @@ def test_whoever_leaves_in_haste_loses_no_judgement(server: Server, desktop: Pag
     """Three keys over a slow line, and the page is left at once: all three answers are kept."""
     upload(server, 3, label="7")
     desktop.goto(f"{server.url}/review")
-    expect(desktop.locator("#left")).to_have_text("3 to look at")
+    expect(desktop.locator("#left")).to_have_text("3 to review")
     line = {"offline": False, "latency": 400, "downloadThroughput": -1, "uploadThroughput": -1}
     desktop.context.new_cdp_session(desktop).send("Network.emulateNetworkConditions", line)
     for _ in range(3):
@@ -64,18 +64,18 @@ def test_skipped_pictures_come_back_last_with_a_true_count(server: Server, deskt
     """Skip two of four and reload: the other two come first, then those; it never runs dry."""
     upload(server, 4, label="7")
     desktop.goto(f"{server.url}/review")
-    expect(desktop.locator("#left")).to_have_text("4 to look at")
+    expect(desktop.locator("#left")).to_have_text("4 to review")
     first = desktop.locator("#card").get_attribute("data-id")
     desktop.keyboard.press("s")
     desktop.keyboard.press("s")
-    expect(desktop.locator("#left")).to_have_text("4 to look at")
+    expect(desktop.locator("#left")).to_have_text("4 to review")
     desktop.reload()
-    expect(desktop.locator("#left")).to_have_text("4 to look at")
+    expect(desktop.locator("#left")).to_have_text("4 to review")
     assert desktop.locator("#card").get_attribute("data-id") != first
     desktop.keyboard.press("l")
-    expect(desktop.locator("#left")).to_have_text("3 to look at")
+    expect(desktop.locator("#left")).to_have_text("3 to review")
     desktop.keyboard.press("l")
-    expect(desktop.locator("#left")).to_have_text("2 to look at")
+    expect(desktop.locator("#left")).to_have_text("2 to review")
     expect(desktop.locator("#card")).to_have_attribute("data-id", first or "")
     for _ in range(3):
         desktop.keyboard.press("s")
@@ -89,7 +89,7 @@ def test_what_comes_to_an_empty_queue_is_shown(server: Server, desktop: Page) ->
     expect(desktop.locator("#empty")).to_be_visible()
     image = upload(server, 1, label="7")[0]
     expect(desktop.locator("#card")).to_have_attribute("data-id", image["id"])
-    expect(desktop.locator("#left")).to_have_text("1 to look at")
+    expect(desktop.locator("#left")).to_have_text("1 to review")
 
 
 def reasons(server: Server) -> list[str]:
@@ -172,8 +172,8 @@ def test_two_people_agree_by_keyboard_on_postgresql(
         reason = {name: page.locator("#reason") for name, page in pages.items()}
         for name, key, message in (
             ("rita", "Enter", "random sample"),
-            ("rob", "1", "One person looked at it. What do you see?"),
-            ("tom", "7", "People differ: 7 (rita), 1 (rob). What do you see?"),
+            ("rob", "1", "One person has labelled it already. What do you see?"),
+            ("tom", "7", "People disagree: 7 (rita), 1 (rob). What do you see?"),
         ):
             pages[name].goto(f"{server.url}/review")
             expect(reason[name]).to_contain_text(message)

@@ -71,7 +71,7 @@ def test_a_digit_that_was_overlooked_is_added(server: Server, page: Page, image:
     page.get_by_role("button", name="Add a digit").click()
     x = (boxes[0]["x"] + boxes[0]["width"] + boxes[1]["x"]) / 2
     page.mouse.click(x, boxes[1]["y"] + boxes[1]["height"] / 2)
-    expect(page.locator("#correction")).to_contain_text("overlooked")
+    expect(page.locator("#correction")).to_contain_text("missing")
     page.keyboard.press("5")
     expect(page.locator("#card .done")).to_contain_text("7517")
     assert call(server, f"/api/images/{image}")["label"]["text"] == "7517"

@@ -295,7 +295,7 @@ def test_the_server_says_and_changes_its_model(tmp_path: Path, other: str) -> No
         assert client.post("/api/models/digits/shadow", json={"share": 0.5}).status_code == 200
         assert client.get("/api/models").json()["shadow"]["share"] == 0.5
         taken = client.post("/api/models/other/canary", json={"share": 0.5})
-        assert (taken.status_code, taken.json()["detail"]) == (409, "This model reads already.")
+        assert (taken.status_code, taken.json()["detail"]) == (409, "This model is already in use.")
         begun = client.post("/api/models/digits/canary", json={"share": 0.5, "risk": 0.02})
         assert begun.status_code == 200
         canary = client.get("/api/models").json()["canary"]

@@ -28,7 +28,7 @@ def test_every_pack_is_listed_with_its_card_in_words(server: Server, client: htt
     assert 'aria-label="mine"' in page
     assert page.count("in use</span>") == 1
     assert "the card lacks" in page
-    assert "from a confidence of 97.0" in page
+    assert "if the confidence is at least 97.0" in page
     assert "0.07\u00a0%" in page, "few mistakes do not read as none"
 
 

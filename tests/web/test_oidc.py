@@ -18,9 +18,9 @@ from web.test_accounts import PASSWORD, legibly, signed_in
 
 pytestmark = pytest.mark.service("oidc-provider")
 CODE_SECONDS = 2
-TOO_OLD = "This sign-in is too old, was used before, or began in another browser."
-OUT_OF_REACH = "The sign-in service does not answer for now."
-NOT_TRUSTED = "cannot be trusted, so nobody was signed in."
+TOO_OLD = "This sign-in attempt has expired, was already used, or was started in another browser."
+OUT_OF_REACH = "The sign-in service is not responding."
+NOT_TRUSTED = "could not be verified, so you were not signed in."
 
 
 def environ_of(issuer: str) -> dict[str, str]:
@@ -160,7 +160,7 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
     """Addresses of other domains, accounts that were disabled, and people whom the provider refuses
     are told so.
     """
-    assert "not among those" in message(refused := come_in(browser, "mallory"))
+    assert "is not allowed to sign in here" in message(refused := come_in(browser, "mallory"))
     assert refused.status_code == 403
     with httpx.Client(base_url=server.url, timeout=30) as zoe:
         come_in(zoe, "zoe")
@@ -178,7 +178,7 @@ def test_strangers_and_disabled_people_stay_outside(server: Server, browser: htt
     address = entrance(browser)
     state = parse_qs(urlsplit(address).query)["state"][0]
     denied = browser.get("/login/oidc/back", params={"state": state, "error": "access_denied"})
-    assert message(denied) == "The sign-in service did not let you in."
+    assert message(denied) == "The sign-in service refused to sign you in."
 
 
 def test_answers_that_no_sign_in_here_asked_for_are_refused(

@@ -117,7 +117,7 @@ def test_another_name_is_another_image(client: httpx.Client) -> None:
         409,
         "application/problem+json",
     )
-    assert "belongs to another picture" in refused.json()["detail"]
+    assert "was already used for another picture" in refused.json()["detail"]
     assert object_keys.request("one", "ben") != object_keys.request("one", "eva")
     assert send(client, "x" * 201).status_code == 400
 

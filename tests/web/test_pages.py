@@ -133,7 +133,7 @@ def test_errors_speak_the_callers_language(client: httpx.Client) -> None:
         .startswith("This is a ZIP archive")
     )
     page = client.get("/nowhere", headers={"Accept": "text/html", "Accept-Language": "de"})
-    assert "Unter dieser Adresse gibt es nichts." in page.text
+    assert "Seite nicht gefunden." in page.text
     problem = client.post("/api/images", content=b"", headers=german).json()
     assert (problem["code"], problem["type"]) == ("empty", "/problems/empty")
     assert problem["detail"].startswith("Das Bild ist leer.")

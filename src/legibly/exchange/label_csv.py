@@ -28,7 +28,7 @@ def rows(data: bytes) -> Iterator[Row]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Invalid("this is no CSV file in UTF-8.", remedy="Save it as UTF-8.") from error
+        raise Invalid("this is not a CSV file in UTF-8.", remedy="Save it as UTF-8.") from error
     head = text.split("\n", 1)[0]
     separator = next((sign for sign in ",;\t" if sign in head), ",")
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
@@ -40,8 +40,8 @@ def rows(data: bytes) -> Iterator[Row]:
     image_id, file, label = (column(names) for names in (_ID, _FILE, _LABEL))
     if label is None or (image_id is None and file is None):
         raise Invalid(
-            "this table has no columns of images and labels.",
-            remedy="Give the columns file (or id) and label.",
+            "this table has no columns for images and labels.",
+            remedy="Add the columns file (or id) and label.",
         )
     for line in reader:
         values = [

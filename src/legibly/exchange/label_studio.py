@@ -136,7 +136,7 @@ def labels(document: object) -> Iterable[Labelled]:
     """
     if not isinstance(document, list) or not all(isinstance(entry, Mapping) for entry in document):
         raise Invalid(
-            "this is no export of Label Studio.",
+            "this is not a Label Studio export.",
             remedy="Export as JSON or JSON-MIN: a list of tasks.",
         )
     return [labelled for entry in document for labelled in _labelled(entry)]
@@ -276,7 +276,7 @@ def _joined(value: object, identity: str) -> str:
     parts: list[Any] = value if isinstance(value, list) else [value]
     if not all(isinstance(part, str | int | float) for part in parts):
         raise Invalid(
-            "an annotation of image {image} is no text, choice or number.",
+            "an annotation of image {image} is not a text, choice or number.",
             code="annotation-invalid",
             image=identity,
         )

@@ -109,7 +109,7 @@ TABLE: Mapping[tuple[str, str], tuple[Hint, ...]] = {
     ("9", "7"): (Hint("Close the loop of the 9.", holes=0), Hint("Make the loop of the 9 larger.")),
     ("9", "8"): (Hint("End the 9 with a straight stem or a short tail: it must not close below."),),
 }
-GENERAL = "Write the {meant} larger and slower, and make what tells it from a {read} plain."
+GENERAL = "Write the {meant} larger and more slowly, and make it clearly different from a {read}."
 
 
 def pair(intended: str, read: str, ink: Floats | None = None) -> str:

@@ -28,21 +28,21 @@ def check_size(width: int, height: int, media_type: str, max_pixels: int) -> Non
     longer = max(width, height)
     if longer > MAX_SIDE:
         raise errors.Unusable(
-            "{width} × {height} pixels: a side may have {limit} at most.",
+            "{width} × {height} pixels: a side may have at most {limit}.",
             code="side-too-long",
             width=width,
             height=height,
             limit=MAX_SIDE,
-            remedy="Cut the picture into pieces.",
+            remedy="Split the picture into parts.",
         )
     if longer > _SHORT_SIDE and longer > MAX_ASPECT * min(width, height):
         raise errors.Unusable(
-            "{width} × {height} pixels: a picture may be {limit} times longer than wide at most.",
+            "{width} × {height} pixels: a picture may be at most {limit} times longer than wide.",
             code="too-narrow",
             width=width,
             height=height,
             limit=MAX_ASPECT,
-            remedy="Cut the picture into pieces.",
+            remedy="Split the picture into parts.",
         )
     _check_pixels(width, height, media_type, max_pixels)
 

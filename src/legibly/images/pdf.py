@@ -65,7 +65,7 @@ def _refusal(error: pypdfium2.PdfiumError) -> errors.Unusable:
         return errors.Unusable(
             "the PDF is protected by a password.",
             code="pdf-password",
-            remedy="Save it without one.",
+            remedy="Save it without a password.",
         )
     return _damaged()
 

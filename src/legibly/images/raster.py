@@ -138,7 +138,7 @@ def _broken(media_type: str, error: Exception) -> errors.LegiblyError:
     return errors.Unusable(
         "the {kind} picture is truncated or damaged.",
         code="damaged",
-        remedy="Send it again, or save it anew.",
+        remedy="Send it again, or save a new copy.",
         kind=kind,
     )
 

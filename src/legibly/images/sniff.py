@@ -33,7 +33,7 @@ OTHERS = (
     (
         b"%PDF",
         "a PDF document",
-        "Upload it, or read it with `legibly classify`: each of its pages is a picture then.",
+        "Upload it or read it with `legibly classify`, so that each page becomes a picture.",
     ),
     (
         b"PK\x03\x04",

@@ -79,7 +79,7 @@ def _bound(text: str, field: str) -> str:
         return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         raise Invalid(
-            "{field} is no date: {text}.",
+            "{field} is not a date: {text}.",
             code="date-invalid",
             remedy="Write 2026-11-22, or 2026-11-22T14:00:00+02:00.",
             field=field,

@@ -126,7 +126,9 @@ class LightLane:
             return None
         if self._tasks.qsize() >= MAX_QUEUED:
             raise Unavailable(
-                "too many pictures wait to be read.", code="busy", remedy="Send it again later."
+                "too many pictures are waiting to be read.",
+                code="busy",
+                remedy="Send it again later.",
             )
         task = _Task(data, details, request, self._loop.create_future())
         timer = self._loop.call_later(seconds, self._withdraw, task)

@@ -46,7 +46,9 @@ class LabelRules:
         not made of the classes.
         """
         if not text_rules.is_plain(" ".join(text.split())):
-            raise Invalid("the label has characters that are no text.", code="text-invalid")
+            raise Invalid(
+                ("the label contains characters that are not allowed."), code="text-invalid"
+            )
         label = " ".join(_with_plain_digits(unicodedata.normalize("NFKC", text)).split())
         if self.numbers:
             label = canonical_number(label)
@@ -58,9 +60,7 @@ class LabelRules:
             return ""
         if not label:
             raise Invalid(
-                "the label is empty.",
-                code="label-empty",
-                remedy="Give the text that stands in the picture.",
+                "the label is empty.", code="label-empty", remedy="Enter the text in the picture."
             )
         if len(label) > MAX_TEXT:
             raise Invalid(

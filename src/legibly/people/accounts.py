@@ -141,13 +141,18 @@ class Accounts(StoreMirror[Account | Token | str]):
         """
         name = normalize_name(name)
         if role not in ROLES:
-            raise Invalid("{role} is no role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
+            raise Invalid(
+                ("{role} is not a role."), remedy="Roles are {roles}.", role=role, roles=ROLES
+            )
         hashed = None if password is None else self._passwords.hash(password, name)
         at = now()
         account = Account(id=object_keys.new_id(at), name=name, role=role, password=hashed, at=at)
         if not self._reserve(_reservation(name), account.id):
             raise Conflict(
-                "this name is taken.", code="name-taken", where=name, remedy="Choose another."
+                "this name is already taken.",
+                code="name-taken",
+                where=name,
+                remedy="Choose another.",
             )
         return self._write_person(account)
 
@@ -246,7 +251,9 @@ class Accounts(StoreMirror[Account | Token | str]):
         """
         required = tuple(scope for scope in SCOPES if scope in scopes)
         if not required or set(scopes) - set(SCOPES):
-            raise Invalid("a token needs scopes.", remedy="Scopes are {scopes}.", scopes=SCOPES)
+            raise Invalid(
+                ("a token needs at least one scope."), remedy="Scopes are {scopes}.", scopes=SCOPES
+            )
         at = now()
         secret = _PREFIX + secrets.token_urlsafe(32)
         until = at + timedelta(days=days) if days else None
@@ -342,5 +349,5 @@ def normalize_name(text: str) -> str:
     """A name as people type it, made comparable. Raises Invalid."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > 64 or _CONTROL.search(name):
-        raise Invalid("a name has 1 to 64 characters, none of them invisible.", code="name-invalid")
+        raise Invalid("a name must have 1 to 64 visible characters.", code="name-invalid")
     return name

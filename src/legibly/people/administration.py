@@ -39,7 +39,7 @@ def add(
 def change_role(accounts: Accounts, account: Account, role: str, actor: Actor) -> Account:
     """Give an account another role. Raises Invalid, and Forbidden for the last administrator."""
     if role not in ROLES:
-        raise Invalid("{role} is no role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
+        raise Invalid("{role} is not a role.", remedy="Roles are {roles}.", role=role, roles=ROLES)
     if role != "admin":
         require_other_admin(accounts, account)
     with _audited(accounts, account, role, actor):
@@ -86,9 +86,9 @@ def require_other_admin(accounts: Accounts, account: Account) -> None:
     ]
     if account.role == "admin" and not account.disabled and not others:
         raise Forbidden(
-            "the last administrator stays.",
+            "there must be at least one administrator.",
             code="last-administrator",
-            remedy="Make somebody else one first.",
+            remedy="Make another person an administrator first.",
         )
 
 

@@ -121,7 +121,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
     def open(self, name: str, *, teacher: str, keep_days: int) -> SchoolClass:
         """Open a class. Raises Invalid."""
         if not 1 <= keep_days <= LONGEST_DAYS:
-            raise Invalid("a class is kept between 1 and {most} days.", most=LONGEST_DAYS)
+            raise Invalid("a class can be kept for 1 to {most} days.", most=LONGEST_DAYS)
         at = now()
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
         return self._write(
@@ -160,9 +160,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
             if element.code == required and not element.closed and element.ends_at > now()
         ]
         if not matches:
-            raise NotFound(
-                "there is no open class with this code.", remedy="Look at the code once more."
-            )
+            raise NotFound("there is no open class with this code.", remedy="Check the code.")
         nickname = normalize_name(nickname)
         taken = self.pupils(matches[0])
         for pupil in taken:
@@ -170,13 +168,17 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
                 if pupil.word and word and _is_word(word, pupil):
                     return pupil
                 raise Conflict(
-                    "somebody in this class has that nickname.",
+                    "that nickname is already taken in this class.",
                     code="name-taken",
-                    remedy="Choose another, or give your personal word to come back.",
+                    remedy=(
+                        "Choose another one. If it is yours, enter your secret word to come back."
+                    ),
                 )
         if len(taken) >= MOST_PUPILS:
             raise Invalid(
-                "this class is full: {most} may join.", code="class-full", most=MOST_PUPILS
+                "this class is full: it can have {most} pupils.",
+                code="class-full",
+                most=MOST_PUPILS,
             )
         pupil_id = object_keys.new_id(now())
         pupil = Pupil(

@@ -78,7 +78,7 @@ def confirm(account: Account, accounts: Accounts, secret: str) -> None:
         if secret != account.name:
             raise Forbidden("this is not the account's name.", code="confirmation-wrong")
     elif accounts.sign_in(account.name, secret) is None:
-        raise Forbidden("the password is not right.", code="password-wrong")
+        raise Forbidden("the password is wrong.", code="password-wrong")
 
 
 def _erase_owner(projects: Projects, owner: str) -> None:

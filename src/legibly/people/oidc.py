@@ -180,7 +180,7 @@ class Provider:
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
             raise Forbidden("the ID token is of another sign-in.", where=self._issuer)
         if not claims["sub"]:
-            raise Forbidden("the ID token names nobody.", where=self._issuer)
+            raise Forbidden("the ID token has no subject.", where=self._issuer)
         return claims
 
     def _decoded(self, token: str) -> dict[str, Any]:

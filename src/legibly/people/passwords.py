@@ -33,7 +33,7 @@ def _password_slot() -> Iterator[None]:
 
 def _too_busy() -> Unavailable:
     return Unavailable(
-        "too many people sign in at once.",
+        "too many people are signing in at once.",
         code="sign-in-busy",
         remedy="Try again in a moment.",
         retry_after_seconds=2,
@@ -51,7 +51,7 @@ class Passwords:
         """The hash of a new password of this account. Raises Invalid for one that is too easy."""
         if len(password) < SHORTEST:
             raise Invalid(
-                "the password is too short: {least} characters at least.",
+                "the password is too short: it needs at least {least} characters.",
                 code="password-too-short",
                 least=SHORTEST,
             )
@@ -59,7 +59,7 @@ class Passwords:
             raise Invalid(
                 "the password is too easy to guess.",
                 code="password-too-easy",
-                remedy="Take a few unrelated words.",
+                remedy="Use a few unrelated words.",
             )
         with _password_slot():
             return self._hasher.hash(password[:1000])

@@ -61,7 +61,7 @@ def receive(
 def _check_label(details: UploadDetails, pictures: Sequence[bytes]) -> None:
     if details.label is not None and len(pictures) > 1:
         raise Invalid(
-            "the file has {count} pages, and a label is that of one.",
+            "the file has {count} pages, but a label belongs to one page.",
             code="label-of-pages",
             count=len(pictures),
             remedy="Send it without a label, and label its pages.",

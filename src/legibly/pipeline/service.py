@@ -108,9 +108,9 @@ class Service:
             return self.index.get(image_id)
         except NotFound:
             raise Conflict(
-                "this picture was deleted after it had come.",
+                "this picture was deleted after it was uploaded.",
                 code="deleted",
-                remedy="Send it anew to have it back.",
+                remedy="Upload it again to restore it.",
             ) from None
 
     def _store_image(self, image: Image, data: bytes, *, has_name: bool) -> None:

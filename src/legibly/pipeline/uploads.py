@@ -54,9 +54,9 @@ def reserve(store: Store, request: str, data: bytes, *, owner: str | None, fresh
     before = json.loads(store.read(key))
     if before["sha256"] != digest:
         raise Conflict(
-            "this name of an upload belongs to another picture.",
+            "this idempotency key was already used for another picture.",
             code="idempotency-key-reused",
-            remedy="Give each picture its own.",
+            remedy="Use a new key for each picture.",
         )
     return str(before["image"])
 

@@ -18,16 +18,18 @@ ENOUGH = 20
 
 _WHY = {
     "asked": (
-        "These labels were asked for at random, so mistakes are as likely to be among them as"
-        " successes."
+        "These labels come from a random sample, so right and wrong answers are equally likely"
+        " to be included."
     ),
     "all": (
-        "Too few labels were asked for at random to lead with them. Volunteered labels hold more"
-        " mistakes than their share, because people label a mistake more eagerly than a success:"
-        " the truth is probably better than this."
+        "There are too few labels from the random sample to rely on. People are more likely to"
+        " label a mistake than a right answer, so the true accuracy is probably higher than this."
     ),
-    "upload": "All labels came with the pictures, before anything was read.",
-    "unknown": "Nobody recorded who chose the labels, so how typical they are is not known.",
+    "upload": "All labels were uploaded with the pictures, before anything was read.",
+    "unknown": (
+        "It was not recorded how the labels were chosen, so we cannot tell how representative"
+        " they are."
+    ),
     "none": "There are no labels yet.",
 }
 _WEIGHTED = (

@@ -128,7 +128,7 @@ def _used(key: str) -> str:
 
 def _take(store: Store, token: str, *, account: str | None) -> Iterator[DeletedPicture]:
     """The pictures of a deletion, once."""
-    over = NotFound("this deletion cannot be undone any more.")
+    over = NotFound("this deletion can no longer be undone.")
     if not object_keys.is_deletion_token(token):
         raise over
     key = object_keys.deleted(token)

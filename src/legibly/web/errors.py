@@ -45,9 +45,9 @@ TITLES = {
 HTTP = {
     404: (
         "address-unknown",
-        "There is nothing at this address. It may have been deleted, or the link may be mistyped.",
+        "Page not found. It may have been deleted, or the address may be wrong.",
     ),
-    405: ("method-not-allowed", "This address does not take that method."),
+    405: ("method-not-allowed", "This address does not support that method."),
 }
 
 
@@ -167,7 +167,7 @@ def internal_error(request: Request, error: Exception) -> Response:
     """The response for an error that nobody expected; the log has its traceback."""
     _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
     problem = Problem(
-        500, "internal-error", "Something went wrong on the server; it has been logged."
+        500, "internal-error", "Something went wrong on the server. The error has been logged."
     )
     return respond(request, problem)
 

@@ -67,13 +67,13 @@ def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
         return None
     gettext = voice.gettext
     label = gettext(
-        "Accuracy against confidence in {bins} ranges; on average they lie {ece} apart."
+        "Accuracy against confidence in {bins} ranges; on average they differ by {ece}."
     ).format(bins=len(bins), ece=voice.percent(report["calibration"]["ece"]))
     # The axes begin where the data are: a good model has nothing to show below.
     start = _start(min(min(row["confidence"], row["low"]) for row in bins))
     ticks = svg.share_ticks(start, 1, point=voice.point)
-    x = svg.Axis(start, 1, 56, 56 + HEIGHT, ticks, gettext("how sure it was"))
-    y = svg.Axis(start, 1, 8 + HEIGHT, 8, ticks, gettext("how often it was right"))
+    x = svg.Axis(start, 1, 56, 56 + HEIGHT, ticks, gettext("confidence"))
+    y = svg.Axis(start, 1, 8 + HEIGHT, 8, ticks, gettext("accuracy"))
     points = [
         svg.Point(
             row["confidence"],
@@ -101,9 +101,7 @@ def histogram(report: Report, voice: Voice = ENGLISH) -> str | None:
     )
     names = [f"{100 * row['from']:g}".replace(".", voice.point) for row in bins]
     ticks = [svg.Tick(at, name) for at, name in enumerate(names)]
-    x = svg.Axis(
-        -0.5, len(bins) - 0.5, 64, WIDTH, ticks, gettext("how sure it was, from … per cent")
-    )
+    x = svg.Axis(-0.5, len(bins) - 0.5, 64, WIDTH, ticks, gettext("confidence, from … per cent"))
     words = [svg.Tick(0.5, gettext("right")), svg.Tick(-0.5, gettext("wrong"))]
     y = svg.Axis(-1.2, 1.2, 8 + HEIGHT, 8, words)
     most_right = max(row["right"] for row in bins)
@@ -210,10 +208,10 @@ def classes(report: Report, voice: Voice = ENGLISH) -> str | None:
     nothing = voice.gettext("(nothing)")
     rows = [{**row, "name": row["name"] or nothing} for row in rows]
     worst = min(rows, key=_value)
-    label = voice.gettext(
-        "Share found of {classes} classes; the lowest is {name} with {value}."
-    ).format(classes=len(rows), name=worst["name"], value=voice.percent(worst["value"]))
-    return _named(rows, label, voice.gettext("share found"), voice)
+    label = voice.gettext("Recall of {classes} classes; the lowest is {name} with {value}.").format(
+        classes=len(rows), name=worst["name"], value=voice.percent(worst["value"])
+    )
+    return _named(rows, label, voice.gettext("recall"), voice)
 
 
 def by_model(report: Report, voice: Voice = ENGLISH) -> str | None:

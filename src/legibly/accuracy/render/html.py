@@ -44,7 +44,9 @@ a{color:inherit}.bar{width:100%;max-width:36rem;height:3.2rem}
 _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
 
 
-def render(report: Report, *, title: str = "How right the answers are", base: str = "") -> str:
+def render(
+    report: Report, *, title: str = ("How often the answers are right"), base: str = ""
+) -> str:
     """The whole page. `base` is the app's address, so that a cell of the matrix opens its pictures;
     empty: no links.
     """
@@ -185,8 +187,8 @@ def _calibration(report: Report, chart: str | None) -> str:
         if ece is None
         else f"<p>Confidence and accuracy lie {plain_text.percent(ece)} apart on average.</p>"
     )
-    names = ("it said", "pictures", "on average", "were right", "95 %")
-    return _table("Is the confidence honest?", names, rows, chart=chart, before=note)
+    names = ("confidence", "pictures", "mean", "were right", "95 %")
+    return _table("Is the confidence reliable?", names, rows, chart=chart, before=note)
 
 
 def _histogram(chart: str | None) -> str:
@@ -221,7 +223,7 @@ def _classes(report: Report, chart: str | None) -> str:
         )
         for row in report["classes"]
     ]
-    names = ("class", "labels", "found", "95 %", "answer holds", "F1")
+    names = ("class", "labels", "found", "95 %", "precision", "F1")
     return _table("Class by class", names, rows, chart=chart)
 
 
@@ -245,10 +247,12 @@ def _drift(report: Report) -> str:
     if not drift:
         return ""
     says = {
-        "none": "What came in last week looks like the four weeks before.",
-        "some": "What came in last week differs somewhat from the four weeks before.",
-        "much": "What came in last week differs a lot from the four weeks before: check the"
-        " accuracy.",
+        "none": "Last week’s pictures are similar to those of the four weeks before.",
+        "some": "Last week’s pictures differ somewhat from those of the four weeks before.",
+        "much": (
+            "Last week’s pictures differ a lot from those of the four weeks before: check the"
+            " accuracy."
+        ),
     }[drifts.change(drift) or "none"]
     rows = [(name, _index(drift[name])) for name in ("verdicts", "classes")]
     days = [

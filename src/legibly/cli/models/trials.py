@@ -66,7 +66,7 @@ def _begin(
     before = promotion.choice(histories.current(past, settings.model))
     after = promotion.choice(pack) if not share else _opened(pack)
     if after.model == before.model:
-        raise errors.Conflict("this model reads already.", where=pack)
+        raise errors.Conflict("this model is already in use.", where=pack)
     change = promotion.new_change(kind, past, before=before, after=after, share=share, risk=risk)
     if share:
         stored_packs.publish(pack, settings)

@@ -51,7 +51,7 @@ def post_batch(request: Request, body: NewBatch) -> JSONResponse:
     """Open a batch; uploads name it in their field `batch`."""
     state = state_of(request)
     if body.id is not None and not object_keys.is_id(body.id):
-        raise Invalid("the id of a batch is a UUIDv7.", code="id-invalid")
+        raise Invalid("the id of a batch must be a UUIDv7.", code="id-invalid")
     owner = principal_of(request).account
     batch = state.service.open_batch(body.name, owner=owner, batch_id=body.id)
     return JSONResponse(document(counted(state, batch.id, LOCAL)), 201)

@@ -40,10 +40,10 @@ def get_readiness(request: Request) -> JSONResponse:
     """
     state = state_of(request)
     if not state.worker.is_alive:
-        raise Unavailable("the worker does not run.")
+        raise Unavailable("the worker is not running.")
     if state.worker.problem:
         raise Unavailable(
-            "looking for pictures fails: {problem}",
+            "looking for new pictures fails: {problem}",
             code="sweep-failing",
             problem=state.worker.problem,
         )
@@ -56,7 +56,7 @@ def get_readiness(request: Request) -> JSONResponse:
     problem = state.views.pack.problem()
     if problem is not None:
         raise Unavailable(
-            "the model does not answer: {problem}", code="model-away", problem=problem
+            "the model is not responding: {problem}", code="model-away", problem=problem
         )
     state.index.sequence()  # the database answers
     # Where there are accounts, how many images there are is nobody's business who may not sign in.

@@ -282,7 +282,7 @@ def _view(
     state = state_of(request)
     if image.reading.model != state.views.model:
         raise Invalid(
-            "this image was read by another model than the one in use.",
+            "this image was read by a different model from the one in use.",
             code="other-model",
             remedy="Read it again.",
         )

@@ -116,7 +116,7 @@ def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
     evidence = _evidence(state, live, candidate, body)
     decision = promotion_rule.decide(evidence) if evidence else None
     if decision and not decision.passed and body.reason is None:
-        raise errors.Conflict(decision.says, remedy="Or say why it has to be: reason.")
+        raise errors.Conflict(decision.says, remedy="Or give a reason to use it anyway: reason.")
     figures = {**evidence, "decision": decision.to_json()} if evidence and decision else None
     return _changed(request, "promote", name, candidate, reason=body.reason, evidence=figures)
 
@@ -129,7 +129,7 @@ def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
     history = promotion_history.changes(state_of(request).store)
     last = promotion_history.standing(history, setting=live.setting)
     if last.after.setting != name:
-        raise errors.Conflict("another model was promoted last.", where=last.after.setting)
+        raise errors.Conflict("a different model was promoted last.", where=last.after.setting)
     goal = live.open(last.before.setting, version=last.before.model.version)
     if goal.model.version != last.before.model.version:
         message = (
@@ -158,7 +158,7 @@ def post_canary(request: Request, name: str, body: CanaryShare) -> JSONResponse:
     live = _live(state_of(request))
     challenger = live.open(registry.check_name(name))
     if challenger.model == live.model:
-        raise errors.Conflict("this model reads already.", where=name)
+        raise errors.Conflict("this model is already in use.", where=name)
     return _changed(request, "canary", name, challenger, share=body.share, risk=body.risk)
 
 

@@ -39,7 +39,7 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
             batch=query.get("batch"),
         )
         return Upload(await request.body(), details)
-    raise NotAnImage("a request of type {kind} brings no picture.", remedy=_USAGE, kind=kind)
+    raise NotAnImage("a request of type {kind} cannot contain a picture.", remedy=_USAGE, kind=kind)
 
 
 async def _from_form(request: Request, owner: str | None) -> Upload:

@@ -81,7 +81,9 @@ def selection_of(query: Mapping[str, str]) -> Selection:
     values = {name: query[name] for name in FILTERS if query.get(name)}
     for name in ("since", "until"):
         if name in values and not _DAY.fullmatch(values[name]):
-            raise Invalid("this is no day such as 2026-11-22.", where=f"{name}={values[name][:20]}")
+            raise Invalid(
+                ("this is not a date such as 2026-11-22."), where=f"{name}={values[name][:20]}"
+            )
     return Selection(**values)  # type: ignore[arg-type]
 
 

@@ -35,7 +35,11 @@ def classes_of(request: Request) -> Classes:
     classes = state_of(request).classes
     if classes is None:
         raise NotFound(
-            "there are no classes here.", remedy="They come with accounts, beyond this machine."
+            "there are no classes here.",
+            remedy=(
+                "Classes need accounts, which are used when the server can be reached from"
+                " other machines."
+            ),
         )
     return classes
 

@@ -51,7 +51,9 @@ def _share(query: Mapping[str, str], name: str) -> float | None:
     try:
         return float(query[name]) if query.get(name) else None
     except ValueError:
-        raise Invalid("this is no confidence.", where=f"{name}={query[name][:20]}") from None
+        raise Invalid(
+            ("this is not a confidence from 0 to 1."), where=f"{name}={query[name][:20]}"
+        ) from None
 
 
 def add(routes: APIRouter, pages: Pages) -> None:

@@ -124,15 +124,15 @@ def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
     if not isinstance(sets, Mapping):
         return []
     names = {
-        "mnist": gettext("MNIST, kept back from training"),
-        "mnist held": gettext("MNIST, kept back from training"),
+        "mnist": gettext("MNIST, not used for training"),
+        "mnist held": gettext("MNIST, not used for training"),
         "kensanata": gettext("forms of European writers (kensanata)"),
-        "strokes": gettext("pen strokes, drawn as ink"),
-        "devphotos": gettext("photos that were looked at while it was made"),
-        "corrupted": gettext("the same, blurred, noisy and bent"),
+        "strokes": gettext("pen strokes, rendered as ink"),
+        "devphotos": gettext("photos used during development"),
+        "corrupted": gettext("the same, blurred, noisy and distorted"),
         "usps": gettext("post codes from envelopes (USPS)"),
         "canvas": gettext("written on a screen"),
-        "pages": gettext("whole pages, put together"),
+        "pages": gettext("synthetic pages"),
     }
     return [
         {

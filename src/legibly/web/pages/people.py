@@ -53,7 +53,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
         account = signin.accounts_of(request).get(account_id)
         if account.id == principal_of(request).account:
             raise Forbidden(
-                "this is your own account.", remedy="Let another administrator change it."
+                "this is your own account.", remedy="Ask another administrator to change it."
             )
         if action == "password":
             password = secrets.token_urlsafe(12)

@@ -262,7 +262,9 @@ def _add_label_studio(routes: APIRouter) -> None:
         try:
             document = json.loads(file.file.read())
         except (ValueError, RecursionError) as error:
-            raise Invalid("this is no JSON.", remedy="Export from Label Studio as JSON.") from error
+            raise Invalid(
+                ("this is not valid JSON."), remedy="Export from Label Studio as JSON."
+            ) from error
         counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
         for imported in label_studio.labels(document):
             counts[_take(state, principal, imported)] += 1

@@ -31,7 +31,8 @@ def accounts_of(request: Request) -> Accounts:
     accounts = state_of(request).accounts
     if accounts is None:
         raise NotFound(
-            "there are no accounts here.", remedy="They come with serving beyond this machine."
+            "there are no accounts here.",
+            remedy=("Accounts are used when the server can be reached from other machines."),
         )
     return accounts
 
@@ -59,7 +60,7 @@ def own_account(request: Request) -> Account:
     principal = principal_of(request)
     if principal.session is None or not principal.account or is_pupil(principal.account):
         raise Forbidden(
-            "only a person who signed in may do this.", authenticated=bool(principal.account)
+            "only a signed-in person may do this.", authenticated=bool(principal.account)
         )
     return accounts_of(request).get(principal.account)
 
@@ -98,7 +99,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
         account = accounts.sign_in(name, password)
         if account is None:
             accounts.audit_log.record("sign-in refused", by=None, address=address)
-            problem = "Name and password do not fit together."
+            problem = "Wrong name or password."
             return form(pages, request, next_path=next, status=401, name=name, problem=problem)
         limits.give_back(network, name)
         accounts.audit_log.record("signed in", by=account.id, address=address)
@@ -178,14 +179,17 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
             return authentication.too_many_requests(request, wait)
         if accounts.sign_in(mine.name, old) is None:
             accounts.audit_log.record("password refused", by=mine.id, address=address_of(request))
-            return show(request, problem="The old password is not right.", status=403)
+            return show(request, problem="The old password is wrong.", status=403)
         try:
             changed = accounts.change(mine, password=new)
         except LegiblyError as error:
             return show(request, problem=errors.message_for(request, error), status=400)
         tries.give_back(mine.id)
         accounts.audit_log.record("password changed", by=mine.id, address=address_of(request))
-        response = show(request, notice="The password is changed. Every other session has ended.")
+        response = show(
+            request,
+            notice=("Your password has been changed, and all other sessions have been signed out."),
+        )
         remember(request, response, changed)
         return response
 
@@ -297,7 +301,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
             raise
         erasure.erase_account(accounts, image_owners(request), mine, actor_of(request))
         response = pages.error(
-            request, 200, "Everything of yours is deleted", "Account, pictures, answers and labels."
+            request, 200, "Your data has been deleted", "Account, pictures, answers and labels."
         )
         sessions.end(response)
         return response

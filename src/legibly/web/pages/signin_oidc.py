@@ -28,26 +28,25 @@ _TRIES_A_MINUTE = 20
 _BACK = "/login/oidc/back"
 
 TROUBLE: dict[type[Exception], tuple[int, str]] = {
-    Unavailable: (503, "The sign-in service does not answer for now. Try again in a moment."),
+    Unavailable: (503, "The sign-in service is not responding. Try again in a moment."),
     Invalid: (
         400,
         (
-            "This sign-in is too old, was used before, or began in another browser. Please begin"
-            " once more."
+            "This sign-in attempt has expired, was already used, or was started in another"
+            " browser. Please start again."
         ),
     ),
     Forbidden: (
         403,
-        "What the sign-in service answered cannot be trusted, so nobody was signed in.",
+        "The response of the sign-in service could not be verified, so you were not signed in.",
     ),
 }
 """What people are told of an error on the way; the log has the rest."""
-_REFUSED = "The sign-in service did not let you in."
+_REFUSED = "The sign-in service refused to sign you in."
 _STRANGER = (
-    "Your address is not among those that may come in here. Whoever looks after this server can"
-    " help."
+    "Your e-mail address is not allowed to sign in here. Ask the administrator of this server."
 )
-_DISABLED = "This account is disabled. Whoever looks after this server can help."
+_DISABLED = "This account is disabled. Ask the administrator of this server."
 
 
 class _Refusal(Exception):
@@ -84,7 +83,7 @@ class _Way:
             or not secrets.compare_digest(way.state.encode(), state.encode())
             or way.until <= time.time()
         ):
-            raise Invalid("this answer belongs to no sign-in of this browser.")
+            raise Invalid("this response does not match any sign-in from this browser.")
         return way
 
 
@@ -199,7 +198,9 @@ def _provider(request: Request) -> "oidc.Provider":
     signin.accounts_of(request)
     provider = state_of(request).provider
     if provider is None:
-        raise NotFound("nobody signs in by OpenID Connect here.", remedy="Set LEGIBLY_OIDC_ISSUER.")
+        raise NotFound(
+            ("this server does not use OpenID Connect."), remedy="Set LEGIBLY_OIDC_ISSUER."
+        )
     return provider
 
 

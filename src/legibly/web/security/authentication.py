@@ -114,7 +114,7 @@ class AccessMiddleware:
             and request.scope["path"] not in ("/healthz", "/readyz")
         ):
             raise Forbidden(
-                "this server does not go by that name.", remedy="Set LEGIBLY_HOSTS to its names."
+                "this server does not answer to that host name.", remedy="Add it to LEGIBLY_HOSTS."
             )
 
     async def _authenticate(self, request: Request) -> Principal | None:
@@ -224,7 +224,7 @@ def _check_text(request: Request) -> None:
     if "%" in query or "+" in query:
         query = unquote(query.replace("+", " "))
     if not (text_rules.is_plain(request.scope["path"]) and text_rules.is_plain(query)):
-        raise Invalid("the address has characters that are no text.", code="text-invalid")
+        raise Invalid("the address contains characters that are not allowed.", code="text-invalid")
 
 
 def _check_origin(request: Request) -> None:
@@ -270,7 +270,7 @@ def too_many_requests(request: Request, seconds: float) -> Response:
     problem = errors.Problem(
         429,
         "too-many-requests",
-        "That was too often. Try again in {seconds} s.",
+        "Too many requests. Try again in {seconds} s.",
         params={"seconds": wait},
         headers={"Retry-After": str(wait)},
     )

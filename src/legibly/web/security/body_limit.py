@@ -47,7 +47,7 @@ class BodyLimit:
             return
         if self._large_bytes and self._large_bytes + size > _MAX_LARGE_BYTES:
             await self._drain(receive)
-            error = Unavailable("too many large pictures are under way.", code="busy")
+            error = Unavailable("too many large pictures are being processed.", code="busy")
             await error_response(request, error)(scope, receive, send)
             return
         self._large_bytes += size

@@ -59,9 +59,9 @@ class Principal:
         """Raises Forbidden unless the principal has this scope."""
         if scope not in self.scopes:
             raise Forbidden(
-                "this token does not allow to {scope}.",
+                "this token does not have the scope {scope}.",
                 code="scope-missing",
-                remedy="Make one with the scope {scope}.",
+                remedy="Create one with the scope {scope}.",
                 scope=scope,
             )
 

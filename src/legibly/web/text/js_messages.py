@@ -17,46 +17,49 @@ def _answers(_: Translate) -> dict[str, str]:
         "verdict_unsure": _("please check"),
         "verdict_blank": _("nothing there"),
         "verdict_not_a_digit": _("not a digit"),
-        "verdict_unknown": _("not known"),
+        "verdict_unknown": _("unknown"),
         "verdict_failed": _("could not be read"),
         "verdict_pending": _("Reading …"),
         "about_blank": _("No ink was found in this picture."),
-        "about_not_a_digit": _("Something is there, but it looks like no digit."),
-        "about_unknown": _("Something is there, but it looks like nothing that this model knows."),
-        "sureness": _("{percent}: of {base} such answers about {count} are wrong"),
-        "sureness_one": _("{percent}: of {base} such answers about one is wrong"),
-        "sureness_bound": _(
-            "{percent}: of {base} such answers up to {count} may be wrong on a new kind of writing"
+        "about_not_a_digit": _("There is something here, but it does not look like a digit."),
+        "about_unknown": _(
+            "There is something here, but it does not look like anything this model knows."
         ),
-        "picture_of": _("The picture: {name}"),
+        "sureness": _("{percent}: about {count} of {base} such answers are wrong"),
+        "sureness_one": _("{percent}: about one of {base} such answers is wrong"),
+        "sureness_bound": _(
+            "{percent}: on a new style of writing, up to {count} of {base} such answers may be"
+            " wrong"
+        ),
+        "picture_of": _("Picture: {name}"),
         "a_picture": _("a picture"),
         "items": _("What was found, in reading order"),
         "saw": _("what the model saw"),
         "saw_alt": _("The ink as the model saw it, 28 by 28 points"),
         "why": _("Why?"),
-        "why_alt": _("Which ink spoke for {label}, and which against it"),
-        "why_for": _("this ink spoke for {label}"),
-        "why_against": _("this ink spoke for {rival} instead"),
+        "why_alt": _("Which ink suggests {label}, and which suggests something else"),
+        "why_for": _("this ink suggests {label}"),
+        "why_against": _("this ink suggests {rival} instead"),
         "other_model": _(
-            "Another model than the one in use read this picture: what that one saw is not kept."
+            "This picture was read by a different model, and what that model saw was not stored."
         ),
         "why_missing": _("There is no explanation for this picture."),
         "legibility": _("legibility {percent}"),
         "all_probabilities": _("All probabilities"),
         "fewer": _("Only the first three"),
         "answer": _("Answer"),
-        "bars": _("How the model divides between the classes"),
-        "bars_item": _("How the model divides this item, {label}"),
-        "press_enter": _("Press Enter or Done, and it is read."),
-        "not_sent": _("Not sent yet: it waits in this browser and goes out by itself."),
+        "bars": _("The model’s probability for each class"),
+        "bars_item": _("The model’s probabilities for this item, {label}"),
+        "press_enter": _("Press Enter or Done to read it."),
+        "not_sent": _("Not sent yet. It is kept in this browser and sent automatically."),
     }
 
 
 def _labels(_: Translate) -> dict[str, str]:
     return {
         "asked": _(
-            "One in a few pictures is asked about, to measure how often the answers are right. Is"
-            " this one?"
+            "We ask about a few pictures to measure how often the answers are right. Is this"
+            " one right?"
         ),
         "is_it_right": _("Is this right? If not, what was it?"),
         "what_is_it": _("What is it really?"),
@@ -71,9 +74,9 @@ def _labels(_: Translate) -> dict[str, str]:
         "was_nothing": _("Noted: no digit here. Thank you."),
         "was_right": _("Right: {text}. Thank you."),
         "was_wrong": _("Noted: it was {text}. Thank you."),
-        "viewer": _("The picture, to zoom and move"),
-        "zoom_in": _("Larger"),
-        "zoom_out": _("Smaller"),
+        "viewer": _("Picture that you can zoom and move"),
+        "zoom_in": _("Zoom in"),
+        "zoom_out": _("Zoom out"),
         "zoom_fit": _("Show all"),
         "item_is": _("Item {number} was read as {label}. What is it really?"),
         "item_was": _("What this item is"),
@@ -83,15 +86,15 @@ def _labels(_: Translate) -> dict[str, str]:
         "not_idx": _("{name} is no complete idx file of pictures or labels."),
         "idx_most": _("Only the first {count} of {total} pictures are taken."),
         "item_added": _("Digit {number} was added by a person. What is it?"),
-        "item_point": _("Draw a box around the digit that was overlooked, or tap its place."),
+        "item_point": _("Draw a box around the missing digit, or tap it."),
         "item_draw": _("Draw the box of this digit, from corner to corner."),
         "item_redraw": _("Draw its box again"),
-        "item_missing": _("Which digit was overlooked there?"),
+        "item_missing": _("Which digit is missing here?"),
         "item_unknown_place": _("Write the complete text instead: its places are not known."),
-        "item_remove": _("Take it out: it is no digit"),
+        "item_remove": _("Remove it: it is not a digit"),
         "place_in_list": _("{number} of {count}"),
         "noted": _("Noted: {text}"),
-        "taken_back": _("Label taken back"),
+        "taken_back": _("Label removed"),
     }
 
 
@@ -107,7 +110,7 @@ def _doing(_: Translate) -> dict[str, str]:
         "error_status": _("The server answered with status {status}."),
         "queue": _("{sent} of {total} sent, {read} read"),
         "queue_done": _("All done: {sent} of {total} sent, {read} read"),
-        "file_gone": _("This file cannot be read any more: it was moved, changed or deleted."),
+        "file_gone": _("This file can no longer be read: it was moved, changed or deleted."),
         "no_pictures": _("No pictures were found there."),
         "not_direct": _(
             "The store cannot be reached from this browser. Your pictures go through the server"
@@ -129,8 +132,8 @@ def _uploads(_: Translate) -> dict[str, str]:
         "class_folders": _(
             "{count} pictures are in folders named like answers. Are these names the true labels?"
         ),
-        "class_folders_yes": _("Yes, label them"),
-        "class_folders_no": _("No, send them without"),
+        "class_folders_yes": _("Yes, use them as labels"),
+        "class_folders_no": _("No, send them without labels"),
         "pattern_example": _("7_ada_0131.png: label {label}, writer {writer}"),
         "files_taken": _("Your pictures are being sent."),
         "see": _("See"),
@@ -146,13 +149,13 @@ def _camera(_: Translate) -> dict[str, str]:
         "camera_use": _("Use it"),
         "camera_again": _("Once more"),
         "camera_close": _("Close"),
-        "camera_hint": _("Hold the writing flat and near, in even light."),
-        "camera_cut": _("Drag over the picture to cut out a part, or use all of it."),
+        "camera_hint": _("Hold the page flat and close to the camera, in even light."),
+        "camera_cut": _("Drag over the picture to crop it, or use all of it."),
         "camera_refused": _(
-            "This page may not use the camera. Allow it in the browser's settings, or choose a"
-            " file."
+            "This page is not allowed to use the camera. Allow it in your browser’s settings,"
+            " or choose a file."
         ),
-        "camera_missing": _("No camera answers. Connect one, or choose a file."),
+        "camera_missing": _("No camera found. Connect one, or choose a file."),
     }
 
 
@@ -168,7 +171,7 @@ def _lists(_: Translate) -> dict[str, str]:
         "place_actual": _("Pictures that show a {actual}"),
         "place_predicted": _("Pictures in which something was read as {predicted}"),
         "loading": _("Loading …"),
-        "copied": _("The link is copied."),
+        "copied": _("Link copied."),
         "some_failed": _("{count} could not be changed: {why}"),
     }
 
@@ -176,9 +179,9 @@ def _lists(_: Translate) -> dict[str, str]:
 def _accuracy(_: Translate) -> dict[str, str]:
     return {
         "threshold": _(
-            "From {threshold} on: {coverage} answered, {risk} of these wrong ({low} to {high})."
+            "At {threshold} or more: {coverage} answered, {risk} of these wrong ({low} to {high})."
         ),
-        "threshold_none": _("From {threshold} on nothing is answered."),
+        "threshold_none": _("At {threshold} or more, nothing is answered."),
     }
 
 
@@ -186,19 +189,19 @@ def _practice(_: Translate) -> dict[str, str]:
     return {
         "write_a": _("Write a {digit}"),
         "practice_right": _("Read as {read}: {percent} legible"),
-        "practice_wrong": _("Read as {read}, meant was {meant}"),
+        "practice_wrong": _("Read as {read} instead of {meant}"),
         "practice_blank": _("Nothing could be read. Try it larger."),
-        "to_review": _("{count} to look at"),
-        "reason_chosen": _("You have chosen this picture to look at."),
+        "to_review": _("{count} to review"),
+        "reason_chosen": _("You selected this picture for review."),
         "reason_unsure": _("The answer is unsure."),
-        "reason_asked": _("Part of the random sample by which accuracy is measured."),
+        "reason_asked": _("Part of the random sample used to measure accuracy."),
         "reason_disagreement": _("The answer is sure, but the label says {label}."),
-        "reason_second": _("One person looked at it. What do you see?"),
-        "reason_disputed": _("People differ: {said}. What do you see?"),
+        "reason_second": _("One person has labelled it already. What do you see?"),
+        "reason_disputed": _("People disagree: {said}. What do you see?"),
         "imported": _(
-            "{labelled} labelled, {same} the same as before, {unknown} unknown, {refused} refused"
+            "{labelled} labelled, {same} unchanged, {unknown} unknown, {refused} refused"
         ),
         "practice_round": _("Round complete: {count} written, {right} read right"),
-        "practice_taken_back": _("Taken back. Write the {digit} again."),
+        "practice_taken_back": _("Undone. Write the {digit} again."),
         "practice_done": _("{count} written, {right} read right"),
     }

@@ -66,7 +66,9 @@ class Figures:
             "Of {base} pictures like these, between {low} and {high} are read right (95 %)."
         )
         if pairs < _FEW:
-            text += " " + gettext("That is a wide margin: labelled so far: {pairs}.")
+            text += " " + gettext(
+                "The margin is wide because there are only {pairs} labels so far."
+            )
         return text.format(
             base=self.number(1000), low=self.number(low), high=self.number(high), pairs=pairs
         )
