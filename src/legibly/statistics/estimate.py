@@ -22,8 +22,9 @@ _WHY = {
         " to be included."
     ),
     "all": (
-        "There are too few labels from the random sample to rely on. People are more likely to"
-        " label a mistake than a right answer, so the true accuracy is probably higher than this."
+        "There are too few labels from the random sample to rely on. Volunteered labels include"
+        " more than their share of mistakes, because people are more likely to label a mistake, so"
+        " the true accuracy is probably higher than this."
     ),
     "upload": "All labels were uploaded with the pictures, before anything was read.",
     "unknown": (
