@@ -121,9 +121,9 @@ def _torn(
         shared = min(upper[2], lower[2]) - max(upper[0], lower[0])
         if apart > TORN_GAP * height or shared <= 0:
             return None
-    whole = glyphs.merge([piece for group in groups for piece in group])
-    opinions.ask([whole])
-    candidate = opinions.of(whole)
+    union = glyphs.merge([piece for group in groups for piece in group])
+    opinions.ask([union])
+    candidate = opinions.of(union)
     return candidate if candidate.confidence > CLEAR else None
 
 
