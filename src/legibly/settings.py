@@ -52,39 +52,35 @@ class Settings:
         "here", "who reads pictures: here, or elsewhere (a function, other workers)"
     )
     hook_secret: str = _setting(
-        "", "secret of POST /api/events/s3; empty: it takes no events", secret=True
+        "", "secret of POST /api/events/s3; empty: events are refused", secret=True
     )
     uploads: str = _setting(
         "direct", "how browsers send files to an s3:// store: direct (straight to it), or server"
     )
     accounts: str = _setting(
-        "auto", "who may come in: on, off, elsewhere (a gate in front asks), auto: as needed"
+        "auto", "who must sign in: on, off, elsewhere (a proxy checks), auto (as needed)"
     )
     admin_password: str = _setting(
-        "", "password of `admin`, made at the start if nobody is one", secret=True
+        "", "password of `admin`, created at the start if there is no administrator", secret=True
     )
     oidc_issuer: str = _setting(
-        "", "OpenID provider by which people sign in, as it calls itself; empty: none"
+        "", "issuer URL of the OpenID provider that people sign in with; empty: none"
     )
-    oidc_client_id: str = _setting("", "what it calls this server")
+    oidc_client_id: str = _setting("", "client id of this server at the OpenID provider")
     oidc_client_secret: str = _setting(
-        "", "its secret for this server; empty: a public client", secret=True
+        "", "client secret at the OpenID provider; empty: a public client", secret=True
     )
-    oidc_domains: str = _setting(
-        "", "e-mail domains whose people may come in, by commas; *: whom the provider knows"
-    )
-    oidc_name: str = _setting("", "what the button calls the provider; empty: its host")
+    oidc_domains: str = _setting("", "e-mail domains that may sign in, separated by commas; *: any")
+    oidc_name: str = _setting("", "name of the provider on the sign-in button; empty: its host")
     hosts: str = _setting(
-        "", "host names that this server answers to, separated by commas; empty: see the manual"
+        "", "host names that this server answers to, separated by commas; empty: see the guide"
     )
-    proxy: str = _setting(
-        "", "what all requests come through, to take callers' addresses from: cloudfront, or empty"
-    )
+    proxy: str = _setting("", "proxy whose headers give client addresses: cloudfront, or empty")
     public_url: str = _setting(
-        "", "address of this server as browsers know it, behind a proxy; empty: that of the request"
+        "", "public address of this server behind a proxy; empty: that of the request"
     )
-    session_hours: int = _setting(12, "hours after which one has to sign in again")
-    rate: int = _setting(6000, "requests a minute that one caller may send; 0: any number")
+    session_hours: int = _setting(12, "hours until a person has to sign in again")
+    rate: int = _setting(6000, "requests per minute that one client may send; 0: no limit")
     max_bytes: int = _setting(20_000_000, "bytes that one image may have")
     max_pixels: int = _setting(50_000_000, "pixels that one image may have")
     max_pages: int = _setting(50, "pages that one PDF or TIFF file may have")
@@ -93,21 +89,19 @@ class Settings:
     decode_megabytes: int = _setting(360, "memory that decoding one picture may take, in MB")
     attempts: int = _setting(5, "tries to read an image before it is marked as failed")
     sweep_seconds: float = _setting(
-        2.0, "seconds between two looks for pictures that came without an upload; 0: never"
+        2.0, "seconds between searches for pictures that were put into the store; 0: never"
     )
     compact_hours: float = _setting(
         24.0,
         "hours between two looks of `serve` for small files of pairs to turn into Parquet; 0:"
         " never",
     )
-    ask_rate: float = _setting(
-        0.1, "share of images whose writers are asked for the true label, 0 … 1"
-    )
+    ask_rate: float = _setting(0.1, "share of images to ask the true label of, 0 … 1")
     review_people: int = _setting(
-        1, "people who have to give a picture the same text to end its review: 1 or 2"
+        1, "people who must give the same label to finish a review: 1 or 2"
     )
-    log: str = _setting("text", "form of log lines: text, or json (an object a line, on stderr)")
-    threads: int = _setting(0, "threads that classify; 0: one a core, four at most")
+    log: str = _setting("text", "log format: text, or json (one object per line, on stderr)")
+    threads: int = _setting(0, "threads that classify; 0: one per core, at most four")
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_pixels", "max_pages", "attempts"):
