@@ -111,7 +111,7 @@ def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
     if settings.accounts == "auto":
         flags["accounts"] = "on"
     if settings.accounts == "off":
-        remedy = "Where a gate in front asks who comes, say so: LEGIBLY_ACCOUNTS=elsewhere."
+        remedy = "If a proxy in front checks sign-ins, set LEGIBLY_ACCOUNTS=elsewhere."
         raise Invalid(
             "accounts are off, and this is reached from beyond this machine.", remedy=remedy
         )
