@@ -20,7 +20,7 @@ MOST_AREA = 8.0
 MOST_HYPOTHESES = 450
 MOST_TORN = 4
 TORN_GAP = 0.1
-WHOLE = 0.99
+UNION = 0.99
 """So few pieces above one another, with no larger gap in digit heights, may be one digit; and how
 certain that is where it reads as one.
 """
@@ -57,7 +57,7 @@ def read(
     groups = rows.rows(pieces, height)
     torn = _torn(groups, opinions, height)
     if torn is not None:
-        return Read(((torn,),), WHOLE, disputed=False, others=0.0)
+        return Read(((torn,),), UNION, disputed=False, others=0.0)
     lines = []
     for row in groups:
         suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
