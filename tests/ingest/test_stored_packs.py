@@ -80,6 +80,21 @@ def test_a_torn_pack_of_this_machine_is_read_from_the_store(settings: Settings) 
     assert stored_packs.open_version("other", settings, version=second).model.version == second
 
 
+def test_a_pack_that_was_chosen_by_its_path_is_found_by_its_version(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """A machine without that folder opens what was chosen, and lists no pack of that name."""
+    folder = copy_of_digits(tmp_path / "mine", created="third")
+    version = packs.folder_version(folder)
+    stored_packs.publish(str(folder), settings)
+    shutil.rmtree(folder)
+    assert (
+        stored_packs.open_version(str(folder), settings, version=version).model.version == version
+    )
+    names = registry.entries(added=stored_packs.synchronized_folder(settings))
+    assert [entry.name for entry in names] == ["digits", "other"]
+
+
 def test_a_pack_that_is_removed_leaves_the_store(settings: Settings) -> None:
     """`models remove` takes every version away, so that no machine gets it again."""
     stored_packs.withdraw("other", settings)

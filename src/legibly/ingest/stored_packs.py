@@ -22,6 +22,8 @@ from legibly.store import Stat, Store, folder_of, open_store, packs_folder
 FOLDER = "packs/"
 _KEY = re.compile(rf"{FOLDER}([^/]+)/([0-9a-f]{{6,64}})/{re.escape(card.CARD)}")
 _VERSION = ".version"
+_BY_VERSION = "_by-version"
+"""Packs of folders that were chosen by their paths: opened by their version, and not listed."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,10 +47,12 @@ def publish(model: str, settings: Settings) -> None:
     """Put an added pack, or one of any folder, into the store, so that other machines find it."""
     if _is_address(model):
         return
-    folder = registry.find(model, added=packs_folder(settings.store))
+    added = packs_folder(settings.store)
+    folder = registry.find(model, added=added)
     if folder in registry.shipped():
         return
-    name = model if network.is_plain_name(model) else ""
+    named = {entry.folder: entry.name for entry in registry.entries(added=added)}
+    name = named.get(folder, _BY_VERSION)
     upload(folder, open_store(settings.store, environ=os.environ), name=name)
 
 
@@ -177,7 +181,7 @@ def _newest(store: Store) -> dict[str, Stat]:
     newest: dict[str, Stat] = {}
     for stat in sorted(store.list(FOLDER), key=lambda stat: stat.modified_at):
         match = _KEY.fullmatch(stat.key)
-        if match and network.is_plain_name(match[1]):
+        if match and match[1] != _BY_VERSION and network.is_plain_name(match[1]):
             newest[match[1]] = stat
     return newest
 
