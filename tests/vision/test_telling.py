@@ -19,10 +19,10 @@ def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -
 
 
 def reading_of(
-    *items: page.Candidate, certainty: float = 1.0, lost: float = 0.0, grain: float = 0.0
+    *items: page.Candidate, certainty: float = 1.0, unread: float = 0.0, grain: float = 0.0
 ) -> records.Reading:
     """The reading of one row, 40 pixels high, by the shipped card."""
-    known = page.Page((tuple(items),), certainty, 40.0, lost=lost, grain=grain)
+    known = page.Page((tuple(items),), certainty, 40.0, unread=unread, grain=grain)
     model = records.Model(name="digits", version="0")
     card = cards.read_card(registry.find("digits"))
     return telling.reading(
@@ -55,9 +55,9 @@ def test_a_doubtful_look_is_not_read() -> None:
 
 def test_strokes_that_no_item_explains_make_the_text_doubtful() -> None:
     """A quarter of the strokes unread is nobody's sure reading; nearly all unread is no digits."""
-    assert reading_of(item(7, 0), lost=0.1).verdict == "read"
-    assert reading_of(item(7, 0), lost=0.25).verdict == "unsure"
-    assert reading_of(item(7, 0), lost=0.8).verdict == "not_a_digit"
+    assert reading_of(item(7, 0), unread=0.1).verdict == "read"
+    assert reading_of(item(7, 0), unread=0.25).verdict == "unsure"
+    assert reading_of(item(7, 0), unread=0.8).verdict == "not_a_digit"
 
 
 def test_what_is_hardly_paper_has_no_sure_digits() -> None:

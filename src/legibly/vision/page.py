@@ -60,7 +60,7 @@ class Page:
     """Everything found, row by row.
 
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item, `lost` that of strokes alone; `grain` is
+    `left_out` is the share of the ink that is in no item, `unread` that of strokes alone; `grain` is
     the unevenness of the paper in the strength of the ink. `disputed` says that two ways to read it
     differ, `others` what share of its signs the line reader takes for no digits; `crops` are some
     of its pieces, neither cut nor joined. A `tiny` picture is one digit, if any.
@@ -71,7 +71,7 @@ class Page:
     height: float
     marks: tuple[separators.Separator, ...] = ()
     left_out: float = 0.0
-    lost: float = 0.0
+    unread: float = 0.0
     grain: float = 0.0
     disputed: bool = False
     others: float = 0.0
@@ -257,7 +257,7 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     left_out = leftover.share(ink.mask, known)
     return Page(
         read.rows, doubt * read.certainty, height, marks, left_out,
-        lost=leftover.strokes(ink.mask, known) if left_out > LITTLE else 0.0,
+        unread=leftover.strokes(ink.mask, known) if left_out > LITTLE else 0.0,
         grain=leftover.grain(ink), disputed=read.disputed, others=read.others,
         crops=tuple(opinions.of(item).crop for item in some),
     )  # fmt: skip

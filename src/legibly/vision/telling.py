@@ -36,8 +36,8 @@ ROUGH = 0.11
 """From this grain on it is hardly paper, and from this one on never sure."""
 CLEARLY = 0.9
 """On paper that is hardly any, less mean confidence is no digits."""
-LOST = 0.2
-MOSTLY_LOST = 0.75
+UNREAD = 0.2
+MOSTLY_UNREAD = 0.75
 """A text that leaves so much of the strokes unread is not sure, or is none at all."""
 DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
@@ -120,7 +120,7 @@ def reading(
         confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
         confidence *= _covered(view, lines)
         confidence *= _plain(lines, card) if STROKE in card.classes else 1.0
-        confidence *= AMBIGUOUS if view.lost > LOST or view.grain > ROUGH else 1.0
+        confidence *= AMBIGUOUS if view.unread > UNREAD or view.grain > ROUGH else 1.0
         verdict = "read" if confidence >= card.thresholds.read else "unsure"
         flat += [_mark(mark, scale, size) for mark in marks]
     return records.Reading(
@@ -189,7 +189,7 @@ def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) 
     if mean < np.log(UNREADABLE) or (view.others >= MOSTLY and mean < np.log(SURELY)):
         return True
     share = mean + float(np.log(max(view.certainty, 1e-4))) / len(items)
-    return view.lost > MOSTLY_LOST or share < np.log(_least_share(view))
+    return view.unread > MOSTLY_UNREAD or share < np.log(_least_share(view))
 
 
 def _least_share(view: page.Page) -> float:
