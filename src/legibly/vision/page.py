@@ -60,8 +60,8 @@ class Page:
     """Everything found, row by row.
 
     `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item, `unread` that of strokes alone; `grain` is
-    the unevenness of the paper in the strength of the ink. `disputed` says that two ways to read it
+    `left_out` is the share of the ink that is in no item, `unread` that of strokes alone; `grain`
+    is how uneven the paper is, in the strength of the ink. `disputed` says that two ways to read it
     differ, `others` what share of its signs the line reader takes for no digits; `crops` are some
     of its pieces, neither cut nor joined. A `tiny` picture is one digit, if any.
     """
