@@ -4,7 +4,8 @@ import click
 
 from legibly.cli import users
 from legibly.errors import NotFound
-from legibly.people import accounts
+from legibly.people.accounts import Accounts
+from legibly.people.tokens import SCOPES
 
 
 @click.group("tokens")
@@ -18,7 +19,7 @@ def command(context: click.Context, store: str | None) -> None:
 @command.command("list")
 @click.argument("user")
 @click.pass_obj
-def list_(context: dict[str, accounts.Accounts], user: str) -> None:
+def list_(context: dict[str, Accounts], user: str) -> None:
     """Somebody's tokens."""
     for token in context["book"].tokens(context["book"].find_by_name(user).id):
         until = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "for ever"
@@ -32,7 +33,7 @@ def list_(context: dict[str, accounts.Accounts], user: str) -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(accounts.SCOPES),
+    type=click.Choice(SCOPES),
     default=("read", "write", "label"),
 )
 @click.option(
@@ -40,7 +41,7 @@ def list_(context: dict[str, accounts.Accounts], user: str) -> None:
 )
 @click.pass_obj
 def add(
-    context: dict[str, accounts.Accounts], user: str, name: str, scopes: tuple[str, ...], days: int
+    context: dict[str, Accounts], user: str, name: str, scopes: tuple[str, ...], days: int
 ) -> None:
     """Make a token and print it, this once."""
     token, secret = context["book"].add_token(
@@ -54,7 +55,7 @@ def add(
 @click.argument("user")
 @click.argument("token")
 @click.pass_obj
-def revoke(context: dict[str, accounts.Accounts], user: str, token: str) -> None:
+def revoke(context: dict[str, Accounts], user: str, token: str) -> None:
     """End one of somebody's tokens, by its id."""
     for known in context["book"].tokens(context["book"].find_by_name(user).id):
         if known.id == token:

@@ -23,6 +23,7 @@ from legibly.errors import Conflict, Invalid, NotFound
 from legibly.people.audit_log import AuditLog
 from legibly.people.passwords import Passwords
 from legibly.people.store_mirror import StoreMirror
+from legibly.people.tokens import SCOPES, Token
 from legibly.records import moment, now, stamp
 from legibly.store import Store
 
@@ -33,8 +34,6 @@ IDENTITIES = f"{FOLDER}identities/"
 SECRET = f"{FOLDER}secret.json"
 Role = Literal["writer", "reviewer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Scope = Literal["read", "write", "label", "delete"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 UNDO_TOKEN_SECONDS = 600
 _PREFIX = "lgb_"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -63,26 +62,6 @@ class Account:
         until = data.get("erase_at")
         values = {**data, "at": moment(data["at"])}
         return cls(**{**values, "erase_at": moment(until) if until else None})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """An API token, of which only the hash is known here."""
-
-    id: str
-    account: str
-    name: str
-    scopes: tuple[Scope, ...]
-    digest: str
-    expires_at: datetime | None
-    revoked: bool = False
-    at: datetime
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        until = data["expires_at"]
-        values = {**data, "at": moment(data["at"]), "scopes": tuple(data["scopes"])}
-        return cls(**{**values, "expires_at": moment(until) if until else None})
 
 
 class Accounts(StoreMirror[Account | Token | str]):

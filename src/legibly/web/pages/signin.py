@@ -13,9 +13,10 @@ from legibly.errors import Forbidden, LegiblyError, NotFound
 from legibly.exchange import exports
 from legibly.index.port import Filter
 from legibly.people import erasure
-from legibly.people.accounts import SCOPES, Account, Accounts
+from legibly.people.accounts import Account, Accounts
 from legibly.people.administration import Actor
 from legibly.people.classrooms import is_pupil
+from legibly.people.tokens import SCOPES
 from legibly.web import errors
 from legibly.web.pages.rendering import Pages
 from legibly.web.security import authentication, rate_limits, sessions

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from legibly import text_rules
 from legibly.errors import Forbidden, Invalid, LegiblyError, NotFound
 from legibly.people.accounts import Accounts
-from legibly.people.accounts import Scope as TokenScope
 from legibly.people.classrooms import Classes, is_pupil
+from legibly.people.tokens import Scope as TokenScope
 from legibly.settings import Settings
 from legibly.web import errors
 from legibly.web.security import rate_limits, sessions

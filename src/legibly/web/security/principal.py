@@ -6,8 +6,9 @@ from typing import TypedDict
 from fastapi import Request
 
 from legibly.errors import Forbidden, LegiblyError, NotFound
-from legibly.people.accounts import ROLES, SCOPES, Role, Scope
+from legibly.people.accounts import ROLES, Role
 from legibly.people.classrooms import class_of
+from legibly.people.tokens import SCOPES, Scope
 from legibly.records import Image
 
 
