@@ -6,7 +6,8 @@ import pytest
 from legibly import records
 from legibly.packs import card as cards
 from legibly.packs import registry
-from legibly.vision import page, separators, telling
+from legibly.vision import page, telling
+from legibly.vision.signs import separators
 
 
 def item(label: int, left: int, *, digitness: float = 0.999, height: int = 40) -> page.Candidate:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision import leftover, line, row_reading, separators, turns
+from legibly.vision import leftover, line, row_reading, turns
 from legibly.vision.ink import find, frames, glyphs, paper, rows, rules, sheet
 from legibly.vision.opinions import Candidate as Candidate
 from legibly.vision.opinions import Judge, Networks, Opinions, crops
+from legibly.vision.signs import separators
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

@@ -11,8 +11,9 @@ from legibly import errors, records
 from legibly.images import decode, pages
 from legibly.packs import pack as packs
 from legibly.packs import preprocessing
-from legibly.vision import explain, legibility, numbers, page, telling
+from legibly.vision import explain, legibility, page, telling
 from legibly.vision.clock import Clock
+from legibly.vision.signs import numbers
 
 Floats = NDArray[np.float32]
 

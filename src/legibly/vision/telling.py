@@ -8,8 +8,9 @@ import numpy as np
 
 from legibly import records
 from legibly.packs import card as cards
-from legibly.vision import leftover, page, separators
+from legibly.vision import leftover, page
 from legibly.vision.ink import rows
+from legibly.vision.signs import separators
 
 STROKE = "1"
 """The class whose shape is a single stroke."""
@@ -112,7 +113,9 @@ def reading(
     elif none:
         verdict = card.reject or "unknown"
         text = ""
-        confidence = float(np.mean([item.confidence for item in flat]))
+        # By the network's word, because what it took for digits reads so badly, or for unread ink.
+        unlike = float(np.mean([item.confidence for item in flat]))
+        confidence = max(unlike, 1.0 - float(np.exp(_mean_share(lines, view))), view.unread)
     else:
         labels = [[item.label for item in row] for row in items]
         text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
@@ -188,8 +191,14 @@ def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) 
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
     if mean < np.log(UNREADABLE) or (view.others >= MOSTLY and mean < np.log(SURELY)):
         return True
-    share = mean + float(np.log(max(view.certainty, 1e-4))) / len(items)
-    return view.unread > MOSTLY_UNREAD or share < np.log(_least_share(view))
+    return view.unread > MOSTLY_UNREAD or _mean_share(lines, view) < np.log(_least_share(view))
+
+
+def _mean_share(lines: list[list[page.Candidate]], view: page.Page) -> float:
+    """The logarithm of an item's mean confidence, with its part of the page's certainty."""
+    items = [item for row in lines for item in row]
+    logarithms = np.log([max(item.confidence, 1e-4) for item in items])
+    return float(np.mean(logarithms) + np.log(max(view.certainty, 1e-4)) / len(items))
 
 
 def _least_share(view: page.Page) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 from legibly import records
 from legibly.images.decode import Picture
 from legibly.labels import rules
-from legibly.vision import marks, separators
 from legibly.vision.opinions import Candidate
+from legibly.vision.signs import marks, separators
 
 MARK = 0.9
 """The confidence of a mark: its shape and place tell it, and nothing was fitted on labels."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision import separators
 from legibly.vision.ink import components, paper
-from legibly.vision.separators import Box, Separator
+from legibly.vision.signs import separators
+from legibly.vision.signs.separators import Box, Separator
 
 SMALLEST = 0.06
 """Nothing smaller than this share of a digit's height is a mark."""
