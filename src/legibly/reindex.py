@@ -95,9 +95,7 @@ def _deleted(store: Store) -> Iterator[str]:
 def _pairs(store: Store, read: _Read) -> Iterator[Pair]:
     yield from read(object_keys.PAIRS, Pair.from_json)
     if any(stat.key.endswith(".parquet") for stat in store.list(object_keys.PAIRS)):
-        from legibly.accuracy.compaction import (
-            compact,  # DuckDB, where `legibly compact` has been at work
-        )
+        from legibly.accuracy.compaction import compact  # DuckDB takes a while to import
 
         yield from compact.pairs(store)
 

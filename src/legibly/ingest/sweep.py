@@ -28,8 +28,7 @@ class Sweeper:
 
     def __init__(self, service: Service, *, seconds: float) -> None:
         self._service = service
-        # A look at a bucket costs money and usually finds nothing, since its events come another
-        # way.
+        # A look at a bucket costs money and usually finds nothing: its events come another way.
         self._seconds = seconds if service.store.is_local else 30 * seconds
         self._due = 0.0
         self._follower = RecordFollower(service)

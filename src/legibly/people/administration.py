@@ -56,9 +56,7 @@ def set_disabled(accounts: Accounts, account: Account, actor: Actor, *, disabled
 
 
 def schedule_erasure(accounts: Accounts, account: Account, actor: Actor) -> Account:
-    """Disable an account now, and have it erased with its images after UNDO_HOURS. Raises Forbidden
-    for the last administrator.
-    """
+    """Disable an account, to be erased after UNDO_HOURS. Raises Forbidden for the last admin."""
     require_other_admin(accounts, account)
     with _audited(accounts, account, "erasure scheduled", actor):
         due = now() + timedelta(hours=UNDO_HOURS)

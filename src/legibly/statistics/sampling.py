@@ -6,8 +6,7 @@ import hashlib
 def asks(image: str, rate: float) -> bool:
     """Whether to ask for the label of this image; `rate` is the share asked, 0 … 1.
 
-    A hash of the id decides, so neither the answer nor the person can influence it, and a lower
-    rate asks a subset.
+    A hash of the id decides, which nobody can influence; a lower rate asks a subset.
     """
     draw = int.from_bytes(hashlib.sha256(b"ask:" + image.encode()).digest()[:8], "big")
     return draw < rate * 2**64

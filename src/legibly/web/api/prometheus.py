@@ -166,8 +166,7 @@ class _Counting:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Routes, not paths: an id in a label would make a series of its own for every
-                # image.
+                # Routes, not paths: an id in a label would make a series for every image.
                 route = getattr(scope.get("route"), "path", "other")
                 self._requests.labels(scope["method"], route, str(message["status"])).inc()
                 self._seconds.labels(route).observe(time.perf_counter() - began)
