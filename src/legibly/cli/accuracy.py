@@ -22,13 +22,13 @@ _NAMED_LINES = 20
 @click.option(
     "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True
 )
-@click.option("--master", help="Spark master, such as spark://HOST:7077; none: this machine.")
+@click.option("--master", help="Spark master, such as spark://HOST:7077; default: this machine.")
 @click.option("--out", help="Also write the JSON report to this file or s3:// or file:// URL.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write one self-contained page.",
+    help="Also write the report as one self-contained HTML page.",
 )
 @click.option(
     "--memory",
@@ -47,7 +47,7 @@ _NAMED_LINES = 20
     "single_label",
     multiple=True,
     metavar="MODEL",
-    help="A model whose texts are one label each: 10 is a class.",
+    help="A model that gives each image one label, so that 10 is a class.",
 )
 def command(
     *,

@@ -28,17 +28,19 @@ _NAMED_FILES = 20
 
 @click.command("classify")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line and nothing else."
+)
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
 @click.option(
     "--legibility",
     is_flag=True,
-    help="Measure legibility over 16 small changes, not three; several times as slow.",
+    help="Measure legibility over 16 small changes instead of 3; several times slower.",
 )
 @click.option(
     "--text",
     type=click.Choice(["digits", "numbers"]),
-    help="Leave separators out (digits), or keep them (numbers: 7.5, -5), instead of LEGIBLY_TEXT.",
+    help="Leave separators out (digits) or keep them (numbers), instead of LEGIBLY_TEXT.",
 )
 @click.pass_context
 def command(

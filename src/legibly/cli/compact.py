@@ -28,7 +28,7 @@ from legibly.errors import Unavailable
 @click.option(
     "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True
 )
-@click.option("--master", help="Spark master, such as spark://HOST:7077; none: this machine.")
+@click.option("--master", help="Spark master, such as spark://HOST:7077; default: this machine.")
 @click.option(
     "--memory",
     default="1500MB",

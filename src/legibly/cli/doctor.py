@@ -33,7 +33,7 @@ class Finding:
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(*, as_json: bool) -> None:
-    """Check the installation; exits with 1 where something needed is missing."""
+    """Check the installation; exits with 1 if something required is missing."""
     settings = options.settings()
     findings = [*_needed(settings), *_extras()]
     if as_json:

@@ -19,7 +19,7 @@ from legibly.vision.reading import Reader
 @click.option(
     "--crops",
     is_flag=True,
-    help="Feed crops straight to the network; without it pictures go the whole path.",
+    help="Feed crops straight to the network, instead of pictures to the reader.",
 )
 @click.option(
     "--text",

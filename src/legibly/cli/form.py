@@ -28,7 +28,7 @@ def command() -> None:
 @click.option("--names", help="Names of the fields in their order, separated by commas.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, instead of stdout.")
 def make(*, scan: Path, names: str | None, out: Path | None) -> None:
-    """Find the boxes and combs of SCAN (of its first page), and write the form as JSON."""
+    """Find the boxes and combs on the first page of SCAN, and write the form as JSON."""
     settings = options.settings()
     limits = {"max_pages": settings.max_pages, "max_pixels": settings.max_pixels}
     data = next(pages.pages(_bytes(scan), **limits))
@@ -58,7 +58,9 @@ def _text(form: Form) -> str:
 @command.command("read")
 @click.argument("form", type=click.Path(path_type=Path))
 @click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a scan, instead of CSV.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per page instead of CSV."
+)
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
 @click.pass_context
 def read(

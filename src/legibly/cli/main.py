@@ -80,7 +80,7 @@ def _available() -> dict[str, str]:
 @click.option("--project", help="Project to work on, instead of LEGIBLY_PROJECT.")
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool, config: str | None, project: str | None) -> None:
-    """Handwritten digits and other small pictures: answers with a confidence that holds."""
+    """Classify images, with a confidence that you can rely on."""
     ctx.obj = {"debug": debug, "config": config, "project": project}
 
 

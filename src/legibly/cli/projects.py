@@ -15,9 +15,9 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def list_(*, as_json: bool) -> None:
-    """Every project of the store."""
+    """List every project of the store."""
     for project in _projects():
         if as_json:
             click.echo(json.dumps(project.to_json(), ensure_ascii=False))
@@ -29,13 +29,23 @@ def list_(*, as_json: bool) -> None:
 def _values(function: Any) -> Any:
     """The options that `add` and `set` share."""
     for option in (
-        click.option("--title", help="What people call it."),
+        click.option("--title", help="Title that people see."),
         click.option("--model", help="Model pack, instead of the server's."),
-        click.option("--ask-rate", type=click.FloatRange(0, 1), help="Share of images to ask for."),
         click.option(
-            "--text", type=click.Choice(["digits", "numbers"]), help="Separators in texts: kept?"
+            "--ask-rate",
+            type=click.FloatRange(0, 1),
+            help="Share of images whose writers are asked for the true label.",
         ),
-        click.option("--review-people", type=click.IntRange(1, 2), help="People who must agree."),
+        click.option(
+            "--text",
+            type=click.Choice(["digits", "numbers"]),
+            help="Whether texts keep their separators.",
+        ),
+        click.option(
+            "--review-people",
+            type=click.IntRange(1, 2),
+            help="Number of people who must agree in a review.",
+        ),
     ):
         function = option(function)
     return function
@@ -45,7 +55,7 @@ def _values(function: Any) -> Any:
 @click.argument("name")
 @_values
 def add(name: str, **values: Any) -> None:
-    """Make a project; running servers show it within seconds."""
+    """Create a project; running servers show it within seconds."""
     project = _projects().create(name, **_chosen(values))
     click.echo(f"Project {project.name} is ready: legibly --project {project.name} …")
 

@@ -11,9 +11,7 @@ from legibly.reindex import reindex
 
 @click.command("reindex")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
-@click.option(
-    "--if-empty", is_flag=True, help="Do nothing where the database holds images already."
-)
+@click.option("--if-empty", is_flag=True, help="Do nothing if the database already holds images.")
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:

@@ -33,7 +33,7 @@ class Advice:
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 def command(*, as_json: bool, **flags: str | None) -> None:
-    """Say what waits, what failed and why; exits with 1 where there is something to do."""
+    """Show what is waiting, and what failed and why; exits with 1 if there is something to do."""
     settings = options.settings(**flags)
     report = _report(settings)
     advice = _advice(report)

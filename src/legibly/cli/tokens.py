@@ -20,7 +20,7 @@ def command(context: click.Context, store: str | None) -> None:
 @click.argument("user")
 @click.pass_obj
 def list_(context: dict[str, Accounts], user: str) -> None:
-    """Somebody's tokens."""
+    """List somebody's tokens."""
     for token in context["book"].tokens(context["book"].find_by_name(user).id):
         until = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "for ever"
         click.echo(f"{token.id}\t{token.name}\t{','.join(token.scopes)}\t{until}")
@@ -37,13 +37,13 @@ def list_(context: dict[str, Accounts], user: str) -> None:
     default=("read", "write", "label"),
 )
 @click.option(
-    "--days", type=click.IntRange(0, 3650), default=90, show_default=True, help="0: for ever."
+    "--days", type=click.IntRange(0, 3650), default=90, show_default=True, help="0: never expires."
 )
 @click.pass_obj
 def add(
     context: dict[str, Accounts], user: str, name: str, scopes: tuple[str, ...], days: int
 ) -> None:
-    """Make a token and print it, this once."""
+    """Create a token and print it; it is shown only once."""
     token, secret = context["book"].add_token(
         context["book"].find_by_name(user), name=name, scopes=scopes, days=days or None
     )
@@ -56,7 +56,7 @@ def add(
 @click.argument("token")
 @click.pass_obj
 def revoke(context: dict[str, Accounts], user: str, token: str) -> None:
-    """End one of somebody's tokens, by its id."""
+    """Revoke one of somebody's tokens by its id."""
     for known in context["book"].tokens(context["book"].find_by_name(user).id):
         if known.id == token:
             context["book"].revoke(known)

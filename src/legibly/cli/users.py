@@ -30,7 +30,7 @@ def command(context: click.Context, store: str | None) -> None:
 @command.command("list")
 @click.pass_obj
 def list_(context: dict[str, accounts.Accounts]) -> None:
-    """Everybody who has an account."""
+    """List everybody who has an account."""
     for person in context["book"].people():
         click.echo(f"{person.name}\t{person.role}{', disabled' if person.disabled else ''}")
 
@@ -43,7 +43,7 @@ def list_(context: dict[str, accounts.Accounts]) -> None:
 def add(
     context: dict[str, accounts.Accounts], name: str, role: accounts.Role, *, password_stdin: bool
 ) -> None:
-    """Make an account; without a password given, one is made up and printed."""
+    """Add an account. Unless a password is given, one is generated and printed."""
     password = _password(from_stdin=password_stdin)
     person = context["book"].add(name, role=role, password=password)
     note(context["book"], "account made", person.id)
@@ -59,7 +59,7 @@ def add(
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.pass_obj
 def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
-    """Another password; every session ends."""
+    """Set a new password and end every session of this person."""
     text = _password(from_stdin=password_stdin)
     person = context["book"].change(context["book"].find_by_name(name), password=text)
     note(context["book"], "account: password", person.id)
@@ -71,17 +71,17 @@ def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin
 @click.argument("role", type=click.Choice(accounts.ROLES))
 @click.pass_obj
 def role(context: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
-    """Another role."""
+    """Change somebody's role."""
     person = context["book"].change(context["book"].find_by_name(name), role=role)
     note(context["book"], f"account: {role}", person.id)
 
 
 @command.command("disable")
 @click.argument("name")
-@click.option("--undo", is_flag=True, help="Let them in again.")
+@click.option("--undo", is_flag=True, help="Enable the account again.")
 @click.pass_obj
 def disable(context: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
-    """Let somebody in no more; their pictures stay."""
+    """Disable an account; its pictures stay."""
     person = context["book"].change(context["book"].find_by_name(name), disabled=not undo)
     note(context["book"], f"account: {'enable' if undo else 'disable'}", person.id)
 
@@ -91,7 +91,7 @@ def disable(context: dict[str, accounts.Accounts], name: str, *, undo: bool) -> 
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def remove(context: click.Context, name: str, *, yes: bool) -> None:
-    """Delete an account with every picture, answer and label of theirs."""
+    """Delete an account with all of its pictures, answers and labels."""
     opened: accounts.Accounts = context.obj["book"]
     person = opened.find_by_name(name)
     if not yes:
@@ -107,7 +107,7 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
 @command.command("rotate-key")
 @click.pass_obj
 def rotate_key(context: dict[str, accounts.Accounts]) -> None:
-    """Make another key that signs sessions: everybody has to sign in again."""
+    """Replace the key that signs sessions; everybody has to sign in again."""
     context["book"].rotate_signing_key()
     note(context["book"], "session key rotated", "")
     click.echo("Every session ends within seconds.")

@@ -20,7 +20,7 @@ from legibly.ingest.queue_worker import QueueWorker
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE; not needed with a queue.")
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
 def command(**flags: str | None) -> None:
-    """Classify what comes until Ctrl+C or SIGTERM; what is under way is finished first."""
+    """Classify new images until Ctrl+C or SIGTERM; work in progress is finished first."""
     settings = options.settings(**flags)
     if settings.log == "json":
         log_format.use_json()

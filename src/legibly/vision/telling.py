@@ -101,30 +101,8 @@ def reading(
     none = _none(lines, card, view)
     items = [[_item(item, card, scale, size, rejected=none) for item in row] for row in lines]
     flat = [item for row in items for item in row]
-    verdict: records.Verdict
-    if view.texture:
-        verdict = card.reject or "unknown"
-        text = ""
-        confidence = MARK
-    elif not flat:
-        verdict = "blank"
-        text = ""
-        confidence = view.certainty
-    elif none:
-        verdict = card.reject or "unknown"
-        text = ""
-        # By the network's word, because what it took for digits reads so badly, or for unread ink.
-        unlike = float(np.mean([item.confidence for item in flat]))
-        confidence = max(unlike, 1.0 - float(np.exp(_mean_share(lines, view))), view.unread)
-    else:
-        labels = [[item.label for item in row] for row in items]
-        text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
-        # Each item has to be right, the page seen and cut right, and nothing left out of the text.
-        confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
-        confidence *= _covered(view, lines)
-        confidence *= _plain(lines, card) if STROKE in card.classes else 1.0
-        confidence *= AMBIGUOUS if view.unread > UNREAD or view.grain > ROUGH else 1.0
-        verdict = "read" if confidence >= card.thresholds.read else "unsure"
+    verdict, text, confidence = _answer(view, card, lines, items, none=none)
+    if text:
         flat += [_mark(mark, scale, size) for mark in marks]
     return records.Reading(
         verdict=verdict,
@@ -136,6 +114,35 @@ def reading(
         milliseconds=milliseconds,
         left_out=round(view.left_out, 4) if card.layout == "ink" else None,
     )
+
+
+def _answer(
+    view: page.Page,
+    card: cards.Card,
+    lines: list[list[page.Candidate]],
+    items: list[list[records.Item]],
+    *,
+    none: bool,
+) -> tuple[records.Verdict, str, float]:
+    """Verdict, text and confidence of a page."""
+    flat = [item for row in items for item in row]
+    if view.texture:
+        return card.reject or "unknown", "", MARK
+    if not flat:
+        return "blank", "", view.certainty
+    if none:
+        # By the network's word, because what it took for digits reads so badly, or for unread ink.
+        unlike = float(np.mean([item.confidence for item in flat]))
+        badly = 1.0 - float(np.exp(_mean_share(lines, view)))
+        return card.reject or "unknown", "", max(unlike, badly, view.unread)
+    labels = [[item.label for item in row] for row in items]
+    text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
+    # Each item has to be right, the page seen and cut right, and nothing left out of the text.
+    confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
+    confidence *= _covered(view, lines)
+    confidence *= _plain(lines, card) if STROKE in card.classes else 1.0
+    confidence *= AMBIGUOUS if view.unread > UNREAD or view.grain > ROUGH else 1.0
+    return "read" if confidence >= card.thresholds.read else "unsure", text, confidence
 
 
 def _item(

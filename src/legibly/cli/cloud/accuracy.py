@@ -24,7 +24,7 @@ from legibly.cloud.plan import Plan
     "--whole",
     "single_label_models",
     metavar="MODELS",
-    help="Models, with commas between, whose texts are one label each; or -.",
+    help="Models that give each image one label, separated by commas; - for none.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
 def command(

@@ -203,7 +203,7 @@ def _announce_admin(outputs: dict[str, str], aws: Any) -> None:
 @_stack_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def status(*, stack: str, region: str | None, as_json: bool) -> None:
-    """Show queues, dead letters with reasons, errors and versions. Exit code 1 if not well."""
+    """Show queues, dead letters with reasons, errors and versions; exits with 1 on trouble."""
     aws = _aws(region)
     from legibly.cloud import status as statuses
 
@@ -243,9 +243,11 @@ def _show(status: Any) -> None:
 
 @command.command("redrive")
 @_stack_options
-@click.option("--records", is_flag=True, help="Those of the records' queue instead of the images'.")
+@click.option(
+    "--records", is_flag=True, help="Use the queue of records instead of the queue of images."
+)
 def redrive(*, stack: str, region: str | None, records: bool) -> None:
-    """Put dead letters back into their queue, once their cause is removed."""
+    """Put dead letters back into their queue, once their cause is fixed."""
     aws = _aws(region)
     from legibly.cloud import status as statuses
 

@@ -35,9 +35,9 @@ from legibly.vision.reading import Reader
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
-    help="Share of wrong ones among answers called sure that is allowed.",
+    help="Allowed share of wrong answers among those called sure.",
 )
-@click.option("--name", help="Name of the new pack made of one that comes with Legibly.")
+@click.option("--name", help="Name of the new pack, if PACK is one that comes with Legibly.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def calibrate(
     *,

@@ -24,7 +24,7 @@ _PICTURES = click.option(
     "pictures",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Say what it answers for this picture; may be repeated.",
+    help="Show the answer for this picture; may be repeated.",
 )
 
 
@@ -115,15 +115,17 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 @command.command("add")
 @click.argument("source")
-@click.option("--name", help="Name to use it by, instead of its card's or its file's.")
-@click.option("--like", help="How its pictures are prepared: timm:NAME, hf:FOLDER, imagenet, …")
+@click.option("--name", help="Name of the pack, instead of the one in its card or file name.")
+@click.option("--like", help="How it prepares pictures: timm:NAME, hf:FOLDER, imagenet, …")
 @click.option(
     "--classes",
     "classes_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Names of its classes in the order of its outputs: a line each, or JSON.",
+    help="Class names in the order of the outputs: one per line, or JSON.",
 )
-@click.option("--size", callback=_size, help="HEIGHTxWIDTH of its pictures, where it takes any.")
+@click.option(
+    "--size", callback=_size, help="HEIGHTxWIDTH of its input, if the network takes any size."
+)
 @click.option(
     "--prepare",
     "prepare_file",
@@ -176,7 +178,7 @@ def _print_added(folder: Path, version: str, imported: importer.Imported) -> Non
 @click.argument("name")
 @_JSON
 def remove(*, name: str, as_json: bool) -> None:
-    """Delete an added pack. One that is in use, or that a rollback would need, stays."""
+    """Delete an added pack, unless it is in use or a rollback would need it."""
     added = _added()
     current = options.settings().model
     if any(entry.name == name for entry in registry.entries(added=added)):
@@ -195,7 +197,7 @@ def remove(*, name: str, as_json: bool) -> None:
 
 @command.command("use")
 @click.argument("model")
-@click.option("--reason", help="Why; recorded.")
+@click.option("--reason", help="The reason, which is recorded.")
 @_JSON
 def use(*, model: str, reason: str | None, as_json: bool) -> None:
     """Read with MODEL from now on, without proof. Recorded; running servers follow within

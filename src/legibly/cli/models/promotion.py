@@ -26,12 +26,12 @@ _SHARE = functools.partial(
 _MARGIN = _SHARE(
     "--margin",
     default=comparison.MARGIN,
-    help="Share of pictures that a candidate may read worse at most.",
+    help="Largest share of pictures that the candidate may read worse.",
 )
 _COVERAGE = _SHARE(
     "--coverage-margin",
     default=comparison.COVERAGE_MARGIN,
-    help="Share of pictures that a candidate may leave to people more.",
+    help="Largest extra share of pictures that the candidate may leave to people.",
 )
 _SINCE = click.option(
     "--since",
@@ -84,7 +84,7 @@ def compare(
 )
 @_JSON
 def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **how: Any) -> None:
-    """Read with PACK from now on, if it is shown to be no worse than the present model.
+    """Switch to PACK if the data show that it is no worse than the current model.
 
     Exits with 1 and says how many labels are missing where that is not shown.
     """
@@ -126,10 +126,10 @@ def _decide(
 
 
 @click.command("rollback")
-@click.option("--reason", help="Why; recorded.")
+@click.option("--reason", help="The reason, which is recorded.")
 @_JSON
 def rollback(*, reason: str | None, as_json: bool) -> None:
-    """Go back to the pack that read before the last promotion; nothing is asked."""
+    """Go back to the model in use before the last promotion, without asking."""
     store = wiring.store(options.settings())
     past = histories.changes(store)
     last = histories.standing(past, setting=options.settings().model)
@@ -151,7 +151,7 @@ def rollback(*, reason: str | None, as_json: bool) -> None:
 @click.command("history")
 @_JSON
 def history(*, as_json: bool) -> None:
-    """Every change of the model, oldest first."""
+    """List every change of the model, oldest first."""
     past = histories.changes(wiring.store(options.settings()))
     if as_json:
         click.echo(json.dumps([change.to_json() for change in past]))

@@ -21,7 +21,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and not
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="Share of the images that it reads too; 0 ends it.",
+    help="Share of images that the pack reads as well; 0 ends the trial.",
 )
 @_JSON
 def shadow(*, pack: str, share: float, as_json: bool) -> None:
@@ -38,14 +38,14 @@ def shadow(*, pack: str, share: float, as_json: bool) -> None:
     type=click.FloatRange(0, 0.5),
     default=0.05,
     show_default=True,
-    help="Share of the images that it answers; 0 ends it.",
+    help="Share of images that the pack answers; 0 ends the trial.",
 )
 @click.option(
     "--risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=trials.RISK,
     show_default=True,
-    help="Share of wrong ones among its sure answers with which it ends by itself.",
+    help="Share of wrong answers among its sure ones that ends the trial.",
 )
 @_JSON
 def canary(*, pack: str, share: float, risk: float, as_json: bool) -> None:

@@ -43,7 +43,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Processes; without accounts one a core and four at most, with accounts 1.",
+    help="Number of processes. Default: one per core, four at most; 1 with accounts.",
 )
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
@@ -52,7 +52,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
     "--log-level", default="warning", show_default=True, help="debug, info, warning or error."
 )
 def command(host: str, port: int, workers: int | None, log_level: str, **flags: str | None) -> None:
-    """Serve the web app and the API, and classify what comes; stop it with Ctrl+C."""
+    """Serve the web app and the API, and classify new images. Stop with Ctrl+C."""
     settings = options.settings(**flags)
     if host not in _LOOPBACK:
         _beyond(settings, flags)
