@@ -71,7 +71,7 @@ def _lines(start: int, stop: int, *, output: str = "1", day: int = 22) -> list[s
 
 
 @pytest.mark.parametrize("small_bytes", [0, 64_000])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     parts=st.lists(st.lists(cases.lines, min_size=1, max_size=3), min_size=1, max_size=3),
     deleted=cases.deletions,

@@ -111,7 +111,7 @@ def test_an_empty_store_is_a_report_of_nothing(engine: Engine, tmp_path: Path) -
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(parts=st.lists(cases.lines, max_size=3), deleted=cases.deletions)
 def test_duckdb_is_the_reference(parts: list[list[str]], deleted: set[str]) -> None:
     """Whatever the lines: DuckDB's bytes are plain Python's."""
@@ -122,9 +122,7 @@ def test_duckdb_is_the_reference(parts: list[list[str]], deleted: set[str]) -> N
     assert _bytes(result) == _bytes(cases.expected(parts, deleted=sorted(deleted)))
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(cases.lines, max_size=3), deleted=cases.deletions)
 def test_spark_is_the_reference(
     spark_engine: Engine, parts: list[list[str]], deleted: set[str]
@@ -252,9 +250,7 @@ def test_a_file_that_is_no_parquet_is_a_named_error(engine: Engine, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kinds", [2, 1 << 32])
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parquet=st.lists(cases.records, max_size=25), files=st.integers(1, 6), settled=st.booleans(),
     parts=st.lists(cases.lines, max_size=2), deleted=cases.deletions,

@@ -29,7 +29,7 @@ def test_the_published_example_of_the_score_interval() -> None:
 
 
 @given(COUNTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_ends_of_the_score_interval_are_where_the_likelihood_puts_them(
     table: paired.Table,
 ) -> None:
@@ -69,7 +69,7 @@ def likeliest(table: paired.Table, delta: float) -> float:
 
 
 @given(COUNTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_swapping_the_two_turns_the_interval_round(table: paired.Table) -> None:
     """Whichever comes first, the same is said of them; each interval holds its own value."""
     for interval in (paired.difference, paired.at_any_time):

@@ -19,6 +19,6 @@ def test_a_threshold_is_explored(server: Server, page: Page) -> None:
     expect(output).to_contain_text("of these wrong")
     slider.focus()
     page.keyboard.press("Home")
-    expect(output).to_contain_text("From 0.0 % on: 100.0 % answered, 25.0 % of these wrong")
+    expect(output).to_contain_text("At 0.0 % or more: 100.0 % answered, 25.0 % of these wrong")
     page.locator(".shot.wrong").first.click()
     expect(page.locator("#card [data-answer]")).to_have_attribute("data-answer", "1")

@@ -132,7 +132,7 @@ def test_label_studio_tasks_come_back_as_labels(
     (tmp_path / "back.json").write_text(json.dumps(tasks), encoding="utf-8")
     desktop.locator("#import").set_input_files(tmp_path / "back.json")
     expect(desktop.locator("#imported")).to_have_text(
-        "1 labelled, 0 the same as before, 0 unknown, 0 refused"
+        "1 labelled, 0 unchanged, 0 unknown, 0 refused"
     )
     assert call(server, f"/api/images/{second['id']}")["label"]["text"] == "7"
     assert call(server, f"/api/images/{first['id']}")["label"] is None

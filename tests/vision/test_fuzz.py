@@ -26,14 +26,14 @@ def attempt(reader: Reader, data: bytes) -> None:
         assert 0 <= Reader(reader.pack, max_pixels=4_000_000).read(data).reading.confidence <= 1
 
 
-@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.settings(max_examples=100)
 @hypothesis.given(strategies.binary(max_size=3000))
 def test_random_bytes(reader: Reader, data: bytes) -> None:
     """Bytes without any form."""
     attempt(reader, data)
 
 
-@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.settings(max_examples=100)
 @hypothesis.given(strategies.sampled_from(mutants.HEADS), strategies.binary(max_size=600))
 def test_random_bytes_after_a_magic(reader: Reader, head: bytes, data: bytes) -> None:
     """Bytes that begin like a picture."""
