@@ -87,7 +87,7 @@ def test_a_predicted_0_is_shown_and_can_be_corrected_with_one_key(
 
 def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> None:
     """1 and 7 side by side read 17; each is one item whose probabilities show, and the text can be
-    typed.
+    typed; what is typed stays when the card is drawn again.
     """
     page.goto(server.url)
     page.locator("#automatic").uncheck()
@@ -100,6 +100,8 @@ def test_several_digits_are_read_and_confirmed(server: Server, page: Page) -> No
     expect(page.locator(".bars b").first).to_have_text("7")
     field = page.get_by_label("True text")
     field.fill("71")
+    page.locator(".items button").nth(0).click()  # the card is drawn again
+    expect(field).to_have_value("71")
     field.press("Enter")
     expect(page.locator(".truth .done")).to_contain_text("it was 71")
 

@@ -426,6 +426,7 @@ export class Card {
     const key = image.id ?? "";
     const open = $(".why", this.place)?.open && this.place.dataset.id === key;
     const focused = this.place.contains(document.activeElement);
+    const draft = this.draft(key);
     this.place.dataset.id = key;
     const canLabel = image.state !== "pending";
     this.place.replaceChildren(
@@ -436,6 +437,28 @@ export class Card {
     const box = $(".why", this.place);
     if (open && box) box.open = true;
     if (focused) this.place.focus({ preventScroll: true }); // its element was replaced
+    if (draft) this.resume(draft);
+  }
+
+  /** The text that somebody is typing for this image; null where there is none. */
+  draft(key) {
+    const field = $(".truth input", this.place);
+    if (!field || !key || this.place.dataset.id !== key) return null;
+    const isFocused = document.activeElement === field;
+    if (!isFocused && field.value === field.defaultValue) return null;
+    return { isFocused, value: field.value, start: field.selectionStart, end: field.selectionEnd };
+  }
+
+  /** Go on with a draft where the card was drawn again, as at each event of its image. */
+  resume({ isFocused, value, start, end }) {
+    const field = $(".truth input", this.place);
+    if (!field) return;
+    field.value = value;
+    const details = field.closest("details");
+    if (details) details.open = true;
+    if (!isFocused) return;
+    field.focus({ preventScroll: true });
+    field.setSelectionRange(start, end);
   }
 
   truth() {
