@@ -21,7 +21,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from legibly import object_keys, records
 from legibly.index.sql import open_index
@@ -61,7 +61,7 @@ def fill(database: str, count: int, *, pictures: Sequence[str] = ()) -> None:
     index.close()
 
 
-def image(draw: random.Random, at: records.datetime) -> records.Image:
+def image(draw: random.Random, at: datetime) -> records.Image:
     """One of them."""
     digit = draw.choice(CLASSES)
     sure = draw.random() > 0.1
