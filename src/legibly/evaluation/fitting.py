@@ -211,8 +211,20 @@ def threshold(confidence: Doubles, right: NDArray[np.bool_], *, risk: float) -> 
 def measure(card: Card, data: Labelled) -> dict[str, Any]:
     """What a calibrated card is worth on pictures that did not fit it."""
     confidence, right = _answers(card, data)
-    is_read = confidence >= card.thresholds.read
     known = data.classes >= 0
+    return figures(confidence, right, known=known, threshold=card.thresholds.read)
+
+
+def figures(
+    confidence: Doubles,
+    right: NDArray[np.bool_],
+    *,
+    known: NDArray[np.bool_] | None = None,
+    threshold: float,
+) -> dict[str, Any]:
+    """What a threshold is worth on answers, (N,) each; `known` are those that can be right."""
+    is_read = confidence >= threshold
+    chances = right if known is None else right[known]
     edges = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     bins = [
         (int(chosen.sum()), float(confidence[chosen].mean()), float(right[chosen].mean()))
@@ -221,7 +233,7 @@ def measure(card: Card, data: Labelled) -> dict[str, Any]:
     ]
     return {
         "n": len(confidence),
-        "accuracy": metrics.as_json(metrics.share(int(right[known].sum()), int(known.sum()))),
+        "accuracy": metrics.as_json(metrics.share(int(chances.sum()), len(chances))),
         "coverage": metrics.as_json(metrics.share(int(is_read.sum()), len(is_read))),
         "risk_measured": metrics.as_json(
             metrics.share(int((is_read & ~right).sum()), int(is_read.sum()))

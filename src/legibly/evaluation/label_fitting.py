@@ -16,13 +16,10 @@ from legibly import errors, records
 from legibly.evaluation import fitting
 from legibly.evaluation.datasets import Sample
 from legibly.packs.card import Card
-from legibly.statistics import metrics
-from legibly.statistics.calibration import expected_calibration_error
 from legibly.vision.reading import Reader
 
 LEAST = 40
 """Pictures that each half needs."""
-_BINS = 10
 _WILSON = 3.84
 """1.96 squared: divided by a small risk, how many right answers in a row show it."""
 _VERDICTS = ("read", "unsure")
@@ -78,26 +75,7 @@ def calibrate(
 
 def measure(answers: Answers, threshold: float) -> dict[str, Any]:
     """What a threshold is worth on pictures that did not fit it."""
-    is_read = answers.confidence >= threshold
-    wrong = int((is_read & ~answers.right).sum())
-    edges = np.minimum((answers.confidence * _BINS).astype(int), _BINS - 1)
-    bins = [
-        (
-            int(chosen.sum()),
-            float(answers.confidence[chosen].mean()),
-            float(answers.right[chosen].mean()),
-        )
-        for number in range(_BINS)
-        if (chosen := edges == number).any()
-    ]
-    count = len(answers.right)
-    return {
-        "n": count,
-        "accuracy": metrics.as_json(metrics.share(int(answers.right.sum()), count)),
-        "coverage": metrics.as_json(metrics.share(int(is_read.sum()), count)),
-        "risk_measured": metrics.as_json(metrics.share(wrong, int(is_read.sum()))),
-        "ece": expected_calibration_error(bins),
-    }
+    return fitting.figures(answers.confidence, answers.right, threshold=threshold)
 
 
 def _halves(

@@ -42,7 +42,8 @@ def share(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
 
 def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
     """The same of strokes alone: neither of frames around a box nor of what no pen writes."""
-    parts = components.components(_rest(mask, boxes))
+    rest = _rest(mask, boxes)
+    parts = components.components(rest)
     if not len(parts):
         return 0.0
     around = np.zeros(len(parts), np.bool_)
@@ -53,7 +54,7 @@ def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
             & (parts.right >= right)
             & (parts.bottom >= bottom)
         )
-    digits = mask & ~_rest(mask, boxes)
+    digits = mask & ~rest
     wide = parts.right - parts.left
     high = parts.bottom - parts.top
     fat = np.minimum(wide, high) > FAT * paper.width(digits)
