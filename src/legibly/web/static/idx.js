@@ -1,4 +1,3 @@
-// @ts-check
 // Pairs of idx files, as MNIST has them: pictures in one file, labels in another. Pure, so that it is
 // tested without a browser.
 
