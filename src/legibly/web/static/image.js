@@ -144,18 +144,38 @@ function replace(box) {
   label(base(), all);
 }
 
-/** Label the image; `all` are the boxes of the label's text, where they are known. */
-async function label(text, all = []) {
+let stored = image; // as the server last told it
+let sending = 0; // labels on their way
+let sent = Promise.resolve(); // they arrive in the order of the keys
+
+/** Label the image; `all` are the boxes of the label's text, where they are known. The page shows
+ * the label at once, so that the next key starts from it however slow the line is. */
+function label(text, all = []) {
+  const given = text && all.length ? labelBoxes(text, all) : undefined;
+  show({ ...image, label: text === null ? null : { text, boxes: given } });
+  sending += 1;
+  sent = sent.then(() => send(text, given));
+}
+
+async function send(text, given) {
   try {
-    const given = text && all.length ? labelBoxes(text, all) : undefined;
-    image = await api.label(image.id, text, { boxes: given });
-    if (chosen >= boxes().length) chosen = -1;
-    draw();
+    stored = await api.label(image.id, text, { boxes: given });
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
     toast(error.message);
   }
+  sending -= 1;
+  if (!sending) show(stored);
 }
+
+/** Show the image in a new state. */
+function show(state) {
+  image = state;
+  if (chosen >= boxes().length) chosen = -1;
+  draw();
+}
+
+addEventListener("beforeunload", (event) => sending && event.preventDefault());
 
 // The list that this image was opened from
 const list = listOf(image.id);
@@ -177,7 +197,7 @@ function neighbours() {
 const go = (selector) => {
   const link = $(selector);
   if (link.hidden || !link.href) return false;
-  location.replace(link.href); // back leads to the list, not through every picture
+  sent.then(() => location.replace(link.href)); // back leads to the list, not through all pictures
   return true;
 };
 for (const selector of ["#previous", "#next"])
@@ -220,8 +240,8 @@ const isThis = (id) => id === image.id;
 follow(
   (changed) => {
     if (!isThis(changed.id)) return;
-    image = changed;
-    draw();
+    stored = changed;
+    if (!sending) show(stored);
   },
   undefined,
   (id) => isThis(id) && !$("#delete").disabled && location.assign("/history"),
