@@ -1,4 +1,4 @@
-"""The door of ASGI servers: `uvicorn --factory legibly.asgi:create`."""
+"""The application for ASGI servers: `uvicorn --factory legibly.asgi:create`."""
 
 import json
 import os

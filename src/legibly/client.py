@@ -1,5 +1,4 @@
-"""A small client of the HTTP contract, for scripts: typed results, and patience where the server
-asks for it.
+"""A small client for scripts: typed results, and retries where the server asks for them.
 
 with Client("http://localhost:8000") as legibly:
     print(legibly.read("seven.png").reading.text)

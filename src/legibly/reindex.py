@@ -1,4 +1,4 @@
-"""Rebuilds the index out of the object store, which holds everything that the index knows."""
+"""Rebuilds the index from the object store, which holds everything the index knows."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The one rule for text from outside: names, writers and the like, checked where they enter."""
+"""The one rule for text from outside, such as names and writers, checked where it enters."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Settings to objects: the only module that chooses implementations."""
+"""From settings to objects: the only module that chooses implementations."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

@@ -39,8 +39,7 @@ def writes(page: Page, count: int) -> None:
         practise(page, count=done)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["phone", "desktop"])
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark")])
 def test_a_class_from_its_opening_to_its_end(
     school: Server, browser: Browser, size: str, scheme: str
 ) -> None:

@@ -1,6 +1,4 @@
-"""The report over an index: what `legibly accuracy` says of the same store, without reading the
-store.
-"""
+"""The report from an index: the figures of `legibly accuracy` without reading the store."""
 
 from collections.abc import Collection
 from datetime import date

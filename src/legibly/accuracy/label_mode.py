@@ -1,6 +1,4 @@
-"""Which models answer with whole labels: of these, the text `10` is one class, and not the digits 1
-and 0.
-"""
+"""Finds the models that answer with whole labels: there `10` is one class, not 1 and 0."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Count rows → the accuracy report of the contract, as plain JSON data.
+"""From counted rows to the accuracy report of the contract, as plain JSON data.
 
 Fields beyond the contract's: `estimate` (leads: see estimate.py), `enough` (false: too few pairs
 to say), intervals in calibration bins, `confused` (most frequent mistakes), `false_digits`,

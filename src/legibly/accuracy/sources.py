@@ -1,4 +1,4 @@
-"""Where `legibly accuracy` finds pairs: a store, a folder, a file of any age."""
+"""Finds the pairs for `legibly accuracy`: in a store, a folder or a file of any age."""
 
 import os
 from collections.abc import Iterable, Mapping

@@ -1,1 +1,1 @@
-"""The command line: one file a command group, each loaded only when it is called."""
+"""The command line: one file for each group of commands, loaded only when it is called."""

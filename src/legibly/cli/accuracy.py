@@ -1,4 +1,4 @@
-"""`legibly accuracy`: pairs of predicted and true labels in, accuracy out."""
+"""`legibly accuracy`: from pairs of predicted and true labels to accuracy."""
 
 import os
 import sys

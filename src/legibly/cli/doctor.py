@@ -1,4 +1,4 @@
-"""`legibly doctor`: what works here, what is missing, how to mend it."""
+"""`legibly doctor`: what works here, what is missing, and how to get it."""
 
 import json
 import secrets

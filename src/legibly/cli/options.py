@@ -1,6 +1,4 @@
-"""What several commands share: the settings out of environment, file and flags, and the one that
-they write.
-"""
+"""What several commands share: settings from environment, file and flags."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""`legibly purge`: erases classes past their date and accounts whose erasure is due, as a running
-server does every hour.
+"""`legibly purge`: erases classes past their end and accounts whose erasure is due, as servers do
+hourly.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`legibly tokens`: API tokens, from the command line of whoever keeps the store."""
+"""`legibly tokens`: API tokens, for operators of the store."""
 
 import click
 

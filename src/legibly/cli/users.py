@@ -1,4 +1,4 @@
-"""`legibly users`: accounts, from the command line of whoever keeps the store."""
+"""`legibly users`: accounts, for operators of the store."""
 
 import os
 import secrets

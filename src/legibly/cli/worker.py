@@ -1,4 +1,4 @@
-"""`legibly worker`: classifies without a web server."""
+"""`legibly worker`: reads waiting pictures without a web server."""
 
 import signal
 import threading

@@ -1,1 +1,1 @@
-"""The AWS deployment behind `legibly cloud`: plan, package, deploy, look after, remove."""
+"""The AWS deployment behind `legibly cloud`: plan, package, deploy, maintain, remove."""

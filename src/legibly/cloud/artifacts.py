@@ -1,4 +1,4 @@
-"""The bucket of the code: created once, and used only if this account owns it."""
+"""The bucket for code packages: created once, and used only if this account owns it."""
 
 import secrets
 from pathlib import Path

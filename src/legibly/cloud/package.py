@@ -1,4 +1,4 @@
-"""Builds what is uploaded, without Docker: the function's zip, the servers' archive, the Spark job.
+"""Builds the uploads without Docker: the function's zip, the servers' archive, the Spark job.
 
 All are built from the installed package with the installed versions, so the cloud runs the code
 that ran here. Unchanged input gives the same bytes, so the hash of a file is its version.

@@ -1,4 +1,4 @@
-"""What `legibly cloud deploy` is going to do, as data: names, parameters, cost."""
+"""What `legibly cloud deploy` will do, as data: names, parameters, cost."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,5 +1,5 @@
-"""Two models on the same labelled pictures: which is right more often, by how much, and whether
-that can be said yet.
+"""Compares two models on the same labelled pictures: which is right more often, by how much, how
+surely.
 
 The labels of a store keep coming, and whoever waits for a result looks again and again. Its
 intervals therefore hold at every look together (`paired.at_any_time`); those of a dataset hold for

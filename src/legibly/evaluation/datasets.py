@@ -1,6 +1,4 @@
-"""Labelled pictures as they lie on disk: a folder with `labels.csv`, a pair of idx files, or class
-folders.
-"""
+"""Labelled pictures on disk: a folder with `labels.csv`, a pair of idx files, or class folders."""
 
 import codecs
 import csv

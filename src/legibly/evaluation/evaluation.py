@@ -1,5 +1,5 @@
-"""What a model is worth on labelled pictures: the figures of the protocol, each with what it rests
-on.
+"""Evaluates a model on labelled pictures: the figures of the protocol, with their counts and
+intervals.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Fits from when a pack of digits is sure, on labelled pictures of one's store.
+"""Fits the threshold of `read` for a pack of digits on the labels of a store.
 
 The pictures go the way that they go in use, so what counts is whether the text is right. Half of
 the writers fit, the other half tells what the fit is worth; a picture without a writer is its own.

@@ -1,5 +1,4 @@
-"""The model that a running process reads with: follows the changes recorded in the store,
-and what is on trial beside it.
+"""The model of a running process: follows the changes and trials recorded in the store.
 
 Every process looks for new changes every few seconds, opens the new pack beside the old one, and
 then exchanges them: an image is read by one of the two from start to end, and none is refused.

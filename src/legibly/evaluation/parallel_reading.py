@@ -1,6 +1,4 @@
-"""Many pictures read on every core: processes for files, threads for what this process has to
-fetch.
-"""
+"""Reads many pictures on all cores: processes for files, threads for what has to be fetched."""
 
 import multiprocessing
 import os

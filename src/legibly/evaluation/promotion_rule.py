@@ -1,4 +1,4 @@
-"""When a candidate may take the present model's place.
+"""The rule for when a candidate may replace the present model.
 
 Three things have to be shown, each by the lower end of a 95 % interval for pairs: that right
 answers are at most a margin fewer, that wrong answers given with confidence (`read`) are at most

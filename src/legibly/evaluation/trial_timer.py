@@ -1,4 +1,4 @@
-"""A timer beside a running server: keeps a shadow's counts, and ends a canary that does harm."""
+"""A timer in a running server that saves a shadow's counts and ends a canary that does harm."""
 
 import logging
 import threading

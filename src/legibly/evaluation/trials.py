@@ -1,4 +1,5 @@
-"""A challenger on live traffic: as a shadow it answers nobody, as a canary a share of the pictures.
+"""A challenger on live traffic: a shadow's answers are only counted, a canary answers a share of
+the pictures.
 
 Which pictures, their bytes decide, so that every process draws the same ones.
 """

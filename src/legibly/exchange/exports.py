@@ -1,4 +1,4 @@
-"""Pictures and what is known of them, as CSV, JSON or ZIP.
+"""Exports pictures with their readings and labels as CSV, JSON or ZIP.
 
 Streamed, so that a hundred thousand fit too.
 """

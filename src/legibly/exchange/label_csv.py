@@ -1,4 +1,4 @@
-"""True labels of images that are here already, from a CSV file."""
+"""Imports true labels of stored images from a CSV file."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Labelled pictures as other programs train on them: class folders, imagefolder, COCO and idx.
+"""Exports labelled pictures for training: class folders, imagefolder, COCO and idx.
 
 Each is a stream of files of one ZIP. Only images with a true label are in it, and what cannot be
 told of a label by its image is left out: a text of several digits has no class of its own in idx,

@@ -1,4 +1,4 @@
-"""Finds printed boxes and combs on a scan, by the straight lines that they are drawn with."""
+"""Finds printed boxes and combs on a scan by their straight lines."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What a form is: its fields with their places, as JSON that people edit."""
+"""A form: its fields with their places, as JSON that people can edit."""
 
 import json
 from collections.abc import Mapping, Sequence

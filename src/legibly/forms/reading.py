@@ -1,4 +1,4 @@
-"""Makes a form of a scan, and reads the fields of a form on other scans."""
+"""Makes a form from a scan, and reads the fields of a form from other scans."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where a form lies on a scan: shift, scale and a small turn, told by its own boxes."""
+"""Locates a form on a scan by its boxes: shift, scale and a small turn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""What to write otherwise, by what a digit was taken for: a small table, and what the ink itself
-shows.
+"""Advice on how to write a digit differently, from what it was taken for and from its ink.
 
 The key is (meant, read). A sentence with a feature is used only where the ink has it: `holes`
 counts the closed loops.

@@ -1,4 +1,4 @@
-"""The expendable process that decodes one picture after the other: see `child_pool`."""
+"""The expendable process that decodes pictures one after another: see `child_pool`."""
 
 import math
 import resource

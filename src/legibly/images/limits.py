@@ -1,4 +1,4 @@
-"""What a picture may cost: sides, shape, scans and memory, told from its bytes before decoding."""
+"""Limits of a picture, checked on its bytes before decoding: sides, shape, scans and memory."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Files with several pages: which they are, how many pages they have, and each page as a picture.
+"""Files with several pages: which kinds there are, the number of pages, and each page as a picture.
 
 A page of a PDF is drawn, one of a TIFF decoded, in an expendable child process; both come as PNG,
 or as JPEG where that is much smaller.

@@ -1,5 +1,5 @@
-"""Pages of PDF documents as pixels; only in the child process of `child`, for PDFium is a large
-parser of foreign bytes.
+"""Renders pages of PDF documents; only in a child process, because PDFium is a large parser of
+untrusted bytes.
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,4 @@
-"""Takes out of a picture's file what tells of its maker: place, time, camera, comments. No pixel
-changes.
+"""Removes place, time, camera and comments from a picture's file. No pixel changes.
 
 JPEG, PNG and WebP lose their metadata segments; the orientation alone is written back, and colour
 profiles stay. In HEIC, AVIF and TIFF, whose parts point at each other, the private entries are

@@ -1,4 +1,4 @@
-"""Bytes to pixels in this process: which picture it is, how large, and its pixels turned upright.
+"""Decodes in this process: the kind and size of a picture, and its pixels turned upright.
 
 Nothing is decoded before the pixel limit was checked on the header. Big pictures come reduced by a
 whole factor, since reading needs some megapixels, not fifty.

@@ -1,6 +1,4 @@
-"""Which kind of file some bytes are, from their first few: no decoder sees a kind that we do not
-read.
-"""
+"""Recognises the kind of a file by its first bytes: no decoder gets a kind that we do not read."""
 
 from legibly import errors
 

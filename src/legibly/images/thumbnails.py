@@ -1,6 +1,4 @@
-"""Small upright copies of pictures for pages, so that galleries stay quick and HEIC shows
-everywhere.
-"""
+"""Small upright copies of pictures: galleries stay quick, and HEIC shows in every browser."""
 
 import io
 from collections import OrderedDict

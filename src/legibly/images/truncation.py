@@ -1,5 +1,5 @@
-"""Sees, without decoding a pixel, that a file ends too early: an upload that broke off is refused
-at once.
+"""Detects, without decoding, a file that ends too early, so that a broken upload is refused at
+once.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Images that come with their readings, in the words of the database's driver.
+"""Inserts images together with their readings, in the SQL of the database's driver.
 
 What SQLAlchemy does at each execution takes longer than these few statements do themselves, and
 every small upload runs them. They are written by SQLAlchemy all the same, once for each dialect.

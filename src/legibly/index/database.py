@@ -1,4 +1,4 @@
-"""Databases: which URL means which engine, how SQLite is set up, what their errors become."""
+"""Databases: from a URL to an engine, SQLite's settings, and the translation of errors."""
 
 import contextlib
 import functools

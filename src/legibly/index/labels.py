@@ -1,6 +1,4 @@
-"""Every label that images were given, in the index's database: who said what, and whether they
-agree.
-"""
+"""Every label of every image in the index's database: who gave it, and whether they agree."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Opens the database of an index, and makes its tables where they are missing."""
+"""Opens the database of an index, and creates the tables that are missing."""
 
 import logging
 

@@ -1,4 +1,6 @@
-"""What the service asks of an index, in the fewest verbs; importing this brings no SQL."""
+"""The index as the service uses it, in as few verbs as possible; importing this does not import
+SQL.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Reading an index: the queries of SQLite and PostgreSQL, one text for both."""
+"""The queries that read an index, the same text for SQLite and PostgreSQL."""
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence

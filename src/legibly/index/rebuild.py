@@ -1,4 +1,4 @@
-"""Builds an index beside the one in use, and puts it in its place in one transaction.
+"""Builds an index beside the one in use, and swaps the two in one transaction.
 
 Until then, and wherever it fails, the index in use stays as it is. What changes in it meanwhile is
 carried over. SQLite builds in a second file, PostgreSQL in a second schema.

@@ -1,4 +1,4 @@
-"""The index on SQLite or PostgreSQL, one query text for both."""
+"""The index on SQLite or PostgreSQL, with the same queries."""
 
 from contextlib import AbstractContextManager
 

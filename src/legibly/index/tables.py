@@ -1,4 +1,4 @@
-"""Writing an index: each verb is one transaction of SQLite or PostgreSQL, one text for both."""
+"""Writes an index: each verb is one transaction, the same text for SQLite and PostgreSQL."""
 
 import contextlib
 import functools

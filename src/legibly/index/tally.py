@@ -1,5 +1,5 @@
-"""Counts pairs and readings where they lie, so that a report over millions of them fetches a few
-thousand rows.
+"""Counts pairs and readings in the database, so that a report over millions fetches a few thousand
+rows.
 
 What `accuracy/pairs.sql` and `accuracy/readings.sql` say of files; tests hold them to the same
 report.

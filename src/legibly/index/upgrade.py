@@ -1,4 +1,4 @@
-"""Tables of an earlier version, brought up to this one where only columns and indexes are new."""
+"""Upgrades the tables of an earlier version where only columns and indexes are new."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection

@@ -1,5 +1,5 @@
-"""One delivery of messages becomes readings: what the Lambda function does, and any worker that
-shares its queue.
+"""Turns one delivery of messages into readings, for the Lambda function and for workers on its
+queue.
 
 Needs the object store alone. Deliveries may be doubled, reordered, retried and cut off anywhere:
 

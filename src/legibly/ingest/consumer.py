@@ -1,4 +1,4 @@
-"""Follows a queue of S3 events: what others wrote becomes part of the index, and live.
+"""Follows a queue of S3 events, and adds what others wrote to the index and the live pages.
 
 Reading and failure records that a function or another worker wrote are taken in; pictures that were
 put under `images/` become pending images, for whoever classifies. A message is done only after the

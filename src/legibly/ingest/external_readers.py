@@ -1,4 +1,4 @@
-"""The worker of a server whose pictures are read elsewhere: by a function, or by other workers.
+"""The worker of a server whose pictures are read by a function or by other workers.
 
 It stands where `worker.Worker` does. What was read comes by the queue; this looks for what no event
 told of, and reads itself only what nobody else did for so long that nobody will.

@@ -1,5 +1,5 @@
-"""Reads the pictures that a queue tells of, without an index: the Lambda function's work in a
-process that stays.
+"""Reads the pictures announced in a queue, without an index: the Lambda function's work in a
+lasting process.
 """
 
 import logging

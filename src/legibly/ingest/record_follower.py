@@ -1,5 +1,5 @@
-"""Labels and deletions that are in the store and not in the index: other servers with an index of
-their own wrote them, or the index was restored from a backup.
+"""Adds labels and deletions that are in the store but not in the index: from other servers, or
+after a restore.
 """
 
 import json

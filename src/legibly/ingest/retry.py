@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again, and which errors another try may mend."""
+"""How long to wait before another try, and which errors another try may cure."""
 
 from legibly import errors
 

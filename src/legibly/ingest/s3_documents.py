@@ -1,4 +1,4 @@
-"""S3 event notifications, whatever wrapped them, as frozen records.
+"""S3 event notifications in all their envelopes, as frozen records.
 
 One parser for a notification as it is (AWS, MinIO, Ceph), one through SNS, one through EventBridge,
 SeaweedFS's own webhook document, and a batch of SQS messages around any of them, both as Lambda

@@ -1,4 +1,4 @@
-"""SQS, through boto3."""
+"""Queues on SQS, through boto3."""
 
 import contextlib
 import os

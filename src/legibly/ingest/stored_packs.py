@@ -1,4 +1,4 @@
-"""Model packs in the store, as `packs/NAME/VERSION/`: every machine on the store has the same ones.
+"""Model packs in the store, as `packs/NAME/VERSION/`, the same for every machine on the store.
 
 A pack is checked when it is downloaded: its version is the hash of its files.
 """

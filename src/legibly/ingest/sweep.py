@@ -1,5 +1,5 @@
-"""Looks through the store for pictures that came without an upload: dropped into the folder, or
-copied by others.
+"""Looks in the store for pictures that came without an upload: dropped into the folder, or copied
+there.
 """
 
 import time

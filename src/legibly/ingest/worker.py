@@ -1,6 +1,4 @@
-"""The worker inside `serve`: threads that classify what is pending, and one that looks for what
-nobody brought.
-"""
+"""The worker in `serve`: threads that read what is pending, and one that sweeps the store."""
 
 import logging
 import queue

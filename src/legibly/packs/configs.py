@@ -1,6 +1,4 @@
-"""Preprocessing as others configure it: Hugging Face processors, timm models, and a few common
-habits.
-"""
+"""Preprocessing as others configure it: Hugging Face processors, timm models, and presets."""
 
 import json
 import math

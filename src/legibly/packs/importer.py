@@ -1,5 +1,5 @@
-"""Makes a pack of any image classifier in ONNX: facts come from the graph, from files beside it, or
-from trials.
+"""Makes a pack from any image classifier in ONNX: facts come from the graph, the files beside it,
+or trial runs.
 
 What can be known in none of these ways is asked for, everything in one message.
 """

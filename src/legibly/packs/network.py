@@ -1,5 +1,5 @@
-"""A pack's network in ONNX Runtime: opened from bytes that were hashed, checked before and after
-each run.
+"""A pack's network in ONNX Runtime: opened from the hashed bytes, checked before and after each
+run.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Opens whatever a model's setting names: a shipped or added pack, a folder, or a remote model."""
+"""Opens the pack that a model setting names: shipped, added, in a folder, or remote."""
 
 from pathlib import Path
 

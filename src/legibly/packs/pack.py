@@ -1,4 +1,4 @@
-"""A model pack, opened: its card, and its network: in ONNX Runtime here, or on a model server."""
+"""An open model pack: its card and its network, in ONNX Runtime here or on a model server."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""From a picture to the network's input, as the card's `prepare` says: what timm, torchvision and
-HF do.
+"""From a picture to the network's input by the card's `prepare`, as timm, torchvision and HF do it.
 
 Source of the rules: torchvision.transforms `Resize`, `CenterCrop` and `Normalize` on Pillow images,
 which timm's and Hugging Face's configurations describe.

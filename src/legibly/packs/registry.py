@@ -1,6 +1,4 @@
-"""Which model packs there are: the shipped ones, those added to a folder, and any folder by its
-path.
-"""
+"""All model packs: the shipped ones, those added to a folder, and any folder by its path."""
 
 import shutil
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Checks a card against `card.schema.json`, the same document that others get to check theirs with.
+"""Checks a card against `card.schema.json`, which others can use to check theirs.
 
 Only the keywords that the schema uses are known here; a test holds that.
 """

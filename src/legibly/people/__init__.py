@@ -1,1 +1,1 @@
-"""Accounts, classes, sessions of an OpenID provider, and what was done."""
+"""Accounts, classes, OpenID sessions, and the audit log."""

@@ -1,4 +1,4 @@
-"""Accounts, API tokens and signed-out sessions: immutable objects in the store, the newest one
+"""Accounts, API tokens and ended sessions: immutable objects in the store, of which the newest
 counts.
 
 Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at

@@ -1,4 +1,4 @@
-"""The audit log: who did what to whom, an immutable object each."""
+"""The audit log: who did what to whom, an immutable object for each entry."""
 
 import contextlib
 import json

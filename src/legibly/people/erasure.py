@@ -1,4 +1,4 @@
-"""Erases accounts, pupils and classes with every image, reading and label of theirs."""
+"""Erases accounts, pupils and classes with all their images, readings and labels."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol

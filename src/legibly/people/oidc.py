@@ -1,4 +1,4 @@
-"""OpenID Connect: a provider says who somebody is.
+"""Signing in through an OpenID Connect provider.
 
 Authorization code with PKCE, `state` and `nonce`. Sources: OpenID Connect Core and Discovery 1.0,
 RFC 7636, RFC 9207.

@@ -1,6 +1,4 @@
-"""A timer that erases classes past their date and accounts whose erasure is due, as long as a
-server or worker runs.
-"""
+"""A timer that erases classes past their end and accounts whose erasure is due."""
 
 import logging
 import threading

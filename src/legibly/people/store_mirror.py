@@ -1,6 +1,4 @@
-"""Folders of immutable objects that a process keeps in memory and follows, as accounts and classes
-are.
-"""
+"""Folders of immutable objects, kept in memory and followed: accounts and classes use it."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the service does: receive a picture, classify it, label it, remove it.
+"""The work of the service: receive a picture, classify it, label it, delete it.
 
 `read_object` and `write_reading` need the object store alone: they are all that the Lambda function
 uses. `Service` keeps an index beside it. Classifying the same image with the same model version

@@ -1,4 +1,4 @@
-"""Takes in pictures that others put under `images/`, each with a copy of its own.
+"""Adopts pictures that others put under `images/`: each gets a copy of its own.
 
 What lies at such a key may be overwritten, touched or copied at any time. So the bytes are kept at
 a key of ours, and an adoption record names the image of a key with this content: the same picture

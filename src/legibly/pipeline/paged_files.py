@@ -1,4 +1,4 @@
-"""Files with several pages: each page becomes an image of its own, all of them a batch."""
+"""Files with several pages: each page becomes an image, all of them a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Reads pictures of the store, and writes what was read, once. Needs no index."""
+"""Reads pictures of the store and writes each reading once. Needs no index."""
 
 import json
 from typing import Protocol

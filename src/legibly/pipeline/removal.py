@@ -1,4 +1,4 @@
-"""Deletes images, and everything that the store and the index hold of them."""
+"""Deletes images with everything that the store and the index hold of them."""
 
 from collections import defaultdict
 from collections.abc import Collection

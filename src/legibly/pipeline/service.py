@@ -1,4 +1,4 @@
-"""The service: the verbs of the product over a store, an index and a reader."""
+"""The service: the product's verbs over a store, an index and a reader."""
 
 import json
 import logging

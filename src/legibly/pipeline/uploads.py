@@ -1,4 +1,4 @@
-"""What is known of a picture when it comes: the sender's words, its record, the pending image."""
+"""The facts of a new picture: what its sender states, its record, and the pending image."""
 
 import functools
 import hashlib

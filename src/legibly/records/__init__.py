@@ -1,4 +1,4 @@
-"""What travels and what is stored: frozen records with to and from JSON."""
+"""Records that are stored and sent: frozen, to and from JSON."""
 
 from legibly.records.fields import Json, moment, now, stamp
 from legibly.records.images import Image, State

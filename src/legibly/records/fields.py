@@ -1,4 +1,4 @@
-"""What the fields of records have in common: moments as texts, numbers from older versions."""
+"""What the fields of records share: times as texts, numbers of older versions."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""One picture and all that is known of it."""
+"""A picture and everything known about it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The true text that a person gives to a picture, and its pair with a reading."""
+"""The true text that a person gives a picture, and its pair with a reading."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a model says of a picture, and the records of it."""
+"""What a model reads in a picture, and the records of it."""
 
 import html
 import math

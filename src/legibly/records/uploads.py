@@ -1,4 +1,4 @@
-"""How pictures came: records of uploads, adoptions and batches."""
+"""How pictures arrived: records of uploads, adoptions and batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

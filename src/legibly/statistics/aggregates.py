@@ -1,4 +1,5 @@
-"""The small table that every engine makes of the pairs, and from which the report is computed.
+"""The small table of counts that every engine makes from the pairs, and the report is computed
+from.
 
 One cell counts the resolved pairs of one day, model, source, predicted and actual text and
 confidence bin. Whatever depends on the order of addition is an integer: confidence is summed in

@@ -1,4 +1,4 @@
-"""How far confidences lie from shares of right answers."""
+"""How far confidences are from the shares of right answers."""
 
 import math
 from collections.abc import Iterable

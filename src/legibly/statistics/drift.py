@@ -1,5 +1,4 @@
-"""Whether what comes in has changed: verdicts and classes of the last week against the four weeks
-before.
+"""Whether new pictures differ: verdicts and classes of the last week against the four weeks before.
 
 Only readings are needed, no labels, so drift is seen before accuracy can tell. It is of the model
 with most readings in the last week, since another model changes the mix too.

@@ -1,4 +1,4 @@
-"""How often the answers are right, estimated without the bias of who gives labels.
+"""Estimates how often answers are right, without the bias of who gives labels.
 
 People label mistakes more eagerly than successes, so the share right among volunteered labels is
 too low (and, where labels come with the upload, of pictures that somebody chose). The app therefore

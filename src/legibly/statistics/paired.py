@@ -1,4 +1,4 @@
-"""Two classifiers on the same pictures: who was right where, and what that says of the difference.
+"""Two classifiers on the same pictures: their disagreements, and what follows about the difference.
 
 `difference` is for one look at a sample that was fixed beforehand. `at_any_time` is for labels that
 keep coming: its intervals hold at every look together, however often one looks and whenever one

@@ -1,4 +1,4 @@
-"""Shares as per cent, for pages, the terminal, the HTML report and charts alike."""
+"""Shares as per cent, the same for pages, terminal, HTML report and charts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which pictures the app asks a label for: a fixed random sample, the same one in every process."""
+"""Which pictures the app asks a label for: a fixed random sample, the same in every process."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Evidence that a rate is above a limit, to be looked at after every trial.
+"""Evidence that a rate is above a limit, valid after every trial.
 
 The evidence is a product of bets that are fair, or worse, where the rate is at most the limit: it
 ever reaches 20 with a chance of at most one in 20, however often one looks (Ville's inequality;

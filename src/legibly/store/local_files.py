@@ -1,4 +1,4 @@
-"""Creates the files of a folder store whole or not at all, in five system calls.
+"""Creates files of a folder store completely or not at all, in five system calls.
 
 The file has no name until its bytes are written, so no reader sees half of it and a crash leaves
 no rest. Where the system or the file system knows no unnamed files, the store's general way does.

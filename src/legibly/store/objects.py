@@ -1,6 +1,4 @@
-"""The object store: folders, S3 and memory, through obstore. Nothing but reports is ever
-overwritten.
-"""
+"""The object store: folders, S3 and memory, through obstore. Only reports are ever overwritten."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Record files: JSON lines, one record each; readings that were written together share a file."""
+"""Record files: JSON lines, one record each; readings written together share a file."""
 
 import json
 import logging

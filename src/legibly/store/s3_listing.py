@@ -1,4 +1,4 @@
-"""Lists an S3 bucket with keys that obstore refuses, with boto3, which takes all."""
+"""Lists an S3 bucket whose keys obstore refuses, with boto3, which accepts all."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""Two ways to read a row, weighed against each other: cut into digits, and as a line at once."""
+"""Weighs two ways to read a row: cut into digits, and as a line at once."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""Which ink spoke for the answer, and which for its rival: a picture and a sentence that a child
-understands.
+"""Shows which ink spoke for the answer and which for its rival, in a picture and a sentence for
+children.
 """
 
 import io

@@ -1,5 +1,4 @@
-"""Which pieces make up which digit: every way to merge and cut the pieces of a row, weighed by the
-network.
+"""Decides which pieces make which digit: every way to merge and cut a row, weighed by the network.
 
 A hypothesis is a run of neighbouring fragments taken as one digit. The best way through a row is
 the one whose digits the network believes most, given what digits' shapes usually are.

@@ -1,4 +1,4 @@
-"""What a reading leaves of a picture: ink that it does not explain, and paper that is none."""
+"""Evidence against a reading: ink that it does not explain, and a ground that is not paper."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,4 @@
-"""How surely others will read a digit as what was meant: the network's mean opinion over small
-changes of its shape.
-"""
+"""How surely others will read a digit as meant: the network's mean over small distortions."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""A row of digits read at once by a network that cuts nothing: its input, and what it answers.
+"""A row of digits read at once, without cutting: the line network's input and output.
 
 The network (CTC) gives log probabilities at every fourth column: of no digit, of each digit, and
 of a sign that is none.

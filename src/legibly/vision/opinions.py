@@ -1,4 +1,4 @@
-"""What the network says of pieces of ink, each asked once."""
+"""The network's opinions of pieces of ink, each computed once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A picture's digits: found, cut, ordered, each with the network's input and opinion."""
+"""Finds, cuts and orders the digits of a picture, each with the network's input and opinion."""
 
 import itertools
 from collections.abc import Sequence

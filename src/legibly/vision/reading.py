@@ -1,4 +1,4 @@
-"""Bytes in, reading out: the whole of seeing, with one model pack. Knows no transport."""
+"""From bytes to a reading with one model pack. Knows nothing of transport."""
 
 import dataclasses
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Rows of pieces read as digits: cut and joined by the lattice, and read at once as a line."""
+"""Reads rows of pieces as digits: cut and joined by the lattice, and read at once as a line."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where a piece of ink may be cut into two digits that touch: the paths from top to bottom through
+"""Where to cut a piece of ink that may be two touching digits: paths from top to bottom through
 least ink.
 """
 

@@ -1,6 +1,4 @@
-"""What a page says, told as a reading: which items count, their text, the verdict and its
-confidence.
-"""
+"""From a page to a reading: which items count, their text, the verdict and its confidence."""
 
 from collections.abc import Mapping
 

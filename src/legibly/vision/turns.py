@@ -1,4 +1,4 @@
-"""Pages that lie on their side or upside down: which quarter turn is worth a look."""
+"""Pages on their side or upside down: which quarter turn is worth a try."""
 
 from collections.abc import Sequence
 

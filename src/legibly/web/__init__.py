@@ -1,1 +1,1 @@
-"""The web side: HTTP in, calls of the service, HTTP out."""
+"""The web application: HTTP requests to calls of the service."""

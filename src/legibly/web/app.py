@@ -1,4 +1,4 @@
-"""Builds the web application out of its collaborators."""
+"""Builds the web application from its parts."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

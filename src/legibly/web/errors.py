@@ -1,4 +1,4 @@
-"""Errors at the web's edge: the table of status codes, and RFC 9457 problem documents.
+"""Errors at the edge of the web: status codes, and RFC 9457 problem documents.
 
 The detail of a problem is filled and translated here, in the language of the request.
 """

@@ -1,6 +1,4 @@
-"""Follows the index's sequence number, so that every process tells its browsers what any process
-did.
-"""
+"""Follows the index's sequence number, so that every process tells its browsers of every change."""
 
 import asyncio
 import contextlib

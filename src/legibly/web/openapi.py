@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, and the problems that can happen."""
+"""The OpenAPI document: what FastAPI derives from the routes, plus the problems that can happen."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
-"""Uploads that go straight into an S3 store: what is signed for them, and where browsers have to be
-allowed to send.
+"""Signs uploads that go straight into an S3 store, and says where browsers have to be allowed to
+send.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""What the routes share: the application's collaborators, typed, in one place."""
+"""The parts of the application that routes share, typed, in one place."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The projects that this process serves, and which of them a request means.
+"""The projects that this process serves, and the one that a request means.
 
 `/api/projects/NAME/…` is `/api/…` of that project. The pages have the same addresses in every
 project; the cookie `legibly_project`, which the switcher in the header sets, says which one.

@@ -1,1 +1,1 @@
-"""Small record files into partitioned Parquet."""
+"""Merges small record files into partitioned Parquet."""

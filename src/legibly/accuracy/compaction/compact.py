@@ -1,4 +1,5 @@
-"""Small pair files into partitioned Parquet with one row an image and model, safely beside writers.
+"""Merges small pair files into partitioned Parquet, one row for each image and model, while others
+write.
 
 A run reads what is fresh, and the settled files that it touches; writes new Parquet files under
 fresh names; and commits by creating the next manifest (see plan.py), which only one of several runs

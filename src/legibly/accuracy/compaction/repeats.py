@@ -1,4 +1,4 @@
-"""Which of very many images may have several pairs, by 32 bits of a hash each: 4 bytes an image, no
+"""Finds the images that may have several pairs by a 32-bit hash of each: 4 bytes an image and no
 table of names.
 
 Images that share a hash by chance are named too, so whoever asks treats them as if they had

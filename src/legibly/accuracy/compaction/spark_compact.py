@@ -1,5 +1,4 @@
-"""The same compaction as `compact.py` on Spark, for stores that one machine would take too long
-over.
+"""The compaction of `compact.py` on Spark, for stores that would take one machine too long.
 
 Same files, same manifest. Hadoop's file systems promise no atomic "create unless it exists" on S3:
 run one at a time there, as a nightly job does.

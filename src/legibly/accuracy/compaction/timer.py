@@ -1,4 +1,4 @@
-"""Compaction beside a running server: in a process of its own, for DuckDB takes memory."""
+"""Compacts beside a running server, in a process of its own because DuckDB takes much memory."""
 
 import logging
 import random

@@ -1,5 +1,5 @@
-"""Very many small files of JSON lines as a few larger ones on this machine, each line with the key
-that it came from.
+"""Bundles very many small files of JSON lines into a few larger local ones; each line keeps its
+key.
 
 An engine opens files one after the other, and each has its price; fetching them side by side and
 reading a bundle is many times faster.

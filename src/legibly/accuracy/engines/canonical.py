@@ -1,4 +1,4 @@
-"""Pairs of any age and file type in the columns of pairs.sql: the SQL around the SQL.
+"""SQL that brings pairs of any age and file type into the columns that pairs.sql expects.
 
 Records were written by several versions: a column may be missing, a time may be text or a
 timestamp, a number text. `reference.row_of_json` says the same in Python.

@@ -1,5 +1,5 @@
-"""pairs.sql on Spark SQL: the same text and the same answer as on one machine, for what one machine
-cannot hold.
+"""pairs.sql on Spark SQL: the same query and the same answer as DuckDB, for more than one machine
+holds.
 
 Nothing here runs Python on the executors, and nothing is needed beside pyspark. Paths are Hadoop's.
 """

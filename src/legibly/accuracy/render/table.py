@@ -1,4 +1,4 @@
-"""The report as one CSV table: a row a figure, for spreadsheets."""
+"""The report as one CSV table, a row for each figure, for spreadsheets."""
 
 import csv
 import io

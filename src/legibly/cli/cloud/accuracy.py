@@ -1,4 +1,4 @@
-"""`legibly cloud accuracy`: the accuracy job where the pictures are."""
+"""`legibly cloud accuracy`: runs the accuracy job in the cloud, where the pictures are."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`legibly models`: which model packs there are, what they say of themselves, which one reads."""
+"""`legibly models`: lists model packs, shows their cards, and sets which one reads."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
-"""`legibly models compare`, `promote`, `rollback` and `history`: changing the model on evidence,
-and back.
+"""`legibly models compare`, `promote`, `rollback` and `history`: changes the model on evidence, and
+back.
 """
 
 import functools

@@ -1,6 +1,4 @@
-"""Brings the source of `legibly models add` onto this machine: folder, file, zip, https:// or
-s3://.
-"""
+"""Fetches the source of `legibly models add`: folder, file, zip, https:// or s3://."""
 
 import os
 import urllib.error

@@ -1,4 +1,4 @@
-"""`legibly models shadow` and `canary`: a pack on trial beside the one that reads."""
+"""`legibly models shadow` and `canary`: puts a pack on trial beside the one that reads."""
 
 import json
 

@@ -1,0 +1,1 @@
+"""Finding ink on paper, and the pieces of it that may be digits."""

@@ -1,6 +1,4 @@
-"""Connected components of a mask, by runs: some 3 ms for a megapixel of handwriting, in NumPy
-alone.
-"""
+"""Connected components of a mask by runs, in NumPy: some 3 ms for a megapixel of writing."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
-"""From the ink plane to pieces that may be digits: specks, shadows' edges, frames and fingers left
-out.
+"""From the ink plane to pieces that may be digits, without specks, edges of shadows, frames and
+fingers.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Drawn frames: boxes, combs, tables and circles around digits, taken apart from what touches them.
+"""Drawn frames around digits: boxes, combs, tables and circles, separated from strokes that touch
+them.
 
 Lines that run through a whole picture are the business of `rules`; here are those that end in it.
 A frame is one connected piece of ink, so a digit that touches it belongs to that piece: only the

@@ -1,4 +1,4 @@
-"""From a glyph's grey ink to the network's input, after the way MNIST was made.
+"""From a glyph's grey ink to the network's input, in the manner of MNIST.
 
 Longest side of the ink's box 20 of 28 pixels, aspect ratio kept, averaged by area and never made
 binary; centre of mass at pixel index 14; strokes neither thinner nor thicker than MNIST's are.

@@ -1,5 +1,4 @@
-"""Paper and ink: from pixels to how much ink lies where, whatever the light, the paper's colour and
-the pen's.
+"""From pixels to how much ink lies where, whatever the light and the colours of paper and pen.
 
 The paper's brightness is estimated as if nothing were written on it, and the picture is divided by
 it: shadows and vignettes multiply what the camera sees, so dividing takes them out. What remains is

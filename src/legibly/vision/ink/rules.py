@@ -1,4 +1,4 @@
-"""Printed lines: rules, squares and frames, taken out of the ink where no stroke crosses them."""
+"""Removes printed lines, squares and frames from the ink where no stroke crosses them."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A light sheet on a dark ground: paper on a desk, or a table that was cropped at its own frame.
+"""Finds a light sheet on a dark ground: paper on a desk, or a table cropped at its frame.
 
 The ground is no paper, and its edge is no ink: only the sheet is looked at.
 """

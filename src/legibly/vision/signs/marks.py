@@ -1,4 +1,4 @@
-"""Separators for texts that keep them: sought on the ink itself, once the digits are known.
+"""Separators for texts that keep them, found in the ink once the digits are known.
 
 A mark is a small piece of ink beside the digits of a row, and is told by its shape and place
 relative to them: 0 is their top, 1 their bottom.

@@ -1,4 +1,4 @@
-"""The JSON documents of the API, for its OpenAPI document and for clients made from it."""
+"""The JSON documents of the API, typed for its OpenAPI document and for generated clients."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""Which images, and which pairs, a request is about: dependencies of its route."""
+"""The images or pairs that a request selects, as dependencies of its route."""
 
 from typing import Annotated
 

@@ -1,6 +1,4 @@
-"""Forms over HTTP: what the boxes of a scan are, and what the fields of a form say. Nothing is
-stored.
-"""
+"""Forms over HTTP: makes a form from a scan, reads the fields of another. Stores nothing."""
 
 import json
 from typing import Any

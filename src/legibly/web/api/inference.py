@@ -1,5 +1,5 @@
-"""The Open Inference Protocol V2: the network alone, for clients that bring prepared crops (KServe
-2024, REST).
+"""The Open Inference Protocol V2 (KServe 2024, REST): the network alone, for clients with prepared
+crops.
 
 Tensors travel as JSON or as bytes (binary tensor data extension).
 """

@@ -1,4 +1,4 @@
-"""The JSON API of models: which there are, which reads, and changing it; the schema of cards."""
+"""The JSON API of models: list, read their cards, promote and try; the schema of cards."""
 
 from typing import Annotated, Any
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What the model reads in a picture that is not stored: the live answer while somebody writes."""
+"""Reads a picture without storing it: the live answer while somebody writes."""
 
 import base64
 from collections.abc import Callable

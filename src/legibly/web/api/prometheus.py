@@ -1,4 +1,4 @@
-"""Prometheus metrics: what this process did, and how many images the index knows in which state."""
+"""Prometheus metrics: the work of this process, and the images of the index by state."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Uploads straight into the store, and events of S3 servers that call a webhook."""
+"""Uploads that go straight into the store, and events of S3 servers that call a webhook."""
 
 import hmac
 import json

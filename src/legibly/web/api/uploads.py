@@ -1,4 +1,4 @@
-"""Takes pictures out of requests: the `file` of a form, or the bare body."""
+"""Takes pictures from requests: the `file` of a form, or the bare body."""
 
 from dataclasses import dataclass
 

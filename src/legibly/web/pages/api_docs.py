@@ -1,4 +1,4 @@
-"""The API page: the OpenAPI document as a page to read, with nothing fetched from elsewhere."""
+"""The API page: the OpenAPI document made readable, without anything from elsewhere."""
 
 import json
 from typing import Any

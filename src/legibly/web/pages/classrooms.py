@@ -1,4 +1,4 @@
-"""Class mode: joining with a code and a nickname; for teachers, legibility by pupil and digit."""
+"""Class mode: pupils join with code and nickname; teachers see legibility by pupil and digit."""
 
 import csv
 import functools

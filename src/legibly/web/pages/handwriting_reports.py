@@ -1,4 +1,4 @@
-"""Handwriting reports that are kept until an image of their writer changes.
+"""Caches handwriting reports until an image of their writer changes.
 
 A report over thousands of digits takes a second: it is computed once, in the background where a
 page does not want to wait for it.

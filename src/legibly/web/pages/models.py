@@ -1,4 +1,4 @@
-"""What the models page tells of each pack.
+"""The models page: every pack with its figures.
 
 Its card in words, and how it does on this server's own pictures.
 """

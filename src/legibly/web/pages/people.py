@@ -1,4 +1,4 @@
-"""For administrators: who has an account, and what was done."""
+"""For administrators: accounts and the audit log."""
 
 import functools
 import secrets

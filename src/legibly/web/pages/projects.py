@@ -1,4 +1,4 @@
-"""The page of projects: choose one, and make one."""
+"""The page of projects: choose one, or create one."""
 
 from typing import Annotated
 

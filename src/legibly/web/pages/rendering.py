@@ -1,4 +1,4 @@
-"""Renders the HTML pages on the server; their JavaScript uses the same API as everybody."""
+"""Renders the HTML pages on the server; their scripts use the public API."""
 
 import dataclasses
 import gzip

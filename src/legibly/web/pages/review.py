@@ -1,4 +1,4 @@
-"""Review: the pictures that most need a person, first; and Label Studio's JSON in and out."""
+"""Review: the pictures that need a person most, first; Label Studio's JSON in and out."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The routes of the HTML pages: the general ones here, the others from their modules."""
+"""The routes of the HTML pages: the general ones here, the others in their modules."""
 
 import json
 import mimetypes

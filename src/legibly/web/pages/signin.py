@@ -1,4 +1,4 @@
-"""Signing in and out, and one's own account: password, tokens, one's data, and leaving for good."""
+"""Signing in and out, and the account page: password, tokens, personal data, and deletion."""
 
 import functools
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-"""Signing in by an OpenID provider: there, back with a code, out again; what goes wrong stands on
-the sign-in page.
-"""
+"""Signing in through an OpenID provider and out again; errors appear on the sign-in page."""
 
 import logging
 import secrets

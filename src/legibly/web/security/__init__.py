@@ -1,1 +1,1 @@
-"""Who sends a request, and whether it is let through."""
+"""Who sends a request, and whether it is allowed."""

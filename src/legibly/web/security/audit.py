@@ -1,4 +1,4 @@
-"""Audit lines for what is done with the images of others."""
+"""Audit entries for work on other people's images."""
 
 from collections.abc import Iterable
 

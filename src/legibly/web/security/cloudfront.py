@@ -1,4 +1,5 @@
-"""The caller's address and protocol as CloudFront reports them, for servers that only it can reach.
+"""The caller's address and protocol from CloudFront's headers, for servers that only CloudFront can
+reach.
 
 Source: "CloudFront-Viewer-Address" and "CloudFront-Forwarded-Proto" in the CloudFront Developer
 Guide, "Add CloudFront request headers". CloudFront replaces these headers if a caller sends them.

@@ -1,4 +1,4 @@
-"""The principal of a request, and what it may do; routes know nothing else of accounts."""
+"""The principal of a request and its permissions; routes know nothing else of accounts."""
 
 from dataclasses import dataclass
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""Rate limits in memory: a bucket for each name that fills steadily and empties by requests."""
+"""Rate limits in memory: token buckets by name."""
 
 import threading
 import time

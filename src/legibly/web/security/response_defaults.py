@@ -1,4 +1,4 @@
-"""What holds for every response: HEAD is GET without a body, and nothing is cached unasked."""
+"""Defaults of every response: HEAD is GET without a body, and nothing is cached unless asked."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

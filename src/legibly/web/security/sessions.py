@@ -1,4 +1,4 @@
-"""Signed cookies: sessions, and what a sign-in by OpenID Connect has to come back with."""
+"""Signed cookies: sessions, and the state of a sign-in by OpenID Connect."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Languages: gettext catalogues read from `.po` files, and which one a caller wants."""
+"""Languages: gettext catalogues from `.po` files, and the choice for a request."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The words that the pages' JavaScript says: one table, in the language of the page."""
+"""The texts of the pages' scripts: one table, in the language of the page."""
 
 from collections.abc import Callable, Mapping
 
