@@ -90,9 +90,14 @@ def is_picture(key: str) -> bool:
     return key.startswith(IMAGES) and not ignored
 
 
+def milliseconds(image: str) -> int:
+    """The time that stands in an id, since 1970."""
+    return int(image[:8] + image[9:13], 16)
+
+
 def received_at(image: str) -> datetime:
     """The moment that stands in an id."""
-    return datetime.fromtimestamp(int(image[:8] + image[9:13], 16) / 1000, UTC)
+    return datetime.fromtimestamp(milliseconds(image) / 1000, UTC)
 
 
 def date(image: str) -> str:
@@ -111,18 +116,22 @@ def image_id(key: str, modified_at: datetime) -> str:
 
     The time is taken in whole seconds, since that is all that some doors are told.
     """
-    own = _OWN.fullmatch(key)
-    if own and is_id(own[1]):
-        return own[1]
+    if own := own_id(key):
+        return own
     digest = int.from_bytes(hashlib.sha256(_bytes(key)).digest()[:10], "big")
     seconds = max(0, int(modified_at.timestamp()))  # a clock may stand before 1970
     return _uuid7(seconds * 1000, digest & ((1 << 74) - 1))
 
 
+def own_id(key: str) -> str | None:
+    """The id in a key as `image` makes it; None in other keys."""
+    own = _OWN.fullmatch(key)
+    return own[1] if own and is_id(own[1]) else None
+
+
 def is_own(key: str) -> bool:
     """Whether `key` is one that `image` makes."""
-    own = _OWN.fullmatch(key)
-    return own is not None and is_id(own[1])
+    return own_id(key) is not None
 
 
 def _bytes(key: str) -> bytes:

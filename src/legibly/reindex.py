@@ -1,17 +1,21 @@
 """Rebuilds the index from the object store, which holds everything the index knows."""
 
+import contextlib
+import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, TypeVar
 
 from legibly import object_keys
 from legibly.errors import NotFound
-from legibly.index.port import Index, Rebuild
+from legibly.index import reading_rows
+from legibly.index.port import Index, PictureRow, Rebuild
 from legibly.iteration import batched
-from legibly.pipeline import adoption, image_of, is_picture
+from legibly.pipeline import adoption, is_picture
 from legibly.pipeline.adoption import Adopter
 from legibly.records import (
     AdoptionRecord,
@@ -21,6 +25,7 @@ from legibly.records import (
     Pair,
     ReadingRecord,
     UploadRecord,
+    stamp,
 )
 from legibly.settings import Settings
 from legibly.store import Stat, Store
@@ -30,6 +35,9 @@ T = TypeVar("T")
 _AT_ONCE = 16
 MAX_BYTES = Settings().max_bytes
 _BATCH = 1000
+_ROWS = 5000
+_PORTION_FILES = 20
+_PORTION_BYTES = 500_000
 _Read = Callable[..., Iterator[Any]]
 
 
@@ -53,13 +61,14 @@ def reindex(
             reported.add(where)
             skipped(where)
 
-    read = partial(_records, store, skipped=skip)
+    read = functools.partial(_records, store, skipped=skip)
     with index.rebuilding() as fresh:
         _fill_images(store, fresh, read, Adopter(store, max_bytes=max_bytes))
         count = sum(fresh.counts().values())
         progress("images", count)
-        for readings in batched(read(object_keys.READINGS, ReadingRecord.from_json), _BATCH):
-            fresh.apply_readings(readings)
+        made = _made(store, object_keys.READINGS, reading_rows.of_line, skipped=skip)
+        for rows in batched(made, _ROWS):
+            fresh.add_reading_rows(rows)
         progress("readings", fresh.counts().get("read", 0))
         for labels in batched(read(object_keys.LABELS, LabelRecord.from_json), _BATCH):
             fresh.add_labels(labels)
@@ -103,8 +112,8 @@ def _pairs(store: Store, read: _Read) -> Iterator[Pair]:
 def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
     """Take in uploads as they are, and pictures of others that have no copy yet, with one."""
     others: list[Stat] = []
-    for stats in batched(filter(is_picture, store.list(object_keys.IMAGES)), _BATCH):
-        fresh.add([image_of(stat, None) for stat in stats if object_keys.is_own(stat.key)])
+    for stats in batched(filter(is_picture, store.list(object_keys.IMAGES)), _ROWS):
+        fresh.add_pictures([row for row in map(_picture_row, stats) if row])
         foreign = [stat for stat in stats if not object_keys.is_own(stat.key)]
         known = fresh.known([adoption.image_id(stat) for stat in foreign])
         others += [stat for stat in foreign if adoption.image_id(stat) not in known]
@@ -120,6 +129,22 @@ def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -
         adopted = adopter.adopt(stats, id_of=earlier.image_id)
         fresh.add([image for _, image in adopted])
         fresh.add_deletions([listed for listed, image in adopted if listed != image.id])
+
+
+def _picture_row(stat: Stat) -> PictureRow | None:
+    """The row of a picture that a sender uploaded; None of those that others put there."""
+    image = object_keys.own_id(stat.key)
+    if image is None:
+        return None
+    second, milliseconds = divmod(object_keys.milliseconds(image), 1000)
+    received_at = f"{_second(second)}.{milliseconds:03d}Z"
+    return PictureRow(image, stat.key, received_at, object_keys.media_type(stat.key), stat.size)
+
+
+@functools.lru_cache(maxsize=1)
+def _second(since_1970: int) -> str:
+    """A second as `stamp` writes it; pictures come in the order of their time."""
+    return stamp(datetime.fromtimestamp(since_1970, UTC)).partition(".")[0]
 
 
 class _Adopted:
@@ -156,31 +181,54 @@ def _records(
     """What every JSON line of every object under `prefix` says; one that was torn, or is something
     else, is told.
     """
-    for where, line in _lines(store, prefix):
-        try:
-            record = make(json.loads(line))
-        except READING_ERRORS:
-            skipped(where)
-        else:
-            yield record
+    return _made(store, prefix, lambda line: make(json.loads(line)), skipped=skipped)
 
 
-def _lines(store: Store, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Every line of every JSON object under `prefix`, with its key and number."""
-    listed = [stat.key for stat in store.list(prefix) if stat.key.endswith((".json", ".jsonl"))]
+def _made(
+    store: Store, prefix: str, make: Callable[[bytes], T], *, skipped: Callable[[str], None]
+) -> Iterator[T]:
+    for key, content in _contents(store, prefix):
+        for number, line in enumerate(content.splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                record = make(line)
+            except READING_ERRORS:
+                skipped(f"{key}:{number}")
+            else:
+                yield record
+
+
+def _contents(store: Store, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Every JSON object under `prefix` with its key, fetched some time before it is wanted."""
+    waiting: deque[Future[list[tuple[str, bytes]]]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for start in range(0, len(listed), _BATCH):
-            part = listed[start : start + _BATCH]
-            for key, content in zip(
-                part, pool.map(lambda key: _content(store, key), part), strict=True
-            ):
-                for number, line in enumerate(content.splitlines(), start=1):
-                    if line.strip():
-                        yield f"{key}:{number}", line
+        for keys in _portions(store.list(prefix)):
+            waiting.append(pool.submit(_fetch, store, keys))
+            if len(waiting) > _AT_ONCE:
+                yield from waiting.popleft().result()
+        for portion in waiting:
+            yield from portion.result()
 
 
-def _content(store: Store, key: str) -> bytes:
-    try:
-        return store.read(key)
-    except NotFound:  # deleted since it was listed
-        return b""
+def _portions(stats: Iterable[Stat]) -> Iterator[list[str]]:
+    """Keys to fetch one after another: some small files, or a large one."""
+    keys: list[str] = []
+    size = 0
+    for stat in stats:
+        if stat.key.endswith((".json", ".jsonl")):
+            keys.append(stat.key)
+            size += stat.size
+            if size >= _PORTION_BYTES or len(keys) == _PORTION_FILES:
+                yield keys
+                keys = []
+                size = 0
+    yield keys
+
+
+def _fetch(store: Store, keys: Sequence[str]) -> list[tuple[str, bytes]]:
+    contents = []
+    for key in keys:
+        with contextlib.suppress(NotFound):  # deleted since it was listed
+            contents.append((key, store.read(key)))
+    return contents

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -31,27 +30,6 @@ from legibly.records import (
     ReadingRecord,
     now,
 )
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service("postgres"))]
-)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a database is."""
-    return (
-        f"sqlite:///{tmp_path}/index.db"
-        if request.param == "sqlite"
-        else str(request.getfixturevalue("postgres"))
-    )
-
-
-@pytest.fixture
-def index(url: str) -> Iterator[SqlIndex]:
-    """An empty index."""
-    opened = open_index(url)
-    opened.clear()
-    yield opened
-    opened.close()
 
 
 def image(**values: object) -> Image:

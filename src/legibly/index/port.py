@@ -283,11 +283,42 @@ class Content(Protocol):
         """How many images there are by state."""
 
 
+class PictureRow(NamedTuple):
+    """A picture that a sender uploaded, as columns of its image."""
+
+    id: str
+    key: str
+    received_at: str
+    media_type: str
+    bytes: int
+
+
+class ReadingRow(NamedTuple):
+    """What a reading record says: columns of `images`, and the model."""
+
+    id: str
+    media_type: str
+    width: int
+    height: int
+    verdict: str
+    text: str
+    confidence: float
+    read_at: str
+    reading: str
+    model: str
+
+
 class Rebuild(Content, Protocol):
     """An index that is being filled from the store."""
 
     def add_deletions(self, ids: Sequence[str]) -> None:
         """Take in ids that no image may have any more."""
+
+    def add_pictures(self, pictures: Sequence[PictureRow]) -> None:
+        """Add pictures that senders uploaded as pending images."""
+
+    def add_reading_rows(self, rows: Sequence[ReadingRow]) -> None:
+        """Take in readings; the newest of an image is its own."""
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
         """Give images what was said when they were uploaded."""

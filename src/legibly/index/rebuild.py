@@ -5,32 +5,57 @@ carried over. SQLite builds in a second file, PostgreSQL in a second schema.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from legibly import object_keys, text_rules
 from legibly.index import database, schema
+from legibly.index.loading import create_indexes, drop_indexes, loaded
 from legibly.index.opening import open_tables
+from legibly.index.port import PictureRow, ReadingRow
 from legibly.index.schema import counters, deletions, images
-from legibly.index.tables import SqlTables, insert_new
+from legibly.index.tables import SqlTables, advance, insert_new
 from legibly.records import FailureRecord, UploadRecord, now
 
+Row = Sequence[Any]
 _OF_IMAGES = (schema.labels, schema.pairs, schema.readings)
 _TABLES = (images, *_OF_IMAGES, schema.batches, deletions)
-_UPLOADED = ("name", "writer", "owner", "batch")
-_FAILED = ("error", "width", "height")
-_PREPARE_UPLOAD = (
-    images.update()
-    .where(images.c.id == sa.bindparam("image"))
-    .values({name: sa.bindparam(f"new_{name}") for name in _UPLOADED})
-)
-_PREPARE_FAILURE = (
-    images.update()
-    .where(images.c.id == sa.bindparam("image"))
-    .values(state="failed", **{name: sa.bindparam(f"new_{name}") for name in _FAILED})
+_PICTURE = "id, key, received_at, media_type, bytes, sequence"
+_UPLOAD = ("name", "writer", "owner", "batch")
+_FAILURE = ("error", "width", "height")
+_READING = ("media_type", "width", "height", "verdict", "text", "confidence", "read_at", "reading")
+_NOT_DELETED = "WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE deletions.image = loaded.id)"
+_INSERT_PICTURES = f"""
+INSERT INTO images ({_PICTURE}, state, name, attempts, leased_until)
+  SELECT {_PICTURE}, 'pending', '', 0, 0 FROM loaded {_NOT_DELETED}
+  ON CONFLICT DO NOTHING"""
+_SHORT = ("at", "verdict", "text", "confidence")
+_INSERT_READINGS = f"""
+INSERT INTO readings (image, model, {", ".join(_SHORT)})
+  SELECT id, model, read_at, verdict, text, confidence FROM loaded {_NOT_DELETED}
+  ON CONFLICT (image, model) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in _SHORT)}
+    WHERE excluded.at > readings.at"""
+
+
+def _update(columns: Sequence[str], *, more: str = "", condition: str = "1 = 1") -> str:
+    """Put columns of `loaded` into the rows of their images."""
+    changes = ", ".join(f"{name} = loaded.{name}" for name in columns)
+    return (
+        f"UPDATE images SET {changes}{more} FROM loaded WHERE images.id = loaded.id AND {condition}"
+    )
+
+
+_UPDATE_UPLOADS = _update(_UPLOAD)
+_UPDATE_FAILURES = _update(_FAILURE, more=", state = 'failed'")
+_UPDATE_READINGS = _update(
+    _READING,
+    more=", state = 'read', error = NULL",
+    condition="(images.read_at IS NULL OR images.read_at <= loaded.read_at)",
 )
 
 
@@ -41,23 +66,50 @@ class Rebuild(SqlTables):
         with self._write() as connection:
             insert_new(connection, deletions, [{"image": image} for image in ids])
 
-    def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
-        rows = []
-        for record in records:
-            name = text_rules.clean(record.name) or ""
-            values = {"name": name, "writer": text_rules.clean(record.writer)}
-            values |= {"owner": record.owner, "batch": record.batch}
-            rows.append({"image": record.image} | _bound(values))
+    def add_pictures(self, pictures: Sequence[PictureRow]) -> None:
+        if not pictures:
+            return
         with self._write() as connection:
-            connection.execute(_PREPARE_UPLOAD, rows)
+            first = advance(connection, len(pictures))
+            rows = [(*picture, number) for number, picture in enumerate(pictures, first)]
+            with loaded(connection, rows, columns=_PICTURE):
+                connection.exec_driver_sql(_INSERT_PICTURES)
+
+    def add_reading_rows(self, rows: Sequence[ReadingRow]) -> None:
+        columns = ("id", *_READING, "key AS model")
+        self._load(rows, columns, (_UPDATE_READINGS, _INSERT_READINGS))
+
+    def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
+        clean = text_rules.clean
+        rows = [
+            (entry.image, clean(entry.name) or "", clean(entry.writer), entry.owner, entry.batch)
+            for entry in records
+        ]
+        self._load(rows, ("id", *_UPLOAD), (_UPDATE_UPLOADS,))
 
     def apply_failures(self, records: Sequence[FailureRecord]) -> None:
-        rows = [
-            {"image": record.image} | _bound({name: getattr(record, name) for name in _FAILED})
-            for record in records
-        ]
+        rows = [(entry.image, entry.error, entry.width, entry.height) for entry in records]
+        self._load(rows, ("id", *_FAILURE), (_UPDATE_FAILURES,))
+
+    def _load(self, rows: Sequence[Row], columns: Sequence[str], statements: Sequence[str]) -> None:
+        """Execute statements over rows, of those of one image one after another."""
         with self._write() as connection:
-            connection.execute(_PREPARE_FAILURE, rows)
+            for several in _rounds(rows):
+                with loaded(connection, several, columns=", ".join(columns)):
+                    for statement in statements:
+                        connection.exec_driver_sql(statement)
+
+    def unorder(self) -> None:
+        """Do without the indexes of tables while they are filled."""
+        with self._write() as connection:
+            drop_indexes(connection)
+
+    def order(self) -> None:
+        """Build the indexes, and let PostgreSQL count what its plans depend on."""
+        with self._write() as connection:
+            create_indexes(connection)
+            for table in _TABLES:
+                connection.exec_driver_sql(f"ANALYZE {table.name}")
 
     def count_labelled(self) -> int:
         query = sa.select(sa.func.count()).where(images.c.label_at.is_not(None))
@@ -65,8 +117,16 @@ class Rebuild(SqlTables):
             return int(connection.execute(query).scalar_one())
 
 
-def _bound(values: Mapping[str, object]) -> dict[str, object]:
-    return {f"new_{name}": value for name, value in values.items()}
+def _rounds(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in as few lists as can be, none of which has two of one image."""
+    later: Sequence[Row] = rows
+    while later:
+        first = {row[0]: row for row in reversed(later)}
+        if len(first) == len(later):
+            yield later
+            return
+        yield list(first.values())
+        later = [row for row in later if first[row[0]] is not row]
 
 
 @contextlib.contextmanager
@@ -83,6 +143,8 @@ def beside(engine: Engine) -> Iterator[Rebuild]:
     begun = object_keys.new_id(now())
     with _opened(engine) as fresh:
         yield fresh
+        if engine.dialect.name != "sqlite":
+            fresh.order()
         with database.errors(engine), _transaction(engine, fresh) as (connection, new, old):
             _carry_over(connection, new, old, sequence=sequence, begun=begun)
             _replace(connection, new, old)
@@ -96,6 +158,9 @@ def _opened(engine: Engine) -> Iterator[Rebuild]:
         path = Path(f"{engine.url.database}.rebuild")
         _remove(path)
         opened = open_tables(f"sqlite:///{path}")
+        with opened.connect() as raw:  # a file that a crash loses anyway needs no journal
+            connection = raw.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql("PRAGMA journal_mode=OFF")
     else:
         url = url.replace("postgresql+psycopg:", "postgresql:")
         with engine.begin() as connection:
@@ -103,7 +168,9 @@ def _opened(engine: Engine) -> Iterator[Rebuild]:
             connection.execute(sa.text(f'DROP SCHEMA IF EXISTS "{name}__rebuild" CASCADE'))
         opened = open_tables(url, schema_name=f"{name}__rebuild")
     try:
-        yield Rebuild(opened)
+        fresh = Rebuild(opened)
+        fresh.unorder()
+        yield fresh
     finally:
         opened.dispose()
         if engine.dialect.name == "sqlite":
@@ -135,6 +202,9 @@ def _transaction(engine: Engine, fresh: Rebuild) -> Iterator[tuple[Connection, s
     path = fresh.engine.url.database
     with engine.connect() as raw:
         connection = raw.execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # closed at the end: nothing else wants so much memory, or files
+        connection.exec_driver_sql("PRAGMA temp_store=FILE")  # for sorting millions of rows
+        connection.exec_driver_sql("PRAGMA cache_size=-65536")
         connection.execute(sa.text("ATTACH :path AS fresh"), {"path": path})
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -178,11 +248,14 @@ def _copy(table: sa.Table, new: str, old: str, condition: str) -> str:
 
 def _replace(connection: Connection, new: str, old: str) -> None:
     """Put the new tables in the place of the old ones; numbers of changes go on rising."""
-    for table in _TABLES:
-        if connection.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
+        drop_indexes(connection)
+        for table in _TABLES:
             connection.exec_driver_sql(f"DELETE FROM {old}.{table.name}")
             connection.exec_driver_sql(_copy(table, old, new, "true"))
-        else:
+        create_indexes(connection)
+    else:
+        for table in _TABLES:
             connection.exec_driver_sql(f"DROP TABLE {old}.{table.name}")
             connection.exec_driver_sql(f"ALTER TABLE {new}.{table.name} SET SCHEMA {old}")
     added = f"(SELECT value FROM {new}.counters WHERE name = 'sequence')"

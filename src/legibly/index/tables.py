@@ -39,7 +39,7 @@ class SqlTables(SqlQueries):
             fresh = self._fresh(connection, images_)
             if not fresh:
                 return 0
-            sequence = _advance(connection, len(fresh))
+            sequence = advance(connection, len(fresh))
             rows = [
                 {**schema.image_row(image), **lease, "sequence": number}
                 for number, image in enumerate(fresh, sequence)
@@ -64,7 +64,7 @@ class SqlTables(SqlQueries):
         if not records:
             return []
         with self._write() as connection:
-            first = _advance(connection, len(records))
+            first = advance(connection, len(records))
             settled = [_settled(record, number) for number, record in enumerate(records, first)]
             connection.execute(_SETTLE, settled)
             self._insert_readings(connection, records)
@@ -96,7 +96,7 @@ class SqlTables(SqlQueries):
 
     def remove(self, image: str) -> None:
         with self._write() as connection:
-            sequence = _advance(connection, 1)
+            sequence = advance(connection, 1)
             removed = images.delete().where(images.c.id == image).returning(images.c.owner)
             owner = connection.execute(removed).scalar_one_or_none()
             row = {"image": image, "sequence": sequence, "owner": owner}
@@ -151,7 +151,7 @@ class SqlTables(SqlQueries):
 
     def add_pairs(self, pairs_: Sequence[Pair]) -> None:
         with self._write() as connection:
-            _advance(connection, 1)  # whoever keeps a report by this number makes it anew
+            advance(connection, 1)  # whoever keeps a report by this number makes it anew
             for batch in batched(pairs_, BATCH):
                 gone = self._deleted(connection, [pair.image for pair in batch])
                 rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
@@ -185,7 +185,7 @@ class SqlTables(SqlQueries):
 
     def _change(self, image: str, values: dict[str, Any]) -> Image:
         with self._write() as connection:
-            sequence = _advance(connection, 1)
+            sequence = advance(connection, 1)
             row = connection.execute(
                 _UPDATE.values(sequence=sequence, **values), {"image": image}
             ).one_or_none()
@@ -201,7 +201,7 @@ class SqlTables(SqlQueries):
         insert_new(
             connection, schema.labels, labels.rows({image: by_image[image] for image in known})
         )
-        sequence = _advance(connection, len(known))
+        sequence = advance(connection, len(known))
         changed = {}
         for number, (image, several) in enumerate(
             labels.read(connection, sorted(known)).items(), sequence
@@ -266,7 +266,7 @@ _ADVANCE = (
 )
 
 
-def _advance(connection: Connection, count: int) -> int:
+def advance(connection: Connection, count: int) -> int:
     """Take the next `count` sequence numbers, the first of which is returned.
 
     The counter's row stays locked until the transaction ends, so that numbers become visible in
