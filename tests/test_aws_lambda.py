@@ -3,13 +3,16 @@
 import contextlib
 import http.server
 import importlib.util
+import itertools
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,12 @@ import pytest
 
 import pictures
 import services
+from legibly import object_keys, records
+from legibly.evaluation import promotion_history as histories
+from legibly.ingest import stored_packs
+from legibly.packs import card as cards
+from legibly.packs import registry
+from legibly.store import open_store
 from server import Server
 
 SRC = Path(__file__).parents[1] / "src"
@@ -198,6 +207,46 @@ def test_the_handler_answers_in_lambdas_own_runtime(function: RuntimeApi, tmp_pa
 
 
 @pytest.mark.service("awslambdaric")
+def test_a_warm_function_follows_the_stores_model(function: RuntimeApi, tmp_path: Path) -> None:
+    """A pack that lies in the store alone reads from its promotion on, and its shadow's counts are
+    in the store when the answer is.
+    """
+    store = open_store(f"file://{tmp_path}/store", environ={})
+    folder = shutil.copytree(registry.find("digits"), tmp_path / "other")
+    cards.write_card(folder, replace(cards.read_card(folder), created="later"))
+    version = stored_packs.upload(folder, store, name="other").rpartition("/")[2]
+
+    def read(number: int) -> str:
+        """The version that reads one more picture."""
+        store.create(f"images/{number}.png", pictures.png())
+        function.events.put(delivery(came(f"images/{number}.png")))
+        assert function.answers.get(timeout=60) == ("response", {"batchItemFailures": []})
+        lines = (store.read(stat.key) for stat in store.list("records/readings/"))
+        readings = [json.loads(line) for line in lines]
+        [own] = [entry for entry in readings if entry["key"] == f"images/{number}.png"]
+        return str(own["model"]["version"])
+
+    first = read(0)
+    champion = histories.Choice("digits", records.Model("digits", first))
+    goal = histories.Choice("other", records.Model("other", version))
+    sides = {"before": champion, "after": goal}
+    histories.write(store, histories.following([], "promote", by="test", **sides))
+    numbers = itertools.count(1)
+    services.wait_for(lambda: read(next(numbers)) == version, subject="the promoted pack")
+    sides = {"before": goal, "after": champion}
+    history = histories.changes(store)
+    histories.write(store, histories.following(history, "shadow", by="test", share=1.0, **sides))
+
+    def counts() -> list[str]:
+        assert read(next(numbers)) == version
+        return [stat.key for stat in store.list(object_keys.shadow_folder(2))]
+
+    services.wait_for(counts, subject="the counts of the shadow")
+    [key] = counts()
+    assert json.loads(store.read(key))["read"] >= 1
+
+
+@pytest.mark.service("awslambdaric")
 def test_an_event_that_is_none_fails_loudly(function: RuntimeApi) -> None:
     """Called with something that is no event, the function reports an error instead of a
     success.
@@ -258,11 +307,11 @@ def test_a_direct_call_raises_when_something_failed(
     store = tmp_path / "objects"
     store.mkdir()
     monkeypatch.setenv("LEGIBLY_STORE", f"file://{store}")
-    aws_lambda.batch_reader.cache_clear()
+    aws_lambda.readers.cache_clear()
     thing = {"bucket": {"name": "b"}, "object": {"key": "images/a.png", "size": 9}}
     event = {"Records": [{"eventName": "ObjectCreated:Put", "s3": thing}]}
     assert aws_lambda.handler(event, None) == {"batchItemFailures": []}  # the picture is gone
     store.rename(tmp_path / "away")
     with pytest.raises(Unavailable):
         aws_lambda.handler(event, None)
-    aws_lambda.batch_reader.cache_clear()
+    aws_lambda.readers.cache_clear()

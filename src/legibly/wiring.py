@@ -11,15 +11,16 @@ from legibly import projects
 from legibly.errors import Invalid
 from legibly.evaluation.live_model import LiveReader
 from legibly.evaluation.trial_timer import TrialTimer
-from legibly.images import child_pool
 from legibly.index.sql import SqlIndex, open_index
-from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Consumer
 from legibly.ingest.external_readers import Elsewhere
 from legibly.ingest.light_lane import LightLane
+from legibly.ingest.model_readers import live_reader as live_reader
+from legibly.ingest.model_readers import reader as reader
+from legibly.ingest.project_consumer import ProjectConsumer
+from legibly.ingest.project_readers import ProjectReaders
 from legibly.ingest.queue_worker import QueueWorker
 from legibly.ingest.s3_documents import place
-from legibly.ingest.stored_packs import open_version
 from legibly.ingest.sweep import Sweeper
 from legibly.ingest.worker import Worker
 from legibly.people.accounts import Accounts
@@ -29,7 +30,6 @@ from legibly.projects import Project
 from legibly.records import Image
 from legibly.settings import DEFAULT_PROJECT, Settings
 from legibly.store import Store, open_store
-from legibly.vision.reading import Reader
 from legibly.web.app import create_app
 from legibly.web.live_hub import Hub
 from legibly.web.presigner import Presigner
@@ -39,6 +39,7 @@ from legibly.web.workspaces import Workspaces
 if TYPE_CHECKING:
     from legibly.people import oidc
 
+_FindService = Callable[[str], Service]
 _People = tuple[Accounts | None, Classes | None, "oidc.Provider | None"]
 
 
@@ -58,34 +59,10 @@ def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
     return open_index(settings.database, renew=renew, namespace=name)
 
 
-def reader(settings: Settings, *, version: str = "") -> Reader:
-    """The reader with the model of the settings: a pack, in this version if there is one, or a
-    remote one.
-    """
-    child_pool.configure(
-        children=settings.decoders,
-        wall_seconds=settings.decode_seconds,
-        memory_bytes=settings.decode_megabytes * 1_000_000,
-    )
-    pack = open_version(settings.model, settings, version=version)
-    return Reader(
-        pack, max_pixels=settings.max_pixels, max_pages=settings.max_pages, text=settings.text_mode
-    )
-
-
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Store, index and reader behind the verbs of the product."""
     own = store(settings, environ=environ)
     return _service(settings, own, live_reader(settings, own))
-
-
-def live_reader(settings: Settings, own: Store) -> LiveReader:
-    """The reader of a running process: it follows the changes recorded in its store."""
-
-    def open_reader(setting: str, *, version: str = "") -> Reader:
-        return reader(replace(settings, model=setting), version=version)
-
-    return LiveReader(settings.model, store=own, open_reader=open_reader)
 
 
 def _service(settings: Settings, own: Store, read: LiveReader) -> Service:
@@ -115,19 +92,26 @@ def threads(settings: Settings) -> int:
 
 def app(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> FastAPI:
     """The web application with the workers of its projects."""
-    state = _state(settings, environ)
 
     def open_project(project: Project) -> State:
-        # Events of the queue are of the default project; in others this process reads itself.
-        own = replace(project.override(settings), queue="", classify="here")
+        # One queue tells of every project; the consumer of the default one takes it in for all.
+        classify = settings.classify if settings.queue else "here"
+        own = replace(project.override(settings), queue="", classify=classify)
         shared = (state.accounts, state.classes, state.provider)
         return _state(own, environ, shared=shared)
 
-    return create_app(state, Workspaces(state.projects, open_state=open_project))
+    records = projects.Projects(root_store(settings, environ=environ))
+    workspaces = Workspaces(records, open_state=open_project)
+    state = _state(settings, environ, find_service=workspaces.service)
+    return create_app(state, workspaces)
 
 
 def _state(
-    settings: Settings, environ: Mapping[str, str], *, shared: _People | None = None
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    shared: _People | None = None,
+    find_service: _FindService | None = None,
 ) -> State:
     """The collaborators of one project; people are shared by all of them."""
     own = store(settings, environ=environ)
@@ -144,7 +128,7 @@ def _state(
         index=core.index,
         service=core,
         views=read,
-        worker=_worker(settings, core, on_change=hub.notify),
+        worker=_worker(settings, core, _consumer(settings, core, hub, find_service), hub),
         light=_light(settings, core, on_change=hub.notify),
         hub=hub,
         projects=projects.Projects(root),
@@ -172,20 +156,19 @@ def _light(
 
 
 def _worker(
-    settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]
+    settings: Settings, core: Service, consumer: Consumer | None, hub: Hub
 ) -> Worker | Elsewhere:
     """What reads pictures, or follows those who do."""
     sweeper = Sweeper(core, seconds=settings.sweep_seconds)
-    consumer = _consumer(settings, core, on_change=on_change) if settings.queue else None
     if settings.classify == "elsewhere":
-        return Elsewhere(core, consumer=consumer, sweeper=sweeper, on_change=on_change)
+        return Elsewhere(core, consumer=consumer, sweeper=sweeper, on_change=hub.notify)
     return Worker(
         core,
         threads=threads(settings),
         attempts=settings.attempts,
         sweeper=sweeper,
         consumer=consumer,
-        on_change=on_change,
+        on_change=hub.notify,
     )
 
 
@@ -206,24 +189,24 @@ def lone_worker(
         )
     from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
-    own = store(settings, environ=environ)
-    batches = BatchReader(
-        store=own,
-        reader=live_reader(settings, own),
-        prefix=place(settings.store)[1],
-        max_bytes=settings.max_bytes,
-        attempts=settings.attempts,
-    )
-    return QueueWorker(SqsQueue(settings.queue), batches)
+    return QueueWorker(SqsQueue(settings.queue), ProjectReaders(settings, environ=environ))
 
 
 def _consumer(
-    settings: Settings, core: Service, *, on_change: Callable[[Sequence[Image]], None]
-) -> Consumer:
+    settings: Settings, core: Service, hub: Hub, find_service: _FindService | None
+) -> Consumer | None:
+    """What follows the queue of the settings; None without one."""
+    if not settings.queue or find_service is None:
+        return None
     from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
-    _, prefix = place(settings.store)
-    return Consumer(core, SqsQueue(settings.queue), prefix=prefix, on_change=on_change)
+    return ProjectConsumer(
+        core,
+        SqsQueue(settings.queue),
+        prefix=place(settings.store)[1],
+        on_change=hub.notify,
+        find_service=find_service,
+    )
 
 
 def provider(settings: Settings) -> "oidc.Provider | None":

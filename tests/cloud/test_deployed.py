@@ -166,6 +166,32 @@ def test_a_picture_put_by_anybody_is_read_and_live(
     assert client.get(f"/api/images/{image['id']}").json()["reading"]["model"] == record["model"]
 
 
+def test_a_projects_picture_is_read_by_the_function(
+    deployment: Deployment, client: httpx.Client
+) -> None:
+    """PUT below a project's folder, or sent to its page → one reading in the project's folder,
+    shown in the project and nowhere else.
+    """
+    client.post("/api/projects", json={"name": "letters"}).raise_for_status()
+    key = put(deployment, pictures.png(), "projects/letters/images/from elsewhere.png")
+    sent = client.post(
+        "/api/projects/letters/images", files={"file": ("sent.png", pictures.png(pictures.ZERO))}
+    )
+    assert sent.status_code in (201, 202)
+
+    def texts() -> dict[str, str]:
+        images = client.get("/api/projects/letters/images").json()["images"]
+        return {image["name"]: image["reading"]["text"] for image in images if image["reading"]}
+
+    expected = {"from elsewhere.png": "7", "sent.png": "0"}
+    services.wait_for(lambda: texts() == expected, subject="the project's readings", seconds=60)
+    readings = records(deployment, "projects/letters/records/readings/")
+    assert len(readings) == 2
+    assert key.removeprefix("projects/letters/") in [entry["key"] for entry in readings]
+    names = [image["name"] for image in client.get("/api/images?limit=500").json()["images"]]
+    assert not expected.keys() & set(names)
+
+
 def test_an_upload_is_read_by_the_function(deployment: Deployment, client: httpx.Client) -> None:
     """Through the web page's own door, with a label: the function reads it, once, and the pair is
     written.
@@ -284,7 +310,9 @@ def test_a_lost_permission_is_noticed_and_mended(deployment: Deployment) -> None
     assert "1 put back" in deployment.emulator.legibly("cloud", "redrive").stdout
     services.wait_for(lambda: of(deployment, key), subject="the reading", seconds=60)
     assert len(of(deployment, key)) == 1
-    assert status(deployment)["dead_letters"] == []
+    after = status(deployment)
+    assert after["dead_letters"] == []
+    assert key not in {failure["key"] for failure in after["failures"]}
 
 
 def test_a_message_that_is_none_becomes_a_dead_letter_with_its_reason(

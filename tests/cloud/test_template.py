@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,20 @@ def test_the_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
     }
-    writes = [
-        text["Fn::Sub"]
+    assert set(written(resources)) == {
+        f"{folder}{name}/*"
+        for folder in ("", "projects/*/")
+        for name in ("records/readings", "records/failures", "records/models", "reports/shadow")
+    }
+
+
+def written(resources: dict[str, dict[str, Any]]) -> list[str]:
+    """The keys that the function may write, as its role names them."""
+    return [
+        text["Fn::Sub"].rpartition("${AWS::Region}/")[2]
         for statement in statements(resources, "FunctionRole")
         if statement["Action"] == "s3:PutObject"
         for text in statement["Resource"]
-    ]
-    assert [key.rpartition("${AWS::Region}/")[2] for key in writes] == [
-        "records/readings/*",
-        "records/failures/*",
     ]
 
 
@@ -156,17 +162,57 @@ def test_every_queue_has_dead_letters_and_their_alarm(resources: dict[str, dict[
             assert "DeadLetters" in str(queue["RedrivePolicy"]["deadLetterTargetArn"])
 
 
+def announced(resources: dict[str, dict[str, Any]], queue: str) -> set[str]:
+    """The patterns of keys of which a queue is told, by S3 itself and by rules."""
+    own = resources["Bucket"]["Properties"]["NotificationConfiguration"]
+    prefixes = {
+        f"{configuration['Filter']['S3Key']['Rules'][0]['Value']}*"
+        for configuration in own["QueueConfigurations"]
+        if queue in str(configuration["Queue"])
+    }
+    patterns = {
+        key["wildcard"]
+        for rule in of_type(resources, "AWS::Events::Rule")
+        if queue in str(rule["Targets"])
+        for key in rule["EventPattern"]["detail"]["object"]["key"]
+    }
+    return prefixes | patterns
+
+
 def test_pictures_alone_start_the_function(resources: dict[str, dict[str, Any]]) -> None:
-    """The bucket tells the pictures' queue of `images/` only, so that what is written can never
-    start it.
+    """Its queue is told of images of every project, the other of readings and failures; nothing
+    that the function may write can start it.
     """
-    configurations = resources["Bucket"]["Properties"]["NotificationConfiguration"][
-        "QueueConfigurations"
-    ]
-    for configuration in configurations:
-        [rule] = configuration["Filter"]["S3Key"]["Rules"]
-        assert (rule["Value"] == "images/") == ("ImagesQueue" in str(configuration["Queue"]))
-        assert rule["Value"] in ("images/", "records/readings/", "records/failures/")
+    assert announced(resources, "ImagesQueue") == {"images/*", "projects/*/images/*"}
+    assert announced(resources, "RecordsQueue") == {
+        f"{folder}records/{name}/*"
+        for folder in ("", "projects/*/")
+        for name in ("readings", "failures")
+    }
+    for key in written(resources):
+        assert not [
+            pattern
+            for pattern in announced(resources, "ImagesQueue")
+            if fnmatch(key.replace("*", "x"), pattern)
+        ]
+
+
+def test_rules_may_reach_their_queues(resources: dict[str, dict[str, Any]]) -> None:
+    """Each queue's policy names the rule that sends to it, by the name that the rule has."""
+    rules = of_type(resources, "AWS::Events::Rule")
+    assert len(rules) == 2
+    for rule in rules:
+        queue = rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]
+        policy = resources[f"{queue}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+        [own] = [part for part in policy if part["Principal"]["Service"] == "events.amazonaws.com"]
+        source = own["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+        assert source.endswith(f":rule/{rule['Name']['Fn::Sub']}")
+
+
+def test_the_function_is_started_by_pictures_it_can_give_back(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    """A picture that failed comes again by itself, without those of the same delivery."""
     assert resources["Trigger"]["Properties"]["FunctionResponseTypes"] == [
         "ReportBatchItemFailures"
     ]

@@ -97,7 +97,8 @@ def test_failures_are_shown_and_a_later_reading_wins(service: Service) -> None:
     read = Event("bucket", object_keys.reading(image.id, service.reader.model.version), "created")
     consumer.take([Message(id="2", events=(read,))])
     consumer.take([Message(id="3", events=(failed,))])
-    assert [image.state for image in images(service)] == ["read"]
+    [image] = images(service)
+    assert (image.state, image.error) == ("read", None)
 
 
 def test_a_picture_event_makes_a_pending_image(service: Service) -> None:
@@ -197,3 +198,17 @@ def test_what_nobody_read_in_time_is_read_here(service: Service) -> None:
     )
     assert hasty.read_late() == 2
     assert sorted(image.state for image in images(service)) == ["failed", "read"]
+
+
+def test_a_late_picture_does_not_wait_behind_newer_ones(service: Service) -> None:
+    """It is read although more pictures than one look takes came after it."""
+    hour_ago = object_keys.new_id(records.now() - timedelta(hours=1))
+    keys = [object_keys.image(hour_ago, "image/png")]
+    keys += [object_keys.image(object_keys.new_id(records.now()), "image/png") for _ in range(101)]
+    for key in keys:
+        put(service, key)
+    service.adopt([service.store.head(key) for key in keys])
+    sweeper = Sweeper(service, seconds=0)
+    elsewhere = Elsewhere(service, consumer=None, sweeper=sweeper, on_change=lambda _images: None)
+    assert elsewhere.read_late() == 1
+    assert service.index.get(hour_ago).state == "read"

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pictures
 from legibly import object_keys
-from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import MemoryQueue
+from legibly.ingest.project_readers import ProjectReaders
 from legibly.ingest.queue_worker import QueueWorker
 from legibly.ingest.s3_documents import Event
-from legibly.packs import registry
-from legibly.packs.pack import open_pack
+from legibly.settings import Settings
 from legibly.store import open_store
-from legibly.vision.reading import Reader
 
 
 def test_what_is_read_is_done(tmp_path: Path) -> None:
@@ -20,10 +18,8 @@ def test_what_is_read_is_done(tmp_path: Path) -> None:
     store.create("images/a b.png", pictures.png())
     stat = store.head("images/a b.png")
     queue = MemoryQueue()
-    reader = Reader(open_pack(registry.find("digits")))
-    worker = QueueWorker(
-        queue, BatchReader(store=store, reader=reader, max_bytes=10**6, attempts=3)
-    )
+    settings = Settings(store=f"file://{tmp_path}")
+    worker = QueueWorker(queue, ProjectReaders(settings, environ={}))
     queue.send(
         Event("bucket", "images/a b.png", "created", size=stat.size, etag=None, at=stat.modified_at)
     )

@@ -30,7 +30,7 @@ JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py")
 """What the Spark job needs beside `JOB_FOLDERS`."""
 JOB_FOLDERS = ("accuracy", "records", "statistics")
 FUNCTION_FOLDERS = (
-    *("images", "index", "ingest", "labels", "packs", "pipeline"),
+    *("evaluation", "images", "index", "ingest", "labels", "packs", "pipeline"),
     *("records", "statistics", "store", "vision"),
 )
 """Folders of the package that the function needs, beside the modules at its top."""

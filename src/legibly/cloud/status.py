@@ -15,6 +15,7 @@ _MAX_LETTERS = 50
 _MAX_FAILURES = 200
 _MAX_LINES = 5
 _FIRST_PAGES = {"PaginationConfig": {"MaxItems": 2000}}
+_FIRST_READINGS = {"PaginationConfig": {"MaxItems": 20_000}}
 # Patterns of CloudWatch Logs: by level, and by words for log lines without a level.
 _TROUBLE = ("WARN", "ERROR", '"Task timed out"', '"), try"')
 _PASSED_OVER = ('"was deleted before it was read"', '"was replaced since"')
@@ -274,17 +275,37 @@ def _from_logs(aws: Aws, group: str, message: str) -> str | None:
 
 
 def _failures(aws: Aws, bucket: str, at: datetime) -> Iterator[records.FailureRecord]:
-    """The failure records of today's images, newest last, at most `_MAX_FAILURES`."""
+    """The failure records of today's images that were not read since, newest last, at most
+    `_MAX_FAILURES`.
+    """
     client = aws.client("s3")
+    day = f"date={at:%Y-%m-%d}/"
     with translated(bucket):
         listed = client.list_objects_v2(
-            Bucket=bucket,
-            Prefix=f"{object_keys.FAILURES}date={at:%Y-%m-%d}/",
-            MaxKeys=_MAX_FAILURES,
+            Bucket=bucket, Prefix=f"{object_keys.FAILURES}{day}", MaxKeys=_MAX_FAILURES
         )
-        for entry in sorted(listed.get("Contents", []), key=lambda entry: entry["LastModified"]):
-            content = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-            yield records.FailureRecord.from_json(json.loads(content))
+        entries = sorted(listed.get("Contents", []), key=lambda entry: entry["LastModified"])
+        failed = [object_keys.last(entry["Key"]).split(".")[:2] for entry in entries]
+        read = _read_since(client, bucket, f"{object_keys.READINGS}{day}", failed)
+        for entry, (image, _) in zip(entries, failed, strict=True):
+            if image not in read:
+                content = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+                yield records.FailureRecord.from_json(json.loads(content))
+
+
+def _read_since(client: Any, bucket: str, folder: str, failed: list[list[str]]) -> set[str]:
+    """Those of the failed images and versions that a reading in the folder is of."""
+    if not failed:
+        return set()
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=folder, StartAfter=folder + min(failed)[0], **_FIRST_READINGS
+    )
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return {
+        image
+        for image, version in failed
+        if any(object_keys.holds(key, image, version) for key in keys)
+    }
 
 
 def _model(aws: Aws, bucket: str) -> str | None:

@@ -35,10 +35,12 @@ class LiveReader:
     """A Reader whose model may be exchanged at any moment; `setting` is what this process started
     with.
 
-    It looks for changes as long as somebody holds it.
+    It looks for changes as long as somebody holds it; without `watches`, in `refresh` alone.
     """
 
-    def __init__(self, setting: str, *, store: Store, open_reader: Open) -> None:
+    def __init__(
+        self, setting: str, *, store: Store, open_reader: Open, watches: bool = True
+    ) -> None:
         self._store = store
         self._setting = setting
         self.open = open_reader
@@ -62,11 +64,12 @@ class LiveReader:
             self.setting = setting
             self._reader = open_reader(setting)
         self._follow_trials(history)
-        seconds = SECONDS if store.is_local else REMOTE_SECONDS
-        watch = threading.Thread(
-            target=_watch, args=(weakref.ref(self), seconds), name="model-changes", daemon=True
-        )
-        watch.start()
+        if watches:
+            seconds = SECONDS if store.is_local else REMOTE_SECONDS
+            watch = threading.Thread(
+                target=_watch, args=(weakref.ref(self), seconds), name="model-changes", daemon=True
+            )
+            watch.start()
 
     @property
     def model(self) -> records.Model:

@@ -61,12 +61,12 @@ class TrialTimer:
             return
         reason = self._harm(canary)
         if reason:
-            self._end(canary, reason)
+            end(canary, reason, store=self._store)
             self._live.refresh()
 
     def _harm(self, canary: trials.Canary) -> str:
-        if canary.failures >= MOST_FAILURES:
-            return f"it failed {canary.failures} times in a row: {canary.last_failure}"
+        if reason := failure(canary):
+            return reason
         labels = labels_of(canary, self._index)
         if labels["evidence"] < sequential.ENOUGH:
             return ""
@@ -74,24 +74,6 @@ class TrialTimer:
             f"of {labels['labelled']} sure answers with a label {labels['wrong']} are wrong:"
             f" more than the {canary.risk:g} that was allowed"
         )
-
-    def _end(self, canary: trials.Canary, reason: str) -> None:
-        history = promotion_history.changes(self._store)
-        running = promotion_history.trial(history, "canary")
-        if running is None or running.number != canary.number:
-            return  # another process was quicker
-        change = promotion_history.following(
-            history,
-            "canary",
-            by="legibly",
-            before=running.before,
-            after=running.after,
-            reason=reason,
-            share=0.0,
-            risk=canary.risk,
-        )
-        promotion_history.write(self._store, change)
-        _log.warning("the canary %s has ended: %s", running.after.setting, reason)
 
 
 def labels_of(canary: trials.Canary, index: Index) -> records.Json:
@@ -106,3 +88,30 @@ def labels_of(canary: trials.Canary, index: Index) -> records.Json:
     wrong = sum(pair.n for pair in pairs if pair.predicted != pair.actual)
     evidence = sequential.evidence_above(canary.risk, hits=wrong, trials=labelled)
     return {"labelled": labelled, "wrong": wrong, "evidence": evidence}
+
+
+def failure(canary: trials.Canary) -> str:
+    """Why a canary that only fails has to end; empty where it does not."""
+    if canary.failures < MOST_FAILURES:
+        return ""
+    return f"it failed {canary.failures} times in a row: {canary.last_failure}"
+
+
+def end(canary: trials.Canary, reason: str, *, store: Store) -> None:
+    """Record that a canary has ended, and why. Raises LegiblyError."""
+    history = promotion_history.changes(store)
+    running = promotion_history.trial(history, "canary")
+    if running is None or running.number != canary.number:
+        return  # another process was quicker
+    change = promotion_history.following(
+        history,
+        "canary",
+        by="legibly",
+        before=running.before,
+        after=running.after,
+        reason=reason,
+        share=0.0,
+        risk=canary.risk,
+    )
+    promotion_history.write(store, change)
+    _log.warning("the canary %s has ended: %s", running.after.setting, reason)

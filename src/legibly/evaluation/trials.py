@@ -112,6 +112,12 @@ class Shadow:
         except queue.Full:
             self._counts["dropped"] += 1
 
+    def settle(self, seconds: float) -> None:
+        """Wait until it has read what waits, for so many seconds at most."""
+        finished = self._pending.all_tasks_done
+        with finished:
+            finished.wait_for(lambda: not self._pending.unfinished_tasks, timeout=max(0.0, seconds))
+
     def compare(self, data: bytes, reading: records.Reading) -> None:
         """Read one picture and count how its answer compares."""
         started = time.perf_counter()
@@ -173,4 +179,5 @@ def _work(
             shadow.compare(data, reading)
         except Exception:
             _log.exception("the shadow failed on a picture; it goes on")
+        pending.task_done()
         del shadow

@@ -70,7 +70,7 @@ class Elsewhere:
 
     def read_late(self) -> int:
         """Read what nobody read in time; returns how many images changed."""
-        pending = self._service.index.page(Filter(state="pending"), limit=100)
+        pending = self._service.index.page(Filter(state="pending", sort="oldest"), limit=100)
         latest = now() - self._late
         return sum(self._read(image) for image in pending if image.received_at < latest)
 

@@ -7,8 +7,8 @@ import threading
 
 from legibly.errors import Forbidden, Unavailable
 from legibly.ingest import retry
-from legibly.ingest.batch import BatchReader
 from legibly.ingest.consumer import Queue
+from legibly.ingest.project_readers import ProjectReaders
 
 _log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 class QueueWorker:
     """Takes messages, writes readings, and leaves to the queue whatever has to be tried again."""
 
-    def __init__(self, queue: Queue, reader: BatchReader) -> None:
+    def __init__(self, queue: Queue, reader: ProjectReaders) -> None:
         self._queue = queue
         self._reader = reader
         self._stopping = threading.Event()
@@ -43,4 +43,5 @@ class QueueWorker:
         done = [message for message in messages if message.id not in again]
         if done:
             self._queue.done(done)
+        self._reader.tend(seconds=0.0)
         return len(done)

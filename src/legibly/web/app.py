@@ -113,8 +113,8 @@ def _lifespan(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await workspaces.start()  # before the default project's queue, which tells of all
         await state.start()
-        await workspaces.start()
         for timer in timers:
             timer.start()
         for owner in image_owners():

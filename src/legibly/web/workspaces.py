@@ -17,7 +17,7 @@ from anyio import to_thread
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from legibly.errors import LegiblyError, NotFound
+from legibly.errors import LegiblyError, NotFound, Unavailable
 from legibly.pipeline import Service
 from legibly.projects import Project, Projects
 from legibly.settings import DEFAULT_PROJECT
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 _PATH = re.compile(r"/api/projects/([^/]+)(/.+)")
 # How long a process goes on with what it knows of a project's record.
 _FRESH_SECONDS = 5.0
+_OPENING_SECONDS = 30.0
 _YEAR_SECONDS = 31_536_000
 
 
@@ -40,9 +41,11 @@ class Workspaces:
         self._open_state = open_state
         self._opened: dict[str, tuple[Project, State, float]] = {}
         self._lock = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
         """Open every project, so that its waiting images are read without a visitor."""
+        self._loop = asyncio.get_running_loop()
         for project in await to_thread.run_sync(list, self.projects):
             if project.name != DEFAULT_PROJECT:
                 try:
@@ -67,12 +70,25 @@ class Workspaces:
             self._opened[name] = (project, state, clock)
             return project, state
 
+    def service(self, name: str) -> Service:
+        """The service of a project, for threads beside the event loop. Raises NotFound, and
+        Unavailable at start and end.
+        """
+        if self._loop is None:
+            raise Unavailable("projects are not open at this moment.")
+        opening = asyncio.run_coroutine_threadsafe(self.get(name), self._loop)
+        try:
+            return opening.result(timeout=_OPENING_SECONDS)[1].service
+        except TimeoutError as error:
+            raise Unavailable("opening the project takes long.", where=name) from error
+
     def services(self) -> list[Service]:
         """The services of the projects that are open, all but the default one."""
         return [state.service for _, state, _ in list(self._opened.values())]
 
     async def stop(self) -> None:
         """Stop what every project runs."""
+        self._loop = None
         for _, state, _ in self._opened.values():
             await _close(state)
 
