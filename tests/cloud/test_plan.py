@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from legibly import errors
 from legibly.cli import cloud
-from legibly.cloud import package, plan, prices
+from legibly.cloud import package, plan, price_list, prices
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_synth_tells_what_and_how_much() -> None:
     )
     assert message.exit_code == 0
     assert "PostgreSQL" in message.output
-    assert prices.AS_OF in message.output
+    assert price_list.table().as_of in message.output
     data = json.loads(CliRunner().invoke(cloud.command, ["synth", "--json"]).output)
     assert data["total"] == pytest.approx(sum(line["dollars"] for line in data["lines"]), abs=0.05)
     template = CliRunner().invoke(cloud.command, ["synth", "--template"]).output

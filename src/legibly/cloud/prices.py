@@ -1,47 +1,19 @@
-"""What a deployment costs a month, from a dated table of list prices.
+"""What a deployment costs a month, from a dated table of list prices (`price_list`).
 
-US dollars, us-east-1, on demand, without free tiers and taxes. They were written down from memory
-and not checked against the price pages named below. Other regions differ by up to a third, and
-prices change: use them as orders of magnitude.
+US dollars, on demand, without free tiers and taxes. Prices change: use estimates as orders of
+magnitude.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-AS_OF = "2025-06"
-CAVEAT = (
-    f"list prices of us-east-1 as remembered of {AS_OF}, not checked since; no free tiers, no taxes"
-)
-SOURCE = (
-    "aws.amazon.com/{lambda,s3,sqs,ec2,elasticloadbalancing,rds,cloudwatch,cloudfront}/pricing,"
-    " us-east-1"
-)
+from legibly.cloud.price_list import Table, table
 
 Size = Literal["none", "small", "scale"]
 Classifier = Literal["function", "servers"]
 
 HOURS = 730
-LAMBDA_GB_SECOND = 0.0000166667
-LAMBDA_REQUEST = 0.20e-6
-S3_PUT = 0.005e-3
-S3_GET = 0.0004e-3
-S3_GB_MONTH = 0.023
-SQS_REQUEST = 0.40e-6
-INSTANCE_HOUR = {
-    "t3a.small": 0.0188,
-    "t3a.medium": 0.0376,
-    "c7a.large": 0.10264,
-    "db.t4g.micro": 0.016,
-}
-BALANCER_HOUR = 0.0225
-BALANCER_UNIT_HOUR = 0.008
-ADDRESS_HOUR = 0.005  # a public IPv4 address
-DISK_GB_MONTH = 0.08
-DATABASE_GB_MONTH = 0.115
-SECRET_MONTH = 0.40
-ALARM_MONTH = 0.10
-LOG_GB = 0.50
 ALARMS = 4
 WEB_ALARMS = 2
 """Alarms of the template, of which the second go with its web servers."""
@@ -65,23 +37,22 @@ class Line:
 
 
 def estimate(
-    *, size: Size, classifier: Classifier, pictures: int, stored_months: int = 12
+    *,
+    size: Size,
+    classifier: Classifier,
+    pictures: int,
+    stored_months: int = 12,
+    prices: Table | None = None,
 ) -> list[Line]:
     """The cost of `pictures` a month, with the pictures of `stored_months` in the bucket."""
-    lines = [
-        *_pictures(pictures, stored_months),
-        Line("alarms and dashboard", ALARMS * ALARM_MONTH, idle=True),
-    ]
+    prices = prices or table()
+    alarms = Line("alarms and dashboard", ALARMS * prices["alarm_month"], idle=True)
+    lines = [*_pictures(prices, pictures, stored_months), alarms]
     if size != "none":
-        lines += _web(size)
+        lines += _web(prices, size)
     if classifier == "servers":
-        lines.append(
-            Line(
-                "model servers: 1 c7a.large and a load balancer",
-                _server("c7a.large") + _balancer(0),
-                idle=True,
-            )
-        )
+        dollars = _server(prices, "c7a.large") + _balancer(prices, 0)
+        lines.append(Line("model servers: 1 c7a.large and a load balancer", dollars, idle=True))
     return lines
 
 
@@ -90,34 +61,42 @@ def total(lines: list[Line]) -> float:
     return sum(line.dollars for line in lines)
 
 
-def _pictures(pictures: int, stored_months: int) -> Iterator[Line]:
+def _pictures(prices: Table, pictures: int, stored_months: int) -> Iterator[Line]:
     batches = pictures / BATCH
     seconds = pictures * PICTURE_SECONDS * MEMORY_GB
-    yield Line("function", seconds * LAMBDA_GB_SECOND + batches * LAMBDA_REQUEST, idle=False)
+    function = seconds * prices["function_gb_second"] + batches * prices["function_request"]
+    yield Line("function", function, idle=False)
     # An image is put once and fetched twice (function, page); a batch's record is put and fetched
-    # once.
-    requests = pictures * (S3_PUT + 2 * S3_GET) + batches * (S3_PUT + S3_GET)
-    stored = pictures * stored_months * PICTURE_BYTES / 1e9 * S3_GB_MONTH
+    # once. S3 tells EventBridge of both, whose rules pick out those of projects.
+    requests = pictures * (prices["s3_put"] + 2 * prices["s3_get"])
+    requests += batches * (prices["s3_put"] + prices["s3_get"])
+    stored = pictures * stored_months * PICTURE_BYTES / 1e9 * prices["s3_gb_month"]
     yield Line("bucket: requests", requests, idle=False)
     yield Line(f"bucket: pictures of {stored_months} months", stored, idle=False)
-    yield Line("queues", (2 * pictures + 4 * batches) * SQS_REQUEST, idle=False)
-    yield Line("logs", pictures * LOG_BYTES / 1e9 * LOG_GB, idle=False)
+    queues = (2 * pictures + 4 * batches) * prices["queue_request"]
+    yield Line("queues", queues, idle=False)
+    yield Line("events", (pictures + batches) * prices["event"], idle=False)
+    yield Line("logs", pictures * LOG_BYTES / 1e9 * prices["log_gb"], idle=False)
 
 
-def _web(size: Size) -> Iterator[Line]:
+def _web(prices: Table, size: Size) -> Iterator[Line]:
     servers = 2 if size == "scale" else 1
-    yield Line(f"web servers: {servers} t3a.small", servers * _server("t3a.small"), idle=True)
-    yield Line("load balancer, with its two addresses", _balancer(2), idle=True)
-    own = WEB_ALARMS * ALARM_MONTH + SECRET_MONTH
+    hosts = servers * _server(prices, "t3a.small")
+    yield Line(f"web servers: {servers} t3a.small", hosts, idle=True)
+    yield Line("load balancer, with its two addresses", _balancer(prices, 2), idle=True)
+    own = WEB_ALARMS * prices["alarm_month"] + prices["secret_month"]
     yield Line("their alarms, and the secret of the first password", own, idle=True)
     if size == "scale":
-        database = INSTANCE_HOUR["db.t4g.micro"] * HOURS + 20 * DATABASE_GB_MONTH + SECRET_MONTH
+        disk = 20 * prices["database_gb_month"]
+        database = prices["db.t4g.micro"] * HOURS + disk + prices["secret_month"]
         yield Line("PostgreSQL: 1 db.t4g.micro, 20 GB", database, idle=True)
 
 
-def _server(instance: str) -> float:
-    return (INSTANCE_HOUR[instance] + ADDRESS_HOUR) * HOURS + 16 * DISK_GB_MONTH
+def _server(prices: Table, instance: str) -> float:
+    hour = prices[instance] + prices["address_hour"]
+    return hour * HOURS + 16 * prices["disk_gb_month"]
 
 
-def _balancer(addresses: int) -> float:
-    return (BALANCER_HOUR + BALANCER_UNIT_HOUR + addresses * ADDRESS_HOUR) * HOURS
+def _balancer(prices: Table, addresses: int) -> float:
+    hour = prices["balancer_hour"] + prices["balancer_unit_hour"]
+    return (hour + addresses * prices["address_hour"]) * HOURS

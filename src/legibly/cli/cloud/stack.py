@@ -9,7 +9,7 @@ import click
 from legibly import errors
 from legibly.cli.cloud import accuracy as accuracy_job
 from legibly.cloud import plan as plans
-from legibly.cloud import prices
+from legibly.cloud import price_list, prices
 
 
 def _stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,21 +92,24 @@ def synth(
     *, region: str | None, pictures: int, template: bool, as_json: bool, **options: Any
 ) -> None:
     """Print what deploy would do, and its cost a month, without a request to AWS."""
-    del region
     if template:
         click.echo(plans.template(), nl=False)
         return
     plan = _plan(**options).resolved({})
+    listed = price_list.table(region or price_list.REGION)
     lines = prices.estimate(
-        size=plan.size or "small", classifier=plan.classifier or "function", pictures=pictures
+        size=plan.size or "small",
+        classifier=plan.classifier or "function",
+        pictures=pictures,
+        prices=listed,
     )
     if as_json:
-        click.echo(json.dumps(_estimate_json(lines)))
+        click.echo(json.dumps(_estimate_json(lines, listed)))
         return
     click.echo("What deploy will do:")
     for step in plan.steps():
         click.echo(f"  {step}")
-    click.echo(f"\nUS dollars a month at {pictures:,} images ({prices.CAVEAT}):")
+    click.echo(f"\nUS dollars a month at {pictures:,} images ({listed.caveat}):")
     for line in lines:
         note = "  (also without any image)" if line.idle else ""
         click.echo(f"  {line.dollars:>9.2f}  {line.item}{note}")
@@ -114,17 +117,31 @@ def synth(
     click.echo(f"  {prices.total(lines):>9.2f}  in total; {idle:.2f} of it without any image")
 
 
-def _estimate_json(lines: list[prices.Line]) -> dict[str, Any]:
+def _estimate_json(lines: list[prices.Line], listed: price_list.Table) -> dict[str, Any]:
     items = [
         {"what": line.item, "dollars": round(line.dollars, 2), "idle": line.idle} for line in lines
     ]
     return {
-        "as_of": prices.AS_OF,
-        "caveat": prices.CAVEAT,
-        "source": prices.SOURCE,
+        "as_of": listed.as_of,
+        "caveat": listed.caveat,
+        "source": listed.source,
         "lines": items,
         "total": round(prices.total(lines), 2),
     }
+
+
+@command.command("prices")
+@click.option("--region", default=price_list.REGION, show_default=True, help="AWS region.")
+@click.option("--update", is_flag=True, help="Ask AWS's price list, and keep what it says.")
+def list_prices(*, region: str, update: bool) -> None:
+    """Print the list prices that estimates use, and when they are of."""
+    if update:
+        listed = price_list.update(region, aws=_aws(price_list.REGION))
+    else:
+        listed = price_list.table(region)
+    for name in listed.items:
+        click.echo(f"{listed[name]:>14.10f}  {name}")
+    click.echo(listed.caveat)
 
 
 @command.command("policy")
