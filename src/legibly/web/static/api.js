@@ -67,6 +67,8 @@ export const images = (query = {}, signal) => {
   return json(`/api/images?${new URLSearchParams(values)}`, { signal });
 };
 
+const LIGHT = 16_000; // characters; browsers let 64 kB of requests outlive their page
+
 /** The body of a label: an empty text says that the picture shows no digit. */
 export const labelBody = (text) => (text === "" ? { text, nothing: true } : { text });
 /**
@@ -75,8 +77,11 @@ export const labelBody = (text) => (text === "" ? { text, nothing: true } : { te
  * @param {string | null} text
  * @param {{ tries?: number, boxes?: object[] }} [options]
  */
-export const label = (id, text, { tries = 4, boxes } = {}) =>
-  json(`/api/images/${id}/label`, { ...sending("PUT", { ...labelBody(text), boxes }), tries });
+export function label(id, text, { tries = 4, boxes } = {}) {
+  const request = sending("PUT", { ...labelBody(text), boxes });
+  const keepalive = request.body.length < LIGHT; // leaving the page does not stop it
+  return json(`/api/images/${id}/label`, { ...request, keepalive, tries });
+}
 
 const form = (values) => ({ method: "POST", body: new URLSearchParams(values) });
 /** Delete images at once; `{ count, undo, seconds }`, where `undo` is a token for `restore`. */

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { answer, isWrong, labelText, verdict } from "./card.js";
 import { $, debounce, make, number, percent, say, toast } from "./dom.js";
-import { follow } from "./live.js";
+import { follow, newest } from "./live.js";
 import { openFrom } from "./places.js";
 
 const PAGE = 200;
@@ -12,6 +12,7 @@ const { batch } = table.dataset;
 const order = $("#sort");
 const rows = new Map(); // id → row
 let next = null;
+let loading = null; // the request of a page of rows
 
 const cell = (title, ...children) => make("td", { "data-title": title }, ...children);
 
@@ -49,14 +50,20 @@ function put(image) {
 }
 
 async function load() {
+  loading?.abort();
+  loading = new AbortController();
+  const { signal } = loading;
   try {
+    const begun = performance.now();
     const query = { batch, sort: order.value, limit: PAGE, after: next };
-    const page = await api.images(query);
-    page.images.forEach(put);
+    const page = await api.images(query, signal);
+    newest(page.images, begun).forEach(put);
     next = page.next;
   } catch (error) {
+    if (signal.aborted) return;
     toast(error.message, { action: say("try_again"), run: load });
   }
+  loading = null;
   $("#more").hidden = next === null;
 }
 
@@ -70,7 +77,7 @@ const summarize = debounce(async () => {
     const key = counts.labelled ? "batch_counts_labelled" : "batch_counts";
     $("#summary").textContent = say(key, Object.fromEntries(values));
     // Events of the time before this page followed them are lost: the counts tell.
-    if (next === null && counts.read > rows.size) start();
+    if (!loading && next === null && counts.read > rows.size) start();
     if (counts.read < counts.images) setTimeout(summarize, ASK_AGAIN_MS);
   } catch {
     /* the next change asks again */

@@ -3,7 +3,8 @@ import * as api from "./api.js";
 import { Card, shot } from "./card.js";
 import { $, $$, debounce, make, onKey, say, toast } from "./dom.js";
 import { keyAction } from "./keys.js";
-import { follow } from "./live.js";
+import * as labelQueue from "./label_queue.js";
+import { follow, newest } from "./live.js";
 import { Sheet } from "./sheet.js";
 import { queue } from "./uploads.js";
 import { startFiles } from "./files.js";
@@ -11,9 +12,11 @@ import { startFiles } from "./files.js";
 const RECENT = 24;
 const { owner } = document.body.dataset;
 const classes = JSON.parse($("#classes").textContent);
-const images = new Map(); // id → image, newest first in `order`
+const images = new Map(); // id → image as the server last told it, newest first in `order`
 let order = [];
 let labels = []; // ids, in the order in which they were labelled
+/** An image as the page shows it: with the label that is on its way. */
+const imageOf = (id) => labelQueue.withLabel(images.get(id));
 
 /** What the card shows: the ink on the sheet, a drawing on its way, an image, or nothing. Keys act
  * on an image only if it was `chosen`: drawn, uploaded or selected on this page. */
@@ -67,7 +70,7 @@ function shown() {
     return pictured(drawing.reading, { label, note: drawing.problem ?? "" });
   }
   if (kind === "upload") return { id: "", state: "pending", reading: null, label: null, upload };
-  return images.get(id) ?? null;
+  return imageOf(id) ?? null;
 }
 
 function draw() {
@@ -127,7 +130,7 @@ const recent = debounce(() => {
   const list = $("#recent");
   const tiles = new Map($$("li", list).map((item) => [item.dataset.id, item]));
   const items = order.slice(0, RECENT).map((id) => {
-    const image = images.get(id);
+    const image = imageOf(id);
     const isActive = subject.kind === "image" && subject.id === id;
     const stamp = `${image.state}${image.label?.text ?? "-"}${isActive}`;
     const old = tiles.get(id);
@@ -157,6 +160,11 @@ function choose(id) {
   draw();
 }
 
+function drawImage(id) {
+  if (subject.id === id) draw();
+  else recent();
+}
+
 function take(image) {
   const before = images.get(image.id);
   if (before?.reading && !image.reading) return; // an older message that overtook a newer one
@@ -164,8 +172,7 @@ function take(image) {
   queue.settle(image);
   const isIdle = subject.kind === "none" && sheet.ink === "empty" && image.state !== "pending";
   if (isIdle) subject = { kind: "image", id: image.id, chosen: false };
-  if (subject.id === image.id) draw();
-  else recent();
+  drawImage(image.id);
   if ((before?.label?.text ?? null) !== (image.label?.text ?? null)) accuracy();
 }
 
@@ -181,8 +188,9 @@ function drop(id) {
 
 async function catchUp() {
   try {
+    const begun = performance.now();
     const page = await api.images({ limit: RECENT });
-    page.images.forEach(take);
+    newest(page.images, begun).forEach(take);
     if (subject.kind === "none" && order.length && sheet.ink === "empty") {
       subject = { kind: "image", id: order[0], chosen: false };
       draw();
@@ -200,7 +208,7 @@ function labelSubject(text) {
   if (subject.kind === "drawing") return labelDrawing(subject.drawing, text);
   const image = images.get(subject.id);
   if (!image || image.state === "pending") return false;
-  label(image, text);
+  label(image.id, text);
   return true;
 }
 
@@ -209,28 +217,22 @@ async function labelDrawing(drawing, text) {
   drawing.text = text;
   draw();
   try {
-    const image = await drawing.saved;
-    await label(images.get(image.id) ?? image, text);
+    const { id } = await drawing.saved;
+    await label(id, text);
   } catch (error) {
     toast(error.message);
   }
 }
 
-async function label(image, text) {
-  const before = image.label;
-  const note = text === null ? null : { text, at: new Date().toISOString() };
-  const update = (changed) => {
-    images.set(image.id, changed);
-    if (subject.id === image.id) draw();
-    else recent();
-  };
-  update({ ...image, label: note });
-  if (text !== null) labels.push(image.id);
+async function label(id, text) {
+  const sent = labelQueue.send(id, text === null ? null : { text });
+  if (text !== null) labels.push(id);
+  drawImage(id);
   try {
-    take(await api.label(image.id, text));
+    take(await sent);
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
-    update({ ...image, label: before });
+    drawImage(id);
     toast(error.message);
   }
   accuracy();
@@ -239,11 +241,11 @@ async function label(image, text) {
 function undoLabel() {
   if (subject.kind === "drawing" && (subject.drawing.text ?? null) !== null)
     return labelDrawing(subject.drawing, null);
-  const current = images.get(subject.id);
-  const image = current?.label ? current : images.get(labels.pop());
+  const current = imageOf(subject.id);
+  const image = current?.label ? current : imageOf(labels.pop());
   if (!image?.label) return false;
   choose(image.id);
-  label(image, null);
+  label(image.id, null);
   return true;
 }
 

@@ -4,7 +4,8 @@ import * as api from "./api.js";
 import { shot } from "./card.js";
 import * as deletion from "./deletion.js";
 import { $, $$, debounce, make, number, onKey, say, toast } from "./dom.js";
-import { follow } from "./live.js";
+import * as labels from "./label_queue.js";
+import { follow, newest } from "./live.js";
 import { openFrom } from "./places.js";
 
 const PAGE = 60;
@@ -113,8 +114,9 @@ function load() {
 
 async function fetchPage(mine) {
   try {
+    const begun = performance.now();
     const page = await api.images({ ...query(), limit: PAGE, after: next }, mine.signal);
-    const fresh = page.images.filter((image) => !known.has(image.id));
+    const fresh = newest(page.images, begun).filter((image) => !known.has(image.id));
     block().append(...fresh.map((image) => (known.set(image.id, image), tile(image))));
     if (fresh.length < PAGE) even();
     next = page.next;
@@ -201,31 +203,57 @@ new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecti
 
 // What is done to many
 const replace = (image) => {
+  if (!known.has(image.id)) return; // deleted, or out of the filters since
   known.set(image.id, image);
   $(`li[data-id="${image.id}"]`, gallery)?.replaceWith(tile(image));
 };
 
+let busy = 0; // things that are being done to many: leaving the page would break them off
+addEventListener("beforeunload", (event) => busy && event.preventDefault());
+
 /** Do one thing to each, four at a time; says how many could not be done, and why. */
-async function each(ids, run) {
-  const todo = [...ids],
+async function each(items, run) {
+  const todo = [...items],
     failures = [];
   const worker = async () => {
-    for (let id = todo.shift(); id !== undefined; id = todo.shift())
-      await run(id).catch((error) => failures.push(error.message));
+    for (let item = todo.shift(); item !== undefined; item = todo.shift())
+      await run(item).catch((error) => failures.push(error.message));
   };
+  busy++;
   await Promise.all([worker(), worker(), worker(), worker()]);
+  busy--;
   if (failures.length) toast(say("some_failed", { count: failures.length, why: failures[0] }));
-  return ids.length - failures.length;
+  return items.length - failures.length;
 }
 
-async function labelAll(textOf) {
-  const ids = [...chosen].filter((id) => typeof textOf(known.get(id)) === "string");
-  const before = new Map(ids.map((id) => [id, known.get(id).label?.text ?? null]));
-  const put = async (id, text) => replace(await api.label(id, text));
-  const count = await each(ids, (id) => put(id, textOf(known.get(id))));
-  toast(say("labelled", { count: number(count) }), {
+/** An image as it is now, or as it was when it was chosen where the page shows it no longer. */
+const current = (image) => labels.withLabel(known.get(image.id) ?? image);
+const textOf = (image) => image.label?.text ?? null;
+
+/** Put labels, `{ image, text }`, those that `isDue` still when their turn comes. */
+async function put(changes, isDue) {
+  const changed = [];
+  const run = async (change) => {
+    const { image, text } = change;
+    const before = textOf(current(image));
+    if (!isDue({ ...change, before })) return;
+    replace(await labels.send(image.id, text === null ? null : { text }));
+    changed.push({ image, text: before, given: text });
+  };
+  await each(changes, run);
+  return changed;
+}
+
+/** Label what is chosen; `text` of an image is null where it gets none. */
+async function labelAll(text, isDue = () => true) {
+  const changes = [...chosen]
+    .map((id) => known.get(id))
+    .map((image) => ({ image, text: text(image) }))
+    .filter((change) => change.text !== null);
+  const changed = await put(changes, isDue);
+  toast(say("labelled", { count: number(changed.length) }), {
     action: say("undo"),
-    run: () => each(ids, (id) => put(id, before.get(id))),
+    run: () => put(changed, ({ before, given }) => before === given),
   });
 }
 $("#bulk").addEventListener("submit", (event) => {
@@ -235,7 +263,10 @@ $("#bulk").addEventListener("submit", (event) => {
 });
 // A label that is there already stays: a click on many answers is no second look at each.
 $("#as-read").addEventListener("click", () =>
-  labelAll((image) => (image.label ? null : image.reading?.text || null)),
+  labelAll(
+    (image) => image.reading?.text || null,
+    ({ before }) => before === null,
+  ),
 );
 
 /** Deleting holds at once; undo brings the pictures back. */

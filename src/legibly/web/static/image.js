@@ -6,6 +6,7 @@ import * as deletion from "./deletion.js";
 import { $, make, onKey, say, toast } from "./dom.js";
 import { boxesOf, corrected, inserted, labelBoxes, placesOf } from "./items.js";
 import { labelOf } from "./keys.js";
+import * as labels from "./label_queue.js";
 import { follow } from "./live.js";
 import { listOf } from "./places.js";
 import { Viewer } from "./viewer.js";
@@ -145,37 +146,28 @@ function replace(box) {
 }
 
 let stored = image; // as the server last told it
-let sending = 0; // labels on their way
-let sent = Promise.resolve(); // they arrive in the order of the keys
 
 /** Label the image; `all` are the boxes of the label's text, where they are known. The page shows
  * the label at once, so that the next key starts from it however slow the line is. */
-function label(text, all = []) {
+async function label(text, all = []) {
   const given = text && all.length ? labelBoxes(text, all) : undefined;
-  show({ ...image, label: text === null ? null : { text, boxes: given } });
-  sending += 1;
-  sent = sent.then(() => send(text, given));
-}
-
-async function send(text, given) {
+  const sent = labels.send(image.id, text === null ? null : { text, boxes: given });
+  show(stored);
   try {
-    stored = await api.label(image.id, text, { boxes: given });
+    stored = await sent;
     $("#status").textContent = text === null ? say("taken_back") : say("noted", { text });
   } catch (error) {
     toast(error.message);
   }
-  sending -= 1;
-  if (!sending) show(stored);
+  show(stored);
 }
 
-/** Show the image in a new state. */
+/** Show the image in a new state, with the label that is on its way. */
 function show(state) {
-  image = state;
+  image = labels.withLabel(state);
   if (chosen >= boxes().length) chosen = -1;
   draw();
 }
-
-addEventListener("beforeunload", (event) => sending && event.preventDefault());
 
 // The list that this image was opened from
 const list = listOf(image.id);
@@ -197,7 +189,8 @@ function neighbours() {
 const go = (selector) => {
   const link = $(selector);
   if (link.hidden || !link.href) return false;
-  sent.then(() => location.replace(link.href)); // back leads to the list, not through all pictures
+  // back leads to the list, not through all pictures
+  labels.settled(image.id).then(() => location.replace(link.href));
   return true;
 };
 for (const selector of ["#previous", "#next"])
@@ -241,7 +234,7 @@ follow(
   (changed) => {
     if (!isThis(changed.id)) return;
     stored = changed;
-    if (!sending) show(stored);
+    show(stored);
   },
   undefined,
   (id) => isThis(id) && !$("#delete").disabled && location.assign("/history"),

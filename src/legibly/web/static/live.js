@@ -2,6 +2,16 @@
 // word when we are alone.
 import { $, say } from "./dom.js";
 
+const news = new Map(); // id → { at, image }, where `image` is null for one that was deleted
+
+const note = (id, image) => news.set(id, { at: performance.now(), image });
+
+/** Images of an answer to a request that began at a time: what was heard of one since is newer. */
+export const newest = (images, begun) =>
+  images
+    .map((image) => (news.get(image.id)?.at > begun ? news.get(image.id).image : image))
+    .filter(Boolean);
+
 /** `onImage(image)` for each change; `onReturn()` after a gap, when the page should ask what it
  * missed. */
 export function follow(onImage, onReturn, onRemoved) {
@@ -15,7 +25,9 @@ export function follow(onImage, onReturn, onRemoved) {
   const listen = (kind, run) =>
     source.addEventListener(kind, (event) => {
       last = event.lastEventId;
-      run(JSON.parse(event.data));
+      const data = JSON.parse(event.data);
+      note(data.id, kind === "image" ? data : null);
+      run(data);
     });
   const open = () => {
     source = new EventSource(`/api/live?after=${last}`);

@@ -11,7 +11,7 @@ const counts = JSON.parse($("#counts").textContent); // how often each digit was
 const ENOUGH = 3; // so many of each make a first report
 const writer = $("#practice").dataset.writer;
 const intentions = new Map(); // name of a drawing → the digit that was asked for
-const results = []; // newest last
+const results = []; // newest last, those included that are on their way
 let intended = "";
 let left = {}; // how often each digit is still to come in this round
 
@@ -55,30 +55,46 @@ async function finish() {
   const digit = intended;
   intentions.set(sheet.once, digit);
   const drawing = sheet.finish();
-  if (!drawing) return false;
+  if (!drawing) return;
   $("#read").disabled = true;
-  left[digit]--;
-  counts[digit] = (counts[digit] ?? 0) + 1;
+  const result = { digit, saved: drawing.saved };
+  note(result);
   next();
   try {
-    const image = await drawing.saved;
-    add({ image, digit, source: URL.createObjectURL(drawing.blob) });
+    result.image = await drawing.saved;
+    result.source = URL.createObjectURL(drawing.blob);
+    if (results.includes(result)) show(result);
   } catch (error) {
+    if (results.includes(result)) forget(result);
     toast(error.message);
   }
-  return true;
+}
+
+/** Count a drawing. */
+function note(result) {
+  results.push(result);
+  left[result.digit]--;
+  counts[result.digit] = (counts[result.digit] ?? 0) + 1;
+  tally();
+}
+
+/** A drawing that does not count: its digit comes again in this round. */
+function forget(result) {
+  results.splice(results.indexOf(result), 1);
+  left[result.digit]++;
+  counts[result.digit]--;
+  tally();
 }
 
 const isRight = ({ image, digit }) => image.reading?.text === digit;
 
-function add(result) {
+function show(result) {
   const { image, digit } = result;
   const { reading } = image;
   const item = reading?.items.length === 1 ? reading.items[0] : null;
   result.share = item ? (item.legibility ?? item.probabilities[digit] ?? 0) : 0;
   const before = weights[digit];
   weights[digit] = before === null ? result.share : 0.7 * before + 0.3 * result.share;
-  results.push(result);
   const read = reading?.text ?? "";
   const key =
     read === "" ? "practice_blank" : isRight(result) ? "practice_right" : "practice_wrong";
@@ -101,33 +117,35 @@ function tile(result) {
 }
 
 function tally() {
-  const right = results.filter(isRight).length;
+  const shown = results.filter(({ image }) => image);
+  const right = shown.filter(isRight).length;
   const size = Object.keys(weights).length * TIMES;
-  const counts = { count: number(results.length), right: number(right) };
-  const isEnd = results.length > 0 && results.length % size === 0;
-  $("#tally").textContent = results.length
+  const counts = { count: number(shown.length), right: number(right) };
+  const isEnd = shown.length > 0 && shown.length % size === 0;
+  $("#tally").textContent = shown.length
     ? say(isEnd ? "practice_round" : "practice_done", counts)
     : "";
   $("#take-back").disabled = results.length === 0;
 }
 
-/** Take the last drawing back: it is deleted, and its digit is asked for again. */
+/** Take the last drawing back, on its way or not: it is deleted, and its digit is asked for again,
+ * at once unless somebody is writing another one. */
 async function takeBack() {
-  const result = results.pop();
+  const result = results.at(-1);
   if (!result) return;
+  forget(result);
+  const isFree = sheet.ink === "empty";
+  if (isFree) next(result.digit);
   try {
-    await api.removeAll([result.image.id]);
+    const { id } = await result.saved;
+    await api.removeAll([id]);
+    result.tile?.remove();
+    const words = { digit: result.digit, count: number(1) };
+    $("#told").textContent = say(isFree ? "practice_taken_back" : "deleted", words);
   } catch (error) {
-    results.push(result);
+    if (result.image) note(result);
     toast(error.message);
-    return;
   }
-  result.tile.remove();
-  left[result.digit]++;
-  counts[result.digit]--;
-  $("#told").textContent = say("practice_taken_back", { digit: result.digit });
-  next(result.digit);
-  tally();
 }
 
 const COMMANDS = {

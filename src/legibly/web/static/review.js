@@ -161,14 +161,30 @@ function judge(text) {
   setSkipped(skipped.filter((id) => id !== entry.image.id));
   const isSaved = save(entry, text);
   step(entry);
-  isSaved.catch(() => {
-    history = history.filter((other) => other !== entry);
-    entry.isJudged = false;
-    judgements--;
+  isSaved.catch((error) => notSaved(entry, error));
+}
+
+/** A judgement was not saved: its picture comes next, unless it was deleted. It never takes the
+ * place of the one that somebody is looking at. */
+function notSaved(entry, { status }) {
+  history = history.filter((other) => other !== entry);
+  entry.isJudged = false;
+  judgements--;
+  if (status !== 404) {
     total++;
-    queue.unshift(entry);
-    show();
-  });
+    queue.splice(queue[0] === current ? 1 : 0, 0, entry);
+  }
+  show();
+}
+
+/** Take a picture out of the queue, unless somebody is looking at it. */
+function leaveOut(id) {
+  const before = queue.length;
+  queue = queue.filter((entry) => entry === current || entry.image.id !== id);
+  if (queue.length === before) return;
+  total = Math.max(0, total - 1);
+  isComplete = false; // it may still need a second person
+  count();
 }
 
 function skip() {
@@ -232,5 +248,12 @@ $("#import").addEventListener("change", async (event) => {
 const look = debounce(() => {
   if (queue.length === 0) filling ? look() : fill();
 }, 300);
-follow(look, look);
+
+/** Nobody is asked about what somebody else has labelled, here or on another page, meanwhile. */
+function take({ id, label }) {
+  const entry = queue.find(({ image }) => image.id === id);
+  if (entry && (entry.image.label?.at ?? null) !== (label?.at ?? null)) leaveOut(id);
+  look();
+}
+follow(take, look, (id) => (leaveOut(id), look()));
 fill();
