@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from legibly.errors import LegiblyError, NotFound
+from legibly.errors import LegiblyError
 from legibly.exchange import training_formats
 from legibly.exchange.training_formats import File, Inputs
 from legibly.index.port import Filter, Index, cursor_of
+from legibly.iteration import batched
 from legibly.labels.rules import NOTHING
 from legibly.records import Image, stamp
 from legibly.statistics import aggregates
@@ -109,13 +110,8 @@ def named(index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool])
 
     Unknown ones, and those that the caller may not see, are passed over.
     """
-    for image_id in ids:
-        try:
-            image = index.get(image_id)
-        except NotFound:
-            continue
-        if may_see(image):
-            yield image
+    for batch in batched(ids, _PAGE):
+        yield from filter(may_see, index.several(batch).values())
 
 
 def stream(

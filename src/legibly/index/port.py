@@ -53,6 +53,17 @@ class Filter:
     sort: Sort = "newest"
 
 
+class Outline(NamedTuple):
+    """An image in short: what decides whether and when somebody looks at it. Times are stamps."""
+
+    id: str
+    owner: str | None
+    verdict: str | None
+    confidence: float | None
+    label_at: str | None
+    label_by: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Removal:
     """An image that was deleted."""
@@ -202,6 +213,12 @@ class Content(Protocol):
 
     def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
         """Images in the order of the filter, past the cursor `after`. Raises Invalid."""
+
+    def outlines(self, criteria: Filter, *, limit: int) -> list[Outline]:
+        """The first images in the order of the filter, in short: many of them at little cost."""
+
+    def several(self, ids: Collection[str]) -> dict[str, Image]:
+        """The images of these ids, in their order; those that are not there are left out."""
 
     def stamp(self, criteria: Filter) -> tuple[int, int]:
         """What changes whenever an image that matches changes, comes or goes: the newest sequence

@@ -13,6 +13,7 @@ from legibly.index.port import (
     BatchCount,
     Change,
     Filter,
+    Outline,
     Removal,
     Selection,
     Slice,
@@ -31,6 +32,8 @@ _PAIRS_KEY = (pairs.c.image, pairs.c.model, pairs.c.labelled_at)
 _PAIRS = sa.select(pairs).order_by(*_PAIRS_KEY)
 # Built once: what a statement compiles to is remembered with it.
 _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
+_SEVERAL = sa.select(images).where(images.c.id.in_(sa.bindparam("ids", expanding=True)))
+_OUTLINE = [images.c[name] for name in Outline._fields]
 DELETED = sa.select(deletions.c.image).where(
     deletions.c.image.in_(sa.bindparam("ids", expanding=True))
 )
@@ -64,6 +67,20 @@ class SqlQueries:
         query = filters.ordered(query, criteria.sort, after)
         with self._read() as connection:
             return [schema.image_of(row) for row in connection.execute(query)]
+
+    def outlines(self, criteria: Filter, *, limit: int) -> list[Outline]:
+        query = sa.select(*_OUTLINE).where(*filters.conditions(criteria)).limit(limit)
+        query = filters.ordered(query, criteria.sort, None)
+        with self._read() as connection:
+            return [Outline(*row) for row in connection.execute(query)]
+
+    def several(self, ids: Collection[str]) -> dict[str, Image]:
+        several: dict[str, Image] = {}
+        with self._read() as connection:
+            for batch in batched(ids, BATCH):
+                rows = connection.execute(_SEVERAL, {"ids": padded(batch)})
+                several |= {row.id: schema.image_of(row) for row in rows}
+        return {image_id: several[image_id] for image_id in ids if image_id in several}
 
     def stamp(self, criteria: Filter) -> tuple[int, int]:
         query = sa.select(sa.func.max(images.c.sequence), sa.func.count())

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -15,7 +15,7 @@ from legibly import object_keys
 from legibly.accuracy import label_mode
 from legibly.errors import Invalid, NotFound, Unusable
 from legibly.exchange import exports, label_csv, label_studio
-from legibly.index.port import Filter, Index
+from legibly.index.port import Filter, Index, Outline
 from legibly.labels.agreement import REVIEW, judgements, standing
 from legibly.records import Image, LabelBox, stamp
 from legibly.statistics import sampling
@@ -26,6 +26,8 @@ from legibly.web.security.principal import Principal, principal_of, require_visi
 from legibly.web.services import State, state_of
 
 Reason = Literal["disputed", "disagreement", "second", "unsure", "asked", "chosen"]
+Entry = tuple[Reason, str]
+"""Why a person should look at an image, and its id."""
 _QUEUE = 50
 _BATCH = 300
 _MOST = 5000
@@ -56,9 +58,8 @@ class QueueRequest(BaseModel):
     begun: str = Field(default="", max_length=40)
 
 
-def queue(
-    index: Index, principal: Principal, *, ask_rate: float, people: int, sure: float
-) -> list[tuple[Reason, Image]]:
+@dataclass(frozen=True)
+class Queue:
     """Everything to look at, what most needs a person first.
 
     Texts of two people that differ, labels that a sure answer contradicts, texts that a second
@@ -66,32 +67,51 @@ def queue(
     `people` have to agree. Nobody confirms their own text; where people differ, administrators may
     look again.
     """
-    reasons: dict[str, tuple[Reason, Image]] = {}
 
-    def page(**criteria: Any) -> list[Image]:
-        images = exports.matching(index, Filter(**principal.visibility, **criteria))
-        return list(itertools.islice(images, _MOST))
+    index: Index
+    principal: Principal
+    ask_rate: float
+    people: int
+    sure: float
 
-    def take(reason: Reason, images: Iterable[Image]) -> None:
-        for image in images:
-            reasons.setdefault(image.id, (reason, image))
+    def entries(self) -> list[Entry]:
+        """The reason and the id of each image, by its first reason."""
+        reasons: dict[str, Reason] = {}
+        for reason, outlines in self._outlines():
+            for outline in outlines:
+                reasons.setdefault(outline.id, reason)
+        return [(reason, image_id) for image_id, reason in reasons.items()]
 
-    if people > 1:
-        take(
-            "disputed",
-            page(review="disputed", unsaid_by=None if principal.role == "admin" else by(principal)),
-        )
-    wrong = [image for image in page(wrong=True) if _is_contradicted(image, sure)]
-    take("disagreement", sorted(wrong, key=_confidence, reverse=True))
-    if people > 1:
-        take("second", page(review="second", unsaid_by=by(principal)))
-    take("unsure", sorted(page(verdict="unsure", labelled=False), key=_confidence))
-    recent = page(state="read", labelled=False)
-    take("asked", (image for image in recent if sampling.asks(image.id, ask_rate)))
-    return list(reasons.values())
+    def _outlines(self) -> Iterator[tuple[Reason, Iterable[Outline]]]:
+        if self.people > 1:
+            yield "disputed", self._page(review="disputed", unsaid_by=self._outsider())
+        contradicted = filter(self._is_contradicted, self._page(wrong=True))
+        yield "disagreement", sorted(contradicted, key=_confidence, reverse=True)
+        if self.people > 1:
+            yield "second", self._page(review="second", unsaid_by=by(self.principal))
+        yield "unsure", sorted(self._page(verdict="unsure", labelled=False), key=_confidence)
+        yield "asked", filter(self._is_sampled, self._page(state="read", labelled=False))
+
+    def _page(self, **criteria: Any) -> list[Outline]:
+        return self.index.outlines(Filter(**self.principal.visibility, **criteria), limit=_MOST)
+
+    def _outsider(self) -> str | None:
+        return None if self.principal.role == "admin" else by(self.principal)
+
+    def _is_contradicted(self, outline: Outline) -> bool:
+        is_sure = outline.verdict == "read" and _confidence(outline) >= self.sure
+        is_labelled = outline.label_at is not None
+        return is_sure and is_labelled and not (outline.label_by or "").startswith(REVIEW)
+
+    def _is_sampled(self, outline: Outline) -> bool:
+        return sampling.asks(outline.id, self.ask_rate)
 
 
-def chosen(request: Request, body: QueueRequest) -> list[tuple[Reason, Image]]:
+def _confidence(outline: Outline) -> float:
+    return outline.confidence or 0.0
+
+
+def chosen(request: Request, body: QueueRequest) -> list[Entry]:
     """The images that a reviewer has selected or filtered, and has not labelled since `begun`."""
     index = state_of(request).index
     principal = principal_of(request)
@@ -99,27 +119,30 @@ def chosen(request: Request, body: QueueRequest) -> list[tuple[Reason, Image]]:
         ids = filter(object_keys.is_id, body.ids)
         images = exports.named(index, ids, may_see=principal.may_see)
     else:
-        address = dict(parse_qsl(body.query))
-        place = exports.Place.of(
-            address.get("actual"),
-            address.get("predicted"),
-            single_label_models=lambda: label_mode.single_label_models(state_of(request).settings),
-        )
-        images = exports.matching(index, history.filter_of(address, principal), place=place)
+        images = _filtered(request, dict(parse_qsl(body.query)))
     begun = body.begun or "9"
     return [
-        ("chosen", image)
+        ("chosen", image.id)
         for image in itertools.islice(images, _MOST)
         if image.label is None or stamp(image.label.at) < begun
     ]
 
 
-def skipped_last(
-    entries: list[tuple[Reason, Image]], skipped: list[str]
-) -> list[tuple[Reason, Image]]:
+def _filtered(request: Request, address: dict[str, str]) -> Iterator[Image]:
+    """The images of an address of History."""
+    place = exports.Place.of(
+        address.get("actual"),
+        address.get("predicted"),
+        single_label_models=lambda: label_mode.single_label_models(state_of(request).settings),
+    )
+    criteria = history.filter_of(address, principal_of(request))
+    return exports.matching(state_of(request).index, criteria, place=place)
+
+
+def skipped_last(entries: list[Entry], skipped: list[str]) -> list[Entry]:
     """The same entries, with those that were skipped at the end, in the order of `skipped`."""
     rank = {image_id: at for at, image_id in enumerate(skipped)}
-    return sorted(entries, key=lambda entry: rank.get(entry[1].id, -1))
+    return sorted(entries, key=lambda entry: rank.get(entry[1], -1))
 
 
 def by(principal: Principal) -> str:
@@ -128,19 +151,6 @@ def by(principal: Principal) -> str:
     By id, since a name would outlive its account there.
     """
     return f"{REVIEW}{principal.account or ''}"
-
-
-def _confidence(image: Image) -> float:
-    return image.reading.confidence if image.reading else 0.0
-
-
-def _is_contradicted(image: Image, sure: float) -> bool:
-    is_sure = (
-        image.reading is not None
-        and image.reading.verdict == "read"
-        and image.reading.confidence >= sure
-    )
-    return is_sure and image.label is not None and not (image.label.by or "").startswith(REVIEW)
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
@@ -208,34 +218,31 @@ def _page(request: Request, body: QueueRequest) -> JSONResponse:
     if body.ids or body.query:
         entries = chosen(request, body)
     else:
-        entries = queue(
-            state.index,
-            principal,
-            ask_rate=settings.ask_rate,
-            people=settings.review_people,
-            sure=sure_from(request),
-        )
+        people = settings.review_people
+        rules = Queue(state.index, principal, settings.ask_rate, people, sure_from(request))
+        entries = rules.entries()
     first = skipped_last(entries, body.skipped)[: body.limit]
     return JSONResponse({"queue": _entries(state, first), "total": len(entries)})
 
 
-def _entries(state: State, entries: list[tuple[Reason, Image]]) -> list[dict[str, Any]]:
+def _entries(state: State, entries: list[Entry]) -> list[dict[str, Any]]:
     """The queue as JSON; a second person is not told what the first one said."""
-    labels = state.index.labels([image.id for reason, image in entries if reason == "disputed"])
+    images = state.index.several([image_id for _, image_id in entries])
+    labels = state.index.labels([image_id for reason, image_id in entries if reason == "disputed"])
     names = (
         {account.id: account.name for account in state.accounts.people()} if state.accounts else {}
     )
-    entries_json = []
-    for reason, image in entries:
+
+    def entry(reason: Reason, image: Image) -> dict[str, Any]:
         judged = [
             {"text": label.text, "name": names.get(person.removeprefix(REVIEW), _ELSEWHERE)}
             for person, label in judgements(labels.get(image.id, ())).items()
         ]
         shown = replace(image, label=None) if reason == "second" else image
-        entries_json.append(
-            {"reason": reason, "image": state.service.document(shown), "said": judged}
-        )
-    return entries_json
+        return {"reason": reason, "image": state.service.document(shown), "said": judged}
+
+    # One that was deleted meanwhile is not among the images.
+    return [entry(reason, images[image_id]) for reason, image_id in entries if image_id in images]
 
 
 def _add_label_studio(routes: APIRouter) -> None:
