@@ -25,6 +25,8 @@ OWN = 0.5
 """A piece of ink is a frame where lines, or a ring, make up at least this share of it."""
 LEAST_SIDE = 60
 """A smaller piece of ink is no frame, in pixels."""
+MOST_AREA = 3.0
+"""Frames together cover no more than so many times the picture; the walls of mazes do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def clean(ink: paper.Ink) -> Cleaned:
     candidates &= _encloses(parts) | (width > 2.5 * height)
     mask = None
     torn = False
-    for index in np.flatnonzero(candidates):
+    for index in _bounded(np.flatnonzero(candidates), width * height, ink.mask.size):
         box = (
             int(parts.left[index]),
             int(parts.top[index]),
@@ -70,6 +72,12 @@ def clean(ink: paper.Ink) -> Cleaned:
     gone = ink.mask & ~mask
     values = np.where(gone, np.minimum(ink.values, 0.0), ink.values).astype(np.float32)
     return Cleaned(replace(ink, values=values, mask=mask), torn)
+
+
+def _bounded(candidates: components.Ints, area: components.Ints, pixels: int) -> components.Ints:
+    """The candidates with the smallest boxes that the bound on their area leaves, in their order."""
+    smallest = candidates[np.argsort(area[candidates], kind="stable")]
+    return np.sort(smallest[np.cumsum(area[smallest]) <= MOST_AREA * pixels])
 
 
 def _encloses(parts: components.Components) -> Mask:
