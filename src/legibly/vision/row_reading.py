@@ -16,7 +16,8 @@ CLEAR = 0.9
 SOLE_CUT = 0.94
 """The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
 MOST_AREA = 8.0
-"""All hypotheses together cover no more than so many times the picture."""
+MOST_PIXELS = 6_500_000
+"""All hypotheses together cover no more than so many times the picture, and so many pixels."""
 MOST_HYPOTHESES = 450
 MOST_TORN = 4
 TORN_GAP = 0.1
@@ -62,7 +63,7 @@ def read(
     for row in groups:
         suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
         lines.append(lattice.prepare(row, suspects, _row_height(row, height)))
-    _bound(lines, MOST_AREA * opinions.ink.mask.size)
+    _bound(lines, min(MOST_AREA * opinions.ink.mask.size, MOST_PIXELS))
     hypotheses = [hypothesis for options in lines for hypothesis in options.hypotheses]
     opinions.ask([hypothesis.piece for hypothesis in hypotheses])
     for hypothesis in hypotheses:
