@@ -75,7 +75,7 @@ def clean(ink: paper.Ink) -> Cleaned:
 
 
 def _bounded(candidates: components.Ints, area: components.Ints, pixels: int) -> components.Ints:
-    """The candidates with the smallest boxes that the bound on their area leaves, in their order."""
+    """The candidates with the smallest boxes, as many as the bound on their area leaves."""
     smallest = candidates[np.argsort(area[candidates], kind="stable")]
     return np.sort(smallest[np.cumsum(area[smallest]) <= MOST_AREA * pixels])
 

@@ -56,9 +56,7 @@ class AccessMiddleware:
         self._app = app
         self._accounts = accounts
         self._classes = classes
-        self._hosts = tuple(
-            name.strip().lower() for name in settings.hosts.split(",") if name.strip()
-        )
+        self._hosts = _host_names(settings)
         if self._hosts or (accounts is None and settings.accounts != "elsewhere"):
             self._hosts = (*self._hosts, *_LOOPBACK)
         self._buckets = rate_limits.Buckets(settings.rate if accounts is not None else 0)
@@ -242,6 +240,12 @@ def _check_origin(request: Request) -> None:
         and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
     ):
         raise Forbidden("this request came from another site.", code="other-site")
+
+
+def _host_names(settings: Settings) -> tuple[str, ...]:
+    """The names that this server answers to beside loopback; none where nobody said any."""
+    listed = [name.strip().lower() for name in settings.hosts.split(",")]
+    return tuple(filter(None, [*listed, urlsplit(settings.public_url).hostname]))
 
 
 @functools.lru_cache(maxsize=128)
