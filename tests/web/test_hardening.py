@@ -29,6 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "LEGIBLY_ACCOUNTS": "on",
         "LEGIBLY_ADMIN_PASSWORD": PASSWORD,
         "LEGIBLY_MAX_BYTES": "2000000",
+        "LEGIBLY_PUBLIC_URL": "http://legibly.example",
     }
     with Server.started(folder, **environ) as started:
         yield started
@@ -88,6 +89,24 @@ def test_healthz_needs_nobody_and_nothing(server: Server) -> None:
         tries = [pool.submit(post, f"{server.url}/login") for _ in range(20)]
         assert httpx.get(f"{server.url}/healthz").status_code == 200
         assert {future.result().status_code for future in tries} <= {401, 429, 503}
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status"),
+    [
+        ("/login", "legibly.example", 200),
+        ("/login", "127.0.0.1:80", 200),
+        ("/login", "evil.example", 403),
+        ("/healthz", "10.0.0.7", 200),
+    ],
+)
+def test_only_the_public_address_is_answered(
+    server: Server, path: str, host: str, status: int
+) -> None:
+    """With accounts too, where the server knows its address, a request to another name is refused:
+    links and the way back from an OpenID provider are made of it. A balancer's look is answered.
+    """
+    assert httpx.get(server.url + path, headers={"Host": host}).status_code == status
 
 
 def test_readiness_tells_strangers_no_counts(server: Server, admin: httpx.Client) -> None:
