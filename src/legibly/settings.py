@@ -93,7 +93,7 @@ class Settings:
     )
     compact_hours: float = _setting(
         24.0,
-        "hours between two looks of `serve` for small files of pairs to turn into Parquet; 0:"
+        "hours between two looks of `serve` for small files of pairs and readings to merge; 0:"
         " never",
     )
     ask_rate: float = _setting(0.1, "share of images to ask the true label of, 0 … 1")

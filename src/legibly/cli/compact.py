@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import click
 from legibly import projects, records
 from legibly import store as stores
 from legibly.accuracy import sources
+from legibly.accuracy.compaction import readings
 from legibly.accuracy.compaction.summary import Done
 from legibly.cli import options
 from legibly.errors import Unavailable
@@ -37,15 +38,26 @@ from legibly.errors import Unavailable
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
 def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> None:
-    """Turn the small files of pairs into partitioned Parquet, safely while others write and
-    read.
+    """Turn small files of pairs into partitioned Parquet and those of readings into files of
+    several, safely while others write and read.
     """
-    done = _run(projects.store_url(options.settings(store=store)), timedelta(seconds=grace), **how)
+    url = projects.store_url(options.settings(store=store))
+    allowed = timedelta(seconds=grace)
+    done = _run(url, allowed, **how)
+    opened = stores.open_store(url, environ=os.environ)
+    merged = readings.merge(opened, now=records.now(), grace=allowed)
+    done = replace(
+        done, readings_merged=merged.readings, reading_files_removed=merged.files_removed
+    )
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
+    if merged.readings:
+        click.echo(f"{merged.readings:,} readings are in files of several now.")
+    if merged.files_removed:
+        click.echo(f"{merged.files_removed:,} files of one reading are removed.")
     if not done.files_read:
-        click.echo("Nothing is fresh: there was nothing to do.")
+        click.echo("No pairs are fresh: there was nothing to do.")
     else:
         click.echo(
             f"{done.pairs_read:,} pairs of {done.files_read:,} files are now {done.pairs_written:,}"

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Pairs and files read, pairs and files written, old files removed, files left as they are."""
+    """Pairs and files read, pairs and files written, old files removed, files left as they are;
+    readings that were merged into shared files, and files of one reading that are gone.
+    """
 
     pairs_read: int = 0
     files_read: int = 0
@@ -13,3 +15,5 @@ class Done:
     files_written: int = 0
     files_removed: int = 0
     files_flawed: int = 0
+    readings_merged: int = 0
+    reading_files_removed: int = 0

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 
 from legibly import object_keys
 from legibly.accuracy import plan
+from legibly.accuracy.compaction import readings
 from legibly.errors import LegiblyError
 from legibly.store import Store
 
@@ -79,9 +80,11 @@ class CompactionTimer:
         _log.info("%s: %s", store.url, " ".join(output.split()))
 
     def _is_worth_it(self, store: Store) -> bool:
-        small = (
+        pairs = (
             stat
             for stat in store.list(object_keys.PAIRS)
             if stat.key.endswith(".jsonl") and stat.size <= plan.SMALL_BYTES
         )
+        alone = (stat for stat in store.list(object_keys.READINGS) if readings.is_alone(stat.key))
+        small = chain(pairs, alone)
         return len(list(islice(small, self._least_files))) >= self._least_files

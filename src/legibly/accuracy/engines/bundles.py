@@ -29,7 +29,7 @@ def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence
         part = keys[start : start + _A_BUNDLE]
         path = folder / f"bundle-{len(keys_of_bundle)}.jsonl"
         with path.open("wb") as file:
-            for key, content in _fetched(store, part):
+            for key, content in fetched(store, part):
                 file.writelines(_marked(key, content))
         keys_of_bundle[str(path)] = part
     return keys_of_bundle
@@ -37,13 +37,13 @@ def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence
 
 def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:
     """Those of some objects that hold a line which is no pair."""
-    for key, content in _fetched(store, keys):
+    for key, content in fetched(store, keys):
         lines = content.decode("utf-8", errors="replace").split("\n")
         if any(row.predicted is None for row in reference.rows_of_lines(lines)):
             yield key
 
 
-def _fetched(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def fetched(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Objects in their order, many at a time; those that were deleted meanwhile are left out.
 
     A thread fetches several, since handing over costs as much as a file.
