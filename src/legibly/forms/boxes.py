@@ -85,9 +85,7 @@ def find(page: Pixels) -> list[Box]:
     for index in np.flatnonzero(sizes >= least):
         left = int(parts.left[index])
         top = int(parts.top[index])
-        sides = (left, top, int(parts.right[index]), int(parts.bottom[index]))
-        own = parts.cut(np.array([index]), sides)
-        boxes += [_moved(box, left, top) for box in _boxes(own)]
+        boxes += [_moved(box, left, top) for box in _boxes(parts.alone(index))]
     return _in_order(boxes)
 
 

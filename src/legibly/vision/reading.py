@@ -13,6 +13,7 @@ from legibly.packs import pack as packs
 from legibly.packs import preprocessing
 from legibly.vision import explain, legibility, page, telling
 from legibly.vision.clock import Clock
+from legibly.vision.legibility import Turns
 from legibly.vision.signs import numbers
 
 Floats = NDArray[np.float32]
@@ -45,8 +46,8 @@ class Explanation:
 class Reader:
     """Reads pictures with one model pack; safe to share between threads.
 
-    Each item's legibility is told by three runs of the network, with `thorough` by all the changes
-    of `legibility`.
+    Each item's legibility is told by how it reads as it is and turned either way, with `thorough`
+    by all the changes of `legibility`.
     """
 
     def __init__(
@@ -70,12 +71,13 @@ class Reader:
         clock = Clock()
         picture = decode.decode(data, max_pixels=self.max_pixels)
         clock.stop("decode")
-        view = self._see(picture, clock)
+        turns = None if self.thorough else Turns(self._judge)
+        view = self._see(picture, clock, turns)
         clock.stop("find")
         size = (picture.facts.width, picture.facts.height)
         reading = self._tell(view, scale=picture.scale, size=size, milliseconds=clock.milliseconds)
         if reading.text and self.pack.card.layout == "ink":
-            reading = self._with_legibility(reading, view)
+            reading = self._with_legibility(reading, view, turns)
             clock.stop("legibility")
             if self.text == "numbers":
                 lines = telling.lines(view, self.pack.card)
@@ -145,13 +147,14 @@ class Reader:
     def _judge(self, crops: Floats) -> tuple[Floats, Floats]:
         return self.pack.judge(self.pack.logits(crops[:, None]))
 
-    def _see(self, picture: decode.Picture, clock: Clock) -> page.Page:
+    def _see(self, picture: decode.Picture, clock: Clock, turns: Turns | None = None) -> page.Page:
         if self.pack.card.layout == "whole":
             return self._single_item(picture)
+        ask = self._judge if turns is None else turns.judge
 
         def judge(crops: Floats) -> tuple[Floats, Floats]:
             with clock.aside("classify"):
-                return self._judge(crops)
+                return ask(crops)
 
         return page.see(picture.pixels, judge, self.pack.read_line)
 
@@ -220,20 +223,17 @@ class Reader:
         probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
         return legibility.measure(probabilities, digitness, np.array(intended))
 
-    def _quick_legibilities(self, items: list[page.Candidate], intended: list[int]) -> Floats:
-        """Much the same in a fifth of the time, for the class that each item was read as."""
-        crops = legibility.turned(np.stack([item.crop for item in items]))
-        probabilities, digitness = self._judge(crops.reshape(-1, *crops.shape[2:]))
-        turned = legibility.measure(probabilities, digitness, np.array(intended))
-        return np.asarray(
-            (np.array([item.confidence for item in items]) + 2.0 * turned) / 3.0, np.float32
-        )
-
-    def _with_legibility(self, reading: records.Reading, view: page.Page) -> records.Reading:
+    def _with_legibility(
+        self, reading: records.Reading, view: page.Page, turns: Turns | None
+    ) -> records.Reading:
         candidates = [item for row in telling.lines(view, self.pack.card) for item in row]
         targets = [int(item.probabilities.argmax()) for item in candidates]
-        measure = self._legibilities if self.thorough else self._quick_legibilities
-        values = measure(candidates, targets)
+        if turns is None:
+            values = self._legibilities(candidates, targets)
+        else:
+            turned = turns.measure(np.stack([item.crop for item in candidates]), np.array(targets))
+            confidences = np.array([item.confidence for item in candidates])
+            values = np.asarray((confidences + 2.0 * turned) / 3.0, np.float32)
         items = [
             dataclasses.replace(item, legibility=round(float(value), 6))
             for item, value in zip(reading.digits, values, strict=True)

@@ -87,16 +87,10 @@ def test_components_are_those_of_flooding() -> None:
             rows = [row for row, _ in part]
             columns = [column for _, column in part]
             box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
-            assert (
-                matches.left[number],
-                matches.top[number],
-                matches.right[number],
-                matches.bottom[number],
-            ) == box
+            assert matches.box(number) == box
             assert matches.area[number] == len(part)
-            assert (
-                matches.cut(np.array([number]), box) == painted[box[1] : box[3], box[0] : box[2]]
-            ).all()
+            own = painted[box[1] : box[3], box[0] : box[2]]
+            assert (matches.alone(number) == own).all()
 
 
 def test_totals_and_peaks_go_by_component() -> None:
@@ -109,3 +103,12 @@ def test_totals_and_peaks_go_by_component() -> None:
         [float(values[entry].sum()) for entry in masks], rel=1e-4
     )
     assert matches.peak(values) == pytest.approx([float(values[entry].max()) for entry in masks])
+
+
+@pytest.mark.parametrize("shape", [(70, 90), (9, 7), (5, 2)])
+def test_grain_is_above_lower_limits_only(shape: tuple[int, int]) -> None:
+    """A plane is grainier than limits below its grain, and than no others."""
+    values = RNG.normal(0.0, 0.1, shape).astype(np.float32)
+    grain = planes.grain(values)
+    assert planes.is_grainy(values, 0.99 * grain) == (grain > 0.0)
+    assert not planes.is_grainy(values, 1.01 * grain)

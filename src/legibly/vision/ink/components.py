@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +39,53 @@ class Components:
         keep = chosen[self.label]
         return _paint(self.shape, self.row[keep], self.start[keep], self.stop[keep])
 
-    def cut(self, members: Ints, box: tuple[int, int, int, int]) -> Mask:
-        """A mask of `box` (left, top, right, bottom) with the ink of some components only."""
-        left, top, right, bottom = box
+    def box(self, index: int) -> Box:
+        """The box of one component: left, top, right, bottom."""
+        sides = (self.left[index], self.top[index], self.right[index], self.bottom[index])
+        left, top, right, bottom = map(int, sides)
+        return left, top, right, bottom
+
+    def alone(self, index: int) -> Mask:
+        """A mask of one component's box with its own ink only."""
+        left, top, right, bottom = self.box(index)
         first, last = np.searchsorted(self.row, (top, bottom))
-        runs = slice(first, last)
-        keep = np.isin(self.label[runs], members)
-        height = bottom - top
-        width = right - left
-        start = np.maximum(self.start[runs][keep], left) - left
-        stop = np.minimum(self.stop[runs][keep], right) - left
-        return _paint((height, width), self.row[runs][keep] - top, start, stop)
+        own = self.label[first:last] == index
+        row = self.row[first:last][own] - top
+        start = self.start[first:last][own] - left
+        stop = self.stop[first:last][own] - left
+        return _paint((bottom - top, right - left), row, start, stop)
 
     def total(self, values: Floats) -> NDArray[np.float64]:
         """The sum of `values` (H, W) over each component."""
         flat = np.concatenate([values.ravel(), np.zeros(1, np.float32)])
-        bounds = np.stack(
-            [self.row * self.shape[1] + self.start, self.row * self.shape[1] + self.stop], axis=1
-        )
-        sums = (
-            np.add.reduceat(flat, bounds.ravel())[::2] if len(bounds) else np.zeros(0, np.float32)
-        )
+        bounds = self._bounds()
+        sums = np.add.reduceat(flat, bounds)[::2] if len(bounds) else np.zeros(0, np.float32)
         return np.bincount(self.label, weights=sums, minlength=len(self)).astype(np.float64)
 
     def peak(self, values: Floats) -> Floats:
         """The largest of `values` (H, W) in each component."""
         flat = np.concatenate([values.ravel(), np.zeros(1, np.float32)])
-        bounds = np.stack(
-            [self.row * self.shape[1] + self.start, self.row * self.shape[1] + self.stop], axis=1
-        )
+        bounds = self._bounds()
         result = np.full(len(self), -np.inf, np.float32)
         if len(bounds):
-            np.maximum.at(result, self.label, np.maximum.reduceat(flat, bounds.ravel())[::2])
+            np.maximum.at(result, self.label, np.maximum.reduceat(flat, bounds)[::2])
         return result
+
+    def _bounds(self) -> Ints:
+        """Where each run begins and ends among all pixels, in turn."""
+        bounds = np.empty(2 * len(self.row), np.intp)
+        row = self.row * self.shape[1]
+        np.add(row, self.start, out=bounds[::2])
+        np.add(row, self.stop, out=bounds[1::2])
+        return bounds
 
 
 def runs(mask: Mask) -> tuple[Ints, Ints, Ints]:
     """Row, start and stop of every horizontal run of a mask (H, W), sorted by row, then column."""
     height, width = mask.shape
-    padded = np.zeros((height, width + 1), np.int8)
-    padded[:, :width] = mask
-    flat = padded.ravel()
-    edges = np.flatnonzero(np.diff(flat, prepend=np.int8(0)))
+    flat = np.zeros(height * (width + 1) + 1, np.bool_)  # a blank before each row and at the end
+    flat[1:].reshape(height, width + 1)[:, :width] = mask
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
     start = edges[0::2]
     stop = edges[1::2]
     row = start // (width + 1)
@@ -128,6 +134,8 @@ def _join(nodes: int, first: Ints, other: Ints) -> tuple[Ints, int]:
         b = parent[other]
         differ = a != b
         first = first[differ]
+        if not len(first):
+            break
         other = other[differ]
         a = a[differ]
         b = b[differ]

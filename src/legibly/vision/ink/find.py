@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision.ink import components, glyphs, paper, rows
+from legibly.vision.ink import components, glyphs, paper, planes, rows
 
 Mask = NDArray[np.bool_]
 
@@ -77,12 +77,14 @@ def _sound(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
     """
     height, width = parts.shape
     least = max(2.0, 2e-5 * height * width)
+    if len(parts) == 1:  # there is nothing to compare it with
+        return parts.area >= least, np.zeros(1, np.bool_)
     peak = parts.peak(ink.values)
     strong = parts.area >= max(least, 0.02 * float(parts.area.max()))
     if strong.any():
         # Small writing on a large page: what is a speck depends on the digits, not on the paper.
-        least = max(2.0, min(least, 0.2 * float(np.median(parts.area[strong]))))
-    typical = float(np.median(peak[strong])) if strong.any() else float(peak.max())
+        least = max(2.0, min(least, 0.2 * planes.median(parts.area[strong])))
+    typical = planes.median(peak[strong]) if strong.any() else float(peak.max())
     keep = (parts.area >= least) & (peak >= WEAK * typical)
     if max(height, width) <= TINY:
         return keep, np.zeros(len(parts), np.bool_)
@@ -156,8 +158,7 @@ def _surrounded(parts: components.Components, index: int, inside: Mask) -> Mask:
         return result
     left = int(parts.left[index])
     top = int(parts.top[index])
-    box = (left, top, int(parts.right[index]), int(parts.bottom[index]))
-    own = parts.cut(np.array([index]), box)
+    own = parts.alone(index)
     for at in np.flatnonzero(inside):
         x = int(parts.left[at] + parts.right[at]) // 2 - left
         y = int(parts.top[at] + parts.bottom[at]) // 2 - top

@@ -47,17 +47,13 @@ def clean(ink: paper.Ink) -> Cleaned:
     width = parts.right - parts.left
     height = parts.bottom - parts.top
     candidates = (parts.area < SPARSE * width * height) & (np.maximum(width, height) >= LEAST_SIDE)
-    candidates &= _encloses(parts) | (width > 2.5 * height)
+    if candidates.any():
+        candidates &= _encloses(parts) | (width > 2.5 * height)
     mask = None
     torn = False
     for index in _bounded(np.flatnonzero(candidates), width * height, ink.mask.size):
-        box = (
-            int(parts.left[index]),
-            int(parts.top[index]),
-            int(parts.right[index]),
-            int(parts.bottom[index]),
-        )
-        own = parts.cut(np.array([index]), box)
+        box = parts.box(index)
+        own = parts.alone(index)
         lines = _lines(own)
         if np.count_nonzero(lines) < OWN * np.count_nonzero(own):
             lines = _ring(own)

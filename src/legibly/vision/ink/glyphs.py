@@ -11,7 +11,7 @@ from legibly.vision.ink import components, paper, planes
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Box = tuple[int, int, int, int]
+Box = components.Box
 ENOUGH_SIDE = 80
 """A piece is not reduced below so many pixels along its longer side."""
 
@@ -61,16 +61,7 @@ def merge(pieces: Sequence[Piece]) -> Piece:
 
 def pieces(parts: components.Components, chosen: Mask) -> list[Piece]:
     """The chosen components as pieces."""
-    result = []
-    for index in np.flatnonzero(chosen):
-        box = (
-            int(parts.left[index]),
-            int(parts.top[index]),
-            int(parts.right[index]),
-            int(parts.bottom[index]),
-        )
-        result.append(Piece(box, parts.cut(np.array([index]), box)))
-    return result
+    return [Piece(parts.box(index), parts.alone(index)) for index in np.flatnonzero(chosen)]
 
 
 def crop(ink: paper.Ink, piece: Piece) -> Floats:
@@ -101,13 +92,15 @@ def crop(ink: paper.Ink, piece: Piece) -> Floats:
         inked = _reduce(inked, factor) > 0.4
         mask = _reduce(mask, factor) > 0.4
     # What is inked nearby and is not of this piece belongs to a neighbour.
-    strange = spread(inked & ~mask, max(1, reach // 2))
-    own = spread(mask, reach) & (~strange | mask)
-    high = planes.quantiles(values[mask], 0.8)[0] if mask.any() else 1.0
+    others = inked & ~mask
+    own = spread(mask, reach)
+    if others.any():
+        own &= ~spread(others, max(1, reach // 2)) | mask
+    shown = values[mask]
+    high = planes.quantiles(shown, 0.8)[0] if shown.size else 1.0
     low = min(2.5 * ink.noise + 0.01, 0.5 * high)
-    return np.where(own, np.clip((values - low) / max(high - low, 1e-3), 0.0, 1.0), 0.0).astype(
-        np.float32
-    )
+    share = planes.limited((values - low) / max(high - low, 1e-3))
+    return np.where(own, share, np.float32(0.0))
 
 
 def _reduce(plane: Floats | Mask, factor: int) -> Floats:

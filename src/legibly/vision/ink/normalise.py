@@ -57,9 +57,10 @@ def trim(crop: Floats) -> Floats | None:
 def stroke_width(ink: Floats) -> float:
     """The typical width of the strokes in pixels: twice the ink over the length of its edges."""
     padded = planes.pad(ink, 1)
-    down = np.diff(padded, axis=0)[:, :-1]
-    across = np.diff(padded, axis=1)[:-1]
-    edge = float(np.hypot(down, across).sum())
+    corner = padded[:-1, :-1]
+    down = padded[1:, :-1] - corner
+    across = padded[:-1, 1:] - corner
+    edge = float(np.sqrt(down * down + across * across).sum())
     return 2.0 * float(ink.sum()) / max(edge, 1e-6)
 
 
@@ -75,29 +76,35 @@ def _shrink(tight: Floats) -> Floats:
     steps = int(np.clip(round(abs(change) * FINE / 2), 1, 5))
     grow = change > 0
     fine = _resize(tight, INNER * FINE - 2 * steps if grow else INNER * FINE)
-    fine = planes.pad(fine, steps if grow else 1)
-    for step in range(steps):
-        fine = (
-            _spread(fine, cross=step % 2 == 0)
-            if grow
-            else 1.0 - _spread(1.0 - fine, cross=step % 2 == 0)
-        )
-    mended = trim(np.clip(fine, 0.0, 1.0))
-    if mended is None or (not grow and mended.sum() < 0.4 * fine.size * tight.mean()):
+    wide = planes.pad(fine, steps + 1 if grow else 1)
+    wide = _spread(wide, steps) if grow else 1.0 - _spread(1.0 - wide, steps)
+    mended = trim(wide)
+    if mended is None or (not grow and mended.sum() < 0.4 * wide.size * tight.mean()):
         return _resize(tight, INNER)
     return _resize(mended, INNER)
 
 
-def _spread(plane: Floats, *, cross: bool) -> Floats:
-    """The largest value among the neighbours: the four beside it, or all eight; by turns nearly a
-    disc.
+def _spread(plane: Floats, steps: int) -> Floats:
+    """The largest value among the neighbours, several times: the four beside it and all eight by
+    turns, nearly a disc.
+
+    The plane has a border of one value that what spreads does not pass, so that rows may be
+    taken for one long one.
     """
-    padded = planes.pad(plane, 1)
-    middle = np.maximum(padded[:, :-2], np.maximum(padded[:, 1:-1], padded[:, 2:]))
-    if cross:
-        upright = np.maximum(padded[:-2, 1:-1], padded[2:, 1:-1])
-        return np.maximum(middle[1:-1], upright)
-    return np.maximum(middle[:-2], np.maximum(middle[1:-1], middle[2:]))
+    width = plane.shape[1]
+    flat = plane.ravel()
+    for step in range(steps):
+        across = _with_neighbours(flat, flat, 1)
+        flat = _with_neighbours(across, flat if step % 2 == 0 else across, width)
+    return flat.reshape(plane.shape)
+
+
+def _with_neighbours(plane: Floats, others: Floats, distance: int) -> Floats:
+    """The largest of each value and what lies so far before and behind it in `others`."""
+    result = plane.copy()
+    np.maximum(result[distance:], others[:-distance], out=result[distance:])
+    np.maximum(result[:-distance], others[distance:], out=result[:-distance])
+    return result
 
 
 def _resize(plane: Floats, longest: int) -> Floats:
@@ -110,4 +117,4 @@ def _resize(plane: Floats, longest: int) -> Floats:
         return plane
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     how = Image.Resampling.BOX if scale < 1.0 else Image.Resampling.BICUBIC
-    return np.clip(np.asarray(Image.fromarray(plane).resize(size, how), np.float32), 0.0, 1.0)
+    return planes.limited(np.asarray(Image.fromarray(plane).resize(size, how)))

@@ -78,7 +78,7 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
     peaks = strength(values)
     noise, typical = _levels(values, peaks)
     for radius in SMOOTHING:
-        if planes.grain(values) <= GRAINY * typical or max(grey.shape) < 50 * radius:
+        if not planes.is_grainy(values, GRAINY * typical) or max(grey.shape) < 50 * radius:
             break
         values = _divide(
             np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(radius))), paper
@@ -300,10 +300,7 @@ def strength(values: Floats) -> Floats:
     columns = -(-width // block)
     padded = np.full((rows * block, columns * block), -1.0, np.float32)
     padded[:height, :width] = values
-    peaks = (
-        padded.reshape(rows, block, columns * block)
-        .max(axis=1)
-        .reshape(rows, columns, block)
-        .max(axis=2)
-    )
+    strips = padded.reshape(rows, block, columns * block).max(axis=1)
+    # Turned, since NumPy is slow where it reduces the last, short axis.
+    peaks = np.ascontiguousarray(strips.T).reshape(columns, block, rows).max(axis=1).T
     return planes.dilate(peaks, 5)

@@ -11,6 +11,9 @@ Floats = NDArray[np.float32]
 Plane = TypeVar("Plane", Floats, NDArray[np.bool_])
 SAMPLE = 8192
 SMALL = 100
+GRAIN = 0.49
+GRAIN_SHARE = 0.85
+"""So much of what this share of changes stays below is their standard deviation: 1 / (1.44 √2)."""
 
 
 def dilate(plane: Plane, size: int) -> Plane:
@@ -73,6 +76,11 @@ def close(plane: Floats, size: int) -> Floats:
     return -dilate(-dilate(wide, size), size)[half:-half, half:-half]
 
 
+def limited(plane: Floats) -> Floats:
+    """The plane within 0 … 1: `np.clip` at a third of its cost when small."""
+    return np.minimum(np.maximum(plane, np.float32(0.0)), np.float32(1.0))
+
+
 def box(plane: Floats, size: int) -> Floats:
     """The mean over a square window of odd `size`, edges repeated."""
     half = size // 2
@@ -118,11 +126,21 @@ def otsu(plane: Floats) -> float:
 
 def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
     """The values below which these shares lie; sampled, as partitioning is slow on equal values."""
-    flat = values.ravel()
-    ordered = np.sort(flat[:: max(1, flat.size // SAMPLE)])
+    ordered = np.sort(_sampled(values))
     return tuple(
         float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in shares
     )
+
+
+def _sampled(values: Floats) -> Floats:
+    flat = values.ravel()
+    return flat[:: max(1, flat.size // SAMPLE)]
+
+
+def median(values: NDArray[np.float32 | np.intp]) -> float:
+    """The median of (N,), N > 0: `np.median` at a fifth of its cost when small."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def skew(plane: Floats, least: float) -> float:
@@ -133,10 +151,21 @@ def skew(plane: Floats, least: float) -> float:
 
 def grain(values: Floats) -> float:
     """The standard deviation of what changes from pixel to pixel: noise for smoothing."""
+    changes = _changes(values)
+    return GRAIN * quantiles(changes, GRAIN_SHARE)[0] if changes.size else 0.0
+
+
+def is_grainy(values: Floats, limit: float) -> bool:
+    """Whether the grain is above a limit: `grain` without sorting."""
+    changes = _sampled(_changes(values))
+    below = np.count_nonzero(changes <= limit / GRAIN)
+    return below <= min(changes.size - 1, int(GRAIN_SHARE * changes.size))
+
+
+def _changes(values: Floats) -> Floats:
+    """How much each pixel of some rows differs from the next but one."""
     rows = values[:: max(1, values.shape[0] // 64)]
-    if rows.shape[1] < 3:
-        return 0.0
-    return 0.49 * quantiles(np.abs(rows[:, 2:] - rows[:, :-2]), 0.85)[0]  # 1 / (1.44 √2)
+    return np.abs(rows[:, 2:] - rows[:, :-2])
 
 
 def noise(values: Floats) -> float:

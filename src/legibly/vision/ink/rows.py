@@ -25,19 +25,20 @@ def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
     """
     if not pieces:
         return 0.0
-    # A lying bar's width speaks for its digit's size too, a little.
-    heights = np.array(
-        [
-            max(piece.height, 0.6 * piece.width if piece.width < 2 * piece.height else 0)
-            for piece in pieces
-        ]
-    )
+    if len(pieces) == 1:
+        return _height(pieces[0])
+    heights = np.array([_height(piece) for piece in pieces])
     weights = np.array(
         [piece.height * (piece.height + piece.width) for piece in pieces], np.float64
     )
     order = np.argsort(heights)
     below = np.cumsum(weights[order])
     return float(heights[order][int(np.searchsorted(below, below[-1] / 2))])
+
+
+def _height(piece: glyphs.Piece) -> float:
+    """What a piece says of its digit's height: a lying bar's width speaks for it too, a little."""
+    return max(float(piece.height), 0.6 * piece.width if piece.width < 2 * piece.height else 0.0)
 
 
 def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:

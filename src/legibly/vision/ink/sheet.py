@@ -47,13 +47,8 @@ def find(pixels: Pixels) -> Box | None:
         return None
     parts = components.components(plane > level)
     index = int(parts.area.argmax())
-    box = (
-        int(parts.left[index]),
-        int(parts.top[index]),
-        int(parts.right[index]),
-        int(parts.bottom[index]),
-    )
-    own = parts.cut(np.array([index]), box)
+    box = parts.box(index)
+    own = parts.alone(index)
     if own.size < LARGE * plane.size or own.mean() < LIGHT or _filled(own) < STRAIGHT:
         return None
     inset = max(1, round(0.01 * max(plane.shape)))
@@ -70,7 +65,7 @@ def _is_even(pixels: Pixels) -> bool:
     if any((side != colour).any() for side in sides):
         return False
     some = pixels[:: max(1, len(pixels) // 48), :: max(1, pixels.shape[1] // 48)]
-    return bool(np.mean(some == colour) > 0.6)
+    return np.count_nonzero(some == colour) > 0.6 * some.size
 
 
 def _filled(own: NDArray[np.bool_]) -> float:
