@@ -47,8 +47,9 @@ def clean(ink: paper.Ink) -> Cleaned:
     width = parts.right - parts.left
     height = parts.bottom - parts.top
     candidates = (parts.area < SPARSE * width * height) & (np.maximum(width, height) >= LEAST_SIDE)
-    if candidates.any():
-        candidates &= _encloses(parts) | (width > 2.5 * height)
+    if not candidates.any():
+        return Cleaned(ink, torn=False, parts=parts)
+    candidates &= _encloses(parts) | (width > 2.5 * height)
     mask = None
     torn = False
     for index in _bounded(np.flatnonzero(candidates), width * height, ink.mask.size):
