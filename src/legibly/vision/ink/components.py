@@ -39,13 +39,13 @@ class Components:
         keep = chosen[self.label]
         return _paint(self.shape, self.row[keep], self.start[keep], self.stop[keep])
 
-    def box(self, index: int) -> Box:
+    def box(self, index: int | np.intp) -> Box:
         """The box of one component: left, top, right, bottom."""
         sides = (self.left[index], self.top[index], self.right[index], self.bottom[index])
         left, top, right, bottom = map(int, sides)
         return left, top, right, bottom
 
-    def alone(self, index: int) -> Mask:
+    def alone(self, index: int | np.intp) -> Mask:
         """A mask of one component's box with its own ink only."""
         left, top, right, bottom = self.box(index)
         first, last = np.searchsorted(self.row, (top, bottom))

@@ -159,13 +159,13 @@ def is_grainy(values: Floats, limit: float) -> bool:
     """Whether the grain is above a limit: `grain` without sorting."""
     changes = _sampled(_changes(values))
     below = np.count_nonzero(changes <= limit / GRAIN)
-    return below <= min(changes.size - 1, int(GRAIN_SHARE * changes.size))
+    return bool(below <= min(changes.size - 1, int(GRAIN_SHARE * changes.size)))
 
 
 def _changes(values: Floats) -> Floats:
     """How much each pixel of some rows differs from the next but one."""
     rows = values[:: max(1, values.shape[0] // 64)]
-    return np.abs(rows[:, 2:] - rows[:, :-2])
+    return np.asarray(np.abs(rows[:, 2:] - rows[:, :-2]))
 
 
 def noise(values: Floats) -> float:

@@ -65,7 +65,7 @@ def _is_even(pixels: Pixels) -> bool:
     if any((side != colour).any() for side in sides):
         return False
     some = pixels[:: max(1, len(pixels) // 48), :: max(1, pixels.shape[1] // 48)]
-    return np.count_nonzero(some == colour) > 0.6 * some.size
+    return bool(np.count_nonzero(some == colour) > 0.6 * some.size)
 
 
 def _filled(own: NDArray[np.bool_]) -> float:
