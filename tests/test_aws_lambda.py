@@ -315,3 +315,21 @@ def test_a_direct_call_raises_when_something_failed(
     with pytest.raises(Unavailable):
         aws_lambda.handler(event, None)
     aws_lambda.readers.cache_clear()
+
+
+def test_the_function_takes_the_limits_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture beyond LEGIBLY_MAX_PIXELS is written down as failed, with the limit."""
+    from legibly import aws_lambda
+
+    images = tmp_path / "objects" / "images"
+    images.mkdir(parents=True)
+    (images / "a.png").write_bytes(pictures.png())
+    monkeypatch.setenv("LEGIBLY_STORE", f"file://{tmp_path}/objects")
+    monkeypatch.setenv("LEGIBLY_MAX_PIXELS", "123")
+    aws_lambda.readers.cache_clear()
+    aws_lambda.handler(delivery(came("images/a.png")), None)
+    [failure] = (tmp_path / "objects" / "records" / "failures").rglob("*.json")
+    assert "123" in failure.read_text()
+    aws_lambda.readers.cache_clear()

@@ -1,9 +1,12 @@
 """ID tokens that a provider, or somebody who plays one, might send: which are believed."""
 
 import base64
+import concurrent.futures
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -269,3 +272,50 @@ def test_addresses_that_others_could_read_are_refused(played: Played, address: s
         Provider(issuer=address, client_id="legibly")
     with pytest.raises(errors.Invalid, match="https"):
         played.person(signed(claims(played)), jwks_uri=address)
+
+
+@contextlib.contextmanager
+def slow_provider(answer: bytes) -> Iterator[tuple[str, list[socket.socket]]]:
+    """A provider that takes connections and sends `answer`, a byte every 50 ms, without an end;
+    its issuer and its connections.
+    """
+    connections: list[socket.socket] = []
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for number in range(len(answer) * 1000 if answer else 0):
+                connection.sendall(answer[number : number + 1] or b"x")
+                time.sleep(0.05)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connections.append(listener.accept()[0])
+                threading.Thread(target=drip, args=connections[-1:], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", connections
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n\r\n{"])
+def test_a_provider_that_never_answers_holds_up_few(answer: bytes) -> None:
+    """Forty-five sign-ins at a provider that says nothing, or a byte now and then without an end:
+    each ends soon with an error that says so, and the provider is asked by few of them.
+    """
+    with slow_provider(answer) as (issuer, connections):
+        client = Provider(issuer=issuer, client_id="legibly", timeout_seconds=0.5)
+
+        def leave(_number: int) -> float:
+            began = time.monotonic()
+            with pytest.raises(errors.Unavailable, match=r"does not answer|no JSON"):
+                client.authorization_url(state="s", nonce="n", verifier="v", redirect_uri="r")
+            return time.monotonic() - began
+
+        with concurrent.futures.ThreadPoolExecutor(45) as pool:
+            longest = max(pool.map(leave, range(45)))
+    assert longest < 5
+    assert len(connections) <= 4

@@ -7,12 +7,8 @@ RFC 7636, RFC 9207.
 import base64
 import hashlib
 import hmac
-import http.client
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +17,13 @@ from urllib.parse import quote, urlencode, urlsplit
 import jwt
 
 from legibly.errors import Forbidden, Invalid, Unavailable
+from legibly.people.provider_http import ProviderHttp
 
 SKEW_SECONDS = 60
 """By how much the provider's clock may differ from ours."""
 _TIMEOUT_SECONDS = 10.0
 _LOCK_SECONDS = 1.0
-_PAUSE_SECONDS = 15.0
 _METADATA_SECONDS = 3600.0
-_MOST_BYTES = 1_000_000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Signatures by keys of which only the public half is known here.
 _ALGORITHMS = (
@@ -65,7 +60,13 @@ class Provider:
     """
 
     def __init__(
-        self, *, issuer: str, client_id: str, client_secret: str = "", name: str = ""
+        self,
+        *,
+        issuer: str,
+        client_id: str,
+        client_secret: str = "",
+        name: str = "",
+        timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         self._issuer = issuer
         self._client_id = client_id
@@ -75,7 +76,7 @@ class Provider:
         self._lock = threading.Lock()
         self._metadata: dict[str, Any] = {}
         self._metadata_until = 0.0
-        self._failed_until = 0.0
+        self._http = ProviderHttp(seconds=timeout_seconds)
         self._keys: list[dict[str, Any]] = []
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str, redirect_uri: str) -> str:
@@ -143,7 +144,9 @@ class Provider:
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
             form |= {"client_id": self._client_id, "client_secret": self._client_secret}
-        status, answer = _fetch(self._endpoint("token_endpoint"), form=form, headers=headers)
+        status, answer = self._http.fetch(
+            self._endpoint("token_endpoint"), form=form, headers=headers
+        )
         if status == 400 and answer.get("error") == "invalid_grant":
             raise Invalid("the code is too old, or was used before.", where=self._issuer)
         if status != 200:
@@ -160,7 +163,7 @@ class Provider:
         if "userinfo_endpoint" not in self._discovered() or not tokens.get("access_token"):
             return {}
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-        status, answer = _fetch(self._endpoint("userinfo_endpoint"), headers=headers)
+        status, answer = self._http.fetch(self._endpoint("userinfo_endpoint"), headers=headers)
         if status != 200:
             raise Unavailable("the provider answers {status}.", where=self._issuer, status=status)
         if answer.get("sub") != subject:
@@ -211,7 +214,7 @@ class Provider:
         if algorithm not in _ALGORITHMS:
             raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
         if refresh or not self._keys:
-            matches = _fetch(self._endpoint("jwks_uri"))[1].get("keys")
+            matches = self._http.fetch(self._endpoint("jwks_uri"))[1].get("keys")
             self._keys = (
                 [key for key in matches if isinstance(key, dict)]
                 if isinstance(matches, list)
@@ -241,8 +244,6 @@ class Provider:
         if not self._lock.acquire(timeout=_LOCK_SECONDS):
             raise Unavailable("the provider does not answer.", where=self._issuer)
         try:
-            if time.monotonic() < self._failed_until:
-                raise Unavailable("the provider does not answer.", where=self._issuer)
             if time.monotonic() >= self._metadata_until:
                 self._metadata = self._discover()
                 self._metadata_until = time.monotonic() + _METADATA_SECONDS
@@ -251,15 +252,8 @@ class Provider:
             self._lock.release()
 
     def _discover(self) -> dict[str, Any]:
-        began = time.monotonic()
-        try:
-            status, metadata = _fetch(
-                f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
-            )
-        except Unavailable:
-            if time.monotonic() - began > _LOCK_SECONDS:
-                self._failed_until = time.monotonic() + _PAUSE_SECONDS
-            raise
+        address = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+        status, metadata = self._http.fetch(address)
         if status != 200 or metadata.get("issuer") != self._issuer:
             raise Unavailable(
                 "this is not what the provider calls itself, which is {issuer}.",
@@ -284,42 +278,3 @@ def _check_address(url: str) -> str:
 
 def _with(address: str, query: Mapping[str, str]) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows nowhere: what we send is meant for one address."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_Stay)
-
-
-def _fetch(
-    url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
-) -> tuple[int, dict[str, Any]]:
-    """Status and JSON object of an address. Raises Unavailable where there is none to be had."""
-    data = urlencode(form).encode() if form is not None else None
-    request = urllib.request.Request(url, data, {"Accept": "application/json", **(headers or {})})  # noqa: S310
-    try:
-        with _opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-            status = response.status
-            body = response.read(_MOST_BYTES)
-    except urllib.error.HTTPError as error:
-        with error:
-            status = error.code
-            body = error.read(_MOST_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(
-            "the provider does not answer: {error}.", where=url, error=str(error)
-        ) from error
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = None
-    if status >= 500 or status == 429 or not isinstance(answer, dict):
-        raise Unavailable(
-            "the provider answers {status}, and no JSON object.", where=url, status=status
-        )
-    return status, answer

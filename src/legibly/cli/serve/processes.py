@@ -18,6 +18,7 @@ from typing import NoReturn
 import click
 import uvicorn
 
+from legibly.cli.serve import connections
 from legibly.errors import LegiblyError
 
 CAN_FORK = sys.platform == "linux"
@@ -53,15 +54,36 @@ def _run(work: Callable[[], object]) -> NoReturn:
 
 
 class Server(uvicorn.Server):
-    """A server whose garbage collector passes over what is there once the application started.
+    """A server whose garbage collector passes over what is there once the application started, and
+    with a bound on its connections.
 
-    It looked at some 400,000 objects every few seconds, and all requests waited meanwhile.
+    The collector looked at some 400,000 objects every few seconds, and all requests waited
+    meanwhile.
     """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        most: int | None = None,
+        request_seconds: float = connections.REQUEST_SECONDS,
+    ) -> None:
+        config.limit_concurrency = most or connections.limit()
+        super().__init__(config)
+        self._tidier = connections.Tidier(
+            most=config.limit_concurrency, request_seconds=request_seconds
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application."""
         await super().startup(sockets)
         gc.freeze()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: close connections that only wait, once a second."""
+        if counter % 10 == 0:
+            self._tidier.tidy(self.server_state.connections)
+        return await super().on_tick(counter)
 
 
 class Processes:

@@ -1,0 +1,74 @@
+"""Connections that only wait: closed in time, so that they take nobody's place."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+import services
+from legibly.cli.serve.processes import Server
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+MOST = 8
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server of at most 8 connections, which waits a second for the head of a request."""
+    app = Starlette(routes=[Route("/", lambda _request: PlainTextResponse("here"))])
+    port = services.free_port()
+    config = uvicorn.Config(app, port=port, log_level="critical", lifespan="off")
+    server = Server(config, most=MOST, request_seconds=0.5)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    services.wait_for(lambda: server.started, subject="the server")
+    yield port
+    server.should_exit = True
+    thread.join(10)
+
+
+def connect(port: int, data: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(data)
+    return connection
+
+
+def test_a_request_that_is_never_complete_ends_and_others_stay(port: int) -> None:
+    """Half a head is waited for, and no longer; a connection that rests between two requests is
+    kept meanwhile.
+    """
+    resting = connect(port, REQUEST)
+    assert b"200 OK" in resting.recv(1000)
+    with connect(port, REQUEST[:20]) as slow, connect(port, b"") as silent:
+        assert slow.recv(1000) == b""
+        assert silent.recv(1000) == b""
+    resting.sendall(REQUEST)
+    assert b"200 OK" in resting.recv(1000)
+    resting.close()
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server closed it; takes what it answered."""
+    try:
+        return connection.recv(1000) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_resting_connections_make_way_where_many_are_open(port: int) -> None:
+    """Never does more than half of what there may be rest for long."""
+    crowd = [connect(port, REQUEST) for _ in range(MOST - 1)]
+    for connection in crowd:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        connection.setblocking(False)
+    least = len(crowd) - MOST // 2
+    services.wait_for(lambda: sum(map(is_closed, crowd)) >= least, subject="the server")
+    with connect(port, REQUEST) as late:
+        assert b"200 OK" in late.recv(1000)
+    for connection in crowd:
+        connection.close()
