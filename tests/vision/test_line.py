@@ -106,6 +106,53 @@ def test_two_ways_that_differ_are_never_sure(reader: Reader) -> None:
     assert disputed.certainty < 0.95 * alone.certainty
 
 
+def three_zeros(lines: Floats) -> Floats:
+    """The answer 000 for any line."""
+    others = [line.BLANK] * (lines.shape[3] // line.STEP - 6)
+    return np.stack([scores(1, 0, 1, 0, 1, 0, *others)] * len(lines))
+
+
+def is_usual(lines: Floats) -> bool:
+    """Whether the digits of a line have their usual height, as at the first look."""
+    inked = np.flatnonzero(lines[0, 0].max(axis=1) > 0.5)
+    return bool(abs(np.ptp(inked) + 1 - line.DIGIT) <= 1)
+
+
+def test_further_looks_settle_a_dispute(reader: Reader) -> None:
+    """Where only the first look speaks against the cuts, the page is surer than where all do."""
+    pixels = np.asarray(Image.open(io.BytesIO(zeros(3, 80))))
+
+    def contrary(lines: Floats) -> Floats:
+        return np.stack([scores(*[5] * (lines.shape[3] // line.STEP))] * len(lines))
+
+    def mended(lines: Floats) -> Floats:
+        return contrary(lines) if is_usual(lines) else three_zeros(lines)
+
+    settled = page.see(pixels, reader._judge, mended)
+    assert [item.label for item in settled.items] == [0, 0, 0]
+    assert settled.belief > 1.05 * page.see(pixels, reader._judge, contrary).belief
+
+
+def test_further_looks_judge_digits_in_doubt(reader: Reader) -> None:
+    """Digits that network and line reader read alike, but not surely, are surer where further looks
+    read the same, and never sure where these read something else.
+    """
+    pixels = np.asarray(Image.open(io.BytesIO(zeros(3, 80))))
+
+    def doubting(crops: Floats) -> tuple[Floats, Floats]:
+        probabilities, digitness = reader._judge(crops)
+        return 0.8 * probabilities + 0.02, digitness
+
+    def wavering(lines: Floats) -> Floats:
+        if is_usual(lines):
+            return three_zeros(lines)
+        return np.stack([scores(*[5] * (lines.shape[3] // line.STEP))] * len(lines))
+
+    agreed = page.see(pixels, doubting, three_zeros).belief
+    assert agreed > 0.97
+    assert page.see(pixels, doubting, wavering).belief < 0.95
+
+
 @pytest.mark.parametrize("step", [57, 64])
 def test_zeros_that_share_a_rim_are_counted(reader: Reader, step: int) -> None:
     """Three zeros in a row are 000, whether they touch or not."""

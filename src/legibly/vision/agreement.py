@@ -1,7 +1,8 @@
 """Weighs two ways to read a row: cut into digits, and as a line at once."""
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,18 @@ POOLED = 0.75
 right if they erred independently.
 """
 LEAST_DOUBT = 1e-4
+FACTORS = (0.87, 1.15, 0.94, 1.07)
+"""A disputed row is looked at again with digits of so many times the usual height."""
+UNCLEAR = 0.8
+CLEAR = 0.99
+"""So is one that both ways read alike, if that is believed no less and no more than this."""
+EVEN = 0.5
+"""Where the looks together believe in it less than that, it is never sure."""
+AGAIN = 0.5
+"""How much of its log odds a further look brings that reads the same."""
+MOSTLY_OTHERS = 0.5
+"""Not where the first look takes so many of its signs for no digits."""
+TINY = 1e-12
 DISPUTED = 0.9
 """The certainty of a row that the two ways read differently: below what any pack calls sure."""
 
@@ -50,32 +63,90 @@ class Way:
         return [item.label + 1 for item in self.items]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a row at once: its band, and the line reader's scores."""
+
+    band: line.Band
+    scores: line.Floats
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The likeliest answer."""
+        return tuple(spike.label for spike in line.spikes(self.scores))
+
+
 def weigh(
-    path: lattice.Path, row: lattice.Row, view: line.Band, scores: line.Floats, opinions: Opinions,
+    path: lattice.Path,
+    row: lattice.Row,
+    look: Callable[[float], Look | None],
+    opinions: Opinions,
     area: float,
-) -> Answer:  # fmt: skip
-    """The row's digits, by whichever of the two ways explains more."""
+) -> Answer:
+    """The row's digits, by whichever of the two ways explains more.
+
+    `look` shows the row with digits of so many times the usual height. Where the first look and the
+    cuts differ, further ones are asked as well.
+    """
     items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
-    spikes = line.spikes(scores)
-    cut = Way(items, path.score)
-    labels = [spike.label for spike in spikes]
-    agreed = confirm(items, scores, path.probability)
+    first = look(1.0)
+    if first is None:
+        return Answer(items, path.probability)
+    agreed = confirm(items, first.scores, path.probability)
     if agreed is not None:
-        return agreed
-    disputed = Answer(items, DISPUTED * path.probability, disputed=True)
+        return _with_more_looks(agreed, first, look)
+    labels = first.labels
     others = labels.count(line.OTHER) / len(labels) if labels else 1.0
-    if others:
-        return replace(disputed, others=others)
-    other = _by_line(row, spikes, view, opinions, area)
+    disputed = Answer(items, DISPUTED * path.probability, disputed=True, others=others)
+    if others >= MOSTLY_OTHERS:
+        return disputed
+    looks = [first, *(again for factor in FACTORS if (again := look(factor)) is not None)]
+    return _settle(Way(items, path.score), path, row, looks, disputed, opinions, area)
+
+
+def _with_more_looks(agreed: Answer, first: Look, look: Callable[[float], Look | None]) -> Answer:
+    """Digits that both ways read, surer or less sure by further looks where they are in doubt."""
+    belief = float(np.prod([item.confidence for item in agreed.items])) * agreed.certainty
+    if len(agreed.items) < 2 or not UNCLEAR < belief < CLEAR:
+        return agreed
+    looks = [again for factor in FACTORS[:2] if (again := look(factor)) is not None]
+    if _mean_share([first, *looks], first.labels) < EVEN:
+        return replace(agreed, certainty=DISPUTED * agreed.certainty)
+    items = agreed.items
+    if all(again.labels == first.labels for again in looks):
+        for again in looks:
+            items = _pooled(items, line.spikes(again.scores), own=1.0, other=AGAIN)
+    return replace(agreed, items=items)
+
+
+def _settle(
+    cut: Way, path: lattice.Path, row: lattice.Row, looks: Sequence[Look], disputed: Answer,
+    opinions: Opinions, area: float,
+) -> Answer:  # fmt: skip
+    """What several looks at a row show together, where the first one speaks against the cuts."""
+    by_labels = {look.labels: look for look in reversed(looks) if line.OTHER not in look.labels}
+    shares = {labels: _mean_share(looks, labels) for labels in {*by_labels, tuple(cut.labels)}}
+    best = max(shares, key=lambda labels: shares[labels])
+    if best not in by_labels or not best:
+        return disputed
+    shown = by_labels[best]
+    spikes = line.spikes(shown.scores)
+    if list(best) == cut.labels:
+        return _confirmed(cut.items, spikes, path.probability, shares[best])
+    other = _by_line(row, spikes, shown.band, opinions, area)
     if other is None:
         return disputed
-    sure = line.log_probability(scores, labels)
-    by_cuts = cut.score + LINE_WEIGHT * line.log_probability(scores, cut.labels)
-    by_line = max(other.score, cut.score + VETO) + LINE_WEIGHT * sure
+    by_cuts = cut.score + LINE_WEIGHT * math.log(max(shares[tuple(cut.labels)], TINY))
+    by_line = max(other.score, cut.score + VETO) + LINE_WEIGHT * math.log(shares[best])
     if by_line <= by_cuts:
         return disputed
-    certainty = DISPUTED * max(path.probability, float(np.exp(sure)))
+    certainty = DISPUTED * max(path.probability, shares[best])
     return replace(disputed, items=_as_line(other.items, spikes), certainty=certainty)
+
+
+def _mean_share(looks: Sequence[Look], labels: Sequence[int]) -> float:
+    """The mean probability over all looks that the row holds just these labels."""
+    return float(np.mean([np.exp(line.log_probability(look.scores, labels)) for look in looks]))
 
 
 def confirm(items: tuple[Candidate, ...], scores: line.Floats, certainty: float) -> Answer | None:
@@ -87,7 +158,12 @@ def confirm(items: tuple[Candidate, ...], scores: line.Floats, certainty: float)
     labels = [spike.label for spike in spikes]
     if labels != Way(items, 0.0).labels:
         return None
-    sure = float(np.exp(line.log_probability(scores, labels)))
+    return _confirmed(items, spikes, certainty, float(np.exp(line.log_probability(scores, labels))))
+
+
+def _confirmed(
+    items: tuple[Candidate, ...], spikes: Sequence[line.Spike], certainty: float, sure: float
+) -> Answer:
     wrong = ((1.0 - certainty) * (1.0 - sure)) ** POOLED
     return Answer(_pooled(items, spikes), 1.0 - max(wrong, LEAST_DOUBT))
 
@@ -122,19 +198,24 @@ def _by_line(
     return max(ways, key=lambda way: way.score, default=None)
 
 
-def _pooled(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[Candidate, ...]:
+def _pooled(
+    items: Sequence[Candidate],
+    spikes: Sequence[line.Spike],
+    own: float = POOLED,
+    other: float = POOLED,
+) -> tuple[Candidate, ...]:
     """Digits with both opinions on them in one: log odds added, each for a part, since the two
     networks err alike.
     """
     # A letter fools both alike: that they agree on a sign alone says little about its being a
     # digit.
-    share = POOLED if len(items) > 1 else 0.5
+    shares = (own, other) if len(items) > 1 else (0.5, 0.5)
     result = []
     for item, spike in zip(items, spikes, strict=True):
-        both = np.maximum(item.probabilities, 1e-6) * np.maximum(spike.probabilities, 1e-6)
-        both **= POOLED
-        digit = (item.digitness * spike.digitness) ** share
-        none = ((1.0 - item.digitness) * (1.0 - spike.digitness)) ** share
+        both = np.maximum(item.probabilities, 1e-6) ** own
+        both *= np.maximum(spike.probabilities, 1e-6) ** other
+        digit = item.digitness ** shares[0] * spike.digitness ** shares[1]
+        none = (1.0 - item.digitness) ** shares[0] * (1.0 - spike.digitness) ** shares[1]
         pooled = (both / both.sum()).astype(np.float32)
         digitness = digit / max(digit + none, 1e-9)
         result.append(replace(item, probabilities=pooled, digitness=digitness))

@@ -171,12 +171,17 @@ def _answer(
     items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
     alone = len(row) == 1 and len(items) == 1
     sure = alone and items[0].confidence > LONE
-    if networks.read_line is not None and items and not sure:
-        view = line.band(opinions.ink, row, foreign, options.height)
-        if view is not None:
-            scores = networks.read_line(view.values[None, None])[0]
-            return agreement.weigh(path, options, view, scores, opinions, area)
-    return agreement.Answer(items, path.probability)
+    read_line = networks.read_line
+    if read_line is None or not items or sure:
+        return agreement.Answer(items, path.probability)
+
+    def look(factor: float) -> agreement.Look | None:
+        view = line.band(opinions.ink, row, foreign, factor * options.height)
+        if view is None:
+            return None
+        return agreement.Look(view, read_line(view.values[None, None])[0])
+
+    return agreement.weigh(path, options, look, opinions, area)
 
 
 def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
