@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from legibly import object_keys
 from legibly.errors import NotFound
-from legibly.index import reading_rows
-from legibly.index.port import Index, PictureRow, Rebuild
+from legibly.index import record_rows
+from legibly.index.port import Index, Rebuild
+from legibly.index.record_rows import PictureRow
 from legibly.iteration import batched
 from legibly.pipeline import adoption, is_picture
 from legibly.pipeline.adoption import Adopter
@@ -66,8 +67,8 @@ def reindex(
         _fill_images(store, fresh, read, Adopter(store, max_bytes=max_bytes))
         count = sum(fresh.counts().values())
         progress("images", count)
-        made = _made(store, object_keys.READINGS, reading_rows.of_line, skipped=skip)
-        for rows in batched(made, _ROWS):
+        lines = _parsed(store, object_keys.READINGS, record_rows.of_line, skipped=skip)
+        for rows in batched(lines, _ROWS):
             fresh.add_reading_rows(rows)
         progress("readings", fresh.counts().get("read", 0))
         for labels in batched(read(object_keys.LABELS, LabelRecord.from_json), _BATCH):
@@ -181,10 +182,10 @@ def _records(
     """What every JSON line of every object under `prefix` says; one that was torn, or is something
     else, is told.
     """
-    return _made(store, prefix, lambda line: make(json.loads(line)), skipped=skipped)
+    return _parsed(store, prefix, lambda line: make(json.loads(line)), skipped=skipped)
 
 
-def _made(
+def _parsed(
     store: Store, prefix: str, make: Callable[[bytes], T], *, skipped: Callable[[str], None]
 ) -> Iterator[T]:
     for key, content in _contents(store, prefix):

@@ -7,16 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from legibly import object_keys
-from legibly.index import reading_rows, schema
+from legibly.index import record_rows, schema
 from legibly.index.sql import SqlIndex
 from legibly.ingest.consumer import Consumer, MemoryQueue
 from legibly.ingest.s3_documents import Event, Message
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
-from legibly.pipeline import Service
+from legibly.pipeline import Service, image_of
 from legibly.records import FailureRecord, Item, Model, Reading, ReadingRecord, UploadRecord
 from legibly.reindex import reindex
-from legibly.store import Store, open_store
+from legibly.store import Stat, Store, open_store
 from legibly.store.record_files import READING_ERRORS, line
 from legibly.vision.reading import Reader
 
@@ -50,7 +50,9 @@ RECORDS = [record(number) for number in range(8)]
 READ_AGAIN = record(1, model="b" * 12, seconds=9, text="1")
 READ_BEFORE = record(2, model="c" * 12, seconds=-9, text="4")
 MOVED = record(3, seconds=5, text="3")
-UPLOADED, FAILED, DELETED = RECORDS[4].image, RECORDS[6].image, RECORDS[7].image
+UPLOADED = RECORDS[4].image
+FAILED = RECORDS[6].image
+DELETED = RECORDS[7].image
 
 
 def written(store: Store) -> list[str]:
@@ -115,19 +117,44 @@ def test_lines_of_this_version_need_no_record() -> None:
     """Every reading that a record writes becomes a row without one, and the row is the same."""
     for entry in (*RECORDS, READ_AGAIN):
         text = entry.json_text().encode()
-        assert reading_rows.of_own_line(text) == reading_rows.of_record(entry)
-        assert reading_rows.of_own_line(line(entry.to_json()).rstrip()) is not None
-        assert reading_rows.of_line(text) == reading_rows.of_record(entry)
+        assert record_rows.of_own_line(text) == record_rows.of_record(entry)
+        assert record_rows.of_own_line(line(entry.to_json()).rstrip()) is not None
+        assert record_rows.of_line(text) == record_rows.of_record(entry)
 
 
 def test_lines_that_are_not_as_this_version_writes_them_go_through_a_record() -> None:
     """NaN, other fields and other forms of a time: mended or refused as ever, never stored."""
     text = RECORDS[0].json_text()
     mended = text.replace('"confidence":0.9', '"confidence":NaN')
-    assert reading_rows.of_own_line(mended.encode()) is None
-    assert reading_rows.of_line(mended.encode()).confidence == 0
+    assert record_rows.of_own_line(mended.encode()) is None
+    assert record_rows.of_line(mended.encode()).confidence == 0
     later = text.replace("T12:00:00.000Z", "T13:00:00+01:00")
-    assert reading_rows.of_line(later.encode()) == reading_rows.of_record(RECORDS[0])
+    assert record_rows.of_line(later.encode()) == record_rows.of_record(RECORDS[0])
     for torn in (text[:-1], text.replace("2026-01-01T", "2026-13-01T"), "[]", '{"image":7}'):
         with pytest.raises(READING_ERRORS):
-            reading_rows.of_line(torn.encode())
+            record_rows.of_line(torn.encode())
+
+
+def test_many_readings_enter_as_few_do(index: SqlIndex) -> None:
+    """A delivery of many, among them two of one image and those of images that nobody knows,
+    changes what it changes piece by piece, and says the same.
+    """
+    entries = [record(number) for number in range(60)]
+    pictures = [Stat(entry.key, 7, AT, None) for entry in entries]
+    later = record(5, seconds=5, text="5")
+    unknown = record(99)
+    index.add([image_of(picture, None) for picture in pictures])
+    index.remove(entries[7].image)
+    sequence = index.sequence()
+    changed = index.apply_readings([*entries, later, unknown])
+    ids = {entry.image for entry in entries} - {entries[7].image}
+    assert {image.id for image in changed} == ids
+    assert {change[0] for change in index.changes(sequence, limit=99)} <= set(
+        range(sequence + 1, sequence + 63)
+    )
+    assert len(index.changes(sequence, limit=99)) == 59
+    assert index.get(later.image).reading == later.reading
+    before = [rows(index, table) for table in (schema.images, schema.readings)]
+    for entry in (*entries, later, unknown):
+        index.apply_readings([entry])
+    assert [rows(index, table) for table in (schema.images, schema.readings)] == before

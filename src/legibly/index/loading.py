@@ -11,8 +11,71 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from legibly.index import schema
+from legibly.index.record_rows import ReadingRow
 
+Row = Sequence[Any]
 _INDEXES = sorted(schema.images.indexes, key=lambda index: str(index.name))
+
+
+_READING = ("media_type", "width", "height", "verdict", "text", "confidence", "read_at", "reading")
+NOT_DELETED = "WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE deletions.image = loaded.id)"
+_SHORT = ("at", "verdict", "text", "confidence")
+_INSERT_READINGS = f"""
+INSERT INTO readings (image, model, {", ".join(_SHORT)})
+  SELECT id, model, read_at, verdict, text, confidence FROM loaded {NOT_DELETED}
+  ON CONFLICT (image, model) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in _SHORT)}
+    WHERE excluded.at > readings.at"""  # noqa: S608
+
+
+def update(columns: Sequence[str], *, more: str = "", condition: str = "1 = 1") -> str:
+    """Put columns of `loaded` into the rows of their images."""
+    changes = ", ".join(f"{name} = loaded.{name}" for name in columns)
+    where = f"images.id = loaded.id AND {condition}"
+    return f"UPDATE images SET {changes}{more} FROM loaded WHERE {where}"  # noqa: S608
+
+
+_UPDATE_READINGS = update(
+    (*_READING, "sequence"),
+    more=", state = 'read', error = NULL",
+    condition="(images.read_at IS NULL OR images.read_at <= loaded.read_at)",
+)
+
+
+def add_readings(connection: Connection, rows: Sequence[ReadingRow], *, first: int) -> None:
+    """Take in readings, their changes numbered from `first`; the newest of an image is its own."""
+    execute(
+        connection,
+        [(*row, number) for number, row in enumerate(rows, first)],
+        columns=("id", *_READING, "key AS model", "sequence"),
+        statements=(_UPDATE_READINGS, _INSERT_READINGS),
+    )
+
+
+def execute(
+    connection: Connection,
+    rows: Sequence[Row],
+    *,
+    columns: Sequence[str],
+    statements: Sequence[str],
+) -> None:
+    """Execute statements over rows, of those of one image one after another."""
+    for several in _rounds(rows):
+        with loaded(connection, several, columns=", ".join(columns)):
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+
+def _rounds(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in as few lists as can be, none of which has two of one image."""
+    later: Sequence[Row] = rows
+    while later:
+        first = {row[0]: row for row in reversed(later)}
+        if len(first) == len(later):
+            yield later
+            return
+        yield list(first.values())
+        later = [row for row in later if first[row[0]] is not row]
 
 
 @contextlib.contextmanager

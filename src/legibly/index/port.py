@@ -5,7 +5,7 @@ SQL.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from legibly.labels.agreement import Agreement
 from legibly.records import (
@@ -18,6 +18,9 @@ from legibly.records import (
     ReadingRecord,
     UploadRecord,
 )
+
+if TYPE_CHECKING:
+    from legibly.index.record_rows import PictureRow, ReadingRow
 
 Sort = Literal["newest", "oldest", "name", "confidence"]
 """The order of a page of images; `confidence` is least sure first, and of read images alone."""
@@ -300,41 +303,16 @@ class Content(Protocol):
         """How many images there are by state."""
 
 
-class PictureRow(NamedTuple):
-    """A picture that a sender uploaded, as columns of its image."""
-
-    id: str
-    key: str
-    received_at: str
-    media_type: str
-    bytes: int
-
-
-class ReadingRow(NamedTuple):
-    """What a reading record says: columns of `images`, and the model."""
-
-    id: str
-    media_type: str
-    width: int
-    height: int
-    verdict: str
-    text: str
-    confidence: float
-    read_at: str
-    reading: str
-    model: str
-
-
 class Rebuild(Content, Protocol):
     """An index that is being filled from the store."""
 
     def add_deletions(self, ids: Sequence[str]) -> None:
         """Take in ids that no image may have any more."""
 
-    def add_pictures(self, pictures: Sequence[PictureRow]) -> None:
+    def add_pictures(self, pictures: "Sequence[PictureRow]") -> None:
         """Add pictures that senders uploaded as pending images."""
 
-    def add_reading_rows(self, rows: Sequence[ReadingRow]) -> None:
+    def add_reading_rows(self, rows: "Sequence[ReadingRow]") -> None:
         """Take in readings; the newest of an image is its own."""
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:

@@ -7,56 +7,32 @@ carried over. SQLite builds in a second file, PostgreSQL in a second schema.
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from legibly import object_keys, text_rules
-from legibly.index import database, schema
-from legibly.index.loading import create_indexes, drop_indexes, loaded
+from legibly.index import database, loading, schema
+from legibly.index.loading import Row, create_indexes, drop_indexes, loaded
 from legibly.index.opening import open_tables
-from legibly.index.port import PictureRow, ReadingRow
+from legibly.index.record_rows import PictureRow, ReadingRow
 from legibly.index.schema import counters, deletions, images
 from legibly.index.tables import SqlTables, advance, insert_new
 from legibly.records import FailureRecord, UploadRecord, now
 
-Row = Sequence[Any]
 _OF_IMAGES = (schema.labels, schema.pairs, schema.readings)
 _TABLES = (images, *_OF_IMAGES, schema.batches, deletions)
 _PICTURE = "id, key, received_at, media_type, bytes, sequence"
 _UPLOAD = ("name", "writer", "owner", "batch")
 _FAILURE = ("error", "width", "height")
-_READING = ("media_type", "width", "height", "verdict", "text", "confidence", "read_at", "reading")
-_NOT_DELETED = "WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE deletions.image = loaded.id)"
 _INSERT_PICTURES = f"""
 INSERT INTO images ({_PICTURE}, state, name, attempts, leased_until)
-  SELECT {_PICTURE}, 'pending', '', 0, 0 FROM loaded {_NOT_DELETED}
+  SELECT {_PICTURE}, 'pending', '', 0, 0 FROM loaded {loading.NOT_DELETED}
   ON CONFLICT DO NOTHING"""
-_SHORT = ("at", "verdict", "text", "confidence")
-_INSERT_READINGS = f"""
-INSERT INTO readings (image, model, {", ".join(_SHORT)})
-  SELECT id, model, read_at, verdict, text, confidence FROM loaded {_NOT_DELETED}
-  ON CONFLICT (image, model) DO UPDATE
-    SET {", ".join(f"{name} = excluded.{name}" for name in _SHORT)}
-    WHERE excluded.at > readings.at"""
 
 
-def _update(columns: Sequence[str], *, more: str = "", condition: str = "1 = 1") -> str:
-    """Put columns of `loaded` into the rows of their images."""
-    changes = ", ".join(f"{name} = loaded.{name}" for name in columns)
-    return (
-        f"UPDATE images SET {changes}{more} FROM loaded WHERE images.id = loaded.id AND {condition}"
-    )
-
-
-_UPDATE_UPLOADS = _update(_UPLOAD)
-_UPDATE_FAILURES = _update(_FAILURE, more=", state = 'failed'")
-_UPDATE_READINGS = _update(
-    _READING,
-    more=", state = 'read', error = NULL",
-    condition="(images.read_at IS NULL OR images.read_at <= loaded.read_at)",
-)
+_UPDATE_UPLOADS = loading.update(_UPLOAD)
+_UPDATE_FAILURES = loading.update(_FAILURE, more=", state = 'failed'")
 
 
 class Rebuild(SqlTables):
@@ -76,8 +52,8 @@ class Rebuild(SqlTables):
                 connection.exec_driver_sql(_INSERT_PICTURES)
 
     def add_reading_rows(self, rows: Sequence[ReadingRow]) -> None:
-        columns = ("id", *_READING, "key AS model")
-        self._load(rows, columns, (_UPDATE_READINGS, _INSERT_READINGS))
+        with self._write() as connection:
+            loading.add_readings(connection, rows, first=advance(connection, len(rows)))
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
         clean = text_rules.clean
@@ -92,12 +68,8 @@ class Rebuild(SqlTables):
         self._load(rows, ("id", *_FAILURE), (_UPDATE_FAILURES,))
 
     def _load(self, rows: Sequence[Row], columns: Sequence[str], statements: Sequence[str]) -> None:
-        """Execute statements over rows, of those of one image one after another."""
         with self._write() as connection:
-            for several in _rounds(rows):
-                with loaded(connection, several, columns=", ".join(columns)):
-                    for statement in statements:
-                        connection.exec_driver_sql(statement)
+            loading.execute(connection, rows, columns=columns, statements=statements)
 
     def unorder(self) -> None:
         """Do without the indexes of tables while they are filled."""
@@ -115,18 +87,6 @@ class Rebuild(SqlTables):
         query = sa.select(sa.func.count()).where(images.c.label_at.is_not(None))
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
-
-
-def _rounds(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in as few lists as can be, none of which has two of one image."""
-    later: Sequence[Row] = rows
-    while later:
-        first = {row[0]: row for row in reversed(later)}
-        if len(first) == len(later):
-            yield later
-            return
-        yield list(first.values())
-        later = [row for row in later if first[row[0]] is not row]
 
 
 @contextlib.contextmanager

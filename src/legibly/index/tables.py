@@ -12,13 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from legibly.errors import NotFound
-from legibly.index import arrivals, database, labels, schema
+from legibly.index import arrivals, database, labels, loading, record_rows, schema
 from legibly.index.port import Claim
 from legibly.index.queries import BATCH, DELETED, KNOWN, REBUILD, THERE, SqlQueries
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched, padded
 from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
 
+_MANY = 50
+"""From so many readings on a table for them is worth its making."""
 LONGEST_LEASE = 900.0
 """Seconds. A lease that ends later was given before the clock was set back."""
 
@@ -65,9 +67,13 @@ class SqlTables(SqlQueries):
             return []
         with self._write() as connection:
             first = advance(connection, len(records))
-            settled = [_settled(record, number) for number, record in enumerate(records, first)]
-            connection.execute(_SETTLE, settled)
-            self._insert_readings(connection, records)
+            if len(records) < _MANY:
+                settled = [_settled(record, number) for number, record in enumerate(records, first)]
+                connection.execute(_SETTLE, settled)
+                self._insert_readings(connection, records)
+            else:
+                rows_ = list(map(record_rows.of_record, records))
+                loading.add_readings(connection, rows_, first=first)
             rows = [
                 row
                 for batch in batched([record.image for record in records], BATCH)

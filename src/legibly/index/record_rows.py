@@ -7,14 +7,39 @@ them.
 
 import json
 import re
+from typing import NamedTuple
 
 import msgspec
 
 from legibly.index import schema
-from legibly.index.port import ReadingRow
 from legibly.records import ReadingRecord, moment
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+class PictureRow(NamedTuple):
+    """A picture that a sender uploaded, as columns of its image."""
+
+    id: str
+    key: str
+    received_at: str
+    media_type: str
+    bytes: int
+
+
+class ReadingRow(NamedTuple):
+    """What a reading record says: columns of `images`, and the model."""
+
+    id: str
+    media_type: str
+    width: int
+    height: int
+    verdict: str
+    text: str
+    confidence: float
+    read_at: str
+    reading: str
+    model: str
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
