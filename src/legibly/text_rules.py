@@ -54,5 +54,4 @@ def file_name(name: str | None) -> str | None:
 
 def page_name(name: str, number: int) -> str:
     """The name of one page of a file, `scan.pdf p. 3`; pages count from 1."""
-    ending = f" p. {number}"
-    return name[-(MAX_TEXT - len(ending)) :] + ending
+    return f"{name} p. {number}"

@@ -33,7 +33,7 @@ def test_every_chart_is_one_labelled_picture_inside_its_frame(
     """Well-formed XML with one sentence; every dot lies inside the frame; no name turns into
     markup.
     """
-    for name, drawn in charts.all_of(_report(days=days, names=names)).items():
+    for name, drawn in charts.draw_all(_report(days=days, names=names)).items():
         assert drawn, name
         root = ET.fromstring(drawn)
         assert (root.get("role"), len(root.get("aria-label") or "") > 20) == ("img", True)
@@ -47,13 +47,13 @@ def test_every_chart_is_one_labelled_picture_inside_its_frame(
 
 def test_too_little_is_no_chart() -> None:
     """Nothing to show is None, not an empty frame."""
-    assert set(charts.all_of(report.build(aggregates.Table())).values()) == {None}
+    assert set(charts.draw_all(report.build(aggregates.Table())).values()) == {None}
 
 
 def test_charts_speak_the_page_s_language() -> None:
     """Sentences go through gettext, decimals through the language's point."""
-    voice = charts.Voice(lambda text: text.replace("Recall", "Gefunden"), ",")
-    drawn = charts.classes(_report(days=20, names=("0", "1", "2")), voice)
+    locale = charts.Locale(lambda text: text.replace("Recall", "Gefunden"), ",")
+    drawn = charts.classes(_report(days=20, names=("0", "1", "2")), locale)
     assert drawn
     label = str(ET.fromstring(drawn).get("aria-label"))
     assert label.startswith("Gefunden")

@@ -258,4 +258,4 @@ def test_what_cannot_be_compared_is_told_in_one_line(dataset: str, tmp_path: Pat
         run("compare", "digits", "same", str(tmp_path / "words"))
     with pytest.raises(errors.NotFound, match="no promotion is recorded"):
         run("rollback")
-    assert run("history").stdout == "No model was promoted yet.\n"
+    assert run("history").stdout == "No model has been promoted yet.\n"

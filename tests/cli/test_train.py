@@ -76,7 +76,7 @@ def test_missing_torch_is_told_with_the_extra(tmp_path: Path) -> None:
 def test_recipes_have_names() -> None:
     """`digits` is found in a checkout; another name is told with those known."""
     assert train.find("digits").parts[-3:] == ("recipes", "digits", "train.py")
-    with pytest.raises(errors.NotFound, match="Known are: digits, photo"):
+    with pytest.raises(errors.NotFound, match="Known recipes: digits, photo"):
         train.find("nothing")
 
 

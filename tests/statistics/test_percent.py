@@ -3,7 +3,7 @@
 import pytest
 
 from legibly.accuracy.render import plain_text
-from legibly.accuracy.render.charts import Voice
+from legibly.accuracy.render.charts import Locale
 from legibly.statistics.percent import percent
 from legibly.web.text.number_format import FIGURES
 
@@ -32,5 +32,5 @@ def test_a_share_of_mistakes_is_rounded_up() -> None:
 def test_pages_charts_and_terminal_agree() -> None:
     """0.9996 is 99.9 % wherever it stands, with the language's point."""
     assert FIGURES["de"].percent(0.9996) == "99,9\u00a0%"
-    assert Voice(point=",").percent(0.9996) == "99,9 %"
+    assert Locale(point=",").percent(0.9996) == "99,9 %"
     assert plain_text.percent(0.9996, 1) == "99.9 %"

@@ -139,7 +139,7 @@ def test_who_has_a_gate_elsewhere_has_to_say_so(
             ).status_code
             == 200
         )
-    assert "Warning: nobody is asked who they are here" in log.read_text(encoding="utf-8")
+    assert "Warning: sign-in is off" in log.read_text(encoding="utf-8")
 
 
 def test_nobody_comes_in_unnamed(guarded: Server) -> None:

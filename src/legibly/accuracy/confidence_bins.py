@@ -14,7 +14,7 @@ THRESHOLDS = (
 
 
 class BinCount(NamedTuple):
-    """Pairs of a confidence bin; `millionths` is the sum of their confidences."""
+    """Number of pairs in a confidence bin; `millionths` is the sum of their confidences."""
 
     n: int = 0
     right: int = 0
@@ -29,7 +29,7 @@ Bins = Mapping[int, BinCount]
 
 
 def total(parts: Iterable[Bins]) -> dict[int, BinCount]:
-    """Several models together."""
+    """Add up the bins of several models."""
     bins: dict[int, BinCount] = {}
     for part in parts:
         for lower, count in part.items():
@@ -38,8 +38,9 @@ def total(parts: Iterable[Bins]) -> dict[int, BinCount]:
 
 
 def calibration_of(bins: Bins) -> dict[str, Any]:
-    """Twenty equal bins; `ece` is the expected calibration error, None where no pair has a
-    confidence.
+    """Calibration in twenty equal bins with `ece`, the expected calibration error.
+
+    `ece` is None if no pair has a confidence.
     """
     wide: dict[int, BinCount] = {}
     for lower, count in bins.items():
@@ -66,7 +67,7 @@ def _calibration_row(lower: int, count: BinCount) -> dict[str, Any]:
 
 
 def selective(bins: Bins, thresholds: Iterable[int] = THRESHOLDS) -> list[dict[str, Any]]:
-    """Coverage and accuracy where only answers from a threshold on count."""
+    """Coverage and accuracy of the answers at or above each threshold."""
     pairs = sum(count.n for count in bins.values())
     return [_selective_row(bins, threshold, pairs) for threshold in thresholds if pairs]
 
@@ -86,12 +87,12 @@ def _selective_row(bins: Bins, threshold: int, pairs: int) -> dict[str, Any]:
 
 
 def selective_curve(bins: Bins) -> list[dict[str, Any]]:
-    """The same at every bin's lower end, for a threshold that somebody moves."""
+    """As `selective`, at the lower end of every bin, for an adjustable threshold."""
     return selective(bins, aggregates.EDGES)
 
 
 def histogram(bins: Bins) -> list[dict[str, Any]]:
-    """Right and wrong answers of every bin; bins without pairs are left out."""
+    """Right and wrong answers in every bin that has pairs."""
     uppers = dict(zip(aggregates.EDGES, (*aggregates.EDGES[1:], MILLION), strict=True))
     return [
         {

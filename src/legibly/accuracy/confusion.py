@@ -25,7 +25,7 @@ LabelPairs = Counter[tuple[str, str]]
 
 
 def label_pairs(texts: Texts) -> tuple[LabelPairs, int]:
-    """Label by label, and the number of texts whose labels do not correspond one to one."""
+    """Count pairs of labels, and the texts whose labels do not correspond one to one."""
     counts = LabelPairs()
     unaligned = 0
     for (predicted, actual, single), n in texts.items():
@@ -41,7 +41,7 @@ def label_pairs(texts: Texts) -> tuple[LabelPairs, int]:
 def false_digits(texts: Texts) -> dict[str, Any]:
     """Images without a digit, and the share of them that was answered `read`.
 
-    Pairs of version 0.1 do not tell the verdict: there, every answer with a text counts.
+    Pairs of version 0.1 have no verdict: there, every answer with a text counts as `read`.
     """
     images = 0
     answered = 0
@@ -77,15 +77,13 @@ def classes(counts: LabelPairs) -> list[dict[str, Any]]:
 
 
 def macro_f1(rows: list[dict[str, Any]]) -> float | None:
-    """The mean F1 of the labels that occur as true ones, "no digit here" left out; None without
-    any.
-    """
+    """The mean F1 of all true labels except "no digit here"; None if there are none."""
     scores = [row["f1"] for row in rows if row["label"] and row["support"]]
     return math.fsum(scores) / len(scores) if scores else None
 
 
 def matrix(counts: LabelPairs, unaligned: int) -> dict[str, Any]:
-    """The confusion matrix of the most frequent labels, and how much it leaves out."""
+    """The confusion matrix of the most frequent labels, and how many pairs it leaves out."""
     frequency = Counter[str]()
     for (predicted, actual), n in counts.items():
         frequency[predicted] += n

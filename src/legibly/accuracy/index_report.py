@@ -13,9 +13,7 @@ _EPOCH = aggregates.EPOCH.date()
 def report(
     index: Index, *, selection: Selection | None = None, single_label: Collection[str] = ()
 ) -> reports.Report:
-    """The report over every pair and reading, or over those of a selection; `single_label` as in
-    `build`.
-    """
+    """The report on all pairs and readings, or those of a selection; see `report.build`."""
     tally = index.tally(aggregates.EDGES, selection=selection)
     rows = ((_day_us(day), *rest, int(millionths)) for day, *rest, millionths in tally.pairs)
     reads = (

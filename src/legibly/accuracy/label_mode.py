@@ -1,4 +1,4 @@
-"""Finds the models that answer with whole labels: there `10` is one class, not 1 and 0."""
+"""Finds the models whose text is a single label: there `10` is one class, not 1 and 0."""
 
 import contextlib
 
@@ -10,10 +10,9 @@ from legibly.settings import Settings
 
 
 def single_label_models(settings: Settings) -> frozenset[str]:
-    """The names of this machine's packs that take the whole picture as one item, added ones
-    included.
+    """The names of the installed packs that take the whole picture as one item.
 
-    A pack whose card cannot be read answers nothing, and is passed over.
+    Packs with an unreadable card are skipped, since they never answer.
     """
     names = set()
     for entry in registry.entries(added=stores.packs_folder(settings.store)):

@@ -1,9 +1,9 @@
 """The two older pair formats, counted as they stream: text `predicted,actual,predicted,actual,…`
-and JSON objects `{"predicted_class": …, "actual_class": …}`, one a line or one a file.
+and JSON objects `{"predicted_class": …, "actual_class": …}`, one per line or per file.
 
-Such a pair has no image, model, confidence or time: every pair counts, and the report's other
-tables stay empty. One pass on one core is faster than starting a cluster, so that every engine
-reads these files this way.
+These pairs have no image, model, confidence or time: every pair counts, and the report's other
+tables stay empty. One pass on one core is faster than starting a cluster, so all engines read these
+files this way.
 """
 
 import json
@@ -19,10 +19,10 @@ from legibly.statistics import aggregates
 
 CHUNK_BYTES = 1 << 24
 VALUE_BYTES = 1 << 26
-"""A JSON object that runs over several lines is read as a whole: up to this size."""
+"""The largest file that is read as one JSON object over several lines."""
 
 LONG_LINE = 24
-"""Bytes a line from which lines hardly repeat, so that it pays to count their pairs at once."""
+"""Lines of at least this length hardly repeat, so that it pays to count their pairs at once."""
 _PADDING = " \t\r\ufeff"
 _INTEGRAL = re.compile(r"(-?[0-9]+)[.]0+")
 _HEADER_WORDS = frozenset(
@@ -34,18 +34,18 @@ _HEADER_WORDS = frozenset(
 )
 
 Bad = Callable[[str, int, str], None]
-"""Told of every bad line: file, line number from 1, what is wrong."""
+"""Called for every bad line with the file, the line number from 1, and the fault."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Pairs (predicted, actual) by number, and the lines that could not be used."""
+    """How often each pair (predicted, actual) occurs, and the number of unusable lines."""
 
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     malformed: int = 0
 
     def table(self) -> aggregates.Table:
-        """The cells of these pairs: undated, of an unknown model and source, without confidence."""
+        """The count rows of these pairs: undated, unknown model and source, no confidence."""
         rows = (
             aggregates.Counted(
                 aggregates.UNDATED_US,
@@ -65,8 +65,8 @@ class Counts:
 
 
 def kind(head: bytes) -> str | None:
-    """What a file is by its first bytes: `text`, `objects` (older JSON), `records` (pairs of
-    today), `parquet`.
+    """Tell a file's format by its first bytes: `text`, `objects` (older JSON), `records` (today's
+    pairs) or `parquet`.
     """
     if head.startswith(b"PAR1"):
         return "parquet"
@@ -77,7 +77,7 @@ def kind(head: bytes) -> str | None:
 
 
 def count_files(paths: Iterable[Path], *, bad: Bad) -> Counts:
-    """Count files of either format. Raises Invalid for a file of neither."""
+    """Count files in the older formats. Raises Invalid for any other file."""
     counts = Counts()
     for path in paths:
         with path.open("rb") as file:
@@ -86,7 +86,7 @@ def count_files(paths: Iterable[Path], *, bad: Bad) -> Counts:
 
 
 def count(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
-    """Add one file to `counts`. Raises Invalid where it is of neither format."""
+    """Add one file to `counts`. Raises Invalid if it has neither older format."""
     head = file.read(65_536)
     file.seek(0)
     format_ = kind(head)
@@ -109,7 +109,7 @@ def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
         lines.pop()  # nothing follows the last line feed
         if first == 1 and _is_header(lines[0]):
             counts.malformed += 1
-            bad(name, 1, "a header, no pair")
+            bad(name, 1, "a header, not a pair")
             first = 2
             del lines[0]
         if not (len(block) > LONG_LINE * len(lines) and _count_at_once(lines, counts)):
@@ -118,8 +118,9 @@ def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
 
 
 def _count_at_once(lines: list[str], counts: Counts) -> bool:
-    """Count many pairs a line without looking at each line; False, and nothing counted, where one
-    may be bad.
+    """Count the pairs of long lines without checking each line.
+
+    Returns False without counting if a line may be bad.
     """
     if not all(line.count(",") & 1 for line in lines):
         return False
@@ -136,7 +137,7 @@ def _count_at_once(lines: list[str], counts: Counts) -> bool:
 
 
 def _count_lines(lines: list[str], *, first: int, name: str, counts: Counts, bad: Bad) -> None:
-    """Count equal lines first: a line is taken apart once, however often it comes."""
+    """Count equal lines first, so that each distinct line is parsed once."""
     for line, times in Counter(lines).items():
         pairs = _pairs(line)
         if pairs is None:
@@ -147,7 +148,7 @@ def _count_lines(lines: list[str], *, first: int, name: str, counts: Counts, bad
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Chunks of whole lines, each with its line feed; the last line gets one."""
+    """Chunks of complete lines, each ending in a line feed, the last one too."""
     rest = b""
     while chunk := file.read(CHUNK_BYTES):
         end = chunk.rfind(b"\n") + 1
@@ -188,7 +189,7 @@ def _is_header(line: str) -> bool:
 
 def _name_lines(lines: list[str], line: str, *, first: int, name: str, bad: Bad) -> None:
     fields = line.count(",") + 1
-    problem = f"{fields} fields, which make no pairs" if fields % 2 else "an empty field"
+    problem = f"{fields} fields, which is an odd number" if fields % 2 else "an empty field"
     for offset, other in enumerate(lines):
         if other == line:
             bad(name, first + offset, problem)
@@ -211,7 +212,7 @@ def _count_objects(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> No
 
 
 def _single_value(file: BinaryIO) -> Any:
-    """The file as one JSON value, None where it is lines (or too large to be one value)."""
+    """The file as one JSON value; None if it has several values or is too large."""
     first = file.readline().removeprefix(b"\xef\xbb\xbf")
     try:
         json.loads(first)
@@ -233,7 +234,7 @@ def _count_object(value: Any, *, name: str, number: int, counts: Counts, bad: Ba
     actual = _label(known.get("actual_class"))
     if predicted is None or actual is None:
         counts.malformed += 1
-        bad(name, number, "no JSON object with predicted_class and actual_class")
+        bad(name, number, "not a JSON object with predicted_class and actual_class")
     else:
         counts.pairs[predicted, actual] += 1
 

@@ -1,11 +1,11 @@
-"""Which objects of a store the accuracy job reads, from a listing alone: the same plan for every
+"""Chooses the objects that the accuracy job reads, from a listing of the store, the same for every
 engine.
 
-`legibly compact` writes Parquet files whose rows are one an image and model, and commits them by a
-manifest `records/settled/N.json`: `files` are these Parquet files, `counts` what pairs.sql makes of
-them, `retired` the objects that they replace, with the time. Retired objects are removed later, so
-that a job which listed them can still read them. Parquet files that no manifest names (of a crashed
-run, or somebody else's) are pairs like any others.
+`legibly compact` writes Parquet files with one row per image and model, and commits them with a
+manifest `records/settled/N.json`: `files` are these Parquet files, `counts` their count rows from
+pairs.sql, `retired` the objects that they replace, with the time. Retired objects are removed
+later, so that a job that listed them can still read them. Parquet files that no manifest names
+(from a crashed run or another program) are read as new pairs.
 """
 
 import json
@@ -18,7 +18,7 @@ from legibly.errors import Invalid
 
 SETTLED = object_keys.SETTLED
 SMALL_BYTES = 64_000
-"""Files of lines up to this size are fetched side by side, and may vanish meanwhile: see
+"""Files of lines up to this size are fetched in parallel, and may vanish in between: see
 bundles.py.
 """
 PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
@@ -26,10 +26,10 @@ PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETT
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one compaction committed; number 0 stands for none. `retired` says of each object since
-    when it is.
+    """What one compaction committed; number 0 means no compaction yet.
 
-    `counts` may be empty: whoever needs them counts the files.
+    `retired` maps each replaced object to the time. If `counts` is empty, the files must be
+    counted.
     """
 
     number: int = 0
@@ -54,18 +54,18 @@ class Manifest:
                 number, tuple(facts["files"]), dict(facts["retired"]), str(facts.get("counts", ""))
             )
         except (ValueError, KeyError, TypeError):
-            remedy = "Remove it: the files that it names are then read as pairs like any others."
+            remedy = "Remove it: the files that it names are then read as new pairs."
             raise Invalid(
-                "this is no manifest of settled pairs.", where=key, remedy=remedy
+                "this is not a manifest of settled pairs.", where=key, remedy=remedy
             ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Keys to read, sorted; `deleted` are image ids, `manifest` the newest one, `counts` of
-    `settled` where known.
+    """Sorted keys to read; `deleted` are image ids, `manifest` the newest one, `counts` the key of
+    the counts of `settled`, if there is one.
 
-    `small` are those of `lines` and `readings` that are known to be small.
+    `small` are the keys among `lines` and `readings` that are known to be small.
     """
 
     lines: tuple[str, ...] = ()
@@ -79,17 +79,17 @@ class Plan:
 
     @property
     def pairs(self) -> bool:
-        """Whether there is any pair to read."""
+        """Whether there are any pairs to read."""
         return bool(self.lines or self.parquet or self.settled)
 
 
 def make(
     listing: Iterable[str], *, read: Callable[[str], bytes], sizes: Mapping[str, int] | None = None
 ) -> Plan:
-    """The plan for a store whose `listing` under PREFIXES is given; `read` fetches the newest
+    """Make the plan for a store from its `listing` under PREFIXES; `read` fetches the newest
     manifest.
 
-    A key with a part that starts with `_` or `.` belongs to a writer that is not done. Raises
+    Ignores keys with a part that starts with `_` or `.`: their writer has not finished. Raises
     Invalid for a broken manifest.
     """
     keys = sorted(key for key in listing if not any(part[:1] in "_." for part in key.split("/")))

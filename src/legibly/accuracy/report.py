@@ -1,7 +1,7 @@
-"""From counted rows to the accuracy report of the contract, as plain JSON data.
+"""Builds the accuracy report of the contract from count rows, as plain JSON data.
 
-Fields beyond the contract's: `estimate` (leads: see estimate.py), `enough` (false: too few pairs
-to say), intervals in calibration bins, `confused` (most frequent mistakes), `false_digits`,
+Fields beyond the contract: `estimate` (comes first: see estimate.py), `enough` (false: too few
+pairs to say), intervals in calibration bins, `confused` (most frequent mistakes), `false_digits`,
 `macro_f1`, `histogram`, `selective_curve`, `by_length`, `drift`, `taken_back`, `skipped`.
 """
 
@@ -16,7 +16,7 @@ from legibly.records import UNANSWERED
 from legibly.statistics import aggregates, drift, estimate, metrics
 
 LONGEST = 6
-"""Texts of this many labels or more are one row of `by_length`."""
+"""Texts of at least this many labels share one row of `by_length`."""
 
 Report = dict[str, Any]
 _Group = dict[Any, list[int]]
@@ -28,7 +28,7 @@ def _pair_of_counts() -> _Group:
 
 @dataclass(slots=True)
 class _Sums:
-    """All and right pairs by name; `bins` adds the sum of confidences, by model and bin."""
+    """All and right pairs by name; `bins`, by model and bin, has the sum of confidences too."""
 
     day: _Group = field(default_factory=_pair_of_counts)
     source: _Group = field(default_factory=_pair_of_counts)
@@ -37,9 +37,9 @@ class _Sums:
 
 
 def build(table: aggregates.Table, *, single_label: Collection[str] = ()) -> Report:
-    """The complete report; every list is sorted, every number comes from integers in a fixed order.
+    """Build the complete report, always in the same order and from integers.
 
-    `single_label` names models, with or without their version, whose texts are a single label.
+    `single_label`: models whose texts are a single label, with or without their version.
     """
     sums = _sums(table.cells, single_label)
     texts = {key: n for key, (n, _) in sums.texts.items()}
@@ -74,13 +74,13 @@ def build(table: aggregates.Table, *, single_label: Collection[str] = ()) -> Rep
 
 
 def encode(report: Report) -> bytes:
-    """The report's one spelling: compact UTF-8 JSON and a line feed."""
+    """Encode the report as compact UTF-8 JSON and a line feed, always with the same bytes."""
     text = json.dumps(report, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return f"{text}\n".encode()
 
 
 def _sums(rows: Sequence[aggregates.Cell], single_label: Collection[str]) -> _Sums:
-    """Add up the count rows in one plain loop, since there may be a million."""
+    """Add up the count rows in one plain loop, for speed: there may be a million."""
     sums = _Sums()
     single_models = {
         model: aggregates.is_single_label(model, single_label)
@@ -122,7 +122,7 @@ def _model_rows(
 
 
 def _lengths(texts: _Group) -> _Group:
-    """All and right by the number of labels in the true text; "no digit here" is 0."""
+    """All and right pairs by the number of labels in the true text; "no digit here" is 0."""
     lengths = _pair_of_counts()
     for (_, actual, single), (n, right) in texts.items():
         text = "" if actual == UNANSWERED else actual

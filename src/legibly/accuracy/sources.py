@@ -1,4 +1,4 @@
-"""Finds the pairs for `legibly accuracy`: in a store, a folder or a file of any age."""
+"""Finds the pairs for `legibly accuracy` in a store, a folder or a file of any version."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -15,9 +15,7 @@ SUFFIXES = (".jsonl", ".json", ".parquet", ".txt", ".csv", ".log", "")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Either pairs of today (`plan`, with keys under `base`) or files in an older format
-    (`older`).
-    """
+    """Either today's pairs (`plan`, with keys under `base`) or files in an `older` format."""
 
     base: str = ""
     plan: plans.Plan | None = None
@@ -25,8 +23,9 @@ class Source:
 
 
 def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
-    """What a store URL, a folder or a file holds. Raises NotFound, or Invalid where it holds no
-    pairs.
+    """Find the pairs in a store URL, a folder or a file.
+
+    Raises NotFound, or Invalid if it holds no pairs.
     """
     if "://" in source and not source.startswith("file://"):
         return _of_url(source, stores.open_store(source, environ=environ))
@@ -43,7 +42,7 @@ def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
 
 
 def _of_url(url: str, store: stores.Store) -> Source:
-    """The pairs of a bucket. Raises NotFound where nothing looks like a store."""
+    """The pairs of a bucket. Raises NotFound if it does not hold a store."""
     base = base_of(url)
     plan = of_store(store)
     if not plan.pairs and not plan.readings and next(iter(store.list("images/")), None) is None:
@@ -58,7 +57,7 @@ def _of_url(url: str, store: stores.Store) -> Source:
 
 
 def base_of(url: str) -> str:
-    """What the engines put before a store's keys. Raises Invalid for a store in memory."""
+    """The prefix of a store's keys for the engines. Raises Invalid for a store in memory."""
     if url.startswith("file://"):
         return str(stores.folder_of(url))
     if url.startswith("s3://"):
@@ -91,9 +90,9 @@ def _of_files(path: Path) -> Source:
     parquet = _names(kinds.get("parquet", []))
     if older_files and (lines or parquet):
         odd = older_files[0]
-        remedy = "Give them one at a time: only the newer ones say of which image they are."
+        remedy = "Give them one at a time: only the newer ones name their image."
         raise Invalid(
-            "pairs of today and of an older format lie side by side.", where=str(odd), remedy=remedy
+            "pairs in today's format and in an older one are mixed.", where=str(odd), remedy=remedy
         )
     if older_files:
         return Source(older=tuple(sorted(older_files)))

@@ -1,4 +1,4 @@
-"""`legibly accuracy`: from pairs of predicted and true labels to accuracy."""
+"""`legibly accuracy`: computes accuracy from pairs of predicted and true labels."""
 
 import os
 import sys
@@ -39,7 +39,7 @@ _NAMED_LINES = 20
 @click.option(
     "--readings/--no-readings",
     default=True,
-    help="Weigh labels by all readings, and look for drift.",
+    help="Weight labels by all readings, and look for drift.",
 )
 @click.option(
     "--single-label",
@@ -47,7 +47,7 @@ _NAMED_LINES = 20
     "single_label",
     multiple=True,
     metavar="MODEL",
-    help="A model that gives each image one label, so that 10 is a class.",
+    help="A model with one label per image, so that 10 is a class.",
 )
 def command(
     *,
@@ -58,8 +58,8 @@ def command(
     single_label: tuple[str, ...],
     **how: Any,
 ) -> None:
-    """Turn pairs into accuracy: of the configured store, of SOURCE (a store's URL, a folder), or of
-    a file of pairs.
+    """Compute accuracy from the pairs in the configured store or in SOURCE (a store's URL, a folder
+    or a file).
 
     Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…"
     and JSON objects with predicted_class and actual_class.
@@ -95,7 +95,7 @@ def _table(
             )
         return _older(located)
     if located.plan is None:
-        raise Invalid("there are no pairs here.")
+        raise Invalid("there are no pairs.")
     if engine == "duckdb":
         from legibly.accuracy.engines import duckdb_engine, duckdb_files
 

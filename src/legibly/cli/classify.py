@@ -20,10 +20,10 @@ from legibly.store import open_store
 from legibly.vision.reading import Reader
 
 MANY = 20
-"""From so many pictures on progress is shown."""
+"""Progress is shown from this many pictures on."""
 PDF = ".pdf"
 _NAMED_FILES = 20
-"""Skipped files beyond these are counted."""
+"""Only this many skipped files are named."""
 
 
 @click.command("classify")
@@ -35,7 +35,7 @@ _NAMED_FILES = 20
 @click.option(
     "--legibility",
     is_flag=True,
-    help="Measure legibility over 16 small changes instead of 3; several times slower.",
+    help="Measure legibility on 16 small changes instead of 3; several times slower.",
 )
 @click.option(
     "--text",
@@ -79,15 +79,13 @@ def _reader(settings: Settings, thorough: bool) -> Reader:
 
 
 def _sources(path: str) -> list[PictureSource]:
-    """The pictures that one argument names. Raises NotFound, Invalid, and the errors of the
-    store.
-    """
+    """The pictures that an argument names. Raises NotFound, Invalid and the errors of the store."""
     if path == "-":
         return [PictureSource("-", sys.stdin.buffer.read)]
     if path.startswith("s3://"):
         return _objects(path)
     if not path.strip():
-        raise errors.Invalid("an empty path names no file.", remedy="`.` is this folder.")
+        raise errors.Invalid("the path is empty.", remedy="`.` is the current folder.")
     place = Path(path)
     if place.is_dir():
         files = _pictures(place)
@@ -105,11 +103,11 @@ def _sources(path: str) -> list[PictureSource]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder; its other files are named on standard error."""
+    """The pictures in a folder; names its other files on standard error."""
     files = list(datasets.files_of(folder))
     skipped = [file for file, is_picture in files if not (is_picture or _is_pdf(file))]
     for file in skipped[:_NAMED_FILES]:
-        click.echo(f"legibly: {file}: this is not a picture; skipped", err=True)
+        click.echo(f"legibly: {file}: not a picture; skipped", err=True)
     if len(skipped) > _NAMED_FILES:
         click.echo(f"legibly: … and {len(skipped) - _NAMED_FILES:,} more files skipped", err=True)
     return [file for file, is_picture in files if is_picture or _is_pdf(file)]
@@ -137,7 +135,7 @@ def _objects(url: str) -> list[PictureSource]:
 
 
 def _with_progress(answers: Iterator[Answer], count: int) -> Iterator[Answer]:
-    """The same answers; rate and time left go to a terminal that does not show the answers too."""
+    """Pass answers on; show rate and time left on a terminal that does not show the answers."""
     if count < MANY or not sys.stderr.isatty() or sys.stdout.isatty():
         yield from answers
         return

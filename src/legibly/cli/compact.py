@@ -1,4 +1,4 @@
-"""`legibly compact`: small record files into partitioned Parquet."""
+"""`legibly compact`: merges small record files into partitioned Parquet."""
 
 import json
 import os
@@ -38,8 +38,8 @@ from legibly.errors import Unavailable
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
 def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> None:
-    """Turn small files of pairs into partitioned Parquet and those of readings into files of
-    several, safely while others write and read.
+    """Merge small files of pairs into partitioned Parquet and readings into larger files, safe
+    while others read and write.
     """
     url = projects.store_url(options.settings(store=store))
     allowed = timedelta(seconds=grace)
@@ -53,26 +53,24 @@ def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> No
         click.echo(json.dumps(asdict(done)))
         return
     if merged.readings:
-        click.echo(f"{merged.readings:,} readings are in files of several now.")
+        click.echo(f"{merged.readings:,} readings were merged into larger files.")
     if merged.files_removed:
-        click.echo(f"{merged.files_removed:,} files of one reading are removed.")
+        click.echo(f"{merged.files_removed:,} files of one reading were removed.")
     if not done.files_read:
-        click.echo("No pairs are fresh: there was nothing to do.")
+        click.echo("There are no new pairs: nothing to do.")
     else:
         click.echo(
             f"{done.pairs_read:,} pairs of {done.files_read:,} files are now {done.pairs_written:,}"
             " pairs in"
         )
         click.echo(
-            f"{done.files_written:,} Parquet files. The old files go with a run after {grace:g}"
-            " seconds."
+            f"{done.files_written:,} Parquet files. A run in {grace:g} seconds or later removes the"
+            " old files."
         )
     if done.files_removed:
-        click.echo(f"{done.files_removed:,} files that an earlier run replaced are removed.")
+        click.echo(f"{done.files_removed:,} files that an earlier run replaced were removed.")
     if done.files_flawed:
-        click.echo(
-            f"{done.files_flawed:,} files hold lines that are no pairs and stay as they are."
-        )
+        click.echo(f"{done.files_flawed:,} files with malformed lines were left alone.")
 
 
 def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory: str) -> Done:

@@ -1,4 +1,4 @@
-"""`legibly doctor`: what works here, what is missing, and how to get it."""
+"""`legibly doctor`: checks the installation, and says how to get what is missing."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ from legibly.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked; `needed` ones make the doctor fail."""
+    """The result of one check; without a `needed` one the command fails."""
 
     name: str
     fine: bool
@@ -63,10 +63,10 @@ def _needed(settings: Settings) -> list[Finding]:
 def _look(settings: Settings) -> str:
     store = wiring.store(settings)
     next(store.list("images/"), None)
-    key = object_keys.deleted(secrets.token_hex(16))  # a place that is cleared anyway
+    key = object_keys.deleted(secrets.token_hex(16))  # a prefix that is cleared anyway
     store.create(key, b"")
     store.remove([key])
-    return f"{settings.masked()['store']} answers, and can be written"
+    return f"{settings.masked()['store']} answers and is writable"
 
 
 def _try(name: str, check: Callable[[], str]) -> Finding:

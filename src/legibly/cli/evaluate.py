@@ -19,16 +19,14 @@ from legibly.vision.reading import Reader
 @click.option(
     "--crops",
     is_flag=True,
-    help="Feed crops straight to the network, instead of pictures to the reader.",
+    help="Give crops directly to the network, instead of pictures to the reader.",
 )
 @click.option(
     "--text",
     type=click.Choice(["digits", "numbers"]),
     help="Whether texts keep their separators, instead of LEGIBLY_TEXT.",
 )
-@click.option(
-    "--compare", help="Another pack to read the same pictures: adds an exact McNemar test."
-)
+@click.option("--compare", help="Another pack for the same pictures: adds an exact McNemar test.")
 def command(
     *,
     dataset: Path,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from legibly import errors, wiring
+from legibly import errors, text_rules, wiring
 from legibly.cli import options
 from legibly.forms import reading
 from legibly.forms.form import Form
@@ -25,7 +25,7 @@ def command() -> None:
 
 @command.command("make")
 @click.argument("scan", type=click.Path(path_type=Path))
-@click.option("--names", help="Names of the fields in their order, separated by commas.")
+@click.option("--names", help="Names of the fields in order, separated by commas.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, instead of stdout.")
 def make(*, scan: Path, names: str | None, out: Path | None) -> None:
     """Find the boxes and combs on the first page of SCAN, and write the form as JSON."""
@@ -44,11 +44,11 @@ def make(*, scan: Path, names: str | None, out: Path | None) -> None:
     except OSError as error:
         message = f"cannot be written ({error.strerror})"
         raise errors.Invalid(message, where=str(out)) from error
-    click.echo(f"{len(form.fields)} fields are in {out}; names can be changed there.", err=True)
+    click.echo(f"{len(form.fields)} fields written to {out}; edit it to rename them.", err=True)
 
 
 def _text(form: Form) -> str:
-    """A form's JSON with a line for each field, for people to edit."""
+    """A form's JSON with one line per field, easy to edit."""
     document = form.to_json()
     fields = ",\n".join(json.dumps(field, ensure_ascii=False) for field in document["fields"])
     head = json.dumps({key: value for key, value in document.items() if key != "fields"})
@@ -66,10 +66,10 @@ def _text(form: Form) -> str:
 def read(
     ctx: click.Context, *, form: Path, scans: tuple[Path, ...], as_json: bool, model: str | None
 ) -> None:
-    """Read the fields of FORM from SCANS, pictures or files with pages, as CSV: a row a page, a
-    column a field, and the names of the fields that a person should look at.
+    """Read the fields of FORM from SCANS, pictures or files with pages, as CSV: one row per page,
+    one column per field, and the names of the fields that a person should check.
 
-    Exit code 1 where a scan does not show the form.
+    Exits with 1 if a scan does not show the form.
     """
     description = Form.load(form)
     reader = wiring.reader(options.settings(model=model))
@@ -87,7 +87,7 @@ def read(
 
 
 def _answer(form: Form, name: str, page: bytes, reader: Reader, *, as_json: bool) -> bool:
-    """Print the fields of one page; False where they cannot be read."""
+    """Print the fields of one page; False if they cannot be read."""
     try:
         values = reading.read(form, page, reader, max_pixels=reader.max_pixels)
     except errors.LegiblyError as error:
@@ -109,7 +109,7 @@ def _pages(scan: Path, reader: Reader) -> Iterator[tuple[str, bytes]]:
     many = pages.has_pages(data)
     limits = {"max_pages": reader.max_pages, "max_pixels": reader.max_pixels}
     for number, page in enumerate(pages.pages(data, **limits), start=1):
-        yield (f"{scan} p. {number}" if many else str(scan)), page
+        yield (text_rules.page_name(str(scan), number) if many else str(scan)), page
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,27 +12,26 @@ import click
 from legibly import __version__
 from legibly.errors import LegiblyError
 
-# Command → its one-line help. Each lives in the module of its name as `command`, and is imported
-# when it is called:
-# `legibly --help` shall not wait for a network runtime.
+# Command → its one-line help. Each command is `command` in the module of its name, imported only
+# when it is called, so that `legibly --help` does not load a network runtime.
 _COMMANDS = {
     "serve": "Run the whole system on this machine.",
     "classify": "Read pictures: files, folders, globs, stdin, s3:// URLs.",
     "form": "Describe a form once, and read its fields from scans.",
     "evaluate": "Score a model on labelled pictures.",
-    "accuracy": "Turn pairs of predicted and true labels into accuracy.",
+    "accuracy": "Compute accuracy from pairs of predicted and true labels.",
     "train": "Train a classifier and write a model pack.",
     "models": "List, show and manage model packs.",
-    "worker": "Run the event worker alone.",
+    "worker": "Run the event worker without the web server.",
     "users": "Manage accounts.",
     "tokens": "Manage API tokens.",
-    "projects": "Work spaces with images, labels and accuracy of their own.",
-    "purge": "Erase classes past their date.",
+    "projects": "Manage projects, each with its own images, labels and accuracy.",
+    "purge": "Erase classrooms past their date.",
     "reindex": "Rebuild the database from the object store.",
-    "compact": "Turn small record files into partitioned Parquet.",
-    "cloud": "Deploy and look after the system on AWS.",
-    "status": "Say what waits, what failed, and what to do.",
-    "doctor": "Check the installation and say what is missing.",
+    "compact": "Merge small record files into partitioned Parquet.",
+    "cloud": "Deploy and operate the system on AWS.",
+    "status": "Show what is waiting, what failed, and what to do.",
+    "doctor": "Check the installation, and show what is missing.",
 }
 
 
@@ -45,14 +44,14 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in _available():
             return None
-        # What is imported stays: to look for garbage in it meanwhile takes a tenth of the start.
+        # Imported modules stay: collecting garbage while importing takes a tenth of the start.
         gc.disable()
         try:
             command = importlib.import_module(f"legibly.cli.{cmd_name}").command
         finally:
             gc.enable()
         if not isinstance(command, click.Command):
-            raise TypeError(f"legibly.cli.{cmd_name}.command is no command")
+            raise TypeError(f"legibly.cli.{cmd_name}.command is not a command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -85,7 +84,7 @@ def cli(ctx: click.Context, *, debug: bool, config: str | None, project: str | N
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
+    """Run the command line; exits with 0, 1 (failure) or 2 (usage error)."""
     words = _project_first(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.exit(cli.main(args=words, prog_name="legibly", standalone_mode=False) or 0)
@@ -99,19 +98,19 @@ def main(arguments: list[str] | None = None) -> Any:
     except LegiblyError as error:
         _end(str(error), words)
     except BrokenPipeError:
-        # Whoever read our output has seen enough (`legibly … | head`).
+        # The reader closed the pipe (`legibly … | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         _end(
-            f"an unexpected error: {type(error).__name__}: {error}. Run it with --debug and"
+            f"unexpected error: {type(error).__name__}: {error}. Run it with --debug and"
             " report it.",
             words,
         )
 
 
 def _project_first(words: list[str]) -> list[str]:
-    """Let `--project NAME` stand anywhere in the command line, as people write it."""
+    """Move `--project NAME` to the front: it may be anywhere in the command line."""
     if "--project" not in words[:-1]:
         return words
     place = words.index("--project")

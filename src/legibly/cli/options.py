@@ -1,4 +1,4 @@
-"""What several commands share: settings from environment, file and flags."""
+"""Settings of a command from environment, file and flags."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from legibly.settings import FILE, Settings
 
 
 def settings(**flags: Any) -> Settings:
-    """The settings of this call; flags of None count as not given. Raises Invalid."""
+    """The settings of this call; flags that are None are ignored. Raises Invalid."""
     config = _config()
     root = click.get_current_context().find_root().obj or {}
     flags = {"project": root.get("project"), **flags}
@@ -21,9 +21,9 @@ def settings(**flags: Any) -> Settings:
 
 
 def keep(model: str) -> Path:
-    """Set `model` in the settings file, all other lines kept; returns the file.
+    """Set `model` in the settings file, keeping all other lines; return the file.
 
-    Raises Invalid where it is no TOML, Unavailable where it cannot be written.
+    Raises Invalid if it is not TOML, Unavailable if it is not writable.
     """
     file = Path(_config() or FILE)
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
@@ -33,12 +33,12 @@ def keep(model: str) -> Path:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise errors.Invalid(
-            f"this is not TOML: {error}.", where=str(file), remedy="Mend it first."
+            f"this is not TOML: {error}.", where=str(file), remedy="Correct it first."
         ) from error
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        remedy = f"Write `model = {json.dumps(model, ensure_ascii=False)}` into it yourself."
+        remedy = f"Write `model = {json.dumps(model, ensure_ascii=False)}` into it by hand."
         raise errors.Unavailable(
             f"cannot be written ({error.strerror}).", where=str(file), remedy=remedy
         ) from error

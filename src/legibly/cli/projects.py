@@ -1,4 +1,4 @@
-"""`legibly projects`: work spaces with images, labels, accuracy and a model of their own."""
+"""`legibly projects`: manages projects, each with its own images, labels, accuracy and model."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from legibly.cli import options
 
 @click.group("projects")
 def command() -> None:
-    """Work spaces with images, labels, accuracy and a model of their own."""
+    """Manage projects, each with its own images, labels, accuracy and model."""
 
 
 @command.command("list")
@@ -29,12 +29,12 @@ def list_(*, as_json: bool) -> None:
 def _values(function: Any) -> Any:
     """The options that `add` and `set` share."""
     for option in (
-        click.option("--title", help="Title that people see."),
+        click.option("--title", help="Title shown to people."),
         click.option("--model", help="Model pack, instead of the server's."),
         click.option(
             "--ask-rate",
             type=click.FloatRange(0, 1),
-            help="Share of images whose writers are asked for the true label.",
+            help="Share of images for which the true label is requested.",
         ),
         click.option(
             "--text",
@@ -66,7 +66,7 @@ def add(name: str, **values: Any) -> None:
 def set_(name: str, **values: Any) -> None:
     """Change a project; running servers follow within seconds."""
     _projects().change(name, **_chosen(values))
-    click.echo(f"Project {name} is changed.")
+    click.echo(f"Project {name} has been changed.")
 
 
 def _projects() -> projects.Projects:

@@ -1,6 +1,4 @@
-"""`legibly purge`: erases classes past their end and accounts whose erasure is due, as servers do
-hourly.
-"""
+"""`legibly purge`: erases expired classrooms and accounts due for erasure, as servers do hourly."""
 
 import os
 
@@ -16,7 +14,7 @@ from legibly.people.accounts import Accounts
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 def command(**flags: str | None) -> None:
-    """Erase classes past their date and accounts whose erasure is due, with all of their images."""
+    """Erase classrooms past their date and accounts due for erasure, with all their images."""
     settings = options.settings(**flags)
     store = wiring.root_store(settings, environ=os.environ)
     erased = erasure.purge_expired(

@@ -15,7 +15,7 @@ from legibly.reindex import reindex
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
-    """Empty the database and fill it again from the object store, which holds everything."""
+    """Empty the database and rebuild it from the object store, which holds everything."""
     settings = options.settings(**flags)
     counts: dict[str, int] = {}
 
@@ -26,7 +26,7 @@ def command(*, as_json: bool, if_empty: bool, **flags: str | None) -> None:
 
     def skipped(where: str) -> None:
         counts["skipped"] = counts.get("skipped", 0) + 1
-        click.echo(f"{where}: this line is no record of its kind; skipped", err=True)
+        click.echo(f"{where}: malformed line; skipped", err=True)
 
     index = wiring.index(settings, renew=True)
     if if_empty and index.sequence() and index.is_complete():

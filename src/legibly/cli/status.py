@@ -1,4 +1,4 @@
-"""`legibly status`: what waits here, what failed, why, and what to do."""
+"""`legibly status`: shows what is waiting, what failed and why, and what to do."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ _LATE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing that is not as it should be, and what to do."""
+    """A problem and its remedy."""
 
     problem: str
     remedy: str
@@ -33,7 +33,7 @@ class Advice:
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE.")
 def command(*, as_json: bool, **flags: str | None) -> None:
-    """Show what is waiting, and what failed and why; exits with 1 if there is something to do."""
+    """Show what is waiting, what failed and why; exit with 1 if there is something to do."""
     settings = options.settings(**flags)
     report = _report(settings)
     advice = _advice(report)
@@ -46,7 +46,7 @@ def command(*, as_json: bool, **flags: str | None) -> None:
 
 
 def _report(settings: Settings) -> dict[str, Any]:
-    """The state of one project. Raises Unavailable where the database does not answer."""
+    """The state of one project. Raises Unavailable if the database does not answer."""
     index = wiring.index(settings)
     oldest = next(iter(index.page(Filter(state="pending", sort="oldest"), limit=1)), None)
     failed = index.page(Filter(state="failed"), limit=_MOST_FAILED)
@@ -60,7 +60,7 @@ def _report(settings: Settings) -> dict[str, Any]:
 
 
 def _store_report(settings: Settings) -> dict[str, Any]:
-    """Whether the store answers, and which of its names were skipped."""
+    """Whether the store answers, and which names in it were skipped."""
     try:
         store = wiring.store(settings)
         if store.is_local:
@@ -76,15 +76,15 @@ def _store_report(settings: Settings) -> dict[str, Any]:
 def _advice(report: dict[str, Any]) -> list[Advice]:
     advice = []
     if report["store"] != "answers":
-        advice.append(Advice(report["store"], "Mend the store; pictures wait until it is back."))
+        advice.append(Advice(report["store"], "Repair the store; pictures wait until it is back."))
     if report["oldest_pending_seconds"] > _LATE_SECONDS + PATIENCE.total_seconds():
-        remedy = "Start `legibly serve` or `legibly worker`; look at the log of the one that runs."
-        advice.append(Advice("pictures wait and nobody reads them.", remedy))
+        remedy = "Start `legibly serve` or `legibly worker`, or look at its log if it is running."
+        advice.append(Advice("pictures are waiting, but nothing reads them.", remedy))
     if report["failures"]:
-        remedy = "Send these pictures again in another form, or delete them in the history."
-        advice.append(Advice("some pictures cannot be read.", remedy))
+        remedy = "Send these pictures again in another format, or delete them in the history."
+        advice.append(Advice("some pictures are unreadable.", remedy))
     if report["skipped"]:
-        advice.append(Advice("some names cannot be keys and are skipped.", "Rename these files."))
+        advice.append(Advice("some names cannot be keys and were skipped.", "Rename these files."))
     return advice
 
 
@@ -93,7 +93,7 @@ def _print(report: dict[str, Any], advice: list[Advice]) -> None:
     for state in ("pending", "read", "failed"):
         click.echo(f"{counts.get(state, 0):>10,}  {state}")
     if report["oldest_pending_seconds"]:
-        click.echo(f"the oldest picture waits for {report['oldest_pending_seconds']:,.0f} s")
+        click.echo(f"the oldest picture has waited for {report['oldest_pending_seconds']:,.0f} s")
     for reason, count in report["failures"].items():
         click.echo(f"{count:>10,}  failed: {reason}")
     for name, reason in list(report["skipped"].items())[:10]:

@@ -20,7 +20,7 @@ def command(context: click.Context, store: str | None) -> None:
 @click.argument("user")
 @click.pass_obj
 def list_(context: dict[str, Accounts], user: str) -> None:
-    """List somebody's tokens."""
+    """List the tokens of a user."""
     for token in context["book"].tokens(context["book"].find_by_name(user).id):
         until = f"until {token.expires_at:%Y-%m-%d}" if token.expires_at else "for ever"
         click.echo(f"{token.id}\t{token.name}\t{','.join(token.scopes)}\t{until}")
@@ -56,7 +56,7 @@ def add(
 @click.argument("token")
 @click.pass_obj
 def revoke(context: dict[str, Accounts], user: str, token: str) -> None:
-    """Revoke one of somebody's tokens by its id."""
+    """Revoke a token of a user by its id."""
     for known in context["book"].tokens(context["book"].find_by_name(user).id):
         if known.id == token:
             context["book"].revoke(known)

@@ -30,12 +30,12 @@ RECIPES = next(
 @click.command("train", context_settings={"ignore_unknown_options": True})
 @click.argument("recipe")
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the data."
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder with the data."
 )
 @click.option(
     "--from-labels",
     is_flag=True,
-    help="Train on the labelled images of the store (or --project), writers held together.",
+    help="Train on the store's labelled images (or those of --project), split by writer.",
 )
 @click.option(
     "--out",
@@ -43,9 +43,7 @@ RECIPES = next(
     required=True,
     help="Folder of the new pack.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the pack's card and nothing else on stdout."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print only the pack's card on stdout.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
 def command(
     *,
@@ -58,9 +56,9 @@ def command(
 ) -> None:
     """Train a classifier by RECIPE and write a model pack.
 
-    RECIPE is `digits`, `photo` (any classes, from class folders), or the path of a Python file, or
-    of a folder with a train.py. It is run with --data, --out and whatever else is given here
-    (`legibly train photo -- --help` lists its options); it needs the `train` extra.
+    RECIPE is `digits`, `photo` (any classes, from class folders), or the path of a Python file or a
+    folder with a train.py. It gets --data, --out and all further arguments (`legibly train photo --
+    --help` lists its options); it needs the `train` extra.
     """
     file = find(recipe)
     if (data is None) != from_labels and "--help" not in rest:
@@ -98,9 +96,9 @@ def _run(file: Path, words: list[str], *, as_json: bool) -> None:
 
 
 def _write_labelled(folder: Path) -> None:
-    """The store's labelled images as labels.csv and images/WRITER/ID, for a recipe to read.
+    """Write the store's labelled images as labels.csv and images/WRITER/ID, for a recipe.
 
-    Where an image has no writer, its id stands for one. Images without a digit are left out.
+    An image without a writer gets its id as writer. Images without a digit are left out.
     """
     settings = options.settings()
     store = wiring.store(settings)
@@ -114,7 +112,7 @@ def _write_labelled(folder: Path) -> None:
         try:
             path.write_bytes(sample.load())
         except errors.NotFound:
-            click.echo(f"left out: {sample.name}: its picture is gone", err=True)
+            click.echo(f"left out: {sample.name}: its picture is missing", err=True)
             continue
         rows.append((str(path.relative_to(folder)), sample.text))
     if len(rows) == 1:
@@ -125,9 +123,7 @@ def _write_labelled(folder: Path) -> None:
 
 
 def find(recipe: str) -> Path:
-    """The recipe's file, by path or by name among the recipes of a source checkout. Raises
-    errors.NotFound.
-    """
+    """Find a recipe's file by its path or its name in RECIPES. Raises errors.NotFound."""
     candidates = [Path(recipe), Path(recipe) / "train.py"]
     if Path(recipe).name == recipe:
         candidates += [folder / recipe / "train.py" for folder in (Path("recipes"), RECIPES)]
@@ -137,5 +133,5 @@ def find(recipe: str) -> Path:
     known = (
         ", ".join(sorted(file.parent.name for file in RECIPES.glob("*/train.py"))) or "none here"
     )
-    remedy = f"Known are: {known}; or give the path of a train.py."
+    remedy = f"Known recipes: {known}; or give the path of a train.py."
     raise errors.NotFound("no such recipe.", where=recipe, remedy=remedy)

@@ -12,7 +12,7 @@ from legibly.store import open_store
 
 
 def book(store: str | None) -> accounts.Accounts:
-    """The accounts of the configured store, read."""
+    """The accounts of the configured store."""
     opened = accounts.Accounts(open_store(options.settings(store=store).store, environ=os.environ))
     opened.refresh()
     return opened
@@ -30,7 +30,7 @@ def command(context: click.Context, store: str | None) -> None:
 @command.command("list")
 @click.pass_obj
 def list_(context: dict[str, accounts.Accounts]) -> None:
-    """List everybody who has an account."""
+    """List all accounts."""
     for person in context["book"].people():
         click.echo(f"{person.name}\t{person.role}{', disabled' if person.disabled else ''}")
 
@@ -59,7 +59,7 @@ def add(
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.pass_obj
 def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
-    """Set a new password and end every session of this person."""
+    """Set a new password and end every session of a user."""
     text = _password(from_stdin=password_stdin)
     person = context["book"].change(context["book"].find_by_name(name), password=text)
     note(context["book"], "account: password", person.id)
@@ -71,7 +71,7 @@ def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin
 @click.argument("role", type=click.Choice(accounts.ROLES))
 @click.pass_obj
 def role(context: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
-    """Change somebody's role."""
+    """Change the role of a user."""
     person = context["book"].change(context["book"].find_by_name(name), role=role)
     note(context["book"], f"account: {role}", person.id)
 
@@ -81,7 +81,7 @@ def role(context: dict[str, accounts.Accounts], name: str, role: accounts.Role) 
 @click.option("--undo", is_flag=True, help="Enable the account again.")
 @click.pass_obj
 def disable(context: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
-    """Disable an account; its pictures stay."""
+    """Disable an account and keep its pictures."""
     person = context["book"].change(context["book"].find_by_name(name), disabled=not undo)
     note(context["book"], f"account: {'enable' if undo else 'disable'}", person.id)
 
@@ -91,12 +91,12 @@ def disable(context: dict[str, accounts.Accounts], name: str, *, undo: bool) -> 
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def remove(context: click.Context, name: str, *, yes: bool) -> None:
-    """Delete an account with all of its pictures, answers and labels."""
+    """Delete an account with all its pictures, readings and labels."""
     opened: accounts.Accounts = context.obj["book"]
     person = opened.find_by_name(name)
     if not yes:
         click.confirm(f"Delete {person.name} and all of their pictures for good?", abort=True)
-    from legibly import wiring  # two seconds of imports, which no other verb here needs
+    from legibly import wiring  # two seconds of imports, which no other command here needs
 
     settings = options.settings(store=context.meta["store"])
     erasure.erase_account(
@@ -107,14 +107,14 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
 @command.command("rotate-key")
 @click.pass_obj
 def rotate_key(context: dict[str, accounts.Accounts]) -> None:
-    """Replace the key that signs sessions; everybody has to sign in again."""
+    """Replace the key that signs sessions; all users must sign in again."""
     context["book"].rotate_signing_key()
     note(context["book"], "session key rotated", "")
     click.echo("Every session ends within seconds.")
 
 
 def note(book: accounts.Accounts, action: str, on: str) -> None:
-    """Write a line of the audit trail."""
+    """Add an entry to the audit log."""
     book.audit_log.record(action, by=None, on=on, address="command line")
 
 

@@ -14,7 +14,7 @@ from legibly.ingest.queue_worker import QueueWorker
 @click.command("worker")
 @click.option(
     "--queue",
-    help="SQS queue of S3 events, instead of LEGIBLY_QUEUE; none: the index's pending images.",
+    help="SQS queue of S3 events, instead of LEGIBLY_QUEUE; default: the index's pending images.",
 )
 @click.option("--store", help="Object store, instead of LEGIBLY_STORE.")
 @click.option("--database", help="Index, instead of LEGIBLY_DATABASE; not needed with a queue.")
@@ -34,7 +34,7 @@ def command(**flags: str | None) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    click.echo(f"reading what comes by {settings.queue or 'the index'}; Ctrl+C ends it", err=True)
+    click.echo(f"reading pictures from {settings.queue or 'the index'}; stop with Ctrl+C", err=True)
     if isinstance(worker, QueueWorker):
         worker.run()
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from legibly import errors, records
+from legibly import errors, records, text_rules
 from legibly.images import pages
 from legibly.vision.reading import Reader
 
@@ -77,7 +77,7 @@ def _answers(reader: Reader, source: PictureSource) -> list[Answer]:
         data = source.load()
         many = pages.has_pages(data)
         for number, result in enumerate(reader.read_pages(data), start=1):
-            name = f"{source.name} p. {number}" if many else source.name
+            name = text_rules.page_name(source.name, number) if many else source.name
             page = number if many else None
             answers.append(Answer(name, result.reading, file=source.name, page=page))
     except errors.LegiblyError as error:

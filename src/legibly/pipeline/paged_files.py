@@ -51,7 +51,8 @@ def receive(
         details = replace(details, batch=_batch(service, data, details, request))
     result = []
     for number, picture in enumerate(pictures, start=1):
-        page_details = replace(details, name=text_rules.page_name(details.name or UNNAMED, number))
+        name = text_rules.file_name(text_rules.page_name(details.name or UNNAMED, number))
+        page_details = replace(details, name=name)
         page_request = request and f"{request} p. {number}"
         image = service.receive(picture, page_details, request=page_request)
         result.append(PageImage(image, picture))

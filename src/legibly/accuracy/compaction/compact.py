@@ -30,7 +30,7 @@ from legibly.store import Stat, Store
 GRACE = timedelta(hours=1)
 """A job that listed files before a run committed has this long to read them."""
 MOST_FILES_A_DAY = 8
-"""A day with more settled files is written anew as a whole when something joins it."""
+"""A day with at least this many settled files is rewritten completely when a pair is added."""
 
 _COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer, verdict"
 _NEWEST = f"""
@@ -61,10 +61,10 @@ def compact(
     grace: timedelta = GRACE,
     limits: files.Limits | None = None,
 ) -> Done:
-    """Settle what is fresh. Raises Conflict where another run committed first: nothing is lost, run
-    it again.
+    """Merge the new pairs of a store into its settled files.
 
-    Files with a line that is no pair stay as they are, so that no line goes uncounted.
+    Files with a malformed line are left alone, so that every line is counted. Raises Conflict if
+    another run committed first: nothing is lost, run it again.
     """
     stats = {stat.key: stat for prefix in plans.PREFIXES for stat in store.list(prefix)}
     plan = plans.make(stats, read=store.read)
@@ -103,10 +103,10 @@ def compact(
 
 
 def pairs(store: Store) -> Iterator[records.Pair]:
-    """The pairs that a store holds in Parquet, as records: with those in lines, all there are.
+    """Yield the pairs in a store's Parquet files; the rest are in its files of JSON lines.
 
-    For `legibly reindex`, through the store alone. Pairs of deleted images and rows that are no
-    pairs are left out.
+    For `legibly reindex`, which reads the store only. Skips pairs of deleted images and malformed
+    rows.
     """
     plan = sources.of_store(store)
     deleted = set(plan.deleted)
@@ -143,9 +143,7 @@ def pairs(store: Store) -> Iterator[records.Pair]:
 def _sweep(
     store: Store, stats: Mapping[str, Stat], plan: plans.Plan, *, now: datetime, grace: timedelta
 ) -> set[str]:
-    """Remove what was retired longer ago than `grace`, and what a newer manifest replaced; returns
-    the former.
-    """
+    """Remove old manifests and the files retired before `grace`; return the keys of the latter."""
     before = now - grace
     retired = {
         key
@@ -170,11 +168,11 @@ def _take_fresh(
     store: Store,
     stats: Mapping[str, Stat],
 ) -> set[str]:
-    """Provide the view `fresh`; returns the keys of files that have to stay, whose pairs are left
-    out of it.
+    """Create the view `fresh` of new pairs, without files that hold a malformed line; return the
+    keys of those.
     """
     columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, verdict VARCHAR, filename VARCHAR"
-    files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats.find
+    files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats
     files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")
     small = [key for key in plan.lines if stats[key].size <= plans.SMALL_BYTES]
     large = [key for key in plan.lines if stats[key].size > plans.SMALL_BYTES]
@@ -192,15 +190,13 @@ def _take_fresh(
     flawed_keys = _keys(
         (row[0] for row in files.run(connection, "SELECT filename FROM flawed")), base
     )
-    return flawed_keys & {*plan.lines, *plan.parquet}  # less the bundles
+    return flawed_keys & {*plan.lines, *plan.parquet}  # without the bundles
 
 
 def _take_bundles(
     connection: duckdb.DuckDBPyConnection, small: Sequence[str], *, store: Store
 ) -> None:
-    """Add small files to `lines`; the files of a bundle with a torn line are looked at one by
-    one.
-    """
+    """Load small files into `lines`; check the files of a bundle with a torn line one by one."""
     with tempfile.TemporaryDirectory(prefix="legibly-bundles-") as folder:
         keys_of_bundle = bundles.write(store, small, Path(folder))
         files.run(connection, f"INSERT INTO lines {files.pairs_of_bundles(list(keys_of_bundle))}")
@@ -215,7 +211,7 @@ def _take_bundles(
 
 
 def _take_settled(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str) -> list[str]:
-    """Provide `taken`: fresh, and settled files that share an image or hold a deleted one."""
+    """Create the view `taken`: `fresh` and the settled files to rewrite; return the latter."""
     reopened = _reopened(connection, plan, base) if plan.settled else []
     again = [files.pairs_of_parquet(connection, reopened, base)] if reopened else []
     parts = " UNION ALL ".join(["SELECT * FROM fresh", *again])
@@ -243,12 +239,12 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
 
 
 def _find_several(connection: duckdb.DuckDBPyConnection, parquet: Sequence[str], base: str) -> int:
-    """Provide `several`, images of `taken` that may have more than one pair; returns slices."""
+    """Create the table `several` of images that may have more than one pair; see repeats.py."""
     rows = _count(connection, "lines") + (files.rows(connection, parquet, base) if parquet else 0)
     images = files.images(connection, parquet, base) if parquet else []
     with files.translated_errors():
-        hashes = repeats.find(connection, [*images, "lines"], rows=rows)
-    return repeats.put(connection, (), hashes)
+        hashes = repeats.repeated_hashes(connection, [*images, "lines"], rows=rows)
+    return repeats.create_several(connection, (), hashes)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) -> list[str]:
@@ -268,7 +264,7 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
             connection,
             f"CREATE TEMP VIEW newest AS FROM {files.parquet(newest, '') if newest else none}",
         )
-        # Few rows a flush and a group, or hundreds of open days would fill the memory.
+        # Small flushes and row groups, or hundreds of open days would fill the memory.
         files.run(connection, "SET partitioned_write_flush_threshold = 65536")
         options = (
             "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, PARTITION_BY (date),"
@@ -279,7 +275,7 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
 
 
 def _upload(store: Store, new_files: Sequence[str], totals: Path) -> tuple[list[str], str]:
-    """Store new files and their counts under names that no other run has; returns the keys."""
+    """Store new files and their counts under unique names; return the keys."""
     run = secrets.token_hex(8)
     keys = []
     for number, path in enumerate(map(Path, new_files)):
@@ -294,7 +290,7 @@ def _commit(store: Store, manifest: plans.Manifest, created: Iterable[str]) -> N
     if not store.create(manifest.key, manifest.encode(), media_type="application/json"):
         store.remove(created)
         remedy = "Nothing is lost; run it again."
-        raise Conflict("another compaction finished meanwhile.", where=manifest.key, remedy=remedy)
+        raise Conflict("another compaction finished first.", where=manifest.key, remedy=remedy)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -1,9 +1,8 @@
-"""Finds the images that may have several pairs by a 32-bit hash of each: 4 bytes an image and no
-table of names.
+"""Finds images that may have several pairs by a 32-bit hash: 4 bytes per image, no table of names.
 
-Images that share a hash by chance are named too, so whoever asks treats them as if they had
-several: the answer never depends on the hash, only the time does. Their rows go to files, in slices
-that fit into memory one by one, with all rows of an image in the same slice.
+Images that share a hash by chance are included, and are processed as if they had several pairs: the
+result never depends on the hash, only the time does. Their rows go to files, in slices that fit
+into memory one by one, with all rows of an image in the same slice.
 """
 
 import contextlib
@@ -20,21 +19,21 @@ from legibly.accuracy.engines import duckdb_files as files
 
 HASH = "CAST(hash(CAST(image AS VARCHAR)) >> 32 AS UINTEGER)"
 AT_ONCE = 200_000_000
-"""Hashes that are held at once, 4 bytes each. More are taken in several passes."""
+"""Hashes in memory at once, 4 bytes each. More take several passes."""
 _HANDS = 4
-"""More threads than this do not make DuckDB's answers NumPy's any sooner."""
+"""More threads than this do not speed up the conversion from DuckDB to NumPy."""
 A_SLICE = 1_000_000
-"""Images in a slice, roughly: some 300 MB while the newest row of each is kept."""
+"""Images in a slice, roughly: some 300 MB while the newest row of each is selected."""
 
 
-def find(
+def repeated_hashes(
     connection: duckdb.DuckDBPyConnection, relations: Sequence[str], *, rows: int
 ) -> NDArray[np.uint32]:
-    """The hashes that occur more than once in the columns `image` of relations with `rows` rows
-    together.
+    """Return the hashes that occur more than once in the `image` columns of some relations.
 
-    Some are returned repeatedly. The relations are read side by side, with a cursor each: they may
-    not name what is temporary. One without a column `image` has none.
+    `rows` is their total number of rows. A hash may be returned repeatedly. Each relation is read
+    with its own cursor, in parallel, so it must not use temporary tables. A relation without a
+    column `image` counts as empty.
     """
     passes = max(1, -(-rows // AT_ONCE))
     with ThreadPoolExecutor(_HANDS) as pool:
@@ -76,13 +75,14 @@ def _of_pass(
     return again
 
 
-def put(
+def create_several(
     connection: duckdb.DuckDBPyConnection,
     relations: Sequence[str],
     hashes: NDArray[np.uint32] | None,
 ) -> int:
-    """Provide the table `several`: the hashes of all images of some relations, and those found.
-    Returns the slices.
+    """Create the table `several`: `hashes` and those of all images in some relations.
+
+    Returns the number of slices that its rows need.
     """
     every = [f"SELECT {HASH} FROM {relation}" for relation in relations]  # noqa: S608
     if hashes is not None:
@@ -99,8 +99,8 @@ def put(
 def copy(
     connection: duckdb.DuckDBPyConnection, relation: str, columns: str, folder: Path, *, slices: int
 ) -> None:
-    """Write the rows of a relation whose image is one of `several` into a folder."""
-    # Names hardly ever repeat here, so that looking for those that do is wasted.
+    """Write the rows of a relation whose image is in `several` into a folder."""
+    # Names hardly ever repeat here, so a large dictionary would be wasted work.
     options = "FORMAT parquet, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1000"
     options += ", PARTITION_BY (slice)" if slices > 1 else ", PER_THREAD_OUTPUT"
     chosen = f"{columns}, {HASH} % {slices} AS slice" if slices > 1 else columns

@@ -1,7 +1,7 @@
 """The compaction of `compact.py` on Spark, for stores that would take one machine too long.
 
-Same files, same manifest. Hadoop's file systems promise no atomic "create unless it exists" on S3:
-run one at a time there, as a nightly job does.
+Same files, same manifest. Hadoop's file systems do not guarantee an atomic "create unless it
+exists" on S3: run one compaction at a time there, as a nightly job does.
 """
 
 import secrets
@@ -33,8 +33,9 @@ WHERE place = 1
 
 
 def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) -> Done:
-    """Settle what is fresh under `base`. Raises Conflict where another run committed first: run it
-    again.
+    """Merge the new pairs under `base` into its settled files.
+
+    Raises Conflict if another run committed first: run it again.
     """
     keys = sorted(spark_engine.listing(spark, base))
     plan = plans.make(keys, read=spark_engine.read(spark, base))
@@ -65,7 +66,7 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
     if not spark_engine.create(spark, f"{base}/{manifest.key}", manifest.encode()):
         spark_engine.remove(spark, base, created)
         raise Conflict(
-            "another compaction finished meanwhile.", where=manifest.key, remedy="Run it again."
+            "another compaction finished first.", where=manifest.key, remedy="Run it again."
         )
     if not grace:
         spark_engine.remove(spark, base, gone)
@@ -74,7 +75,7 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
 
 
 def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataFrame, set[str]]:
-    """The fresh pairs, and the keys of files that have to stay: their pairs are left out."""
+    """Return the new pairs, and the keys of files with a malformed line, which are left out."""
     parts = _frames(spark, plan.parquet, base)
     if plan.lines:
         schema = f"{spark_engine.PAIR_SCHEMA}, writer: STRING"
@@ -95,7 +96,7 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
 def _take_settled(
     spark: SparkSession, plan: plans.Plan, base: str, taken: DataFrame
 ) -> tuple[DataFrame, list[str]]:
-    """Add the settled files that hold an image and model of the fresh pairs, or a deleted image."""
+    """Add settled files that share an image and model with new pairs or hold a deleted image."""
     if not plan.settled:
         return taken, []
     settled = spark_engine.union(spark, _frames(spark, plan.settled, base), spark_engine.CANONICAL)
@@ -115,8 +116,8 @@ def _frames(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
 
 
 def _write(spark: SparkSession, base: str) -> Iterator[str]:
-    """Write one file a day into a folder that nobody reads, then move them to names that no other
-    run has.
+    """Write one file per day into a folder that nobody reads, then move the files to unique
+    names.
     """
     run = secrets.token_hex(8)
     folder = f"{object_keys.PAIRS}_run-{run}/"
@@ -132,6 +133,6 @@ def _write(spark: SparkSession, base: str) -> Iterator[str]:
 
 
 def _keys(files: Iterable[str], known: Sequence[str]) -> set[str]:
-    """The keys of files as Spark names them: whole URIs, percent-encoded."""
+    """Return the keys of files that Spark names by percent-encoded URIs."""
     paths = [unquote(file) for file in files]
     return {key for key in known if any(path.endswith(f"/{key}") for path in paths)}

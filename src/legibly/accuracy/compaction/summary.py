@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Pairs and files read, pairs and files written, old files removed, files left as they are;
-    readings that were merged into shared files, and files of one reading that are gone.
+    """Pairs and files read and written, old files removed, files left due to malformed lines;
+    readings merged into shared files, and removed files of one reading.
     """
 
     pairs_read: int = 0

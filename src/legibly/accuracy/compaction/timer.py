@@ -15,9 +15,9 @@ from legibly.errors import LegiblyError
 from legibly.store import Store
 
 FIRST_SECONDS = 3600.0
-"""A server compacts this long after its start, more or less: several do not begin at once."""
+"""First compaction after the start, roughly: several servers should not begin at once."""
 LEAST_FILES = 1000
-"""Below so many small files there is little to gain."""
+"""With fewer small files there is little to gain."""
 _LIMIT_SECONDS = 3600.0
 _log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ class CompactionTimer:
         self._thread = threading.Thread(target=self._run, name="compaction", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the timer's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a compaction under way is broken off, which loses nothing."""
+        """Stop; a compaction in progress is aborted, which loses nothing."""
         self._stopping.set()
         if self._child is not None:
             self._child.terminate()
@@ -59,7 +59,7 @@ class CompactionTimer:
                 try:
                     self._compact(store)
                 except (LegiblyError, OSError, subprocess.TimeoutExpired) as error:
-                    _log.warning("compacting %s: %s; it is tried again", store.url, error)
+                    _log.warning("compacting %s: %s; it will be retried", store.url, error)
                 if self._stopping.is_set():
                     return
 

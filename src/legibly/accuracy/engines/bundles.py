@@ -1,8 +1,8 @@
 """Bundles very many small files of JSON lines into a few larger local ones; each line keeps its
 key.
 
-An engine opens files one after the other, and each has its price; fetching them side by side and
-reading a bundle is many times faster.
+An engine opens files one after the other, at a cost for each; fetching them in parallel and reading
+a bundle is many times faster.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from legibly.errors import NotFound
 from legibly.store import Store
 
 KEY = "_key"
-"""The field that a line gets."""
+"""The field added to each line."""
 _A_BUNDLE = 5000
 _THREADS = 32
 _A_THREAD = 20
 
 
 def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence[str]]:
-    """Fetch objects and write bundles into a folder; the keys in each bundle, by its path."""
+    """Fetch objects, write bundles into a folder, return the keys in each bundle by its path."""
     keys_of_bundle: dict[str, Sequence[str]] = {}
     for start in range(0, len(keys), _A_BUNDLE):
         part = keys[start : start + _A_BUNDLE]
@@ -36,7 +36,7 @@ def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence
 
 
 def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:
-    """Those of some objects that hold a line which is no pair."""
+    """Return the keys of the objects that hold a malformed line."""
     for key, content in fetched(store, keys):
         lines = content.decode("utf-8", errors="replace").split("\n")
         if any(row.predicted is None for row in reference.rows_of_lines(lines)):
@@ -44,9 +44,9 @@ def flawed(store: Store, keys: Sequence[str]) -> Iterator[str]:
 
 
 def fetched(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Objects in their order, many at a time; those that were deleted meanwhile are left out.
+    """Yield objects in order, fetched in parallel; skip those deleted in the meantime.
 
-    A thread fetches several, since handing over costs as much as a file.
+    Each task fetches several, since starting a task costs as much as fetching a file.
     """
     parts = [keys[start : start + _A_THREAD] for start in range(0, len(keys), _A_THREAD)]
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -61,8 +61,8 @@ def _present(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _marked(key: str, content: bytes) -> Iterator[bytes]:
-    """The lines that are not blank, each an object that starts with the key; of what is no object,
-    the key alone.
+    """Return the lines that are not blank with the key as first field; only the key for a line that
+    is not an object.
     """
     start = f'{{"{KEY}":{json.dumps(key)}'.encode()
     for line in content.split(b"\n"):

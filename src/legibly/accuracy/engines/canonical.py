@@ -12,7 +12,7 @@ from legibly.statistics import aggregates
 
 COLUMNS = ("image", "predicted", "actual", "confidence", "model", "source", "labelled_at")
 READ_COLUMNS = (*COLUMNS, "verdict")
-"""What a report depends on; the verdict came with version 0.2."""
+"""The columns that a report depends on; the verdict was added in version 0.2."""
 MOMENT_PATTERN = (
     "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T"
     " ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
@@ -21,8 +21,8 @@ MOMENT_PATTERN = (
 NUMBER_PATTERN = "^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 MOMENT = re.compile(MOMENT_PATTERN)
 NUMBER = re.compile(NUMBER_PATTERN)
-# DuckDB's plain timestamp passes over an offset in a text; with a time zone it is one of the
-# session's, which is UTC.
+# DuckDB's plain timestamp ignores an offset in a text; the type with a time zone uses the
+# session's zone, which is UTC.
 MOMENT_TYPE = {"duckdb": "TIMESTAMPTZ", "spark": "TIMESTAMP"}
 MICROSECONDS = {"duckdb": "epoch_us({})", "spark": "unix_micros(CAST({} AS TIMESTAMP))"}
 TEXT = dict.fromkeys((*READ_COLUMNS, "writer"), "text")
@@ -40,11 +40,11 @@ IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
 def select(
     kinds: Mapping[str, str], *, dialect: str, relation: str, extra: str = "", named: bool = True
 ) -> str:
-    """A query for `relation` in the columns of pairs.sql, and `extra` ones.
+    """Return a query for `relation` in the columns of pairs.sql plus `extra` columns.
 
-    `kinds` says of each column that is there: `text`, `time` (a timestamp in UTC), `nanoseconds`
-    (of Unix time, in Spark), `float` or `number`. A row with none of the columns is a line that is
-    no JSON object.
+    `kinds` gives the kind of each existing column: `text`, `time` (a timestamp in UTC),
+    `nanoseconds` (of Unix time, in Spark), `float` or `number`. A row where all columns are null is
+    a line that is not a JSON object.
     """
     empty = " AND ".join(f"{name} IS NULL" for name in COLUMNS if name in kinds) or "TRUE"
     image = _text("image", kinds)
@@ -64,10 +64,10 @@ def select(
 
 
 def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
-    """As `select`, but with no look at the images, most of a file, nor at what a missing model or
-    source is called.
+    """As `select`, but without image ids (most of a file) and without names for a missing model or
+    source.
 
-    Both are for the engine to put right once the rows are counted.
+    The engine corrects both after counting the rows.
     """
     model = _text("model", kinds)
     source = _text("source", kinds)
@@ -81,7 +81,7 @@ def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> 
 
 
 def settled_kinds(columns: Iterable[str]) -> dict[str, str]:
-    """The kinds of settled files with these columns: those of version 0.1 have no verdict."""
+    """The column kinds of settled files; files of version 0.1 have no verdict."""
     kinds = dict(SETTLED)
     if "verdict" not in columns:
         del kinds["verdict"]
@@ -89,7 +89,7 @@ def settled_kinds(columns: Iterable[str]) -> dict[str, str]:
 
 
 def select_settled(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
-    """A query for settled Parquet files, which hold complete pairs in known types."""
+    """Return a query for settled Parquet files, which hold complete pairs in known types."""
     actual = _actual(kinds)
     return f"""SELECT image, model, source, predicted, {actual} AS actual,
       {_millionths(SETTLED)} AS millionths,
@@ -98,12 +98,12 @@ def select_settled(kinds: Mapping[str, str], *, dialect: str, relation: str) -> 
 
 
 def known(name: str) -> str:
-    """A model or source as the report names it."""
+    """SQL for a model or source name as in the report."""
     return f"coalesce(nullif({name}, ''), '{aggregates.UNKNOWN}')"
 
 
 def extra_columns(kinds: Mapping[str, str]) -> str:
-    """What a pair has beyond the columns of pairs.sql: its exact confidence, writer and verdict."""
+    """SQL for the columns that pairs.sql lacks: exact confidence, writer and verdict."""
     confidence = _number(kinds) if "confidence" in kinds else "CAST(NULL AS DOUBLE)"
     return (
         f"{confidence} AS exact, {_text('writer', kinds)} AS writer, "
@@ -112,12 +112,12 @@ def extra_columns(kinds: Mapping[str, str]) -> str:
 
 
 def stored_actual(name: str = "actual") -> str:
-    """The true text of a pair from the column of pairs.sql."""
+    """SQL for the true text as stored, from the column of pairs.sql."""
     return f"CASE WHEN {name} = chr({ord(UNANSWERED)}) THEN '' ELSE {name} END"
 
 
 def _actual(kinds: Mapping[str, str]) -> str:
-    """The true text as it is counted: see `records.counted_actual`."""
+    """SQL for the true text as it is counted: see `records.counted_actual`."""
     actual = _text("actual", kinds)
     if "verdict" not in kinds or "actual" not in kinds:
         return actual
@@ -127,7 +127,7 @@ def _actual(kinds: Mapping[str, str]) -> str:
 
 
 def select_readings(*, dialect: str, relation: str) -> str:
-    """A query for reading records in the columns of readings.sql; lines that are none are left
+    """Return a query for reading records in the columns of readings.sql, malformed lines left
     out.
     """
     at = IDENTIFIER[dialect].format("at")
@@ -143,7 +143,7 @@ def select_readings(*, dialect: str, relation: str) -> str:
 def _text(name: str, kinds: Mapping[str, str]) -> str:
     if name not in kinds:
         return "CAST(NULL AS VARCHAR(65535))"
-    if kinds[name] == "float":  # pandas makes floats of integers beside a missing value
+    if kinds[name] == "float":  # pandas stores integers as floats if a value is missing
         integral = f"{name} = floor({name}) AND abs({name}) < 1e15"
         return (
             f"CASE WHEN {integral} THEN CAST(CAST({name} AS BIGINT) AS VARCHAR(65535)) "

@@ -1,7 +1,7 @@
 """pairs.sql on DuckDB, within a memory limit.
 
-Where there is much to count, everything is counted without names first, and then put right for the
-images that may have several pairs: names are most of a file, and most images have one pair.
+Large stores are first counted without image ids; then the count is corrected for the images that
+may have several pairs: ids are most of a file, and most images have one pair.
 """
 
 import importlib.resources
@@ -22,7 +22,7 @@ from legibly.accuracy.plan import Plan
 from legibly.statistics import aggregates
 
 SPLIT_FROM_ROWS = 1_000_000
-"""From here on it pays to find the images that have several pairs first."""
+"""From this many rows on it pays to find the images with several pairs first."""
 _COUNTED = (
     "day_us BIGINT, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, "
     "bin BIGINT, n BIGINT, millionths BIGINT"
@@ -51,27 +51,27 @@ def table(
     limits: files.Limits | None = None,
     reads: bool = True,
 ) -> aggregates.Table:
-    """Count the pairs of a plan whose keys lie under `base`, a folder or `s3://BUCKET[/PREFIX]`.
+    """Count the pairs of a plan whose keys are under `base`, a folder or `s3://BUCKET[/PREFIX]`.
 
-    `reads`: count the readings too. Raises Invalid for files that are not what their names say,
-    Unavailable where the store does not answer.
+    `reads`: count the readings too. Raises Invalid for files that do not match their extension,
+    Unavailable if the store does not answer.
     """
     with (
         files.connected(base, environ=environ, limits=limits) as connection,
         tempfile.TemporaryDirectory(prefix="legibly-small-") as folder,
     ):
-        gather = _Gather(plan.small if base else frozenset(), base, environ, Path(folder))
+        line_reader = _LineReader(plan.small if base else frozenset(), base, environ, Path(folder))
         files.put_deleted(connection, plan.deleted)
         _start(connection)
-        _count_plan(connection, plan, base, gather)
+        _count_plan(connection, plan, base, line_reader)
         rows = files.run(connection, _TOGETHER)
-        return aggregates.collect(rows, _reads(connection, plan, gather) if reads else ())
+        return aggregates.collect(rows, _reads(connection, plan, line_reader) if reads else ())
 
 
 @dataclass(frozen=True, slots=True)
-class _Gather:
-    """Reads files of lines: small ones as bundles in `folder`, since they may be deleted
-    meanwhile.
+class _LineReader:
+    """Reads files of JSON lines, small ones as bundles in `folder`, since they may be deleted at
+    any time.
     """
 
     small: frozenset[str]
@@ -80,7 +80,7 @@ class _Gather:
     folder: Path
 
     def lines(self, keys: Sequence[str], columns: str) -> str:
-        """A query for JSON lines with these columns."""
+        """Return a query for JSON lines with these columns."""
         small = [key for key in keys if key in self.small]
         large = [key for key in keys if key not in self.small]
         parts = [files.json_lines(large, self.base, columns)] if large else []
@@ -102,9 +102,7 @@ def write_counts(
     new: Sequence[str],
     to: Path,
 ) -> None:
-    """Write what pairs.sql makes of the settled files of a plan, `without` some and with `new`
-    ones, to a file.
-    """
+    """Write the count rows of a plan's settled files, less `without` and plus `new`, to a file."""
     _start(connection)
     if plan.counts:
         _load_counts(connection, plan, base)
@@ -128,9 +126,7 @@ def _count_settled(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Pairs of one kind: a relation, its columns as `canonical.select` wants them, and its Parquet
-    files if any.
-    """
+    """A relation of pairs, its column kinds for `canonical.select`, and any Parquet files."""
 
     relation: str
     kinds: Mapping[str, str]
@@ -138,7 +134,7 @@ class _Source:
 
     @property
     def named(self) -> bool:
-        """Whether any row says of which image it is."""
+        """Whether the relation has image ids."""
         return "image" in self.kinds
 
     @property
@@ -154,11 +150,11 @@ class _Source:
         return files.images(connection, self.keys, base) if self.keys else [self.relation]
 
     def pairs(self, relation: str = "") -> str:
-        """A query for its rows, or those of a relation like it."""
+        """Return a query for the rows, or for those of a relation with the same columns."""
         return canonical.select(self.kinds, dialect="duckdb", relation=relation or self.relation)
 
     def unnamed(self, relation: str = "") -> str:
-        """The same without the images; a row in which that shows is put right by a second look."""
+        """As `pairs` without image ids; rows where that matters are corrected afterwards."""
         if not self.named:
             return self.pairs(relation)
         return canonical.select_unnamed(
@@ -173,18 +169,18 @@ def _start(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _count_plan(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, base: str, gather: _Gather
+    connection: duckdb.DuckDBPyConnection, plan: Plan, base: str, line_reader: _LineReader
 ) -> None:
     """Count the pairs of a plan into `counted`."""
     fresh = []
-    if plan.lines:  # not temporary: see repeats.find
-        text = gather.lines(plan.lines, canonical.TEXT_COLUMNS)
+    if plan.lines:  # not temporary: see repeats.repeated_hashes
+        text = line_reader.lines(plan.lines, canonical.TEXT_COLUMNS)
         files.run(connection, f"CREATE TABLE lines AS {text}")
         fresh.append(_Source("lines", canonical.TEXT))
     if plan.parquet:
         relation = files.parquet(plan.parquet, base)
         fresh.append(_Source(relation, files.kinds_of(connection, relation), plan.parquet))
-    # Settled files that are counted already matter only where something may change their counts.
+    # Settled files that are already counted matter only if something may change their counts.
     is_needed = plan.settled and (fresh or plan.deleted or not plan.counts)
     settled = [_settled(connection, plan.settled, base)] if is_needed else []
     uncounted = [*fresh, *settled]
@@ -193,7 +189,7 @@ def _count_plan(
         uncounted = fresh
     rows = sum(source.rows(connection, base) for source in fresh)
     if rows >= SPLIT_FROM_ROWS or (settled and (fresh or plan.deleted)):
-        _count_twice(connection, uncounted, fresh, settled, base, rows=rows)
+        _count_and_correct(connection, uncounted, fresh, settled, base, rows=rows)
     elif settled:
         _count(connection, settled=[source.unnamed() for source in uncounted])
     else:
@@ -206,7 +202,7 @@ def _settled(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: s
     return _Source(relation, kinds, keys)
 
 
-def _count_twice(
+def _count_and_correct(
     connection: duckdb.DuckDBPyConnection,
     uncounted: Sequence[_Source],
     fresh: Sequence[_Source],
@@ -215,20 +211,19 @@ def _count_twice(
     *,
     rows: int,
 ) -> None:
-    """Count what is uncounted as if no image had two pairs, and then those again of which one may,
-    and deleted ones.
+    """Count as if no image had two pairs, then correct images that may have several or are deleted.
 
-    Which may is looked up where the fresh `rows` are many; else it is every image that has a fresh
-    pair.
+    With many new `rows` the images that may have several pairs are looked up; otherwise these are
+    all images with a new pair.
     """
     large = rows >= SPLIT_FROM_ROWS
     named = [source for source in (*fresh, *settled) if source.named]
     with ThreadPoolExecutor(1) as pool, connection.cursor() as beside:
         finding = None
-        if large:  # NumPy takes DuckDB's answers one thread at a time: DuckDB counts meanwhile.
+        if large:  # Only one thread can convert results to NumPy: DuckDB counts in the meantime.
             rows += sum(source.rows(connection, base) for source in settled)
             images = [image for source in named for image in source.images(connection, base)]
-            finding = pool.submit(repeats.find, beside, images, rows=rows)
+            finding = pool.submit(repeats.repeated_hashes, beside, images, rows=rows)
         _count(connection, settled=[source.unnamed() for source in uncounted])
         with files.translated_errors():
             hashes = finding.result() if finding else None
@@ -236,7 +231,7 @@ def _count_twice(
     others += [] if large else [source.relation for source in fresh if source.named]
     with tempfile.TemporaryDirectory(prefix="legibly-again-") as folder:
         places = [(source, Path(folder, str(number))) for number, source in enumerate(named)]
-        slices = repeats.put(connection, others, hashes)
+        slices = repeats.create_several(connection, others, hashes)
         for source, place in places:
             repeats.copy(connection, source.relation, source.columns, place, slices=slices)
         for number in range(slices):
@@ -256,7 +251,7 @@ def _count(
     settled: Sequence[str] = (),
     sign: int = 1,
 ) -> None:
-    """Add what pairs.sql makes of some queries to `counted`, or with `sign` -1 take it away."""
+    """Add the count rows of some queries to `counted`; with `sign` -1 subtract them."""
     for name, parts in (("fresh", fresh), ("settled", settled)):
         query = " UNION ALL ".join(parts or ["SELECT * FROM nothing"])
         files.run(connection, f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
@@ -265,11 +260,11 @@ def _count(
 
 
 def _reads(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, gather: _Gather
+    connection: duckdb.DuckDBPyConnection, plan: Plan, line_reader: _LineReader
 ) -> list[aggregates.Read]:
     if not plan.readings:
         return []
-    relation = f"({gather.lines(plan.readings, canonical.READING_COLUMNS)}) AS lines"
+    relation = f"({line_reader.lines(plan.readings, canonical.READING_COLUMNS)}) AS lines"
     query = canonical.select_readings(dialect="duckdb", relation=relation)
     files.run(connection, f"CREATE TEMP VIEW readings AS {query}")
     rows = files.run(connection, sql("readings.sql"))

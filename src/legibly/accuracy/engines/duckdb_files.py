@@ -17,18 +17,18 @@ from legibly.accuracy.engines import bundles, canonical
 from legibly.errors import Invalid, Unavailable
 
 MEMORY_LIMIT = "1500MB"
-"""DuckDB counts its buffers alone: the process stays below 2 GB with this."""
+"""DuckDB only counts its buffers: with this the process stays below 2 GB."""
 COLUMNS = (
     "image VARCHAR, model VARCHAR, source VARCHAR, predicted VARCHAR, actual VARCHAR, millionths"
     " BIGINT, us BIGINT"
 )
 _SHARES = 32
-"""Many files are read for their images in as many shares, so that little is held twice."""
+"""The image ids of many files are read in this many parts, to limit the memory held twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the job may use; `threads` 0: one a core. Spilled rows go to a temporary folder."""
+    """Resources of the job; `threads` 0: one per core. Rows spill to a temporary folder."""
 
     memory: str = MEMORY_LIMIT
     threads: int = 0
@@ -38,14 +38,14 @@ class Limits:
 def connected(
     base: str, *, environ: Mapping[str, str], limits: Limits | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in memory that spills to a folder of its own, with the S3 credentials where
-    `base` needs them.
+    """Connect to a database in memory that spills to its own folder, with S3 credentials if `base`
+    needs them.
     """
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
         config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
         config |= {"preserve_insertion_order": False, "autoinstall_known_extensions": False}
-        # It would keep every settled pair in memory, because the query names them twice.
+        # Otherwise every settled pair stays in memory, because the query uses them twice.
         config |= {"disabled_optimizers": "common_subplan"}
         if limits.threads:
             config["threads"] = limits.threads
@@ -57,7 +57,7 @@ def connected(
 
 
 def paths(keys: Sequence[str], base: str) -> str:
-    """A SQL list of the files at `keys`; a name is taken as it is, wildcards included."""
+    """Return a SQL list of the files at `keys`; wildcard characters in names are literal."""
     quoted = (f"{base.rstrip('/')}/{key}" if base else key for key in keys)
     return "[" + ", ".join(quote(literal(path)) for path in quoted) + "]"
 
@@ -69,7 +69,7 @@ def parquet(keys: Sequence[str], base: str, *, filename: bool = False) -> str:
 
 
 def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool = False) -> str:
-    """The same for JSON lines with given columns; a line that is no object has nulls alone."""
+    """JSON lines with given columns; a line that is not an object has only nulls."""
     options = (
         "format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, filename ="
         f" {filename}"
@@ -78,8 +78,8 @@ def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool =
 
 
 def pairs_of_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
-    """A query for Parquet files in the columns of pairs.sql, with all else that a pair has, and its
-    file.
+    """Return a query for Parquet files in the columns of pairs.sql, plus the other columns of a
+    pair and its file.
     """
     relation = parquet(keys, base, filename=True)
     return _pairs(kinds_of(connection, relation), relation, "filename")
@@ -93,7 +93,7 @@ def pairs_of_lines(keys: Sequence[str], base: str) -> str:
 
 
 def pairs_of_bundles(paths_of_bundles: Sequence[str]) -> str:
-    """The same for bundles; the file is a line's key, or the bundle if it is torn."""
+    """The same for bundles; the file is the line's key, or the bundle if the line is torn."""
     columns = canonical.TEXT_COLUMNS.replace("}", f", '{bundles.KEY}': 'VARCHAR'}}")
     relation = json_lines(paths_of_bundles, "", columns, filename=True)
     return _pairs(canonical.TEXT, relation, f"coalesce({bundles.KEY}, filename) AS filename")
@@ -109,7 +109,7 @@ def _pairs(kinds: Mapping[str, str], relation: str, filename: str) -> str:
 
 
 def kinds_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
-    """The columns of a relation as `canonical.select` wants them."""
+    """Return the column kinds of a relation for `canonical.select`."""
     return {name: _kind(kind) for name, kind in _types(connection, relation).items()}
 
 
@@ -127,13 +127,14 @@ def _kind(kind: str) -> str:
 
 
 def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> list[str]:
-    """Relations with the images of Parquet files, each of some of the files; a file may have no
-    such column.
+    """Return relations with the image ids of Parquet files, each for a part of the files.
+
+    A file may lack that column.
     """
     kind = _types(connection, parquet(keys, base)).get("image")
     if kind is None:
         return []
-    # The text of a number depends on its type, which is that of all files together.
+    # The text of a number depends on its type, which must be common to all files.
     image = f"CAST(image AS {kind}) AS image"
     shares = min(len(keys), _SHARES)
     return [
@@ -143,7 +144,7 @@ def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str
 
 
 def rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> int:
-    """How many rows Parquet files have, by their footers."""
+    """Count the rows of Parquet files by their footers."""
     counts = run(
         connection,
         f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({paths(keys, base)})",  # noqa: S608
@@ -152,21 +153,21 @@ def rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) 
 
 
 def put_deleted(connection: duckdb.DuckDBPyConnection, images: Sequence[str]) -> None:
-    """Provide the relation deleted."""
+    """Create the table `deleted`."""
     run(connection, "CREATE TEMP TABLE deleted (image VARCHAR)")
     if images:
         connection.execute("INSERT INTO deleted SELECT unnest($images)", {"images": list(images)})
 
 
 def run(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
-    """Run a query; DuckDB's errors as ours."""
+    """Run a query, translating DuckDB's errors."""
     with translated_errors():
         return connection.execute(query).fetchall()
 
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """DuckDB's errors as ours."""
+    """Translate DuckDB's errors into ours."""
     try:
         yield
     except (duckdb.HTTPException, duckdb.IOException) as error:
@@ -189,14 +190,12 @@ def quote(text: str) -> str:
 
 
 def literal(path: str) -> str:
-    """A path whose wildcard characters stand for themselves."""
+    """Escape the wildcard characters of a path."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in path)
 
 
 def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -> None:
-    """Load httpfs, from the package where it is installed (no download), and hand it the usual AWS
-    settings.
-    """
+    """Load httpfs, without a download if its package is installed, and pass it the AWS settings."""
     shipped = _shipped(f"extensions/v{duckdb.__version__}/httpfs.duckdb_extension")
     try:
         if shipped:
@@ -237,9 +236,7 @@ def _shipped(name: str) -> Path | None:
 
 
 def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
-    """Key, secret, token and region from the environment, or else from wherever boto3 finds them
-    (roles, profiles).
-    """
+    """Key, secret, token and region from the environment, or else from boto3 (roles, profiles)."""
     options = {
         "REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     }
@@ -250,7 +247,7 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
     }
     keys = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
     if "KEY_ID" not in keys and importlib.util.find_spec("boto3"):
-        import boto3  # only where the environment has no keys: a role or a profile
+        import boto3  # only if the environment has no keys: a role or a profile
 
         credentials = boto3.Session().get_credentials()
         if credentials:

@@ -1,7 +1,7 @@
-"""The report in plain Python: what the engines and the index are checked against.
+"""The report in plain Python, the reference for the engines and the index.
 
-`report(pairs, deleted=…, reads=…)` takes `records.Pair`s, as many an image as there are; some
-100,000 a second.
+`report(pairs, deleted=…, reads=…)` takes any number of `records.Pair`s for each image; some 100,000
+per second.
 """
 
 import json
@@ -17,9 +17,9 @@ from legibly.statistics import aggregates
 
 
 class Row(NamedTuple):
-    """A pair in the columns of pairs.sql. An `actual` of None: label taken back.
+    """A pair in the columns of pairs.sql. `actual` None: the label was retracted.
 
-    A `predicted` of None: it cannot be used, and `source` is one of `aggregates.FLAWS`.
+    `predicted` None: the pair is unusable, and `source` is one of `aggregates.FLAWS`.
     """
 
     image: str
@@ -38,16 +38,14 @@ def report(
     reads: Iterable[aggregates.Read] = (),
     single_label: Collection[str] = (),
 ) -> reports.Report:
-    """The accuracy report of `pairs`; those of `deleted` images do not count. `whole` as in
-    `report.build`.
-    """
+    """The accuracy report of `pairs` without those of `deleted` images; see `report.build`."""
     return reports.build(
         table(map(row_of_pair, pairs), deleted=deleted, reads=reads), single_label=single_label
     )
 
 
 def read_of(reading: records.Reading, n: int = 1) -> aggregates.Read:
-    """`n` readings like this one, for the population that labels are a sample of."""
+    """`n` readings like this one, for the population that the labels sample."""
     lower = aggregates.bin_of(aggregates.in_millionths(reading.confidence))
     return aggregates.Read(
         f"{reading.at:%Y-%m-%d}", str(reading.model), reading.verdict, reading.text, lower, n
@@ -57,7 +55,7 @@ def read_of(reading: records.Reading, n: int = 1) -> aggregates.Read:
 def table(
     rows: Iterable[Row], *, deleted: Iterable[str] = (), reads: Iterable[aggregates.Read] = ()
 ) -> aggregates.Table:
-    """What pairs.sql does: the newest row of each image and model, counted."""
+    """Count the newest row of each image and model, as pairs.sql does."""
     newest: dict[tuple[str, str], Row] = {}
     flawed: Counter[str] = Counter()
     for row in rows:
@@ -108,7 +106,7 @@ def row_of_pair(pair: records.Pair) -> Row:
 
 
 def rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
-    """JSON lines of any age as rows; blank lines are none."""
+    """Rows from JSON lines of any version; blank lines are skipped."""
     for line in lines:
         if line.strip():
             try:
@@ -119,7 +117,7 @@ def rows_of_lines(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def row_of_json(value: object) -> Row:
-    """A record of any age as a row, with its flaw. As `canonical.py` says it in SQL."""
+    """A row from a record of any version, with its flaw; `canonical.py` is the same in SQL."""
     if not isinstance(value, dict) or all(value.get(name) is None for name in canonical.COLUMNS):
         return _flawed("malformed")
     image = _text(value.get("image"))

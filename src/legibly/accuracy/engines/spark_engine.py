@@ -1,7 +1,7 @@
-"""pairs.sql on Spark SQL: the same query and the same answer as DuckDB, for more than one machine
-holds.
+"""pairs.sql on Spark SQL: the same query and the same answer as DuckDB, for data that exceeds one
+machine.
 
-Nothing here runs Python on the executors, and nothing is needed beside pyspark. Paths are Hadoop's.
+No Python runs on the executors, and pyspark is the only dependency. Paths are Hadoop's.
 """
 
 import importlib.resources
@@ -30,10 +30,9 @@ CANONICAL = (
 
 
 def session(*, master: str | None = None, environ: Mapping[str, str]) -> SparkSession:
-    """A Spark session with what the job needs; `master` None: as `spark-submit` was told, else this
-    machine.
+    """Start a Spark session for the job; `master` None: that of `spark-submit`, else this machine.
 
-    Raises Unavailable where Spark does not start.
+    Raises Unavailable if Spark does not start.
     """
     builder = SparkSession.builder.appName("legibly accuracy").config(
         "spark.ui.showConsoleProgress", "false"
@@ -72,9 +71,7 @@ def location(spark: SparkSession, url: str) -> str:
 def table(
     spark: SparkSession, plan: plans.Plan, *, base: str, reads: bool = True
 ) -> aggregates.Table:
-    """Count the pairs of a plan whose keys lie under `base`. Raises Invalid for files that cannot
-    be read.
-    """
+    """Count the pairs of a plan with keys under `base`. Raises Invalid for unreadable files."""
     try:
         _pairs(spark, plan, base)
         rows = spark.sql(_sql("pairs.sql")).collect()
@@ -86,7 +83,7 @@ def table(
 
 
 def _pairs(spark: SparkSession, plan: plans.Plan, base: str) -> None:
-    """Provide fresh, settled, touched and deleted."""
+    """Create the views `fresh`, `settled`, `touched` and `deleted`."""
     view_deleted(spark, plan.deleted)
     parts = parquet(spark, plan.parquet, base)
     if plan.lines:
@@ -130,8 +127,8 @@ def read(spark: SparkSession, base: str) -> Callable[[str], bytes]:
 
 
 def write(spark: SparkSession, path: str, data: bytes) -> None:
-    """Write a file as a whole or not at all: on S3 an upload appears when it is complete, elsewhere
-    it is renamed.
+    """Write a file atomically: on S3 an upload appears when it is complete, elsewhere the file is
+    renamed.
     """
     at_once = path.startswith(("s3://", "s3a://"))
     folder, _, name = path.rpartition("/")
@@ -146,9 +143,7 @@ def write(spark: SparkSession, path: str, data: bytes) -> None:
 
 
 def create(spark: SparkSession, path: str, data: bytes) -> bool:
-    """Write a new file; False where it exists. Hadoop makes sure of that on its own file systems,
-    S3's only nearly.
-    """
+    """Create a file; False if it exists. Atomic on Hadoop's own file systems, nearly so on S3."""
     system, target = _file(spark, path)
     if system.exists(target):
         return False
@@ -159,14 +154,14 @@ def create(spark: SparkSession, path: str, data: bytes) -> bool:
 
 
 def move(spark: SparkSession, source: str, target: str) -> None:
-    """Rename a file, making the folder that it goes to."""
+    """Rename a file, creating the target folder."""
     system, path = _file(spark, target)
     system.mkdirs(path.getParent())
     system.rename(_file(spark, source)[1], path)
 
 
 def remove(spark: SparkSession, base: str, keys: Iterable[str]) -> None:
-    """Delete files and folders; what is not there is passed over."""
+    """Delete files and folders; missing ones are ignored."""
     for key in keys:
         system, path = _file(spark, f"{base.rstrip('/')}/{key}")
         system.delete(path, True)
@@ -192,14 +187,14 @@ def _java(spark: SparkSession) -> Any:
 
 
 def view_deleted(spark: SparkSession, images: Sequence[str]) -> None:
-    """Provide the relation deleted."""
+    """Create the view `deleted`."""
     _frame(spark, [(image,) for image in images], "image STRING").createOrReplaceTempView("deleted")
 
 
 def _frame(spark: SparkSession, rows: list[tuple[str, ...]], schema: str) -> DataFrame:
     if rows:
         return spark.createDataFrame(rows, schema)
-    # The engine itself makes an empty relation with no job and no Python.
+    # Spark itself creates an empty relation, without a job or Python.
     columns = ", ".join(
         f"CAST(NULL AS {kind}) AS {column}" for column, kind in map(str.split, schema.split(", "))
     )
@@ -207,7 +202,7 @@ def _frame(spark: SparkSession, rows: list[tuple[str, ...]], schema: str) -> Dat
 
 
 def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataFrame:
-    """All of `parts`, or an empty relation of `schema`."""
+    """The union of `parts`, or an empty relation of `schema`."""
     if not parts:
         return _frame(spark, [], schema)
     together = parts[0]
@@ -219,9 +214,10 @@ def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataF
 def parquet(
     spark: SparkSession, keys: Sequence[str], base: str, *, with_file: bool = False
 ) -> list[DataFrame]:
-    """Parquet files in the columns of pairs.sql, together where their schemas fit, else one by one.
+    """Parquet files in the columns of pairs.sql, read together if their schemas fit, else one by
+    one.
 
-    `whole`: with all else that a pair has, and the file's name as `file`.
+    `with_file`: add the other columns of a pair, and the file's name as `file`.
     """
     if not keys:
         return []
@@ -229,8 +225,7 @@ def parquet(
     try:
         frames = [spark.read.option("mergeSchema", True).parquet(*paths)]
     except Exception:
-        # Spark does not merge text with timestamps. A file that is broken fails again below, by
-        # itself.
+        # Spark does not merge text with timestamps. A broken file fails again below, on its own.
         frames = [spark.read.parquet(path) for path in paths]
     out = []
     for frame in frames:
@@ -267,11 +262,11 @@ def _kind(kind: str) -> str:
 
 
 def lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> DataFrame:
-    """JSON lines as columns of text, and their `file`; a line that is not one JSON object has nulls
-    alone.
+    """JSON lines as columns of text, and their `file`; a line that is not a JSON object has only
+    nulls.
 
-    Spark's parser takes what it likes and passes over the rest of a line. In brackets, the line has
-    to be whole.
+    Spark's parser ignores the rest of a line after the first value. In brackets it checks the whole
+    line.
     """
     text = spark.read.text([f"{base.rstrip('/')}/{key}" for key in keys])
     listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), f"ARRAY<STRUCT<{schema}>>")
@@ -311,6 +306,6 @@ def _brief(error: BaseException) -> str:
 
 
 def _culprit(error: BaseException) -> str | None:
-    """The file that an error of Spark's names somewhere in its many lines."""
+    """Return the file that a Spark error names somewhere in its many lines."""
     match = re.search(r"\S+\.(parquet|jsonl)", str(error))
     return match[0] if match else None

@@ -4,8 +4,7 @@
     s3://BUCKET/reports/NAME.json --html
 
 `make package` builds both; the zip holds records, keys, errors and accuracy, and nothing else is
-needed. Python 3.11 or newer is needed on the driver alone. Run again after a crash, it gives the
-same report.
+needed. Only the driver needs Python 3.11 or newer. A rerun after a crash gives the same report.
 """
 
 import argparse
@@ -24,26 +23,24 @@ from legibly.errors import LegiblyError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; the exit status: 0, or 1 after an error that is told on stderr."""
+    """Run the job; the exit status is 0, or 1 after an error printed on stderr."""
     parser = argparse.ArgumentParser(
         description="Turn pairs of predicted and true labels into accuracy."
     )
     parser.add_argument(
         "--store", required=True, help="s3://BUCKET/PREFIX, or a folder that every worker sees"
     )
-    parser.add_argument("--out", required=True, help="where the JSON report goes")
-    parser.add_argument("--html", action="store_true", help="write the page beside it, as .html")
+    parser.add_argument("--out", required=True, help="where to write the JSON report")
+    parser.add_argument("--html", action="store_true", help="write the HTML report beside it")
     parser.add_argument(
         "--single-label",
         "--whole",
         default="-",
-        help="models whose texts are one label each, with commas between",
+        help="models whose texts are a single label, separated by commas",
     )
-    parser.add_argument("--master", help="Spark master, where spark-submit does not name it")
+    parser.add_argument("--master", help="Spark master, unless spark-submit names it")
     parser.add_argument(
-        "--no-readings",
-        action="store_true",
-        help="count pairs alone: no response weights, no drift",
+        "--no-readings", action="store_true", help="count only pairs: no response weights, no drift"
     )
     options = parser.parse_args(arguments)
     try:

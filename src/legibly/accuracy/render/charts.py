@@ -1,7 +1,7 @@
 """The report's charts as SVG, the same in the app's page and in the HTML report.
 
-Each says in one sentence what it shows; the numbers stand in a table beside it. None where there is
-too little.
+Each is tooltip by one sentence; a table beside it has the numbers. A chart with too little data
+is None.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,36 +16,36 @@ WIDTH = 400
 HEIGHT = 230
 MOST_CLASSES = 100
 LEAST = 5
-"""A bin with fewer pairs would show little but its interval."""
+"""Bins with fewer pairs are left out, since their interval is too wide to be of use."""
 _MOST_DOTS = 60
 _ROW = 18
 _LONGEST_NAME = 24
 _NAMED = (0, 0.9, 0.99, 0.999)
-"""Thresholds whose names stand beside their dots."""
+"""Thresholds that are labelled beside their dots."""
 
 
-class Voice(NamedTuple):
-    """How a chart speaks: the translation of its sentences, and what stands before decimals."""
+class Locale(NamedTuple):
+    """The language of a chart: the translation of its sentences, and the decimal point."""
 
     gettext: Callable[[str], str] = str
     point: str = "."
 
     def percent(self, share: float, digits: int = 1) -> str:
-        """A share as per cent."""
+        """Format a share as a percentage."""
         return percents.percent(share, digits, point=self.point)
 
-    def described(self, row: Mapping[str, Any], name: str) -> str:
-        """A name with its value and interval, for the pointer."""
+    def tooltip(self, row: Mapping[str, Any], name: str) -> str:
+        """A name with its value and interval, for the tooltip."""
         return (
             f"{name}: {self.percent(row['value'])} ({self.percent(row['low'])} –"
             f" {self.percent(row['high'])})"
         )
 
 
-ENGLISH = Voice()
+ENGLISH = Locale()
 
 
-def all_of(report: Report, voice: Voice = ENGLISH) -> dict[str, str | None]:
+def draw_all(report: Report, locale: Locale = ENGLISH) -> dict[str, str | None]:
     """Charts by name: `calibration`, `histogram`, `selective`, `by_day`, `classes`, `by_model`."""
     makers = {
         "calibration": calibration,
@@ -55,51 +55,49 @@ def all_of(report: Report, voice: Voice = ENGLISH) -> dict[str, str | None]:
         "classes": classes,
         "by_model": by_model,
     }
-    return {name: make(report, voice) for name, make in makers.items()}
+    return {name: make(report, locale) for name, make in makers.items()}
 
 
-def calibration(report: Report, voice: Voice = ENGLISH) -> str | None:
-    """Reliability: how often answers were right against how sure the machine was, with
-    intervals.
-    """
+def calibration(report: Report, locale: Locale = ENGLISH) -> str | None:
+    """Reliability diagram: accuracy against confidence, with intervals."""
     bins = [row for row in report["calibration"]["bins"] if row["n"] >= LEAST]
     if not bins:
         return None
-    gettext = voice.gettext
+    gettext = locale.gettext
     label = gettext(
         "Accuracy against confidence in {bins} ranges; on average they differ by {ece}."
-    ).format(bins=len(bins), ece=voice.percent(report["calibration"]["ece"]))
-    # The axes begin where the data are: a good model has nothing to show below.
+    ).format(bins=len(bins), ece=locale.percent(report["calibration"]["ece"]))
+    # The axes begin at the data: a good model has no data below.
     start = _start(min(min(row["confidence"], row["low"]) for row in bins))
-    ticks = svg.share_ticks(start, 1, point=voice.point)
+    ticks = svg.share_ticks(start, 1, point=locale.point)
     x = svg.Axis(start, 1, 56, 56 + HEIGHT, ticks, gettext("confidence"))
     y = svg.Axis(start, 1, 8 + HEIGHT, 8, ticks, gettext("accuracy"))
     points = [
         svg.Point(
             row["confidence"],
             *_ends(row),
-            voice.described(_as_share(row), voice.percent(row["confidence"])),
+            locale.tooltip(_as_share(row), locale.percent(row["confidence"])),
         )
         for row in bins
     ]
     diagonal = svg.line([(x.start, y.start), (x.stop, y.stop)], colour=svg.MUTED, dashed=True)
-    return svg.draw(diagonal + svg.upright(points, x=x, y=y), x=x, y=y, label=label)
+    return svg.draw(diagonal + svg.vertical_intervals(points, x=x, y=y), x=x, y=y, label=label)
 
 
-def histogram(report: Report, voice: Voice = ENGLISH) -> str | None:
-    """How sure the right answers (upwards) and the wrong ones (downwards) were; each group has a
-    scale of its own, since there are many more right ones.
+def histogram(report: Report, locale: Locale = ENGLISH) -> str | None:
+    """Confidence of right answers (upwards) and wrong answers (downwards), on separate scales,
+    since there are many more right ones.
     """
     bins = report["histogram"]
     right = sum(row["right"] for row in bins)
     wrong = sum(row["wrong"] for row in bins)
     if not right:
         return None
-    gettext = voice.gettext
+    gettext = locale.gettext
     label = gettext("How sure {right} right answers and {wrong} wrong ones were.").format(
         right=f"{right:,}", wrong=f"{wrong:,}"
     )
-    names = [f"{100 * row['from']:g}".replace(".", voice.point) for row in bins]
+    names = [f"{100 * row['from']:g}".replace(".", locale.point) for row in bins]
     ticks = [svg.Tick(at, name) for at, name in enumerate(names)]
     x = svg.Axis(-0.5, len(bins) - 0.5, 64, WIDTH, ticks, gettext("confidence, from … per cent"))
     words = [svg.Tick(0.5, gettext("right")), svg.Tick(-0.5, gettext("wrong"))]
@@ -117,15 +115,15 @@ def histogram(report: Report, voice: Voice = ENGLISH) -> str | None:
     return svg.draw(svg.columns(columns, x=x, y=y), x=x, y=y, label=label)
 
 
-def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
-    """Coverage and accuracy where only answers from a confidence on are kept."""
+def selective(report: Report, locale: Locale = ENGLISH) -> str | None:
+    """Coverage and accuracy of the answers at or above each confidence."""
     rows = [
         row for row in report["selective"] if row["accuracy"] is not None and row["pairs"] >= LEAST
     ]
     if len(rows) < 2:
         return None
-    gettext = voice.gettext
-    label = _selective_label(rows[0], rows[-1], voice)
+    gettext = locale.gettext
+    label = _selective_label(rows[0], rows[-1], locale)
     lowest = min(row["coverage"] for row in rows)
     lowest = min(0.9, int(lowest * 10) / 10)
     x = svg.Axis(
@@ -133,23 +131,23 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
         1,
         56,
         WIDTH,
-        svg.share_ticks(lowest, 1, point=voice.point),
+        svg.share_ticks(lowest, 1, point=locale.point),
         gettext("share answered"),
     )
-    y = _upwards(min(row["low"] for row in rows), gettext("share right"), voice)
+    y = _share_axis(min(row["low"] for row in rows), gettext("share right"), locale)
     names = {
-        row["threshold"]: f"≥ {100 * row['threshold']:.4g} %".replace(".", voice.point)
+        row["threshold"]: f"≥ {100 * row['threshold']:.4g} %".replace(".", locale.point)
         for row in rows
     }
     points = [
         svg.Point(
-            row["coverage"], *_ends(row), voice.described(_as_share(row), names[row["threshold"]])
+            row["coverage"], *_ends(row), locale.tooltip(_as_share(row), names[row["threshold"]])
         )
         for row in rows
     ]
-    marks = svg.line((x.at(point.place), y.at(point.value)) for point in points) + svg.upright(
-        points, x=x, y=y
-    )
+    marks = svg.line(
+        (x.at(point.place), y.at(point.value)) for point in points
+    ) + svg.vertical_intervals(points, x=x, y=y)
     for row in rows:
         if row["threshold"] in _NAMED:
             place = min(max(x.at(row["coverage"]), x.start + 28), x.stop - 28)
@@ -159,96 +157,102 @@ def selective(report: Report, voice: Voice = ENGLISH) -> str | None:
     return svg.draw(marks, x=x, y=y, label=label)
 
 
-def _selective_label(first: Mapping[str, Any], last: Mapping[str, Any], voice: Voice) -> str:
-    sentence = voice.gettext("{coverage} answered and {accuracy} of these right")
+def _selective_label(first: Mapping[str, Any], last: Mapping[str, Any], locale: Locale) -> str:
+    sentence = locale.gettext("{coverage} answered and {accuracy} of these right")
     ends = [
         sentence.format(
-            coverage=voice.percent(row["coverage"]), accuracy=voice.percent(row["accuracy"], 2)
+            coverage=locale.percent(row["coverage"]), accuracy=locale.percent(row["accuracy"], 2)
         )
         for row in (first, last)
     ]
-    label = voice.gettext("Only sure answers: {first}; {last}.")
+    label = locale.gettext("Only sure answers: {first}; {last}.")
     return label.format(first=ends[0], last=ends[1])
 
 
-def by_day(report: Report, voice: Voice = ENGLISH) -> str | None:
+def by_day(report: Report, locale: Locale = ENGLISH) -> str | None:
     """Accuracy by day with its interval; days with too few pairs are left out."""
     rows = [{"day": row["day"], **row["accuracy"]} for row in report["by_day"] if row["enough"]]
     if len(rows) < 2:
         return None
     low = min(rows, key=_value)
     high = max(rows, key=_value)
-    label = voice.gettext(
+    label = locale.gettext(
         "Accuracy on {days} days, from {low} on {worst} to {high} on {best}."
     ).format(
         days=len(rows),
-        low=voice.percent(low["value"]),
+        low=locale.percent(low["value"]),
         worst=low["day"],
-        high=voice.percent(high["value"]),
+        high=locale.percent(high["value"]),
         best=high["day"],
     )
     days = [date.fromisoformat(row["day"]) for row in rows]
     x = svg.Axis(days[0].toordinal(), days[-1].toordinal(), 56, WIDTH, _dates(days[0], days[-1]))
-    y = _upwards(min(row["low"] for row in rows), voice.gettext("share right"), voice)
+    y = _share_axis(min(row["low"] for row in rows), locale.gettext("share right"), locale)
     points = [
         svg.Point(
-            day.toordinal(), row["value"], row["low"], row["high"], voice.described(row, row["day"])
+            day.toordinal(), row["value"], row["low"], row["high"], locale.tooltip(row, row["day"])
         )
         for day, row in zip(days, rows, strict=True)
     ]
-    marks = svg.upright(points, x=x, y=y) if len(rows) <= _MOST_DOTS else svg.band(points, x=x, y=y)
+    marks = (
+        svg.vertical_intervals(points, x=x, y=y)
+        if len(rows) <= _MOST_DOTS
+        else svg.band(points, x=x, y=y)
+    )
     return svg.draw(marks, x=x, y=y, label=label)
 
 
-def classes(report: Report, voice: Voice = ENGLISH) -> str | None:
-    """How much of each class was found (recall), with intervals."""
+def classes(report: Report, locale: Locale = ENGLISH) -> str | None:
+    """Recall of each class, with intervals."""
     rows = [{"name": row["label"], **row["recall"]} for row in report["classes"] if row["enough"]]
     if not rows or len(rows) > MOST_CLASSES:
         return None
-    nothing = voice.gettext("(nothing)")
+    nothing = locale.gettext("(nothing)")
     rows = [{**row, "name": row["name"] or nothing} for row in rows]
     worst = min(rows, key=_value)
-    label = voice.gettext("Recall of {classes} classes; the lowest is {name} with {value}.").format(
-        classes=len(rows), name=worst["name"], value=voice.percent(worst["value"])
-    )
-    return _named(rows, label, voice.gettext("recall"), voice)
+    label = locale.gettext(
+        "Recall of {classes} classes; the lowest is {name} with {value}."
+    ).format(classes=len(rows), name=worst["name"], value=locale.percent(worst["value"]))
+    return _chart_by_name(rows, label, locale.gettext("recall"), locale)
 
 
-def by_model(report: Report, voice: Voice = ENGLISH) -> str | None:
-    """Models side by side, where there are several."""
+def by_model(report: Report, locale: Locale = ENGLISH) -> str | None:
+    """Compare models, if there are several."""
     rows = [
         {"name": row["model"], **row["accuracy"]} for row in report["by_model"] if row["enough"]
     ]
     if len(rows) < 2:
         return None
     best = max(rows, key=_value)
-    label = voice.gettext(
+    label = locale.gettext(
         "Accuracy of {models} models; the highest is {name} with {value}."
-    ).format(models=len(rows), name=best["name"], value=voice.percent(best["value"]))
-    return _named(rows, label, voice.gettext("share right"), voice)
+    ).format(models=len(rows), name=best["name"], value=locale.percent(best["value"]))
+    return _chart_by_name(rows, label, locale.gettext("share right"), locale)
 
 
-def _named(rows: Sequence[Mapping[str, Any]], label: str, title: str, voice: Voice) -> str:
-    """One row a name, with its interval."""
+def _chart_by_name(
+    rows: Sequence[Mapping[str, Any]], label: str, title: str, locale: Locale
+) -> str:
+    """One row per name, with its interval."""
     names = [_short(row["name"]) for row in rows]
     low = _start(min(row["low"] for row in rows))
     left = max(24.0, svg.width_of(names) + 10)
     x = svg.Axis(
-        low, 1, left, max(WIDTH, left + 200), svg.share_ticks(low, 1, point=voice.point), title
+        low, 1, left, max(WIDTH, left + 200), svg.share_ticks(low, 1, point=locale.point), title
     )
     ticks = [svg.Tick(place, name) for place, name in enumerate(names)]
     y = svg.Axis(-0.5, len(rows) - 0.5, 8, 8 + _ROW * len(rows), ticks)
     points = [
-        svg.Point(place, row["value"], row["low"], row["high"], voice.described(row, row["name"]))
+        svg.Point(place, row["value"], row["low"], row["high"], locale.tooltip(row, row["name"]))
         for place, row in enumerate(rows)
     ]
-    return svg.draw(svg.lying(points, x=x, y=y), x=x, y=y, label=label)
+    return svg.draw(svg.horizontal_intervals(points, x=x, y=y), x=x, y=y, label=label)
 
 
-def _upwards(low: float, title: str, voice: Voice) -> svg.Axis:
-    """A vertical axis of per cents from a round number below `low` to 1."""
+def _share_axis(low: float, title: str, locale: Locale) -> svg.Axis:
+    """A vertical axis in percent from a round number below `low` to 1."""
     start = _start(low)
-    return svg.Axis(start, 1, 8 + HEIGHT, 8, svg.share_ticks(start, 1, point=voice.point), title)
+    return svg.Axis(start, 1, 8 + HEIGHT, 8, svg.share_ticks(start, 1, point=locale.point), title)
 
 
 def _start(low: float) -> float:

@@ -1,7 +1,6 @@
 """The report as one self-contained HTML file: no script, nothing fetched, light, dark and print.
 
-`render(report)` is the file; `fragments(report)` its sections, for a page that has a frame of its
-own.
+`render(report)` is the file; `fragments(report)` its sections, for embedding in another page.
 """
 
 import html
@@ -40,14 +39,14 @@ a{color:inherit}.bar{width:100%;max-width:36rem;height:3.2rem}
 .bar text{fill:var(--muted);font-size:12px}
 """
 
-# Whoever has no pointer scrolls a wide table with the keyboard.
+# Focusable, so that wide tables scroll with the keyboard.
 _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
 
 
 def render(
     report: Report, *, title: str = ("How often the answers are right"), base: str = ""
 ) -> str:
-    """The whole page. `base` is the app's address, so that a cell of the matrix opens its pictures;
+    """The whole page. `base` is the address of the app, to link matrix cells to their pictures;
     empty: no links.
     """
     body = "\n".join(f"<section>{text}</section>" for text in fragments(report, base=base).values())
@@ -61,8 +60,8 @@ def render(
 
 
 def fragments(report: Report, *, base: str = "") -> dict[str, str]:
-    """The sections by name, each HTML; those with nothing to say are left out."""
-    drawn = charts.all_of(report)
+    """The sections by name as HTML, without the empty ones."""
+    drawn = charts.draw_all(report)
     sections = {
         "headline": _headline(report),
         "matrix": _matrix(report, base),
@@ -96,7 +95,7 @@ def _headline(report: Report) -> str:
 
 
 def _bar(share: Mapping[str, float]) -> str:
-    """The interval as a bar on an axis that says where it begins."""
+    """The interval as a bar on an axis with labelled ends."""
     low = min(0.9, int(share["low"] * 10) / 10) if share["low"] > 0.5 else 0.0
     at = {name: 2 + 96 * (share[name] - low) / (1 - low) for name in ("value", "low", "high")}
     label = (
@@ -287,9 +286,7 @@ def _table(
     chart: str | None = None,
     before: str = "",
 ) -> str:
-    """A heading, its chart, and the table behind it: folded where there is a chart or the table is
-    long.
-    """
+    """A heading, its chart and its table, which is folded if there is a chart or many rows."""
     if not rows:
         return ""
     figure = f"<figure>{chart}</figure>" if chart else ""

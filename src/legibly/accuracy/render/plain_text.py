@@ -11,7 +11,7 @@ Share = Mapping[str, Any]
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """`97.31 %`, rounded down; a dash where nothing was counted."""
+    """`97.31 %`, rounded down; a dash if nothing was counted."""
     return percents.percent(value, digits)
 
 
@@ -36,7 +36,7 @@ def headline(report: Report) -> str:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The whole table, a line at a time."""
+    """The lines of the whole table."""
     yield headline(report)
     yield report["estimate"]["why"]
     yield ""
@@ -72,7 +72,7 @@ def _share(share: Share) -> str:
 
 def _skipped(report: Report) -> Iterator[str]:
     names = {
-        "malformed": "lines that are no pairs",
+        "malformed": "malformed lines",
         "no_image": "pairs without an image",
         "no_prediction": "pairs without a prediction",
     }

@@ -1,10 +1,9 @@
-"""Charts as SVG text: axes, dots with intervals, lines and bands, in the colours of the page around
-them.
+"""Charts as SVG text: axes, dots with intervals, lines and bands, in the colours of the surrounding
+page.
 
 Colours are CSS variables (`--ink`, `--muted`, `--line`, `--accent`) with a fallback, so that a
-chart follows light, dark and print. A chart is one picture with one sentence (`aria-label`); each
-mark has a title for the pointer. Lengths are in units of the drawing, which grows and shrinks with
-the page.
+chart follows light, dark and print. A chart has one sentence as its `aria-label`; each mark has a
+tooltip. Lengths are in units of the drawing, which scales with the page.
 """
 
 import html
@@ -18,16 +17,16 @@ LINE = "var(--line, #dcd7ca)"
 ACCENT = "var(--accent, #1f4e9e)"
 RIVAL = "var(--rival, #a84b00)"
 LARGEST = 1.3
-"""How much larger than drawn a chart gets on a wide page: what is read on a phone shall not shout
+"""Largest magnification on a wide page, so that text sized for a phone does not become huge
 there.
 """
 _LETTER = 7.4
-"""Width of a letter, roughly; no font is measured here."""
+"""Rough width of a letter; fonts are not measured."""
 _STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 
 
 class Tick(NamedTuple):
-    """A place on an axis and what stands there."""
+    """A value on an axis and its text."""
 
     value: float
     text: str
@@ -44,13 +43,13 @@ class Axis(NamedTuple):
     title: str = ""
 
     def at(self, value: float) -> float:
-        """Where a value lies; one beyond the ends at the end."""
+        """The position of a value, clamped to the axis."""
         share = (value - self.low) / ((self.high - self.low) or 1)
         return self.start + (self.stop - self.start) * min(1.0, max(0.0, share))
 
 
 class Point(NamedTuple):
-    """A value and its interval at a place of the other axis, and what the pointer is told."""
+    """A value and its interval at a place on the other axis, with a tooltip."""
 
     place: float
     value: float
@@ -60,7 +59,7 @@ class Point(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A bar from 0 to a value at a place of the other axis, and its figure."""
+    """A bar from 0 to a value at a place on the other axis, and its figure."""
 
     place: float
     value: float
@@ -68,7 +67,7 @@ class Column(NamedTuple):
 
 
 def share_ticks(low: float, high: float, *, most: int = 6, point: str = ".") -> list[Tick]:
-    """Round per cents between two shares."""
+    """Round percentages between two shares."""
     step = next(
         (step for step in reversed(_STEPS) if (high - low) / step <= most - 1 + 1e-9), _STEPS[0]
     )
@@ -81,54 +80,54 @@ def share_ticks(low: float, high: float, *, most: int = 6, point: str = ".") -> 
 
 
 def width_of(texts: Iterable[str]) -> float:
-    """The room that the longest of some texts takes."""
+    """The width of the longest of some texts."""
     return _LETTER * max(map(len, texts), default=0)
 
 
-def upright(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
+def vertical_intervals(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
     """Dots with vertical intervals."""
     return "".join(
-        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.place))}'
-        f" {_n(y.at(point.low))}"
-        f'V{_n(y.at(point.high))}" stroke="{ACCENT}"'
+        f'<g><title>{_esc(point.title)}</title><path d="M{_number(x.at(point.place))}'
+        f" {_number(y.at(point.low))}"
+        f'V{_number(y.at(point.high))}" stroke="{ACCENT}"'
         f' stroke-width="2"/>{_dot(x.at(point.place), y.at(point.value))}</g>'
         for point in points
     )
 
 
-def lying(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
+def horizontal_intervals(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
     """Dots with horizontal intervals."""
     return "".join(
-        f'<g><title>{_esc(point.title)}</title><path d="M{_n(x.at(point.low))}'
-        f" {_n(y.at(point.place))}"
-        f'H{_n(x.at(point.high))}" stroke="{ACCENT}"'
+        f'<g><title>{_esc(point.title)}</title><path d="M{_number(x.at(point.low))}'
+        f" {_number(y.at(point.place))}"
+        f'H{_number(x.at(point.high))}" stroke="{ACCENT}"'
         f' stroke-width="2"/>{_dot(x.at(point.value), y.at(point.place))}</g>'
         for point in points
     )
 
 
 def columns(bars: Sequence[Column], *, x: Axis, y: Axis) -> str:
-    """Bars upwards and downwards from 0, the latter in the colour of mistakes, each with its
-    figure; bars of nothing are left out.
+    """Bars up and, in the colour of mistakes, down from 0, each with its figure; skips empty
+    bars.
     """
     half = 0.38 * (x.at(1) - x.at(0))
     base = y.at(0)
-    marks = f'<path d="M{_n(x.start)} {_n(base)}H{_n(x.stop)}" stroke="{MUTED}"/>'
+    marks = f'<path d="M{_number(x.start)} {_number(base)}H{_number(x.stop)}" stroke="{MUTED}"/>'
     for bar in bars:
         if bar.value:
             end = y.at(bar.value)
             colour = ACCENT if bar.value > 0 else RIVAL
-            left = _n(x.at(bar.place) - half)
+            left = _number(x.at(bar.place) - half)
             marks += (
-                f'<rect x="{left}" y="{_n(min(base, end))}" width="{_n(2 * half)}"'
-                f' height="{_n(max(1.0, abs(end - base)))}" fill="{colour}"/>'
+                f'<rect x="{left}" y="{_number(min(base, end))}" width="{_number(2 * half)}"'
+                f' height="{_number(max(1.0, abs(end - base)))}" fill="{colour}"/>'
             )
             marks += note(x.at(bar.place), end - 4 if bar.value > 0 else end + 13, bar.text)
     return marks
 
 
 def band(points: Sequence[Point], *, x: Axis, y: Axis) -> str:
-    """The intervals as one area, with the line of the values upon it."""
+    """The intervals as one area, with the line of values on top."""
     there = [(x.at(point.place), y.at(point.high)) for point in points]
     back = [(x.at(point.place), y.at(point.low)) for point in reversed(points)]
     area = f'<path d="{_path([*there, *back])}Z" fill="{ACCENT}" fill-opacity=".25"/>'
@@ -138,51 +137,55 @@ def band(points: Sequence[Point], *, x: Axis, y: Axis) -> str:
 def line(
     places: Iterable[tuple[float, float]], *, colour: str = ACCENT, dashed: bool = False
 ) -> str:
-    """A line through places of the drawing."""
+    """A line through points of the drawing."""
     dash = ' stroke-dasharray="4 4"' if dashed else ""
     return f'<path d="{_path(places)}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>'
 
 
 def note(x: float, y: float, text: str) -> str:
-    """A word beside a mark."""
-    return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="middle" fill="{MUTED}">{_esc(text)}</text>'
+    """A text beside a mark."""
+    return _centred(text, x, y, MUTED)
 
 
 def draw(marks: str, *, x: Axis, y: Axis, label: str) -> str:
-    """The whole chart: what it shows in one sentence, its axes, its marks."""
+    """The whole chart: its description, axes and marks."""
     width = x.stop + 24
     height = max(y.start, y.stop) + (38 if x.title else 22)
     style = f"max-width:{LARGEST * width:.0f}px;width:100%;height:auto"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_esc(label)}"'
         f' style="{style}"'
-        f' viewBox="0 0 {_n(width)} {_n(height)}" font-family="system-ui, sans-serif"'
+        f' viewBox="0 0 {_number(width)} {_number(height)}" font-family="system-ui, sans-serif"'
         ' font-size="12">'
-        f"{_down(x, y)}{_across(x, y)}{marks}</svg>"
+        f"{_horizontal_axis(x, y)}{_vertical_axis(x, y)}{marks}</svg>"
     )
 
 
-def _down(x: Axis, y: Axis) -> str:
-    """The lines and words of the horizontal axis."""
+def _horizontal_axis(x: Axis, y: Axis) -> str:
+    """The grid lines and texts of the horizontal axis."""
     top, bottom = sorted((y.start, y.stop))
     words = "".join(note(x.at(tick.value), bottom + 16, tick.text) for tick in x.ticks)
-    lines = "".join(f"M{_n(x.at(tick.value))} {_n(top)}V{_n(bottom)}" for tick in x.ticks)
+    lines = "".join(
+        f"M{_number(x.at(tick.value))} {_number(top)}V{_number(bottom)}" for tick in x.ticks
+    )
     title = _title(x.title, (x.start + x.stop) / 2, bottom + 32) if x.title else ""
     return f'<path d="{lines}" stroke="{LINE}" stroke-width=".5"/>{words}{title}'
 
 
-def _across(x: Axis, y: Axis) -> str:
-    """The lines and words of the vertical axis."""
+def _vertical_axis(x: Axis, y: Axis) -> str:
+    """The grid lines and texts of the vertical axis."""
     words = "".join(
-        f'<text x="{_n(x.start - 6)}" y="{_n(y.at(tick.value) + 4)}" text-anchor="end"'
+        f'<text x="{_number(x.start - 6)}" y="{_number(y.at(tick.value) + 4)}" text-anchor="end"'
         f' fill="{MUTED}">'
         f"{_esc(tick.text)}</text>"
         for tick in y.ticks
     )
-    lines = "".join(f"M{_n(x.start)} {_n(y.at(tick.value))}H{_n(x.stop)}" for tick in y.ticks)
+    lines = "".join(
+        f"M{_number(x.start)} {_number(y.at(tick.value))}H{_number(x.stop)}" for tick in y.ticks
+    )
     middle = (y.start + y.stop) / 2
     title = (
-        f'<g transform="rotate(-90 11 {_n(middle)})">{_title(y.title, 11, middle)}</g>'
+        f'<g transform="rotate(-90 11 {_number(middle)})">{_title(y.title, 11, middle)}</g>'
         if y.title
         else ""
     )
@@ -190,18 +193,23 @@ def _across(x: Axis, y: Axis) -> str:
 
 
 def _title(text: str, x: float, y: float) -> str:
-    return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="middle" fill="{INK}">{_esc(text)}</text>'
+    return _centred(text, x, y, INK)
+
+
+def _centred(text: str, x: float, y: float, colour: str) -> str:
+    place = f'x="{_number(x)}" y="{_number(y)}"'
+    return f'<text {place} text-anchor="middle" fill="{colour}">{_esc(text)}</text>'
 
 
 def _dot(x: float, y: float) -> str:
-    return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="3.5" fill="{ACCENT}"/>'
+    return f'<circle cx="{_number(x)}" cy="{_number(y)}" r="3.5" fill="{ACCENT}"/>'
 
 
 def _path(places: Iterable[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in places)
+    return "M" + "L".join(f"{_number(x)} {_number(y)}" for x, y in places)
 
 
-def _n(value: float) -> str:
+def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 

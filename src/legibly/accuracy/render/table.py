@@ -1,4 +1,4 @@
-"""The report as one CSV table, a row for each figure, for spreadsheets."""
+"""The report as one CSV table for spreadsheets, with one row per figure."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ _Row = tuple[str, str, Any, Any, Any, Any]
 
 
 def encode(report: Report) -> bytes:
-    """The table as CSV in UTF-8, with the mark by which spreadsheets know that."""
+    """The table as CSV in UTF-8, with a byte order mark for spreadsheets."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -21,7 +21,7 @@ def encode(report: Report) -> bytes:
 
 
 def rows(report: Report) -> Iterator[_Row]:
-    """Totals, then every group of the report."""
+    """The totals, then every group of the report."""
     estimate = report["estimate"]
     nothing = report["false_digits"]
     yield _share("total", "accuracy", report["pairs"], report["accuracy"])

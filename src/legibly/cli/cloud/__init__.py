@@ -1,3 +1,3 @@
-"""`legibly cloud`: deploy and look after the system on AWS."""
+"""`legibly cloud`: deploys and operates the system on AWS."""
 
 from legibly.cli.cloud.stack import command as command

@@ -14,17 +14,17 @@ from legibly.cloud.plan import Plan
 @click.option(
     "--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack."
 )
-@click.option("--region", help="AWS region, instead of AWS_REGION and the profile's.")
+@click.option("--region", help="AWS region, instead of AWS_REGION or the profile's.")
 @click.option(
     "--nightly",
     metavar="WHEN",
-    help="Also run it at these times, as 'cron(15 2 * * ? *)' in UTC; or off.",
+    help="Also run it on a schedule, as 'cron(15 2 * * ? *)' in UTC; or off.",
 )
 @click.option(
     "--whole",
     "single_label_models",
     metavar="MODELS",
-    help="Models that give each image one label, separated by commas; - for none.",
+    help="Models with one label per image, separated by commas; - for none.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
 def command(
@@ -35,7 +35,7 @@ def command(
     single_label_models: str | None,
     as_json: bool,
 ) -> None:
-    """Run the accuracy job on EMR Serverless over the stack's bucket, and show its report.
+    """Run the accuracy job on EMR Serverless over the stack's bucket, and print its report.
 
     JSON and HTML are in the bucket under reports/. The first call creates the stack NAME-accuracy,
     which also runs the job every night; `legibly cloud destroy` deletes it.

@@ -13,7 +13,7 @@ from legibly.cloud import price_list, prices
 
 
 def _stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    region = click.option("--region", help="AWS region, instead of AWS_REGION and the profile's.")
+    region = click.option("--region", help="AWS region, instead of AWS_REGION or the profile's.")
     stack = click.option(
         "--stack", default="legibly", show_default=True, help="Name of the CloudFormation stack."
     )
@@ -25,22 +25,22 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--size",
             type=click.Choice(["none", "small", "scale"]),
-            help="none: no servers; small (default): one, SQLite; scale: several, PostgreSQL.",
+            help="none: no web server; small (default): one, SQLite; scale: several, PostgreSQL.",
         ),
         click.option(
             "--classifier",
             type=click.Choice(["function", "servers"]),
             help="Classify in the function (default), or on model servers.",
         ),
-        click.option("--email", help="Where alarms and the budget's warning go."),
-        click.option("--model", help="A model pack of your own, uploaded to the bucket."),
+        click.option("--email", help="Address for alarms and budget warnings."),
+        click.option("--model", help="Your own model pack, to upload to the bucket."),
         click.option(
             "--parameter",
             "-p",
             "parameters",
             multiple=True,
             metavar="NAME=VALUE",
-            help="Any other parameter of deploy/legibly.yaml; may be repeated.",
+            help="Another parameter of deploy/legibly.yaml; may be repeated.",
         ),
     )
     for option in reversed(options):
@@ -73,7 +73,7 @@ def _report(line: str) -> None:
 
 @click.group("cloud")
 def command() -> None:
-    """Deploy and look after the system on AWS."""
+    """Deploy and operate the system on AWS."""
 
 
 command.add_command(accuracy_job.command)
@@ -82,7 +82,7 @@ command.add_command(accuracy_job.command)
 @command.command("synth")
 @_plan_options
 @click.option(
-    "--pictures", default=10_000, show_default=True, help="Images a month, for the estimate."
+    "--pictures", default=10_000, show_default=True, help="Images per month, for the estimate."
 )
 @click.option("--template", is_flag=True, help="Print the CloudFormation template instead.")
 @click.option(
@@ -91,7 +91,7 @@ command.add_command(accuracy_job.command)
 def synth(
     *, region: str | None, pictures: int, template: bool, as_json: bool, **options: Any
 ) -> None:
-    """Print what deploy would do, and its cost a month, without a request to AWS."""
+    """Print what deploy would do, and its monthly cost, without a request to AWS."""
     if template:
         click.echo(plans.template(), nl=False)
         return
@@ -106,15 +106,15 @@ def synth(
     if as_json:
         click.echo(json.dumps(_estimate_json(lines, listed)))
         return
-    click.echo("What deploy will do:")
+    click.echo("Steps of deploy:")
     for step in plan.steps():
         click.echo(f"  {step}")
-    click.echo(f"\nUS dollars a month at {pictures:,} images ({listed.caveat}):")
+    click.echo(f"\nUS dollars per month at {pictures:,} images ({listed.caveat}):")
     for line in lines:
-        note = "  (also without any image)" if line.idle else ""
+        note = "  (even without any image)" if line.idle else ""
         click.echo(f"  {line.dollars:>9.2f}  {line.item}{note}")
     idle = prices.total([line for line in lines if line.idle])
-    click.echo(f"  {prices.total(lines):>9.2f}  in total; {idle:.2f} of it without any image")
+    click.echo(f"  {prices.total(lines):>9.2f}  in total; {idle:.2f} without any image")
 
 
 def _estimate_json(lines: list[prices.Line], listed: price_list.Table) -> dict[str, Any]:
@@ -132,9 +132,9 @@ def _estimate_json(lines: list[prices.Line], listed: price_list.Table) -> dict[s
 
 @command.command("prices")
 @click.option("--region", default=price_list.REGION, show_default=True, help="AWS region.")
-@click.option("--update", is_flag=True, help="Ask AWS's price list, and keep what it says.")
+@click.option("--update", is_flag=True, help="Fetch AWS's price list, and store it.")
 def list_prices(*, region: str, update: bool) -> None:
-    """Print the list prices that estimates use, and when they are of."""
+    """Print the list prices that estimates use, with their date."""
     if update:
         listed = price_list.update(region, aws=_aws(price_list.REGION))
     else:
@@ -146,7 +146,7 @@ def list_prices(*, region: str, update: bool) -> None:
 
 @command.command("policy")
 @click.option("--stack", default="legibly", show_default=True, help="Name of the stack.")
-@click.option("--boundary", is_flag=True, help="The policy that bounds the stack's own roles.")
+@click.option("--boundary", is_flag=True, help="The policy that limits the stack's own roles.")
 def policy(*, stack: str, boundary: bool) -> None:
     """Print the IAM policy that deploying needs, for an administrator to create."""
     plan = plans.Plan(stack=stack)
@@ -155,10 +155,10 @@ def policy(*, stack: str, boundary: bool) -> None:
 
 @command.command("deploy")
 @_plan_options
-@click.option("--with-wheels", is_flag=True, hidden=True, help="Always so since version 0.2.")
+@click.option("--with-wheels", is_flag=True, hidden=True, help="Always on since version 0.2.")
 @click.option("--wait/--no-wait", default=True, help="Wait until the web page answers.")
-@click.option("--dry-run", is_flag=True, help="Upload the code and print the changes only.")
-@click.option("--yes", is_flag=True, help="Do not ask before servers or data are deleted.")
+@click.option("--dry-run", is_flag=True, help="Upload the code, but only print the changes.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting servers or data.")
 def deploy(
     *, region: str | None, with_wheels: bool, wait: bool, dry_run: bool, yes: bool, **options: Any
 ) -> None:
@@ -175,13 +175,13 @@ def deploy(
     if address:
         _announce_admin(outputs, aws)
     if address and wait and not deployment.await_answer(address, report=_report):
-        remedy = f"Look into the log group /legibly/{plan.stack}/servers."
+        remedy = f"See the log group /legibly/{plan.stack}/servers."
         raise errors.Unavailable("the web page does not answer yet.", where=address, remedy=remedy)
     click.echo(address or outputs["Store"])
 
 
 def _approval(dry_run: bool, yes: bool) -> Callable[[list[Any]], bool]:
-    """Print the changes of a dry run; otherwise ask before servers or data are deleted."""
+    """Print the changes of a dry run; otherwise ask before deleting servers or data."""
 
     def approve(changes: list[Any]) -> bool:
         if dry_run:
@@ -208,7 +208,7 @@ def _announce_admin(outputs: dict[str, str], aws: Any) -> None:
         text = f"Sign in as admin with the password {password} (kept in the secret {secret})."
     elif deployment.mark_unused_secret(outputs, aws=aws):
         text = (
-            f"The bucket has administrators already: the secret {secret} is not in use. "
+            f"The bucket already has administrators: the secret {secret} is not used. "
             "New password: legibly users password NAME."
         )
     else:
@@ -220,7 +220,7 @@ def _announce_admin(outputs: dict[str, str], aws: Any) -> None:
 @_stack_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def status(*, stack: str, region: str | None, as_json: bool) -> None:
-    """Show queues, dead letters with reasons, errors and versions; exits with 1 on trouble."""
+    """Show queues, dead letters with reasons, errors and versions; exit with 1 on problems."""
     aws = _aws(region)
     from legibly.cloud import status as statuses
 
@@ -247,15 +247,15 @@ def _show(status: Any) -> None:
         click.echo(
             f"  dead {letter.queue}: {', '.join(letter.keys) or letter.message}: {letter.reason}"
         )
-    click.echo(f"images of today that cannot be read: {len(status.failures)}")
+    click.echo(f"today's unreadable images: {len(status.failures)}")
     for failure in status.failures[-5:]:
         click.echo(f"  {failure.key}: {failure.error}")
     for line in status.passed_over:
-        click.echo(f"  passed over: {line}")
+        click.echo(f"  skipped: {line}")
     for line in status.newest_errors:
         click.echo(f"  log: {line}")
     if status.dead_letters:
-        click.echo("Remove the cause, then: legibly cloud redrive")
+        click.echo("Fix the cause, then run: legibly cloud redrive")
 
 
 @command.command("redrive")
@@ -264,7 +264,7 @@ def _show(status: Any) -> None:
     "--records", is_flag=True, help="Use the queue of records instead of the queue of images."
 )
 def redrive(*, stack: str, region: str | None, records: bool) -> None:
-    """Put dead letters back into their queue, once their cause is fixed."""
+    """Put dead letters back into their queue, once the cause is fixed."""
     aws = _aws(region)
     from legibly.cloud import status as statuses
 
@@ -294,11 +294,11 @@ def open_page(*, stack: str, region: str | None) -> None:
 @click.option(
     "--data",
     is_flag=True,
-    help="Delete the bucket of pictures and records, too. There is no way back.",
+    help="Also delete the bucket of pictures and records. This cannot be undone.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(*, stack: str, region: str | None, data: bool, yes: bool) -> None:
-    """Delete the deployment; the bucket of images and records stays without --data."""
+    """Delete the deployment; without --data the bucket of images and records stays."""
     plan = _plan(stack=stack)
     aws = _aws(region)
     from legibly.cloud import deploy as deployment

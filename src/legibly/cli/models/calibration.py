@@ -28,16 +28,16 @@ from legibly.vision.reading import Reader
 @click.option(
     "--from-labels",
     is_flag=True,
-    help="Fit on the labelled images of the store (or --project) instead of DATA.",
+    help="Fit on the store's labelled images (or those of --project) instead of DATA.",
 )
 @click.option(
     "--risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
-    help="Allowed share of wrong answers among those called sure.",
+    help="Allowed share of wrong answers among sure ones.",
 )
-@click.option("--name", help="Name of the new pack, if PACK is one that comes with Legibly.")
+@click.option("--name", help="Name of the new pack, if PACK is one shipped with Legibly.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def calibrate(
     *,
@@ -50,9 +50,9 @@ def calibrate(
 ) -> None:
     """Fit temperature, threshold and unknown score of PACK on DATA, and write them into its card.
 
-    DATA is a labelled dataset as for `legibly evaluate`; what belongs to no class is labelled
-    `unknown`. Of a pack of digits the threshold of `read` alone is fitted, by whole texts. One
-    that comes with Legibly stays as it is: a copy is made, called PACK-own or --name.
+    DATA is a labelled dataset as for `legibly evaluate`; label images of no class `unknown`. For a
+    pack of digits only the threshold of `read` is fitted, on whole texts. A pack shipped with
+    Legibly stays unchanged: the copy is called PACK-own or --name.
     """
     if (data is None) != from_labels:
         raise click.UsageError("give either DATA or --from-labels.")
@@ -84,7 +84,7 @@ def calibrate(
 
 
 def _samples(settings: Settings, data: Path | None) -> tuple[list[datasets.Sample], str]:
-    """The labelled pictures, and where they are."""
+    """The labelled pictures, and their source."""
     if data is not None:
         return datasets.samples(data), str(data)
     store = wiring.store(settings)
@@ -105,10 +105,10 @@ def _fit_digits(
 
 
 def _copied(folder: Path, added: Path | None, name: str) -> Path:
-    """A copy of a pack among the added ones, in the place of an earlier one of that name."""
+    """Copy a pack to the added ones, replacing an earlier pack of that name."""
     if added is None:
         remedy = "Use a store on disk or S3."
-        raise errors.Invalid("a store in memory holds no packs.", remedy=remedy)
+        raise errors.Invalid("a store in memory cannot keep packs.", remedy=remedy)
     places = {entry.name: entry.place for entry in registry.entries(added=added)}
     if places.get(name) == "added":
         registry.remove(name, added=added)
@@ -116,7 +116,7 @@ def _copied(folder: Path, added: Path | None, name: str) -> Path:
 
 
 def _text_lines(card: Card) -> list[str]:
-    """What the fit on whole texts is worth on the half that did not fit it."""
+    """The figures of a fit on whole texts, measured on the held-out half."""
     facts: dict[str, Any] = card.metrics["own_labels"]
     before = facts["before"]
     after = facts["after"]
@@ -139,8 +139,8 @@ def _lines(card: Card, risk: float) -> list[str]:
     ]
     if card.thresholds.read == fitting.NEVER:
         needed = round(3.84 / risk)
-        advice = f"{needed} right answers in a row would show it"
-        return [*lines, f"No confidence is shown to be wrong in at most {risk:g}: {advice}."]
+        advice = f"{needed} right answers in a row would prove it"
+        return [*lines, f"No threshold is proven to be wrong in at most {risk:g}: {advice}."]
     return [
         *lines,
         f"{'read from':<12}{card.thresholds.read:.4f}",

@@ -24,7 +24,7 @@ _PICTURES = click.option(
     "pictures",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Show the answer for this picture; may be repeated.",
+    help="Show the reading of this picture; may be repeated.",
 )
 
 
@@ -44,9 +44,7 @@ command.add_command(calibration.calibrate)
 @command.command("list")
 @_JSON
 def list_(*, as_json: bool) -> None:
-    """List the packs that can be named; the one that reads now has a star. Damaged ones are named
-    too.
-    """
+    """List all packs, damaged ones too; a star marks the one in use."""
     added = _added()
     used = _used(options.settings(), added)
     rows = [_row(entry, used) for entry in registry.entries(added=added)]
@@ -68,7 +66,7 @@ def list_(*, as_json: bool) -> None:
 @click.argument("model")
 @_JSON
 def show(*, model: str, as_json: bool) -> None:
-    """Show what the card of MODEL, a name or a folder, says."""
+    """Show the card of MODEL, a name or a folder."""
     folder = registry.find(model, added=_added())
     card = cards.read_card(folder)
     facts = {**card.to_json(), "version": packs.folder_version(folder), "folder": str(folder)}
@@ -86,10 +84,10 @@ def show(*, model: str, as_json: bool) -> None:
 @_PICTURES
 @_JSON
 def check(*, model: str, pictures: tuple[Path, ...], as_json: bool) -> None:
-    """Try MODEL in a process with limits of time and memory; exits with 1 and the reasons where it
-    is unsound.
+    """Check MODEL in a process with limited time and memory; exit with 1 and the reasons if it is
+    unsound.
 
-    Shapes, batches, repeated runs, NaN, the kind of its output, and its speed.
+    Tests shapes, batches, repeated runs, NaN, the kind of its output, and its speed.
     """
     folder = registry.find(model, added=_added())
     report = checks.run(folder, pictures)
@@ -116,7 +114,7 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
 @command.command("add")
 @click.argument("source")
 @click.option("--name", help="Name of the pack, instead of the one in its card or file name.")
-@click.option("--like", help="How it prepares pictures: timm:NAME, hf:FOLDER, imagenet, …")
+@click.option("--like", help="Preprocessing: timm:NAME, hf:FOLDER, imagenet, …")
 @click.option(
     "--classes",
     "classes_file",
@@ -124,7 +122,7 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     help="Class names in the order of the outputs: one per line, or JSON.",
 )
 @click.option(
-    "--size", callback=_size, help="HEIGHTxWIDTH of its input, if the network takes any size."
+    "--size", callback=_size, help="HEIGHTxWIDTH of its input, if the network accepts any size."
 )
 @click.option(
     "--prepare",
@@ -132,7 +130,9 @@ def _size(_context: click.Context, _option: click.Parameter, value: str | None) 
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON with keys of `prepare` in docs/reference/model-card.md.",
 )
-@click.option("--output", type=click.Choice(["logits", "probabilities"]), help="What it answers.")
+@click.option(
+    "--output", type=click.Choice(["logits", "probabilities"]), help="Kind of its output."
+)
 @_JSON
 def add(
     *,
@@ -143,10 +143,10 @@ def add(
     as_json: bool,
     **hints: Any,
 ) -> None:
-    """Add a pack, or make one of SOURCE: a folder, a zip, an .onnx file, https:// or s3://.
+    """Add a pack, or make one from SOURCE: a folder, a zip, an .onnx file, https:// or s3://.
 
-    Size, layout, type, batch and output are read off the network; preprocessing and classes off the
-    files beside it. What cannot be known is asked for, all at once.
+    Size, layout, type, batch and output come from the network, preprocessing and classes from the
+    files beside it. All missing options are reported at once.
     """
     target = _required_folder()
     classes = tuple(configs.read_classes(classes_file)) if classes_file else None
@@ -187,7 +187,7 @@ def remove(*, name: str, as_json: bool) -> None:
             raise errors.Conflict("this pack is in use.", where=name, remedy=remedy)
         history = promotion_history.changes(wiring.store(options.settings()))
         if name in promotion_history.needed(history):
-            remedy = "Take the promotion back first: `legibly models rollback`."
+            remedy = "Undo the promotion first: `legibly models rollback`."
             message = "a rollback of the last promotion would need this pack."
             raise errors.Conflict(message, where=name, remedy=remedy)
     registry.remove(name, added=_required_folder())
@@ -200,9 +200,7 @@ def remove(*, name: str, as_json: bool) -> None:
 @click.option("--reason", help="The reason, which is recorded.")
 @_JSON
 def use(*, model: str, reason: str | None, as_json: bool) -> None:
-    """Read with MODEL from now on, without proof. Recorded; running servers follow within
-    seconds.
-    """
+    """Use MODEL from now on, without a comparison. Recorded; running servers follow in seconds."""
     folder = registry.find(model, added=_added())
     report = checks.run(folder)
     checks.require_sound(folder, report)
@@ -221,9 +219,7 @@ def _required_folder() -> Path:
     folder = _added()
     if folder is None:
         remedy = "Keep the pack in a folder and give its path: LEGIBLY_MODEL=PATH."
-        raise errors.Invalid(
-            "packs are added to a store that lasts; this one is in memory.", remedy=remedy
-        )
+        raise errors.Invalid("packs cannot be added to a store in memory.", remedy=remedy)
     return folder
 
 

@@ -1,6 +1,4 @@
-"""`legibly models compare`, `promote`, `rollback` and `history`: changes the model on evidence, and
-back.
-"""
+"""`legibly models compare`, `promote`, `rollback` and `history`: changes the model on evidence."""
 
 import functools
 import json
@@ -26,26 +24,23 @@ _SHARE = functools.partial(
 _MARGIN = _SHARE(
     "--margin",
     default=comparison.MARGIN,
-    help="Largest share of pictures that the candidate may read worse.",
+    help="Largest loss of accuracy allowed, as a share of pictures.",
 )
 _COVERAGE = _SHARE(
     "--coverage-margin",
     default=comparison.COVERAGE_MARGIN,
-    help="Largest extra share of pictures that the candidate may leave to people.",
+    help="Largest loss of coverage allowed, as a share of pictures.",
 )
 _SINCE = click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
-    help=(
-        "Of the store, only pictures from this day on: for a candidate that was trained on older"
-        " ones."
-    ),
+    help=("Use only the store's pictures from this day on, for a candidate trained on older ones."),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Readers:
-    """The model that reads now, or the first of two, and the one that may come after it."""
+    """The present model, or the first of two, and the candidate."""
 
     present: Reader
     candidate: Reader
@@ -61,7 +56,7 @@ class _Readers:
 def compare(
     *, present: str, candidate: str, dataset: Path | None, margin: float, as_json: bool, since: Any
 ) -> None:
-    """Is pack B better than A? Reads DATASET with both, or the store's own labelled pictures."""
+    """Compare pack B with A on DATASET, or on the store's own labelled pictures."""
     readers = _readers(present, candidate)
     report = _compare(readers, dataset, margins=comparison.Margins(margin), since=since)
     click.echo(json.dumps(report) if as_json else "\n".join(comparison_text.lines(report)))
@@ -80,13 +75,13 @@ def compare(
 @_SINCE
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
-    "--force", "reason", metavar="REASON", help="Promote without proof; the reason is recorded."
+    "--force", "reason", metavar="REASON", help="Promote without evidence; the reason is recorded."
 )
 @_JSON
 def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **how: Any) -> None:
     """Switch to PACK if the data show that it is no worse than the current model.
 
-    Exits with 1 and says how many labels are missing where that is not shown.
+    Otherwise exits with 1 and prints how many labels are missing.
     """
     present = options.settings().model
     store = wiring.store(options.settings())
@@ -112,7 +107,7 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
 def _decide(
     report: records.Json | None, *, is_forced: bool, as_json: bool
 ) -> promotion_rule.Decision | None:
-    """Apply the rule to a comparison, and print both. Ends the command where it is not passed."""
+    """Apply the rule to a comparison, and print both. Exits the command if it fails."""
     if report is None:
         return None
     decision = promotion_rule.decide(report)
@@ -129,7 +124,7 @@ def _decide(
 @click.option("--reason", help="The reason, which is recorded.")
 @_JSON
 def rollback(*, reason: str | None, as_json: bool) -> None:
-    """Go back to the model in use before the last promotion, without asking."""
+    """Go back to the model before the last promotion, without asking."""
     store = wiring.store(options.settings())
     past = histories.changes(store)
     last = histories.standing(past, setting=options.settings().model)
@@ -141,7 +136,7 @@ def rollback(*, reason: str | None, as_json: bool) -> None:
             f"this pack is version {model.version} now; "
             f"before the promotion it was {goal.model.version}."
         )
-        remedy = f"Bring the old one back, or take this one: `legibly models use {goal.setting}`."
+        remedy = f"Restore the old one, or use this one: `legibly models use {goal.setting}`."
         raise errors.Conflict(message, where=goal.setting, remedy=remedy)
     change = new_change("rollback", past, before=last.after, after=goal, reason=reason)
     histories.write(store, change)
@@ -156,7 +151,7 @@ def history(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([change.to_json() for change in past]))
     elif not past:
-        click.echo("No model was promoted yet.")
+        click.echo("No model has been promoted yet.")
     for change in () if as_json else past:
         sides = (f"{side.setting} {side.model.version}" for side in (change.before, change.after))
         why = f": {change.reason}" if change.reason else ""
@@ -181,7 +176,7 @@ def _evidence(
     coverage_margin: float,
     since: Any,
 ) -> records.Json | None:
-    """The comparison; None where there can be none and the promotion is forced."""
+    """The comparison; None if it is impossible and the promotion is forced."""
     try:
         margins = comparison.Margins(margin, coverage_margin)
         return _compare(readers, dataset, margins=margins, since=since)
@@ -226,13 +221,15 @@ def _read(readers: _Readers, samples: list[datasets.Sample], where: str) -> list
 
 def _refuse(decision: promotion_rule.Decision, report: records.Json, *, as_json: bool) -> None:
     if not as_json:
-        raise errors.Conflict(decision.says, remedy="Or say why it has to be: --force REASON.")
+        raise errors.Conflict(
+            decision.says, remedy="Or force it and give a reason: --force REASON."
+        )
     click.echo(json.dumps({"promoted": False, **decision.to_json(), "evidence": report}))
     sys.exit(1)
 
 
 def record_use(model: str, *, reason: str | None) -> None:
-    """Write into the store that MODEL was chosen without proof."""
+    """Record in the store that MODEL was chosen without evidence."""
     settings = options.settings()
     store = wiring.store(settings)
     past = histories.changes(store)
@@ -243,7 +240,7 @@ def record_use(model: str, *, reason: str | None) -> None:
 
 
 def choice(setting: str) -> histories.Choice:
-    """A setting with the model that it opens; one that cannot be opened any more has no version."""
+    """A setting and the model that it opens; without a version if it no longer opens."""
     try:
         model = wiring.reader(options.settings(model=setting)).model
     except errors.LegiblyError:
@@ -254,14 +251,12 @@ def choice(setting: str) -> histories.Choice:
 def new_change(
     kind: histories.Kind, past: list[histories.Change], **facts: Any
 ) -> histories.Change:
-    """The change that follows those of `past`, made now by whoever runs this process."""
+    """The next change after `past`, made now by the user of this process."""
     return histories.following(past, kind, by=_operator(), **facts)
 
 
 def _operator() -> str:
-    """The user of this process, as the operating system knows it; the environment can be set by
-    anybody.
-    """
+    """The user of this process by the operating system, since anybody can set the environment."""
     try:
         import pwd
     except ImportError:  # Windows
@@ -269,14 +264,14 @@ def _operator() -> str:
     number = os.getuid()
     try:
         return f"{pwd.getpwuid(number).pw_name} (uid {number})"
-    except KeyError:  # a container may run under a number that has no name
+    except KeyError:  # a container may run under a uid without a name
         return f"uid {number}"
 
 
 def _figures(
     report: records.Json | None, decision: promotion_rule.Decision | None
 ) -> records.Json | None:
-    """What is recorded of a comparison: its figures, not which pictures it was made of."""
+    """The recorded part of a comparison: its figures, not its pictures."""
     if report is None or decision is None:
         return None
     figures = {name: value for name, value in report.items() if name not in ("lost", "won")}
@@ -296,4 +291,4 @@ def _report(change: histories.Change, file: Path, *, as_json: bool) -> None:
         f"{file} says model = {json.dumps(to.setting)} ({to.model.version}); recorded as change"
         f" {change.number}."
     )
-    click.echo("Running servers follow within seconds; readings made before stay as they are.")
+    click.echo("Running servers follow within seconds; earlier readings stay as they are.")

@@ -15,7 +15,7 @@ from legibly.store import open_store
 MAX_BYTES = 4_000_000_000
 MAX_ENTRIES = 200
 MAX_RATIO = 200
-"""Bytes that a compressed byte of a zip may become; weights hardly shrink at all."""
+"""Largest ratio of unpacked to compressed bytes in a zip; weights hardly shrink at all."""
 TIMEOUT_SECONDS = 60.0
 _BLOCK = 1 << 20
 
@@ -28,7 +28,7 @@ def fetch(source: str, workspace: Path) -> Path:
         path = _from_s3(source, workspace)
     elif "://" in source:
         remedy = "Use a path, https:// or s3://."
-        raise errors.Invalid("packs are not taken from there", where=source, remedy=remedy)
+        raise errors.Invalid("packs cannot be fetched from there", where=source, remedy=remedy)
     else:
         path = Path(source).expanduser()
     if not path.exists():
@@ -70,9 +70,7 @@ def _from_s3(url: str, workspace: Path) -> Path:
 
 
 def unpack(path: Path, target: Path) -> Path:
-    """Unpack a zip within limits; returns the folder that holds its files. Raises
-    errors.Invalid.
-    """
+    """Unpack a zip within limits; return the folder of its files. Raises errors.Invalid."""
     target.mkdir(parents=True)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -81,7 +79,7 @@ def unpack(path: Path, target: Path) -> Path:
                 if not entry.is_dir():
                     _extract(archive, entry, target)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise errors.Invalid(f"is no zip that can be read: {error}", where=str(path)) from error
+        raise errors.Invalid(f"is not a readable zip: {error}", where=str(path)) from error
     entries = list(target.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else target
 
@@ -124,5 +122,5 @@ def _copy(source: IO[bytes], target: IO[bytes], limit: int, *, where: str) -> No
 def _last(url: str) -> str:
     name = Path(unquote(urlsplit(url).path)).name
     if not network.is_plain_name(name):
-        raise errors.Invalid("its last part names no file", where=url)
+        raise errors.Invalid("its last part is not a file name", where=url)
     return name

@@ -1,4 +1,4 @@
-"""`legibly models shadow` and `canary`: puts a pack on trial beside the one that reads."""
+"""`legibly models shadow` and `canary`: tries a pack beside the present model."""
 
 import json
 
@@ -21,13 +21,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and not
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="Share of images that the pack reads as well; 0 ends the trial.",
+    help="Share of images that the pack also reads; 0 ends the trial.",
 )
 @_JSON
 def shadow(*, pack: str, share: float, as_json: bool) -> None:
-    """Let PACK read a share of the images beside the present model; its answers are only
-    counted.
-    """
+    """Let PACK read a share of the images beside the present model; its answers only count."""
     _begin("shadow", pack, share=share, risk=None, as_json=as_json)
 
 
@@ -45,14 +43,14 @@ def shadow(*, pack: str, share: float, as_json: bool) -> None:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=trials.RISK,
     show_default=True,
-    help="Share of wrong answers among its sure ones that ends the trial.",
+    help="Share of wrong answers among its sure ones at which the trial ends.",
 )
 @_JSON
 def canary(*, pack: str, share: float, risk: float, as_json: bool) -> None:
     """Let PACK answer a share of the images for real.
 
-    Servers end it by themselves where it fails three times in a row, or where labels show that more
-    of its sure answers are wrong than the risk allows.
+    Servers end the trial if the pack fails three times in a row, or if labels show that more of its
+    sure answers are wrong than the risk allows.
     """
     _begin("canary", pack, share=share, risk=risk, as_json=as_json)
 

@@ -1,7 +1,7 @@
-"""Several serving processes behind one socket, forked after everything was imported once.
+"""Several server processes behind one socket, forked after all imports.
 
 Nothing may be opened before the fork: the threads of a store, a database or a network do not
-survive it. What has to be checked first is therefore checked in a process that ends.
+survive it. Checks at the start therefore run in a process that ends.
 """
 
 import gc
@@ -23,11 +23,11 @@ from legibly.errors import LegiblyError
 
 CAN_FORK = sys.platform == "linux"
 _SHORTEST_LIFE_SECONDS = 5.0
-"""A process that ends sooner is not started again: it would end again."""
+"""A process that ends sooner is not restarted: it would only end again."""
 
 
 def check(work: Callable[[], object]) -> None:
-    """Do something in a process of its own; where it raises, this process ends with its error."""
+    """Do something in a separate process; if it raises, this process exits with its error."""
     process = os.fork()
     if process == 0:
         _run(work)
@@ -54,11 +54,10 @@ def _run(work: Callable[[], object]) -> NoReturn:
 
 
 class Server(uvicorn.Server):
-    """A server whose garbage collector passes over what is there once the application started, and
-    with a bound on its connections.
+    """A server with a limit on connections, whose garbage collector ignores all objects that exist
+    after the start.
 
-    The collector looked at some 400,000 objects every few seconds, and all requests waited
-    meanwhile.
+    Scanning these 400,000 objects every few seconds made all requests wait.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class Processes:
         self._count = count
         self._started: dict[int, float] = {}
         self._is_stopping = False
-        # Whoever reads from it notices when the process that writes is gone, however it ended.
+        # The reading end notices that the writing process is gone, however it ended.
         self._alive, self._life = os.pipe()
 
     def run(self) -> int:
@@ -103,7 +102,7 @@ class Processes:
             signal.signal(number, self._stop)
         listener = self._config.bind_socket()
         gc.collect()
-        gc.freeze()  # a collection would write to pages that the processes share
+        gc.freeze()  # a collection would copy memory pages that the processes share
         for _ in range(self._count):
             self._start(listener)
         status = 0

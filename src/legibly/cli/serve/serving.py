@@ -20,7 +20,7 @@ from legibly.settings import Settings
 from legibly.web.api import prometheus
 
 KEEP_ALIVE_SECONDS = 130
-"""Longer than a load balancer keeps an idle connection, or it would answer 502 now and then."""
+"""Longer than load balancers keep an idle connection, or some requests would get a 502."""
 _APPLICATION = "legibly.asgi:create"
 _SERVED = {
     "factory": True,
@@ -83,7 +83,7 @@ def command(host: str, port: int, workers: int | None, log_level: str, **flags: 
 
 
 def _prepare(settings: Settings, workers: int) -> None:
-    """Check everything and make what has to be there. Raises LegiblyError."""
+    """Check everything and create missing files. Raises LegiblyError."""
     if settings.accounts == "on":
         wiring.require_accounts(settings)
     wiring.begin(settings, workers=workers)
@@ -94,9 +94,9 @@ def _cores() -> int:
 
 
 def _default_workers(settings: Settings) -> int:
-    """One process a core where processes can share the work.
+    """One process per core, if processes can share the work.
 
-    With accounts it is one: limits on requests are counted by process.
+    With accounts only one, since each process counts rate limits for itself.
     """
     in_memory = "memory:" in settings.store or ":memory:" in settings.database
     if in_memory or settings.accounts == "on" or not processes.CAN_FORK:
@@ -105,26 +105,25 @@ def _default_workers(settings: Settings) -> int:
 
 
 def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
-    """Beyond this machine accounts are on, unless it is said that something in front asks. Raises
-    Invalid for off.
+    """Require accounts if other machines can connect, unless a proxy checks sign-ins.
+
+    Raises Invalid if they are off.
     """
     if settings.accounts == "auto":
         flags["accounts"] = "on"
     if settings.accounts == "off":
         remedy = "If a proxy in front checks sign-ins, set LEGIBLY_ACCOUNTS=elsewhere."
-        raise Invalid(
-            "accounts are off, and this is reached from beyond this machine.", remedy=remedy
-        )
+        raise Invalid("accounts are off, but other machines can connect.", remedy=remedy)
     if settings.accounts == "elsewhere":
         warning = (
-            "Warning: nobody is asked who they are here: whoever reaches this port may see and"
-            " delete everything."
+            "Warning: sign-in is off: anyone who can connect to this port may see and delete"
+            " everything."
         )
         click.secho(warning, err=True, fg="yellow")
 
 
 def _free(host: str, port: int) -> int:
-    """The port if it is free. Raises Conflict, before anything heavy is loaded."""
+    """Return the port if it is free. Raises Conflict, before anything heavy is loaded."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -133,7 +132,7 @@ def _free(host: str, port: int) -> int:
         except OSError as error:
             remedy = f"Choose another: legibly serve --port {port + 1}."
             raise Conflict(
-                f"this cannot be listened on: {error.strerror}.",
+                f"cannot listen on this address: {error.strerror}.",
                 where=f"{host}:{port}",
                 remedy=remedy,
             ) from error

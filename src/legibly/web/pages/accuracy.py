@@ -155,5 +155,5 @@ def sections(report: Report) -> dict[str, Any]:
 
 def _charts(report: Report, gettext: Callable[[str], str], point: str) -> dict[str, str | None]:
     """SVG by name in the language of the page; None where there is too little to draw."""
-    drawn = charts.all_of(report, charts.Voice(gettext, point))
+    drawn = charts.draw_all(report, charts.Locale(gettext, point))
     return drawn if report["pairs"] >= _ENOUGH else dict.fromkeys(drawn)
