@@ -13,6 +13,8 @@ from PIL.TiffImagePlugin import AppendingTiffWriter
 import pictures
 from legibly import errors
 from legibly.images import decode, pages
+from legibly.packs import pack, registry
+from legibly.vision.reading import Reader
 
 LIMIT = 50_000_000
 
@@ -61,6 +63,16 @@ def test_a_picture_has_no_pages() -> None:
     for data in (pictures.png(), animated, pictures.encoded(picture, "TIFF"), thumbnail):
         assert not pages.has_pages(data)
         assert split(data) == [data]
+
+
+def test_the_pages_of_a_tiff_are_not_read_as_one_picture() -> None:
+    """Where one picture is asked for, as of an object in a bucket, a file of several pages is
+    refused rather than read as its first page.
+    """
+    picture = pictures.drawing()
+    data = pictures.encoded(picture, "TIFF", save_all=True, append_images=[picture])
+    with pytest.raises(errors.Unusable, match="several pages"):
+        Reader(pack.open_pack(registry.find("digits"))).read(data)
 
 
 def test_a_reduced_copy_in_a_tiff_is_no_page() -> None:

@@ -33,6 +33,16 @@ def has_pages(data: bytes) -> bool:
     return sniff.is_pdf(data) or sum(first) > 1
 
 
+def refuse_pages(data: bytes) -> None:
+    """Raise Unusable for a TIFF with more than one page."""
+    if has_pages(data) and not sniff.is_pdf(data):
+        raise errors.Unusable(
+            "the file has several pages.",
+            code="several-pages",
+            remedy="Upload it, or use legibly classify: each page becomes a picture.",
+        )
+
+
 def pages(data: bytes, *, max_pages: int, max_pixels: int) -> Iterator[bytes]:
     """Each page as the bytes of a picture file; a file without pages as it is.
 

@@ -67,7 +67,10 @@ class Reader:
         self.thorough = thorough
 
     def read(self, data: bytes) -> Result:
-        """Read one picture. Raises NotAnImage and Unusable as `decode.decode` does."""
+        """Read one picture. Raises NotAnImage and Unusable as `decode.decode` does, and Unusable
+        for a TIFF of several pages, of which one would be read for all.
+        """
+        pages.refuse_pages(data)
         clock = Clock()
         picture = decode.decode(data, max_pixels=self.max_pixels)
         clock.stop("decode")
