@@ -1,6 +1,7 @@
 """Cutting and filling up lists: `itertools.batched`, which Python has since 3.12, and its like."""
 
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -12,6 +13,16 @@ def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def ahead(values: Iterable[T]) -> Iterator[T]:
+    """Each value is prepared in a thread while the one before it is used; None ends them."""
+    iterator = iter(values)
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(next, iterator, None)
+        while (value := upcoming.result()) is not None:
+            upcoming = pool.submit(next, iterator, None)
+            yield value
 
 
 def padded(values: Collection[T]) -> list[T]:

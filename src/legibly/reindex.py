@@ -15,7 +15,7 @@ from legibly.errors import NotFound
 from legibly.index import record_rows
 from legibly.index.port import Index, Rebuild
 from legibly.index.record_rows import PictureRow
-from legibly.iteration import batched
+from legibly.iteration import ahead, batched
 from legibly.pipeline import adoption, is_picture
 from legibly.pipeline.adoption import Adopter
 from legibly.records import (
@@ -68,7 +68,7 @@ def reindex(
         count = sum(fresh.counts().values())
         progress("images", count)
         lines = _parsed(store, object_keys.READINGS, record_rows.of_line, skipped=skip)
-        for rows in batched(lines, _ROWS):
+        for rows in ahead(batched(lines, _ROWS)):
             fresh.add_reading_rows(rows)
         progress("readings", fresh.counts().get("read", 0))
         for labels in batched(read(object_keys.LABELS, LabelRecord.from_json), _BATCH):
@@ -114,8 +114,9 @@ def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -
     """Take in uploads as they are, and pictures of others that have no copy yet, with one."""
     others: list[Stat] = []
     for stats in batched(filter(is_picture, store.list(object_keys.IMAGES)), _ROWS):
-        fresh.add_pictures([row for row in map(_picture_row, stats) if row])
-        foreign = [stat for stat in stats if not object_keys.is_own(stat.key)]
+        rows = [_picture_row(stat) for stat in stats]
+        fresh.add_pictures([row for row in rows if row])
+        foreign = [stat for stat, row in zip(stats, rows, strict=True) if row is None]
         known = fresh.known([adoption.image_id(stat) for stat in foreign])
         others += [stat for stat in foreign if adoption.image_id(stat) not in known]
     if not others:

@@ -12,19 +12,26 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from legibly import object_keys, text_rules
-from legibly.index import database, loading, schema
+from legibly.index import database, labels, loading, schema
 from legibly.index.loading import Row, create_indexes, drop_indexes, loaded
 from legibly.index.opening import open_tables
 from legibly.index.record_rows import PictureRow, ReadingRow
 from legibly.index.schema import counters, deletions, images
 from legibly.index.tables import SqlTables, advance, insert_new
-from legibly.records import FailureRecord, UploadRecord, now
+from legibly.records import FailureRecord, LabelRecord, UploadRecord, now
 
 _OF_IMAGES = (schema.labels, schema.pairs, schema.readings)
 _TABLES = (images, *_OF_IMAGES, schema.batches, deletions)
 _PICTURE = "id, key, received_at, media_type, bytes, sequence"
 _UPLOAD = ("name", "writer", "owner", "batch")
 _FAILURE = ("error", "width", "height")
+_LABEL = ("label_text", "label_at", "label_source", "label_by", "label_boxes", "review")
+_LABEL_COLUMNS = ("id", *_LABEL[:-1])
+_INSERT_LABELS = f"""
+INSERT INTO labels (image, text, at, source, "by", boxes)
+  SELECT {", ".join(_LABEL_COLUMNS)} FROM loaded
+  WHERE EXISTS (SELECT 1 FROM images WHERE images.id = loaded.id)
+  ON CONFLICT DO NOTHING"""
 _INSERT_PICTURES = f"""
 INSERT INTO images ({_PICTURE}, state, name, attempts, leased_until)
   SELECT {_PICTURE}, 'pending', '', 0, 0 FROM loaded {loading.NOT_DELETED}
@@ -32,6 +39,7 @@ INSERT INTO images ({_PICTURE}, state, name, attempts, leased_until)
 
 
 _UPDATE_UPLOADS = loading.update(_UPLOAD)
+_UPDATE_LABELS = loading.update(_LABEL)
 _UPDATE_FAILURES = loading.update(_FAILURE, more=", state = 'failed'")
 
 
@@ -66,6 +74,15 @@ class Rebuild(SqlTables):
     def apply_failures(self, records: Sequence[FailureRecord]) -> None:
         rows = [(entry.image, entry.error, entry.width, entry.height) for entry in records]
         self._load(rows, ("id", *_FAILURE), (_UPDATE_FAILURES,))
+
+    def add_labels(self, records: Sequence[LabelRecord]) -> None:
+        rows = [(record.image, *schema.label_columns(record.label).values()) for record in records]
+        self._load(rows, _LABEL_COLUMNS, (_INSERT_LABELS,))
+        ids = sorted({record.image for record in records})
+        changed: list[Row] = []
+        for image, several in self.labels(ids).items():
+            changed.append((image, *labels.columns(several).values()))
+        self._load(changed, ("id", *_LABEL), (_UPDATE_LABELS,))
 
     def _load(self, rows: Sequence[Row], columns: Sequence[str], statements: Sequence[str]) -> None:
         with self._write() as connection:
