@@ -24,4 +24,5 @@ def test_dashboard_and_alerts_use_metrics_that_exist(client: httpx.Client) -> No
     assert {"legibly_oldest_pending_seconds", "legibly_sweep_failing"} <= used
     assert {"legibly_readings_total", "legibly_stage_seconds_bucket"} <= used
     assert {"legibly_store_errors_total", "legibly_decoder_ends_total"} <= used
+    assert "legibly_verdict_drift" in used
     assert rules.count("- alert: ") == rules.count("expr: ") == rules.count("action: ") >= 5

@@ -10,6 +10,7 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
     multiprocess,
@@ -22,6 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from legibly import measures
 from legibly.index.port import Filter
 from legibly.records import now
+from legibly.statistics import coverage_drift
+from legibly.statistics.coverage_drift import CoverageDrift
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State
 
@@ -94,7 +97,16 @@ class _Queue(Collector):
 class _Deeper:
     """Counts what the reader, the decoders, the store and the index measure."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, state: State) -> None:
+        self._state = state
+        self._drift = CoverageDrift()
+        self._drift_gauge = Gauge(
+            "legibly_verdict_drift",
+            "Population stability index of `read` or not, the last 1,000 readings of this process"
+            " against the model's card; 0 before 200.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self._readings = Counter(
             "legibly_readings",
             "Pictures that were read, by verdict and version of the model.",
@@ -129,12 +141,21 @@ class _Deeper:
         """Take one measurement in."""
         if name == "readings":
             self._readings.labels(**labels).inc(value)
+            self._follow_drift(**labels)
         elif name == "stage_seconds":
             self._stages.labels(**labels).observe(value)
         elif name == "store_errors":
             self._errors.labels(**labels).inc(value)
         else:
             self._plain[name].inc(value)
+
+    def _follow_drift(self, verdict: str, version: str) -> None:
+        if version != self._state.views.model.version:
+            return  # of a canary
+        expected = coverage_drift.reference(self._state.views.pack.card.risk)
+        index = self._drift.add(verdict, version, expected) if expected else None
+        if index is not None:
+            self._drift_gauge.set(index)
 
 
 class _Counting:
@@ -199,7 +220,7 @@ def install(app: FastAPI, state: State) -> None:
     registry.register(_Images(state))
     registry.register(_ModelInfo(state))
     registry.register(_Queue(state))
-    measures.follow(_Deeper(counting).measure)
+    measures.follow(_Deeper(counting, state).measure)
     app.add_middleware(_Counting, registry=counting)
 
     @app.get("/metrics", tags=["health"], response_class=Response)

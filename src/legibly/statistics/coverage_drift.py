@@ -1,0 +1,49 @@
+"""Whether a model answers surely as often as on the pictures that it was calibrated on."""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from legibly.statistics import metrics
+
+WINDOW = 1000
+ENOUGH = 200
+"""Readings in the window: so many at most, and fewer than that say nothing."""
+OWN_SOURCE = "pictures"
+"""Whole pictures, where a card has figures of them: the others are of single digits."""
+
+
+def reference(risk: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many pictures of a card's `risk` were read surely, and how many not; None where it has
+    no figures.
+    """
+    sources = risk.get("sources") or {}
+    chosen = [sources[OWN_SOURCE]] if OWN_SOURCE in sources else list(sources.values())
+    number = sum(source["n"] for source in chosen)
+    sure = sum(source["n"] * source["coverage"] for source in chosen)
+    return (round(sure), number - round(sure)) if number else None
+
+
+class CoverageDrift:
+    """The population stability index of `read` or not, of the last readings of one version against
+    its card; safe for threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._version = ""
+        self._sure: deque[bool] = deque(maxlen=WINDOW)
+
+    def add(self, verdict: str, version: str, expected: tuple[int, int]) -> float | None:
+        """Take a reading in; the index now, None where it is of too few readings."""
+        with self._lock:
+            if version != self._version:
+                self._version = version
+                self._sure.clear()
+            self._sure.append(verdict == "read")
+            number = len(self._sure)
+            sure = sum(self._sure)
+        if number < ENOUGH:
+            return None
+        return metrics.stability(expected, (sure, number - sure)).value
