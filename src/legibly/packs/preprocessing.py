@@ -27,12 +27,17 @@ def prepare(pixels: Pixels, card: Card) -> Floats:
     """One picture (H, W) or (H, W, 3) uint8 as the input of `card`: (channels, height, width)
     float32.
     """
+    return values(picture(pixels, card), card)
+
+
+def values(image: Image.Image, card: Card) -> Floats:
+    """What `picture` gave, as the input of `card`."""
+    levels = np.asarray(image, np.float32)
+    planes = levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1)
     steps = card.prepare
-    if steps is None:
-        return _squashed(pixels, card)
-    image = picture(pixels, card)
-    values = np.asarray(image, np.float32)
-    planes = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    if steps is None:  # format 1: in the input's range
+        low = card.input.low
+        return np.asarray(low + (card.input.high - low) * (planes / 255.0), np.float32)
     if steps.colour == "bgr":
         planes = planes[::-1]
     mean = np.array(steps.mean, np.float32).reshape(-1, 1, 1)
@@ -51,14 +56,6 @@ def picture(pixels: Pixels, card: Card) -> Image.Image:
 
 def _is_grey(card: Card) -> bool:
     return card.input.channels == 1
-
-
-def _squashed(pixels: Pixels, card: Card) -> Floats:
-    """Format 1: the picture resized to the input, whatever its shape, in the input's range."""
-    values = np.asarray(picture(pixels, card), np.float32) / 255.0
-    planes = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-    low = card.input.low
-    return np.asarray(low + (card.input.high - low) * planes, np.float32)
 
 
 def _resize(image: Image.Image, steps: Prepare, *, size: tuple[int, int]) -> Image.Image:

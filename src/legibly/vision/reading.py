@@ -163,13 +163,13 @@ class Reader:
 
     def _single_item(self, picture: decode.Picture) -> page.Page:
         """The picture as a single item, prepared as the card says."""
-        values = self.pack.prepare(picture.pixels)
+        prepared = preprocessing.picture(picture.pixels, self.pack.card)
+        values = preprocessing.values(prepared, self.pack.card)[None]
         probabilities, digitness = self.pack.judge(self.pack.logits(values))
-        view = preprocessing.picture(picture.pixels, self.pack.card).convert("L")
         height, width = picture.pixels.shape[:2]
         item = page.Candidate(
             (0, 0, width, height),
-            np.asarray(view, np.float32) / 255.0,
+            np.asarray(prepared.convert("L"), np.float32) / 255.0,
             probabilities[0],
             float(digitness[0]),
         )
