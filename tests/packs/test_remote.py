@@ -1,15 +1,18 @@
 """A network on a plain server of the Open Inference Protocol, with the card kept here."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 
+import services
 from legibly import errors
 from legibly.packs import card as cards
 from legibly.packs import pack, remote
@@ -127,3 +130,68 @@ def test_a_failing_server_is_left_alone_for_a_moment(tmp_path: Path, url: str) -
     with pytest.raises(errors.Unavailable, match="left alone"):
         model.logits(model.blank(1))
     assert model.problem()
+
+
+MLSERVER = Path(__file__).parents[2] / ".tools" / "mlserver" / "bin" / "mlserver"
+RUNTIME = """
+import numpy as np
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import InferenceResponse, MetadataTensor
+
+
+class Colours(MLModel):
+    async def load(self):
+        shapes = [("input-0", [-1, 3, 8, 8])], [("output-0", [-1, 3])]
+        self.inputs, self.outputs = (
+            [MetadataTensor(name=name, datatype="FP32", shape=shape) for name, shape in part]
+            for part in shapes
+        )
+        return True
+
+    async def predict(self, payload):
+        (tensor,) = payload.inputs
+        values = NumpyCodec.decode_input(tensor).mean(axis=(2, 3)).astype(np.float32)
+        output = NumpyCodec.encode_output("output-0", values)
+        return InferenceResponse(model_name=self.name, outputs=[output])
+"""
+
+
+@pytest.fixture
+def mlserver(tmp_path: Path) -> Iterator[str]:
+    """The address of a model on a real MLServer."""
+    if not MLSERVER.exists():
+        bring = "python3.11 -m venv .tools/mlserver; .tools/mlserver/bin/pip install mlserver"
+        pytest.skip(f"MLServer is not installed, and no part of `make test-all`: {bring}")
+    folder = tmp_path / "mlserver"
+    folder.mkdir()
+    (folder / "colours.py").write_text(RUNTIME)
+    kind = {"name": "colours", "implementation": "colours.Colours"}
+    (folder / "model-settings.json").write_text(json.dumps(kind))
+    names = ("http_port", "grpc_port", "metrics_port")
+    ports = {name: services.free_port() for name in names}
+    own = {**ports, "host": "127.0.0.1", "parallel_workers": 0}
+    (folder / "settings.json").write_text(json.dumps(own))
+    environ = {"PATH": f"{MLSERVER.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    command = [str(MLSERVER), "start", str(folder)]
+    with services.running(command, log=tmp_path / "mlserver.log", env=environ):
+        url = f"http://127.0.0.1:{ports['http_port']}/v2"
+
+        def is_ready() -> bool:
+            with urlopen(f"{url}/models/colours/ready", timeout=2) as response:
+                return bool(response.status == 200)
+
+        services.wait_for(is_ready, subject="MLServer", seconds=60)
+        yield f"{url}/models/colours"
+
+
+def test_a_real_mlserver_runs_the_network_of_a_card_kept_here(
+    tmp_path: Path, mlserver: str
+) -> None:
+    """MLServer 1.7 with a runtime of its own kind: names, shapes and values fit."""
+    model = opened(tmp_path, mlserver)
+    for channel, label in enumerate(("red", "green", "blue")):
+        pixels = np.zeros((20, 30, 3), np.uint8)
+        pixels[..., channel] = 255
+        logits = model.logits(model.prepare(pixels))
+        assert model.card.classes[int(logits.argmax())] == label

@@ -103,11 +103,15 @@ class Client:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._local = threading.local()
         self._url: SplitResult = urlsplit(url.rstrip("/"))
         self._timeout_seconds = timeout_seconds
-        self._local = threading.local()
         self._failures = 0
         self._paused_until = 0.0
+
+    def __del__(self) -> None:
+        if getattr(self._local, "connection", None) is not None:
+            self._close()
 
     def speaks_binary(self) -> bool:
         """Whether the server says that it takes tensors as bytes."""
