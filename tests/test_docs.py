@@ -69,10 +69,11 @@ def test_the_index_names_every_page() -> None:
             assert f"({folder}/{page.name})" in index
 
 
-def test_each_guarantee_names_a_test_that_exists() -> None:
+@pytest.mark.parametrize(("page", "count"), [("guarantees.md", 20), ("guides/aws.md", 12)])
+def test_each_test_that_a_page_names_exists(page: str, count: int) -> None:
     """Every row of the tables of promises has its file and its function."""
-    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
-    assert len(named) >= 20
+    assert len(named) >= count
     for path, function in named:
         assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), function

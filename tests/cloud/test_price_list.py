@@ -37,7 +37,7 @@ PRODUCTS = (
     product(("0", "0.030"), volumeType="Standard", regionCode="eu-central-1"),
     product(("0", "90"), group="S3-API-Tier1", regionCode="eu-central-1"),
 )
-ASKED = ("instanceType", "queueType", "volumeType", "group", "regionCode")
+FIELDS = ("instanceType", "queueType", "volumeType", "group", "regionCode")
 
 
 class PriceList(BaseHTTPRequestHandler):
@@ -46,7 +46,9 @@ class PriceList(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         assert self.headers["X-Amz-Target"] == "AWSPriceListService.GetProducts"
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        where = {part["Field"]: part["Value"] for part in body["Filters"] if part["Field"] in ASKED}
+        where = {
+            part["Field"]: part["Value"] for part in body["Filters"] if part["Field"] in FIELDS
+        }
         listed = [
             json.dumps(entry)
             for entry in PRODUCTS

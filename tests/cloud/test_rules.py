@@ -152,6 +152,22 @@ def test_callers_addresses_come_from_cloudfront(resources: dict[str, dict[str, A
     assert "LEGIBLY_PROXY=cloudfront" in user_data(resources["WebTemplate"])
 
 
+def test_a_firewall_of_cloudfronts_scope_stands_before_the_page(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    """CloudFront takes web ACLs of us-east-1 and of its own scope alone; without one there is
+    none.
+    """
+    config = resources["Distribution"]["Properties"]["DistributionConfig"]
+    assert config["WebACLId"]["Fn::If"][1:] == [{"Ref": "WebAcl"}, {"Ref": "AWS::NoValue"}]
+    pattern = schemas.template("legibly.yaml")["Parameters"]["WebAcl"]["AllowedPattern"]
+    own = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mine/0a1b"
+    assert re.fullmatch(pattern, own)
+    assert re.fullmatch(pattern, "")
+    for other in (own.replace("global", "regional"), own.replace("us-east-1", "eu-west-1"), "mine"):
+        assert not re.fullmatch(pattern, other)
+
+
 def test_requests_are_logged(resources: dict[str, dict[str, Any]]) -> None:
     """Bucket and load balancer write access logs into the code's bucket, which lets them."""
     attributes = resources["Balancer"]["Properties"]["LoadBalancerAttributes"]

@@ -19,11 +19,36 @@ from legibly.accuracy import plan as plans
 from legibly.accuracy import report
 from legibly.accuracy.engines import spark_engine
 from legibly.accuracy.render import html
-from legibly.errors import LegiblyError
+from legibly.errors import Invalid, LegiblyError
+
+_SCHEMES = ("file", "s3", "s3a", "hdfs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; the exit status is 0, or 1 after an error printed on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        _check(store=options.store, out=options.out)
+        spark = spark_engine.session(master=options.master, environ=os.environ)
+        encoded = run(
+            spark,
+            options.store,
+            reads=not options.no_readings,
+            single_label=options.single_label.split(","),
+        )
+        out = spark_engine.location(spark, options.out)
+        if options.html:
+            page = html.render(json.loads(encoded)).encode()
+            spark_engine.write(spark, out.removesuffix(".json") + ".html", page)
+        spark_engine.write(spark, out, encoded)
+        spark.stop()
+    except LegiblyError as error:
+        print(f"legibly: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Turn pairs of predicted and true labels into accuracy."
     )
@@ -42,25 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-readings", action="store_true", help="count only pairs: no response weights, no drift"
     )
-    options = parser.parse_args(arguments)
-    try:
-        spark = spark_engine.session(master=options.master, environ=os.environ)
-        encoded = run(
-            spark,
-            options.store,
-            reads=not options.no_readings,
-            single_label=options.single_label.split(","),
-        )
-        out = spark_engine.location(spark, options.out)
-        if options.html:
-            page = html.render(json.loads(encoded)).encode()
-            spark_engine.write(spark, out.removesuffix(".json") + ".html", page)
-        spark_engine.write(spark, out, encoded)
-        spark.stop()
-    except LegiblyError as error:
-        print(f"legibly: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    return parser
+
+
+def _check(**addresses: str) -> None:
+    """Raise Invalid for addresses that cannot be right, before a cluster starts for them."""
+    for name, address in addresses.items():
+        scheme = address.partition("://")[0] if "://" in address else "file"
+        if scheme not in _SCHEMES:
+            remedy = f"Use a folder, or one of {', '.join(_SCHEMES)}."
+            raise Invalid(
+                "Spark reads no such address.", where=f"--{name} {address}", remedy=remedy
+            )
+    if not addresses["out"].endswith(".json"):
+        remedy = "Name the report's file: …/reports/name.json."
+        raise Invalid("this is no JSON file.", where=f"--out {addresses['out']}", remedy=remedy)
 
 
 def run(
