@@ -2,6 +2,8 @@
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,19 @@ def test_data_newer_than_the_program_are_named(
             "SELECT value FROM counters WHERE name = 'schema'"
         ).fetchone()
     assert version == 99
+
+
+def test_sqlite_loads_nothing_of_postgresql_and_has_partial_indexes(tmp_path: Path) -> None:
+    """Opening an index on SQLite imports no other dialect; columns that few images have are indexed
+    only where they are set.
+    """
+    script = (
+        "import sys\nfrom legibly.index import opening\nopening.open_tables(sys.argv[1]).dispose()\n"
+        "print([name for name in sys.modules if 'dialects.postgresql' in name])"
+    )
+    path = tmp_path / "index.db"
+    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"[]\n"
+    query = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(query).fetchone() == (4,)

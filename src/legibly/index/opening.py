@@ -27,6 +27,7 @@ def open_tables(
     if renew and (aside := database.set_aside_if_corrupt(url)):
         _log.warning("%s was no database any more; it is kept as %s", url, aside)
     engine = database.engine(url, namespace=namespace, schema_name=schema_name)
+    schema.narrow_indexes(engine.dialect.name)
     where = engine.url.render_as_string(hide_password=True)
     with database.errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":

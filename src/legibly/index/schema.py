@@ -64,21 +64,25 @@ images = Table(
 )
 
 # Most images have none of these, and are not looked for by that: an insert writes fewer pages.
-for _name in ("writer", "owner", "batch"):
-    _present = images.c[_name].is_not(None)
-    Index(
-        f"images_by_{_name}",
-        images.c[_name],
-        images.c.id,
-        sqlite_where=_present,
-        postgresql_where=_present,
-    )
+_PARTIAL = [
+    (Index(f"images_by_{column.name}", column, images.c.id), column.is_not(None))
+    for column in (images.c.writer, images.c.owner, images.c.batch)
+]
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
 """What a page of wrong ones wants; they are few, so an index of them alone spares a look at every
 row.
 """
-Index("images_wrong", images.c.id, sqlite_where=WRONG, postgresql_where=WRONG)
+_PARTIAL.append((Index("images_wrong", images.c.id), WRONG))
+
+
+def narrow_indexes(dialect: str) -> None:
+    """Limit indexes to the rows that they are for, in the words of one dialect: an option named
+    before would import PostgreSQL's into every process.
+    """
+    for index, rows in _PARTIAL:
+        index.dialect_options[dialect]["where"] = rows
+
 
 # Every label ever given: an image's row has the newest one, and what people in review make of it.
 labels = Table(
