@@ -73,7 +73,8 @@ def test_sqlite_loads_nothing_of_postgresql_and_has_partial_indexes(tmp_path: Pa
     only where they are set.
     """
     script = (
-        "import sys\nfrom legibly.index import opening\nopening.open_tables(sys.argv[1]).dispose()\n"
+        "import sys\nfrom legibly.index.opening import open_tables\n"
+        "open_tables(sys.argv[1]).dispose()\n"
         "print([name for name in sys.modules if 'dialects.postgresql' in name])"
     )
     path = tmp_path / "index.db"
