@@ -58,20 +58,20 @@ class Components:
     def total(self, values: Floats) -> NDArray[np.float64]:
         """The sum of `values` (H, W) over each component."""
         flat = np.concatenate([values.ravel(), np.zeros(1, np.float32)])
-        bounds = self._bounds()
+        bounds = self._ends()
         sums = np.add.reduceat(flat, bounds)[::2] if len(bounds) else np.zeros(0, np.float32)
         return np.bincount(self.label, weights=sums, minlength=len(self)).astype(np.float64)
 
     def peak(self, values: Floats) -> Floats:
         """The largest of `values` (H, W) in each component."""
         flat = np.concatenate([values.ravel(), np.zeros(1, np.float32)])
-        bounds = self._bounds()
+        bounds = self._ends()
         result = np.full(len(self), -np.inf, np.float32)
         if len(bounds):
             np.maximum.at(result, self.label, np.maximum.reduceat(flat, bounds)[::2])
         return result
 
-    def _bounds(self) -> Ints:
+    def _ends(self) -> Ints:
         """Where each run begins and ends among all pixels, in turn."""
         bounds = np.empty(2 * len(self.row), np.intp)
         row = self.row * self.shape[1]
@@ -82,31 +82,35 @@ class Components:
 
 def runs(mask: Mask) -> tuple[Ints, Ints, Ints]:
     """Row, start and stop of every horizontal run of a mask (H, W), sorted by row, then column."""
+    return _by_row(*_bounds(mask), mask.shape[1] + 1)
+
+
+def _bounds(mask: Mask) -> tuple[Ints, Ints]:
+    """Where runs begin and end among all pixels, rows one column longer than they are."""
     height, width = mask.shape
     flat = np.zeros(height * (width + 1) + 1, np.bool_)  # a blank before each row and at the end
     flat[1:].reshape(height, width + 1)[:, :width] = mask
     edges = np.flatnonzero(flat[1:] != flat[:-1])
-    start = edges[0::2]
-    stop = edges[1::2]
-    row = start // (width + 1)
-    return row, start - row * (width + 1), stop - row * (width + 1)
+    return edges[0::2], edges[1::2]
+
+
+def _by_row(begin: Ints, end: Ints, stride: int) -> tuple[Ints, Ints, Ints]:
+    row = begin // stride
+    before = row * stride
+    return row, begin - before, end - before
 
 
 def components(mask: Mask) -> Components:
     """Label the 8-connected components of a mask (H, W)."""
-    row, start, stop = runs(mask)
     stride = mask.shape[1] + 1
-    begin = row * stride + start
-    end = row * stride + stop
+    begin, end = _bounds(mask)
+    row, start, stop = _by_row(begin, end, stride)
     # Runs touch those of the next row from the first that ends at or after their start, diagonals
     # included.
     low = np.searchsorted(end, begin + stride, side="left")
-    high = np.searchsorted(begin, end + stride, side="right")
-    count = np.maximum(high - low, 0)
+    count = np.searchsorted(begin, end + stride, side="right") - low
     upper = np.repeat(np.arange(len(row)), count)
-    lower = (
-        np.arange(len(upper)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
-    )
+    lower = np.arange(len(upper)) + np.repeat(low - np.cumsum(count) + count, count)
     label, number = _join(len(row), upper, lower)
     big = np.iinfo(np.intp).max
     left = np.full(number, big)
@@ -140,11 +144,8 @@ def _join(nodes: int, first: Ints, other: Ints) -> tuple[Ints, int]:
         a = a[differ]
         b = b[differ]
         np.minimum.at(parent, np.maximum(a, b), np.minimum(a, b))
-        while True:
-            grand = parent[parent]
-            if (grand == parent).all():
-                break
-            parent = grand
+        for _ in range(nodes.bit_length()):  # no chain is longer
+            parent = parent[parent]
     roots = parent == np.arange(nodes)
     return (np.cumsum(roots) - 1)[parent], int(roots.sum())
 

@@ -47,9 +47,10 @@ def clean(ink: paper.Ink) -> Cleaned:
     width = parts.right - parts.left
     height = parts.bottom - parts.top
     candidates = (parts.area < SPARSE * width * height) & (np.maximum(width, height) >= LEAST_SIDE)
+    if candidates.any():
+        candidates &= _encloses(parts) | (width > 2.5 * height)
     if not candidates.any():
         return Cleaned(ink, torn=False, parts=parts)
-    candidates &= _encloses(parts) | (width > 2.5 * height)
     mask = None
     torn = False
     for index in _bounded(np.flatnonzero(candidates), width * height, ink.mask.size):
@@ -79,6 +80,8 @@ def _bounded(candidates: components.Ints, area: components.Ints, pixels: int) ->
 
 def _encloses(parts: components.Components) -> Mask:
     """Which components have the middle of another, not tiny one in their box, (components,)."""
+    if len(parts) == 1:
+        return np.zeros(1, np.bool_)
     x = (parts.left + parts.right) / 2
     y = (parts.top + parts.bottom) / 2
     size = np.maximum(parts.right - parts.left, parts.bottom - parts.top)
