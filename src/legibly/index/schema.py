@@ -6,7 +6,18 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 from legibly.labels.agreement import agreement
 from legibly.records import (
@@ -64,7 +75,7 @@ images = Table(
 )
 
 # Most images have none of these, and are not looked for by that: an insert writes fewer pages.
-_PARTIAL = [
+_PARTIAL: list[tuple[Index, ColumnElement[bool]]] = [
     (Index(f"images_by_{column.name}", column, images.c.id), column.is_not(None))
     for column in (images.c.writer, images.c.owner, images.c.batch)
 ]
