@@ -98,7 +98,7 @@ def test_a_store_is_judged_at_any_time_and_a_dataset_once() -> None:
             "Worse: digits 111111111111 reads 10.00 points fewer",
         ),
         (couples(both=900, lost=3, won=3), "no_worse", "No worse within the margin of 5.00 points"),
-        (couples(both=29, won=1), "too_few", "more labels will tell"),
+        (couples(both=29, won=1), "too_few", "more labels will decide"),
     ],
 )
 def test_the_sentence(verdicts: list[comparison.Couple], verdict: str, says: str) -> None:
@@ -231,13 +231,13 @@ def test_what_stands_is_the_newest_promotion_not_taken_back() -> None:
         change(2, "promote", "b", "c"),
         change(3, "rollback", "c", "b"),
     ]
-    assert promotion_history.standing(result, setting="b").number == 1
+    assert promotion_history.last_promotion(result, setting="b").number == 1
     with pytest.raises(errors.Conflict, match="in use is c"):
-        promotion_history.standing(result, setting="c")
+        promotion_history.last_promotion(result, setting="c")
     with pytest.raises(errors.NotFound, match="no promotion"):
-        promotion_history.standing([*result, change(4, "rollback", "b", "a")], setting="a")
+        promotion_history.last_promotion([*result, change(4, "rollback", "b", "a")], setting="a")
     with pytest.raises(errors.NotFound, match="no promotion"):
-        promotion_history.standing([], setting="a")
+        promotion_history.last_promotion([], setting="a")
 
 
 def test_the_labelled_pictures_of_a_store() -> None:

@@ -29,7 +29,7 @@ def label_pairs(texts: Texts) -> tuple[LabelPairs, int]:
     counts = LabelPairs()
     unaligned = 0
     for (predicted, actual, single), n in texts.items():
-        aligned = aggregates.places(
+        aligned = aggregates.aligned_labels(
             predicted, "" if actual == UNANSWERED else actual, single=single
         )
         unaligned += n if aligned is None else 0

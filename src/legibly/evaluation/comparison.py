@@ -1,9 +1,9 @@
 """Compares two models on the same labelled pictures: which is right more often, by how much, how
 surely.
 
-The labels of a store keep coming, and whoever waits for a result looks again and again. Its
-intervals therefore hold at every look together (`paired.at_any_time`); those of a dataset hold for
-one look (`paired.difference`).
+A store keeps getting labels, and people look at the result repeatedly. Its intervals therefore hold
+at all looks together (`paired.at_any_time`); those of a dataset hold for one look
+(`paired.difference`).
 """
 
 import hashlib
@@ -39,8 +39,7 @@ class Couple:
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """How much worse a candidate may be at most: in right answers and in wrong ones said with
-    confidence, in coverage.
+    """How much worse a candidate may be: in right answers and wrong sure answers, and in coverage.
 
     All are shares of all pictures, 0 … 1.
     """
@@ -50,8 +49,8 @@ class Margins:
 
 
 def labelled(index: Index, store: Store, *, since: str | None = None) -> list[datasets.Sample]:
-    """The labelled pictures of a store, their `source` that of the label; `since` is the first day,
-    2026-11-22.
+    """The labelled pictures of a store with the `source` of their label; `since` is the first
+    day.
     """
     return [
         datasets.Sample(
@@ -76,9 +75,7 @@ def _pages(index: Index, filter_: Filter) -> Iterator[records.Image]:
 def require_comparable(
     present: Reader, candidate: Reader, samples: Sequence[datasets.Sample], *, where: str
 ) -> None:
-    """Raises errors.Invalid where these two models cannot be compared on these pictures, and says
-    why.
-    """
+    """Raises errors.Invalid with the reason if two models cannot be compared on these pictures."""
     if present.model.version == candidate.model.version:
         remedy = "Name two different packs: `legibly models list` shows their versions."
         raise errors.Invalid(
@@ -89,21 +86,21 @@ def require_comparable(
     if known != others:
         odd = " ".join(sorted(known ^ others)[:10])
         remedy = "Compare models of one task; switch to another task with `legibly models use`."
-        message = f"the two models do not have the same classes: {odd} only in one of them."
+        message = f"the two models do not have the same classes: {odd} only in one."
         raise errors.Invalid(message, where=_model_name(candidate.model), remedy=remedy)
     if not samples:
         remedy = (
             "Label some pictures first, or give a DATASET; pictures before --since do not count."
         )
         raise errors.Invalid("there are no labelled pictures.", where=where, remedy=remedy)
-    if not any(_sayable(sample.text, present.pack.card) for sample in samples):
+    if not any(_is_possible_text(sample.text, present.pack.card) for sample in samples):
         remedy = f"Their classes are {' '.join(sorted(known)[:20])}; is this the right dataset?"
         raise errors.Invalid(
-            "none of these labels is one that the models can say.", where=where, remedy=remedy
+            "the models can answer none of these labels.", where=where, remedy=remedy
         )
 
 
-def _sayable(text: str, card: Card) -> bool:
+def _is_possible_text(text: str, card: Card) -> bool:
     return text in ("", *card.classes) or set(text) <= {*card.classes, " ", "/"}
 
 
@@ -114,13 +111,9 @@ def read(
     *,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Couple]:
-    """Read every picture with both models, one right after the other; pictures deleted meanwhile
-    are left out.
-    """
+    """Read every picture with both models, one after the other; skip deleted pictures."""
     couples = []
-    with ThreadPoolExecutor(
-        _AT_ONCE
-    ) as pool:  # fetching waits, reading computes: only the latter is timed
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # only reading is timed, not fetching
         for start in range(0, len(samples), _AT_ONCE):
             batch = samples[start : start + _AT_ONCE]
             for sample, data in zip(batch, pool.map(_load, batch), strict=True):
@@ -154,14 +147,14 @@ def build(
     """Every figure of the comparison as JSON; differences are the candidate's share less the
     present model's.
 
-    With `live` the labels are those of a store, which keep coming: those asked for at random lead
-    where there are enough, and differences hold at every look. Raises errors.Invalid where there is
-    no picture.
+    With `live` the labels are those of a store that keeps growing: labels asked for at random come
+    first if there are enough, and differences hold at every look. Raises errors.Invalid if there
+    are no pictures.
     """
     margins = margins or Margins()
-    basis, lead = _lead(couples) if live else ("dataset", list(couples))
+    basis, lead = _deciding(couples) if live else ("dataset", list(couples))
     if not lead:
-        raise errors.Invalid("none of the labelled pictures is there any more.", where=data)
+        raise errors.Invalid("all labelled pictures have been deleted.", where=data)
     return {
         "present": _side([couple.present for couple in lead], present, data),
         "candidate": _side([couple.candidate for couple in lead], candidate, data),
@@ -185,7 +178,7 @@ def build(
 def _measures(
     couples: Sequence[Couple], margins: Margins, interval: paired.Interval
 ) -> records.Json:
-    """The three shares that are compared: right, right or not sure, and answered at all."""
+    """The shares to compare: right, right or unsure, and answered."""
     right = _measure(
         couples, lambda outcome: outcome.right, margin=margins.right, interval=interval
     )
@@ -207,8 +200,8 @@ def _measures(
     }
 
 
-def _lead(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
-    """The labels to lead with. Volunteered ones favour the newcomer: people label the present
+def _deciding(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
+    """The labels that decide. Volunteered ones favour the candidate, since people label the present
     model's mistakes.
     """
     blind: tuple[Basis, Basis] = ("asked", "at_upload")
@@ -269,9 +262,7 @@ def _verdict(difference: metrics.Proportion, margin: float) -> Verdict:
 
 
 def _by_source(couples: Sequence[Couple]) -> records.Json:
-    """Labels kept apart by why they were given, each with its own shares and its difference at any
-    time.
-    """
+    """The shares and the difference at any time, separately for each source of labels."""
     groups: dict[str, list[Couple]] = {}
     for couple in couples:
         groups.setdefault(couple.present.source, []).append(couple)
@@ -291,11 +282,11 @@ def _by_source(couples: Sequence[Couple]) -> records.Json:
 
 
 def _fingerprint(couples: Sequence[Couple]) -> str:
-    """Twelve hex digits that stand for which pictures with which labels these were."""
+    """Twelve hex digits that identify these pictures and labels."""
     named = sorted(f"{couple.present.name}\0{couple.present.truth}" for couple in couples)
     return hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
 
 
 def _model_name(model: records.Model) -> str:
-    """A model as people read it."""
+    """A model's name and version for display."""
     return f"{model.name} {model.version}"

@@ -1,4 +1,4 @@
-"""A comparison in plain words."""
+"""Describes a comparison in plain words."""
 
 import math
 
@@ -6,8 +6,8 @@ from legibly.records import Json
 
 _BASIS = {
     "dataset": "pictures of {where}",
-    "asked": "pictures of the store whose labels were asked for at random",
-    "at_upload": "pictures of the store whose labels came with them",
+    "asked": "pictures of the store with labels requested at random",
+    "at_upload": "pictures of the store uploaded with their labels",
     "all": (
         "labelled pictures of the store, most labels volunteered: these favour the candidate, "
         "because people label the present model's mistakes most eagerly"
@@ -18,7 +18,7 @@ _SOURCES = {"asked": "asked for", "at_upload": "at upload", "volunteered": "volu
 
 
 def sentence(comparison: Json) -> str:
-    """Which of the two is better, or how many more labels would tell."""
+    """Which model is better, or how many more labels would decide."""
     right = comparison["right"]
     difference = right["difference"]
     margin = points(right["margin"])
@@ -41,7 +41,7 @@ def sentence(comparison: Json) -> str:
 def _missing(more: int | None) -> str:
     if more is None:
         return "more labels like these would not settle it"
-    return f"if the next ones look like these, some {about(more)} more labels will tell"
+    return f"if the next ones look like these, some {about(more)} more labels will decide"
 
 
 def about(count: int) -> str:
@@ -56,7 +56,7 @@ def points(share: float) -> str:
 
 
 def signed(share: float) -> str:
-    """The same with its sign."""
+    """A difference in percentage points with its sign."""
     return f"{100 * share:+.2f}".replace("-", "−")
 
 
@@ -74,7 +74,7 @@ def lines(comparison: Json) -> list[str]:
         _row("right", *(_share(side["exact"]) for side in sides)),
         _row("`read`", *(_share(side["read"]["coverage"]) for side in sides)),
         _row("wrong of these", *(_risk(side["read"]) for side in sides)),
-        _row("ms an image", *(f"{side['milliseconds']:.1f}" for side in sides)),
+        _row("ms per image", *(f"{side['milliseconds']:.1f}" for side in sides)),
         "",
         _row("", "candidate right", "candidate wrong"),
         _row("present right", f"{table['both']:,}", f"{table['only_present']:,}"),
@@ -88,7 +88,7 @@ def lines(comparison: Json) -> list[str]:
     ]
     text += [f"labels {_source(*item)}" for item in comparison["by_source"].items()]
     look = right["single_look"]
-    span = f" and {signed(look['low'])} to {signed(look['high'])}, had this been the only look"
+    span = f" and {signed(look['low'])} to {signed(look['high'])}, if this is the only look"
     text += [
         "",
         f"exact McNemar p = {right['p']:.3g}{span if comparison['looks'] == 'any' else ''}",

@@ -1,4 +1,4 @@
-"""Labelled pictures on disk: a folder with `labels.csv`, a pair of idx files, or class folders."""
+"""Reads labelled pictures: a folder with `labels.csv`, a pair of idx files, or class folders."""
 
 import codecs
 import csv
@@ -20,12 +20,12 @@ _HEAD_BYTES = 4096
 EXTENSIONS = {f".{extension}" for extension in object_keys.MEDIA_TYPES} | {
     *(".jfif", ".jpe", ".mpo", ".hif", ".apng")
 }
-"""Endings of picture files, in lower case; other files are sniffed."""
+"""Suffixes of picture files in lower case; other files are recognised by their content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture: its name, true text (empty for a picture of no digit), and how to get
+    """One labelled picture: its name, true text (empty if it shows no digit), and a function for
     its bytes.
     """
 
@@ -38,7 +38,7 @@ class Sample:
 
 
 def samples(path: Path) -> list[Sample]:
-    """The samples of a dataset, in its order. Raises NotFound and Invalid, naming what was
+    """The samples of a dataset, in order. Raises NotFound and Invalid, naming what was
     expected.
     """
     if not path.exists():
@@ -57,7 +57,7 @@ def samples(path: Path) -> list[Sample]:
     ]
     if not listed:
         raise errors.Invalid(
-            "this is no dataset.",
+            "this is not a dataset.",
             where=str(path),
             remedy=(
                 "Give a folder with labels.csv (file,label,…) or class folders, or an"
@@ -73,10 +73,9 @@ def pictures(folder: Path) -> Iterator[Path]:
 
 
 def files_of(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """The files under a folder, sorted by path, hidden ones left out, and whether each is a
-    picture.
+    """The files under a folder, sorted by path, without hidden ones, and whether each is a picture.
 
-    The ending tells, or the first bytes where the ending is not one of a picture.
+    Decided by the suffix, or else by the first bytes.
     """
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
@@ -94,10 +93,9 @@ def _looks_like_picture(file: Path) -> bool:
 
 
 def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
-    """A dataset of crops (N, H, W) uint8, ink bright, with their labels; `side` is the wanted (H,
-    W).
+    """A dataset of crops (N, H, W) uint8, ink bright, with their labels; `side` is (H, W).
 
-    Raises Invalid where pictures have another size.
+    Raises Invalid if a picture has another size.
     """
     if path.is_file() and "idx3" in path.name:
         images, labels = _idx_pair(path)
@@ -154,8 +152,7 @@ def _from_table(table: Path) -> list[Sample]:
             picture = table.parent / row["file"]
             if not picture.is_file():
                 raise errors.NotFound(
-                    f"line {reader.line_num} names a file that is not there: {row['file']}",
-                    where=str(table),
+                    f"line {reader.line_num} names a missing file: {row['file']}", where=str(table)
                 )
             kind = row.get("kind") or ""
             source = row.get("source") or ""
@@ -187,7 +184,7 @@ def _idx_pair(path: Path) -> tuple[Pixels, Pixels]:
         None,
     )
     if beside is None:
-        raise errors.NotFound(f"its labels are not beside it: {stem} or {stem}.gz", where=str(path))
+        raise errors.NotFound(f"its labels are missing: {stem} or {stem}.gz", where=str(path))
     images = _idx(path, 3)
     labels = _idx(beside, 1)
     if len(images) != len(labels):
@@ -201,12 +198,12 @@ def _idx(path: Path, dimensions: int) -> Pixels:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
         if raw[:4] != bytes((0, 0, 8, dimensions)):
-            raise ValueError("its magic number is another")
+            raise ValueError("it has the wrong magic number")
         shape = [
             int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
         ]
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
     except (OSError, EOFError, ValueError) as error:
         raise errors.Invalid(
-            f"this is no idx file of {dimensions} dimensions: {error}.", where=str(path)
+            f"this is not an idx file of {dimensions} dimensions: {error}.", where=str(path)
         ) from error

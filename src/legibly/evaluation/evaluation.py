@@ -1,6 +1,4 @@
-"""Evaluates a model on labelled pictures: the figures of the protocol, with their counts and
-intervals.
-"""
+"""Evaluates a model on labelled pictures, with counts and intervals."""
 
 import math
 import statistics
@@ -18,13 +16,13 @@ from legibly.statistics import calibration, metrics, paired, percent
 from legibly.vision.reading import Reader
 
 BINS = 15
-"""Bins of the calibration error, each of as many readings."""
+"""Bins of the calibration error, with equal numbers of readings."""
 RISKS = (0.001, 0.005, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One sample, read: `text` and `verdict` are None where the picture could not be read."""
+    """The reading of one sample; `text` and `verdict` are None if the picture was unreadable."""
 
     name: str
     truth: str
@@ -37,8 +35,8 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether the text is exactly the true one; for a picture of no digit, whether nothing was
-        read.
+        """Whether the text is exactly the true one; for a picture without a digit, whether it is
+        empty.
         """
         return self.text == self.truth
 
@@ -46,7 +44,7 @@ class Outcome:
 def run(
     reader: Reader, samples: Iterable[datasets.Sample], *, tick: Callable[[], None] = lambda: None
 ) -> list[Outcome]:
-    """Read every sample the whole way, from bytes; `tick` is called after each."""
+    """Read every sample from its bytes; `tick` is called after each."""
     outcomes = []
     for sample in samples:
         data = sample.load()
@@ -68,7 +66,7 @@ def run(
 
 
 def run_crops(reader: Reader, path: Path) -> list[Outcome]:
-    """Feed a dataset's crops straight to the network, in batches."""
+    """Classify a dataset's crops directly with the network, in batches."""
     shape = reader.pack.card.input
     images, labels = datasets.crops(path, side=(shape.height, shape.width))
     began = time.perf_counter()
@@ -90,8 +88,8 @@ def run_crops(reader: Reader, path: Path) -> list[Outcome]:
 
 
 def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -> records.Json:
-    """Every figure of the protocol as JSON; shares carry their 95 % Wilson interval, None is a
-    share of nothing.
+    """All figures as JSON; shares have their 95 % Wilson interval, and are None if nothing was
+    counted.
     """
     if not outcomes:
         raise errors.Invalid("this dataset is empty.", where=dataset)
@@ -125,7 +123,7 @@ def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -
 
 
 def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json:
-    """Exact McNemar test of two models on the same pictures: who was right alone how often, and the
+    """Exact McNemar test of two models on the same pictures: how often only one was right, and the
     two-sided p.
     """
     only_first = sum(a.right and not b.right for a, b in zip(first, second, strict=True))
@@ -138,7 +136,7 @@ def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json
 
 
 def distance(first: str, second: str) -> int:
-    """How many letters must be put in, taken out or changed to make one text the other (Levenshtein
+    """How many insertions, deletions and substitutions turn one text into the other (Levenshtein
     1965).
     """
     before = list(range(len(second) + 1))
@@ -178,7 +176,7 @@ def _basics(outcomes: Sequence[Outcome]) -> records.Json:
 
 
 def _bare(text: str) -> str:
-    """A text's items, without the marks of rows and gaps."""
+    """A text without the marks of rows and gaps."""
     return text.replace("/", "").replace(" ", "")
 
 
@@ -223,9 +221,7 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
 
 
 def _selective(outcomes: Sequence[Outcome]) -> records.Json:
-    """Area under the risk–coverage curve, and the largest coverage at some risks, the most
-    confident first.
-    """
+    """Area under the risk–coverage curve, and the largest coverage at some risks."""
     order = sorted(outcomes, key=lambda outcome: -outcome.confidence)
     wrong = np.cumsum([not outcome.right for outcome in order])
     taken = np.arange(1, len(order) + 1)
@@ -267,7 +263,7 @@ def lines(document: records.Json) -> list[str]:
         ),
         "verdicts    "
         + ", ".join(f"{name} {count}" for name, count in document["verdicts"].items()),
-        f"time        {times['median']:.2f} ms an image (median), {times['p95']:.2f} (95 %)",
+        f"time        {times['median']:.2f} ms per image (median), {times['p95']:.2f} (95 %)",
     ]
     for title, key in (("kind", "by_kind"), ("source", "by_source")):
         if document[key]:

@@ -1,7 +1,7 @@
 """Calibrates a pack on labelled pictures: temperature, unknown score and the threshold of `read`.
 
-Half of the pictures, chosen by their content, fit; the other half tells what the fit is worth, so
-that its figures are not flattered. The same picture twice is always in the same half.
+Half of the pictures, chosen by their content, are used for the fit and the other half to measure
+it, so that the figures are unbiased. Copies of a picture are always in the same half.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from legibly.statistics import metrics
 from legibly.statistics.calibration import expected_calibration_error
 
 LEAST = 40
-"""Pictures of known classes that each half needs."""
+"""The least number of pictures of known classes in each half."""
 NEVER = 1.01
 """A threshold that no confidence reaches."""
 UNKNOWN = ("", "unknown", "_unknown")
@@ -44,7 +44,7 @@ class Labelled:
 
     @property
     def known(self) -> "Labelled":
-        """Those that are of a class."""
+        """The pictures of a known class."""
         chosen = self.classes >= 0
         return Labelled(self.logits[chosen], self.classes[chosen])
 
@@ -57,7 +57,7 @@ def calibrate(
     data: str,
     tick: Callable[[], None] = lambda: None,
 ) -> Card:
-    """The pack's card, calibrated. Raises errors.Invalid for ink packs, foreign labels and too few
+    """Calibrate the pack's card. Raises errors.Invalid for ink packs, foreign labels and too few
     pictures.
     """
     card = upgraded(pack.card)
@@ -79,12 +79,12 @@ def calibrate(
 
 
 def upgraded(card: Card) -> Card:
-    """A card of format 1 as format 2, which has a place for calibration. Raises errors.Invalid for
-    ink.
-    """
+    """Convert a card to format 2, which can hold a calibration. Raises errors.Invalid for ink."""
     if card.layout == "ink":
-        remedy = "Its recipe fits it: legibly train."
-        raise errors.Invalid("packs of ink are not calibrated here", where=card.name, remedy=remedy)
+        remedy = "Its recipe calibrates it: legibly train."
+        raise errors.Invalid(
+            "packs of ink cannot be calibrated here", where=card.name, remedy=remedy
+        )
     if card.format == 2:
         return card
     low = card.input.low
@@ -100,7 +100,7 @@ def upgraded(card: Card) -> Card:
 
 
 def write(folder: Path, card: Card) -> None:
-    """Put a card in the place of the one in a pack's folder, at once or not at all."""
+    """Replace the card in a pack's folder atomically."""
     partial = folder / ".partial"
     partial.mkdir(exist_ok=True)
     cards.write_card(partial, card)
@@ -118,7 +118,7 @@ def _halves(
     if foreign:
         known = ", ".join(pack.card.classes[:8])
         remedy = f"Its classes are {known} …; name folders like them, others `unknown`."
-        message = f"these labels are no classes of the pack: {', '.join(foreign[:8])}"
+        message = f"these labels are not classes of the pack: {', '.join(foreign[:8])}"
         raise errors.Invalid(message, where=where, remedy=remedy)
     halves: tuple[list[Any], list[Any]] = ([], [])
     for sample in samples:
@@ -144,7 +144,7 @@ def _labelled(rows: Sequence[tuple[NDArray[np.float32], int]], pack: Pack) -> La
 
 
 def fit_temperature(data: Labelled) -> float:
-    """The temperature of the least negative log likelihood, between 0.05 and 20."""
+    """The temperature with the least negative log likelihood, between 0.05 and 20."""
     logits = data.logits.astype(np.float64)
     index = np.arange(len(logits))
 
@@ -193,9 +193,9 @@ def read_threshold(card: Card, data: Labelled, *, risk: float) -> float:
 
 
 def threshold(confidence: Doubles, right: NDArray[np.bool_], *, risk: float) -> float:
-    """The lowest confidence from which on the share of wrong answers is shown to be at most `risk`.
+    """The lowest confidence at or above which at most a share `risk` of answers is wrong.
 
-    Shown by the upper end of the 95 % interval; NEVER where no confidence does.
+    The upper end of the 95 % interval decides; NEVER if no confidence satisfies it.
     """
     order = np.argsort(-confidence)
     wrong = np.cumsum(~right[order])
@@ -209,7 +209,7 @@ def threshold(confidence: Doubles, right: NDArray[np.bool_], *, risk: float) -> 
 
 
 def measure(card: Card, data: Labelled) -> dict[str, Any]:
-    """What a calibrated card is worth on pictures that did not fit it."""
+    """The figures of a calibrated card on held-out pictures."""
     confidence, right = _answers(card, data)
     known = data.classes >= 0
     return figures(confidence, right, known=known, threshold=card.thresholds.read)
@@ -222,7 +222,7 @@ def figures(
     known: NDArray[np.bool_] | None = None,
     threshold: float,
 ) -> dict[str, Any]:
-    """What a threshold is worth on answers, (N,) each; `known` are those that can be right."""
+    """The figures of a threshold on answers, (N,) each; `known` are those that can be right."""
     is_read = confidence >= threshold
     chances = right if known is None else right[known]
     edges = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
@@ -243,7 +243,7 @@ def figures(
 
 
 def _answers(card: Card, data: Labelled) -> tuple[Doubles, NDArray[np.bool_]]:
-    """The confidence of each answer, and whether it is right; rejected pictures have 0."""
+    """The confidence of each answer (0 for rejected pictures), and whether it is right."""
     probabilities, digitness = calibration.judge(card, data.logits)
     confidence = np.asarray(calibration.confidences(probabilities, digitness), np.float64)
     if card.reject is not None:

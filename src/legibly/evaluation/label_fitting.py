@@ -1,7 +1,7 @@
 """Fits the threshold of `read` for a pack of digits on the labels of a store.
 
-The pictures go the way that they go in use, so what counts is whether the text is right. Half of
-the writers fit, the other half tells what the fit is worth; a picture without a writer is its own.
+Pictures are read as in use, and count as right if the text is right. Half of the writers are used
+for the fit, the other half to measure it; a picture without a writer counts as its own writer.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from legibly.packs.card import Card
 from legibly.vision.reading import Reader
 
 LEAST = 40
-"""Pictures that each half needs."""
+"""The least number of pictures in each half."""
 _WILSON = 3.84
-"""1.96 squared: divided by a small risk, how many right answers in a row show it."""
+"""1.96 squared: divided by a small risk, the number of right answers in a row that prove it."""
 _VERDICTS = ("read", "unsure")
 
 
@@ -41,18 +41,18 @@ def calibrate(
     data: str,
     tick: Callable[[], None] = lambda: None,
 ) -> Card:
-    """The reader's card with the threshold of `read` at which at most `risk` of the texts are shown
-    to be wrong, and the figures in its metrics as `own_labels`.
+    """The reader's card with a threshold of `read` that proves at most `risk` of the texts wrong,
+    and the figures in its metrics as `own_labels`.
 
-    Raises Invalid for too few pictures, and where no threshold keeps the risk.
+    Raises Invalid for too few pictures, and if no threshold keeps the risk.
     """
     fit, test = _halves(reader, samples, where=data, tick=tick)
     threshold = fitting.threshold(fit.confidence, fit.right, risk=risk)
     if threshold == fitting.NEVER:
         raise errors.Invalid(
-            "no confidence is shown to be wrong in at most {risk} of the texts.",
+            "no threshold is proven to be wrong in at most {risk} of the texts.",
             where=data,
-            remedy="Label more pictures ({needed} right answers in a row would show it), or allow"
+            remedy="Label more pictures ({needed} right answers in a row would prove it), or allow"
             " more: --risk.",
             risk=f"{risk:g}",
             needed=round(_WILSON / risk),
@@ -74,7 +74,7 @@ def calibrate(
 
 
 def measure(answers: Answers, threshold: float) -> dict[str, Any]:
-    """What a threshold is worth on pictures that did not fit it."""
+    """The figures of a threshold on held-out pictures."""
     return fitting.figures(answers.confidence, answers.right, threshold=threshold)
 
 

@@ -1,7 +1,7 @@
 """The model of a running process: follows the changes and trials recorded in the store.
 
-Every process looks for new changes every few seconds, opens the new pack beside the old one, and
-then exchanges them: an image is read by one of the two from start to end, and none is refused.
+Every process looks for changes every few seconds, opens the new pack beside the old one, and then
+exchanges them: an image is read by only one of the two, and no image is refused.
 """
 
 import logging
@@ -21,21 +21,20 @@ from legibly.vision.reading import Explanation, Reader, Result
 
 SECONDS = 1.0
 REMOTE_SECONDS = 5.0
-"""Between two looks at a bucket, where each costs a request."""
+"""Seconds between two looks at a bucket, where each costs a request."""
 _log = logging.getLogger(__name__)
 
 
 class Open(Protocol):
-    """Opens the model of a setting, in a version where one is named."""
+    """Opens the model of a setting, in a certain version if one is named."""
 
     def __call__(self, setting: str, *, version: str = "") -> Reader: ...
 
 
 class LiveReader:
-    """A Reader whose model may be exchanged at any moment; `setting` is what this process started
-    with.
+    """A Reader whose model may be exchanged at any time; `setting` is the model at the start.
 
-    It looks for changes as long as somebody holds it; without `watches`, in `refresh` alone.
+    Looks for changes until it is garbage-collected; without `watches`, only in `refresh`.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class LiveReader:
         except errors.LegiblyError as error:
             _log.warning("the history of the model cannot be read: %s", error)
             history = []
-        chosen = promotion_history.chosen(history, setting)
+        chosen = promotion_history.current_choice(history, setting)
         self.setting = chosen.setting
         try:
             self._reader = open_reader(chosen.setting, version=chosen.model.version)
         except errors.LegiblyError:
             if self.setting == setting:
                 raise
-            # A change that cannot be followed does not keep the server from starting.
+            # A change that cannot be followed does not prevent the start.
             _log.exception("the model %s cannot be opened; reading with %s", self.setting, setting)
             self.setting = setting
             self._reader = open_reader(setting)
@@ -73,12 +72,12 @@ class LiveReader:
 
     @property
     def model(self) -> records.Model:
-        """Name and version of the model that reads now."""
+        """Name and version of the present model."""
         return self._reader.model
 
     @property
     def pack(self) -> Pack:
-        """The pack that reads now."""
+        """The present pack."""
         return self._reader.pack
 
     @property
@@ -88,7 +87,7 @@ class LiveReader:
 
     @property
     def shadow(self) -> trials.Shadow | None:
-        """The challenger that reads beside it in this process."""
+        """The challenger that reads beside the present model in this process."""
         return self._shadow
 
     @property
@@ -97,19 +96,19 @@ class LiveReader:
         return self._canary
 
     def try_refresh(self) -> None:
-        """Take over what was changed; what cannot be followed is logged, and left."""
+        """Apply recorded changes; log those that cannot be followed."""
         try:
             self.refresh()
         except errors.LegiblyError as error:
             _log.warning("the change of the model cannot be followed: %s", error)
 
     def refresh(self) -> None:
-        """Take over what was changed since the last look. Raises LegiblyError."""
+        """Apply changes recorded since the last look. Raises LegiblyError."""
         newest = max((stat.key for stat in self._store.list(promotion_history.FOLDER)), default="")
         if newest == self._key:
             return
         history = promotion_history.changes(self._store)
-        chosen = promotion_history.chosen(history, self._setting)
+        chosen = promotion_history.current_choice(history, self._setting)
         version = chosen.model.version
         if chosen.setting != self.setting or version not in ("", self.model.version):
             fresh = self.open(chosen.setting, version=version)
@@ -187,5 +186,5 @@ def _watch(reference: "weakref.ref[LiveReader]", seconds: float) -> None:
         try:
             reader.try_refresh()
         except Exception:
-            _log.exception("looking for changes of the model failed; it goes on")
+            _log.exception("looking for changes of the model failed; it will be retried")
         del reader

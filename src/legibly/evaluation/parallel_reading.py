@@ -1,4 +1,4 @@
-"""Reads many pictures on all cores: processes for files, threads for what has to be fetched."""
+"""Reads many pictures on all cores: files in processes, other sources in threads."""
 
 import multiprocessing
 import os
@@ -15,14 +15,14 @@ from legibly.vision.reading import Reader
 
 T = TypeVar("T")
 MANY_FILES = 64
-"""From here on processes pay, each of which takes a second to start."""
+"""Fewer pictures are read without processes, each of which takes a second to start."""
 _CHUNK = 8
-"""Files that a process takes at a time."""
+"""Files given to a process at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureSource:
-    """A picture to read: its name for people, and how to get its bytes; `file` where it is one."""
+    """A picture to read: its display name and a function for its bytes; `file` if it is one."""
 
     name: str
     load: Callable[[], bytes]
@@ -35,8 +35,8 @@ class PictureSource:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reading of one picture, or why there is none; `page` counts from 1, None where the file
-    is no more than a picture.
+    """The reading of one picture, or an error; `page` counts from 1, None for a file without
+    pages.
     """
 
     name: str
@@ -49,10 +49,9 @@ class Answer:
 def read_all(
     open_reader: Callable[[], Reader], sources: Sequence[PictureSource], *, workers: int = 0
 ) -> Iterator[Answer]:
-    """Read pictures on `workers` cores (0: all), answers in order; only some are in memory at a
-    time.
+    """Read pictures on `workers` cores (0: all), in order, with only some in memory at a time.
 
-    `open_reader` has to be picklable: each process opens its own.
+    `open_reader` must be picklable: each process opens its own.
     """
     workers = workers or os.cpu_count() or 1
     files = [source.file for source in sources if source.file is not None]
@@ -99,7 +98,7 @@ def _in_processes(
 
 
 def _ahead(tasks: "Iterator[Future[T]]", count: int) -> "Iterator[Future[T]]":
-    """Futures in order, while `count` more are under way."""
+    """Yield futures in order, with `count` more in progress."""
     waiting: deque[Future[T]] = deque()
     for future in tasks:
         waiting.append(future)
@@ -109,7 +108,7 @@ def _ahead(tasks: "Iterator[Future[T]]", count: int) -> "Iterator[Future[T]]":
 
 
 _process_reader: list[Reader] = []
-"""The reader of a worker process; empty in every other one."""
+"""The reader of a worker process; empty in all others."""
 
 
 def _open_in_process(open_reader: Callable[[], Reader]) -> None:

@@ -1,6 +1,7 @@
 """Every promotion and rollback, as numbered objects of the store: written once, never changed.
 
-A number can be taken once, so of two people who change the model at the same time one is told.
+Each number can be taken only once, so of two people who change the model at the same time one gets
+an error.
 """
 
 import json
@@ -21,7 +22,7 @@ TRIALS: tuple[Kind, ...] = get_args(Trial)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A model as it was chosen: what the setting said, and which version that was."""
+    """A chosen model: the setting, and its version at that time."""
 
     setting: str
     model: records.Model
@@ -36,12 +37,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change of the model: `evidence` is the comparison, None where there was none; `reason` is
-    why if forced.
+    """One change of the model: `evidence` is the comparison, None without one; `reason` is given if
+    forced.
 
-    Trials leave the model as it is: `after` reads a `share` of the images beside it (`shadow`), or
-    answers them (`canary`) until its sure answers are shown to be wrong more often than `risk`. A
-    share of 0 ends the trial.
+    Trials do not change the model: `after` reads a `share` of the images beside it (`shadow`), or
+    answers them (`canary`) until more of its sure answers than `risk` prove wrong. A share of 0
+    ends the trial.
     """
 
     number: int
@@ -86,7 +87,7 @@ class Change:
 
 
 def changes(store: Store) -> list[Change]:
-    """Every change, oldest first. Raises Invalid for an object that is none."""
+    """Every change, oldest first. Raises Invalid for a malformed record."""
     keys = sorted(stat.key for stat in store.list(FOLDER) if stat.key.endswith(".json"))
     return [_change(store, key) for key in keys]
 
@@ -95,34 +96,33 @@ def _change(store: Store, key: str) -> Change:
     try:
         return Change.from_json(json.loads(store.read(key)))
     except (ValueError, KeyError, TypeError) as error:
-        remedy = "Nothing else writes here: move it away."
-        raise Invalid("this is no record of a promotion.", where=key, remedy=remedy) from error
+        remedy = "Only Legibly writes here: move it away."
+        raise Invalid("this is not a record of a promotion.", where=key, remedy=remedy) from error
 
 
 def following(history: Sequence[Change], kind: Kind, **facts: Any) -> Change:
-    """The change that comes after those of `history`, as of now; `facts` are its other fields."""
+    """The next change after `history`, made now; `facts` are its other fields."""
     number = history[-1].number + 1 if history else 1
     return Change(number=number, kind=kind, at=records.now(), **facts)
 
 
 def write(store: Store, change: Change) -> None:
-    """Keep one more change. Raises Conflict where its number was taken meanwhile."""
+    """Store a change. Raises Conflict if its number has been taken."""
     if not store.create(f"{FOLDER}{change.number:06d}.json", json.dumps(change.to_json()).encode()):
-        remedy = "See `legibly models history`, and decide anew."
+        remedy = "See `legibly models history`, and decide again."
         raise Conflict("somebody else changed the model just now.", where=store.url, remedy=remedy)
 
 
 def current(history: Sequence[Change], setting: str) -> str:
-    """The setting that counts: what the last change chose, where `setting` is one that it was
-    changed from.
+    """The setting in effect: that of the last change, if `setting` occurs in the history.
 
-    A setting that no change names was written by hand since, and stays.
+    A setting that no change names was written by hand later, and is kept.
     """
-    return chosen(history, setting).setting
+    return current_choice(history, setting).setting
 
 
-def chosen(history: Sequence[Change], setting: str) -> Choice:
-    """As `current`, with the model that was chosen; without a version where no change names it."""
+def current_choice(history: Sequence[Change], setting: str) -> Choice:
+    """As `current`, with the chosen model; without a version if no change names it."""
     switches = [change for change in history if change.kind not in TRIALS]
     names = {side.setting for change in switches for side in (change.before, change.after)}
     if setting in names:
@@ -131,9 +131,7 @@ def chosen(history: Sequence[Change], setting: str) -> Choice:
 
 
 def trial(history: Sequence[Change], kind: Trial) -> Change | None:
-    """The trial of a kind that runs: the last one, unless it was ended or another model reads
-    since.
-    """
+    """The running trial of a kind: the last one, unless it ended or the model has changed since."""
     latest = [change for change in history if change.kind == kind][-1:]
     if not latest or not latest[0].share:
         return None
@@ -144,15 +142,13 @@ def trial(history: Sequence[Change], kind: Trial) -> Change | None:
 
 
 def needed(history: Sequence[Change]) -> set[str]:
-    """The packs that `rollback` would need: both sides of every promotion that can be taken
-    back.
-    """
+    """The packs that `rollback` would need: both sides of every promotion that can be undone."""
     stack = reversible(history)
     return {side.setting for change in stack for side in (change.before, change.after)}
 
 
 def reversible(history: Sequence[Change]) -> list[Change]:
-    """The promotions that can be taken back, the newest last."""
+    """The promotions that can be undone, the newest last."""
     stack: list[Change] = []
     for change in history:
         if change.kind == "promote":
@@ -162,14 +158,14 @@ def reversible(history: Sequence[Change]) -> list[Change]:
     return stack
 
 
-def standing(history: list[Change], *, setting: str) -> Change:
-    """The newest promotion that was not rolled back, and is still what `setting` says. Raises
+def last_promotion(history: list[Change], *, setting: str) -> Change:
+    """The newest promotion that was not rolled back, if `setting` still is its model. Raises
     NotFound and Conflict.
     """
     stack = reversible(history)
     if not stack:
         remedy = "Choose any pack: `legibly models use NAME`."
-        raise NotFound("no promotion is recorded that could be taken back.", remedy=remedy)
+        raise NotFound("there is no promotion to undo.", remedy=remedy)
     if stack[-1].after.setting != setting:
         message = f"in use is {setting}, not {stack[-1].after.setting}, which was promoted last."
         remedy = f"Choose the pack: `legibly models use {stack[-1].before.setting}`."

@@ -1,10 +1,10 @@
 """The rule for when a candidate may replace the present model.
 
-Three things have to be shown, each by the lower end of a 95 % interval for pairs: that right
-answers are at most a margin fewer, that wrong answers given with confidence (`read`) are at most
-the same margin more, and that answers which need no person are at most a wider margin fewer. All
-three must hold, so the chance to promote a model that is worse in any of them by its margin is at
-most that of one interval's lower end: 2.5 %.
+Three things must be shown, each by the lower end of a 95 % paired interval: right answers are fewer
+by at most a margin, wrong sure answers (`read`) are more by at most the same margin, and answers
+that need no person are fewer by at most a wider margin. Since all three must hold, the chance of
+promoting a model that is worse in any of them by its margin is at most that of one interval's lower
+end: 2.5 %.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to promote, and why; `missing` labels would be needed: 0 if none, None if no number
-    would do.
+    """Whether to promote, and why; `missing` more labels would decide: 0 if none are needed, None
+    if no number would suffice.
     """
 
     passed: bool
@@ -35,7 +35,7 @@ class Decision:
 
 
 def decide(comparison: Json) -> Decision:
-    """Apply the rule to what `comparison.build` made."""
+    """Apply the rule to the result of `comparison.build`."""
     if comparison["data"]["basis"] == "all":
         return _volunteered(comparison)
     failed = [
@@ -46,10 +46,7 @@ def decide(comparison: Json) -> Decision:
     if not failed:
         return Decision(
             passed=True,
-            says=(
-                "Shown to be no worse in right answers, in wrong ones said with confidence, and in"
-                " coverage."
-            ),
+            says=("Shown to be no worse in right answers, in wrong sure answers, and in coverage."),
             missing=0,
         )
     needed = [comparison[name]["more_to_pass"] for name in failed]

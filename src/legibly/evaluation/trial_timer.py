@@ -12,14 +12,14 @@ from legibly.store import Store
 
 SECONDS = 10.0
 MOST_FAILURES = 3
-"""A canary that fails as often in a row ends."""
+"""A canary ends after this many failures in a row."""
 _COUNTED = ("asked", "at_upload")
-"""Labels that say how often a model is right; people volunteer them for what is wrong."""
+"""Sources of unbiased labels: people volunteer labels for wrong answers."""
 _log = logging.getLogger(__name__)
 
 
 class TrialTimer:
-    """Looks after the trials of one project, every `seconds`."""
+    """Supervises the trials of one project, every `seconds`."""
 
     def __init__(
         self, live: LiveReader, *, index: Index, store: Store, seconds: float = SECONDS
@@ -32,11 +32,11 @@ class TrialTimer:
         self._thread = threading.Thread(target=self._run, name="trials", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the timer's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and keep the counts."""
+        """Stop, and store the counts."""
         self._stopping.set()
         if self._live.shadow is not None:
             self._live.shadow.save(self._store)
@@ -46,13 +46,13 @@ class TrialTimer:
             try:
                 self.look()
             except errors.LegiblyError as error:
-                _log.warning("looking after a trial of a model: %s; it is tried again", error)
+                _log.warning("supervising a trial of a model: %s; it will be retried", error)
             except Exception:
-                _log.exception("looking after a trial of a model failed; it goes on")
+                _log.exception("supervising a trial of a model failed; it will be retried")
 
     def look(self) -> None:
-        """Keep the shadow's counts; end the canary where it fails or is shown to be wrong too
-        often. Raises LegiblyError.
+        """Store the shadow's counts; end the canary if it fails or proves wrong too often. Raises
+        LegiblyError.
         """
         if self._live.shadow is not None:
             self._live.shadow.save(self._store)
@@ -77,8 +77,8 @@ class TrialTimer:
 
 
 def labels_of(canary: trials.Canary, index: Index) -> records.Json:
-    """What the labels say of a canary's sure answers: how many have one, how many are wrong, and
-    the evidence that more are than its risk allows.
+    """The labels of a canary's sure answers: how many have one, how many are wrong, and the
+    evidence that more are wrong than its risk allows.
     """
     model = f"{canary.model.name}@{canary.model.version}"
     day = canary.since.date().isoformat()
@@ -102,7 +102,7 @@ def end(canary: trials.Canary, reason: str, *, store: Store) -> None:
     history = promotion_history.changes(store)
     running = promotion_history.trial(history, "canary")
     if running is None or running.number != canary.number:
-        return  # another process was quicker
+        return  # another process was faster
     change = promotion_history.following(
         history,
         "canary",

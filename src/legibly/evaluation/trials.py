@@ -1,7 +1,7 @@
 """A challenger on live traffic: a shadow's answers are only counted, a canary answers a share of
 the pictures.
 
-Which pictures, their bytes decide, so that every process draws the same ones.
+A hash of the picture decides whether it takes part, so that every process draws the same ones.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ from legibly.store import Store
 from legibly.vision.reading import Reader, Result
 
 RISK = 0.01
-"""The share of wrong ones among sure answers that a canary may have where nobody says another."""
+"""Default for the share of wrong answers that a canary may have among its sure ones."""
 _COUNTS = ("read", "same_text", "same_verdict", "more_sure", "failed", "dropped")
 _WAITING = 8
 _log = logging.getLogger(__name__)
 
 
 def is_drawn(data: bytes, share: float, *, trial: str) -> bool:
-    """Whether a picture is in the share of a trial; shadow and canary draw independently."""
+    """Whether a picture takes part in a trial; shadow and canary draw independently."""
     digest = hashlib.blake2b(data, digest_size=4, person=trial.encode()).digest()
     return int.from_bytes(digest, "big") / 2**32 < share
 
 
 class Canary:
-    """A challenger that answers a share of the pictures; where it fails the present model answers.
+    """A challenger that answers a share of the pictures; if it fails, the present model answers.
 
-    `risk` is the share of wrong ones among its sure answers from which on it is to end.
+    It must end if more than a share `risk` of its sure answers are wrong.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Canary:
         self._challenger = challenger
 
     def read(self, data: bytes, *, champion: Reader) -> Result | None:
-        """The answer to a picture of its share, None for others. Raises as `Reader.read` does,
-        where the champion cannot read the picture either.
+        """The answer to a picture of its share, None for others. Raises as `Reader.read` does, if
+        the champion cannot read the picture either.
         """
         if not is_drawn(data, self.share, trial="canary"):
             return None
@@ -71,7 +71,7 @@ class Canary:
         return result
 
     def to_json(self) -> dict[str, Any]:
-        """What it is, and what this process counted since it began."""
+        """Its settings, and the counts of this process."""
         return {
             "model": self.model.to_json(),
             "share": self.share,
@@ -83,7 +83,7 @@ class Canary:
 
 
 class Shadow:
-    """A challenger that reads a share of the pictures again, in its own thread, and answers nobody.
+    """A challenger that reads a share of the pictures again, in its own thread, without answering.
 
     Pictures that come while it is busy are dropped, so that it never delays an answer.
     """
@@ -104,7 +104,7 @@ class Shadow:
         thread.start()
 
     def offer(self, data: bytes, reading: records.Reading) -> None:
-        """Have a picture read if it is in the share and there is time; returns at once."""
+        """Queue a picture if it is in the share and the thread is idle; returns at once."""
         if not is_drawn(data, self.share, trial="shadow"):
             return
         try:
@@ -119,7 +119,7 @@ class Shadow:
             finished.wait_for(lambda: not self._pending.unfinished_tasks, timeout=max(0.0, seconds))
 
     def compare(self, data: bytes, reading: records.Reading) -> None:
-        """Read one picture and count how its answer compares."""
+        """Read one picture, and compare its answer with the reading."""
         started = time.perf_counter()
         try:
             answer = self._challenger.read(data).reading
@@ -133,11 +133,11 @@ class Shadow:
         self._counts["more_sure"] += answer.confidence > reading.confidence
 
     def to_json(self) -> dict[str, Any]:
-        """What this process counted since it began."""
+        """The counts of this process."""
         return self._document(self._counts, self._milliseconds)
 
     def save(self, store: Store) -> None:
-        """Keep the counts of this process in the store, where they changed since the last time."""
+        """Store the counts of this process if they have changed."""
         counts = {name: self._counts[name] for name in _COUNTS}
         if counts != self._saved:
             body = {**counts, "milliseconds": self._milliseconds}
@@ -146,7 +146,7 @@ class Shadow:
             self._saved = counts
 
     def total(self, store: Store) -> dict[str, Any]:
-        """What every process counted, those that ended included."""
+        """The counts of all processes, including ended ones."""
         self.save(store)
         counts: Counter[str] = Counter()
         milliseconds = 0.0
@@ -178,6 +178,6 @@ def _work(
         try:
             shadow.compare(data, reading)
         except Exception:
-            _log.exception("the shadow failed on a picture; it goes on")
+            _log.exception("the shadow failed on a picture")
         pending.task_done()
         del shadow

@@ -63,7 +63,7 @@ class Place:
         single = aggregates.is_single_label(image.reading.model.name, self.single_label_models)
         return any(
             self.actual in (None, actual) and self.predicted in (None, predicted)
-            for predicted, actual in aggregates.places(
+            for predicted, actual in aggregates.aligned_labels(
                 image.reading.text, image.label.text, single=single
             )
             or ()

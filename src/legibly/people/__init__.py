@@ -1,1 +1,1 @@
-"""Accounts, classes, OpenID sessions, and the audit log."""
+"""Accounts, classrooms, OpenID sign-in, and the audit log."""

@@ -1,8 +1,6 @@
-"""Accounts, API tokens and ended sessions: immutable objects in the store, of which the newest
-counts.
+"""Accounts, API tokens and ended sessions, stored as immutable objects, of which the newest counts.
 
-Nothing is kept anywhere else; every process follows the store and is a few seconds behind it at
-most.
+They are stored nowhere else; every process follows the store with a delay of a few seconds at most.
 """
 
 import hashlib
@@ -41,10 +39,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A person. `password` is an argon2id hash, None where nobody can sign in by password.
+    """A person. `password` is an argon2id hash, None if sign-in by password is impossible.
 
-    `identity` is issuer and subject of the OpenID provider that vouches for them; `epoch` grows
-    whenever every session of theirs has to end. A disabled account with `erase_at` is erased then.
+    `identity` is issuer and subject of their OpenID provider; a higher `epoch` ends all their
+    sessions. A disabled account with `erase_at` is erased then.
     """
 
     id: str
@@ -65,7 +63,7 @@ class Account:
 
 
 class Accounts(StoreMirror[Account | Token | str]):
-    """All accounts of a store; safe for threads. Methods that write may raise Unavailable."""
+    """All accounts of a store; thread-safe. Methods that write may raise Unavailable."""
 
     folders = (PEOPLE, TOKENS, ENDED)
 
@@ -91,11 +89,11 @@ class Accounts(StoreMirror[Account | Token | str]):
     # People
 
     def people(self) -> list[Account]:
-        """Everybody, by name."""
+        """All accounts, by name."""
         return sorted(self._people.values(), key=lambda account: account.name.casefold())
 
     def has_admin(self) -> bool:
-        """Whether somebody can look after the others."""
+        """Whether there is an administrator."""
         return any(
             account.role == "admin" and not account.disabled for account in self._people.values()
         )
@@ -107,7 +105,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         return self._people[account_id]
 
     def find_by_name(self, name: str) -> Account:
-        """The account of this name, however it is capitalised. Raises NotFound."""
+        """The account with this name, ignoring case. Raises NotFound."""
         required = normalize_name(name).casefold()
         for account in self._people.values():
             if account.name.casefold() == required:
@@ -115,8 +113,8 @@ class Accounts(StoreMirror[Account | Token | str]):
         raise NotFound("there is no such account.", where=name[:80])
 
     def add(self, name: str, *, role: Role, password: str | None) -> Account:
-        """Make an account. Raises Invalid for names and passwords that cannot be, Conflict where
-        the name is taken.
+        """Make an account. Raises Invalid for unusable names and passwords, Conflict if the name is
+        taken.
         """
         name = normalize_name(name)
         if role not in ROLES:
@@ -136,10 +134,10 @@ class Accounts(StoreMirror[Account | Token | str]):
         return self._write_person(account)
 
     def from_provider(self, identity: str, *, name: str) -> tuple[Account, bool]:
-        """The account of somebody for whom a provider vouches, and whether it was made now: as a
-        writer, by that name.
+        """The account for an identity at a provider, and whether it is new: a writer with that
+        name.
 
-        A name that is taken gets a number; whoever asks twice at once gets one account.
+        A taken name gets a number; two simultaneous requests get the same account.
         """
         key = f"{IDENTITIES}{_digest(identity)}.json"
         at = now()
@@ -157,15 +155,15 @@ class Accounts(StoreMirror[Account | Token | str]):
         return self._write_person(account), True
 
     def _reserve(self, key: str, account_id: str) -> bool:
-        """Whether `key` stands for this account, and for no other, from now on."""
+        """Reserve `key` for an account; False if it belongs to another one."""
         if self._store.create(key, json.dumps({"account": account_id}).encode()):
             return True
         return bool(json.loads(self._store.read(key))["account"] == account_id)
 
     def change(self, account: Account, *, password: str | None = None, **changes: Any) -> Account:
-        """Another role, disabled or not, another password; each of these ends every session.
+        """Change role, password or whether it is disabled; each of these ends all sessions.
 
-        A new password also ends every token.
+        A new password also revokes all tokens.
         """
         if password is not None:
             changes["password"] = self._passwords.hash(password, account.name)
@@ -181,7 +179,7 @@ class Accounts(StoreMirror[Account | Token | str]):
     def _write_person(self, account: Account) -> Account:
         data = {**asdict(account), "at": stamp(account.at)}
         if account.erase_at is None:
-            del data["erase_at"]  # an earlier version reads it too
+            del data["erase_at"]  # earlier versions read it too
         else:
             data["erase_at"] = stamp(account.erase_at)
         self._store.create(
@@ -191,8 +189,8 @@ class Accounts(StoreMirror[Account | Token | str]):
         return account
 
     def erase(self, account: Account) -> None:
-        """Forget a person: every version of the account, its tokens and its name. Images go through
-        the service.
+        """Erase every version of an account, its tokens and its name. Images go through the
+        service.
         """
         doomed = [stat.key for stat in self._store.list(f"{PEOPLE}{account.id}/")]
         for token in self.tokens(account.id):
@@ -203,7 +201,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         self.refresh()
 
     def sign_in(self, name: str, password: str) -> Account | None:
-        """The account, if the password is right; takes as long where there is no such account."""
+        """The account, if the password is right; takes as long if there is no such account."""
         try:
             account: Account | None = self.find_by_name(name)
         except (NotFound, Invalid):
@@ -214,7 +212,7 @@ class Accounts(StoreMirror[Account | Token | str]):
     # Tokens
 
     def tokens(self, account_id: str) -> list[Token]:
-        """A person's tokens that are not revoked, newest first."""
+        """The unrevoked tokens of an account, newest first."""
         mine = [
             token
             for token in self._tokens.values()
@@ -225,9 +223,7 @@ class Accounts(StoreMirror[Account | Token | str]):
     def add_token(
         self, account: Account, *, name: str, scopes: Collection[str], days: int | None = None
     ) -> tuple[Token, str]:
-        """Make a token; the second value is its secret, which is never to be had again. Raises
-        Invalid.
-        """
+        """Make a token; the second value is its secret, which is not stored. Raises Invalid."""
         required = tuple(scope for scope in SCOPES if scope in scopes)
         if not required or set(scopes) - set(SCOPES):
             raise Invalid(
@@ -248,13 +244,13 @@ class Accounts(StoreMirror[Account | Token | str]):
         return self._write_token(token), secret
 
     def revoke(self, token: Token) -> None:
-        """End a token for good."""
+        """Revoke a token."""
         self._write_token(
             replace(token, revoked=True, at=max(now(), token.at + timedelta(milliseconds=1)))
         )
 
     def restore_token(self, account_id: str, token_id: str) -> Token | None:
-        """Undo the revocation of a person's token, for a while; None where it is too late."""
+        """Undo a recent revocation of a token; None if it is too late."""
         token = self._tokens.get(token_id)
         if token is None or token.account != account_id or not token.revoked:
             return None
@@ -273,7 +269,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         return token
 
     def token_owner(self, secret: str) -> tuple[Account, Token] | None:
-        """Whose token this is; None for unknown, revoked and expired ones and for disabled
+        """The token and its account; None for unknown, revoked and expired tokens and disabled
         accounts.
         """
         digest = _digest(secret)
@@ -287,31 +283,31 @@ class Accounts(StoreMirror[Account | Token | str]):
     # Sessions
 
     def signing_key(self) -> bytes:
-        """The secret by which sessions are signed: made once, the same for every process."""
+        """The secret that signs sessions: made once, shared by all processes."""
         fresh = json.dumps({"key": secrets.token_hex(32)}).encode()
         self._store.create(SECRET, fresh)
         return bytes.fromhex(json.loads(self._store.read(SECRET))["key"])
 
     def rotate_signing_key(self) -> None:
-        """Make another key that signs sessions: every session ends within seconds."""
+        """Replace the key that signs sessions: all sessions end within seconds."""
         self._store.remove([SECRET])
         self.signing_key()
 
     def end_session(self, session: str, *, until: int) -> None:
-        """Let a session count no more, whoever still holds its cookie; it would have ended at
-        `until`, a Unix time.
+        """Make a session invalid, although its cookie exists; it would have ended at `until`, a
+        Unix time.
         """
         self._store.remove([stat.key for stat in self._store.list(ENDED) if _is_over(stat.key)])
         self._store.create(f"{ENDED}{until}.{session}", b"{}")
         self.refresh()
 
     def is_session_ended(self, session: str) -> bool:
-        """Whether a session was signed out."""
+        """Whether a session has been signed out."""
         return session in self._ended
 
 
 def _is_over(key: str) -> bool:
-    """Whether a session that was ended would be over by now anyway."""
+    """Whether an ended session would have expired by now."""
     until = key.removeprefix(ENDED).rpartition(".")[0]
     return until.isdecimal() and int(until) < time.time()
 
@@ -325,7 +321,7 @@ def _reservation(name: str) -> str:
 
 
 def normalize_name(text: str) -> str:
-    """A name as people type it, made comparable. Raises Invalid."""
+    """Normalise a name as typed, for comparison. Raises Invalid."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name or len(name) > 64 or _CONTROL.search(name):
         raise Invalid("a name must have 1 to 64 visible characters.", code="name-invalid")

@@ -1,6 +1,4 @@
-"""What administrators do to accounts, for the web and the command line; each with its audit
-entry.
-"""
+"""Changes accounts for administrators, on the web and the command line, with audit entries."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,12 +9,12 @@ from legibly.people.accounts import ROLES, Account, Accounts, Role
 from legibly.records import now
 
 UNDO_HOURS = 24
-"""How long an account that is to be erased can be kept after all."""
+"""How long the erasure of an account can be cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who does something, and from where; `account` is None for the operator."""
+    """Who acts, and from which address; `account` is None for the operator."""
 
     account: str | None = None
     address: str = ""
@@ -56,7 +54,7 @@ def set_disabled(accounts: Accounts, account: Account, actor: Actor, *, disabled
 
 
 def schedule_erasure(accounts: Accounts, account: Account, actor: Actor) -> Account:
-    """Disable an account, to be erased after UNDO_HOURS. Raises Forbidden for the last admin."""
+    """Disable an account and erase it after UNDO_HOURS. Raises Forbidden for the last admin."""
     require_other_admin(accounts, account)
     with _audited(accounts, account, "erasure scheduled", actor):
         due = now() + timedelta(hours=UNDO_HOURS)
@@ -64,19 +62,19 @@ def schedule_erasure(accounts: Accounts, account: Account, actor: Actor) -> Acco
 
 
 def cancel_erasure(accounts: Accounts, account: Account, actor: Actor) -> Account:
-    """Keep an account that was to be erased, and enable it."""
+    """Cancel the erasure of an account, and enable it."""
     with _audited(accounts, account, "erasure cancelled", actor):
         return accounts.change(account, disabled=False, erase_at=None)
 
 
 def reset_password(accounts: Accounts, account: Account, password: str, actor: Actor) -> Account:
-    """Set another password; sessions and tokens end. Raises Invalid."""
+    """Set a new password; ends sessions and tokens. Raises Invalid."""
     with _audited(accounts, account, "password", actor):
         return accounts.change(account, password=password)
 
 
 def require_other_admin(accounts: Accounts, account: Account) -> None:
-    """Raises Forbidden where this is the only administrator who can sign in."""
+    """Raises Forbidden if this is the only administrator who can sign in."""
     others = [
         other
         for other in accounts.people()

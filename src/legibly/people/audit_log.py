@@ -16,13 +16,13 @@ _log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """The entries of a store."""
+    """The audit log of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def record(self, action: str, *, by: str | None, on: str = "", address: str = "") -> str:
-        """Write an entry; returns its key. Ids only, so that erasure is complete."""
+        """Write an entry; return its key. It holds only ids, so that erasure is complete."""
         at = now()
         line = {"at": stamp(at), "what": action, "by": by, "on": on, "address": address}
         key = f"{AUDIT}date={at:%Y-%m-%d}/{object_keys.new_id(at)}.json"
@@ -31,7 +31,7 @@ class AuditLog:
 
     @contextlib.contextmanager
     def audited(self, action: str, *, by: str | None, on: str, address: str) -> Iterator[None]:
-        """Do something in the block together with its audit entry: both or neither."""
+        """Write an audit entry with the action in the block: both happen or neither."""
         key = self.record(action, by=by, on=on, address=address)
         try:
             yield

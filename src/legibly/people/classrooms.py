@@ -1,8 +1,7 @@
-"""School classes: a teacher opens one with a code, pupils join with a nickname; immutable objects
-in the store.
+"""Classrooms: a teacher opens one with a code, pupils join with a nickname; stored as immutable
+objects.
 
-A pupil is nobody elsewhere: no address, no password, no account. Their images belong to
-`pupil:CLASS:PUPIL`.
+A pupil has no address, password or account. Their images belong to `pupil:CLASS:PUPIL`.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ from legibly.records import moment, now, stamp
 from legibly.store import Store
 
 FOLDER = object_keys.CLASSES
-ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # nothing that looks like something else
+ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # no letters that look alike
 CODE_LENGTH = 6
 LONGEST_DAYS = 400
 MOST_PUPILS = 200
@@ -31,7 +30,7 @@ _OWNER = object_keys.PUPIL_OWNER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchoolClass:
-    """One class; `keep_days` after it was opened everything of it is deleted."""
+    """A classroom; `keep_days` after its opening it is deleted with all its data."""
 
     id: str
     name: str
@@ -44,7 +43,7 @@ class SchoolClass:
 
     @property
     def ends_at(self) -> datetime:
-        """When everything of it is deleted."""
+        """When it is deleted with all its data."""
         return self.opened_at + timedelta(days=self.keep_days)
 
     def to_json(self) -> dict[str, Any]:
@@ -57,9 +56,9 @@ class SchoolClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pupil:
-    """Somebody in a class, by the nickname that they chose.
+    """A pupil in a class, by the nickname that they chose.
 
-    `word` is the hash of the personal word with which they come back; empty for none.
+    `word` is the hash of the secret word for coming back; empty without one.
     """
 
     id: str
@@ -69,12 +68,12 @@ class Pupil:
 
     @property
     def owner(self) -> str:
-        """To whom their images belong."""
+        """The owner of their images."""
         return f"{_OWNER}{self.school_class}:{self.id}"
 
 
 class Classes(StoreMirror[SchoolClass | Pupil]):
-    """All classes of a store; safe for threads."""
+    """All classes of a store; thread-safe."""
 
     folders = (FOLDER,)
 
@@ -105,12 +104,12 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         return self._classes[class_id]
 
     def visible_to(self, teacher: str) -> frozenset[str] | None:
-        """The ids of the classes of a teacher; None where there are no others."""
+        """The ids of a teacher's classes; None if there are no others."""
         ids = frozenset(entry.id for entry in self._classes.values() if entry.teacher == teacher)
         return None if len(ids) == len(self._classes) else ids
 
     def pupils(self, school_class: SchoolClass) -> list[Pupil]:
-        """Everybody in a class, by nickname."""
+        """The pupils in a class, by nickname."""
         mine = [pupil for pupil in self._pupils.values() if pupil.school_class == school_class.id]
         return sorted(mine, key=lambda pupil: pupil.nickname.casefold())
 
@@ -137,7 +136,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         )
 
     def close(self, school_class: SchoolClass, *, closed: bool) -> SchoolClass:
-        """Let nobody else join, or let them again; who is in stays in."""
+        """Stop or allow joining; pupils in the class stay."""
         at = max(now(), school_class.at + timedelta(milliseconds=1))
         return self._write(replace(school_class, closed=closed, at=at))
 
@@ -148,7 +147,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         return school_class
 
     def join(self, code: str, nickname: str, word: str = "") -> Pupil:
-        """Join a class by its code, or come back by nickname and personal word.
+        """Join a class by its code, or come back by nickname and secret word.
 
         Raises NotFound for a wrong code, Conflict for a taken nickname with another word, Invalid.
         """
@@ -203,7 +202,7 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         self.refresh()
 
     def expired(self) -> Iterator[SchoolClass]:
-        """The classes whose time has come."""
+        """The classes past their date."""
         return (element for element in self.all() if element.ends_at <= now())
 
 
@@ -212,7 +211,7 @@ def _plain_word(word: str) -> str:
 
 
 def _word_hash(word: str, pupil_id: str) -> str:
-    """scrypt (RFC 7914): a word is short, so that guessing has to cost something."""
+    """scrypt (RFC 7914), since words are short, so guessing them must be expensive."""
     salt = pupil_id.encode()
     return hashlib.scrypt(_plain_word(word).encode(), salt=salt, n=2**14, r=8, p=1).hex()
 
@@ -222,7 +221,7 @@ def _is_word(word: str, pupil: Pupil) -> bool:
 
 
 def is_pupil(owner: str) -> bool:
-    """Whether an image's owner is a pupil."""
+    """Whether the owner of an image is a pupil."""
     return owner.startswith(_OWNER)
 
 

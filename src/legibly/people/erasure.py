@@ -11,14 +11,14 @@ from legibly.records import now
 
 
 class ImageOwners(Protocol):
-    """The images of one project, as far as their owners go."""
+    """The images of a project, by owner."""
 
     def remove_owner(self, owner: str) -> None:
         """Delete every image of this owner with all records of it."""
 
 
 Projects = Callable[[], Iterable[ImageOwners]]
-"""Every project of the store: people have images in any of them."""
+"""All projects of the store, since people may have images in each of them."""
 
 
 def erase_account(accounts: Accounts, projects: Projects, account: Account, actor: Actor) -> None:
@@ -48,7 +48,7 @@ def erase_pupil(classes: Classes, projects: Projects, pupil: Pupil) -> None:
 
 
 def purge_expired(classes: Classes, projects: Projects) -> list[SchoolClass]:
-    """Erase the classes past their date; returns them."""
+    """Erase the classes past their date; return them."""
     classes.refresh()
     expired = list(classes.expired())
     for school_class in expired:
@@ -57,7 +57,7 @@ def purge_expired(classes: Classes, projects: Projects) -> list[SchoolClass]:
 
 
 def purge_accounts(accounts: Accounts, projects: Projects) -> list[Account]:
-    """Erase the accounts whose erasure is due; returns them."""
+    """Erase the accounts due for erasure; return them."""
     accounts.refresh()
     due = [
         account
@@ -70,7 +70,7 @@ def purge_accounts(accounts: Accounts, projects: Projects) -> list[Account]:
 
 
 def confirm(account: Account, accounts: Accounts, secret: str) -> None:
-    """Check the password before an account is erased, or its name where it has no password.
+    """Before erasure check the password of an account, or its name if it has no password.
 
     Raises Forbidden.
     """

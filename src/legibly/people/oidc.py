@@ -20,12 +20,12 @@ from legibly.errors import Forbidden, Invalid, Unavailable
 from legibly.people.provider_http import ProviderHttp
 
 SKEW_SECONDS = 60
-"""By how much the provider's clock may differ from ours."""
+"""Largest difference between the provider's clock and ours."""
 _TIMEOUT_SECONDS = 10.0
 _LOCK_SECONDS = 1.0
 _METADATA_SECONDS = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# Signatures by keys of which only the public half is known here.
+# Signatures with asymmetric keys, of which only the public part is known here.
 _ALGORITHMS = (
     "RS256",
     "RS384",
@@ -43,7 +43,7 @@ _REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Whom a provider vouches for: `identity` is issuer and subject, `email` None unless the
+    """A person identified by a provider: `identity` is issuer and subject, `email` None unless the
     provider verified it.
     """
 
@@ -53,10 +53,10 @@ class Person:
 
 
 class Provider:
-    """One OpenID provider, as one of its clients sees it; safe for threads.
+    """A client of an OpenID provider; thread-safe.
 
-    Its methods raise Unavailable where it does not answer, Invalid for a code that it takes no
-    more, and Forbidden for an answer that cannot be trusted.
+    Its methods raise Unavailable if the provider does not answer, Invalid for a used or expired
+    code, and Forbidden for an answer that cannot be trusted.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Provider:
         self._keys: list[dict[str, Any]] = []
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str, redirect_uri: str) -> str:
-        """Where to send a browser, so that it comes to `redirect_uri` with `state` and a code."""
+        """The address that returns a browser to `redirect_uri` with `state` and a code."""
         challenge = (
             base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
             .rstrip(b"=")
@@ -99,7 +99,7 @@ class Provider:
         return _with(self._endpoint("authorization_endpoint"), query)
 
     def logout_url(self, *, redirect_uri: str) -> str | None:
-        """Where to send a browser to sign out at the provider too; None where there is none."""
+        """The address for signing out at the provider too; None if it has none."""
         if "end_session_endpoint" not in self._discovered():
             return None
         query = {"client_id": self._client_id, "post_logout_redirect_uri": redirect_uri}
@@ -108,8 +108,8 @@ class Provider:
     def person(
         self, code: str, *, issuer: str | None, nonce: str, verifier: str, redirect_uri: str
     ) -> Person:
-        """Who came back with this code; `issuer` is what the answer's address says of its sender,
-        if it does.
+        """The person who came back with this code; `issuer` is the one in the answer's address, if
+        any.
         """
         if issuer is not None and issuer != self._issuer:
             raise Forbidden("the answer is another provider's.", where=self._issuer)
@@ -159,7 +159,7 @@ class Provider:
         return answer
 
     def _user_info(self, tokens: Mapping[str, Any], *, subject: str) -> dict[str, Any]:
-        """What the provider tells beside the ID token, where it does."""
+        """The claims of the provider's userinfo endpoint, if it has one."""
         if "userinfo_endpoint" not in self._discovered() or not tokens.get("access_token"):
             return {}
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -187,13 +187,11 @@ class Provider:
         return claims
 
     def _decoded(self, token: str) -> dict[str, Any]:
-        """The claims of a token that the provider signed; its keys are fetched anew where none
-        fits.
-        """
+        """The claims of a token signed by the provider; its keys are fetched again if none matches."""
         header = jwt.get_unverified_header(token)
         failure: jwt.PyJWTError = jwt.InvalidSignatureError("no key of the provider fits")
         for refresh in (False, True):
-            for key in self._fitting(header, refresh=refresh):
+            for key in self._matching_key(header, refresh=refresh):
                 try:
                     return jwt.decode(
                         token,
@@ -208,7 +206,7 @@ class Provider:
                     failure = error
         raise failure
 
-    def _fitting(self, header: Mapping[str, Any], *, refresh: bool) -> list[jwt.PyJWK]:
+    def _matching_key(self, header: Mapping[str, Any], *, refresh: bool) -> list[jwt.PyJWK]:
         algorithm = header.get("alg")
         name = header.get("kid")
         if algorithm not in _ALGORITHMS:
@@ -229,7 +227,7 @@ class Provider:
             ):
                 try:
                     fitting.append(jwt.PyJWK(key, algorithm))
-                except jwt.PyJWTError:  # a kind of key that this signature is not made by
+                except jwt.PyJWTError:  # a type of key that does not make this signature
                     continue
         return fitting
 
@@ -240,7 +238,7 @@ class Provider:
         return _check_address(address)
 
     def _discovered(self) -> dict[str, Any]:
-        # One thread asks a provider that does not answer; the others do not wait for it.
+        # One thread waits for a provider that does not answer; the others fail at once.
         if not self._lock.acquire(timeout=_LOCK_SECONDS):
             raise Unavailable("the provider does not answer.", where=self._issuer)
         try:
@@ -265,7 +263,7 @@ class Provider:
 
 
 def _check_address(url: str) -> str:
-    """The address, if nobody on the way can read or change what goes there. Raises Invalid."""
+    """Return the address if it is protected from eavesdropping. Raises Invalid."""
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return url

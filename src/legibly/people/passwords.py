@@ -1,4 +1,4 @@
-"""Passwords as argon2id hashes: which are allowed, and how many are hashed at once."""
+"""Hashes passwords with argon2id, a few at once, and refuses weak ones."""
 
 import contextlib
 import secrets
@@ -17,7 +17,7 @@ _queued_hashes = threading.BoundedSemaphore(10)
 
 @contextlib.contextmanager
 def _password_slot() -> Iterator[None]:
-    """A turn to hash a password, which takes 64 MiB. Raises Unavailable where many wait for it."""
+    """Wait for a slot to hash a password, which takes 64 MiB. Raises Unavailable if many wait."""
     if not _queued_hashes.acquire(blocking=False):
         raise _too_busy()
     try:
@@ -48,7 +48,7 @@ class Passwords:
         self._dummy_hash = self._hasher.hash(secrets.token_hex())
 
     def hash(self, password: str, name: str) -> str:
-        """The hash of a new password of this account. Raises Invalid for one that is too easy."""
+        """Hash a new password of this account. Raises Invalid if it is too weak."""
         if len(password) < SHORTEST:
             raise Invalid(
                 "the password is too short: it needs at least {least} characters.",
@@ -65,7 +65,7 @@ class Passwords:
             return self._hasher.hash(password[:1000])
 
     def verify(self, hashed: str | None, password: str) -> bool:
-        """Whether a password is the one that was hashed; takes as long where there is no hash."""
+        """Whether a password matches the hash; takes as long without a hash."""
         try:
             with _password_slot():
                 self._hasher.verify(hashed or self._dummy_hash, password)

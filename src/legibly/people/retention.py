@@ -13,7 +13,7 @@ PURGE_SECONDS = 3600.0
 
 
 class PurgeTimer:
-    """Purges at the start, and every `seconds` from then on."""
+    """Purges at the start, and then every `seconds`."""
 
     def __init__(
         self,
@@ -31,23 +31,25 @@ class PurgeTimer:
         self._thread = threading.Thread(target=self._run, name="purge", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the timer's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a purge under way ends with its class."""
+        """Stop; a purge in progress finishes its class first."""
         self._stopping.set()
 
     def _run(self) -> None:
         while True:
             try:
                 for school_class in erasure.purge_expired(self._classes, self._projects):
-                    _log.info("class %s was past its date and is erased", school_class.id)
+                    _log.info("class %s was past its date and has been erased", school_class.id)
                 for account in erasure.purge_accounts(self._accounts, self._projects):
-                    _log.info("account %s is erased, as an administrator asked", account.id)
+                    _log.info(
+                        "account %s has been erased, as an administrator requested", account.id
+                    )
             except LegiblyError as error:
                 _log.warning("purging: %s", error)
             except Exception:
-                _log.exception("purging failed; it is tried again")
+                _log.exception("purging failed; it will be retried")
             if self._stopping.wait(self._seconds):
                 return

@@ -1,4 +1,4 @@
-"""Folders of immutable objects, kept in memory and followed: accounts and classes use it."""
+"""Mirrors folders of immutable objects in memory, for accounts and classes."""
 
 import threading
 import time
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class StoreMirror(ABC, Generic[T]):
-    """The entries of some folders, each object read once; safe for threads.
+    """The entries of some folders, each object read once; thread-safe.
 
-    Every process looks for itself, and is `stale_seconds` behind the others at most.
+    Each process follows the store on its own, at most `stale_seconds` behind the others.
     """
 
     folders: ClassVar[tuple[str, ...]]
@@ -29,11 +29,11 @@ class StoreMirror(ABC, Generic[T]):
 
     @property
     def is_stale(self) -> bool:
-        """Whether the store may know more by now."""
+        """Whether the store may have newer entries."""
         return time.monotonic() - self._at >= self._stale_seconds
 
     def refresh(self) -> None:
-        """Read what is new in the store, and forget what is gone."""
+        """Read new objects, and drop deleted ones."""
         with self._lock:
             self._at = time.monotonic()
             matches = sorted(
@@ -50,10 +50,8 @@ class StoreMirror(ABC, Generic[T]):
 
     @abstractmethod
     def _parse(self, key: str) -> T:
-        """The entry of one object."""
+        """Parse the entry of one object."""
 
     @abstractmethod
     def _take(self, entries: Sequence[T]) -> None:
-        """Put all entries in their places; they come in the order of their keys, which end in a
-        time.
-        """
+        """Replace the state by all entries, in the order of their keys, which end in a time."""

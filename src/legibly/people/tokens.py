@@ -12,7 +12,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An API token, of which only the hash is known here."""
+    """An API token, of which only the hash is stored."""
 
     id: str
     account: str

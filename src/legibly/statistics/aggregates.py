@@ -1,9 +1,8 @@
-"""The small table of counts that every engine makes from the pairs, and the report is computed
-from.
+"""The small table of counts that every engine computes from the pairs, and the input of the report.
 
 One cell counts the resolved pairs of one day, model, source, predicted and actual text and
-confidence bin. Whatever depends on the order of addition is an integer: confidence is summed in
-millionths.
+confidence bin. Sums must not depend on the order of addition, so they are integers: confidence is
+summed in millionths.
 """
 
 import bisect
@@ -26,15 +25,14 @@ most answers.
 NO_CONFIDENCE = -1
 
 UNKNOWN = "unknown"
-"""The model or source of a pair that does not say."""
+"""The model or source of a pair without one."""
 FLAWS = ("malformed", "no_image", "no_prediction")
 
 
 class Counted(NamedTuple):
     """One row of pairs.sql: `day_us` is the start of the day in microseconds of Unix time.
 
-    A `predicted` of None: rows that cannot be used, and `source` says why. An `actual` of None:
-    labels taken back.
+    `predicted` None: unusable rows, with the reason as `source`. `actual` None: retracted labels.
     """
 
     day_us: int
@@ -48,7 +46,7 @@ class Counted(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Resolved pairs that are alike: `day` is ISO or empty, `bin` one of EDGES or NO_CONFIDENCE."""
+    """Equal resolved pairs: `day` is ISO or empty, `bin` one of EDGES or NO_CONFIDENCE."""
 
     day: str
     model: str
@@ -61,7 +59,7 @@ class Cell(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Readings that are alike, labelled or not: the population that labels are a sample of."""
+    """Equal readings, labelled or not: the population that the labels sample."""
 
     day: str
     model: str
@@ -73,9 +71,7 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything that the report is made of. Cells and reads are sorted, so equal input gives equal
-    tables.
-    """
+    """The input of the report. Cells and reads are sorted, so that equal pairs give equal tables."""
 
     cells: tuple[Cell, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -84,7 +80,7 @@ class Table:
 
 
 def bin_of(millionths: int) -> int:
-    """The lower end of the bin that a confidence lies in. As in pairs.sql."""
+    """The lower end of the bin of a confidence, as in pairs.sql."""
     if millionths < 0:
         return NO_CONFIDENCE
     if millionths < 950_000:
@@ -93,9 +89,7 @@ def bin_of(millionths: int) -> int:
 
 
 def in_millionths(confidence: object) -> int:
-    """A confidence in whole millionths; NO_CONFIDENCE unless it is a number in 0 … 1. As in the
-    engines' SQL.
-    """
+    """A confidence in whole millionths, as in SQL; NO_CONFIDENCE unless it is within 0 … 1."""
     if isinstance(confidence, (int, float)) and 0 <= confidence <= 1:
         return int(float(confidence) * 1_000_000 + 0.5)
     return NO_CONFIDENCE
@@ -111,8 +105,8 @@ def day_name(day_us: int) -> str:
 
 
 def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
-    """Sort an engine's rows, in the order of Counted, into cells, skipped ones and labels taken
-    back.
+    """Sort an engine's rows, with the columns of Counted, into cells, skipped rows and retracted
+    labels.
     """
     cells: list[Cell] = []
     skipped = dict.fromkeys(FLAWS, 0)
@@ -131,7 +125,7 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
 
 
 def _merged(cells: Iterable[Cell]) -> Iterator[Cell]:
-    """Neighbours that differ in their counts alone as one: days beyond the calendar have become one
+    """Merge neighbours that differ only in counts: days beyond the calendar have become the same
     day.
     """
     last: Cell | None = None
@@ -146,7 +140,7 @@ def _merged(cells: Iterable[Cell]) -> Iterator[Cell]:
 
 
 def is_single_label(model: str, single_label: Collection[str]) -> bool:
-    """Whether `whole` holds this model (`NAME@VERSION`), by its name or with its version."""
+    """Whether `single_label` has this model (`NAME@VERSION`), with or without its version."""
     return bool(single_label) and (model in single_label or model.partition("@")[0] in single_label)
 
 
@@ -154,20 +148,20 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", " /.,:-")
 
 
 def units(text: str, *, single: bool = False) -> tuple[str, ...]:
-    """The labels in a text: its digits, if it is digits with or without separators, else itself."""
+    """The labels in a text: its digits, if it has only digits and separators, else itself."""
     if single:
         return (text,) if text else ()
     bare = text.translate(_WITHOUT_SEPARATORS)
     return tuple(bare) if bare.isascii() and bare.isdigit() else (text,) if text else ()
 
 
-def places(
+def aligned_labels(
     predicted: str, actual: str, *, single: bool = False
 ) -> tuple[tuple[str, str], ...] | None:
-    """(predicted, actual) label by label, or None where the two do not lie side by side.
+    """(predicted, actual) for each label, or None if the texts cannot be aligned.
 
-    A single label without an answer, and every label of an answer for an image without a digit, is
-    a place too: the empty text is its own class.
+    The empty text is a class too: a single label may have no answer, and each label of an answer
+    may belong to an image without a digit.
     """
     predicted_units = units(predicted, single=single)
     actual_units = units(actual, single=single)

@@ -1,4 +1,4 @@
-"""How far confidences are from the shares of right answers."""
+"""Measures how far confidences are from the shares of right answers."""
 
 import math
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 def expected_calibration_error(bins: Iterable[tuple[float, float, float]]) -> float | None:
     """The mean distance of confidence and accuracy over bins of `(n, confidence, accuracy)`.
 
-    None where nothing was counted. Source: M. Pakdaman Naeini, G. Cooper, M. Hauskrecht, AAAI 2015.
+    None if nothing was counted. Source: M. Pakdaman Naeini, G. Cooper, M. Hauskrecht, AAAI 2015.
     """
     counted = [(n, abs(confidence - accuracy)) for n, confidence, accuracy in bins if n]
     total = sum(n for n, _ in counted)

@@ -1,7 +1,7 @@
 """Whether new pictures differ: verdicts and classes of the last week against the four weeks before.
 
-Only readings are needed, no labels, so drift is seen before accuracy can tell. It is of the model
-with most readings in the last week, since another model changes the mix too.
+It needs readings but no labels, so drift shows before accuracy does. Only the model with most
+readings in the last week counts, since a change of model changes the mix too.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from legibly.statistics import aggregates, metrics
 WINDOW_DAYS = 7
 REFERENCE_DAYS = 28
 ENOUGH = 200
-"""Fewer readings than this in a window say nothing about a mix of classes."""
+"""The least number of readings in a window to compare classes."""
 MOST_CLASSES = 30
 
 Mix = Counter[str]
@@ -23,7 +23,7 @@ Mix = Counter[str]
 def build(
     reads: tuple[aggregates.Read, ...], *, single_label: Collection[str] = ()
 ) -> dict[str, Any] | None:
-    """The report's `drift`; None where there are no readings or either window has too few."""
+    """The report's `drift`; None if either window has too few readings."""
     days = {read.day for read in reads if read.day}
     if not days:
         return None
@@ -57,7 +57,7 @@ def build(
 
 
 def change(drift: dict[str, Any] | None) -> str | None:
-    """The largest change in a word: none, some, much; None where drift is not known."""
+    """The largest change in a word: none, some, much; None if drift is unknown."""
     sizes = ("none", "some", "much")
     return (
         max((drift[name]["change"] for name in ("verdicts", "classes")), key=sizes.index)
@@ -96,8 +96,8 @@ def _classes(reads: list[aggregates.Read], single: bool) -> Mix:
 
 
 def _stability(before: Mix, after: Mix) -> dict[str, Any]:
-    """The index with its interval, and its size in a word: none, some (from 0.1), much (from 0.25),
-    by its low end.
+    """The index with its interval, and a word for its low end: none, some (from 0.1), much (from
+    0.25).
     """
     names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
     shown = names[:MOST_CLASSES]

@@ -1,10 +1,10 @@
 """Estimates how often answers are right, without the bias of who gives labels.
 
-People label mistakes more eagerly than successes, so the share right among volunteered labels is
-too low (and, where labels come with the upload, of pictures that somebody chose). The app therefore
-asks for the label of a random sample (`sampling.asks`). Not everybody answers: where the readings
-are known, each confidence bin of the answered ones counts by its size among all readings, so
-answers that depend on how sure the machine looked bias nothing.
+People label mistakes more eagerly than successes, so volunteered labels underestimate the accuracy
+(and labels uploaded with pictures are for pictures that somebody chose). The app therefore asks for
+the labels of a random sample (`sampling.asks`). Not everybody answers: if the readings are known,
+each confidence bin of the answered ones is weighted by its size among all readings, so that the
+result is unbiased even if answering depends on the confidence.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from typing import Any
 from legibly.statistics import aggregates, metrics
 
 ENOUGH = 20
-"""Fewer pairs than this are too few to say: the interval would be half the scale wide."""
+"""The least number of pairs for an estimate: with fewer the interval is half the scale."""
 
 _WHY = {
     "asked": (
@@ -88,8 +88,8 @@ def _basis(by_source: dict[str, tuple[int, int]]) -> str:
 
 
 def _strata(table: aggregates.Table) -> list[metrics.Stratum]:
-    """Model by model, confidence bin by bin, least sure first; empty unless every asked label's
-    model has readings.
+    """Strata by model and confidence bin, least sure first; empty unless the models of all asked
+    labels have readings.
     """
     sizes: Counter[tuple[str, int]] = Counter()
     for read in table.reads:

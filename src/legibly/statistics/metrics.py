@@ -1,6 +1,6 @@
 """The arithmetic of the report: pure functions of counts, nothing rounded.
 
-Proportions are in 0 … 1; intervals are 95 %. A proportion of nothing is None.
+Proportions are in 0 … 1, and None if nothing was counted; intervals are 95 %.
 """
 
 import math
@@ -27,9 +27,9 @@ NOTHING: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
 def share(successes: float, n: float) -> Proportion | None:
-    """`successes` of `n` with Wilson's score interval; None where `n` is 0.
+    """`successes` of `n` with Wilson's score interval; None if `n` is 0.
 
-    Both may be fractions: an effective sample size is one. Source: E. B. Wilson, JASA 22 (1927).
+    Both may be fractions, for an effective sample size. Source: E. B. Wilson, JASA 22 (1927).
     """
     if n <= 0:
         return None
@@ -43,12 +43,12 @@ def share(successes: float, n: float) -> Proportion | None:
 
 
 def as_json(proportion: Proportion | None) -> dict[str, float] | dict[str, float | None]:
-    """The contract's `{"value", "low", "high"}`, with nulls where there is nothing to say."""
+    """The contract's `{"value", "low", "high"}`, with nulls for None."""
     return proportion.to_json() if proportion else dict(NOTHING)
 
 
 def f1(hits: int, predicted: int, actual: int) -> float | None:
-    """The harmonic mean of precision and recall; None where the class was neither seen nor said."""
+    """The harmonic mean of precision and recall; None if the class is neither true nor predicted."""
     return 2 * hits / (predicted + actual) if predicted + actual else None
 
 
@@ -65,8 +65,8 @@ def difference(first: Proportion, second: Proportion) -> Proportion:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """Pictures that are alike: how many there are (`size`), how many are labelled, how many of
-    these are right.
+    """A group of pictures: how many there are (`size`), how many of them are labelled, and how many
+    of these are right.
     """
 
     size: int
@@ -75,7 +75,7 @@ class Stratum:
 
 
 def merged(strata: Sequence[Stratum], *, least: int) -> list[Stratum]:
-    """Neighbours joined until each stratum has at least `least` labels (or one stratum is left)."""
+    """Merge neighbours until each stratum has at least `least` labels (or one stratum is left)."""
     out: list[Stratum] = []
     size = labelled = right = 0
     for stratum in strata:
@@ -92,11 +92,11 @@ def merged(strata: Sequence[Stratum], *, least: int) -> list[Stratum]:
 
 
 def stratified(strata: Sequence[Stratum], *, least: int = 10) -> Proportion | None:
-    """The share right of all pictures, from labels whose frequency differs between strata.
+    """The share of right readings of all pictures, if strata have different shares of labels.
 
-    Each stratum's share counts by its size (post-stratification); the interval is Wilson's at the
-    effective number of labels. A stratum without a mistake has a small variance, not none: a half
-    is added to each side for it.
+    Strata are weighted by size (post-stratification); the interval is Wilson's at the effective
+    number of labels. The variance adds half a count to right and wrong, so that it is above zero in
+    a stratum without mistakes.
     """
     parts = [part for part in merged(strata, least=least) if part.labelled]
     total = sum(part.size for part in parts)
@@ -126,10 +126,10 @@ def stability(reference: Sequence[int], window: Sequence[int]) -> Proportion:
     """The population stability index of two class mixes, with a 95 % interval (value, low, high; 0
     or more).
 
-    Half a count is added to every class, so that an empty one does not make it infinite. Two
-    samples of the same population differ too: the index's mean under no change, (k - 1)(1/n + 1/m),
-    is taken off, and the interval starts at 0 unless the change passes the 95 % point of that.
-    Spread by the delta method.
+    Half a count is added to every class, so that an empty class does not make it infinite. Two
+    samples of the same population differ too: the mean of the index without change,
+    (k - 1)(1/n + 1/m), is subtracted, and the interval starts at 0 unless the index passes its 95 %
+    point without change. The interval's width is by the delta method.
     """
     k = len(reference)
     n = sum(reference)

@@ -1,9 +1,8 @@
-"""Two classifiers on the same pictures: their disagreements, and what follows about the difference.
+"""Estimates the difference of two classifiers from their disagreements on the same pictures.
 
-`difference` is for one look at a sample that was fixed beforehand. `at_any_time` is for labels that
-keep coming: its intervals hold at every look together, however often one looks and whenever one
-stops. Everything here takes counts alone, and nothing depends on the order in which the pictures
-came.
+`difference` is for one look at a sample that was fixed beforehand. `at_any_time` is for a growing
+number of labels: its intervals hold at all looks together, however often one looks and whenever one
+stops. Everything here depends only on counts, not on the order of the pictures.
 """
 
 import math
@@ -14,11 +13,10 @@ from typing import Self
 from legibly.statistics import metrics
 
 NEVER = 100_000_000
-"""More pictures than this are no answer to "how many more?"."""
+"""The largest useful answer to "how many more pictures?"."""
 _ERROR = 0.025  # on each side of a 95 % interval
 _BETS = tuple(2 ** (-k / 2) for k in range(17))
-# The largest bets weigh most: they are the best ones where two models hardly ever differ, which is
-# the common case.
+# The largest bets weigh most: they are the best if two models hardly ever differ, as is common.
 _LOG_WEIGHTS = tuple(
     math.log(1 / (k + 1) / math.fsum(1 / (j + 1) for j in range(len(_BETS))))
     for k in range(len(_BETS))
@@ -29,7 +27,7 @@ Interval = Callable[["Table"], metrics.Proportion]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How many pictures both, only the first, only the second, or neither got right; fractions in
+    """How many pictures both, only the first, only the second, or neither read right; fractions in
     projections.
     """
 
@@ -55,11 +53,11 @@ class Table:
 
     @property
     def value(self) -> float:
-        """The second's share right less the first's, in -1 … 1; 0 where there is no picture."""
+        """The second's share of right answers less the first's, in -1 … 1; 0 without pictures."""
         return (self.only_second - self.only_first) / self.n if self.n else 0.0
 
     def times(self, factor: float) -> "Table":
-        """The same shares in so many times as many pictures."""
+        """The same shares with all counts multiplied."""
         return Table(
             factor * self.both,
             factor * self.only_first,
@@ -68,21 +66,21 @@ class Table:
         )
 
     def swapped(self) -> "Table":
-        """The same pictures with the two in each other's place."""
+        """The same table with both classifiers exchanged."""
         return Table(self.both, self.only_second, self.only_first, self.neither)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p of McNemar's test, to twelve decimals: for one look."""
+    """The exact two-sided p of McNemar's test, to twelve decimals, for one look."""
     discordant = only_first + only_second
     least = min(only_first, only_second)
     tail = sum(math.comb(discordant, k) for k in range(least + 1))
-    # Whole numbers as far as they go: 2 ** discordant may pass what floats hold.
+    # Integers as long as possible: 2 ** discordant may exceed the range of floats.
     return min(1.0, float((2 * tail * 10**12) // 2**discordant) / 1e12) if discordant else 1.0
 
 
 def difference(table: Table) -> metrics.Proportion:
-    """The second's share right less the first's with a 95 % score interval for pairs, for one look.
+    """The difference of shares right with a 95 % score interval for pairs, for one look.
 
     Source: T. Tango, Statistics in Medicine 17 (1998) 891–908.
     """
@@ -107,8 +105,7 @@ def _score(table: Table, delta: float) -> float:
 
 
 def at_any_time(table: Table) -> metrics.Proportion:
-    """The second's share right less the first's with a 95 % confidence sequence, for as many looks
-    as one likes.
+    """The difference of shares right with a 95 % confidence sequence, for any number of looks.
 
     Source: I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1–27: the mean of bounded values by
     betting.
@@ -125,16 +122,16 @@ def at_any_time(table: Table) -> metrics.Proportion:
 def evidence(table: Table, *, above: float) -> float:
     """The natural logarithm of the e-value for a true difference above `above`, in -1 … 1.
 
-    It is what a gambler has made of 1 who on every picture stakes some share on the second doing
-    better than `above`, averaged over many shares. Where the truth is `above` or less, it ever
-    reaches 1/a with a probability of at most a (Ville's inequality), if each picture's difference
-    is `above` or less on average given all before it.
+    It is the capital of a gambler who starts with 1 and stakes a share on every picture that the
+    second is better by more than `above`, averaged over many shares. If each picture's expected
+    difference, given all earlier ones, is at most `above`, the probability that the e-value ever
+    reaches 1/a is at most a (Ville's inequality).
     """
     terms = []
     for bet, log_weight in zip(_BETS, _LOG_WEIGHTS, strict=True):
         stake = (
             min(bet, 0.99 / (1 + above)) if above > -1 else bet
-        )  # what is left must stay above nothing
+        )  # the remaining capital must stay above zero
         won, same, lost = (math.log(1 + stake * (gain - above)) for gain in (1, 0, -1))
         terms.append(
             log_weight
@@ -149,8 +146,8 @@ def evidence(table: Table, *, above: float) -> float:
 def more(
     table: Table, settled: Callable[[metrics.Proportion], bool], *, interval: Interval
 ) -> int | None:
-    """About how many more pictures, falling out like these, until the interval is `settled`; None
-    if never.
+    """About how many more pictures with these shares until the interval is `settled`; None if
+    never.
     """
     if not table.n:
         return None

@@ -127,7 +127,7 @@ def rollback(*, reason: str | None, as_json: bool) -> None:
     """Go back to the model before the last promotion, without asking."""
     store = wiring.store(options.settings())
     past = histories.changes(store)
-    last = histories.standing(past, setting=options.settings().model)
+    last = histories.last_promotion(past, setting=options.settings().model)
     goal = last.before
     earlier = options.settings(model=goal.setting)
     model = wiring.reader(earlier, version=goal.model.version).model

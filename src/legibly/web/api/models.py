@@ -127,7 +127,7 @@ def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
     principal_of(request).require_role("admin")
     live = _live(state_of(request))
     history = promotion_history.changes(state_of(request).store)
-    last = promotion_history.standing(history, setting=live.setting)
+    last = promotion_history.last_promotion(history, setting=live.setting)
     if last.after.setting != name:
         raise errors.Conflict("a different model was promoted last.", where=last.after.setting)
     goal = live.open(last.before.setting, version=last.before.model.version)
