@@ -41,5 +41,5 @@ def test_evidence_is_a_fair_bet_at_the_limit(limit: float) -> None:
 @pytest.mark.parametrize(("limit", "hits", "trials"), [(0.0, 0, 1), (1.0, 0, 1), (0.1, 2, 1)])
 def test_what_is_no_rate_is_refused(limit: float, hits: int, trials: int) -> None:
     """A limit that is no share, or more hits than trials, is an error of the caller."""
-    with pytest.raises(ValueError, match="no rate"):
+    with pytest.raises(ValueError, match="not a rate"):
         sequential.evidence_above(limit, hits=hits, trials=trials)

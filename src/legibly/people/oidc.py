@@ -187,11 +187,11 @@ class Provider:
         return claims
 
     def _decoded(self, token: str) -> dict[str, Any]:
-        """The claims of a token signed by the provider; its keys are fetched again if none matches."""
+        """The claims of a token signed by the provider; fetches its keys again if none matches."""
         header = jwt.get_unverified_header(token)
         failure: jwt.PyJWTError = jwt.InvalidSignatureError("no key of the provider fits")
         for refresh in (False, True):
-            for key in self._matching_key(header, refresh=refresh):
+            for key in self._matching_keys(header, refresh=refresh):
                 try:
                     return jwt.decode(
                         token,
@@ -206,7 +206,7 @@ class Provider:
                     failure = error
         raise failure
 
-    def _matching_key(self, header: Mapping[str, Any], *, refresh: bool) -> list[jwt.PyJWK]:
+    def _matching_keys(self, header: Mapping[str, Any], *, refresh: bool) -> list[jwt.PyJWK]:
         algorithm = header.get("alg")
         name = header.get("kid")
         if algorithm not in _ALGORITHMS:

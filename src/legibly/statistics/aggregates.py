@@ -19,8 +19,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BIN = 50_000
 EDGES: tuple[int, ...] = (*range(0, 1_000_000, BIN), 980_000, 990_000, 995_000, 999_000)
-"""Lower ends of the confidence bins, in millionths: twentieths, and finer where good models have
-most answers.
+"""Lower ends of the confidence bins, in millionths: twentieths, and finer near 1, where good models
+have most answers.
 """
 NO_CONFIDENCE = -1
 
@@ -71,7 +71,7 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The input of the report. Cells and reads are sorted, so that equal pairs give equal tables."""
+    """The input of the report. Cells and reads are sorted: equal pairs give equal tables."""
 
     cells: tuple[Cell, ...] = ()
     reads: tuple[Read, ...] = ()

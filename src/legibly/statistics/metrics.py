@@ -48,7 +48,7 @@ def as_json(proportion: Proportion | None) -> dict[str, float] | dict[str, float
 
 
 def f1(hits: int, predicted: int, actual: int) -> float | None:
-    """The harmonic mean of precision and recall; None if the class is neither true nor predicted."""
+    """The harmonic mean of precision and recall; None if the class never occurs."""
     return 2 * hits / (predicted + actual) if predicted + actual else None
 
 
