@@ -182,6 +182,8 @@ NO_KEYS = {
     "new_id",
     "is_id",
     "received_at",
+    "milliseconds",
+    "own_id",
     "date",
     "image_id",
     "is_own",
