@@ -20,6 +20,8 @@ LEAST = 5
 _MOST_DOTS = 60
 _ROW = 18
 _LONGEST_NAME = 24
+_NOTE = 52
+"""The width of a note such as "≥ 99.9 %"."""
 _NAMED = (0, 0.9, 0.99, 0.999)
 """Thresholds that are labelled beside their dots."""
 
@@ -148,13 +150,23 @@ def selective(report: Report, locale: Locale = ENGLISH) -> str | None:
     marks = svg.line(
         (x.at(point.place), y.at(point.value)) for point in points
     ) + svg.vertical_intervals(points, x=x, y=y)
-    for row in rows:
-        if row["threshold"] in _NAMED:
-            place = min(max(x.at(row["coverage"]), x.start + 28), x.stop - 28)
-            marks += svg.note(
-                place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]]
-            )
+    marks += _threshold_notes(rows, names, x, y)
     return svg.draw(marks, x=x, y=y, label=label)
+
+
+def _threshold_notes(
+    rows: Sequence[Mapping[str, Any]], names: Mapping[float, str], x: svg.Axis, y: svg.Axis
+) -> str:
+    """The confidences below their points; one that would lie over its neighbour is left out."""
+    notes = ""
+    last: float | None = None
+    for row in rows:
+        place = min(max(x.at(row["coverage"]), x.start + 28), x.stop - 28)
+        if row["threshold"] not in _NAMED or (last is not None and abs(place - last) < _NOTE):
+            continue
+        last = place
+        notes += svg.note(place, min(y.at(row["low"]) + 14, y.start - 4), names[row["threshold"]])
+    return notes
 
 
 def _selective_label(first: Mapping[str, Any], last: Mapping[str, Any], locale: Locale) -> str:
