@@ -22,6 +22,7 @@ PATHS = [
     "/handwriting",
     "/handwriting/practice",
     "/review",
+    "/forms",
     "/about",
     "/docs",
     "/nowhere",

@@ -169,12 +169,12 @@ def test_practice_takes_back_what_was_written_last(server: Server, desktop: Page
     digit that is asked for does not change under ink.
     """
     desktop.goto(f"{server.url}/handwriting/practice")
-    asked = []
+    written = []
     for count in (1, 2):
         while (digit := desktop.locator("#ask").get_attribute("data-wanted")) not in DIGITS:
             desktop.keyboard.press("s")
         write(desktop, digit)
-        asked.append(digit)
+        written.append(digit)
         if count == 1:
             desktop.keyboard.press("Enter")
             expect(desktop.locator("#results li")).to_have_count(1)
@@ -188,4 +188,4 @@ def test_practice_takes_back_what_was_written_last(server: Server, desktop: Page
     expect(desktop.locator("#told")).to_have_text("1 deleted")
     expect(desktop.locator("#ask")).to_have_attribute("data-wanted", digit or "")
     left = call(server, "/api/images")["images"]
-    assert [image["label"]["text"] for image in left] == asked[:1]
+    assert [image["label"]["text"] for image in left] == written[:1]

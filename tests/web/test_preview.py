@@ -77,6 +77,11 @@ def test_forms_are_made_and_read_over_http(client: httpx.Client) -> None:
     ]
     values = {name: (value["text"], value["verdict"]) for name, value in page["fields"].items()}
     assert values == {"field_1": ("", "blank"), "field_2": ("7", "read"), "field_3": ("", "blank")}
+    answer = client.post(
+        "/api/forms/read?pictures=true", files={"file": ("a.png", scan)}, data=fields
+    ).json()
+    picture = answer["pages"][0]["fields"]["field_2"]["picture"]
+    assert picture.startswith("data:image/png;base64,")
     other = client.post(
         "/api/forms/read", files={"file": ("b.png", pictures.png())}, data=fields
     ).json()

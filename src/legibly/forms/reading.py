@@ -31,12 +31,15 @@ DOUBT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What one field says: `text` is empty where it is blank."""
+    """What one field says: `text` is empty where it is blank. `picture` is the field as it was
+    read, a PNG without its lines.
+    """
 
     field: str
     text: str
     verdict: records.Verdict
     confidence: float
+    picture: bytes = b""
 
     def to_json(self) -> records.Json:
         return {"text": self.text, "verdict": self.verdict, "confidence": self.confidence}
@@ -46,6 +49,11 @@ def make(data: bytes, *, max_pixels: int) -> Form:
     """The form that a scan shows, its fields called `field_1` and so on. Raises Unusable where it
     has no boxes, and what `decode.decode` raises.
     """
+    return make_with_page(data, max_pixels=max_pixels)[0]
+
+
+def make_with_page(data: bytes, *, max_pixels: int) -> tuple[Form, Pixels]:
+    """The same, with the straightened scan that the boxes belong to."""
     page = boxes.straightened(_pixels(data, max_pixels))
     page_boxes = boxes.find(page)
     if not page_boxes:
@@ -55,7 +63,7 @@ def make(data: bytes, *, max_pixels: int) -> Form:
             remedy="Scan the empty form with 150 dots an inch or more.",
         )
     fields = tuple(_field(number, box) for number, box in enumerate(page_boxes, start=1))
-    return Form(page.shape[1], page.shape[0], fields)
+    return Form(page.shape[1], page.shape[0], fields), page
 
 
 def _field(number: int, box: Box) -> Field:
@@ -147,7 +155,8 @@ def _to_scan(
 def _value(field: Field, strip: Strip, reader: PictureReader) -> Value:
     buffer = io.BytesIO()
     strip.picture.save(buffer, "PNG", compress_level=1)
-    reading = reader.read(buffer.getvalue()).reading
+    picture = buffer.getvalue()
+    reading = reader.read(picture).reading
     text = reading.text
     confidence = reading.confidence
     verdict = reading.verdict
@@ -157,7 +166,7 @@ def _value(field: Field, strip: Strip, reader: PictureReader) -> Value:
         if not _fits(counts):
             confidence *= DOUBT
             verdict = "unsure"
-    return Value(field.name, text, verdict, round(confidence, 6))
+    return Value(field.name, text, verdict, round(confidence, 6), picture)
 
 
 def _counts(digits: Sequence[records.Item], edges: Sequence[int]) -> list[int]:

@@ -108,20 +108,24 @@ class FormField(BaseModel):
 
 
 class Form(BaseModel):
-    """A form: the fields of a straightened scan of `width` × `height` pixels."""
+    """A form: the fields of a straightened scan of `width` × `height` pixels, and with `pictures` a
+    small picture of it.
+    """
 
     format: Literal[1]
     width: int
     height: int
     fields: list[FormField]
+    picture: str | None = None
 
 
 class FieldValue(BaseModel):
-    """What one field says."""
+    """What one field says, and with `pictures` the field as it was read."""
 
     text: str
     verdict: Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
     confidence: float
+    picture: str | None = None
 
 
 class FormPage(BaseModel):

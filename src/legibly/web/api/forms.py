@@ -1,11 +1,14 @@
 """Forms over HTTP: makes a form from a scan, reads the fields of another. Stores nothing."""
 
+import base64
+import io
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
+from PIL import Image
 from starlette.datastructures import FormData, UploadFile
 
 from legibly import text_rules
@@ -19,6 +22,9 @@ from legibly.web.services import State, state_of
 router = APIRouter(prefix="/api/forms", tags=["forms"])
 _USAGE = "Send a form with a field `file`, the scan; to read it with a field `form`, its JSON, too."
 _NOT_STORED = {"Cache-Control": "no-store"}
+_SIDE = 1600
+"""The longer side of a form's picture, in pixels."""
+_Pictures = Annotated[bool, Query(description="with pictures, as data URIs")]
 
 
 def _body(*required: str) -> dict[str, Any]:
@@ -37,21 +43,22 @@ def _body(*required: str) -> dict[str, Any]:
 
 
 @router.post("", response_model=documents.Form, openapi_extra=_body("file"))
-async def post_form(request: Request) -> JSONResponse:
+async def post_form(request: Request, pictures: _Pictures = False) -> JSONResponse:
     """Find the boxes and combs on a scan (of its first page): a form to name the fields of."""
     state = state_of(request)
     async with _form(request) as fields:
         data, _ = await _scan(fields)
 
     def make() -> dict[str, Any]:
-        page = next(_pages(state, data))
-        return reading.make(page, max_pixels=state.settings.max_pixels).to_json()
+        scan = next(_pages(state, data))
+        form, page = reading.make_with_page(scan, max_pixels=state.settings.max_pixels)
+        return form.to_json() | ({"picture": _small(page)} if pictures else {})
 
     return JSONResponse(await to_thread.run_sync(make), headers=_NOT_STORED)
 
 
 @router.post("/read", response_model=documents.FormPages, openapi_extra=_body("file", "form"))
-async def read_form(request: Request) -> JSONResponse:
+async def read_form(request: Request, pictures: _Pictures = False) -> JSONResponse:
     """Read the fields of a form on each page of a scan; `error` says why a page has none."""
     state = state_of(request)
     async with _form(request) as fields:
@@ -63,20 +70,37 @@ async def read_form(request: Request) -> JSONResponse:
         result = []
         for number, page in enumerate(_pages(state, data), start=1):
             source = text_rules.page_name(name, number) if many else name
-            result.append({"source": source, **_fields(state, form, page)})
+            result.append({"source": source, **_fields(state, form, page, pictures)})
         return result
 
     return JSONResponse({"pages": await to_thread.run_sync(read)}, headers=_NOT_STORED)
 
 
-def _fields(state: State, form: Form, page: bytes) -> dict[str, Any]:
+def _fields(state: State, form: Form, page: bytes, pictures: bool) -> dict[str, Any]:
     """The values of one page by name, or why there are none."""
     try:
         limit = state.settings.max_pixels
         values = reading.read(form, page, state.service.reader, max_pixels=limit)
     except Unusable as error:
         return {"fields": {}, "error": str(error)}
-    return {"fields": {value.field: value.to_json() for value in values}, "error": None}
+    return {"fields": {value.field: _value(value, pictures) for value in values}, "error": None}
+
+
+def _value(value: reading.Value, pictures: bool) -> dict[str, Any]:
+    picture = {"picture": _data_uri(value.picture, "image/png")} if pictures else {}
+    return value.to_json() | picture
+
+
+def _small(page: reading.Pixels) -> str:
+    image = Image.fromarray(page)
+    image.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=60)
+    return _data_uri(buffer.getvalue(), "image/webp")
+
+
+def _data_uri(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _form(request: Request) -> Any:

@@ -151,6 +151,11 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
         """What happens with pictures, what a confidence means, and how programs do the same."""
         return pages.render(request, "about.html", base=str(request.base_url).rstrip("/"))
 
+    @routes.get("/forms")
+    def forms(request: Request) -> Response:
+        """Make a form from a scan, and read other scans of it field by field."""
+        return pages.render(request, "forms.html")
+
     @routes.get("/models")
     def models(request: Request) -> Response:
         """The packs there are and the one in use."""

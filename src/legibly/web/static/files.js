@@ -41,7 +41,8 @@ async function send(files, { onAdd, fields = {} }) {
   return queue.add(entries);
 }
 
-function accept(add) {
+/** Call `add(files)` for what is dropped or pasted on this page. */
+export function accept(add) {
   acceptDrops(add);
   addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];

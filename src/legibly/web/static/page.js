@@ -19,6 +19,6 @@ for (const time of $$("time[datetime]")) time.textContent = when(time.dateTime);
 $$("table.list").forEach(asCards);
 askFirst();
 if ("owner" in document.body.dataset) {
-  if ($("#queue")) import("./uploads.js");
+  if ($("#queue, #form-scan")) import("./uploads.js");
   else import("./files.js").then(({ acceptAnywhere }) => acceptAnywhere());
 }

@@ -7,7 +7,7 @@ Translate = Callable[[str], str]
 
 def table(_: Translate) -> Mapping[str, str]:
     """Every sentence by its key; `{name}` is filled by the browser."""
-    parts = (_answers, _labels, _doing, _uploads, _camera, _accuracy, _lists, _practice)
+    parts = (_answers, _labels, _doing, _uploads, _camera, _accuracy, _lists, _practice, _forms)
     return {key: text for part in parts for key, text in part(_).items()}
 
 
@@ -204,4 +204,21 @@ def _practice(_: Translate) -> dict[str, str]:
         "practice_round": _("Round complete: {count} written, {right} read right"),
         "practice_taken_back": _("Undone. Write the {digit} again."),
         "practice_done": _("{count} written, {right} read right"),
+    }
+
+
+def _forms(_: Translate) -> dict[str, str]:
+    return {
+        "form_picture": _("The form"),
+        "form_field": _("Name of field {number}"),
+        "form_cells": _("{count} cells"),
+        "form_leave_out": _("Leave out"),
+        "form_same_name": _("Each field needs a name of its own."),
+        "form_not_one": _("{name} is not a form that was saved here."),
+        "form_progress": _("{count} of {total} scans read"),
+        "form_head_field": _("Field"),
+        "form_head_picture": _("Picture"),
+        "form_head_verdict": _("Verdict"),
+        "form_value": _("{field} in {source}"),
+        "form_confirmed": _("confirmed"),
     }
