@@ -9,6 +9,7 @@ import click
 
 from legibly import projects
 from legibly.accuracy import label_mode, older_formats, report, sources
+from legibly.accuracy.engines import spark_arguments
 from legibly.accuracy.render import plain_text
 from legibly.cli import options
 from legibly.errors import Invalid, Unavailable
@@ -87,6 +88,7 @@ def _table(
 ) -> aggregates.Table:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
+    spark_arguments.check_master(master)
     if located.older:
         if engine == "spark":
             raise click.UsageError(

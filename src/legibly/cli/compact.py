@@ -13,6 +13,7 @@ from legibly import store as stores
 from legibly.accuracy import sources
 from legibly.accuracy.compaction import readings
 from legibly.accuracy.compaction.summary import Done
+from legibly.accuracy.engines import spark_arguments
 from legibly.cli import options
 from legibly.errors import Unavailable
 
@@ -76,6 +77,7 @@ def command(*, store: str | None, grace: float, as_json: bool, **how: Any) -> No
 def _run(url: str, grace: timedelta, *, engine: str, master: str | None, memory: str) -> Done:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
+    spark_arguments.check_master(master)
     if engine == "duckdb":
         from legibly.accuracy.compaction import compact  # DuckDB takes its time to load
         from legibly.accuracy.engines import duckdb_files  # DuckDB takes its time to load

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from legibly.accuracy import plan as plans
 from legibly.accuracy import report
-from legibly.accuracy.engines import spark_engine
+from legibly.accuracy.engines import spark_arguments, spark_engine
 from legibly.accuracy.render import html
 from legibly.errors import Invalid, LegiblyError
 
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _check(store=options.store, out=options.out)
+        spark_arguments.check_master(options.master)
         spark = spark_engine.session(master=options.master, environ=os.environ)
         encoded = run(
             spark,
