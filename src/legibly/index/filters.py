@@ -1,5 +1,7 @@
 """Which images a page wants and in which order, as conditions of a query."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -121,14 +123,40 @@ def _within(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     return [images.c.id.in_(sa.select(images.c.id).where(*bounds))]
 
 
-def _search(text: str) -> sa.ColumnElement[bool]:
-    """Found by small indexes, so that no row of an image has to be looked at."""
-    matches = [sa.select(images.c.id).where(images.c[name] == text) for name in ANSWERS]
+def _search(
+    text: str, first: Callable[[sa.Select[Any]], sa.Select[Any]] = lambda query: query
+) -> sa.ColumnElement[bool]:
+    """By small indexes, so that no row of an image has to be looked at.
+
+    `first` may cut the images with an answer down to those that come first.
+    """
+    ids = sa.select(images.c.id)
+    matches = [
+        sa.select(first(ids.where(images.c[name] == text)).subquery().c.id) for name in ANSWERS
+    ]
     if len(text) >= _LEAST_OF_A_NAME:
         escaped = text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
         contains = _Like(images.c.name, sa.literal(f"%{escaped}%"))
-        matches.append(sa.select(images.c.id).where(contains))
+        matches.append(ids.where(contains))
     return images.c.id.in_(sa.union(*matches))
+
+
+def page(
+    query: sa.Select[Any], criteria: Filter, *, limit: int, after: str | None = None
+) -> sa.Select[Any]:
+    """The first so many images of a filter past a cursor. Raises Invalid.
+
+    Of a search each part gives as many: an answer that a tenth of all images has would otherwise
+    be collected as a whole.
+    """
+    rest = conditions(replace(criteria, search=None))
+
+    def first(part: sa.Select[Any]) -> sa.Select[Any]:
+        return ordered(part.where(*rest), criteria.sort, after).limit(limit)
+
+    if criteria.search:
+        query = query.where(_search(criteria.search, first))
+    return first(query)
 
 
 def ordered(query: sa.Select[Any], sort: Sort, after: str | None) -> sa.Select[Any]:

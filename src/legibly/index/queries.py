@@ -63,14 +63,12 @@ class SqlQueries:
         return schema.image_of(row)
 
     def page(self, criteria: Filter, *, limit: int, after: str | None = None) -> list[Image]:
-        query = sa.select(images).where(*filters.conditions(criteria)).limit(limit)
-        query = filters.ordered(query, criteria.sort, after)
+        query = filters.page(sa.select(images), criteria, limit=limit, after=after)
         with self._read() as connection:
             return [schema.image_of(row) for row in connection.execute(query)]
 
     def outlines(self, criteria: Filter, *, limit: int) -> list[Outline]:
-        query = sa.select(*_OUTLINE).where(*filters.conditions(criteria)).limit(limit)
-        query = filters.ordered(query, criteria.sort, None)
+        query = filters.page(sa.select(*_OUTLINE), criteria, limit=limit)
         with self._read() as connection:
             return [Outline(*row) for row in connection.execute(query)]
 
