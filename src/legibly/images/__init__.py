@@ -1,1 +1,1 @@
-"""Picture files: bytes to pixels, without knowledge of digits."""
+"""Decodes picture files to pixels; knows nothing about digits."""

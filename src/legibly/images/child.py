@@ -14,7 +14,7 @@ CPU_SECONDS = 10
 
 
 def main(jobs: BinaryIO, answers: BinaryIO) -> None:
-    """Answer jobs until the parent closes the pipe, which it does by ending too."""
+    """Answer jobs until the parent closes the pipe or ends."""
     _limit_memory()
     while True:
         try:
@@ -61,7 +61,7 @@ def _work(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes | 
 
 
 def _page_work(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-    from legibly.images import pdf  # 100 ms that only documents need
+    from legibly.images import pdf  # takes 100 ms, needed for documents only
 
     if header["verb"] == "count":
         return {"count": pdf.count(data)}, b""
@@ -76,9 +76,9 @@ def _page_work(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], byt
 
 
 def _limit_memory() -> None:
-    """Allow `limits.memory_bytes` beyond the address space that the libraries take anyway."""
+    """Allow `limits.memory_bytes` more address space than the libraries already use."""
     if not Path("/proc/self/statm").exists():
-        return  # address space says little where libraries are mapped by the gigabyte (macOS)
+        return  # address space means little if gigabytes of libraries are mapped (macOS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

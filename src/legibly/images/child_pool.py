@@ -1,8 +1,8 @@
 """A few child processes that decode pictures, each replaced after a crash or a broken limit.
 
-The children share nothing with this process but two pipes (`child.py` has the other ends): no
-shared memory or semaphores, which AWS Lambda lacks. They are started by exec, never by fork, since
-this process has threads.
+The children share only two pipes with this process (`child.py` has the other ends): AWS Lambda
+lacks shared memory and semaphores. They are started by exec, never by fork, since this process has
+threads.
 """
 
 import atexit
@@ -22,7 +22,7 @@ from legibly.images.raster import Facts, Picture, Pixels
 from legibly.measures import measure
 
 CHILDREN = 2
-"""Decoders at once: a bound on memory, for each may take `limits.memory_bytes`."""
+"""Number of decoders; limits the memory, since each may use `limits.memory_bytes`."""
 WALL_SECONDS = 20.0
 _TRIES = 2
 
@@ -32,12 +32,12 @@ class _ChildError(Exception):
 
 
 class _Child:
-    """One process; used by one thread at a time."""
+    """One child process, used by one thread at a time."""
 
     def __init__(self) -> None:
-        # The same modules as here, whatever brought them onto the path.
+        # The same module path as here, however it was set.
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        # Each thread's arena would count against the limit on address space.
+        # The arena of each thread counts against the limit on address space.
         environ |= {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
         environ[limits.MEMORY] = str(limits.memory_bytes)
         self._process = subprocess.Popen(
@@ -79,11 +79,11 @@ class _Child:
                 try:
                     pipe.close()
                 except OSError:
-                    continue  # what was left to flush has no reader any more
+                    continue  # nobody reads the remaining output
 
 
 class ChildPool:
-    """Decodes in child processes; safe for threads, which wait for a free child."""
+    """Decodes in child processes; thread-safe: threads wait for a free child."""
 
     def __init__(self, *, children: int = CHILDREN, wall_seconds: float = WALL_SECONDS) -> None:
         self._wall_seconds = wall_seconds
@@ -104,7 +104,7 @@ class ChildPool:
         return Picture(pixels, answer["scale"], Facts(*answer["facts"]))
 
     def count_pages(self, data: bytes) -> int:
-        """How many pages a PDF has. Raises Unusable."""
+        """Count the pages of a PDF. Raises Unusable."""
         answer, _ = self._run({"verb": "count"}, data)
         return int(answer["count"])
 
@@ -117,7 +117,7 @@ class ChildPool:
         return np.frombuffer(payload, np.uint8).reshape(answer["shape"])
 
     def close(self) -> None:
-        """End the children that wait for work."""
+        """End the idle children."""
         for _ in range(self._slots.qsize()):
             child = self._slots.get()
             if child:
@@ -142,7 +142,7 @@ class ChildPool:
                             reason=str(error),
                             remedy="Save it again, as PNG or JPEG.",
                         ) from error
-        except OSError as error:  # no process could be started: not the picture's fault
+        except OSError as error:  # no process can be started: not the fault of the picture
             raise errors.Unavailable(
                 "no decoder can be started: {problem}.",
                 code="no-decoder",
@@ -159,14 +159,14 @@ _shape = {"children": CHILDREN, "wall_seconds": WALL_SECONDS}
 
 
 def configure(*, children: int, wall_seconds: float, memory_bytes: int) -> None:
-    """Set the limits of this process's pool; before it is first needed."""
+    """Set the limits of this process's pool, before its first use."""
     _shape.update(children=children, wall_seconds=wall_seconds)
     limits.memory_bytes = memory_bytes
 
 
 @functools.cache
 def shared() -> ChildPool:
-    """The pool of this process, made when it is first needed."""
+    """The pool of this process, created at its first use."""
     pool = ChildPool(children=int(_shape["children"]), wall_seconds=_shape["wall_seconds"])
     atexit.register(pool.close)
     return pool

@@ -1,4 +1,4 @@
-"""Bytes to pixels, safely: plain small pictures here, all others in an expendable child process.
+"""Decodes bytes safely: plain small pictures here, all others in an expendable child process.
 
 A decoder that crashes, hangs or wants too much memory ends its child, and only that one picture
 fails.
@@ -10,7 +10,7 @@ from legibly.images.raster import ENOUGH_PIXELS, Facts, Picture, Pixels
 __all__ = ["ENOUGH_PIXELS", "Facts", "Picture", "Pixels", "decode", "probe"]
 
 _HEADER_CHILD = ("image/heic", "image/heif", "image/avif", "image/tiff")
-"""Kinds whose very header is read by a library that broken bytes have crashed."""
+"""Kinds whose header parser has crashed on broken bytes."""
 
 
 def probe(data: bytes, *, max_pixels: int) -> Facts:

@@ -7,24 +7,24 @@ import struct
 from legibly import errors
 
 MAX_SIDE = 32_767
-"""Pixels of the longer side."""
+"""Largest length of a side in pixels."""
 MAX_ASPECT = 400
-"""How many times longer than its shorter side a picture may be, where that matters."""
+"""Largest ratio of the sides of a picture, if it is large enough to matter."""
 MAX_SCANS = 100
-"""Scans of a progressive JPEG; common encoders write about ten, and each costs a full pass."""
+"""Most scans of a progressive JPEG; encoders write about ten, and each costs a full pass."""
 PLAIN_PIXELS = 4_000_000
 """Plain PNG and JPEG up to this size are decoded without a child process."""
 MEMORY = "LEGIBLY_DECODER_BYTES"
-"""The variable that tells a child process how much memory it has."""
+"""The environment variable with the memory limit of a child process."""
 memory_bytes = int(os.environ.get(MEMORY, 360_000_000))
-"""What decoding one picture may take beyond what an idle child has; set by `child_pool`."""
+"""Memory for decoding one picture, beyond that of an idle child; set by `child_pool`."""
 _SHORT_SIDE = 1_000
-# Measured peaks in bytes per pixel: their decoders build the full picture, several times.
+# Measured peaks in bytes per pixel: these decoders build the full picture several times.
 _BYTES_PER_PIXEL = {"image/webp": 18, "image/avif": 14, "image/heic": 10, "image/heif": 10}
 
 
 def check_size(width: int, height: int, media_type: str, max_pixels: int) -> None:
-    """Raise Unusable for a picture with too many pixels, or too long a side."""
+    """Raise Unusable for too many pixels or too long a side."""
     longer = max(width, height)
     if longer > MAX_SIDE:
         raise errors.Unusable(
@@ -65,8 +65,8 @@ def _check_pixels(width: int, height: int, media_type: str, max_pixels: int) -> 
 
 
 def check_scans(data: bytes, media_type: str) -> None:
-    """Raise Unusable for a JPEG with so many scans that it could only be meant to cost time."""
-    # Within the coded picture a 0xFF is followed by 0 or a restart marker, so each is a scan.
+    """Raise Unusable for a JPEG with so many scans that it must be an attack."""
+    # Coded data has 0 or a restart marker after each 0xFF, so this marker is a scan.
     if media_type == "image/jpeg" and data.count(b"\xff\xda") > MAX_SCANS:
         raise errors.Unusable(
             "this JPEG has more than {limit} scans.",
@@ -77,7 +77,7 @@ def check_scans(data: bytes, media_type: str) -> None:
 
 
 def is_plain(data: bytes, media_type: str) -> bool:
-    """Whether this is a small PNG or baseline JPEG of 8 bits, which may be decoded in process."""
+    """Whether this is a small 8-bit PNG or baseline JPEG, safe to decode in this process."""
     return media_type in ("image/png", "image/jpeg") and plain_pixels(data) <= PLAIN_PIXELS
 
 

@@ -1,7 +1,7 @@
-"""Files with several pages: which kinds there are, the number of pages, and each page as a picture.
+"""Splits files with several pages into one picture per page.
 
-A page of a PDF is drawn, one of a TIFF decoded, in an expendable child process; both come as PNG,
-or as JPEG where that is much smaller.
+PDF pages are drawn and TIFF pages decoded in an expendable child process; the result is PNG, or
+JPEG if that is much smaller.
 """
 
 import io
@@ -17,14 +17,14 @@ from legibly.images import child_pool, sniff
 from legibly.images.raster import Pixels
 
 FILE_SECONDS = 60.0
-"""What all pages of one file may take."""
+"""Time limit for all pages of a file."""
 _JPEG_SHARE = 4
-"""A PNG of more than a byte for so many pixels is a photo rather than print: JPEG then."""
+"""A PNG with more than a byte per this many pixels is a photo, not print: use JPEG."""
 _NOT_A_PAGE = 0b101
 """Bits of the tag NewSubfileType (TIFF 6.0, section 8): a reduced copy, a mask."""
 _NEW_SUBFILE_TYPE = 254
 _DIRECTORIES_A_PAGE = 16
-"""A page may have so many reduced copies and masks beside it."""
+"""Most reduced copies and masks of a page."""
 
 
 def has_pages(data: bytes) -> bool:
@@ -44,10 +44,10 @@ def refuse_pages(data: bytes) -> None:
 
 
 def pages(data: bytes, *, max_pages: int, max_pixels: int) -> Iterator[bytes]:
-    """Each page as the bytes of a picture file; a file without pages as it is.
+    """Yield each page as the bytes of a picture file; a file without pages unchanged.
 
-    Raises Unusable for more than `max_pages`, a password, a damaged file, and for a page that
-    takes too much of anything; NotAnImage for other kinds of bytes.
+    Raises Unusable for more than `max_pages`, a password, a damaged file and a page that exceeds
+    a limit; NotAnImage for other kinds of bytes.
     """
     if not has_pages(data):
         yield data
@@ -65,7 +65,7 @@ def pages(data: bytes, *, max_pages: int, max_pixels: int) -> Iterator[bytes]:
 
 
 def _places(pool: child_pool.ChildPool, data: bytes, max_pages: int) -> list[int]:
-    """The pages of a file by their number in it, thumbnails and masks of a TIFF left out."""
+    """The numbers of a file's pages, without thumbnails and masks of a TIFF."""
     if sniff.is_pdf(data):
         count = pool.count_pages(data)
         places = list(range(min(count, max_pages + 1)))
@@ -84,7 +84,7 @@ def _places(pool: child_pool.ChildPool, data: bytes, max_pages: int) -> list[int
 
 
 def encoded(pixels: Pixels) -> bytes:
-    """Pixels as a picture file, lossless unless that is large."""
+    """Encode pixels as a picture file, lossless unless that is large."""
     picture = Image.fromarray(pixels)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=4)
@@ -114,9 +114,9 @@ def _page_error(number: int, error: errors.LegiblyError) -> errors.Unusable:
 
 
 def _tiff_pages(data: bytes, *, most: int) -> list[int]:
-    """The directories of a TIFF that are pages, by number, at most one more than `most`.
+    """The numbers of the TIFF directories that are pages, at most one more than `most`.
 
-    Raises Unusable for a chain that could only be meant to cost time.
+    Raises Unusable for a chain so long that it must be an attack.
     """
     places: list[int] = []
     limit = _DIRECTORIES_A_PAGE * most
@@ -136,8 +136,8 @@ def _tiff_pages(data: bytes, *, most: int) -> list[int]:
 
 
 def _tiff_directories(data: bytes) -> Iterator[bool]:
-    """For each directory of a TIFF whether it is that of a page. A chain that leads out of the
-    file, or back, ends there.
+    """Yield for each directory of a TIFF whether it is a page. A chain that leaves the file or
+    loops ends there.
     """
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or data[2:4] not in (b"*\0", b"\0*", b"+\0", b"\0+"):
@@ -159,7 +159,7 @@ def _number(data: bytes, at: int, order: str, big: bool) -> int:
 
 
 def _directory(data: bytes, offset: int, order: str, big: bool) -> tuple[bool, int]:
-    """Whether a directory is that of a page, and where the next one is. Source: TIFF 6.0, 2."""
+    """Whether a directory is a page, and the offset of the next one. Source: TIFF 6.0, 2."""
     head, size = ("Q", 20) if big else ("H", 12)
     (count,) = struct.unpack_from(order + head, data, offset)
     start = offset + struct.calcsize(head)

@@ -1,5 +1,5 @@
-"""Renders pages of PDF documents; only in a child process, because PDFium is a large parser of
-untrusted bytes.
+"""Renders pages of PDF documents, only in a child process: PDFium is a large parser of untrusted
+bytes.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from legibly.images import limits
 from legibly.images.raster import Pixels, grey_if_colourless
 
 PIXELS_PER_POINT = 200 / 72
-"""200 dots an inch: a reading reduces more to that anyway."""
+"""200 dots per inch; higher resolutions would be reduced to that anyway."""
 PAGE_PIXELS = 8_000_000
-"""Larger pages come with fewer dots an inch; an A3 page has 7.7 million at 200."""
+"""Larger pages get fewer dots per inch; an A3 page has 7.7 million pixels at 200."""
 _PASSWORD = 4
 """PDFium's FPDF_ERR_PASSWORD."""
 
 
 def count(data: bytes) -> int:
-    """How many pages the document has. Raises Unusable."""
+    """Count the pages of a document. Raises Unusable."""
     with _opened(data) as document:
         return len(document)
 
@@ -45,7 +45,7 @@ def page(data: bytes, number: int, *, max_pixels: int) -> Pixels:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
-    """The document, with what was typed into its form fields."""
+    """Open the document, with the values of its form fields."""
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:

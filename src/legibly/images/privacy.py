@@ -1,9 +1,9 @@
-"""Removes place, time, camera and comments from a picture's file. No pixel changes.
+"""Removes place, time, camera and comments from a picture file, without changing a pixel.
 
-JPEG, PNG and WebP lose their metadata segments; the orientation alone is written back, and colour
-profiles stay. In HEIC, AVIF and TIFF, whose parts point at each other, the private entries are
-blanked in place. Source: JPEG segments ITU T.81 annex B; PNG third edition, 11.3; WebP RFC 9649;
-EXIF 2.32, 4.6.
+JPEG, PNG and WebP lose their metadata segments; only the orientation is written back, and colour
+profiles stay. In HEIC, AVIF and TIFF, whose parts refer to offsets, private entries are blanked in
+place. Source: JPEG segments ITU T.81 annex B; PNG third edition, 11.3; WebP RFC 9649; EXIF 2.32,
+4.6.
 """
 
 import struct
@@ -13,8 +13,7 @@ from collections.abc import Iterator
 _ORIENTATION = 0x0112
 _PRIVATE_PNG = {b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"}
 _EXIF = b"Exif\0\0"
-# Entries that describe pixels; every other one with a text or a value of more than four bytes is
-# blanked.
+# Entries that describe pixels; all others with a text or a value above four bytes are blanked.
 _ASCII = 2
 _GPS = 0x8825
 _EXIF_IFD = 0x8769
@@ -29,8 +28,8 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 
 
 def strip(data: bytes, media_type: str) -> bytes:
-    """The same picture without private metadata. A file whose structure cannot be followed is
-    returned as it is.
+    """The same picture without private metadata. A file that cannot be parsed is returned
+    unchanged.
     """
     try:
         if media_type == "image/jpeg":
@@ -54,11 +53,11 @@ def _jpeg(data: bytes) -> bytes:
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
-        if marker == 0xDA:  # the picture itself: everything after it stays
+        if marker == 0xDA:  # the picture data: everything after it stays
             break
         if (
             marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 0x01
-        ):  # filling and markers without a length
+        ):  # padding and markers without a length
             parts.append(data[position : position + 1 + (marker != 0xFF)])
             position += 1 + (marker != 0xFF)
             continue
@@ -108,7 +107,7 @@ def _webp(data: bytes) -> bytes:
         elif kind == b"VP8X" and body:
             parts.append(
                 data[position : position + 8] + bytes([body[0] & ~0x04]) + body[1:]
-            )  # no XMP any more
+            )  # the flag of XMP
         elif kind != b"XMP ":
             parts.append(data[position:end])
         position = end
@@ -117,12 +116,12 @@ def _webp(data: bytes) -> bytes:
 
 
 def _only(orientation: int) -> bytes:
-    """An EXIF block that holds an orientation and nothing else."""
+    """An EXIF block that holds only an orientation."""
     return b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHHI", _ORIENTATION, 3, 1, orientation, 0, 0)
 
 
 def _orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block, 1 (upright) where it holds none."""
+    """The orientation in an EXIF block, 1 (upright) without one."""
     try:
         order = _byte_order(tiff, 0)
         for tag, _kind, _count, at in _entries(
@@ -150,7 +149,7 @@ def _entries(data: bytes, offset: int, order: str) -> Iterator[tuple[int, int, i
 
 
 def _tiff_headers(data: bytes) -> list[int]:
-    """Where EXIF blocks begin in a file whose boxes we do not follow."""
+    """The offsets of EXIF blocks in a file whose boxes are not parsed."""
     offsets = []
     position = data.find(_EXIF)
     while position >= 0:

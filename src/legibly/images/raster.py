@@ -1,7 +1,7 @@
-"""Decodes in this process: the kind and size of a picture, and its pixels turned upright.
+"""Decodes in this process: the kind and size of a picture, and its upright pixels.
 
-Nothing is decoded before the pixel limit was checked on the header. Big pictures come reduced by a
-whole factor, since reading needs some megapixels, not fifty.
+The pixel limit is checked on the header before decoding. Large pictures are reduced by an integer
+factor, since reading needs a few megapixels, not fifty.
 """
 
 import io
@@ -29,7 +29,7 @@ from legibly.images import limits, sniff, truncation
 
 Pixels = NDArray[np.uint8]
 
-# Importing a plugin registers it; naming them here keeps `Image.open` from trying the forty others.
+# Importing a plugin registers it; with these `Image.open` does not try the forty others.
 _PLUGINS = (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -43,18 +43,17 @@ _PLUGINS = (
 ENOUGH_PIXELS = 700_000
 """A picture is never reduced below this many pixels."""
 SHORTEST_AFTER_REDUCTION = 64
-"""Nor is a side reduced below this: a strip of digits may be long and low."""
+"""Nor is a side reduced below this: a strip of digits may be long and narrow."""
 
-# The limit on pixels is ours, checked before anything is decoded: Pillow's own would only warn, on
-# standard error.
+# We check our own pixel limit before decoding; Pillow's would only warn on standard error.
 Image.MAX_IMAGE_PIXELS = None
-# Pillow warns of odd metadata; a reading needs none of it.
+# Pillow warns of odd metadata, which is not needed.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the header tells: `width` and `height` are those of the upright picture, in pixels."""
+    """The facts in a header; `width` and `height` are those of the upright picture, in pixels."""
 
     media_type: str
     width: int
@@ -74,7 +73,7 @@ class Picture:
 
 
 def probe(data: bytes, *, max_pixels: int) -> Facts:
-    """Tell kind and size from the header alone.
+    """Return kind and size from the header alone.
 
     Raises NotAnImage for other kinds of bytes, Unusable for a broken header, a missing end or more
     than `max_pixels` pixels.
@@ -110,7 +109,7 @@ def decode(
         pixels = _pixels(image, facts, enough_pixels)
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise whatever broken bytes led them to
+    except Exception as error:  # broken bytes make decoders raise all kinds of errors
         raise _broken(media_type, error) from error
     return Picture(
         pixels, max(facts.width / pixels.shape[1], facts.height / pixels.shape[0]), facts
@@ -118,16 +117,16 @@ def decode(
 
 
 def _open(data: bytes, media_type: str) -> Image.Image:
-    """A lazy image: only its header has been read."""
+    """A lazy image, of which only the header has been read."""
     try:
         if media_type in ("image/heic", "image/heif"):
-            import pi_heif  # 20 ms that only HEIC pictures need
+            import pi_heif  # takes 20 ms, needed for HEIC only
 
             return pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)  # type: ignore[no-any-return]
         return Image.open(io.BytesIO(data), formats=sniff.FORMATS[media_type])
     except MemoryError:
         raise
-    except Exception as error:  # as above
+    except Exception as error:  # the same
         raise _broken(media_type, error) from error
 
 
@@ -154,20 +153,18 @@ def _facts(image: Image.Image, media_type: str, max_pixels: int) -> Facts:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 … 8. HEIF decoders turn the picture themselves, so it counts as upright
-    there.
-    """
+    """EXIF orientation 1 … 8; upright for HEIF, since its decoders turn the picture themselves."""
     if not isinstance(image, Image.Image):
         return 1
     # Pillow turns a TIFF itself when its pixels are loaded.
     if image.format == "TIFF":
         return 1
-    # Pillow would decode a whole PNG to look for EXIF behind the pixels.
+    # For a PNG Pillow would decode all pixels to look for EXIF behind them.
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged EXIF makes no picture unreadable
+    except Exception:  # damaged EXIF must not make a picture unreadable
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -178,7 +175,7 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
     if not isinstance(image, Image.Image):
         image = image.to_pillow()
     elif isinstance(image, ImageFile.ImageFile) and facts.media_type == "image/jpeg" and factor > 1:
-        # libjpeg scales by 1/2, 1/4, 1/8 while decoding, at a third of the time.
+        # libjpeg scales by 1/2, 1/4, 1/8 while decoding, in a third of the time.
         power = 8 if factor >= 8 else 4 if factor >= 4 else 2
         full = image.size
         image.draft(None, (full[0] // power, full[1] // power))
@@ -199,10 +196,8 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
 
 
 def grey_if_colourless(pixels: Pixels) -> Pixels:
-    """RGB in which nothing has colour as one channel, which reads in half the time; anything else
-    as it is.
-    """
-    for part in (pixels[::64], pixels):  # most pictures with colour show it soon
+    """RGB without colour as one channel, which is read in half the time; others unchanged."""
+    for part in (pixels[::64], pixels):  # most colour pictures have colour in the first rows
         if (
             part.ndim == 2
             or (part[:, :, 0] != part[:, :, 1]).any()
@@ -224,14 +219,14 @@ _TURNS = {
 
 
 def _reduction(size: tuple[int, int], enough_pixels: int) -> int:
-    """The largest whole factor that leaves enough pixels, and enough of the shorter side."""
+    """The largest integer factor that leaves enough pixels, and enough of the shorter side."""
     width, height = size
     by_area = int((width * height / enough_pixels) ** 0.5)
     return max(1, min(by_area, min(width, height) // SHORTEST_AFTER_REDUCTION))
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """Any mode to L or RGB, alpha laid on white."""
+    """Convert any mode to L or RGB, with alpha laid on white."""
     if image.mode in ("L", "RGB"):
         if "transparency" not in image.info:
             return image
@@ -246,7 +241,7 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _reduced(image: Image.Image, factor: int) -> NDArray[np.float32]:
-    """The mean of each block of a deep picture, in strips: as a whole it would take four copies."""
+    """The block means of a deep picture, in strips to avoid four copies of the whole."""
     columns = image.width // factor
     rows = image.height // factor
     result = np.empty((rows, columns), np.float32)
@@ -258,8 +253,8 @@ def _reduced(image: Image.Image, factor: int) -> NDArray[np.float32]:
 
 
 def _to_eight_bits(values: NDArray[np.generic]) -> Pixels:
-    """Deep or floating-point grey to 0 … 255: by its type's range, or its own where it uses little
-    of that.
+    """Deep or floating-point grey to 0 … 255, by the range of its type, or its own if that is
+    small.
     """
     deep = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=65535.0, neginf=0.0)
     low = min(float(deep.min()), 0.0)
@@ -270,7 +265,7 @@ def _to_eight_bits(values: NDArray[np.generic]) -> Pixels:
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
-    """Lay a picture with alpha on white; on black where what it shows is itself nearly white."""
+    """Lay a picture with alpha on white, or on black if it is itself nearly white."""
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
         return image.convert("RGB")

@@ -13,7 +13,7 @@ FORMATS = {
     "image/heic": (),
     "image/heif": (),
 }
-"""Media types that we read, with the names that Pillow has for their decoders."""
+"""Supported media types, with Pillow's names of their decoders."""
 
 READABLE = "PNG, JPEG, WebP, HEIC, AVIF, TIFF, BMP or GIF"
 _MAGIC = (
@@ -54,14 +54,14 @@ OTHERS = (
 
 
 def media_type(data: bytes) -> str:
-    """The media type of a picture that we read, told by its first bytes, whatever its name claims.
+    """The media type of a supported picture by its first bytes, regardless of its name.
 
     Raises NotAnImage, saying what the bytes seem to be and what to do.
     """
     for magic, kind in _MAGIC:
         if data.startswith(magic):
             return kind
-    # BMP has a magic of two letters only, so its header's size is looked at too.
+    # The magic of BMP has only two letters, so its header's size is checked too.
     if data[:2] == b"BM" and len(data) >= 26 and data[14:18] in _BMP_HEADERS:
         return "image/bmp"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -98,7 +98,7 @@ def _by_brand(data: bytes) -> str | None:
 
 
 def _describe(data: bytes) -> tuple[str, str]:
-    """What other bytes are, in a person's words, and what that person can do."""
+    """Describe other bytes to a person, and what to do."""
     send = f"Send {READABLE}."
     if not data:
         return "an empty file", send

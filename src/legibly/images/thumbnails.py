@@ -1,4 +1,4 @@
-"""Small upright copies of pictures: galleries stay quick, and HEIC shows in every browser."""
+"""Makes small upright copies of pictures: galleries stay fast, and every browser can show HEIC."""
 
 import io
 from collections import OrderedDict
@@ -15,9 +15,7 @@ SMALL_SIDE = 320
 
 
 def is_small(image: Image) -> bool:
-    """Whether a picture may go to a page as it is: a drawing of a few kilobytes, of a kind that
-    every browser shows.
-    """
+    """Whether a page can show the original: a few kilobytes, of a kind that every browser shows."""
     known = image.state == "read" and image.media_type in ("image/png", "image/jpeg", "image/webp")
     return (
         known
@@ -32,8 +30,8 @@ def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
 
 
 def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> bytes:
-    """A WebP of what is in `box` (pixels of the upright picture), with `margin` of its longer side
-    around it.
+    """A WebP of the area `box` (pixels of the upright picture), with a margin of `margin` times its
+    longer side.
     """
     decoded = decode.decode(data, max_pixels=max_pixels)
     left, top, width, height = (edge / decoded.scale for edge in box)
@@ -60,7 +58,7 @@ def _packed(picture: PIL.Image.Image, side: int) -> bytes:
 
 
 class ThumbnailCache:
-    """The most recently used thumbnails, up to a number of bytes; safe for threads."""
+    """The most recently used thumbnails, up to a number of bytes; thread-safe."""
 
     def __init__(self, *, max_bytes: int = 16_000_000) -> None:
         self._thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -69,7 +67,7 @@ class ThumbnailCache:
         self._lock = Lock()
 
     def get(self, image: str, side: int) -> bytes | None:
-        """A thumbnail from the cache, None where it is not there."""
+        """A thumbnail from the cache, or None."""
         with self._lock:
             data = self._thumbnails.get((image, side))
             if data is not None:
@@ -77,7 +75,7 @@ class ThumbnailCache:
             return data
 
     def put(self, image: str, side: int, data: bytes) -> None:
-        """Keep a thumbnail; the least recently used ones are dropped."""
+        """Add a thumbnail; drops the least recently used ones."""
         with self._lock:
             self._bytes += len(data) - len(self._thumbnails.pop((image, side), b""))
             self._thumbnails[image, side] = data

@@ -8,9 +8,7 @@ from legibly.errors import Unusable
 
 
 def check(data: bytes, media_type: str) -> None:
-    """Raise Unusable where the end of a JPEG, PNG or WebP is missing; other kinds show it when they
-    are decoded.
-    """
+    """Raise Unusable if the end of a JPEG, PNG or WebP is missing; other kinds fail in decoding."""
     look = {"image/jpeg": _jpeg_ends, "image/png": _png_ends, "image/webp": _webp_ends}.get(
         media_type
     )
@@ -23,8 +21,7 @@ def check(data: bytes, media_type: str) -> None:
 
 
 def _jpeg_ends(data: bytes) -> bool:
-    # The end marker cannot occur within the coded picture, but previews in the segments before it
-    # have their own.
+    # The end marker cannot occur within coded data, but previews in earlier segments have one.
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         if data[position + 1] == 0xDA:

@@ -1,6 +1,6 @@
-"""Messages between a process and its decoding children: a JSON header and a payload of bytes.
+"""Sends messages between a process and its decoding children: a JSON header and a payload.
 
-Not pickle: a decoder that was taken over by a picture must not reach its parent through it.
+Not pickle, through which a decoder taken over by a picture could attack its parent.
 """
 
 import json
@@ -23,10 +23,10 @@ def send(stream: IO[bytes], header: dict[str, Any], payload: bytes | memoryview)
 
 
 def receive(stream: IO[bytes]) -> tuple[Any, bytes]:
-    """Read one message. Raises EOFError where the stream ends, ValueError for one that is torn."""
+    """Read one message. Raises EOFError at the end of the stream, ValueError for a torn one."""
     header_bytes, payload_bytes = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
     if header_bytes + payload_bytes > _MOST_BYTES:
-        raise ValueError("a message of this size is none of ours")
+        raise ValueError("the message is too large")
     header = json.loads(_exactly(stream, header_bytes))
     return header, _exactly(stream, payload_bytes)
 
@@ -43,7 +43,7 @@ def error_document(error: errors.LegiblyError) -> dict[str, Any]:
 
 
 def error_from(document: dict[str, Any]) -> errors.LegiblyError:
-    """The error that `error_document` described."""
+    """Restore an error from its `error_document`."""
     kind = _KINDS.get(document["kind"], errors.Unusable)
     return kind(
         document["template"], code=document["code"], remedy=document["remedy"], **document["params"]

@@ -1,1 +1,1 @@
-"""The index: what pages and queries need, rebuilt from the object store at any time."""
+"""The index: the database for pages and queries, which can be rebuilt from the object store."""

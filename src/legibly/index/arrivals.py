@@ -1,7 +1,7 @@
-"""Inserts images together with their readings, in the SQL of the database's driver.
+"""Inserts images together with their readings, with the database driver's SQL.
 
-What SQLAlchemy does at each execution takes longer than these few statements do themselves, and
-every small upload runs them. They are written by SQLAlchemy all the same, once for each dialect.
+Every small upload runs these few statements, and SQLAlchemy's overhead for an execution takes
+longer than they do. SQLAlchemy only generates them, once for each dialect.
 """
 
 import functools
@@ -18,7 +18,7 @@ from legibly.records import Image
 
 _STYLES = {"sqlite": "named", "postgresql": "pyformat"}
 _IDS = 15
-"""So many ids are looked up at once: what the writer of small uploads brings at most."""
+"""Most ids of one lookup: the largest group of the writer of small uploads."""
 _LEASE = {"attempts": 0, "leased_until": 0.0}
 Row = Mapping[str, Any]
 
@@ -26,14 +26,14 @@ Row = Mapping[str, Any]
 def insert(
     connection: Connection, arrived: Sequence[Image], *, write: Callable[[Collection[str]], None]
 ) -> set[str]:
-    """Insert those that the index does not know, and call `write` with their ids; returns these.
+    """Insert the images that are new, and call `write` with their ids; return these.
 
-    Raises the driver's errors, and whatever `write` raises.
+    Raises the driver's errors and those of `write`.
     """
     cursor = connection.connection.cursor()
     text = functools.partial(_text, connection.dialect.name)
     try:
-        # The counter's lock makes other writers wait, so what is new now is so to the end.
+        # The counter's lock makes other writers wait, so new images stay new to the end.
         cursor.execute(text("advance"), {"count": len(arrived)})
         ((last,),) = cursor.fetchall()
         fresh = {image.id: image for image in arrived}
@@ -65,7 +65,7 @@ def _reading_rows(fresh: Collection[Image]) -> list[Row]:
 
 @functools.cache
 def _text(dialect: str, name: str) -> str:
-    """One of the statements as the driver takes it, its parameters by name."""
+    """A statement as text for the driver, with named parameters."""
     module = database.dialect(dialect)
     ids: list[Any] = [sa.bindparam(f"id{number}") for number in range(_IDS)]
     known = sa.select(images.c.id).where(images.c.id.in_(ids))

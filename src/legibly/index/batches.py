@@ -13,7 +13,7 @@ from legibly.records import Batch
 def counts(
     *, owner: str | None, classes: frozenset[str] | None, limit: int, batch_id: str | None
 ) -> sa.Select[Any]:
-    """Batches newest first with the counts of their images."""
+    """Select batches, newest first, with the counts of their images."""
     chosen = sa.select(batches).order_by(batches.c.id.desc()).limit(limit)
     if owner is not None:
         chosen = chosen.where(batches.c.owner == owner)

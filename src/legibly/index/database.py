@@ -1,4 +1,4 @@
-"""Databases: from a URL to an engine, SQLite's settings, and the translation of errors."""
+"""Opens databases by URL, configures SQLite, and translates errors."""
 
 import contextlib
 import functools
@@ -19,19 +19,19 @@ from legibly.errors import Invalid, Unavailable
 from legibly.measures import measure
 
 _CHECKED_BYTES = 200_000_000
-"""Up to this size each page is looked at, which takes a second or two."""
+"""Up to this size all pages are checked, which takes a second or two."""
 _URLS = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."
 
 
 @functools.cache
 def dialect(name: str) -> Any:
-    """SQLAlchemy's module of a dialect, imported where it is needed: PostgreSQL's takes long."""
+    """SQLAlchemy's module of a dialect, imported when needed: PostgreSQL's takes long."""
     return importlib.import_module(f"sqlalchemy.dialects.{name}")
 
 
 @contextlib.contextmanager
 def errors(engine: Engine) -> Iterator[None]:
-    """Turn what the database complains of into Unavailable, without a password."""
+    """Translate database errors into Unavailable, without passwords."""
     try:
         yield
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
@@ -44,13 +44,13 @@ def errors(engine: Engine) -> Iterator[None]:
 def engine(url: str, *, namespace: str | None = None, schema_name: str | None = None) -> Engine:
     """The engine of a database URL. Raises Invalid for other URLs and a missing driver.
 
-    A namespace is a schema in PostgreSQL and a file beside the named one for SQLite.
+    A namespace is a schema in PostgreSQL, and in SQLite another file beside the named one.
     """
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
         raise Invalid(
-            "this is no database URL.", where=url.partition("@")[2] or url, remedy=_URLS
+            "this is not a database URL.", where=url.partition("@")[2] or url, remedy=_URLS
         ) from None
     if parsed.get_backend_name() == "sqlite":
         if namespace and parsed.database and parsed.database != ":memory:":
@@ -92,7 +92,7 @@ def _postgres(url: sa.URL, schema: str | None) -> Engine:
 
 
 def set_aside_if_corrupt(url: str) -> Path | None:
-    """Rename a SQLite file that is no database any more; returns its new path, else None."""
+    """Rename a corrupt SQLite file and return its new path, else None."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
@@ -113,7 +113,7 @@ def _is_corrupt(path: Path) -> bool:
             if path.stat().st_size > _CHECKED_BYTES:
                 return False
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
-    except sqlite3.OperationalError:  # locked, or no right to open it
+    except sqlite3.OperationalError:  # locked, or without permission
         return False
     except sqlite3.DatabaseError:
         return True
@@ -126,7 +126,7 @@ def _sqlite(url: sa.URL) -> Engine:
             private_files.make_file(Path(url.database))
         except OSError as error:
             raise Unavailable(
-                f"this folder cannot be made: {error.strerror}.", where=str(url.database)
+                f"this folder cannot be created: {error.strerror}.", where=str(url.database)
             ) from error
         # Each connection keeps pages in memory: the one that was used last is used first, so that
         # many threads at one moment do not fill the memory of all of them for good.
@@ -140,14 +140,14 @@ def _sqlite(url: sa.URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver shall begin nothing by itself
+        connection.isolation_level = None  # the driver must not begin transactions itself
         for pragma in (
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "busy_timeout=30000",
             "temp_store=MEMORY",
-            "cache_size=-512",  # kilobytes of each connection; the system keeps the file anyway
-            "wal_autocheckpoint=4000",  # 16 MB: the same pages are written again and again
+            "cache_size=-512",  # kilobytes per connection; the system caches the file anyway
+            "wal_autocheckpoint=4000",  # 16 MB: the same pages are written repeatedly
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -156,6 +156,6 @@ def _sqlite(url: sa.URL) -> Engine:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql(
                 "BEGIN IMMEDIATE"
-            )  # a reader that turns writer could not wait for its turn
+            )  # a transaction that starts by reading could not wait to write
 
     return engine

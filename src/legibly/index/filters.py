@@ -1,4 +1,4 @@
-"""Which images a page wants and in which order, as conditions of a query."""
+"""Turns a filter and an order of images into conditions of a query."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,11 +29,11 @@ _EXACT = {
 _DAY_LENGTH = len("2026-11-22")
 ANSWERS = ("text", "label_text")
 _LEAST_OF_A_NAME = 2
-"""Shorter searches are answers: every other file name holds a 7."""
+"""Shorter searches do not search file names: every other name holds a 7."""
 
 
 def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
-    """What an image's row has to fulfil."""
+    """The conditions on the row of an image."""
     fulfil: list[sa.ColumnElement[bool]] = [
         images.c[column] == getattr(criteria, name)
         for name, column in _EXACT.items()
@@ -62,8 +62,8 @@ def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
 
 
 def outside_other_classes(owner: sa.Column[Any], classes: frozenset[str]) -> sa.ColumnElement[bool]:
-    """Whether an owner is no pupil, or one of these school classes."""
-    # Two ends instead of LIKE, in which the case of letters counts or not by database.
+    """Whether an owner is not a pupil, or is a pupil of these school classes."""
+    # A range instead of LIKE, whose case sensitivity depends on the database.
     ends = [f"{object_keys.PUPIL_OWNER}{class_id}:" for class_id in sorted(classes)]
     theirs = [(owner >= end) & (owner < f"{end[:-1]};") for end in ends]
     is_pupil = (owner >= object_keys.PUPIL_OWNER) & (owner < f"{object_keys.PUPIL_OWNER[:-1]};")
@@ -71,8 +71,8 @@ def outside_other_classes(owner: sa.Column[Any], classes: frozenset[str]) -> sa.
 
 
 def _bound(text: str, field: str) -> str:
-    """A day as it is, a moment with any time zone offset as it is stored. Raises Invalid."""
-    # In a query string the plus of an offset is a blank where nobody encoded it.
+    """A day unchanged, a time with an offset as it is stored. Raises Invalid."""
+    # In a query string an unencoded plus of an offset arrives as a blank.
     present = text.strip().replace(" ", "+" if "T" in text.upper() else "T")
     try:
         if len(present) == _DAY_LENGTH:
@@ -90,7 +90,7 @@ def _bound(text: str, field: str) -> str:
 
 
 class _Like(FunctionElement[bool]):
-    """LIKE without regard to the case of letters; `~` escapes."""
+    """LIKE that ignores case; `~` escapes."""
 
     name = "like"
     type = sa.Boolean()
@@ -100,7 +100,7 @@ class _Like(FunctionElement[bool]):
 @compiles(_Like)
 def _like(element: Any, compiler: Any, **options: Any) -> str:
     column, pattern = (compiler.process(part, **options) for part in element.clauses)
-    return f"{column} LIKE {pattern} ESCAPE '~'"  # of SQLite it is that already
+    return f"{column} LIKE {pattern} ESCAPE '~'"  # SQLite's LIKE ignores case already
 
 
 @compiles(_Like, "postgresql")
@@ -110,8 +110,8 @@ def _ilike(element: Any, compiler: Any, **options: Any) -> str:
 
 
 def _within(criteria: Filter) -> list[sa.ColumnElement[bool]]:
-    """The range of confidences; in another order than by confidence its index gives the ids alone,
-    since a scan of the rows themselves takes ten times as long.
+    """The range of confidences; in other orders its index only gives the ids, since a scan of the
+    rows takes ten times as long.
     """
     bounds: list[sa.ColumnElement[bool]] = []
     if criteria.confidence_from is not None:
@@ -126,14 +126,15 @@ def _within(criteria: Filter) -> list[sa.ColumnElement[bool]]:
 def _search(
     text: str, first: Callable[[sa.Select[Any]], sa.Select[Any]] = lambda query: query
 ) -> sa.ColumnElement[bool]:
-    """By small indexes, so that no row of an image has to be looked at.
+    """Search in small indexes, without reading the rows of images.
 
-    `first` may cut the images with an answer down to those that come first.
+    `first` may limit the images with an answer to those that come first.
     """
     ids = sa.select(images.c.id)
     matches = [
         sa.select(first(ids.where(images.c[name] == text)).subquery().c.id) for name in ANSWERS
     ]
+
     if len(text) >= _LEAST_OF_A_NAME:
         escaped = text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
         contains = _Like(images.c.name, sa.literal(f"%{escaped}%"))
@@ -144,10 +145,10 @@ def _search(
 def page(
     query: sa.Select[Any], criteria: Filter, *, limit: int, after: str | None = None
 ) -> sa.Select[Any]:
-    """The first so many images of a filter past a cursor. Raises Invalid.
+    """The first `limit` images of a filter after a cursor. Raises Invalid.
 
-    Of a search each part gives as many: an answer that a tenth of all images has would otherwise
-    be collected as a whole.
+    Each part of a search is limited too: an answer shared by a tenth of all images would otherwise
+    be collected completely.
     """
     rest = conditions(replace(criteria, search=None))
 
@@ -160,7 +161,7 @@ def page(
 
 
 def ordered(query: sa.Select[Any], sort: Sort, after: str | None) -> sa.Select[Any]:
-    """The query in an order, past a cursor of `port.cursor_of`. Raises Invalid."""
+    """Order a query, and start it after a cursor of `port.cursor_of`. Raises Invalid."""
     if sort in ("newest", "oldest"):
         column = images.c.id
         query = query.order_by(column.desc() if sort == "newest" else column)

@@ -1,4 +1,4 @@
-"""Every label of every image in the index's database: who gave it, and whether they agree."""
+"""Reads and writes all labels of images in the index: who gave them, and whether they agree."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def read(connection: Connection, ids: Sequence[str]) -> dict[str, list[Label]]:
 
 
 def columns(several: Sequence[Label]) -> dict[str, Any]:
-    """What stands of an image's labels, oldest first, in its own row."""
+    """The columns of an image's row that depend on its labels, oldest first."""
     return {**label_columns(several[-1] if several else None), "review": agreement(several)}
 
 
@@ -34,7 +34,7 @@ def rows(by_image: Mapping[str, Sequence[Label]]) -> list[dict[str, Any]]:
 
 
 def unsaid_by(person: str) -> sa.ColumnElement[bool]:
-    """Images to which a person gave no label, or took it back."""
+    """Images without a label of a person, or whose label they retracted."""
     later = labels.alias()
     withdrawn = sa.exists().where(
         later.c.image == labels.c.image,

@@ -16,16 +16,15 @@ _log = logging.getLogger(__name__)
 def open_tables(
     url: str, *, renew: bool = False, namespace: str | None = None, schema_name: str | None = None
 ) -> Engine:
-    """Open the index at `sqlite:///PATH` or `postgresql://…`, and make its tables where they are
-    missing.
+    """Open the index at `sqlite:///PATH` or `postgresql://…`, and create missing tables.
 
-    With `renew`, tables of another version make way for empty ones: the object store has all that
-    they held. Raises Invalid for other URLs, a missing driver and the tables of another version;
-    Unavailable where nobody answers. `schema_name` is a schema of
-    PostgreSQL instead of that of the namespace.
+    With `renew`, tables of another version are replaced by empty ones, since the object store has
+    all their data. Raises Invalid for other URLs, a missing driver and tables of another version;
+    Unavailable if the database does not answer. `schema_name` is a schema of PostgreSQL instead of
+    that of the namespace.
     """
     if renew and (aside := database.set_aside_if_corrupt(url)):
-        _log.warning("%s was no database any more; it is kept as %s", url, aside)
+        _log.warning("%s is corrupt; it has been renamed to %s", url, aside)
     engine = database.engine(url, namespace=namespace, schema_name=schema_name)
     schema.narrow_indexes(engine.dialect.name)
     where = engine.url.render_as_string(hide_password=True)
@@ -33,7 +32,7 @@ def open_tables(
         if engine.dialect.name == "postgresql":
             connection.execute(
                 sa.text("SELECT pg_advisory_xact_lock(7302)")
-            )  # two servers may start at once
+            )  # two servers may start at the same time
         if sa.inspect(connection).has_table(counters.name):
             upgrade.extend(connection, _version(connection) or 0)
             if renew and _version(connection) != schema.VERSION:
@@ -52,18 +51,18 @@ def open_tables(
 
 
 def _version(connection: Connection) -> int | None:
-    """The version of the tables that are there."""
+    """The version of the existing tables."""
     return connection.execute(
         sa.select(counters.c.value).where(counters.c.name == "schema")
     ).scalar()
 
 
 def _other_version(version: int | None, *, where: str) -> Invalid:
-    remedy = "Run `legibly reindex`: it makes them anew, out of the object store."
+    remedy = "Run `legibly reindex`: it rebuilds them from the object store."
     if version is not None and version > schema.VERSION:
         remedy = (
             f"A newer Legibly wrote them: upgrade this one. Or: {remedy[0].lower()}{remedy[1:]}"
         )
     return Invalid(
-        f"its tables are of version {version}, not {schema.VERSION}.", where=where, remedy=remedy
+        f"its tables have version {version}, not {schema.VERSION}.", where=where, remedy=remedy
     )

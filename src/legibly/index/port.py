@@ -1,4 +1,4 @@
-"""The index as the service uses it, in as few verbs as possible; importing this does not import
+"""The interface of the index for the service; importing this does not import
 SQL.
 """
 
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
     from legibly.index.record_rows import PictureRow, ReadingRow
 
 Sort = Literal["newest", "oldest", "name", "confidence"]
-"""The order of a page of images; `confidence` is least sure first, and of read images alone."""
+"""The order of a page of images; `confidence` is least sure first, and only read images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which images a page wants; None means any. Dates are UTC days such as `2026-11-22`, both
-    included.
+    """Conditions on images; None means any. Dates are UTC days such as `2026-11-22`, both included.
 
-    `classes` leaves out the pupils' images of every other school class. `review` is whether people
-    in review agree, `unsaid_by` a `Label.by` none of whose labels stands. `search` is the text, the
-    label, or (from two characters on) a part of the file's name.
+    `classes` excludes pupils' images of all other school classes. `review` is whether people in
+    review agree, `unsaid_by` a `Label.by` without a current label. `search` is the text, the label,
+    or (from two characters on) a part of the file's name.
     """
 
     verdict: str | None = None
@@ -76,12 +75,12 @@ class Removal:
 
 
 Change = tuple[int, Image | Removal]
-"""An image as it is now, or that it is no more, with the sequence number of the change."""
+"""An image as it is now, or its removal, with the sequence number of the change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which pairs and readings a report is about; None means any, `classes` as in `Filter`.
+    """The pairs and readings of a report; None means any, `classes` as in `Filter`.
 
     `since` and `until` are UTC days of the label (or of the reading), both included.
     """
@@ -99,7 +98,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class BatchCount:
-    """A batch and how many of its images there are, by what is known of them."""
+    """A batch with the counts of its images by state."""
 
     batch: Batch
     images: int
@@ -110,7 +109,7 @@ class BatchCount:
 
 
 def cursor_of(image: Image, sort: Sort) -> str:
-    """Where the page that ends with an image goes on: its id, before that what it is sorted by."""
+    """The cursor after a page's last image: its id and its sort key."""
     if sort == "name":
         return f"{image.id}:{image.name or ''}"
     if sort == "confidence":
@@ -120,7 +119,7 @@ def cursor_of(image: Image, sort: Sort) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A pending image to work on until its lease ends; `attempt` counts from 1."""
+    """A pending image leased for work; `attempt` counts from 1."""
 
     image: Image
     attempt: int
@@ -130,7 +129,7 @@ Slice = Literal["writer", "batch"]
 
 
 class SliceCount(NamedTuple):
-    """How many pairs a writer or a batch has, and how many of them are right."""
+    """The number of pairs of a writer or a batch, and how many are right."""
 
     name: str
     pairs: int
@@ -138,7 +137,7 @@ class SliceCount(NamedTuple):
 
 
 class PairCount(NamedTuple):
-    """Pairs that are alike; `day` is a date such as `2026-11-22`, `millionths` the sum of their
+    """A count of equal pairs; `day` is a date such as `2026-11-22`, `millionths` the sum of their
     confidences.
     """
 
@@ -153,7 +152,7 @@ class PairCount(NamedTuple):
 
 
 class ReadingCount(NamedTuple):
-    """Readings that are alike."""
+    """A count of equal readings."""
 
     day: str
     model: str
@@ -165,7 +164,7 @@ class ReadingCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What an accuracy report is made of, in no order."""
+    """The counts for an accuracy report, in no order."""
 
     pairs: list[PairCount]
     readings: list[ReadingCount]
@@ -175,41 +174,39 @@ class Content(Protocol):
     """Images and pairs by query. Every method may raise Unavailable."""
 
     def add(self, images: Sequence[Image], *, lease_seconds: float = 0) -> int:
-        """Take in images that are not known yet, under their own state; returns how many were new.
+        """Add images that are not known yet; return how many were new.
 
-        With a lease, no `claim` gives them away before it ends: the caller works on them itself.
+        With a lease, `claim` does not return them before it ends: the caller works on them itself.
         """
 
     def add_read(
         self, images: Sequence[Image], *, write: Callable[[Collection[str]], None]
     ) -> set[str]:
-        """Take in images that were read before the index knew them; returns the ids that were new.
+        """Add images together with their readings; return the new ids.
 
-        `write` is called with these ids before anybody can see the images; nothing is taken in
-        where it raises.
+        Calls `write` with these ids before the images become visible; if it raises, nothing is
+        added.
         """
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
-        """Take in readings; returns the images as they are now, those only that are known and not
-        deleted.
+        """Apply readings; return those of the images that are known and not deleted, as they are
+        now.
         """
 
     def fail(self, image: str, error: str) -> Image:
         """Mark an image as failed. Raises NotFound."""
 
     def label(self, image: str, label: Label) -> Image:
-        """Take in a label; the newest is the image's. Raises NotFound."""
+        """Apply a label; the newest one is the image's. Raises NotFound."""
 
     def add_labels(self, records: Sequence[LabelRecord]) -> None:
-        """Take in labels, those of images that are not known being passed over."""
+        """Apply labels; ignores those of unknown images."""
 
     def labels(self, image_ids: Collection[str]) -> dict[str, list[Label]]:
-        """Every label that each of these images was given, oldest first; images without any are
-        left out.
-        """
+        """All labels of each of these images, oldest first; images without labels are left out."""
 
     def remove(self, image: str) -> None:
-        """Forget an image and its pairs, and never take it in again."""
+        """Remove an image and its pairs, and never add it again."""
 
     def get(self, image: str) -> Image:
         """One image. Raises NotFound."""
@@ -224,8 +221,8 @@ class Content(Protocol):
         """The images of these ids, in their order; those that are not there are left out."""
 
     def stamp(self, criteria: Filter) -> tuple[int, int]:
-        """What changes whenever an image that matches changes, comes or goes: the newest sequence
-        number among them, and their number.
+        """A value that changes with every change to matching images: their newest sequence number,
+        and their count.
         """
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
@@ -235,39 +232,39 @@ class Content(Protocol):
         """Extend the leases of pending images that the caller works on."""
 
     def defer(self, image: str, *, seconds: float) -> None:
-        """End a try that did not succeed: nobody claims the image for so long."""
+        """End a failed attempt: nobody can claim the image for some seconds."""
 
     def release(self) -> None:
-        """End every lease: for the start of the only process there is."""
+        """End all leases, at the start of the only process."""
 
     def known(self, ids: Collection[str]) -> set[str]:
-        """Which of these ids the index knows, deleted ones included."""
+        """The ids among these that the index knows, deleted ones included."""
 
     def present(self, ids: Collection[str]) -> set[str]:
-        """Which of these ids are images now."""
+        """The ids among these that are images now."""
 
     def changes(self, after: int, *, limit: int) -> list[Change]:
-        """What changed past the sequence number `after`, in order."""
+        """The changes after the sequence number `after`, in order."""
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
 
     def sequence(self) -> int:
         """The newest sequence number, 0 at first."""
 
     def add_pairs(self, pairs: Sequence[Pair]) -> None:
-        """Take in pairs; those already known are passed over."""
+        """Add pairs; ignores known ones."""
 
     def pairs(self, image_ids: Collection[str] | None = None) -> Iterator[Pair]:
-        """Every pair of images that are not deleted, or of these images alone."""
+        """All pairs of images that are not deleted, or only those of these images."""
 
     def add_readings(self, records: Sequence[ReadingRecord]) -> None:
-        """Take in readings for `tally` alone; the newest of an image and model stays, deleted
-        images have none.
+        """Add readings only for `tally`, keeping the newest of an image and model; ignores deleted
+        images.
         """
 
     def add_batches(self, batches: Sequence[Batch]) -> None:
-        """Take in batches that are not known yet."""
+        """Add batches that are not known yet."""
 
     def batch(self, batch_id: str) -> Batch:
         """One batch. Raises NotFound."""
@@ -280,12 +277,12 @@ class Content(Protocol):
         limit: int,
         batch_id: str | None = None,
     ) -> list[BatchCount]:
-        """Batches newest first, of everybody or of one owner, `classes` as in `Filter`; or one
-        batch alone.
+        """Batches newest first, of all owners or of one, `classes` as in `Filter`; or a single
+        batch.
         """
 
     def remove_batches(self, ids: Collection[str]) -> None:
-        """Forget batches; their images stay."""
+        """Remove batches; their images stay."""
 
     def tally(self, edges: Sequence[int], *, selection: Selection | None = None) -> Tally:
         """Count the newest pair and the newest reading of each image and model in a selection.
@@ -295,19 +292,19 @@ class Content(Protocol):
         """
 
     def slices(self, by: Slice, *, selection: Selection, limit: int) -> list[SliceCount]:
-        """Count the newest pairs of a selection by writer or batch, those with most pairs first;
-        pairs of images that have none are left out.
+        """Count the newest pairs of a selection by writer or batch, most pairs first; leaves out
+        images without one.
         """
 
     def counts(self) -> dict[str, int]:
-        """How many images there are by state."""
+        """The number of images by state."""
 
 
 class Rebuild(Content, Protocol):
     """An index that is being filled from the store."""
 
     def add_deletions(self, ids: Sequence[str]) -> None:
-        """Take in ids that no image may have any more."""
+        """Add ids of deleted images, which no image may use again."""
 
     def add_pictures(self, pictures: "Sequence[PictureRow]") -> None:
         """Add pictures that senders uploaded as pending images."""
@@ -316,20 +313,20 @@ class Rebuild(Content, Protocol):
         """Take in readings; the newest of an image is its own."""
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
-        """Give images what was said when they were uploaded."""
+        """Add the facts of uploads to their images."""
 
     def apply_failures(self, records: Sequence[FailureRecord]) -> None:
         """Mark images as failed; before any readings."""
 
     def count_labelled(self) -> int:
-        """How many images have or had a label."""
+        """Count the images that have or had a label."""
 
 
 class Index(Content, Protocol):
     """The index in use."""
 
     def rebuilding(self) -> AbstractContextManager[Rebuild]:
-        """An empty index to fill, which takes this one's place when the block ends without error.
+        """An empty index to fill, which replaces this one when the block ends without error.
 
-        Until then this one stays as it is; what changes in it meanwhile is carried over.
+        Until then this one stays in use, and changes to it are carried over.
         """

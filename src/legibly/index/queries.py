@@ -24,13 +24,13 @@ from legibly.index.schema import counters, deletions, images, pairs
 from legibly.iteration import batched, padded
 from legibly.records import Batch, Image, Label, Pair, stamp
 
-BATCH = 500  # fits the parameters of one statement
+BATCH = 500  # fits into the parameters of one statement
 REBUILD = "rebuild"
-"""The counter that is there while the index is being filled from the store."""
+"""The counter that exists while the index is being filled from the store."""
 _PAGE = 5000
 _PAIRS_KEY = (pairs.c.image, pairs.c.model, pairs.c.labelled_at)
 _PAIRS = sa.select(pairs).order_by(*_PAIRS_KEY)
-# Built once: what a statement compiles to is remembered with it.
+# Built once, since a statement caches its compiled form.
 _GET = sa.select(images).where(images.c.id == sa.bindparam("image"))
 _SEVERAL = sa.select(images).where(images.c.id.in_(sa.bindparam("ids", expanding=True)))
 _OUTLINE = [images.c[name] for name in Outline._fields]
@@ -50,7 +50,7 @@ _SEQUENCE = sa.select(counters.c.value).where(counters.c.name == "sequence")
 
 
 class SqlQueries:
-    """The verbs of `index.port.Index` that read. Thread-safe."""
+    """The reading methods of `index.port.Index`. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -109,8 +109,8 @@ class SqlQueries:
 
     def changes(self, after: int, *, limit: int) -> list[Change]:
         with self._read() as connection:
-            # Up to one number in both tables: a change that commits between the two queries
-            # would be passed over for ever.
+            # The same limit for both tables: otherwise a change that commits between the queries
+            # would be missed for ever.
             newest = connection.execute(_SEQUENCE).scalar_one()
             if newest <= after:
                 return []
@@ -134,7 +134,7 @@ class SqlQueries:
             yield from map(schema.pair_of, rows)
 
     def _all_pairs(self) -> Iterator[Pair]:
-        """Page by page, so that neither memory nor a transaction has to hold them all."""
+        """Page by page, to limit memory and the length of transactions."""
         last: Pair | None = None
         while True:
             query = _PAIRS.limit(_PAGE)
@@ -182,7 +182,7 @@ class SqlQueries:
             return {row.state: row.number for row in connection.execute(query)}
 
     def is_complete(self) -> bool:
-        """Whether no rebuild was cut off."""
+        """Whether no rebuild was interrupted."""
         query = sa.select(counters.c.value).where(counters.c.name == REBUILD)
         with self._read() as connection:
             return connection.execute(query).first() is None

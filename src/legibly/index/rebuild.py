@@ -1,7 +1,7 @@
 """Builds an index beside the one in use, and swaps the two in one transaction.
 
-Until then, and wherever it fails, the index in use stays as it is. What changes in it meanwhile is
-carried over. SQLite builds in a second file, PostgreSQL in a second schema.
+Until then, and after an error, the index in use stays. Changes to it in the meantime are carried
+over. SQLite uses a second file, PostgreSQL a second schema.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ _UPDATE_FAILURES = loading.update(_FAILURE, more=", state = 'failed'")
 
 
 class Rebuild(SqlTables):
-    """An index that is being filled, with what only that needs."""
+    """An index that is being filled, with the methods for filling it."""
 
     def add_deletions(self, ids: Sequence[str]) -> None:
         with self._write() as connection:
@@ -108,7 +108,7 @@ class Rebuild(SqlTables):
 
 @contextlib.contextmanager
 def beside(engine: Engine) -> Iterator[Rebuild]:
-    """An empty index to fill, which replaces that of `engine` when the block ends well."""
+    """An empty index to fill, which replaces that of `engine` after the block."""
     index = Rebuild(engine)
     if engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:"):
         index.begin_rebuild()
@@ -129,7 +129,7 @@ def beside(engine: Engine) -> Iterator[Rebuild]:
 
 @contextlib.contextmanager
 def _opened(engine: Engine) -> Iterator[Rebuild]:
-    """An empty index of the same kind, dropped at the end; one that a crash left is dropped too."""
+    """An empty index of the same kind, dropped at the end; drops that of a crashed rebuild too."""
     url = engine.url.render_as_string(hide_password=False)
     if engine.dialect.name == "sqlite":
         path = Path(f"{engine.url.database}.rebuild")
@@ -168,7 +168,7 @@ def _schema(connection: Connection) -> str:
 
 @contextlib.contextmanager
 def _transaction(engine: Engine, fresh: Rebuild) -> Iterator[tuple[Connection, str, str]]:
-    """A transaction that sees both indexes and keeps other writers out; with their prefixes."""
+    """A transaction on both indexes that locks out other writers; yields their prefixes."""
     if engine.dialect.name != "sqlite":
         fresh.close()
         with engine.begin() as connection:
@@ -196,7 +196,7 @@ def _transaction(engine: Engine, fresh: Rebuild) -> Iterator[tuple[Connection, s
 
 
 def _carry_over(connection: Connection, new: str, old: str, *, sequence: int, begun: str) -> None:
-    """Take into the new index what changed in the old one since it had this sequence number."""
+    """Copy changes in the old index after this sequence number to the new one."""
     values = {"sequence": sequence, "begun": begun}
     changed = f"SELECT id FROM {old}.images WHERE sequence > :sequence"
 
@@ -224,7 +224,7 @@ def _copy(table: sa.Table, new: str, old: str, condition: str) -> str:
 
 
 def _replace(connection: Connection, new: str, old: str) -> None:
-    """Put the new tables in the place of the old ones; numbers of changes go on rising."""
+    """Replace the old tables by the new ones; sequence numbers keep rising."""
     if connection.dialect.name == "sqlite":
         drop_indexes(connection)
         for table in _TABLES:

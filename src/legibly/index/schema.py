@@ -1,4 +1,4 @@
-"""The tables: one row an image with its newest label and reading, one a pair, one a reading in
+"""The tables: one row per image with its newest label and reading, one per pair, one per reading in
 short, and counters.
 """
 
@@ -46,7 +46,7 @@ images = Table(
     Column("state", String(8), nullable=False),
     Column("width", Integer),
     Column("height", Integer),
-    Column("name", Text, nullable=False),  # empty for none, so that pages sort by it
+    Column("name", Text, nullable=False),  # empty instead of null, so that pages can sort by it
     Column("writer", Text),
     Column("owner", Text),
     Column("batch", String(36)),
@@ -74,15 +74,14 @@ images = Table(
     Index("images_by_name", "name", "id"),
 )
 
-# Most images have none of these, and are not looked for by that: an insert writes fewer pages.
+# Partial, since most images have none of these: inserts write fewer pages.
 _PARTIAL: list[tuple[Index, ColumnElement[bool]]] = [
     (Index(f"images_by_{column.name}", column, images.c.id), column.is_not(None))
     for column in (images.c.writer, images.c.owner, images.c.batch)
 ]
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
-"""What a page of wrong ones wants; they are few, so an index of them alone spares a look at every
-row.
+"""The condition of wrong readings; since these are few, an index of them avoids reading every row.
 """
 _PARTIAL.append((Index("images_wrong", images.c.id), WRONG))
 
@@ -95,7 +94,7 @@ def narrow_indexes(dialect: str) -> None:
         index.dialect_options[dialect]["where"] = rows
 
 
-# Every label ever given: an image's row has the newest one, and what people in review make of it.
+# Every label ever given: an image's row has the newest one, and the result of reviews.
 labels = Table(
     "labels",
     METADATA,
@@ -120,7 +119,7 @@ pairs = Table(
     Column("source", String(12), nullable=False),
 )
 
-# Every reading in short, one an image and model: the population that labels are a sample of.
+# Every reading in short, one per image and model: the population that the labels sample.
 readings = Table(
     "readings",
     METADATA,
@@ -130,7 +129,7 @@ readings = Table(
     Column("verdict", String(12), nullable=False),
     Column("text", Text, nullable=False),
     Column("confidence", Float, nullable=False),
-    sqlite_with_rowid=False,  # the key alone is looked for: one tree to write instead of two
+    sqlite_with_rowid=False,  # only the key is searched: one tree to write instead of two
 )
 
 batches = Table(
@@ -141,7 +140,7 @@ batches = Table(
     Column("owner", Text, index=True),
 )
 
-# `sequence` and `owner` are null for deletions read from the store: no browser waits for those.
+# `sequence` and `owner` are null for deletions from the store: no browser waits for those.
 deletions = Table(
     "deletions",
     METADATA,
@@ -150,14 +149,14 @@ deletions = Table(
     Column("owner", Text),
 )
 
-# One row each: the sequence number, and the version of this schema.
+# One row each for the sequence number and the version of this schema.
 counters = Table(
     "counters", METADATA, Column("name", String(20), primary_key=True), Column("value", BigInteger)
 )
 
 
 def image_row(image: Image) -> dict[str, Any]:
-    """The columns of an image, less its sequence number and lease."""
+    """The columns of an image, without its sequence number and lease."""
     return {
         "id": image.id,
         "key": image.key,
@@ -179,8 +178,8 @@ def image_row(image: Image) -> dict[str, Any]:
 
 
 def label_columns(label: Label | None) -> dict[str, Any]:
-    """The columns of an image's newest label; one that was taken back keeps its time, so that older
-    ones stay out.
+    """The columns of an image's newest label; a retracted one keeps its time, to reject older
+    labels.
     """
     return {
         "label_text": label.text if label else None,
@@ -225,7 +224,7 @@ def reading_columns(reading: Reading | None) -> dict[str, Any]:
 def _json_text(reading: Reading) -> str:
     try:
         return reading.json_text()
-    except ValueError:  # a record of somebody else's, with NaN
+    except ValueError:  # a record by another program, with NaN
         return json.dumps(reading.to_json(), separators=(",", ":"))
 
 
@@ -242,7 +241,7 @@ def reading_row(image: str, reading: Reading) -> dict[str, Any]:
 
 
 def image_of(row: Any, reading: Reading | None = None) -> Image:
-    """The image of a row of `images`; `reading` is its reading, where that is at hand already."""
+    """The image of a row of `images`; `reading` is its reading, if known already."""
     if reading is None and row.reading:
         reading = Reading.from_json(json.loads(row.reading))
     label = None
@@ -274,9 +273,7 @@ def image_of(row: Any, reading: Reading | None = None) -> Image:
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """The columns of a pair; `actual` as it is counted, which says all that a report wants of the
-    verdict.
-    """
+    """The columns of a pair; `actual` as it is counted, which accounts for the verdict."""
     columns = {name: value for name, value in pair.to_json().items() if name in pairs.columns}
     return columns | {"actual": counted_actual(pair.predicted, pair.actual, pair.verdict)}
 

@@ -1,4 +1,4 @@
-"""Writes an index: each verb is one transaction, the same text for SQLite and PostgreSQL."""
+"""Writes an index: each method is one transaction, with the same SQL for SQLite and PostgreSQL."""
 
 import contextlib
 import functools
@@ -30,7 +30,7 @@ class SqlTables(SqlQueries):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        # Writers of one process queue here: waiting on a lock is quicker than SQLite's own polling.
+        # Writers of a process queue here: waiting on a lock is faster than SQLite's polling.
         self._writing = threading.Lock()
 
     def add(self, images_: Sequence[Image], *, lease_seconds: float = 0) -> int:
@@ -48,7 +48,7 @@ class SqlTables(SqlQueries):
             ]
             insert_new(
                 connection, images, rows
-            )  # another process may have been quicker since the look
+            )  # another process may have been faster since the check
             insert_new(
                 connection,
                 schema.labels,
@@ -68,7 +68,9 @@ class SqlTables(SqlQueries):
         with self._write() as connection:
             first = advance(connection, len(records))
             if len(records) < _MANY:
-                settled = [_settled(record, number) for number, record in enumerate(records, first)]
+                settled = [
+                    _reading_update(record, number) for number, record in enumerate(records, first)
+                ]
                 connection.execute(_SETTLE, settled)
                 self._insert_readings(connection, records)
             else:
@@ -117,7 +119,7 @@ class SqlTables(SqlQueries):
         chosen = sa.select(images.c.id).where(due).order_by(images.c.id).limit(limit)
         with (
             self._read() as connection
-        ):  # most looks find nothing, and then nobody has to wait for a writer
+        ):  # mostly there is nothing to claim, and then no lock is needed
             if connection.execute(chosen.limit(1)).first() is None:
                 return []
         with self._write() as connection:
@@ -157,7 +159,7 @@ class SqlTables(SqlQueries):
 
     def add_pairs(self, pairs_: Sequence[Pair]) -> None:
         with self._write() as connection:
-            advance(connection, 1)  # whoever keeps a report by this number makes it anew
+            advance(connection, 1)  # caches of reports use this number
             for batch in batched(pairs_, BATCH):
                 gone = self._deleted(connection, [pair.image for pair in batch])
                 rows = [schema.pair_row(pair) for pair in batch if pair.image not in gone]
@@ -202,7 +204,7 @@ class SqlTables(SqlQueries):
     def _label(
         self, connection: Connection, by_image: Mapping[str, Sequence[Label]]
     ) -> dict[str, Any]:
-        """Take labels in; the rows of their images as they are then, those only that are known."""
+        """Apply labels; return the resulting rows of the images that are known."""
         known = {row.id for row in connection.execute(THERE, {"ids": padded(by_image)})}
         insert_new(
             connection, schema.labels, labels.rows({image: by_image[image] for image in known})
@@ -246,8 +248,8 @@ _UPDATE = images.update().where(images.c.id == sa.bindparam("image")).returning(
 _SETTLED = (
     *("state", "error", "sequence", "media_type", "width", "height"),
     *schema.reading_columns(None),
-)  # the columns that a reading sets
-# Without a RETURNING, so that the driver repeats it for many readings.
+)  # the columns set by a reading
+# Without RETURNING, so that the driver can run it for many readings.
 _SETTLE = (
     images.update()
     .where(
@@ -273,16 +275,16 @@ _ADVANCE = (
 
 
 def advance(connection: Connection, count: int) -> int:
-    """Take the next `count` sequence numbers, the first of which is returned.
+    """Take the next `count` sequence numbers, and return the first.
 
     The counter's row stays locked until the transaction ends, so that numbers become visible in
-    their order and a follower that asks for what is newer than n never misses one.
+    order and a follower that asks for numbers above n never misses one.
     """
     return int(connection.execute(_ADVANCE, {"count": count}).scalar_one()) - count + 1
 
 
-def _settled(record: ReadingRecord, sequence: int) -> dict[str, Any]:
-    """What puts a reading into its image's row, unless a newer reading stands there."""
+def _reading_update(record: ReadingRecord, sequence: int) -> dict[str, Any]:
+    """The statement that puts a reading into its image's row, unless that has a newer one."""
     values = {
         **schema.reading_columns(record.reading),
         "state": "read",
@@ -296,12 +298,12 @@ def _settled(record: ReadingRecord, sequence: int) -> dict[str, Any]:
 
 
 def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert the rows whose primary key is not there yet."""
+    """Insert the rows with a new primary key."""
     if rows:
         connection.execute(_insert_or_ignore(connection.dialect.name, table), rows)
 
 
-# Statements are built once: building one costs as much as executing it.
+# Built once, since building a statement costs as much as executing it.
 @functools.cache
 def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
     return database.dialect(dialect).insert(table).on_conflict_do_nothing()
@@ -309,7 +311,7 @@ def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
 
 @functools.cache
 def _upsert_reading(dialect: str) -> Any:
-    """A reading of an image and model that has one already replaces it if it is newer."""
+    """Insert a reading, or replace an older one of the same image and model."""
     insert = database.dialect(dialect).insert(readings)
     columns = {name: insert.excluded[name] for name in ("at", "verdict", "text", "confidence")}
     return insert.on_conflict_do_update(

@@ -1,8 +1,7 @@
 """Counts pairs and readings in the database, so that a report over millions fetches a few thousand
 rows.
 
-What `accuracy/pairs.sql` and `accuracy/readings.sql` say of files; tests hold them to the same
-report.
+The same as `accuracy/pairs.sql` and `accuracy/readings.sql` on files; tests compare the reports.
 """
 
 from collections.abc import Sequence
@@ -16,11 +15,11 @@ from legibly.index.port import PairCount, ReadingCount, Selection, Slice, SliceC
 from legibly.index.schema import images, pairs, readings
 
 _DATE = 10
-"""Characters of a date at the start of a moment."""
+"""Length of the date at the start of a time."""
 
 
 def count(connection: Connection, edges: Sequence[int], selection: Selection) -> Tally:
-    """What `Index.tally` gives."""
+    """The result of `Index.tally`."""
     floor = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
     pair_rows = connection.execute(_pairs(edges, selection, floor)).all()
     read = connection.execute(_readings(edges, selection, floor)).all()
@@ -28,14 +27,14 @@ def count(connection: Connection, edges: Sequence[int], selection: Selection) ->
 
 
 def _truncated(number: sa.ColumnElement[float]) -> sa.ColumnElement[int]:
-    """SQLite may lack floor; its cast cuts off, the same for what is not negative."""
+    """SQLite may lack floor; its cast truncates, which is the same unless negative."""
     return sa.cast(number, sa.BigInteger)
 
 
 def slices(
     connection: Connection, by: Slice, selection: Selection, *, limit: int
 ) -> list[SliceCount]:
-    """What `Index.slices` gives."""
+    """The result of `Index.slices`."""
     floor = _truncated if connection.dialect.name == "sqlite" else sa.func.floor
     ranked, conditions = _newest(selection, floor)
     name = images.c[by]
@@ -61,7 +60,7 @@ def _pairs(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[
 
 def _newest(selection: Selection, floor: Any) -> tuple[sa.Subquery, list[sa.ColumnElement[bool]]]:
     """Pairs, and the conditions on the newest ones of a selection."""
-    # An image, model and moment have one pair: newest is whatever has the last moment.
+    # There is one pair per image, model and time: the newest has the last time.
     newest = sa.func.row_number().over(
         partition_by=(pairs.c.image, pairs.c.model), order_by=pairs.c.labelled_at.desc()
     )
@@ -110,8 +109,7 @@ def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool
     sums = (
         [sa.func.sum(sa.case((rows.c.millionths > 0, rows.c.millionths), else_=0))] if total else []
     )
-    # By number, since a database takes the bin's expression with other parameters for another
-    # expression.
+    # By number, since to a database the bin's expression with other parameters is another one.
     return sa.select(*by, sa.func.count(), *sums).group_by(
         *(sa.text(str(place + 1)) for place in range(len(by)))
     )

@@ -1,4 +1,4 @@
-"""Upgrades the tables of an earlier version where only columns and indexes are new."""
+"""Upgrades the tables of an earlier version if only columns and indexes are new."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -7,13 +7,13 @@ from sqlalchemy.schema import CreateIndex
 from legibly.index import schema
 
 EARLIEST = 3
-"""The version from which on every change was a new column, index or table."""
+"""The oldest version that differs only by missing columns, indexes or tables."""
 
 
 def extend(connection: Connection, version: int) -> None:
-    """Add what tables of `version` lack, and note the new version; others are left as they are.
+    """Add the missing parts to tables of `version`, and store the new version; ignores others.
 
-    A server of the earlier version that still runs is not disturbed: it names its columns.
+    A running server of the earlier version is not disturbed, since it names its columns.
     """
     if not EARLIEST <= version < schema.VERSION:
         return

@@ -1,9 +1,8 @@
 """The work of the service: receive a picture, classify it, label it, delete it.
 
-`read_object` and `write_reading` need the object store alone: they are all that the Lambda function
-uses. `Service` keeps an index beside it. Classifying the same image with the same model version
-ends in the same record, whoever does it and however often, so that every entry point may retry as
-it likes.
+`read_object` and `write_reading` need only the object store; the Lambda function uses nothing else.
+`Service` also keeps an index. Classifying an image repeatedly with the same model version gives the
+same record, so that every entry point may retry freely.
 """
 
 from legibly.pipeline.pairs import pair_key, pair_of

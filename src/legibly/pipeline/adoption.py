@@ -1,8 +1,8 @@
-"""Adopts pictures that others put under `images/`: each gets a copy of its own.
+"""Adopts pictures that others put under `images/`, by copying them.
 
-What lies at such a key may be overwritten, touched or copied at any time. So the bytes are kept at
-a key of ours, and an adoption record names the image of a key with this content: the same picture
-at the same key is one image, whatever its time of change, and another picture is another image.
+The object at such a key may be overwritten, touched or copied at any time. Its bytes are therefore
+copied to a key of ours, and an adoption record links key and content to the image: the same picture
+at the same key is the same image, whenever it was modified, and another picture is another image.
 """
 
 import json
@@ -22,7 +22,7 @@ _THREADS = 8
 
 
 def image_id(stat: Stat) -> str:
-    """The id that a picture has where no adoption record says otherwise."""
+    """The id of a picture unless an adoption record has another one."""
     return object_keys.image_id(stat.key, stat.modified_at)
 
 
@@ -36,10 +36,10 @@ class Adopter:
     def adopt(
         self, stats: Sequence[Stat], *, id_of: Callable[[Stat], str] = image_id
     ) -> list[tuple[str, Image]]:
-        """The images of pictures with keys of others, each with the id that its listing gives.
+        """Adopt pictures with foreign keys, and return their images.
 
-        A picture that is gone, or was replaced since it was listed, is left out: it comes again.
-        `id_of` tells which id a new one gets.
+        Skips pictures that were deleted or replaced since the listing, which come again. `id_of`
+        gives the id of a new image.
         """
 
         def attempt(stat: Stat) -> tuple[str, Image] | None:
@@ -63,10 +63,10 @@ class Adopter:
         listed = image_id(stat)
         stat, data = self._store.fetch(stat.key)
         if image_id(stat) != listed:
-            return None  # what is there now has an event or a sweep of its own
+            return None  # the present object gets its own event or sweep
         record = self._record(stat, data, id_of(stat))
         if record.image != listed and self._is_deleted(record.image):
-            # The picture came again after its image was deleted.
+            # The picture was stored again after its image was deleted.
             self._store.remove([object_keys.adoption(record.digest)])
             record = self._record(stat, data, listed)
         return image_of(record)
@@ -79,9 +79,7 @@ class Adopter:
         return True
 
     def _record(self, stat: Stat, data: bytes, image: str) -> AdoptionRecord:
-        """The adoption record of this content at this key; where it is new, copy and record are
-        written.
-        """
+        """The adoption record of this content at this key; writes copy and record if it is new."""
         digest = object_keys.content_digest(stat.key, data)
         key = object_keys.adoption(digest)
         earlier = self._earlier(key)
@@ -101,13 +99,13 @@ class Adopter:
         except NotFound:
             return None
         except READING_ERRORS as error:
-            _log.warning("%s is torn and is written again: %r", key, error)
+            _log.warning("%s is torn and will be rewritten: %r", key, error)
             self._store.remove([key])
             return None
 
     def keys_of(self, image: Image) -> list[str]:
-        """The keys to delete with an image: its picture, and of an adopted one the record, and the
-        picture that it came from where that is still the same.
+        """The keys to delete with an image: its picture and, if it was adopted, the record and the
+        source picture, if that is unchanged.
         """
         digest = object_keys.adopted_digest(image.key)
         if digest is None:
@@ -128,7 +126,7 @@ class Adopter:
         return object_keys.content_digest(record.source, data) == record.digest
 
     def _is_unchanged(self, image: Image) -> bool:
-        """Whether what lies at the key of an image without a copy is still that image."""
+        """Whether the object at the key of an image without a copy is unchanged."""
         if object_keys.is_own(image.key):
             return True
         try:

@@ -1,4 +1,4 @@
-"""Files with several pages: each page becomes an image, all of them a batch."""
+"""Receives files with several pages: each page becomes an image, all pages a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from legibly.pipeline.uploads import UploadDetails
 from legibly.records import Image, now
 
 UNNAMED = "scan"
-"""The name of a file that came without one."""
+"""The name of a file without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ def receive(
     max_pages: int,
     request: str | None = None,
 ) -> list[PageImage]:
-    """Store each page of a file as an image, called `scan.pdf p. 3`; where it has several they
-    are a batch of the file's name, unless the upload names a batch.
+    """Store each page of a file as an image, called `scan.pdf p. 3`; several pages form a batch
+    with the file's name, unless the upload names a batch.
 
-    Nothing is stored before every page was drawn. `request` is that of `Service.receive`. Raises
-    what that raises, and Invalid for a label, which could only be that of one page.
+    Nothing is stored before all pages are drawn. `request` is that of `Service.receive`. Raises the
+    same errors, and Invalid for a label, which must belong to one page.
     """
     if len(data) > service.max_bytes:
         raise TooLarge(
@@ -70,7 +70,7 @@ def _check_label(details: UploadDetails, pictures: Sequence[bytes]) -> None:
 
 
 def _batch(service: Service, data: bytes, details: UploadDetails, request: str | None) -> str:
-    """The id of the batch of the pages; the same one where the same upload comes again."""
+    """The id of the pages' batch, the same for a repeated upload."""
     batch_id = object_keys.new_id(now())
     owner = details.owner
     if request is not None:

@@ -10,7 +10,7 @@ from legibly.store.record_files import line
 
 
 def pair_of(image: Image) -> Pair | None:
-    """The pair of an image's newest label and its reading; None while one of them is missing."""
+    """The pair of an image's newest label and its reading; None if one is missing."""
     if image.label is None or image.reading is None:
         return None
     reading = image.reading
@@ -29,12 +29,12 @@ def pair_of(image: Image) -> Pair | None:
 
 
 def pair_key(pair: Pair) -> str:
-    """Where a pair lies."""
+    """The key of a pair."""
     return object_keys.pair(pair.image, pair.labelled_at, pair.model.rpartition("@")[2])
 
 
 def store_pairs(store: Store, index: Index, images: Iterable[Image]) -> None:
-    """Store the pairs of images that have one, and index them."""
+    """Store and index the pairs of those images that have one."""
     pairs = [pair for image in images if (pair := pair_of(image)) is not None]
     for pair in pairs:
         store.create(pair_key(pair), line(pair.to_json()))

@@ -13,11 +13,11 @@ from legibly.vision.reading import Result
 
 
 class Reader(Protocol):
-    """Whatever reads pictures: the vision of this machine or a remote model."""
+    """Reads pictures, on this machine or by a remote model."""
 
     @property
     def model(self) -> Model:
-        """The model that reads now; it may change between two pictures."""
+        """The present model; it may change between two pictures."""
 
     def read(self, data: bytes) -> Result:
         """Read one picture. Raises NotAnImage, Unusable and Unavailable."""
@@ -45,7 +45,7 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
 
 
 def reading_record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:
-    """The record of a picture that was read; `size` is that of its object in bytes."""
+    """The record of a reading; `size` is that of the picture's object in bytes."""
     facts = result.facts
     reading = result.reading
     measure("readings", verdict=reading.verdict, version=reading.model.version)
@@ -63,7 +63,7 @@ def reading_record(result: Result, *, image: str, key: str, size: int) -> Readin
 
 
 def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
-    """Write a reading once; if this image and model version have one, return that one."""
+    """Write a reading once; if this image and model version have one, return it."""
     key = object_keys.reading(record.image, record.reading.model.version)
     if store.create(key, line(record.to_json())):
         return record

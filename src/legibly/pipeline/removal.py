@@ -1,4 +1,4 @@
-"""Deletes images with everything that the store and the index hold of them."""
+"""Deletes images with all their data in the store and the index."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -15,10 +15,10 @@ _REMOVED_AT_ONCE = 500
 
 
 def remove_images(store: Store, index: Index, adopter: Adopter, image_ids: Collection[str]) -> None:
-    """Delete images and every record of them; unknown ones are passed over.
+    """Delete images and their records; ignores unknown ids.
 
-    A tombstone stays, so that records in files shared with other images count no more;
-    compaction drops those.
+    A tombstone stays, so that records in files shared with other images no longer count;
+    compaction drops them.
     """
     keys: list[str] = []
     pair_keys = [pair_key(pair) for pair in index.pairs(image_ids)]

@@ -1,4 +1,4 @@
-"""The service: the product's verbs over a store, an index and a reader."""
+"""The service: the operations of the product on a store, an index and a reader."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class Service:
-    """The verbs of the product over a store, an index and a reader."""
+    """The operations of the product on a store, an index and a reader."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Service:
 
     @property
     def label_rules(self) -> LabelRules:
-        """What can be a label with the present model."""
+        """The possible labels with the present model."""
         return LabelRules.for_reader(self.reader)
 
     def receive(
@@ -71,10 +71,9 @@ class Service:
         """Check and store a new picture; it is pending, and leased to the caller, when this
         returns.
 
-        `request` names this one upload: sent again by the same owner under the same name, the
-        picture is the image that it was, as it is now. Raises Invalid (no bytes, a label that
-        cannot be one), TooLarge, NotAnImage, Unusable, and Conflict where the name brought another
-        picture before, or one that was deleted since.
+        `request` names this upload: repeated by the same owner, it returns the same image as it is
+        now. Raises Invalid (no bytes, an impossible label), TooLarge, NotAnImage, Unusable, and
+        Conflict if the name was used for another picture, or the image has been deleted.
         """
         if not data:
             raise Invalid(
@@ -114,19 +113,19 @@ class Service:
             ) from None
 
     def _store_image(self, image: Image, data: bytes, *, has_name: bool) -> None:
-        # The picture comes last: a sweep that sees it finds everything else in its place.
+        # The picture comes last: a sweep that sees it finds everything else in place.
         if image.label:
             self._write_label(image.id, image.label)
         self.store_picture(image, data)
         try:
             self.index.add([image], lease_seconds=LEASE_SECONDS)
         except Unavailable:
-            if not has_name:  # the same upload may be promised by another request
+            if not has_name:  # another request may have promised the same upload
                 self.withdraw([image])
             raise
 
     def store_picture(self, image: Image, data: bytes) -> None:
-        """Write the picture of a new image, after what it does not tell of itself."""
+        """Write the picture of a new image, after the facts that it does not contain."""
         if image.name or image.writer or image.owner or image.batch:
             record = UploadRecord(
                 image.id,
@@ -142,7 +141,7 @@ class Service:
         self.store.create(image.key, data, media_type=image.media_type)
 
     def withdraw(self, images: Sequence[Image], *, records: Sequence[str] = ()) -> None:
-        """Delete uploads that the index did not take: their senders are told to try again."""
+        """Delete uploads that the index refused; their senders must try again."""
         keys = list(records)
         for image in images:
             keys += [image.key, object_keys.upload(image.id)]
@@ -151,12 +150,10 @@ class Service:
         try:
             self.store.remove(keys)
         except LegiblyError as error:
-            _log.warning("%s and its like stay, and will be adopted: %s", keys[0], error)
+            _log.warning("%s and others stay, and will be adopted: %s", keys[0], error)
 
     def read(self, image: Image, data: bytes | None = None) -> ReadingRecord:
-        """Read an image and write its reading record; `data` spares fetching what the caller has at
-        hand.
-        """
+        """Read an image and write its reading record; `data` are its bytes, if at hand."""
         if data is None:
             record = read_object(self.store, self.reader, image.key, max_bytes=self.max_bytes)
             record = replace(record, image=image.id)
@@ -167,20 +164,20 @@ class Service:
         return write_reading(self.store, record)
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
-        """Take readings into the index, and pair them with labels that came earlier."""
+        """Apply readings to the index, and pair them with earlier labels."""
         images = self.index.apply_readings(records)
         store_pairs(self.store, self.index, [image for image in images if image.label])
         return images
 
     def classify(self, image: Image, data: bytes | None = None) -> Image:
-        """Read one image and write the reading to the index. Raises NotFound where it was deleted
-        meanwhile.
+        """Read one image and write the reading to the index. Raises NotFound if it has been
+        deleted.
         """
         images = self.apply_readings([self.read(image, data)])
         return images[0] if images else self.index.get(image.id)
 
     def fail(self, image: Image, error: str) -> Image:
-        """Write down that an image cannot be read, and why."""
+        """Record that an image cannot be read, and why."""
         record = FailureRecord(
             image.id, image.key, image.bytes, image.width, image.height, error, now()
         )
@@ -199,11 +196,11 @@ class Service:
         by: str | None = None,
         boxes: Sequence[LabelBox] = (),
     ) -> Image:
-        """Give an image its true text, or take it back with None; again to correct it.
+        """Label an image with its true text, or correct the label; None retracts it.
 
-        `nothing` says that the image shows no digit; its text is empty then. `boxes` say where the
-        classes of the text lie, and may be left out. The source is
-        decided here (see `source_of`) unless a record that is restored brings its own.
+        `nothing` means that the image shows no digit; then its text is empty. `boxes` are the
+        optional places of the classes of the text. The source is decided here (see `source_of`)
+        unless a restored record has one.
         Raises NotFound, Invalid, and Unusable for a text that is not made of the pack's classes
         and for boxes that do not fit it.
         """
@@ -217,16 +214,16 @@ class Service:
         if image.label and image.label.at >= at:
             at = image.label.at + timedelta(milliseconds=1)
         label = Label(text, at, source=source, by=by, boxes=tuple(boxes))
-        while not self._write_label(image_id, label):  # each label has a moment of its own
+        while not self._write_label(image_id, label):  # each label needs a different time
             label = replace(label, at=label.at + timedelta(milliseconds=1))
         image = self.index.label(image_id, label)
         store_pairs(self.store, self.index, [image])
         return image
 
     def source_of(self, image: Image) -> LabelSource:
-        """Whether a label for this image counts as asked for; the caller has no say in it.
+        """Whether a label for this image counts as asked for; the caller cannot influence that.
 
-        It does where the image is in the random sample, from its first label on.
+        It does if the image is in the random sample, from its first label on.
         """
         first = image.label is None or image.label.source == "asked"
         return "asked" if first and sampling.asks(image.id, self._ask_rate) else "volunteered"
@@ -248,9 +245,7 @@ class Service:
         return None if details.label is None else self.label_rules.normalize(details.label)
 
     def take_back(self, image_id: str, *, by: str) -> Image:
-        """Take back what one person said of an image; what stood before counts again. Raises
-        NotFound.
-        """
+        """Retract a person's label; the previous label counts again. Raises NotFound."""
         others = agreement.standing(self.index.labels([image_id]).get(image_id, ()))
         others.pop(by, None)
         image = self.label(image_id, None, by=by)
@@ -261,7 +256,7 @@ class Service:
         return image
 
     def remove(self, image_ids: Collection[str]) -> None:
-        """Delete images and every record of them; unknown ones are passed over."""
+        """Delete images and their records; ignores unknown ids."""
         removal.remove_images(self.store, self.index, self.adopter, image_ids)
 
     def remove_owner(self, owner: str) -> None:
@@ -269,9 +264,9 @@ class Service:
         removal.remove_owner(self.store, self.index, self.adopter, owner)
 
     def open_batch(self, name: str, *, owner: str | None, batch_id: str | None = None) -> Batch:
-        """Open a batch that uploads can name; an earlier one of `batch_id` stays as it is.
+        """Open a batch that uploads can name; an existing one with `batch_id` is unchanged.
 
-        Raises Invalid for a name that is none, and Conflict for the id of somebody else's batch.
+        Raises Invalid for an unusable name, and Conflict if `batch_id` belongs to another owner.
         """
         text = text_rules.check(name, "name")
         if text is None:
@@ -286,14 +281,14 @@ class Service:
         return batch
 
     def check_batch(self, details: UploadDetails) -> None:
-        """Raises NotFound unless the batch of an upload is one of its owner."""
+        """Raises NotFound unless the batch of an upload belongs to its owner."""
         if details.batch and self.index.batch(details.batch).owner != details.owner:
             raise NotFound("there is no such batch.", where=details.batch[:80])
 
     def adopt(self, stats: Sequence[Stat]) -> int:
-        """Take in pictures that came without an upload; returns how many were new.
+        """Add pictures that came without an upload; return how many are new.
 
-        Those with keys of others are copied first, so that each image keeps its own.
+        Pictures with foreign keys are copied first.
         """
         pictures = {adoption.image_id(stat): stat for stat in stats if uploads.is_picture(stat)}
         unknown = sorted(set(pictures) - self.index.known(pictures))
@@ -303,13 +298,13 @@ class Service:
         adopted = self.adopter.adopt(others)
         count = self._add_adopted([*images, *(image for _, image in adopted)])
         for listed, image in adopted:
-            if listed != image.id:  # an earlier picture, touched or copied: look at it no more
+            if listed != image.id:  # a known picture, touched or copied: ignore it
                 self.index.remove(listed)
         return count
 
     def _add_adopted(self, images: Sequence[Image]) -> int:
-        """Take in pictures. A process that crashed may have read them and shared one record file
-        among them, which reading them again would not meet.
+        """Add adopted pictures. A crashed process may have written their readings to one shared
+        record file, which reading them again would miss.
         """
         own = [image.id for image in images if object_keys.is_own(image.key)]
         if not own or not self.store.is_local:
@@ -323,15 +318,14 @@ class Service:
         return added + self.index.add([image for image in images if image.id not in read])
 
     def announce(self, details: UploadDetails, *, media_type: str, size: int) -> UploadRecord:
-        """Write down what is said of a picture that its sender puts into the store; `adopt` finds
-        it there.
+        """Record the facts of a picture that its sender will put into the store; `adopt` uses them.
 
-        Raises Invalid for a label that cannot be one.
+        Raises Invalid for an impossible label.
         """
         details = details.checked()
         self.check_batch(details)
         image_id = object_keys.new_id(now())
-        # At the moment that stands in the id, where `adopt` looks for it.
+        # With the time in the id, where `adopt` looks for it.
         label = uploads.label_at_upload(self._label_text(details), image_id)
         key = object_keys.image(image_id, media_type)
         senders = (details.name, details.writer, details.owner, details.batch)

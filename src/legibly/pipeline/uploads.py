@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadDetails:
-    """What the sender of a picture says of it, and who that is; None where nothing is known."""
+    """The sender of a picture and the facts that they gave; None if unknown."""
 
     name: str | None = None
     writer: str | None = None
@@ -31,7 +31,7 @@ class UploadDetails:
     batch: str | None = None
 
     def checked(self) -> "UploadDetails":
-        """The same with its texts checked. Raises Invalid."""
+        """Check the texts, and return the cleaned details. Raises Invalid."""
         return replace(
             self,
             name=text_rules.check(self.name, "name"),
@@ -43,10 +43,8 @@ NO_DETAILS = UploadDetails()
 
 
 def reserve(store: Store, request: str, data: bytes, *, owner: str | None, fresh: str) -> str:
-    """The id that a named upload has: `fresh`, or the one that it got when it first came.
-    Raises Conflict.
-    """
-    # The digest tells nothing of the picture to whoever does not know the name.
+    """The id of a named upload: `fresh`, or that of its first attempt. Raises Conflict."""
+    # Without the name the digest reveals nothing about the picture.
     digest = hashlib.sha256(request.encode() + b"\0" + data).hexdigest()
     key = object_keys.request(request, owner)
     if store.create(key, line({"image": fresh, "sha256": digest})):
@@ -64,7 +62,7 @@ def reserve(store: Store, request: str, data: bytes, *, owner: str | None, fresh
 def pending_image(
     image_id: str, facts: decode.Facts, *, size: int, details: UploadDetails
 ) -> Image:
-    """A new image that waits for its reading; `size` is that of the stored picture in bytes."""
+    """A new image waiting for its reading; `size` is that of the stored picture in bytes."""
     return Image(
         id=image_id,
         key=object_keys.image(image_id, facts.media_type),
@@ -81,15 +79,14 @@ def pending_image(
 
 
 def is_picture(stat: Stat) -> bool:
-    """Whether an object is a picture to classify, and not the marker of a folder."""
-    # A store may hide the stroke at the end of a folder's marker: an empty object without an
-    # ending.
+    """Whether an object is a picture to classify, not the marker of a folder."""
+    # A store may hide the slash at the end of a folder's marker: an empty object without suffix.
     marker = stat.size == 0 and not object_keys.claims_picture(stat.key)
     return object_keys.is_picture(stat.key) and not marker
 
 
 def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
-    """The pending image of an object in the store, with what was said when it was uploaded."""
+    """The pending image of an object in the store, with the facts of its upload."""
     image_id = object_keys.image_id(stat.key, stat.modified_at)
     name = None if object_keys.is_own(stat.key) else object_keys.last(stat.key)
     if upload:
@@ -108,18 +105,18 @@ def image_of(stat: Stat, upload: UploadRecord | None) -> Image:
 
 
 def label_at_upload(text: str | None, image_id: str) -> Label | None:
-    """The label that came with a picture, at the moment that stands in the image's id."""
+    """The label uploaded with a picture, at the time in the image's id."""
     if text is None:
         return None
     return Label(text, object_keys.received_at(image_id), source="at_upload")
 
 
 def uploaded_images(store: Store, pictures: Mapping[str, Stat]) -> list[Image]:
-    """The pending images of pictures at keys of ours, by id, with what their senders announced."""
+    """The pending images of pictures at our own keys by id, with their announced facts."""
     uploaded = functools.partial(_uploaded_image, store)
     if len(pictures) <= 1 or store.is_local:
         return list(itertools.starmap(uploaded, pictures.items()))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each is a wait for the store
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each waits for the store
         return list(pool.map(uploaded, pictures, pictures.values()))
 
 

@@ -13,10 +13,10 @@ State = Literal["pending", "read", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One picture and what is known of it; `bytes` counts the stored file, sizes are None until it
-    was decoded.
+    """A picture and its facts; `bytes` is the size of the stored file, sizes are None until it has
+    been decoded.
 
-    `name` is what the sender called the file: shown to people, never part of a key.
+    `name` is the sender's name of the file: shown to people, never part of a key.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Image:
     error: str | None = None
 
     def with_reading(self, record: ReadingRecord) -> Self:
-        """The same image, read."""
+        """The same image with a reading."""
         return replace(
             self,
             state="read",
@@ -47,11 +47,11 @@ class Image:
         )
 
     def to_json(self) -> Json:
-        """The image of the HTTP contract: what anybody who may see it may know."""
+        """The image of the HTTP contract, for anyone who may see it."""
         return {**self._facts(), "reading": self.reading.to_json() if self.reading else None}
 
     def json_text(self, **more: Any) -> str:
-        """`to_json` and more as text, where the text of the reading is at hand already."""
+        """`to_json` and more fields as text, reusing the text of the reading."""
         reading = self.reading.json_text() if self.reading else "null"
         return f'{compact_json({**self._facts(), **more})[:-1]},"reading":{reading}}}'
 

@@ -9,14 +9,14 @@ from legibly.records.fields import Json, finite, moment, stamp
 
 LabelSource = Literal["asked", "volunteered", "at_upload"]
 UNANSWERED = "\x01"
-"""Counts as the true text of an image without a digit whose reading has a text, but not the verdict
+"""The true text, as counted, of an image without a digit if its reading has a text but is not
 `read`.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LabelBox:
-    """One class of a label and where it lies: x, y, width and height in pixels of the picture."""
+    """One class of a label and its place: x, y, width and height in pixels of the picture."""
 
     box: tuple[int, int, int, int]
     label: str
@@ -32,9 +32,9 @@ class LabelBox:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The true text of a picture, given by a person; a text of None takes an earlier label back.
+    """The true text of a picture, given by a person; a text of None retracts an earlier label.
 
-    `boxes` say where its classes lie, in reading order; empty where nobody corrected a box.
+    `boxes` are the places of its classes in reading order; empty unless somebody corrected a box.
     """
 
     text: str | None
@@ -44,7 +44,7 @@ class Label:
     boxes: tuple[LabelBox, ...] = ()
 
     def summary(self) -> Json:
-        """The label of the HTTP contract; `nothing` says that the image shows no digit."""
+        """The label of the HTTP contract; `nothing` means that the image shows no digit."""
         document: Json = {"text": self.text, "at": stamp(self.at), "source": self.source}
         return document | ({"nothing": True} if self.text == "" else {}) | self._boxes()
 
@@ -82,7 +82,7 @@ class LabelRecord:
 
 
 def counted_actual(predicted: str | None, actual: str | None, verdict: str | None) -> str | None:
-    """The true text of a pair as it is counted: `actual` or UNANSWERED. As in the engines' SQL."""
+    """The true text of a pair as it is counted: `actual` or UNANSWERED, as in SQL."""
     if actual == "" and predicted and verdict is not None and verdict != "read":
         return UNANSWERED
     return actual
@@ -92,8 +92,8 @@ def counted_actual(predicted: str | None, actual: str | None, verdict: str | Non
 class Pair:
     """One (reading, label) record, the unit of the accuracy job: one line of `records/pairs/…`.
 
-    `model` is `NAME@VERSION`; an `actual` of None says that the label was taken back, an empty one
-    that the image shows no digit. `verdict` is that of the reading, None in pairs of version 0.1.
+    `model` is `NAME@VERSION`; an `actual` of None means that the label was retracted, an empty one
+    that the image shows no digit. `verdict` is the reading's, None in pairs of version 0.1.
     """
 
     image: str

@@ -1,4 +1,4 @@
-"""What a model reads in a picture, and the records of it."""
+"""Readings of pictures by a model, and their records."""
 
 import html
 import math
@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from legibly.records.fields import Json, compact_json, finite, moment, stamp
 
 TextMode = Literal["digits", "numbers"]
-"""What a text has of the separators in its picture: nothing, or all of them."""
+"""Whether a text leaves out the separators of its picture or keeps them."""
 ItemKind = Literal["digit", "separator"]
 Verdict = Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
 Box = tuple[int, int, int, int]
@@ -19,9 +19,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which classifier: its name and its version, the first twelve hex digits of its content's
-    hash.
-    """
+    """A classifier: its name and its version, the first twelve hex digits of its hash."""
 
     name: str
     version: str
@@ -40,12 +38,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing found in a picture.
+    """One thing on a picture.
 
-    Confidence, probabilities and legibility are in 0 … 1; legibility is None where it was not
-    measured, `confused_with` is the runner-up, None where there is only one class. A separator
-    stands between digits (`. , - / :`), has no probabilities, and is part of the text where that
-    keeps numbers.
+    Confidence, probabilities and legibility are in 0 … 1; legibility is None if it was not
+    measured, `confused_with` is the second most likely class, None if there is only one class. A
+    separator is between digits (`. , - / :`), has no probabilities, and is part of the text if
+    that keeps numbers.
     """
 
     box: Box
@@ -90,7 +88,7 @@ def _likeliest(item: Item) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reading:
-    """What one model says of one picture; `text` is empty unless something was found."""
+    """The answer of one model for one picture; `text` is empty if there are no items."""
 
     verdict: Verdict
     text: str
@@ -100,18 +98,18 @@ class Reading:
     items: tuple[Item, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     left_out: float | None = None
-    """The share of the ink that no item explains; None where that was not counted."""
+    """The share of the ink that belongs to no item; None if it was not measured."""
     keeps: TextMode = "digits"
-    """Whether the separators stand in the text."""
+    """Whether the text has the separators."""
     _json_text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        """Short: the text, the verdict and the confidence, cut and not rounded up."""
+        """Text, verdict and confidence, truncated so that it never overstates."""
         percent = math.floor(self.confidence * 1000) / 10
         return f"Reading({self.text!r}, {self.verdict}, {percent:g} %)"
 
     def _repr_html_(self) -> str:
-        """A table for notebooks: the answer, then each item with its likeliest classes."""
+        """A table for notebooks: the reading, then each item with its likeliest classes."""
         rows = "".join(
             f"<tr><td>{html.escape(item.label)}</td><td>{item.confidence:.3f}</td>"
             f"<td>{html.escape(_likeliest(item))}</td></tr>"
@@ -140,7 +138,7 @@ class Reading:
         }
 
     def json_text(self) -> str:
-        """`to_json` as text, written once for record, index and answer. Raises ValueError for
+        """`to_json` as text, encoded once for record, index and response. Raises ValueError for
         NaN.
         """
         if self._json_text is None:

@@ -1,4 +1,4 @@
-"""How pictures arrived: records of uploads, adoptions and batches."""
+"""Records of how pictures arrived: uploads, adoptions and batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,7 @@ from legibly.records.fields import Json
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """What a picture does not tell of itself, as it was when the picture came:
-    `records/uploads/…`.
-    """
+    """The facts of an upload that are not in the picture itself: `records/uploads/…`."""
 
     image: str
     key: str
@@ -43,7 +41,7 @@ class UploadRecord:
 
 @dataclass(frozen=True, slots=True)
 class AdoptionRecord:
-    """A picture that somebody else put at `source`, and the copy at `key`: `records/adoptions/…`.
+    """A picture that others put at `source`, and its copy at `key`: `records/adoptions/…`.
 
     `digest` is that of the source's key and content.
     """
@@ -70,7 +68,7 @@ class AdoptionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images that were uploaded together: `records/batches/…`. The id tells when it was opened."""
+    """Images uploaded together: `records/batches/…`. The id has the time of opening."""
 
     id: str
     name: str
