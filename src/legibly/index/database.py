@@ -128,8 +128,8 @@ def _sqlite(url: sa.URL) -> Engine:
             raise Unavailable(
                 f"this folder cannot be created: {error.strerror}.", where=str(url.database)
             ) from error
-        # Each connection keeps pages in memory: the one that was used last is used first, so that
-        # many threads at one moment do not fill the memory of all of them for good.
+        # Each connection caches pages in memory. With the last used one first, a burst of threads
+        # does not fill the caches of all connections for good.
         engine = sa.create_engine(
             url, connect_args={"timeout": 30}, pool_size=20, pool_use_lifo=True
         )
