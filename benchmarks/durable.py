@@ -3,10 +3,13 @@
     python benchmarks/durable.py [--rounds 10] [--seconds 4] [--workers N] [--out RESULTS.md]
 
 Ours stores each picture, writes its reading record and its index row, and then answers. The peers
-only read: the barest ASGI application, and LitServe (installed into an environment of its own in
-the user's cache folder), both around the same reader with as many processes. They run at the same
-time and are asked in turn, some seconds each; ratios are of the same round, so that a slow moment
-of the machine meets all. Processor time is that of all processes of a server.
+only read: the barest ASGI application and LitServe around the same reader, and Flask with PyTorch,
+which shrinks the picture and finds nothing in it; each has as many processes, the latter two in
+environments of their own in the user's cache folder. They run at the same time and are asked in
+turn, some seconds each; ratios are of the same round, so that a slow moment of the machine meets
+all. Processor time is that of all processes of a server. Crowds of clients are sent to ours alone,
+once, each client with its next picture as soon as it has an answer: beyond what may wait, the
+answer is 503 with `Retry-After`.
 """
 
 import argparse
@@ -18,110 +21,79 @@ import platform
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
-import venv
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import peer_servers
 import serve
+from peer_servers import Peer
 
 import legibly
 
 HERE = Path(__file__).parent
-CACHE = Path.home() / ".cache" / "legibly-benchmarks"
-LITSERVE = "litserve==0.2.19"
-BOUNDARY = b"b0unda2y"
+CROWDS = (64, 256, 1600)
 Row = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A server: its command, and the request that brings it a picture."""
+@dataclass
+class Answers:
+    """What came back: how long each accepted picture took, how many of them were not read yet when
+    their sender had waited long enough, and how many were refused, by how.
+    """
 
-    name: str
-    command: Sequence[str]
-    request: bytes
-    probe: str
-    port: int
+    milliseconds: list[float] = field(default_factory=list)
+    pending: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
 
+    @property
+    def rate(self) -> float:
+        return len(self.milliseconds) / self.seconds
 
-def request(path: str, body: bytes, media_type: str) -> bytes:
-    """A whole POST request over a connection that stays open."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def form(picture: bytes) -> bytes:
-    """The picture as the field `request` of a form."""
-    head = b'Content-Disposition: form-data; name="request"; filename="7.png"\r\n'
-    head += b"Content-Type: image/png\r\n\r\n"
-    return b"--" + BOUNDARY + b"\r\n" + head + picture + b"\r\n--" + BOUNDARY + b"--\r\n"
+    def percentile(self, share: int) -> float:
+        """The milliseconds that so many in a hundred accepted pictures took at most."""
+        return statistics.quantiles(self.milliseconds, n=100)[share - 1]
 
 
-def litserve_python() -> str | None:
-    """The Python of LitServe's environment, made where it is missing; None where it cannot be."""
-    folder = CACHE / LITSERVE.replace("=", "-")
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "-q", LITSERVE]
-        if subprocess.run(install, check=False).returncode:
-            return None
-        site = next(folder.glob("lib/python*/site-packages"))
-        packages = [path for path in sys.path if path.endswith("site-packages")]
-        (site / "z_reader.pth").write_text("\n".join(packages))  # our reader and what it needs
-        (folder / "ready").touch()
-    return str(python)
-
-
-def peers(port: int, workers: int) -> list[Peer]:
-    """The servers to compare, ours first, on ports that follow each other."""
-    picture = serve.canvas()
-    count = ["--workers", str(workers)]
-    bare = [sys.executable, "-m", "uvicorn", "--app-dir", str(HERE / "peers"), "barest_asgi:app"]
-    bare += [*count, "--no-access-log", "--log-level", "warning", "--port", str(port + 1)]
-    ours = [*serve.LEGIBLY, "serve", *count, "--port", str(port)]
-    upload = request("/api/images?wait=30", picture, "image/png")
-    entries = [
-        Peer("legibly serve", ours, upload, "/readyz", port),
-        Peer("barest ASGI", bare, request("/", picture, "image/png"), "/", port + 1),
-    ]
-    if python := litserve_python():
-        program = [python, str(HERE / "peers" / "litserve_reader.py"), str(port + 2), str(workers)]
-        media_type = f"multipart/form-data; boundary={BOUNDARY.decode()}"
-        sent = request("/predict", form(picture), media_type)
-        entries.append(Peer("LitServe", program, sent, "/health", port + 2))
-    return entries
-
-
-async def load(port: int, sent: bytes, *, clients: int, seconds: float) -> tuple[float, float]:
-    """Send from so many clients for so long; answers a second, and the median in milliseconds."""
-    milliseconds: list[float] = []
-    ends = time.perf_counter() + seconds
+async def load(port: int, sent: bytes, *, clients: int, seconds: float) -> Answers:
+    """Send from so many clients for so long."""
+    answers = Answers()
+    began = time.perf_counter()
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() < ends:
-            began = time.perf_counter()
+        while (start := time.perf_counter()) < began + seconds:
             writer.write(sent)
-            status = await reader.readline()
-            length = 0
-            while (line := await reader.readline()) != b"\r\n":
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            await reader.readexactly(length)
-            if b" 200 " not in status:
-                raise RuntimeError(f"{status!r}")
-            milliseconds.append((time.perf_counter() - began) * 1000)
+            status, retry_after = await _answer(reader)
+            if status in (200, 202):
+                answers.pending += status == 202
+                answers.milliseconds.append((time.perf_counter() - start) * 1000)
+                continue
+            if not retry_after:
+                raise RuntimeError(f"{status} without Retry-After")
+            answers.refused[f"{status}, Retry-After {retry_after}"] += 1
+            await asyncio.sleep(1)
         writer.close()
 
-    began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
-    return len(milliseconds) / (time.perf_counter() - began), statistics.median(milliseconds)
+    answers.seconds = time.perf_counter() - began
+    return answers
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """The status of an answer, and when it asks to try again."""
+    status = int((await reader.readline()).split()[1])
+    headers = {}
+    while (line := await reader.readline()) != b"\r\n":
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+    await reader.readexactly(int(headers.get("content-length", "0")))
+    return status, headers.get("retry-after", "")
 
 
 def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -154,7 +126,8 @@ def running(peer: Peer) -> Iterator[tuple[int, float]]:
             wait_until_ready(f"http://127.0.0.1:{peer.port}{peer.probe}", process)
             yield process.pid, time.perf_counter() - began
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # LitServe leaves processes behind
@@ -174,15 +147,14 @@ def processor_seconds(session: int) -> float:
 def measure(peer: Peer, session: int, seconds: float) -> Row:
     """One round of one server."""
     row: Row = {}
-    _, row["one_client_p50_ms"] = asyncio.run(
-        load(peer.port, peer.request, clients=1, seconds=seconds / 2)
-    )
+    lone = asyncio.run(load(peer.port, peer.request, clients=1, seconds=seconds / 2))
+    row["one_client_p50_ms"] = lone.percentile(50)
     before = processor_seconds(session)
-    row["images_per_s"], row["p50_ms"] = asyncio.run(
-        load(peer.port, peer.request, clients=16, seconds=seconds)
-    )
-    images = row["images_per_s"] * seconds
-    row["processor_ms"] = (processor_seconds(session) - before) * 1000 / images
+    answers = asyncio.run(load(peer.port, peer.request, clients=16, seconds=seconds))
+    row["images_per_s"] = answers.rate
+    row["p50_ms"] = answers.percentile(50)
+    computed = processor_seconds(session) - before
+    row["processor_ms"] = computed * 1000 / len(answers.milliseconds)
     row["memory_mb"] = serve.megabytes(session)
     return row
 
@@ -194,7 +166,21 @@ def spread(values: Sequence[float]) -> str:
     return f"{middle:.{digits}f} ({min(values):.{digits}f} … {max(values):.{digits}f})"
 
 
-def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
+def crowded(peer: Peer, seconds: float) -> list[str]:
+    """The rows of a table: what crowds of clients get from a server."""
+    lines = []
+    for clients in CROWDS:
+        answers = asyncio.run(load(peer.port, peer.request, clients=clients, seconds=seconds))
+        refused = "; ".join(f"{count} × {how}" for how, count in answers.refused.items())
+        cells = [str(clients), f"{answers.rate:.0f}"]
+        cells += [f"{answers.percentile(share) / 1000:.2f}" for share in (50, 99)]
+        cells += [str(answers.pending), refused or "none"]
+        lines.append(f"| {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def document(rows: dict[str, list[Row]], crowds: list[str], arguments: argparse.Namespace) -> str:
     """RESULTS.md."""
     names = ("images_per_s", "processor_ms", "p50_ms", "one_client_p50_ms", "memory_mb")
     lines = ["# Results", "", (__doc__ or "").split("\n\n", 2)[2].strip(), ""]
@@ -205,11 +191,14 @@ def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
         f"{name} {importlib.metadata.version(name)}"
         for name in ("uvicorn", "fastapi", "onnxruntime", "numpy")
     )
+    installed = [
+        name.replace("==", " ") for name in (peer_servers.LITSERVE, *peer_servers.FLASK[:3])
+    ]
     busy = f"load {os.getloadavg()[0]:.1f} at the end (that of this run included)"
     lines += [
         f"- `{command}`",
         f"- {time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, {busy}",
-        f"- Python {platform.python_version()} · {versions} · {LITSERVE.replace('==', ' ')}",
+        f"- Python {platform.python_version()} · {versions} · {' · '.join(installed)}",
         "- one 280×280 PNG of a drawn digit; the client runs on the same cores",
         "",
         "Medians of the rounds (smallest … largest):",
@@ -227,7 +216,9 @@ def document(rows: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
             rates = ratios(ours, entries, "images_per_s")
             times = ratios(entries, ours, "processor_ms")
             lines.append(f"| legibly serve against {server} | {spread(rates)} | {spread(times)} |")
-    return "\n".join(lines) + "\n"
+    lines += ["", "| clients | images/s | p50, s | p99, s | not read after 30 s | refused |"]
+    lines.append("| --- " * 6 + "|")
+    return "\n".join([*lines, *crowds]) + "\n"
 
 
 def ratios(first: Sequence[Row], second: Sequence[Row], name: str) -> list[float]:
@@ -245,7 +236,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=18231)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     arguments = parser.parse_args()
-    entries = peers(arguments.port, arguments.workers)
+    entries = peer_servers.peers(arguments.port, arguments.workers)
     rows: dict[str, list[Row]] = {peer.name: [] for peer in entries}
     with contextlib.ExitStack() as stack:
         started = [(peer, *stack.enter_context(running(peer))) for peer in entries]
@@ -256,7 +247,8 @@ def main() -> None:
                 row = {"ready_s": ready, **measure(peer, session, arguments.seconds)}
                 rows[peer.name].append(row)
                 print(peer.name, {key: round(value, 2) for key, value in row.items()}, flush=True)
-    arguments.out.write_text(document(rows, arguments), encoding="utf-8")
+        crowds = crowded(entries[0], 2 * arguments.seconds)
+    arguments.out.write_text(document(rows, crowds, arguments), encoding="utf-8")
     print(arguments.out.read_text(encoding="utf-8"))
 
 

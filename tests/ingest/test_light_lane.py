@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import pytest
 
 import pictures
 import services
-from legibly import object_keys
+from legibly import object_keys, wiring
 from legibly.errors import Unavailable
 from legibly.index.sql import open_index
 from legibly.ingest import light_lane, sweep
@@ -21,6 +23,7 @@ from legibly.packs.pack import open_pack
 from legibly.pipeline import NO_DETAILS, Service, UploadDetails
 from legibly.records import Image, now
 from legibly.reindex import reindex
+from legibly.settings import Settings
 from legibly.store import open_store, record_files
 from legibly.vision.reading import Reader
 
@@ -192,3 +195,25 @@ def test_a_batch_of_yesterday_and_today_has_a_file_a_day(service: Service) -> No
         service.store, [upload.record, replace(upload.record, image=earlier)]
     )
     assert len(keys) == 2
+
+
+def test_an_upload_that_nobody_reads_waits_once(tmp_path: Path) -> None:
+    """A picture that waited in the queue in vain is stored, and acknowledged as pending when the
+    time that its sender asked for is over.
+    """
+    files = {"store": f"file://{tmp_path}/objects", "database": f"sqlite:///{tmp_path}/index.db"}
+    app = wiring.app(Settings.load(environ={}, **files))
+    state = app.state.legibly
+    idle = LightLane(state.service, threads=0, on_change=lambda _images: None)
+    app.state.legibly = replace(state, light=idle)
+
+    async def send() -> httpx.Response:
+        idle.start()
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/api/images?wait=2", content=PICTURE)
+
+    began = time.monotonic()
+    answer = services.run_async(send())
+    assert 2.0 <= time.monotonic() - began < 3.6
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")

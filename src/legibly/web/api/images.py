@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import time
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -112,11 +113,13 @@ async def answer_upload(
         return await paged_files.answer(
             state, upload, seconds=seconds, idempotency_key=idempotency_key
         )
+    ends = time.monotonic() + seconds
     image = await state.read_now(
         upload.data, upload.details, seconds=seconds, request=idempotency_key
     )
     if image is None:
-        image = await _receive(state, upload, idempotency_key, seconds=seconds)
+        left = max(0.0, ends - time.monotonic())
+        image = await _receive(state, upload, idempotency_key, seconds=left)
     status = 202 if image.state == "pending" else 200
     headers = {"Location": f"/api/images/{image.id}"}
     text = state.service.document_text(image)
