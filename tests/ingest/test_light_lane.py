@@ -201,8 +201,9 @@ def test_an_upload_that_nobody_reads_waits_once(tmp_path: Path) -> None:
     """A picture that waited in the queue in vain is stored, and acknowledged as pending when the
     time that its sender asked for is over.
     """
-    files = {"store": f"file://{tmp_path}/objects", "database": f"sqlite:///{tmp_path}/index.db"}
-    app = wiring.app(Settings.load(environ={}, **files))
+    store = f"file://{tmp_path}/objects"
+    database = f"sqlite:///{tmp_path}/index.db"
+    app = wiring.app(Settings.load(environ={}, store=store, database=database))
     state = app.state.legibly
     idle = LightLane(state.service, threads=0, on_change=lambda _images: None)
     app.state.legibly = replace(state, light=idle)
