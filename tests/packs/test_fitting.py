@@ -87,7 +87,7 @@ def test_what_cannot_be_calibrated_is_named(tmp_path: Path) -> None:
         fitting.calibrate(pack.open_pack(folder), few, risk=0.01, data="few")
     (tmp_path / "few" / "blue").rename(tmp_path / "few" / "violet")
     foreign = datasets.samples(tmp_path / "few")
-    with pytest.raises(errors.Invalid, match="no classes of the pack: violet"):
+    with pytest.raises(errors.Invalid, match="not classes of the pack: violet"):
         fitting.calibrate(pack.open_pack(folder), foreign, risk=0.01, data="few")
     with pytest.raises(errors.Invalid, match="packs of ink"):
         fitting.calibrate(pack.open_pack(registry.find("digits")), few, risk=0.01, data="few")

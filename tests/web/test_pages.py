@@ -26,7 +26,16 @@ RAISED = {
 }  # fmt: skip
 SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline", "labels")
 """Packages whose errors people come to see; what only operators see stays English."""
-INTERNAL = ("oidc.py", "presigner.py", "inference.py", "compression.py", "s3_webhook.py")
+READING = ("classifier", "oip_tensors", "registry", "remote")
+"""Modules of `packs` whose errors a running model raises."""
+INTERNAL = (
+    "oidc.py",
+    "provider_http.py",
+    "presigner.py",
+    "inference.py",
+    "compression.py",
+    "s3_webhook.py",
+)
 """Modules whose errors programs and logs see."""
 
 
@@ -34,6 +43,7 @@ def error_templates() -> set[str]:
     """The templates and remedies of every error that those packages raise."""
     source = WEB.parent
     files = [path for name in SERVED for path in (source / name).rglob("*.py")]
+    files += [source / "packs" / f"{name}.py" for name in READING]
     texts: set[str] = set()
     for path in files:
         if path.name in INTERNAL:

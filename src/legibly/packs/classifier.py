@@ -48,8 +48,12 @@ class Pack:
         shape = self.card.input
         if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
             expected = f"(N, {shape.channels}, {shape.height}, {shape.width})"
-            message = f"the network takes {expected}, not {crops.shape}"
-            raise errors.Invalid(message, where=self.card.name)
+            raise errors.Invalid(
+                "the network takes {expected}, not {shape}.",
+                where=self.card.name,
+                expected=expected,
+                shape=str(crops.shape),
+            )
         if not len(crops):
             return np.zeros((0, self.card.outputs), np.float32)
         crops = np.ascontiguousarray(crops, np.float32)
@@ -102,19 +106,23 @@ class Pack:
         except Exception as error:  # ONNX Runtime's errors share no other base class
             self._problem = network.first_line(error)
             self._checked_at = time.monotonic()
-            message = f"the model fails: {self._problem}"
-            raise errors.Unavailable(message, where=self.card.name) from error
+            raise errors.Unavailable(
+                "the model fails: {problem}", where=self.card.name, problem=self._problem
+            ) from error
         self._problem = None
         if not np.isfinite(logits).all():
-            remedy = "`legibly models check` tries the pack on real pictures."
-            message = "the model answers NaN or infinity for this picture."
-            raise errors.Unusable(message, where=self.card.name, remedy=remedy)
+            raise errors.Unusable(
+                "the model answers NaN or infinity for this picture.",
+                where=self.card.name,
+                remedy="`legibly models check` tries the pack on real pictures.",
+            )
         return logits
 
     def _check_shape(self, logits: Floats, count: int) -> None:
         if logits.shape != (count, self.card.outputs):
-            message = (
-                f"the model answers {logits.shape} where the card promises "
-                f"({count}, {self.card.outputs})."
+            raise errors.Unavailable(
+                "the model answers {shape} where the card promises {expected}.",
+                where=self.card.name,
+                shape=str(logits.shape),
+                expected=f"({count}, {self.card.outputs})",
             )
-            raise errors.Unavailable(message, where=self.card.name)

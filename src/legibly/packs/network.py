@@ -197,8 +197,10 @@ def _run_limited(
         return np.asarray(session.run([output], feed, options)[0])
     except Exception as error:  # ONNX Runtime's errors share no other base class
         if options.terminate:
-            message = f"the network ran longer than {RUN_SECONDS:g} s and was stopped."
-            raise errors.Unavailable(message) from error
+            raise errors.Unavailable(
+                "the network ran longer than {seconds} s and was stopped.",
+                seconds=f"{RUN_SECONDS:g}",
+            ) from error
         raise
     finally:
         timer.cancel()
@@ -223,8 +225,9 @@ def as_logits(answer: object, card: Card) -> Floats:
     """
     values = np.asarray(answer)
     if values.dtype.kind not in "fiu":
-        message = f"the model answers {values.dtype} instead of numbers."
-        raise errors.Unavailable(message, where=card.name)
+        raise errors.Unavailable(
+            "the model answers {type} instead of numbers.", where=card.name, type=str(values.dtype)
+        )
     values = values.astype(np.float32).reshape(len(values) if values.ndim else 1, -1)
     if card.output.kind == "probabilities":
         return np.asarray(np.log(values.clip(_LEAST_PROBABILITY, None)), np.float32)

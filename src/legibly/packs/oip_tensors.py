@@ -36,7 +36,9 @@ def split(content: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
         if not isinstance(message, dict):
             raise TypeError("it is no object")
     except (ValueError, TypeError, RecursionError) as error:
-        raise errors.Invalid(f"the message is no JSON of the protocol: {error}.") from error
+        raise errors.Invalid(
+            "the message is no JSON of the protocol: {problem}.", problem=str(error)
+        ) from error
     return message, content[size:]
 
 
@@ -67,7 +69,9 @@ def decode_all(entries: Any, raw: bytes) -> dict[str, Array]:
             position += size
             tensors[entry["name"]] = _from_bytes(entry, part)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise errors.Invalid(f"a tensor does not fit its shape and type: {error}.") from error
+        raise errors.Invalid(
+            "a tensor does not fit its shape and type: {problem}.", problem=str(error)
+        ) from error
     return tensors
 
 

@@ -50,7 +50,8 @@ def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
     raise errors.NotFound(
         "no such model pack",
         where=printable(text),
-        remedy=f"Known are: {names}; or give the path of a folder with card.json and model.onnx.",
+        remedy="Known are: {names}; or give the path of a folder with card.json and model.onnx.",
+        names=names,
     )
 
 

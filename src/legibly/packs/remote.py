@@ -152,8 +152,12 @@ class Client:
             if values.shape[:1] != tensor.shape[:1]:
                 raise ValueError(f"{values.shape} for {len(tensor)} items")
         except (errors.Invalid, KeyError, ValueError) as error:
-            message_text = f"the model server answers something else than {output_name}: {error}."
-            raise errors.Unavailable(message_text, where=self._url.geturl()) from error
+            raise errors.Unavailable(
+                "the model server answers something else than {output}: {problem}.",
+                where=self._url.geturl(),
+                output=output_name,
+                problem=str(error),
+            ) from error
         return values
 
     def _answer(
@@ -165,15 +169,19 @@ class Client:
             status, length, answer = self._send(method, self._url.path + path, content, headers)
         except (OSError, http.client.HTTPException) as error:
             self._count_failure()
-            message = f"the model server does not answer: {error or type(error).__name__}."
-            raise errors.Unavailable(message, where=where) from error
+            raise errors.Unavailable(
+                "the model server does not answer: {problem}.",
+                where=where,
+                problem=str(error) or type(error).__name__,
+            ) from error
         if status != 200:
             self._close()
-            message = f"the model server answers {status}{_reason(answer)}."
+            kind: type[errors.LegiblyError] = errors.Invalid
             if status >= 500 or status == 429:
                 self._count_failure()
-                raise errors.Unavailable(message, where=where)
-            raise errors.Invalid(message, where=where)
+                kind = errors.Unavailable
+            reason = f"{status}{_reason(answer)}"
+            raise kind("the model server answers {reason}.", where=where, reason=reason)
         self._failures = 0
         try:
             return oip_tensors.split(answer, length)
@@ -183,8 +191,10 @@ class Client:
     def _require_open(self) -> None:
         wait = self._paused_until - time.monotonic()
         if wait > 0:
-            message = "the model server failed several times and is left alone for a moment."
-            raise errors.Unavailable(message, where=self._url.geturl())
+            raise errors.Unavailable(
+                "the model server failed several times and is left alone for a moment.",
+                where=self._url.geturl(),
+            )
 
     def _count_failure(self) -> None:
         self._failures += 1
