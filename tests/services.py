@@ -147,6 +147,11 @@ def _pair_of_ports() -> int:
                 return port
 
 
+def postgres_user() -> dict[str, Any]:
+    """As whom a process of PostgreSQL starts, for it refuses to run as root."""
+    return {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+
+
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """PostgreSQL; gives the URL of an empty database."""
@@ -162,8 +167,7 @@ def postgres(folder: Path) -> Iterator[str]:
     tools = Path(matches).parent
     data = folder / "data"
     port = free_port()
-    # The server refuses to run as root.
-    user: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    user = postgres_user()
     if user:
         entry = pwd.getpwnam("postgres")
         for path in [folder, *folder.parents][:3]:

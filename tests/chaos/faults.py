@@ -29,11 +29,15 @@ import httpx
 
 import pictures
 import services
+from chaos import events, readiness
+from chaos.database import Database
 from chaos.proxy import Mode, Proxy
 from legibly.packs import card as cards
 from legibly.packs import registry
 from server import Server
 
+Fault = Callable[[Server, random.Random], set[str] | None]
+"""Plays a fault; returns the names of pictures that it put into the store, if it did."""
 RECOVERY_SECONDS = 60.0
 _THREADS = 3
 
@@ -166,7 +170,7 @@ def restart_worker(server: Server, chance: random.Random) -> None:
     server.start()
 
 
-FAULTS: dict[str, Callable[[Server, random.Random], None]] = {
+FAULTS: dict[str, Fault] = {
     "kill": kill,
     "lock": lock_database,
     "delete": delete_database,
@@ -179,12 +183,10 @@ FAULTS: dict[str, Callable[[Server, random.Random], None]] = {
 }
 
 
-def network_faults(
-    store: Proxy, database: Proxy
-) -> dict[str, Callable[[Server, random.Random], None]]:
+def network_faults(store: Proxy, database: Proxy, crashing: Database) -> dict[str, Fault]:
     """Faults of a store and a database on other machines."""
 
-    def failing(proxy: Proxy, mode: Mode) -> Callable[[Server, random.Random], None]:
+    def failing(proxy: Proxy, mode: Mode) -> Fault:
         def fail(_server: Server, chance: random.Random) -> None:
             proxy.set(mode)
             time.sleep(chance.uniform(2, 6))
@@ -195,11 +197,14 @@ def network_faults(
     modes: tuple[Mode, ...] = ("error", "slow", "cut", "gone")
     faults = {f"store {mode}": failing(store, mode) for mode in modes}
     faults |= {f"database {mode}": failing(database, mode) for mode in modes[1:]}
-    return faults | {"kill": kill}
+    faults |= {"events": events.play, "kill": kill}
+    return faults | {"database kill": lambda _server, chance: crashing.kill(chance)}
 
 
-def unfinished(server: Server, ids: set[str]) -> str:
-    """What is not yet as it should be; empty where each upload is there, once, and read."""
+def unfinished(server: Server, ids: set[str], put: set[str]) -> str:
+    """What is not yet as it should be; empty where each upload, and each picture that was put into
+    the store by one of these names, is there, once, and read.
+    """
     images: list[dict[str, str]] = []
     after: str | None = ""
     while after is not None:
@@ -207,35 +212,39 @@ def unfinished(server: Server, ids: set[str]) -> str:
         page = httpx.get(f"{server.url}/api/images", params=params, timeout=20).json()
         images += page["images"]
         after = page["next"]
-    listed_ids = [image["id"] for image in images]
+    names = [image["name"] for image in images if _is_of_event(image)]
+    listed_ids = [image["id"] for image in images if not _is_of_event(image)]
     lost = ids - set(listed_ids)
     extra = set(listed_ids) - ids
     unread = [image["id"] for image in images if image["state"] != "read"]
-    if lost or extra or unread or len(listed_ids) != len(set(listed_ids)):
-        return f"{len(lost)} lost, {len(extra)} doubled, {len(unread)} not read"
+    twice = len(listed_ids) - len(set(listed_ids)) + len(names) - len(set(names))
+    absent = len(put - set(names))
+    if lost or extra or unread or twice or absent:
+        number = len(lost) + absent
+        return f"{number} lost, {len(extra) + twice} doubled, {len(unread)} not read"
     return ""
 
 
-def run(
-    server: Server,
-    faults: dict[str, Callable[[Server, random.Random], None]],
-    *,
-    rounds: int,
-    seed: int,
-) -> bool:
+def _is_of_event(image: dict[str, str]) -> bool:
+    return (image["name"] or "").startswith(events.PREFIX)
+
+
+def run(server: Server, faults: dict[str, Fault], *, rounds: int, seed: int) -> bool:
     """Play faults on a running server; prints one line each; returns whether all were survived."""
     chance = random.Random(seed)
     is_fine = True
     slowest = 0.0
     known: set[str] = set()
+    put: set[str] = set()
     names = list(faults)
     for number in range(rounds):
         name = names[number % len(names)]
         load = Load(server.url, seed * 1000 + number)
         load.start()
         time.sleep(chance.uniform(0.5, 2))
-        faults[name](server, chance)
-        time.sleep(chance.uniform(0.2, 1))
+        with readiness.sampled(server.url) as answers:
+            put |= faults[name](server, chance) or set()
+            time.sleep(chance.uniform(0.2, 1))
         load.stop()
         known |= set(load.ids.values())
         doubled = len(load.ids) - len(set(load.ids.values()))
@@ -243,14 +252,16 @@ def run(
         fault = "?"
         while fault and time.monotonic() < begun + RECOVERY_SECONDS:
             with contextlib.suppress(httpx.HTTPError, KeyError):
-                fault = unfinished(server, known)
+                fault = unfinished(server, known, put)
             time.sleep(0.2)
         seconds = time.monotonic() - begun
         slowest = max(slowest, seconds)
         outcome = fault or f"recovered within {seconds:.1f} s"
-        print(f"{number:3} {name:14} {len(load.ids):5} uploads: {outcome}", flush=True)
+        states = ", ".join(f"{answer} {count}" for answer, count in answers.most_common())
+        print(f"{number:3} {name:14} {len(load.ids):5} uploads: {outcome}; {states}", flush=True)
         is_fine = is_fine and not fault and not doubled
-    print(f"{len(known)} acknowledged uploads, {rounds} faults, slowest recovery {slowest:.1f} s")
+    print(f"{len(known)} acknowledged uploads, {len(put)} put into the store,", end=" ")
+    print(f"{rounds} faults, slowest recovery {slowest:.1f} s")
     return is_fine
 
 
@@ -279,12 +290,16 @@ def on_folder(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def on_services(folder: Path) -> Iterator[tuple[Server, Proxy, Proxy]]:
-    """A server over SeaweedFS and PostgreSQL, with the proxies before them."""
+def on_services(folder: Path) -> Iterator[tuple[Server, dict[str, Fault]]]:
+    """A server over SeaweedFS and PostgreSQL with proxies before them, and how they fail."""
     for name in ("store", "database"):
         (folder / name).mkdir()
     folder.chmod(0o755)
-    with services.seaweedfs(folder / "store") as s3, services.postgres(folder / "database") as url:
+    with (
+        services.seaweedfs(folder / "store") as s3,
+        services.postgres(folder / "database") as url,
+        contextlib.ExitStack() as stack,
+    ):
         store = Proxy(int(s3.endpoint.rpartition(":")[2]))
         database = Proxy(int(urlsplit(url).port or 0))
         own = url.replace(f":{urlsplit(url).port}", f":{database.port}")
@@ -293,12 +308,14 @@ def on_services(folder: Path) -> Iterator[tuple[Server, Proxy, Proxy]]:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.port}",
             "LEGIBLY_STORE": f"s3://{s3.bucket}/chaos",
             "LEGIBLY_DATABASE": own,
+            "LEGIBLY_HOOK_SECRET": events.SECRET,
             "LEGIBLY_RATE": "0",
         }
         server = Server(folder, services.free_port(), environ=environ)
         server.start()
         try:
-            yield server, store, database
+            crashing = Database(folder / "database", stack)
+            yield server, network_faults(store, database, crashing)
         finally:
             server.stop(signal.SIGKILL)
 
@@ -315,8 +332,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         if options.services:
-            server, store, database = stack.enter_context(on_services(folder))
-            faults = network_faults(store, database)
+            server, faults = stack.enter_context(on_services(folder))
         else:
             server = stack.enter_context(on_folder(folder))
             faults = FAULTS
