@@ -59,7 +59,7 @@ def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
     """What went wrong, where, what to do; the traceback comes with --debug alone."""
     _, err = legibly("reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
     assert (
-        err == "legibly: ftp://x: this is no store. Use file://FOLDER, s3://BUCKET/PREFIX or"
+        err == "legibly: ftp://x: this is not a store. Use file://FOLDER, s3://BUCKET/PREFIX or"
         " memory://.\n"
     )
     _, err = legibly("--debug", "reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")

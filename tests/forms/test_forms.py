@@ -212,7 +212,7 @@ def field_json(box: list[float]) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "this is no form"),
+        ("{", "this is not a form"),
         ('{"format": 2}', "format 2 is not known"),
         ('{"format": 1, "width": 9, "height": 9, "fields": []}', "1 to 200 fields"),
         (field_json([0, 0, 1e9, 9]), "too narrow"),

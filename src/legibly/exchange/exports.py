@@ -1,6 +1,6 @@
 """Exports pictures with their readings and labels as CSV, JSON or ZIP.
 
-Streamed, so that a hundred thousand fit too.
+Downloads are streamed, so that a hundred thousand pictures fit too.
 """
 
 import csv
@@ -46,10 +46,10 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A digit within a text: its true class and its reading. "" is nothing there, None is any.
+    """A digit in a text by its true class and its reading. "" means no digit, None means any.
 
-    Digits are set side by side as the accuracy report does it, so that a cell of its table finds
-    its own pictures; the texts of the models `single_label_models` are one label each.
+    Digits are aligned as in the accuracy report, so that a cell of its table selects its own
+    pictures; texts of `single_label_models` are a single label.
     """
 
     actual: str | None
@@ -57,7 +57,7 @@ class Place:
     single_label_models: Collection[str] = ()
 
     def holds(self, image: Image) -> bool:
-        """Whether some digit of a labelled image is such a one."""
+        """Whether any digit of a labelled image matches."""
         if image.reading is None or image.label is None or image.label.text is None:
             return False
         single = aggregates.is_single_label(image.reading.model.name, self.single_label_models)
@@ -77,9 +77,9 @@ class Place:
         *,
         single_label_models: Callable[[], Collection[str]] = tuple,
     ) -> "Place | None":
-        """The place that an address names, where `∅` stands for nothing.
+        """The place by_ids in an address, with `∅` for no digit.
 
-        None, and `single_label_models` not called, for none.
+        None, without calling `single_label_models`, if the address names no place.
         """
         if not actual and not predicted:
             return None
@@ -92,7 +92,7 @@ class Place:
 def matching(
     index: Index, image_filter: Filter, *, place: Place | None = None, after: str | None = None
 ) -> Iterator[Image]:
-    """Every image past the id `after` that matches a filter and has such a place, newest first."""
+    """The images after the id `after` that match a filter and have such a place, newest first."""
     if place is not None:
         differ = (
             place.actual is not None
@@ -105,10 +105,11 @@ def matching(
         after = cursor_of(page[-1], image_filter.sort)
 
 
-def named(index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool]) -> Iterator[Image]:
-    """The images of these ids in their order.
-
-    Unknown ones, and those that the caller may not see, are passed over.
+def by_ids(
+    index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool]
+) -> Iterator[Image]:
+    """The images with these ids in order, without unknown ones and those that the caller may not
+    see.
     """
     for batch in batched(ids, _PAGE):
         yield from filter(may_see, index.several(batch).values())
@@ -128,7 +129,7 @@ def stream(
 
 
 def _csv(images: Iterable[Image]) -> Iterator[bytes]:
-    yield "\ufeff".encode() + _row(COLUMNS)  # the mark by which spreadsheets know UTF-8
+    yield "\ufeff".encode() + _row(COLUMNS)  # for spreadsheets
     for image in images:
         yield _row(_cells(image))
 
@@ -154,7 +155,7 @@ def _cells(image: Image) -> list[str]:
 
 
 def harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula, nor one that reads full-width signs."""
+    """A cell that no spreadsheet reads as a formula, not even with full-width signs."""
     first = unicodedata.normalize("NFKC", text[:1])
     return f"'{text}" if first in ("=", "+", "-", "@", "\t", "\r") else text
 
@@ -173,7 +174,7 @@ def _json(images: Iterable[Image]) -> Iterator[bytes]:
 
 
 class _Pipe(io.RawIOBase):
-    """What a zip file is written to, to be taken away piece by piece."""
+    """A writable buffer for a zip file that is streamed in pieces."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -201,10 +202,7 @@ def _zip(files: Iterable[File]) -> Iterator[bytes]:
 
 
 def _with_tables(images: Iterable[Image], store: Store) -> Iterator[File]:
-    """Pictures by id, and `images.csv` and `images.json` that describe them.
-
-    A picture that is gone is left out.
-    """
+    """Pictures by id, with `images.csv` and `images.json`; skips missing pictures."""
     included = []
     for image in images:
         try:

@@ -16,7 +16,7 @@ _MOST_OF_A_NAME = 50
 
 
 class Row(NamedTuple):
-    """What one line says: the image by its id or by its file's name, and its label."""
+    """One line: the image by its id or its file's name, and its label."""
 
     image_id: str
     name: str
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 def rows(data: bytes) -> Iterator[Row]:
-    """The lines with a label. Raises Invalid for a file that is no such table."""
+    """The lines with a label. Raises Invalid for a file of another kind."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -52,7 +52,7 @@ def rows(data: bytes) -> Iterator[Row]:
 
 
 def images_of(row: Row, index: Index, *, may_see: Callable[[Image], bool]) -> list[Image]:
-    """The images that a line means: one by its id, all of that name else."""
+    """The images of a line: one by its id, or all with that file name."""
     if row.image_id:
         return [image for image in _by_id(row.image_id, index) if may_see(image)]
     matches = index.page(Filter(search=row.name), limit=_MOST_OF_A_NAME) if row.name else []

@@ -1,4 +1,4 @@
-"""Label Studio's JSON: our images as its tasks with predictions, its annotations as our labels."""
+"""Converts images to Label Studio's tasks with predictions, and its annotations to labels."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 
 
 class Rectangle(NamedTuple):
-    """A labelled rectangle, in per cent of the picture."""
+    """A labelled rectangle in percent of the picture."""
 
     left: float
     top: float
@@ -25,7 +25,7 @@ class Rectangle(NamedTuple):
     label: str
 
     def on(self, width: int, height: int) -> LabelBox:
-        """The same in pixels of a picture of this size."""
+        """The rectangle in pixels of a picture of this size."""
         left = round(self.left * width / 100)
         top = round(self.top * height / 100)
         across = max(1, round(self.width * width / 100))
@@ -34,11 +34,11 @@ class Rectangle(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """One image and the text that an annotator gave it.
+    """An image and an annotator's text for it.
 
-    `annotator` stands for the person at Label Studio, empty where an export does not say; `author`
-    is the `Label.by` of ours (empty for None) from whose annotation theirs was made, None where it
-    was not. `boxes` are the rectangles of the annotation, with one label each.
+    `annotator` identifies the person at Label Studio, empty if an export does not. `author` is the
+    `Label.by` (empty for None) of our label from which the annotation was made, None if it was not.
+    `boxes` are the rectangles of the annotation, with one label each.
     """
 
     image: str
@@ -48,7 +48,7 @@ class Labelled(NamedTuple):
     boxes: tuple["Rectangle", ...] = ()
 
     def boxes_on(self, image: Image) -> list[LabelBox]:
-        """The rectangles as boxes of an image; none where they do not make up the text."""
+        """The rectangles as boxes of an image; empty if they do not add up to the text."""
         if not image.width or not image.height:
             return []
         labels = "".join(rectangle.label for rectangle in self.boxes)
@@ -59,11 +59,11 @@ class Labelled(NamedTuple):
 
 
 def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, Any]:
-    """One task: the picture, our reading as its prediction, what each person said as an annotation.
+    """One task: the picture, our reading as its prediction, each person's label as an annotation.
 
-    `labels` are all that the image was given, oldest first. Who gave them stands in the
-    annotation's `meta`, since Label Studio refuses annotators that it does not know. It fits a
-    labelling configuration with an Image `image`, RectangleLabels `digit` and a TextArea `text`.
+    `labels` are all labels of the image, oldest first. Their authors are in the annotation's
+    `meta`, since Label Studio refuses unknown annotators. Needs a labelling configuration with an
+    Image `image`, RectangleLabels `digit` and a TextArea `text`.
     """
     address = f"{base_url}/api/images/{image.id}/original"
     document: dict[str, Any] = {
@@ -106,13 +106,13 @@ def _boxes(image: Image) -> Iterator[dict[str, Any]]:
 
 
 def _label_boxes(image: Image, label: Label) -> Iterator[dict[str, Any]]:
-    """The boxes that a person gave."""
+    """The boxes of a person's label."""
     for box in label.boxes:
         yield from _rectangle(image, box.box, box.label)
 
 
 def _rectangle(image: Image, box: Sequence[int], label: str) -> Iterator[dict[str, Any]]:
-    """A box in per cent of the picture, as Label Studio has it, if the size is known."""
+    """A box in percent of the picture, as in Label Studio, if the size is known."""
     if not image.width or not image.height:
         return
     left, top, width, height = box
@@ -129,7 +129,7 @@ def _rectangle(image: Image, box: Sequence[int], label: str) -> Iterator[dict[st
 
 
 def labels(document: object) -> Iterable[Labelled]:
-    """The newest annotation of each annotator of each task, skipped ones left out, oldest first.
+    """The newest annotation by each annotator for each task, without skipped ones, oldest first.
 
     Understands the full JSON export (TextArea, Choices or Number results) and the short one (JSON-
     MIN). Raises Invalid.
@@ -160,8 +160,8 @@ def _labelled(entry: Mapping[str, Any]) -> Iterator[Labelled]:
         person = (
             labelled.annotator,
             labelled.author,
-        )  # whoever imported our annotations is their annotator, too
-        newest.pop(person, None)  # so that the order is that of the newest ones
+        )  # whoever imports our annotations becomes their annotator
+        newest.pop(person, None)  # ordered by the newest ones
         newest[person] = labelled
     yield from newest.values()
 
@@ -202,7 +202,7 @@ def _rectangles(results: object) -> tuple[Rectangle, ...]:
 
 
 def _in_reading_order(rectangles: Sequence[Rectangle]) -> list[Rectangle]:
-    """Row by row: what begins above the middle of a row's first rectangle belongs to that row."""
+    """Row by row: a rectangle that starts above the middle of a row's first one is in that row."""
     remaining = sorted(rectangles, key=lambda rectangle: rectangle.top)
     ordered: list[Rectangle] = []
     while remaining:
@@ -223,7 +223,7 @@ class _Answer:
 
 
 def _answers(results: object, identity: str) -> list[_Answer]:
-    """The texts of an annotation, all of the first tag that has any."""
+    """The texts of an annotation, from the first tag that has any."""
     answers: list[_Answer] = []
     for result in results if isinstance(results, list) else ():
         value = result.get("value") if isinstance(result, Mapping) else None
@@ -249,7 +249,7 @@ def _joined_regions(answers: Sequence[_Answer]) -> str:
 
 
 def _first_text(values: Mapping[str, Any], names: Sequence[str], identity: str) -> str | None:
-    """The first of these values that is there; 0 is a value. Raises Invalid for what is no text."""
+    """The first of these values that exists; 0 is a value. Raises Invalid if it is not a text."""
     for name in names:
         value = values.get(name)
         if value is not None and value != "" and value != []:
@@ -258,7 +258,7 @@ def _first_text(values: Mapping[str, Any], names: Sequence[str], identity: str) 
 
 
 def _annotator(annotator: object) -> str:
-    """One mark for one person: addresses stay out of the records."""
+    """A pseudonym for a person, to keep e-mail addresses out of the records."""
     if isinstance(annotator, Mapping):
         annotator = annotator.get("id") or annotator.get("email")
     digest = hashlib.sha256(str(annotator).encode()).hexdigest()
@@ -284,5 +284,5 @@ def _joined(value: object, identity: str) -> str:
 
 
 def _plain(part: Any) -> str:
-    """A text as it is, a number without a fraction of zero."""
+    """A text unchanged, a number without a fraction of zero."""
     return str(int(part)) if isinstance(part, float) and part.is_integer() else str(part)

@@ -1,8 +1,7 @@
 """Exports labelled pictures for training: class folders, imagefolder, COCO and idx.
 
-Each is a stream of files of one ZIP. Only images with a true label are in it, and what cannot be
-told of a label by its image is left out: a text of several digits has no class of its own in idx,
-unless each digit of it lies in an item of the reading.
+Each is a stream of files in a ZIP of labelled images. Labels that a format cannot express are left
+out: idx holds a text of several digits only if each digit belongs to an item of the reading.
 """
 
 import csv
@@ -22,10 +21,10 @@ from legibly.store import Store
 
 TrainingFormat = Literal["folders.zip", "imagefolder.zip", "coco.zip", "idx.zip"]
 Inputs = Callable[[Image, bytes], Sequence[NDArray[np.float32]]]
-"""What the model in use sees of each item of an image: (28, 28) float32, 0 paper … 1 ink."""
+"""The model's input for each item of an image: (28, 28) float32, 0 paper … 1 ink."""
 
 NO_DIGIT = "no_digit"
-"""The folder of images that show no digit."""
+"""The folder of images without a digit."""
 _COLUMNS = ("file_name", "label", "name", "writer", "verdict", "text", "confidence")
 _SIDE = 28
 
@@ -50,7 +49,7 @@ def files(
 
 
 def _labelled(images: Iterable[Image], store: Store) -> Iterator[tuple[Image, str, bytes]]:
-    """Images with their true label and their picture; those that are gone are left out."""
+    """Images with their true label and their picture; skips missing ones."""
     for image in images:
         if image.label is None or image.label.text is None:
             continue
@@ -84,8 +83,8 @@ def _imagefolder(labelled: Iterable[tuple[Image, str, bytes]]) -> Iterator[File]
 
 
 def boxes_of(image: Image, label: str) -> list[tuple[tuple[int, ...], str]]:
-    """Each box with its true class: those that a person gave, else those of the reading where the
-    label fits its items.
+    """Each box with its true class: a person's boxes, else those of the reading if the label fits
+    its items.
     """
     if image.label and image.label.boxes:
         return [(box.box, box.label) for box in image.label.boxes]
@@ -93,7 +92,7 @@ def boxes_of(image: Image, label: str) -> list[tuple[tuple[int, ...], str]]:
 
 
 def digits_of(image: Image, label: str) -> list[tuple[Item, str]]:
-    """Each item with its true class; empty where a label does not fit the items one to one."""
+    """Each item with its true class; empty if a label does not match the items one to one."""
     places = [sign for sign in label if sign not in SEPARATORS]
     items = image.reading.digits if image.reading else ()
     return list(zip(items, places, strict=True)) if len(items) == len(places) else []
@@ -120,7 +119,7 @@ def _coco(labelled: Iterable[tuple[Image, str, bytes]]) -> Iterator[File]:
 
 
 def _idx(labelled: Iterable[tuple[Image, str, bytes]], inputs: Inputs) -> Iterator[File]:
-    """The items of all images as the model sees them, as MNIST has them: light ink on dark."""
+    """The model's inputs for the items of all images, as in MNIST: light ink on dark."""
     crops = bytearray()
     classes = bytearray()
     for image, label, data in labelled:

@@ -13,22 +13,22 @@ Mask = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
 
 STEEPEST = 5.0
-"""Degrees by which a scan may be askew."""
+"""Largest skew of a scan in degrees."""
 LINE = 0.017
-"""A line of a box is at least this share of the page's width."""
+"""Least length of a box's line, as a share of the page's width."""
 COVERED = 0.75
-"""A line covers this share of its box's side."""
+"""Least share of a box's side that a line covers."""
 COMB_WIDTH = 1.6
-"""A cell of a comb is at most so many times as wide as high."""
+"""Largest ratio of width to height of a comb's cell."""
 TOOTH = 0.5
-"""The teeth of a comb without an upper line rise over this share of its height."""
+"""Least height of the teeth of a comb without an upper line, as a share of its height."""
 LEAST_CELL = 10
 _SIDE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box or comb: its sides in pixels of the straightened page, and how many cells it has."""
+    """A box or comb: its sides in pixels of the straightened page, and its number of cells."""
 
     left: float
     top: float
@@ -46,7 +46,7 @@ class Box:
 
 
 def straightened(pixels: Pixels) -> Pixels:
-    """The page in grey (H, W), turned so that its lines are level."""
+    """The page in grey (H, W), rotated so that its lines are level."""
     grey = Image.fromarray(pixels).convert("L")
     angle = _skew(grey)
     if abs(angle) < 0.03:
@@ -57,7 +57,7 @@ def straightened(pixels: Pixels) -> Pixels:
 
 
 def _skew(grey: Image.Image) -> float:
-    """The degrees by which to turn a page back: where rows of ink are most concentrated."""
+    """The rotation in degrees at which the rows of a page's ink are most concentrated."""
     factor = max(1, max(grey.size) // _SIDE)
     plane = np.asarray(grey.reduce(factor), np.float32)
     y, x = np.nonzero(paper.find_ink(plane.astype(np.uint8), light=False).mask)
@@ -74,12 +74,12 @@ def _skew(grey: Image.Image) -> float:
 
 
 def find(page: Pixels) -> list[Box]:
-    """The boxes of a straightened page, from the top, then from the left."""
+    """The boxes of a straightened page, from top to bottom, then from left to right."""
     mask = paper.find_ink(page, light=False).mask
     least = max(16, round(LINE * mask.shape[1]))
     level = _runs(mask, least)
     upright = np.ascontiguousarray(_runs(np.ascontiguousarray(mask.T), least).T)
-    parts = components.components(_grown(level | upright))
+    parts = components.components(_dilated(level | upright))
     boxes: list[Box] = []
     sizes = np.minimum(parts.right - parts.left, parts.bottom - parts.top)
     for index in np.flatnonzero(sizes >= least):
@@ -90,7 +90,7 @@ def find(page: Pixels) -> list[Box]:
 
 
 def _runs(mask: Mask, least: int) -> Mask:
-    """The pixels of nearly level runs of ink of at least so many pixels."""
+    """The pixels of nearly level runs of ink with at least `least` pixels."""
     row, start, stop = components.runs(_thick(mask))
     long = stop - start >= least
     result = np.zeros(mask.shape, np.bool_)
@@ -106,17 +106,17 @@ def _thick(mask: Mask) -> Mask:
     return grown
 
 
-def _grown(mask: Mask) -> Mask:
-    """The mask and the pixels next to it, so that lines that nearly meet are one piece."""
+def _dilated(mask: Mask) -> Mask:
+    """The mask dilated by one pixel, to join lines that nearly meet."""
     tall = _thick(_thick(mask))
     return np.ascontiguousarray(_thick(_thick(np.ascontiguousarray(tall.T))).T)
 
 
 def _boxes(own: Mask) -> list[Box]:
-    """The boxes and combs that one piece of lines draws, (h, w) bool."""
+    """The boxes and combs in a connected piece of lines, (h, w) bool."""
     levels = _lines(own)
     if len(levels) == 1:
-        return _toothed(own, levels[0])
+        return _open_comb(own, levels[0])
     boxes: list[Box] = []
     for top, bottom in pairwise(levels):
         if bottom - top < LEAST_CELL:
@@ -127,7 +127,7 @@ def _boxes(own: Mask) -> list[Box]:
 
 
 def _lines(own: Mask, share: float = COVERED) -> list[float]:
-    """The middles of level lines that run along most of the piece."""
+    """The positions of level lines that run along most of the piece."""
     width = own.shape[1]
     first = np.flatnonzero(own.any(axis=0))
     if not len(first):
@@ -137,8 +137,8 @@ def _lines(own: Mask, share: float = COVERED) -> list[float]:
     return [(start + stop - 1) / 2 for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _toothed(own: Mask, level: float) -> list[Box]:
-    """A comb of a lower line with teeth; digits are written above the teeth too."""
+def _open_comb(own: Mask, level: float) -> list[Box]:
+    """A comb with a lower line and teeth; digits may be written above the teeth too."""
     sides = _lines(np.ascontiguousarray(own.T), TOOTH)
     if len(sides) < 3 or level < TOOTH * own.shape[0]:
         return []
@@ -147,7 +147,7 @@ def _toothed(own: Mask, level: float) -> list[Box]:
 
 
 def _cells(sides: list[float], top: float, bottom: float) -> list[Box]:
-    """One comb where the cells are alike and narrow, else a box for each."""
+    """One comb if the cells are narrow and of equal width, else a box for each."""
     pairs = [pair for pair in pairwise(sides) if pair[1] - pair[0] >= LEAST_CELL]
     if not pairs:
         return []
@@ -164,7 +164,7 @@ def _moved(box: Box, left: int, top: int) -> Box:
 
 
 def _in_order(boxes: list[Box]) -> list[Box]:
-    """Rows from the top, each from the left; boxes whose middles differ by little share a row."""
+    """Row by row, each from the left; boxes with nearly the same middle share a row."""
     rows: list[list[Box]] = []
     for box in sorted(boxes, key=lambda box: box.top + box.bottom):
         middle = (box.top + box.bottom) / 2

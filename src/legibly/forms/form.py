@@ -12,13 +12,13 @@ FORMAT = 1
 MAX_FIELDS = 200
 MAX_PIXELS = 100_000_000
 MAX_ASPECT = 100
-"""A field is at most so many times as wide as high, or as high as wide."""
+"""Largest ratio of the sides of a field."""
 _REMEDY = "Make it with `legibly form make SCAN`."
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A box or comb: `box` is left, top, width, height in pixels of the form, `cells` counts the
+    """A box or comb: `box` is left, top, width, height in pixels of the form, `cells` the number of
     digits of a comb, 1 for a box without divisions.
     """
 
@@ -44,7 +44,7 @@ class Form:
     fields: tuple[Field, ...]
 
     def named(self, names: Sequence[str]) -> Self:
-        """The form with its fields called so, in their order. Raises Invalid."""
+        """The form with new names for its fields, in order. Raises Invalid."""
         if len(names) != len(self.fields) or len(set(names)) != len(names) or "" in names:
             raise errors.Invalid(
                 "{fields} fields need as many different names; {names} were given.",
@@ -63,7 +63,7 @@ class Form:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The form of its JSON. Raises KeyError, TypeError and ValueError."""
+        """Parse a form's JSON. Raises KeyError, TypeError and ValueError."""
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r} is not known here, only {FORMAT}")
         if not 1 <= len(data["fields"]) <= MAX_FIELDS:
@@ -89,10 +89,10 @@ class Form:
             message = f"cannot be read ({error.strerror})"
             raise errors.Invalid(message, where=str(path)) from error
         except KeyError as error:
-            message = f"this is no form: {error} is missing"
+            message = f"this is not a form: {error} is missing"
             raise errors.Invalid(message, where=str(path), remedy=_REMEDY) from error
         except (TypeError, ValueError, AttributeError) as error:
-            message = f"this is no form: {error}"
+            message = f"this is not a form: {error}"
             raise errors.Invalid(message, where=str(path), remedy=_REMEDY) from error
 
 
@@ -107,7 +107,7 @@ def _field(entry: Mapping[str, Any]) -> Field:
 
 
 def _check_sizes(form: Form) -> None:
-    """Raises ValueError for fields that lie outside, or that all the pages of a book would fill."""
+    """Raises ValueError for fields outside of the form or too many pixels in fields."""
     area = form.width * form.height
     if not 0 < area <= MAX_PIXELS:
         raise ValueError(f"a form has at most {MAX_PIXELS:,} pixels")

@@ -19,19 +19,19 @@ from legibly.vision.reading import Result
 Pixels = NDArray[np.uint8]
 
 PIXELS = 6_000_000
-"""A scan is looked at with so many pixels at least, where it has them."""
+"""A scan is not reduced below this number of pixels."""
 CELL_HEIGHT = 72
-"""Cells are read with at least so many pixels of height."""
+"""Least height of a cell in pixels for reading."""
 INSET = 0.07
-"""Of a cell's height: what is left out along its lines, and the paper between two cells."""
+"""Margin cut off along a cell's lines and paper between cells, as shares of its height."""
 APART = 0.25
 DOUBT = 0.9
-"""What is left of the confidence where digits and cells do not go together."""
+"""Factor on the confidence if digits and cells do not match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What one field says: `text` is empty where it is blank. `picture` is the field as it was
+    """The value of a field: `text` is empty if the field is blank. `picture` is the field as it was
     read, a PNG without its lines.
     """
 
@@ -46,8 +46,8 @@ class Value:
 
 
 def make(data: bytes, *, max_pixels: int) -> Form:
-    """The form that a scan shows, its fields called `field_1` and so on. Raises Unusable where it
-    has no boxes, and what `decode.decode` raises.
+    """Make a form from a scan, with fields `field_1` and so on. Raises Unusable if it has no boxes,
+    and the errors of `decode.decode`.
     """
     return make_with_page(data, max_pixels=max_pixels)[0]
 
@@ -73,22 +73,22 @@ def _field(number: int, box: Box) -> Field:
 
 
 class PictureReader(Protocol):
-    """What reads one field's picture."""
+    """Reads the picture of a field."""
 
     def read(self, data: bytes) -> Result:
         """Read one picture."""
 
 
 def read(form: Form, data: bytes, reader: PictureReader, *, max_pixels: int) -> list[Value]:
-    """The value of each field on one scan. Raises Unusable where the form is not there, and what
-    `decode.decode` raises.
+    """The value of each field on a scan. Raises Unusable if the form is missing, and the errors of
+    `decode.decode`.
     """
     page, place = _placed(form, _pixels(data, max_pixels))
     return [_value(field, _strip(page, field, place), reader) for field in form.fields]
 
 
 def _placed(form: Form, pixels: Pixels) -> tuple[Pixels, registration.Place]:
-    """The straightened scan, upright or turned by half where the form lies so, and its place."""
+    """The straightened scan, rotated by 180° if needed, and the place of the form on it."""
     page = boxes.straightened(pixels)
     page_boxes = boxes.find(page)
     place = registration.register(form, page_boxes)
@@ -108,14 +108,14 @@ def _pixels(data: bytes, max_pixels: int) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A field as a picture without its lines: `edges` are where its cells begin, and the end."""
+    """A field as a picture without its lines; `edges` are the starts of its cells, and the end."""
 
     picture: Image.Image
     edges: tuple[int, ...]
 
 
 def _strip(page: Pixels, field: Field, place: registration.Place) -> Strip:
-    """The insides of a field's cells, side by side on paper."""
+    """The insides of a field's cells, next to each other on paper."""
     left, top, width, height = field.box
     cell_width = width / field.cells
     factor = max(1.0, CELL_HEIGHT / height)
@@ -170,7 +170,7 @@ def _value(field: Field, strip: Strip, reader: PictureReader) -> Value:
 
 
 def _counts(digits: Sequence[records.Item], edges: Sequence[int]) -> list[int]:
-    """How many digits stand in each cell."""
+    """The number of digits in each cell."""
     middles = [item.box[0] + item.box[2] / 2 for item in digits]
     return [int(count) for count in np.histogram(middles, bins=np.array(edges, np.float64))[0]]
 

@@ -13,32 +13,30 @@ from legibly.forms.form import Field, Form
 Doubles = NDArray[np.float64]
 
 ENOUGH = 0.6
-"""This share of a form's fields has to be found on a scan."""
+"""Least share of a form's fields that a scan must show."""
 NEAR = 0.3
-"""No side of a box may be off by more than this share of its height from where it is expected."""
+"""Largest offset of a box's side from its expected place, as a share of the box's height."""
 MOST_GUESSES = 400
-"""After so many places that were tried, the form is not there."""
+"""Most places to try before giving up."""
 MOST_BOXES = 200
-"""Of more boxes on a scan the largest are looked at."""
+"""Most boxes of a scan to consider, the largest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """From the form's pixels to those of a scan: `matrix` is (2, 3); `share` of the fields were
-    found there.
-    """
+    """Maps the form's pixels to those of a scan by `matrix` (2, 3); `share` of the fields match."""
 
     matrix: Doubles
     share: float
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the form on the scan."""
+        """Map a point of the form to the scan."""
         point = self.matrix @ np.array([x, y, 1.0])
         return float(point[0]), float(point[1])
 
 
 def register(form: Form, boxes: Sequence[Box]) -> Place | None:
-    """The place of a form among the boxes of a straightened scan; None where it is not there."""
+    """Find the place of a form among the boxes of a straightened scan; None if it is missing."""
     fields = np.array([_sides(field) for field in form.fields])
     largest = sorted(boxes, key=lambda box: -box.width * box.height)[:MOST_BOXES]
     if not largest:
@@ -52,7 +50,7 @@ def register(form: Form, boxes: Sequence[Box]) -> Place | None:
 
 
 def require(form: Form, boxes: Sequence[Box]) -> Place:
-    """`register`. Raises Unusable where the form is not there."""
+    """As `register`, but raises Unusable if the form is missing."""
     place = register(form, boxes)
     if place is None:
         raise errors.Unusable(
@@ -70,9 +68,9 @@ def _sides(field: Field) -> tuple[float, float, float, float]:
 
 
 def _best_pairs(fields: Doubles, sides: Doubles) -> NDArray[np.intp]:
-    """Pairs of a field and a box, (pairs, 2), under the scale and shift that most of them share.
+    """Pairs of a field and a box, (pairs, 2), for the scale and shift with most pairs.
 
-    Each field laid on each box of its shape is one guess.
+    Each field and each box of its shape give one guess.
     """
     best = np.zeros((0, 2), np.intp)
     ratio = (sides[:, 2] - sides[:, 0]) / (sides[:, 3] - sides[:, 1])
@@ -92,11 +90,11 @@ def _best_pairs(fields: Doubles, sides: Doubles) -> NDArray[np.intp]:
 
 
 def _pairs(expected: Doubles, sides: Doubles) -> NDArray[np.intp]:
-    """Which expected boxes are there, each with its nearest one."""
+    """The expected boxes that exist, each paired with the nearest one."""
     off = np.abs(expected[:, None] - sides[None]).max(axis=2)
     nearest = off.argmin(axis=1)
     rows = np.arange(len(expected))
-    # The scan may be a little askew still, which tells more the further one is from the guess.
+    # The scan may still be slightly skewed, with errors that grow with the distance.
     limit = NEAR * (expected[:, 3] - expected[:, 1])
     fits = off[rows, nearest] < limit
     return np.stack([rows[fits], nearest[fits]], axis=1)

@@ -1,7 +1,6 @@
-"""Advice on how to write a digit differently, from what it was taken for and from its ink.
+"""Advice on how to write a digit more clearly, by the digit it was mistaken for and by its ink.
 
-The key is (meant, read). A sentence with a feature is used only where the ink has it: `holes`
-counts the closed loops.
+The key is (intended, read). A hint with `holes` is used only if the ink has that many closed loops.
 """
 
 from collections.abc import Mapping
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 INK = 0.35
-"""From this darkness on, 0 paper … 1 ink, a point counts as ink."""
+"""Pixels at least this dark, 0 paper … 1 ink, count as ink."""
 
 
 class Hint(NamedTuple):
-    """One sentence; `holes` is the number of loops for which it is meant, None for any."""
+    """One sentence; `holes` is the required number of loops, None for any."""
 
     text: str
     holes: int | None = None
@@ -112,9 +111,9 @@ GENERAL = "Write the {meant} larger and more slowly, and make it clearly differe
 
 
 def pair(intended: str, read: str, ink: Floats | None = None) -> str:
-    """What to write otherwise where `meant` is taken for `read`.
+    """Advice for a digit `intended` that was read as `read`.
 
-    `ink` (28, 28), 0 … 1, picks the sentence.
+    `ink` (28, 28), 0 … 1, selects the sentence.
     """
     hints = TABLE.get((intended, read))
     if not hints:
@@ -127,7 +126,7 @@ def pair(intended: str, read: str, ink: Floats | None = None) -> str:
 
 
 def holes(ink: Floats) -> int:
-    """How many closed loops the ink has: patches of paper that do not reach the edge.
+    """Count the closed loops of the ink: patches of paper that do not reach the edge.
 
     (H, W) in 0 … 1.
     """
@@ -137,13 +136,13 @@ def holes(ink: Floats) -> int:
     _flood(left, (0, 0))
     while left.any():
         start = np.argwhere(left)[0]
-        if _flood(left, (int(start[0]), int(start[1]))) >= 2:  # a single point is noise
+        if _flood(left, (int(start[0]), int(start[1]))) >= 2:  # a single pixel is noise
             count += 1
     return count
 
 
 def _flood(left: NDArray[np.bool_], start: tuple[int, int]) -> int:
-    """Clear the patch around `start`, in four directions; returns how many points it had."""
+    """Clear the patch around `start`, in four directions; return its number of pixels."""
     todo = [start]
     size = 0
     while todo:

@@ -1,8 +1,8 @@
 """The handwriting report: the legibility of each digit of a writer, its interval, trend and advice.
 
-The legibility of one written digit is the item's own measure, or where the model gives none the
-probability of what was meant. What was meant is the label, digit by digit; without one, a confident
-answer is taken at its word.
+The legibility of a written digit is the item's own measure or, without one, the probability of the
+intended digit. That is the digit in the label; without a label, a confident answer is assumed to be
+right.
 """
 
 import math
@@ -17,14 +17,14 @@ from legibly.records import Image, Item
 from legibly.statistics import metrics
 
 ENOUGH = 3
-"""Fewer digits than this are too few to say anything of."""
+"""The least number of digits for a statement."""
 TREND = 10
-"""How many of the newest are compared with as many before them."""
+"""The number of newest digits that are compared with as many before them."""
 EXAMPLES = 3
 ENOUGH_TO_RANK = 2 * EXAMPLES
-"""From so many digits on the most and the least legible ones are different ones."""
+"""With this many digits the most and the least legible ones do not overlap."""
 SURE = 0.9
-"""From this confidence on an answer without a label is taken at its word, unless a model's card
+"""An answer without a label is assumed right from this confidence on, unless a model's card
 says otherwise.
 """
 # Student's t at 97.5 %, by degrees of freedom 1 … 20, then the normal distribution's.
@@ -34,7 +34,7 @@ _T += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One written digit: what was meant, what was read, how legible.
+    """A written digit: the intended one, the one read, and its legibility.
 
     `item` is its place in the image, from 0.
     """
@@ -49,7 +49,7 @@ class Written:
 
 
 def written(images: Iterable[Image], *, sure: float = SURE) -> Iterator[Written]:
-    """Every digit of these images of which it is known, or safe to say, what was meant."""
+    """The digits of these images whose intended class is known or safe to assume."""
     for image in images:
         reading = image.reading
         if reading is None or reading.verdict not in ("read", "unsure"):
@@ -61,7 +61,7 @@ def written(images: Iterable[Image], *, sure: float = SURE) -> Iterator[Written]
             else None
         )
         if places is not None and len(places) != len(reading.digits):
-            continue  # which item was meant by which digit is not known
+            continue  # it is unknown which item belongs to which digit
         for number, item in enumerate(reading.digits):
             if places is None and item.confidence < sure:
                 continue
@@ -116,7 +116,7 @@ def _by_count(entry: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]
 
 
 def _right(many: Sequence[Written]) -> dict[str, Any]:
-    """Of those with a label: without one, the answer itself would be the judge."""
+    """The share of right digits with a label: without one, the answer would judge itself."""
     labelled = [digit for digit in many if digit.labelled]
     return metrics.as_json(
         metrics.share(sum(digit.intended == digit.read for digit in labelled), len(labelled))
@@ -125,7 +125,7 @@ def _right(many: Sequence[Written]) -> dict[str, Any]:
 
 def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
     ranked = sorted(many, key=lambda digit: (-digit.legibility, digit.image, digit.item))
-    # A misread digit is not legible, however sure the model was.
+    # A misread digit is illegible, however sure the model was.
     best = [digit for digit in ranked if digit.read == name][:EXAMPLES]
     worst = [digit for digit in reversed(ranked) if digit not in best][:EXAMPLES]
     taken = Counter(digit.read for digit in many if digit.read != name)
@@ -159,7 +159,7 @@ def _example(digit: Written) -> dict[str, Any]:
 def _mean(values: Sequence[float]) -> dict[str, float | None]:
     """The mean with its 95 % interval by Student's t, kept within 0 … 1.
 
-    No interval of a single value.
+    A single value has no interval.
     """
     if not values:
         return {"value": None, "low": None, "high": None}
@@ -175,9 +175,9 @@ def _t(freedom: int) -> float:
 
 
 def _trend(newest_first: Sequence[float]) -> dict[str, Any] | None:
-    """The newest digits against those before.
+    """Compare the newest digits with those before them.
 
-    `better` or `worse` only where the 95 % interval leaves out zero.
+    `better` or `worse` only if the 95 % interval excludes zero.
     """
     new = newest_first[:TREND]
     old = newest_first[TREND : 2 * TREND]

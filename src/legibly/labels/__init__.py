@@ -1,1 +1,1 @@
-"""What a label may be, and whether the people who gave labels agree."""
+"""Rules for labels, and agreement between people who gave labels."""

@@ -1,4 +1,4 @@
-"""Whether the people who looked at an image in review agree, from the labels that it was given."""
+"""Decides whether the people who reviewed an image agree, from its labels."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -6,12 +6,12 @@ from typing import Literal
 from legibly.records import Label
 
 REVIEW = "review:"
-"""Labels given in review carry this before the id of who gave them."""
+"""Prefix of a reviewer's id in labels given in review."""
 Agreement = Literal["second", "disputed", "agreed"]
 
 
 def standing(labels: Iterable[Label]) -> dict[str | None, Label]:
-    """The newest label of each person, oldest first, without those that were taken back."""
+    """The newest label of each person, oldest first, without retracted ones."""
     newest: dict[str | None, Label] = {}
     for label in sorted(labels, key=lambda label: label.at):
         newest.pop(label.by, None)
@@ -20,15 +20,15 @@ def standing(labels: Iterable[Label]) -> dict[str | None, Label]:
 
 
 def judgements(labels: Iterable[Label]) -> dict[str, Label]:
-    """What stands of what people said in review."""
+    """The current labels by people in review."""
     return {by: label for by, label in standing(labels).items() if by and by.startswith(REVIEW)}
 
 
 def agreement(labels: Iterable[Label]) -> Agreement | None:
-    """`agreed` once two people gave the same text, `disputed` while all gave others, `second` while
-    one alone gave any.
+    """`agreed` if two people gave the same text, `disputed` if all gave different ones, `second`
+    if only one person gave any.
 
-    None where nobody did.
+    None without labels in review.
     """
     texts = [label.text for label in judgements(labels).values()]
     if len(set(texts)) < len(texts):

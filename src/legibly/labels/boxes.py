@@ -1,4 +1,4 @@
-"""Boxes that a person gives with a label: one for each class of its text."""
+"""Checks the boxes of a label: one for each class of its text."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", SEPARATORS)
 def checked_boxes(
     boxes: Sequence[LabelBox], text: str | None, image: Image, rules: LabelRules
 ) -> tuple[LabelBox, ...]:
-    """The boxes, cut to the picture. Raises Unusable where they are not those of the text, or one
-    lies outside of the picture.
+    """The boxes, clipped to the picture. Raises Unusable if they do not match the text, or one is
+    outside of the picture.
     """
     within = tuple(LabelBox(_cut(box, image), rules.normalize(box.label)) for box in boxes)
     labels = "".join(box.label for box in within)
@@ -29,7 +29,7 @@ def checked_boxes(
 
 
 def _cut(box: LabelBox, image: Image) -> tuple[int, int, int, int]:
-    """The part of a box that lies on its picture."""
+    """The part of a box within its picture."""
     left, top, width, height = box.box
     right = min(left + width, image.width or left + width)
     bottom = min(top + height, image.height or top + height)

@@ -1,4 +1,4 @@
-"""Which texts can be a true label of an image: those that the model in use could answer."""
+"""Decides which texts can be labels: those that the present model could answer."""
 
 import re
 import unicodedata
@@ -11,9 +11,9 @@ from legibly.errors import Invalid, Unusable
 
 MAX_TEXT = 200
 NOTHING = "∅"
-"""How people and files write that an image shows no digit; the label's text is empty then."""
+"""The text for "no digit here" in forms and files; the label's text is then empty."""
 SEPARATORS = " /.,:+-=()"
-"""What may stand between the labels of a text: wide gaps, rows, and punctuation that is an item."""
+"""The separators between the labels of a text: wide gaps, rows, and punctuation items."""
 _SPACED = re.compile(r" *([.,:/]) *|(-) +")
 _MOST_CLASSES_IN_MESSAGE = 100
 
@@ -22,13 +22,13 @@ _MOST_CLASSES_IN_MESSAGE = 100
 class LabelRules:
     """The classes of a pack, and whether a text may hold several of them.
 
-    `classes` of None allow every text: for a reader that has no pack.
+    `classes` None allows every text, for a reader without a pack.
     """
 
     classes: tuple[str, ...] | None = None
     single: bool = False
     numbers: bool = False
-    """Whether texts keep their separators: one form for a label, then."""
+    """Whether texts keep their separators; labels are then in canonical form."""
 
     @classmethod
     def for_reader(cls, reader: object) -> "LabelRules":
@@ -40,10 +40,10 @@ class LabelRules:
         return cls(tuple(card.classes), single=card.layout == "whole", numbers=numbers)
 
     def normalize(self, text: str, *, nothing: bool = False) -> str:
-        """The label in its one form; empty for `nothing` and for `∅`.
+        """The label in canonical form; empty for `nothing` and for `∅`.
 
-        Raises Invalid where the text is empty, too long or not text, Unusable for a text that is
-        not made of the classes.
+        Raises Invalid if the text is empty, too long or not a text, Unusable for a text that does
+        not consist of classes.
         """
         if not text_rules.is_plain(" ".join(text.split())):
             raise Invalid(
@@ -96,7 +96,7 @@ class LabelRules:
 
 
 def canonical_number(text: str) -> str:
-    """The text without blanks beside its separators, but for one before a minus: `7.5 -3`."""
+    """The text without blanks beside separators, except one before a minus: `7.5 -3`."""
     return _SPACED.sub(lambda match: match[1] or match[2], text).strip()
 
 

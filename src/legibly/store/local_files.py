@@ -1,7 +1,7 @@
 """Creates files of a folder store completely or not at all, in five system calls.
 
-The file has no name until its bytes are written, so no reader sees half of it and a crash leaves
-no rest. Where the system or the file system knows no unnamed files, the store's general way does.
+The file has no name until its bytes are written, so no reader sees a partial file and a crash
+leaves nothing behind. Without support for unnamed files, the store uses its general method.
 """
 
 import errno
@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=-]*(?:[./][A-Za-z0-9_=-]+)*")
-"""Keys that are the same text as a path, as all keys of our own are."""
+"""Keys that equal their path, as all our own keys do."""
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EXDEV, errno.EPERM}
 _UNNAMED = getattr(os, "O_TMPFILE", 0)
 
 
 def create(root: Path, key: str, data: bytes) -> bool | None:
-    """Write a new file at `key` below `root`; False where there is one already.
+    """Create a file at `key` below `root`; False if it exists.
 
-    None means that this way is not open, and nothing was written. Raises OSError.
+    None means that this method is unsupported, and nothing was written. Raises OSError.
     """
     if not _UNNAMED or _PLAIN_KEY.fullmatch(key) is None:
         return None
@@ -36,7 +36,7 @@ def create(root: Path, key: str, data: bytes) -> bool | None:
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno in _UNSUPPORTED or error.errno == errno.ENOENT:  # no /proc here
+        if error.errno in _UNSUPPORTED or error.errno == errno.ENOENT:  # there is no /proc
             return None
         raise
     finally:
@@ -49,7 +49,7 @@ def _open_unnamed(root: Path, folder: str) -> int:
     try:
         return os.open(f"{root}/{folder}", flags, 0o666)
     except FileNotFoundError:
-        path = root  # never made itself: a volume may be mounted there again
+        path = root  # never created: a volume may be mounted there again
         for name in filter(None, folder.split("/")):
             path = path / name
             path.mkdir(exist_ok=True)

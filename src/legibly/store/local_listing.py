@@ -1,4 +1,4 @@
-"""Lists the files of a folder store, whatever names, links and permissions other programs left."""
+"""Lists the files of a folder store, despite odd names, links and permissions."""
 
 import os
 import re
@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _UNFINISHED = re.compile(r"#\d+$")
-"""The end of the names of files that the store has not finished writing."""
+"""The suffix of files that the store is still writing."""
 _NO_KEY = re.compile(r"[\x00-\x1f\x7f\udc80-\udcff]")
-"""Characters that no key may have: control characters, and bytes that are no UTF-8."""
+"""Characters that keys cannot have: control characters and bytes that are not UTF-8."""
 
 
 def files(
     root: Path, prefix: str, *, skip: Callable[[str, str], None]
 ) -> Iterator[tuple[str, os.stat_result]]:
-    """Key and facts of each file below `prefix`.
+    """Yield key and facts of each file below `prefix`.
 
     `skip` is called with the name and the reason for each one that cannot be an object.
     """
@@ -45,12 +45,12 @@ def _facts(
     entry: os.DirEntry[str], name: str, skip: Callable[[str, str], None]
 ) -> os.stat_result | None:
     try:
-        # A link could show any file of this machine to whoever may see pictures.
+        # A link could show any file of this machine to users who may see pictures.
         if entry.is_symlink():
             skip(name, "this is a link: copy the file itself")
             return None
         if not entry.is_file():
-            skip(name, "this is no file")
+            skip(name, "this is not a file")
             return None
         return entry.stat()
     except FileNotFoundError:

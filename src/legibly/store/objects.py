@@ -1,4 +1,4 @@
-"""The object store: folders, S3 and memory, through obstore. Only reports are ever overwritten."""
+"""The object store in folders, S3 or memory, through obstore; only overwrites reports."""
 
 import contextlib
 import hashlib
@@ -33,12 +33,12 @@ from legibly.store import local_files, local_listing, s3_listing
 _log = logging.getLogger(__name__)
 _MOST_SKIPPED = 1000
 _WRITE_FAILURE_SECONDS = 20.0
-"""So long a failed write counts as a problem: without traffic nothing would show its end."""
+"""How long a failed write counts as a problem: without traffic nothing shows its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What the store knows of an object."""
+    """The facts of an object."""
 
     key: str
     size: int
@@ -51,8 +51,8 @@ class _StrangeKey(Exception):
 
 
 class Store:
-    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for a key that
-    cannot be one.
+    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for an impossible
+    key.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class Store:
         self.url = url
         self._folder = folder_of(url) if isinstance(backend, LocalStore) else None
         self.skipped: dict[str, str] = {}
-        """Names that cannot be objects, with the reason, as they were met."""
+        """Names that cannot be objects, with the reason, in order of discovery."""
         self._write_failure: tuple[float, str] | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether objects are files or memory of this machine, where looking costs nothing."""
+        """Whether objects are in files or memory of this machine, where listing is cheap."""
         return not isinstance(self._backend, S3Store)
 
     @property
     def write_problem(self) -> str:
-        """Why the last write failed, where that was a moment ago; empty where it did not."""
+        """Why the last write failed, if that was recent; else empty."""
         if self._write_failure is None:
             return ""
         failed_at, reason = self._write_failure
@@ -90,7 +90,7 @@ class Store:
         self._write_failure = None
 
     def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
-        """Write a new object; False, and nothing changed, where the key exists already."""
+        """Create an object; False, without a change, if the key exists."""
         self._require_folder()
         if self._folder is not None:
             with self._writing(), self._errors(key):
@@ -104,7 +104,7 @@ class Store:
         return True
 
     def replace(self, key: str, data: bytes, *, media_type: str | None = None) -> None:
-        """Write an object whether or not it exists: for reports alone."""
+        """Create or overwrite an object; for reports only."""
         self._put(key, data, mode="overwrite", media_type=media_type)
 
     def read(self, key: str) -> bytes:
@@ -124,7 +124,7 @@ class Store:
             return _stat(obstore.head(self._backend, key))
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[Stat]:
-        """Every object under `prefix` (a folder, ending in `/`), past the key `after`; S3 lists in
+        """The objects under `prefix` (a folder, ending in `/`) after the key `after`; S3 lists in
         key order.
         """
         if isinstance(self._backend, LocalStore):
@@ -143,7 +143,7 @@ class Store:
         yield from self._list_all_keys(prefix, after)
 
     def _list_all_keys(self, prefix: str, after: str | None) -> Iterator[Stat]:
-        """List a bucket with keys that obstore refuses; these are skipped, the rest goes on."""
+        """List a bucket with keys that obstore refuses, skipping these."""
         parts = urlsplit(self.url)
         root = f"{parts.path.strip('/')}/".removeprefix("/")
         for key, size, modified_at, etag in s3_listing.objects(
@@ -166,19 +166,19 @@ class Store:
                     yield Stat(key, facts.st_size, modified_at, etag)
 
     def skip(self, name: str, reason: str) -> None:
-        """Note that a name cannot be an object, and why."""
+        """Record that a name cannot be an object, and why."""
         if name not in self.skipped and len(self.skipped) < _MOST_SKIPPED:
             _log.warning("%r below %s is skipped: %s", name, self.url, reason)
             self.skipped[name] = reason
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Delete objects; keys that are not there are passed over."""
+        """Delete objects; ignores missing keys."""
         for key in keys:
             with contextlib.suppress(NotFound), self._errors(key):
                 obstore.delete(self._backend, key)
 
     def sign(self, method: Literal["GET", "PUT"], key: str, *, seconds: int) -> str:
-        """A URL to get or put this object for a while. Raises Invalid unless the store is S3."""
+        """A temporary URL to get or put this object. Raises Invalid unless the store is S3."""
         if not isinstance(self._backend, S3Store):
             raise Invalid("only an s3:// store can be uploaded to directly.", where=self.url)
         with self._errors(key):
@@ -188,7 +188,7 @@ class Store:
         self, key: str, data: bytes, *, mode: Literal["create", "overwrite"], media_type: str | None
     ) -> None:
         self._require_folder()
-        # Folders know no content types: there the key's extension tells.
+        # Folders have no content types: there the key's extension decides.
         typed = media_type and not isinstance(self._backend, LocalStore)
         attributes = {"Content-Type": media_type} if typed and media_type else None
         with self._writing(), self._errors(key):
@@ -197,8 +197,8 @@ class Store:
             )
 
     def _require_folder(self) -> None:
-        """Raises Unavailable where the folder is gone: a volume may be mounted there again, and
-        what was written meanwhile would be hidden.
+        """Raises Unavailable if the folder is missing: a volume may be mounted there again, and
+        would hide files written in the meantime.
         """
         if self._folder is not None and not self._folder.is_dir():
             raise Unavailable("the folder of the store is gone.", where=self.url)
@@ -236,7 +236,7 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
     """Open `file://`, `s3://bucket/prefix` or `memory://`; S3-compatible servers by
     `AWS_ENDPOINT_URL`.
 
-    Raises Invalid for any other URL and Unavailable where a folder cannot be made.
+    Raises Invalid for any other URL and Unavailable if a folder cannot be created.
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
@@ -250,11 +250,13 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
             private_files.make_folder(folder)
         except OSError as error:
             raise Unavailable(
-                f"this folder cannot be made: {error.strerror}.", where=str(folder)
+                f"this folder cannot be created: {error.strerror}.", where=str(folder)
             ) from error
         return Store(LocalStore(prefix=folder), url=url)
     raise Invalid(
-        "this is no store.", where=url, remedy="Use file://FOLDER, s3://BUCKET/PREFIX or memory://."
+        "this is not a store.",
+        where=url,
+        remedy="Use file://FOLDER, s3://BUCKET/PREFIX or memory://.",
     )
 
 
@@ -266,8 +268,8 @@ def folder_of(url: str) -> Path:
 
 
 def packs_folder(url: str) -> Path | None:
-    """Where packs lie that were added by `legibly models add`: beside the objects of a folder
-    store, or in this user's cache for a bucket; None for a store in memory.
+    """The folder of packs added by `legibly models add`: beside the objects of a folder store, in
+    the user's cache for a bucket; None for a store in memory.
     """
     if url.startswith("file://"):
         return folder_of(url).parent / "packs"
@@ -283,7 +285,7 @@ def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
         "region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     }
     if endpoint:
-        # Other servers rarely have a wildcard name, so the bucket goes into the path.
+        # Other servers rarely have wildcard names, so the bucket goes into the path.
         options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
         options["client_options"] = {"allow_http": endpoint.startswith("http://")}
     names = ("access_key_id", "secret_access_key", "session_token")
@@ -291,14 +293,14 @@ def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
         name: environ[f"AWS_{name.upper()}"] for name in names if f"AWS_{name.upper()}" in environ
     }
     if _has_profile(environ) and "AWS_ACCESS_KEY_ID" not in environ:
-        from obstore.auth.boto3 import Boto3CredentialProvider  # profiles are read by boto3 alone
+        from obstore.auth.boto3 import Boto3CredentialProvider  # only boto3 reads profiles
 
         options["credential_provider"] = Boto3CredentialProvider()
     return S3Store(bucket, prefix=prefix or None, **options)
 
 
 def _has_profile(environ: Mapping[str, str]) -> bool:
-    """Whether `aws configure` left something for boto3 to read, or a profile is named."""
+    """Whether there is a configuration for boto3, or a profile is named."""
     if environ.get("AWS_PROFILE"):
         return True
     named = environ.get("AWS_SHARED_CREDENTIALS_FILE")
@@ -313,9 +315,7 @@ def _stat(meta: Any) -> Stat:
 
 
 def _brief(error: BaseException) -> str:
-    """The first line of an error: obstore appends its internals, which help nobody and may hold
-    addresses.
-    """
+    """The first line of an error: obstore appends internals, which may contain addresses."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # its text has paths of the server
+        return error.strerror  # its text contains paths of the server
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

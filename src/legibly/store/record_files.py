@@ -1,4 +1,4 @@
-"""Record files: JSON lines, one record each; readings written together share a file."""
+"""Reads and writes record files: one record per JSON line; readings may share a file."""
 
 import json
 import logging
@@ -12,19 +12,19 @@ from legibly.records import ReadingRecord, now
 from legibly.store import Store
 
 READING_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
-"""What a torn or strange record leads to when it is read."""
-_MOST_IN_A_FILE = 15  # a mark each in its name, and file systems take 255 bytes
+"""The errors of reading a torn or malformed record."""
+_MOST_IN_A_FILE = 15  # each has a mark in the file name, which is limited to 255 bytes
 _log = logging.getLogger(__name__)
 
 
 def line(data: Mapping[str, Any]) -> bytes:
-    """One record as a JSON line. Raises ValueError for NaN and infinity, which are no JSON."""
+    """One record as a JSON line. Raises ValueError for NaN and infinity, which JSON lacks."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode(errors="replace") + b"\n"  # half characters are in no key or text of ours
+    return text.encode(errors="replace") + b"\n"  # our keys and texts have no lone surrogates
 
 
 def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
-    """Write readings that nobody wrote before, in as few files as can be; returns their keys."""
+    """Write readings that do not exist yet, in as few files as possible; return their keys."""
     keys = []
     groups: dict[tuple[str, str], list[ReadingRecord]] = defaultdict(list)
     for record in records:
@@ -43,23 +43,25 @@ def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
 
 
 def shared_readings(store: Store, images: Collection[str], version: str) -> list[ReadingRecord]:
-    """The readings of these images by one model version that lie in files of several."""
+    """The readings of these images by one model version in shared files."""
     records = []
     by_day: dict[str, set[str]] = defaultdict(set)
     for image in images:
         by_day[object_keys.day(object_keys.READINGS, image)].add(image)
     for folder, ids in by_day.items():
         marks = {object_keys.mark(image) for image in ids}
-        for stat in store.list(folder, after=folder + min(ids)):  # files are named by a later time
+        for stat in store.list(
+            folder, after=folder + min(ids)
+        ):  # the name of a file has a later time
             if not marks.isdisjoint(object_keys.marks(stat.key)):
                 records += [record for record in _readings(store, stat.key) if record.image in ids]
     return [record for record in records if record.reading.model.version == version]
 
 
 def write_others(store: Store, key: str, images: Collection[str]) -> bool:
-    """Write what the file at `key` has of other images into a file of their own.
+    """Copy the records of other images in the file at `key` to a new file.
 
-    False where it holds nothing of these images, and nothing was written.
+    False, without writing, if it has no records of these images.
     """
     if {object_keys.mark(image) for image in images}.isdisjoint(object_keys.marks(key)):
         return False

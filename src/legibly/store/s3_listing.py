@@ -9,7 +9,7 @@ from typing import Any
 from legibly.errors import Forbidden, Invalid, Unavailable
 
 _NO_KEY = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|//|^/|(?:^|/)\.\.?(?:/|$)")
-"""Keys that the store cannot address: control characters, empty, `.` and `..` segments."""
+"""Keys that the store cannot address: with control characters, empty, `.` or `..` segments."""
 _REFUSALS = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 
@@ -21,15 +21,15 @@ def objects(
     environ: Mapping[str, str],
     skip: Callable[[str], None],
 ) -> Iterator[tuple[str, int, datetime, str | None]]:
-    """Key, size, time of change and etag of each object, in key order; `skip` names the others.
+    """Key, size, modification time and etag of each object in key order; `skip` gets the others.
 
-    Raises Invalid where boto3 is missing, Forbidden and Unavailable.
+    Raises Invalid if boto3 is missing, Forbidden and Unavailable.
     """
     if importlib.util.find_spec("boto3") is None:
         raise Invalid(
             "a key in this bucket has an empty segment or a control character.",
             where=f"s3://{bucket}/{prefix}",
-            remedy="Delete that object, or: pip install 'legibly[aws]', which can pass over it.",
+            remedy="Delete that object, or: pip install 'legibly[aws]', which can skip it.",
         )
     from botocore import exceptions
 

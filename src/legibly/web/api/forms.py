@@ -123,9 +123,9 @@ def _description(fields: FormData) -> Form:
     try:
         return Form.from_json(json.loads(text))
     except KeyError as error:
-        raise Invalid("this is no form: {part} is missing.", part=str(error)) from error
+        raise Invalid("this is not a form: {part} is missing.", part=str(error)) from error
     except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise Invalid("this is no form: {problem}.", problem=str(error)[:200]) from error
+        raise Invalid("this is not a form: {problem}.", problem=str(error)[:200]) from error
 
 
 def _pages(state: State, data: bytes) -> Any:

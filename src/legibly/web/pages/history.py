@@ -112,7 +112,7 @@ def _add_deletion(routes: APIRouter) -> None:
 
 def _named(request: Request, ids: str) -> Iterator[Image]:
     image_ids = [image_id for image_id in ids.split()[:_MOST_IDS] if object_keys.is_id(image_id)]
-    return exports.named(state_of(request).index, image_ids, may_see=principal_of(request).may_see)
+    return exports.by_ids(state_of(request).index, image_ids, may_see=principal_of(request).may_see)
 
 
 def _download(state: State, images: Iterator[Image], kind: exports.Format) -> Response:

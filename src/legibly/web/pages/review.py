@@ -117,7 +117,7 @@ def chosen(request: Request, body: QueueRequest) -> list[Entry]:
     principal = principal_of(request)
     if body.ids:
         ids = filter(object_keys.is_id, body.ids)
-        images = exports.named(index, ids, may_see=principal.may_see)
+        images = exports.by_ids(index, ids, may_see=principal.may_see)
     else:
         images = _filtered(request, dict(parse_qsl(body.query)))
     begun = body.begun or "9"
