@@ -298,8 +298,10 @@ def strength(values: Floats) -> Floats:
     height, width = values.shape
     rows = -(-height // block)
     columns = -(-width // block)
-    padded = np.full((rows * block, columns * block), -1.0, np.float32)
-    padded[:height, :width] = values
+    padded = values
+    if height % block or width % block:
+        padded = np.full((rows * block, columns * block), -1.0, np.float32)
+        padded[:height, :width] = values
     strips = padded.reshape(rows, block, columns * block).max(axis=1)
     # Turned, since NumPy is slow where it reduces the last, short axis.
     peaks = np.ascontiguousarray(strips.T).reshape(columns, block, rows).max(axis=1).T

@@ -162,6 +162,12 @@ def is_grainy(values: Floats, limit: float) -> bool:
     return bool(below <= min(changes.size - 1, int(GRAIN_SHARE * changes.size)))
 
 
+def _is_flat(values: Floats) -> bool:
+    """Whether more than half of a plane has its lowest value, as drawn pictures have."""
+    some = _sampled(values)
+    return bool(np.count_nonzero(some == some.min()) > len(some) // 2)
+
+
 def _changes(values: Floats) -> Floats:
     """How much each pixel of some rows differs from the next but one."""
     rows = values[:: max(1, values.shape[0] // 64)]
@@ -172,6 +178,8 @@ def noise(values: Floats) -> float:
     """The standard deviation of blank paper, from what lies below the median, or lower: ink lies
     above only.
     """
+    if _is_flat(values):
+        return 0.0
     # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the
     # middle.
     if max(values.shape) < SMALL:  # where ink may cover more than half
