@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from legibly import errors, object_keys, pipeline, records
+from legibly import errors, object_keys, pipeline, records, tracing
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture
 from legibly.store import Store, record_files
@@ -151,7 +151,8 @@ class BatchReader:
         return replace(task, key=literal)
 
     def _record(self, image: str, key: str, data: bytes) -> records.ReadingRecord:
-        result = self._reader.read(data)
+        with tracing.span("read", image):
+            result = self._reader.read(data)
         facts = result.facts
         return records.ReadingRecord(
             image,

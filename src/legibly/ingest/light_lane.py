@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from legibly import object_keys, pipeline
+from legibly import object_keys, pipeline, tracing
 from legibly.errors import LegiblyError, Unavailable
 from legibly.images import limits, privacy, sniff, truncation
 from legibly.pipeline import Service, UploadDetails
@@ -242,16 +242,18 @@ def _read_upload(
     service.check_batch(details)
     media_type = sniff.media_type(data)
     truncation.check(data, media_type)
-    result = service.reader.read(data)
-    stored = privacy.strip(data, media_type)
     image_id = object_keys.new_id(now())
+    with tracing.span("read", image_id):
+        result = service.reader.read(data)
+    stored = privacy.strip(data, media_type)
     if request is not None:
         owner = details.owner
         if reserve(service.store, request, data, owner=owner, fresh=image_id) != image_id:
             return None
     pending = pipeline.pending_image(image_id, result.facts, size=len(stored), details=details)
     record = pipeline.reading_record(result, image=image_id, key=pending.key, size=len(stored))
-    service.store_picture(pending, stored)
+    with tracing.span("store", image_id):
+        service.store_picture(pending, stored)
     image = replace(pending, state="read", reading=result.reading)
     return _ReadUpload(image, record, has_name=request is not None)
 
@@ -269,7 +271,8 @@ def _commit(service: Service, uploads: Sequence[_ReadUpload]) -> set[str]:
 
     images = [upload.image for upload in uploads]
     try:
-        return service.index.add_read(images, write=write)
+        with tracing.span("index", *(image.id for image in images)):
+            return service.index.add_read(images, write=write)
     except Exception:
         # Those with a name stay, to be adopted: the same upload may be promised elsewhere.
         nameless = [upload.image for upload in uploads if not upload.has_name]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from legibly import object_keys, text_rules
+from legibly import object_keys, text_rules, tracing
 from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, Unavailable
 from legibly.images import decode, privacy
 from legibly.index.port import Index
@@ -116,7 +116,8 @@ class Service:
         # The picture comes last: a sweep that sees it finds everything else in place.
         if image.label:
             self._write_label(image.id, image.label)
-        self.store_picture(image, data)
+        with tracing.span("store", image.id):
+            self.store_picture(image, data)
         try:
             self.index.add([image], lease_seconds=LEASE_SECONDS)
         except Unavailable:
@@ -154,18 +155,21 @@ class Service:
 
     def read(self, image: Image, data: bytes | None = None) -> ReadingRecord:
         """Read an image and write its reading record; `data` are its bytes, if at hand."""
+        with tracing.span("read", image.id):
+            return write_reading(self.store, self._record(image, data))
+
+    def _record(self, image: Image, data: bytes | None) -> ReadingRecord:
         if data is None:
             record = read_object(self.store, self.reader, image.key, max_bytes=self.max_bytes)
-            record = replace(record, image=image.id)
-        else:
-            record = reading_record(
-                self.reader.read(data), image=image.id, key=image.key, size=image.bytes
-            )
-        return write_reading(self.store, record)
+            return replace(record, image=image.id)
+        return reading_record(
+            self.reader.read(data), image=image.id, key=image.key, size=image.bytes
+        )
 
     def apply_readings(self, records: Sequence[ReadingRecord]) -> list[Image]:
         """Apply readings to the index, and pair them with earlier labels."""
-        images = self.index.apply_readings(records)
+        with tracing.span("index", *(record.image for record in records)):
+            images = self.index.apply_readings(records)
         store_pairs(self.store, self.index, [image for image in images if image.label])
         return images
 
@@ -295,8 +299,9 @@ class Service:
         own = [image_id for image_id in unknown if object_keys.is_own(pictures[image_id].key)]
         others = [pictures[image_id] for image_id in unknown if image_id not in own]
         images = uploads.uploaded_images(self.store, {name: pictures[name] for name in own})
-        adopted = self.adopter.adopt(others)
-        count = self._add_adopted([*images, *(image for _, image in adopted)])
+        with tracing.span("adopt", *unknown):
+            adopted = self.adopter.adopt(others)
+            count = self._add_adopted([*images, *(image for _, image in adopted)])
         for listed, image in adopted:
             if listed != image.id:  # a known picture, touched or copied: ignore it
                 self.index.remove(listed)
