@@ -1,1 +1,1 @@
-"""The web application: HTTP requests to calls of the service."""
+"""The web application: turns HTTP requests into calls of the service."""

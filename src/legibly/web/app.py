@@ -52,7 +52,7 @@ _ROUTERS = (
 def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     """The application; the workers and followers of its projects run as long as it does.
 
-    Of the middlewares, the last one added sees a request first.
+    The last middleware added sees a request first.
     """
 
     def image_owners() -> list[Service]:
@@ -63,9 +63,9 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=_lifespan(state, workspaces, image_owners),
-        docs_url=None,  # ours is drawn without scripts of others
+        docs_url=None,  # we have our own, without third-party scripts
         redoc_url=None,
-        # The names of methods in generated clients.
+        # The method names in generated clients.
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.legibly = state
@@ -99,7 +99,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
 def _lifespan(
     state: State, workspaces: Workspaces, image_owners: Callable[[], list[Service]]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Start what runs beside requests, and stop it in the opposite order."""
+    """Start background tasks, and stop them in reverse order."""
     timers: list[retention.PurgeTimer | CompactionTimer] = []
     if state.classes and state.accounts:
         timers.append(retention.PurgeTimer(state.classes, state.accounts, image_owners))
@@ -113,7 +113,9 @@ def _lifespan(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await workspaces.start()  # before the default project's queue, which tells of all
+        await (
+            workspaces.start()
+        )  # before the default project's queue, which reports for all projects
         await state.start()
         for timer in timers:
             timer.start()

@@ -1,7 +1,7 @@
-"""Deletion that holds at once and can be undone for a moment.
+"""Deletes images at once, and can undo that for a short time.
 
-What was deleted lies in the store so long, under a secret name: the process, or the machine, that
-is asked to undo a deletion need not be the one that did it.
+Until then the deleted images stay in the store under a secret name, so that another process or
+machine can undo the deletion.
 """
 
 import io
@@ -23,14 +23,14 @@ from legibly.web.services import State
 
 UNDO_SECONDS = 30.0
 MOST_BYTES = 100_000_000
-"""More than this is deleted without the possibility to undo it."""
+"""Larger deletions cannot be undone."""
 _log = logging.getLogger(__name__)
 _LIST = "pictures.json"
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedPicture:
-    """A picture and what people said of it; `label` is what `Service.label` takes."""
+    """A picture and its facts; `label` are the arguments of `Service.label`."""
 
     data: bytes
     details: UploadDetails
@@ -38,8 +38,8 @@ class DeletedPicture:
 
 
 def delete(state: State, images: Sequence[Image], *, account: str | None) -> str | None:
-    """Delete images with every record of them; returns a token for `restore`, or None where there
-    is too much to undo.
+    """Delete images with all their records; return a token for `restore`, or None if there is too
+    much to undo.
     """
     token = None
     if sum(image.bytes for image in images) <= MOST_BYTES:
@@ -57,7 +57,7 @@ def delete(state: State, images: Sequence[Image], *, account: str | None) -> str
 def restore(state: State, token: str, *, account: str | None) -> list[Image]:
     """Store deleted pictures again, under new ids, with their names, writers and labels.
 
-    Raises NotFound where `token` is unknown, expired, used before, or somebody else's.
+    Raises NotFound if `token` is unknown, expired, used, or another person's.
     """
     restored = []
     for picture in _take(state.store, token, account=account):
@@ -71,7 +71,7 @@ def restore(state: State, token: str, *, account: str | None) -> list[Image]:
 
 
 def remove_expired(store: Store) -> None:
-    """Remove what a process that was ended has left behind."""
+    """Remove leftovers of processes that ended."""
 
     def keys() -> Iterator[str]:
         for stat in store.list(object_keys.DELETED):
@@ -89,7 +89,7 @@ def _remove(store: Store, keys: Iterable[str]) -> None:
     try:
         store.remove(keys)
     except LegiblyError as error:
-        _log.warning("removing what can no longer be undone: %s", error)
+        _log.warning("removing expired deletions: %s", error)
 
 
 def _pack(store: Store, images: Sequence[Image], *, account: str | None) -> bytes:
@@ -139,7 +139,7 @@ def _take(store: Store, token: str, *, account: str | None) -> Iterator[DeletedP
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         facts = json.loads(archive.read(_LIST))
         is_late = _age(stat) > UNDO_SECONDS
-        # Of two requests at once, the one that creates the mark restores.
+        # Of two simultaneous requests, the one that creates the mark restores.
         if is_late or facts["account"] != account or not store.create(_used(key), b""):
             raise over
         for entry in facts["pictures"]:

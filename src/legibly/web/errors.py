@@ -1,6 +1,6 @@
 """Errors at the edge of the web: status codes, and RFC 9457 problem documents.
 
-The detail of a problem is filled and translated here, in the language of the request.
+The detail of a problem is formatted and translated here, in the language of the request.
 """
 
 import logging
@@ -53,7 +53,7 @@ HTTP = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a problem document says, before it is translated."""
+    """A problem document before translation."""
 
     status: int
     code: str
@@ -75,7 +75,7 @@ def _translate(value: Any, catalogue: i18n.Catalogue) -> Any:
 
 
 def problem_of(error: errors.LegiblyError) -> Problem:
-    """The problem of an error. Where a server keeps its data goes to the log, not to the caller."""
+    """The problem of an error. The places of the server's data are logged, not returned."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     code = error.code
     headers: dict[str, str] = {}
@@ -102,7 +102,7 @@ def error_response(request: Request, error: errors.LegiblyError) -> Response:
 
 
 def respond(request: Request, problem: Problem) -> Response:
-    """A problem document, or the page of the same status where a browser navigated."""
+    """A problem document, or an error page if a browser navigated."""
     catalogue = i18n.catalogue_for(request)
     title = catalogue.gettext(TITLES.get(problem.status, "Error"))
     detail = problem.detail(catalogue)
@@ -122,7 +122,7 @@ def respond(request: Request, problem: Problem) -> Response:
         "params": problem.params,
     }
     if path.startswith("/v2"):
-        document["error"] = detail  # the form of an error in the Open Inference Protocol
+        document["error"] = detail  # the error format of the Open Inference Protocol
     headers = {
         **problem.headers,
         "Cache-Control": "no-store",
@@ -164,7 +164,7 @@ class BodyTooLarge(HTTPException):
 
 
 def internal_error(request: Request, error: Exception) -> Response:
-    """The response for an error that nobody expected; the log has its traceback."""
+    """The response for an unexpected error, which is logged with its traceback."""
     _log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
     problem = Problem(
         500, "internal-error", "Something went wrong on the server. The error has been logged."
@@ -206,7 +206,7 @@ def expected_response(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of the application leave as a problem document or an error page."""
+    """Turn all errors of the application into problem documents or error pages."""
 
     async def expected(request: Request, error: Exception) -> Response:
         return expected_response(request, error)

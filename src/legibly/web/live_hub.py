@@ -1,4 +1,4 @@
-"""Follows the index's sequence number, so that every process tells its browsers of every change."""
+"""Follows the index's sequence number, so that every process sends all changes to its browsers."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,14 @@ from legibly.records import Image, Json
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
-# Many changes in a row are fetched together.
+# Consecutive changes are fetched together.
 _PAUSE_SECONDS = 0.02
 _HEARTBEAT_SECONDS = 15.0
 _PAGE = 200
 _QUEUED = 1000
 
 Event = Change | Literal["heartbeat"] | None
-"""What a stream waits for; None ends it."""
+"""An entry of a stream's queue; None ends the stream."""
 
 
 async def _always() -> bool:
@@ -32,7 +32,7 @@ async def _always() -> bool:
 
 
 class Hub:
-    """Hands changes of images to whoever listens in this process."""
+    """Passes changes of images to the listeners in this process."""
 
     def __init__(self, index: Index, *, document: Callable[[Image], Json]) -> None:
         self._index = index
@@ -44,21 +44,19 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to follow, in the running event loop."""
+        """Start following, in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._follow(), name="follow the index")
 
     async def stop(self) -> None:
-        """End, and every stream with it."""
+        """Stop, and end all streams."""
         for listener in self._listeners:
             listener.put_nowait(None)
         if self._task:
             self._task.cancel()
 
     def notify(self, images: Sequence[Image]) -> None:
-        """Tell waiters and listeners at once, from any thread of this process, that images
-        changed.
-        """
+        """Notify waiters and listeners of changed images; from any thread of this process."""
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._notify, images)
 
@@ -70,7 +68,7 @@ class Hub:
     def waiting(self, image_id: str) -> Iterator[Callable[[float], Awaitable[Image | None]]]:
         """Listen for one image from now on.
 
-        The function in the block waits for it, for so many seconds, and returns None after them.
+        The function in the block waits for it, and returns None after a number of seconds.
         """
         future: asyncio.Future[Image] = asyncio.get_running_loop().create_future()
         self._waiters[image_id].append(future)
@@ -94,9 +92,9 @@ class Hub:
         sees_owner: Callable[[str | None], bool] = lambda _owner: True,
         is_allowed: Callable[[], Awaitable[bool]] = _always,
     ) -> AsyncIterator[str]:
-        """Server-sent events past a sequence number, of the images whose owner is seen.
+        """Server-sent events after a sequence number, for the images of visible owners.
 
-        `is_allowed` is asked before each batch and at each heartbeat; the stream ends with its no.
+        `is_allowed` is called before each batch and at each heartbeat; False ends the stream.
         """
         sequence = after
         listener: asyncio.Queue[Event] = asyncio.Queue(_QUEUED)
@@ -118,13 +116,13 @@ class Hub:
             self._listeners.discard(listener)
 
     async def _pages(self, after: int) -> AsyncIterator[list[Change]]:
-        """What changed past a sequence number, page by page."""
+        """The changes after a sequence number, page by page."""
         while page := await to_thread.run_sync(partial(self._index.changes, after, limit=_PAGE)):
             yield page
             after = page[-1][0]
 
     def _text(self, event: Event, sees_owner: Callable[[str | None], bool]) -> str:
-        """The event as it is sent; empty where it does not concern who listens."""
+        """The event as text; empty if the listener may not see it."""
         if event is None:
             return ""
         if event == "heartbeat":
@@ -153,7 +151,7 @@ class Hub:
         while True:
             notified = await self._wait()
             try:
-                # The worker notifies the waiters; only the work of other processes is looked for.
+                # The worker notifies the waiters; this only looks for changes by other processes.
                 if self._listeners or (self._waiters and not notified):
                     sequence = await self._catch_up(sequence)
                 else:
@@ -161,12 +159,12 @@ class Hub:
             except LegiblyError as error:
                 _log.warning("following the index: %s", error)
                 await asyncio.sleep(_POLL_SECONDS)
-            # Where nobody listens, the number is kept for whoever comes next.
+            # Without listeners the number is kept for the next one.
             is_heard = self._listeners or self._waiters
             await asyncio.sleep(_PAUSE_SECONDS if is_heard else _POLL_SECONDS)
 
     async def _wait(self) -> bool:
-        """Wait for a notice of a change (True), or until it is time to look for one (False)."""
+        """Wait for a notification (True), or until the next check (False)."""
         try:
             await asyncio.wait_for(
                 self._woken.wait(), _POLL_SECONDS if self._listeners or self._waiters else None

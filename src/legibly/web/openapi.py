@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, plus the problems that can happen."""
+"""The OpenAPI document: that of FastAPI plus the possible problem responses."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _METHODS = ("get", "post", "put", "delete", "patch")
 
 
 def install(app: FastAPI) -> None:
-    """Let the application describe its problems."""
+    """Add problem responses to the application's document."""
     derived = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -29,7 +29,7 @@ def install(app: FastAPI) -> None:
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):  # 422 of that kind is never sent
+    for name in ("HTTPValidationError", "ValidationError"):  # such a 422 is never sent
         schemas.pop(name, None)
     schemas["Problem"] = documents.Problem.model_json_schema()
     _move_definitions(document["paths"], schemas)
@@ -41,7 +41,7 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _move_definitions(part: Any, schemas: dict[str, Any]) -> None:
-    """Move definitions that a schema brings along to where its references lead."""
+    """Move a schema's own definitions to the place that its references name."""
     if isinstance(part, dict):
         schemas.update(part.pop("$defs", {}))
     for value in part.values() if isinstance(part, dict) else part:

@@ -1,6 +1,4 @@
-"""Signs uploads that go straight into an S3 store, and says where browsers have to be allowed to
-send.
-"""
+"""Signs uploads directly into an S3 store, and names the origin that browsers need."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -15,7 +13,7 @@ from legibly.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request that may be made once: `headers` have to be sent with it, exactly as they are."""
+    """A signed request for one use; `headers` must be sent unchanged."""
 
     url: str
     headers: Mapping[str, str]
@@ -24,9 +22,9 @@ class Signed:
 class Presigner:
     """Signs PUTs into one S3 store.
 
-    With boto3 the signature holds key, media type, number of bytes, and that nothing lies there
-    yet. Without it, the key alone: then a sender who leaves `If-None-Match` out may overwrite what
-    they announced, while the URL holds.
+    With boto3 the signature covers key, media type, number of bytes, and that the key is unused.
+    Without it, it only covers the key: a sender who leaves out `If-None-Match` may then overwrite
+    their own upload while the URL is valid.
     """
 
     def __init__(self, store: Store, *, environ: Mapping[str, str]) -> None:
@@ -38,13 +36,11 @@ class Presigner:
 
     @property
     def origin(self) -> str:
-        """Where signed URLs lead, as a source of a Content Security Policy: this bucket and no
-        other.
-        """
+        """The origin of signed URLs, as a source of a Content Security Policy: only this bucket."""
         return f"{self._endpoint}/{self._bucket}/"
 
     def put(self, key: str, *, media_type: str, size: int, seconds: int) -> Signed:
-        """A PUT of `size` bytes to a key at which nothing lies. Raises Forbidden, Unavailable."""
+        """Sign a PUT of `size` bytes to an unused key. Raises Forbidden, Unavailable."""
         headers = {"Content-Type": media_type, "If-None-Match": "*"}
         if importlib.util.find_spec("boto3") is None:
             return Signed(self._store.sign("PUT", key, seconds=seconds), headers)

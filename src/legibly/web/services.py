@@ -38,11 +38,11 @@ Slices = dict[Slice, list[SliceCount]]
 
 
 class ModelViews(Protocol):
-    """What a model saw and why it answered so: the reader of this machine, whose `model` it is."""
+    """A local reader that can show the model's inputs and explain its answers."""
 
     @property
     def model(self) -> Model:
-        """The model that reads now; it may change between two requests."""
+        """The present model; it may change between two requests."""
 
     @property
     def pack(self) -> Pack:
@@ -56,7 +56,7 @@ class ModelViews(Protocol):
 
 
 class SequenceCache(Generic[T]):
-    """Keeps what was computed of one sequence number; one thread computes, the others wait."""
+    """Caches a value per sequence number; one thread computes it, the others wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class SequenceCache(Generic[T]):
         self._value: T | None = None
 
     def get(self, sequence: int, compute: Callable[[], T]) -> T:
-        """The value as of `sequence`."""
+        """The value at `sequence`."""
         with self._lock:
             if self._value is None or self._sequence != sequence:
                 self._value = compute()
@@ -76,10 +76,10 @@ _SLOW_SECONDS = 0.05
 
 
 class ImageCounts:
-    """How many images there are by state.
+    """Counts the images by state.
 
-    Counting takes longer the more there are, and probes ask every second: where it is slow, it is
-    done on one twentieth of the time at most.
+    Counting takes longer with more images, and probes ask every second: it uses at most one
+    twentieth of the time.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class ImageCounts:
         self._due = 0.0
 
     def get(self, index: Index) -> dict[str, int]:
-        """The counts as of now, or of a moment ago."""
+        """The counts, possibly a moment old."""
         with self._lock:
             began = time.monotonic()
             if began >= self._due:
@@ -113,15 +113,15 @@ class State:
     accounts: Accounts | None = None
     classes: Classes | None = None
     provider: "oidc.Provider | None" = None
-    light: LightLane | None = None  # None where others read
-    presigner: Presigner | None = None  # None where the store is no S3
+    light: LightLane | None = None  # None if others read
+    presigner: Presigner | None = None  # None if the store is not S3
     trials: TrialTimer | None = None
     image_counts: ImageCounts = field(default_factory=ImageCounts)
     reports: SequenceCache[Report] = field(default_factory=SequenceCache)
     slices: SequenceCache[Slices] = field(default_factory=SequenceCache)
 
     async def start(self) -> None:
-        """Start what reads and what follows, in the running event loop."""
+        """Start workers and followers, in the running event loop."""
         await self.hub.start()
         self.worker.start()
         if self.light is not None:
@@ -141,14 +141,14 @@ class State:
     async def read_now(
         self, data: bytes, details: UploadDetails, *, seconds: float, request: str | None
     ) -> Image | None:
-        """A small picture stored and read by this process at once; None for the general way."""
+        """Store and read a small picture in this process; None to use the general way."""
         if self.light is None or not seconds:
             return None
         return await self.light.read(data, details, seconds=seconds, request=request)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
-        """Have an image classified at once; with seconds to wait, the image as soon as it is
-        settled, or None.
+        """Classify an image at once; with seconds to wait, return the image when it is settled, or
+        None.
         """
         if not seconds:
             self.worker.submit(image, data)
@@ -159,13 +159,13 @@ class State:
 
 
 def image_owners(request: Request) -> erasure.Projects:
-    """The images of every project, for erasing those of a person."""
+    """The images of all projects by owner, for erasure."""
     projects: erasure.Projects = request.app.state.image_owners
     return projects
 
 
 def state_of(request: Request) -> State:
-    """The collaborators of the project that this request is for."""
+    """The collaborators of the project of this request."""
     state = request.scope.get("legibly.state") or request.app.state.legibly
     if not isinstance(state, State):
         raise TypeError("the application was built without its state")
@@ -173,7 +173,7 @@ def state_of(request: Request) -> State:
 
 
 def current_slices(state: State, selection: Selection, *, limit: int) -> Slices:
-    """How many pairs are right by writer and by batch, kept like the report."""
+    """How many pairs are right by writer and by batch, cached like the report."""
 
     def compute() -> Slices:
         return {
@@ -185,8 +185,8 @@ def current_slices(state: State, selection: Selection, *, limit: int) -> Slices:
 
 
 def current_report(state: State, selection: Selection) -> Report:
-    """The accuracy report over the index, or over a selection; the complete one is kept until
-    something changes.
+    """The accuracy report on the index or a selection; the complete one is cached until something
+    changes.
     """
 
     def compute() -> Report:

@@ -1,4 +1,4 @@
-"""The JSON API of batches: images that were uploaded together, under a name."""
+"""The JSON API of batches: images uploaded together under a name."""
 
 from typing import Annotated, Any
 
@@ -19,8 +19,8 @@ router = APIRouter(prefix="/api/batches", tags=["images"])
 class NewBatch(BaseModel):
     """A batch to open.
 
-    A client that may have to ask again brings the `id` itself, a fresh UUIDv7: under it the batch
-    is opened once.
+    A client that may retry sends its own `id`, a fresh UUIDv7: with it the batch is opened only
+    once.
     """
 
     name: Annotated[str, Field(examples=["Scans of Tuesday"])]

@@ -9,7 +9,7 @@ from legibly.labels.rules import MAX_TEXT
 
 
 def _plain(text: str) -> str:
-    """The text itself. Raises ValueError, as pydantic wants it."""
+    """Return the text. Raises ValueError, as pydantic expects."""
     if not text_rules.is_plain(text):
         raise ValueError("Text must not have control characters or lone surrogates")
     return text
@@ -19,14 +19,14 @@ Text = Annotated[str, AfterValidator(_plain)]
 
 
 class ModelName(BaseModel):
-    """Which classifier: its name, and the start of its content's hash."""
+    """A classifier: its name, and the start of its hash."""
 
     name: str
     version: str
 
 
 class Item(BaseModel, extra="allow"):
-    """One thing on an image."""
+    """One item on an image."""
 
     box: list[int]
     label: str
@@ -38,7 +38,7 @@ class Item(BaseModel, extra="allow"):
 
 
 class Reading(BaseModel, extra="allow"):
-    """What one model says of one image."""
+    """The answer of one model for one image."""
 
     verdict: Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
     text: str
@@ -55,15 +55,15 @@ Pixel = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 class LabelBox(BaseModel):
-    """A digit of a label and where it lies: x, y, width and height in pixels of the picture."""
+    """A digit of a label and its place: x, y, width and height in pixels of the picture."""
 
     box: tuple[Pixel, Pixel, Pixel, Pixel]
     label: str = Field(max_length=MAX_TEXT)
 
 
 class Label(BaseModel):
-    """The true text of an image; `nothing` says that it shows no digit, `boxes` where its digits
-    lie, if somebody said so.
+    """The true text of an image; `nothing` means that it shows no digit. `boxes` are the places of
+    its digits, if known.
     """
 
     text: str
@@ -74,7 +74,7 @@ class Label(BaseModel):
 
 
 class Image(BaseModel, extra="allow"):
-    """An image with what is known of it."""
+    """An image with all its facts."""
 
     id: str
     state: Literal["pending", "read", "failed"]
@@ -93,14 +93,14 @@ class Image(BaseModel, extra="allow"):
 
 
 class Pages(BaseModel):
-    """The images of the pages of one file, in their order, and their batch where there is one."""
+    """The images of a file's pages in order, and their batch, if there is one."""
 
     images: list[Image]
     batch: str | None
 
 
 class FormField(BaseModel):
-    """A box or comb: its place on the form in pixels, and how many digits it has cells for."""
+    """A box or comb: its place on the form in pixels, and its number of cells."""
 
     name: str
     box: list[float]
@@ -143,14 +143,14 @@ class FormPages(BaseModel):
 
 
 class ImagePage(BaseModel):
-    """A page of images; `next` is the cursor of the page after it, null at the end."""
+    """A page of images; `next` is the cursor of the next page, null at the end."""
 
     images: list[Image]
     next: str | None
 
 
 class Upload(BaseModel):
-    """How to put a picture straight into the object store."""
+    """How to put a picture directly into the object store."""
 
     id: str
     method: Literal["PUT"]
@@ -160,7 +160,7 @@ class Upload(BaseModel):
 
 
 class Adopted(BaseModel):
-    """How many pictures of an event document were new."""
+    """The number of new pictures in an event document."""
 
     new: int
 

@@ -1,4 +1,4 @@
-"""The images or pairs that a request selects, as dependencies of its route."""
+"""Dependencies of routes: the images or pairs that a request selects."""
 
 from typing import Annotated
 

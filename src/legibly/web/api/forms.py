@@ -44,7 +44,7 @@ def _body(*required: str) -> dict[str, Any]:
 
 @router.post("", response_model=documents.Form, openapi_extra=_body("file"))
 async def post_form(request: Request, pictures: _Pictures = False) -> JSONResponse:
-    """Find the boxes and combs on a scan (of its first page): a form to name the fields of."""
+    """Find the boxes and combs on a scan's first page, and return them as a form."""
     state = state_of(request)
     async with _form(request) as fields:
         data, _ = await _scan(fields)
@@ -77,7 +77,7 @@ async def read_form(request: Request, pictures: _Pictures = False) -> JSONRespon
 
 
 def _fields(state: State, form: Form, page: bytes, pictures: bool) -> dict[str, Any]:
-    """The values of one page by name, or why there are none."""
+    """The values of one page by name, or the error."""
     try:
         limit = state.settings.max_pixels
         values = reading.read(form, page, state.service.reader, max_pixels=limit)

@@ -12,9 +12,7 @@ router = APIRouter(tags=["health"])
 
 
 class Liveness:
-    """ASGI middleware: answers `/healthz` before anything else, so that it shows the process
-    alone.
-    """
+    """ASGI middleware: answers `/healthz` before anything else: it only tests the process."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,9 +33,7 @@ async def get_health() -> JSONResponse:
 
 @router.get("/readyz", response_model=documents.Ready)
 def get_readiness(request: Request) -> JSONResponse:
-    """Everything that an upload needs is there: the database answers, the worker runs, the model is
-    loaded.
-    """
+    """Uploads work: the database answers, the worker runs, the model is loaded."""
     state = state_of(request)
     if not state.worker.is_alive:
         raise Unavailable("the worker is not running.")
@@ -59,6 +55,6 @@ def get_readiness(request: Request) -> JSONResponse:
             "the model is not responding: {problem}", code="model-away", problem=problem
         )
     state.index.sequence()  # the database answers
-    # Where there are accounts, how many images there are is nobody's business who may not sign in.
+    # With accounts, the number of images is not public.
     counts = {} if state.settings.accounts == "on" else state.image_counts.get(state.index)
     return JSONResponse({"status": "ready", "model": state.views.model.to_json(), "images": counts})

@@ -31,7 +31,7 @@ router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
 _MOST_SEQUENCE_DIGITS = 18  # below 2 ** 63
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-# A picture is shown as a picture only, whatever else its bytes might be to a browser.
+# Browsers must not interpret the bytes as anything but a picture.
 _PICTURE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -69,11 +69,11 @@ _ONCE = (
 
 
 class LabelBody(BaseModel):
-    """The true text of an image; null takes an earlier label back.
+    """The true text of an image; null retracts an earlier label.
 
-    With `nothing` the image shows no digit, and the text is empty. `boxes` say where each digit of
-    the text lies, in reading order; they may be left out. The server decides whether a label counts
-    as asked for, and ignores a `source`.
+    With `nothing` the image shows no digit, and the text is empty. `boxes` are the optional places
+    of the text's digits, in reading order. The server decides whether a label counts as asked for,
+    and ignores a `source`.
     """
 
     text: str | None = Field(examples=["7"])
@@ -97,8 +97,8 @@ async def post_image(
 ) -> Response:
     """Upload a picture; 202 at once, or with `wait` 200 as soon as it is read.
 
-    A PDF, or a TIFF of several pages, becomes an image a page: the answer has `images`, and
-    `batch` where there are several.
+    Each page of a PDF or a TIFF with several pages becomes an image: the response has `images`,
+    and `batch` if there are several.
     """
     return await answer_upload(request, seconds=wait, idempotency_key=idempotency_key)
 
@@ -106,7 +106,7 @@ async def post_image(
 async def answer_upload(
     request: Request, *, seconds: float, idempotency_key: str | None
 ) -> Response:
-    """Take in the picture of a request; the answer waits so many seconds for its reading."""
+    """Receive the picture of a request; the response waits for its reading up to `seconds`."""
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)
     if pages.has_pages(upload.data):
@@ -129,7 +129,7 @@ async def answer_upload(
 async def _receive(
     state: State, upload: Upload, idempotency_key: str | None, *, seconds: float
 ) -> records.Image:
-    """Store a picture and have it read; it is still pending where that takes more seconds."""
+    """Store and read a picture; it is still pending if that takes longer than `seconds`."""
     image = await to_thread.run_sync(
         lambda: state.service.receive(upload.data, upload.details, request=idempotency_key)
     )
@@ -150,9 +150,9 @@ def get_images(
         str | None, Query(description="what that digit was read as, ∅ for nothing")
     ] = None,
 ) -> JSONResponse:
-    """A page of images; `next` is the cursor of the page after it, null at the end.
+    """A page of images; `next` is the cursor of the next page, null at the end.
 
-    `sort=confidence` has the least sure first, and only images that were read.
+    `sort=confidence` returns the least sure first, and only images with a reading.
     """
     app = state_of(request)
     place = exports.Place.of(
@@ -176,7 +176,7 @@ def get_image(request: Request, image_id: str) -> JSONResponse:
 
 @router.delete("/images/{image_id}", status_code=204)
 def delete_image(request: Request, image_id: str) -> Response:
-    """Delete an image and every record of it."""
+    """Delete an image and all its records."""
     image = _image(request, image_id)
     audit.record_deletion(request, [image])
     state_of(request).service.remove([image_id])
@@ -190,7 +190,7 @@ def delete_image(request: Request, image_id: str) -> Response:
     responses={200: {"content": {"image/*": {}}}},
 )
 def get_original(request: Request, image_id: str) -> Response:
-    """The picture as it was received, less private metadata."""
+    """The picture as received, without private metadata."""
     image = _image(request, image_id)
     data = state_of(request).store.read(image.key)
     known = image.media_type in object_keys.EXTENSIONS
@@ -200,19 +200,19 @@ def get_original(request: Request, image_id: str) -> Response:
 
 @router.get("/images/{image_id}/items/{number}/input.png", **_PNG)
 def get_input(request: Request, image_id: str, number: int) -> Response:
-    """Exactly what the model saw of one item, as a greyscale PNG; 0 is the first item."""
+    """The exact input of the model for one item, as a greyscale PNG; 0 is the first item."""
     return _view(request, image_id, number, view="input")
 
 
 @router.get("/images/{image_id}/items/{number}/explanation.png", **_PNG)
 def get_explanation(request: Request, image_id: str, number: int) -> Response:
-    """What in one item spoke for its answer, and what for the rival."""
+    """Which parts of an item support its answer, and which support the runner-up."""
     return _view(request, image_id, number, view="explanation")
 
 
 @router.put("/images/{image_id}/label", response_model=documents.Image)
 async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONResponse:
-    """Give an image its true text; again to correct it, null to take it back."""
+    """Label an image with its true text, or correct the label; null retracts it."""
     state = state_of(request)
     principal = principal_of(request)
 
@@ -238,14 +238,14 @@ async def get_live(request: Request, after: str = "") -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label, and
     `event: removed` with the id of each deleted one.
 
-    They begin past the number `after`, or the header `Last-Event-ID`; without either, now.
+    They begin after the number `after`, or the header `Last-Event-ID`; without either, now.
     """
     last = request.headers.get("last-event-id", after)
     is_number = last.isdecimal() and len(last) <= _MOST_SEQUENCE_DIGITS
-    # Asked before the response begins: who sees the stream open misses nothing from then on.
+    # Read before the response begins, so that an open stream misses nothing.
     newest = await to_thread.run_sync(state_of(request).index.sequence)
     stream = state_of(request).hub.stream(
-        # An index that was made anew counts from the beginning.
+        # A rebuilt index counts from the beginning.
         after=min(int(last), newest) if is_number else newest,
         sees_owner=principal_of(request).sees_owner,
         is_allowed=lambda: is_still_valid(request),
@@ -258,9 +258,9 @@ async def get_live(request: Request, after: str = "") -> StreamingResponse:
 def get_accuracy(
     request: Request, selection: Annotated[Selection, Depends(filters.report_selection)]
 ) -> Response:
-    """How often the answers were right, by every pair of an answer and a true label.
+    """How often the answers were right, from all pairs of a reading and a label.
 
-    Days are UTC days of the label, both included; without a filter every pair counts.
+    Days are UTC days of the label, both included; without a filter all pairs count.
     """
     report = current_report(state_of(request), selection)
     return Response(reports.encode(report), media_type="application/json")
@@ -299,7 +299,7 @@ def _view(
 
 
 def input_png(crop: NDArray[np.float32]) -> bytes:
-    """A network's input as people write: dark ink on white paper."""
+    """A network's input as dark ink on white paper."""
     buffer = io.BytesIO()
     Image.fromarray((255 - 255 * crop.clip(0, 1)).astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,5 +1,4 @@
-"""The Open Inference Protocol V2 (KServe 2024, REST): the network alone, for clients with prepared
-crops.
+"""The Open Inference Protocol V2 (KServe 2024, REST): runs the network on prepared crops.
 
 Tensors travel as JSON or as bytes (binary tensor data extension).
 """
@@ -30,7 +29,7 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 
 class Tensor(BaseModel):
-    """An input tensor; `data` may be flat or nested, or bytes behind the message."""
+    """An input tensor; `data` may be flat or nested, or bytes after the message."""
 
     name: str
     shape: list[Annotated[int, Field(ge=0, lt=2**31)]]
@@ -40,7 +39,7 @@ class Tensor(BaseModel):
 
 
 class RequestedOutput(BaseModel):
-    """An output that the caller names, and whether it is wanted as bytes."""
+    """A requested output, and whether to return it as bytes."""
 
     name: str
     parameters: dict[str, Any] = {}
@@ -56,7 +55,7 @@ class Infer(BaseModel):
 
     @property
     def is_binary(self) -> bool:
-        """Whether the caller wants the output as bytes."""
+        """Whether to return the output as bytes."""
         if self.outputs:
             return bool(self.outputs[0].parameters.get("binary_data"))
         return bool(self.parameters.get("binary_data_output"))
@@ -77,14 +76,14 @@ def get_server_live() -> JSONResponse:
 
 @router.get("/health/ready")
 def get_server_ready(request: Request) -> JSONResponse:
-    """The model answers. Raises Unavailable where it fails."""
+    """The model answers. Raises Unavailable if it fails."""
     _require_ready(state_of(request).views.pack)
     return JSONResponse({"ready": True})
 
 
 @router.get("/models/{name}")
 def get_model(request: Request, name: str) -> JSONResponse:
-    """The model's inputs and outputs, and its card as text, with which another Legibly can use it.
+    """The model's inputs and outputs, and its card as text, so that another Legibly can use it.
 
     Raises NotFound.
     """
@@ -116,7 +115,7 @@ def _metadata(name: str, pack: Pack) -> JSONResponse:
 
 @router.get("/models/{name}/ready")
 def get_model_ready(request: Request, name: str) -> JSONResponse:
-    """Whether the model answers. Raises NotFound, and Unavailable where it fails."""
+    """Whether the model answers. Raises NotFound, and Unavailable if it fails."""
     _require_ready(_pack(request, name))
     return JSONResponse({"name": name, "ready": True})
 
@@ -215,7 +214,7 @@ def _crops(body: Infer, message: dict[str, Any], raw: bytes, pack: Pack) -> Floa
 
 
 def _from_pixels(values: Floats, pack: Pack) -> Floats:
-    """Pixels 0 … 255 as the values that the network takes."""
+    """Convert pixels 0 … 255 to the input values of the network."""
     steps = pack.card.prepare
     if steps is None:
         low = pack.card.input.low
@@ -226,6 +225,6 @@ def _from_pixels(values: Floats, pack: Pack) -> Floats:
 
 
 def _first(error: ValidationError) -> str:
-    """The first fault that validation names."""
+    """The first validation error."""
     entry = next(iter(error.errors()))
     return f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"

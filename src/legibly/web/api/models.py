@@ -1,4 +1,4 @@
-"""The JSON API of models: list, read their cards, promote and try; the schema of cards."""
+"""The JSON API of models: lists them with their cards, promotes and tries them."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -24,27 +24,27 @@ router = APIRouter(prefix="/api", tags=["models"])
 
 
 class Promotion(BaseModel, extra="forbid"):
-    """With a reason the model is promoted without proof; the reason is recorded."""
+    """With a reason the model is promoted without evidence; the reason is recorded."""
 
     reason: Annotated[str | None, Field(min_length=1, max_length=500)] = None
     margin: Annotated[float, Field(gt=0, lt=1)] = comparison.MARGIN
 
 
 class Rollback(BaseModel, extra="forbid"):
-    """Why; recorded."""
+    """The reason, which is recorded."""
 
     reason: Annotated[str | None, Field(max_length=500)] = None
 
 
 class ShadowShare(BaseModel, extra="forbid"):
-    """The share of images that the model reads again, unseen; 0 ends it."""
+    """The share of images that the model also reads, without answering; 0 ends it."""
 
     share: Annotated[float, Field(ge=0, le=1)]
 
 
 class CanaryShare(BaseModel, extra="forbid"):
-    """The share of images that the model answers, 0 ends it; `risk` is the share of wrong ones
-    among its sure answers with which it ends by itself.
+    """The share of images that the model answers, 0 ends it; it also ends if more than a share
+    `risk` of its sure answers are wrong.
     """
 
     share: Annotated[float, Field(ge=0, le=0.5)]
@@ -52,7 +52,7 @@ class CanaryShare(BaseModel, extra="forbid"):
 
 
 class ModelHeader:
-    """ASGI middleware: every response says which model reads, as `X-Legibly-Model`."""
+    """ASGI middleware: adds the present model to every response, as `X-Legibly-Model`."""
 
     def __init__(self, app: ASGIApp, *, state: State) -> None:
         self._app = app
@@ -82,7 +82,7 @@ def get_card_schema() -> JSONResponse:
 
 @router.get("/models")
 def get_models(request: Request) -> JSONResponse:
-    """The packs of this server, the one that reads, what is on trial, and every change."""
+    """The packs of this server, the present one, the trials, and all changes."""
     state = state_of(request)
     live = _live(state)
     live.try_refresh()  # another process may have changed it a moment ago
@@ -104,10 +104,9 @@ def get_models(request: Request) -> JSONResponse:
 
 @router.post("/models/{name}/promote")
 def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
-    """Read with this model from now on, if the store's labels show that it is no worse; admins
-    only.
+    """Use this model from now on, if the store's labels show that it is no worse; admins only.
 
-    Raises Conflict where they do not show it and no reason is given.
+    Raises Conflict if they do not show it and no reason is given.
     """
     principal_of(request).require_role("admin")
     state = state_of(request)
@@ -123,7 +122,7 @@ def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
 
 @router.post("/models/{name}/rollback")
 def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
-    """Take the promotion of this model back; admins only. Raises NotFound and Conflict."""
+    """Undo the promotion of this model; admins only. Raises NotFound and Conflict."""
     principal_of(request).require_role("admin")
     live = _live(state_of(request))
     history = promotion_history.changes(state_of(request).store)
@@ -151,8 +150,8 @@ def post_shadow(request: Request, name: str, body: ShadowShare) -> JSONResponse:
 def post_canary(request: Request, name: str, body: CanaryShare) -> JSONResponse:
     """Let this model answer a share of the images; admins only.
 
-    It ends by itself where it fails, or where labels show that more of its sure answers are wrong
-    than `risk` allows. Raises Conflict for the model that reads anyway.
+    It ends automatically if it fails, or if labels show that more of its sure answers are wrong
+    than `risk` allows. Raises Conflict for the present model.
     """
     principal_of(request).require_role("admin")
     live = _live(state_of(request))
@@ -165,7 +164,7 @@ def post_canary(request: Request, name: str, body: CanaryShare) -> JSONResponse:
 def _changed(
     request: Request, kind: promotion_history.Kind, setting: str, reader: Reader, **facts: Any
 ) -> JSONResponse:
-    """Record a change and follow it here at once; other processes follow within seconds."""
+    """Record a change and apply it here at once; other processes follow within seconds."""
     state = state_of(request)
     live = _live(state)
     stored_packs.publish(setting, state.settings)
@@ -186,7 +185,7 @@ def _changed(
 def _evidence(
     state: State, live: LiveReader, candidate: Reader, body: Promotion
 ) -> records.Json | None:
-    """The comparison on the store's labels; None where there can be none and a reason is given."""
+    """The comparison on the store's labels; None if it is impossible and a reason is given."""
     present = live.open(live.setting)
     samples = comparison.labelled(state.index, state.store)
     try:

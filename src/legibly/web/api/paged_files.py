@@ -1,4 +1,4 @@
-"""Uploads of files with pages: a PDF or a TIFF of several pages becomes an image a page."""
+"""Uploads of PDF and TIFF files: each page becomes an image."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from legibly.web.services import State
 async def answer(
     state: State, upload: Upload, *, seconds: float, idempotency_key: str | None
 ) -> Response:
-    """Store and read each page; 200 where all of them are read within so many seconds."""
+    """Store and read each page; 200 if all of them are read within `seconds`."""
     received = await to_thread.run_sync(
         lambda: paged_files.receive(
             state.service,

@@ -1,4 +1,4 @@
-"""Reads a picture without storing it: the live answer while somebody writes."""
+"""Reads a picture without storing it, for the live answer while somebody writes."""
 
 import base64
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from legibly.web.services import State, state_of
 from legibly.web.text import i18n
 
 MOST_INPUTS = 12
-"""Items beyond these come without their input."""
+"""Further items are returned without their input."""
 _EXPLAIN = Annotated[int | None, Query(ge=0, description="explain this item, counted from 0")]
 
 
@@ -28,8 +28,8 @@ router = APIRouter(prefix="/api", tags=["images"])
 async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONResponse:
     """Read a picture and store nothing: no image, no reading, no label.
 
-    `inputs` are what the model saw of each item, as data URIs; with `explain`, `explanation`
-    is the picture of what spoke for and against the answer of that item, `sentence` its words.
+    `inputs` are the model's inputs for each item, as data URIs; with `explain`, `explanation` is a
+    picture of the parts for and against that item's answer, and `sentence` describes it.
     """
     state = state_of(request)
     upload = await uploaded(request, owner=principal_of(request).account)

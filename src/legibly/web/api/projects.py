@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api/projects", tags=["projects"])
 
 
 class ProjectChange(BaseModel, extra="forbid"):
-    """What a project sets for itself; null follows the server's settings."""
+    """The settings of a project; null uses those of the server."""
 
     title: Annotated[str, Field(max_length=MAX_TITLE)] = ""
     model: str | None = None
@@ -26,7 +26,7 @@ class ProjectChange(BaseModel, extra="forbid"):
 
 
 class NewProject(ProjectChange):
-    """A project to make."""
+    """A project to create."""
 
     name: Annotated[str, Field(examples=["meters"])]
 
@@ -52,7 +52,7 @@ def get_projects(request: Request) -> JSONResponse:
 
 @router.post("", status_code=201, response_model=ProjectRecord)
 def post_project(request: Request, body: NewProject) -> JSONResponse:
-    """Make a project; administrators only."""
+    """Create a project; administrators only."""
     principal_of(request).require_role("admin")
     project = state_of(request).projects.create(**_values(body))
     return JSONResponse(project.to_json(), 201)
@@ -66,7 +66,7 @@ def put_project(request: Request, name: str, body: ProjectChange) -> JSONRespons
 
 
 def admitted(request: Request) -> list[Project]:
-    """The projects that whoever sends this request may enter."""
+    """The projects that the principal of this request may enter."""
     principal = principal_of(request)
     return state_of(request).projects.admitting(principal.account, principal.role)
 

@@ -33,9 +33,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class _Images(Collector):
-    """The index's own counts: the same from every process, so they are not to be summed over
-    processes.
-    """
+    """The counts of the index: the same in every process, so they must not be summed."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -50,12 +48,12 @@ class _Images(Collector):
         yield family
 
     def describe(self) -> Iterator[Metric]:
-        """Told beforehand, so that registering does not ask the database."""
+        """Describe the metrics in advance, so that registering does not query the database."""
         yield GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
 
 
 class _ModelInfo(Collector):
-    """Which model this process reads with, as labels of a constant."""
+    """The present model of this process, as labels of a constant."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -70,7 +68,7 @@ class _ModelInfo(Collector):
 
 
 class _Queue(Collector):
-    """How long pictures wait, and whether looking for them works."""
+    """How long pictures wait, and whether the search for new ones works."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -84,7 +82,7 @@ class _Queue(Collector):
             yield family
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Told beforehand, as above."""
+        """Describe the metrics in advance, as above."""
         texts = {
             "legibly_oldest_pending_seconds": "Seconds that the oldest pending image waits.",
             "legibly_sweep_failing": "1 where the last look for pictures failed.",
@@ -95,7 +93,7 @@ class _Queue(Collector):
 
 
 class _Deeper:
-    """Counts what the reader, the decoders, the store and the index measure."""
+    """Counts the measurements of the reader, the decoders, the store and the index."""
 
     def __init__(self, registry: CollectorRegistry, state: State) -> None:
         self._state = state
@@ -138,7 +136,7 @@ class _Deeper:
             self._errors.labels(kind)
 
     def measure(self, name: str, value: float, labels: dict[str, str]) -> None:
-        """Take one measurement in."""
+        """Add a measurement."""
         if name == "readings":
             self._readings.labels(**labels).inc(value)
             self._follow_drift(**labels)
@@ -159,8 +157,8 @@ class _Deeper:
 
 
 class _Counting:
-    """Wraps the application and counts its requests; Starlette's own base for this runs a task more
-    a request.
+    """Wraps the application and counts its requests; Starlette's base class needs an extra task per
+    request.
     """
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
@@ -187,7 +185,7 @@ class _Counting:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Routes, not paths: an id in a label would make a series for every image.
+                # Routes, not paths: ids in a label would make a series for each image.
                 route = getattr(scope.get("route"), "path", "other")
                 self._requests.labels(scope["method"], route, str(message["status"])).inc()
                 self._seconds.labels(route).observe(time.perf_counter() - began)
@@ -197,11 +195,11 @@ class _Counting:
 
 
 def share_counts(folder: str) -> None:
-    """Keep the counts of this process and of those that it forks in files of `folder`, so that each
-    shows the sum of all.
+    """Share the counts of this process and its forks in files of `folder`, so that each shows the
+    sum.
     """
     os.environ[_FOLDER] = folder
-    # The library chose at its import, before anybody knew how many processes there would be.
+    # The library has chosen at its import, before the number of processes was known.
     values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
 
 
@@ -214,7 +212,7 @@ def _counted(own: CollectorRegistry) -> CollectorRegistry:
 
 
 def install(app: FastAPI, state: State) -> None:
-    """Count the application's requests, and show everything at `/metrics`."""
+    """Count the application's requests, and serve all metrics at `/metrics`."""
     counting = CollectorRegistry()
     registry = CollectorRegistry()
     registry.register(_Images(state))

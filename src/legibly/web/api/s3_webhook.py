@@ -1,4 +1,4 @@
-"""Uploads that go straight into the store, and events of S3 servers that call a webhook."""
+"""Uploads directly into the store, and events of S3 servers that call a webhook."""
 
 import hmac
 import json
@@ -26,7 +26,7 @@ _MOST_EVENTS = 1000
 
 
 class UploadBody(BaseModel):
-    """A picture that is about to be put straight into the object store."""
+    """A picture that will be put directly into the object store."""
 
     media_type: Text = Field(examples=["image/png"])
     bytes: int = Field(ge=1)
@@ -38,7 +38,7 @@ class UploadBody(BaseModel):
 
 @router.post("/uploads", status_code=201, response_model=documents.Upload)
 async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
-    """Announce a picture; the answer says how to put it into the `s3://` store."""
+    """Announce a picture; the response says how to put it into the `s3://` store."""
     state = state_of(request)
     return JSONResponse(
         await to_thread.run_sync(lambda: _announce(state, body, principal_of(request).account)), 201
@@ -47,7 +47,7 @@ async def post_upload(request: Request, body: UploadBody) -> JSONResponse:
 
 @router.post("/uploads/{image_id}", status_code=202, response_model=documents.Image)
 def post_arrived(request: Request, image_id: str) -> JSONResponse:
-    """Say that an announced picture is in the store now, before an event or a sweep finds it."""
+    """Report that an announced picture is in the store, before an event or a sweep finds it."""
     state = state_of(request)
     image = _arrived(state, image_id, principal_of(request))
     return JSONResponse(state.service.document(image), 202)
@@ -57,8 +57,8 @@ def post_arrived(request: Request, image_id: str) -> JSONResponse:
 async def post_events(
     request: Request, authorization: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Take S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); answers with how many pictures
-    were new.
+    """Process S3 event documents (AWS by SNS, MinIO, Ceph, SeaweedFS); return the number of new
+    pictures.
     """
     state = state_of(request)
     _admit(state.settings.hook_secret, authorization, request.query_params.get("token"))
@@ -153,7 +153,7 @@ def _password(value: str) -> str:
 
 
 def _adopt(state: State, events: list[s3_documents.Event]) -> int:
-    """Take in the pictures that are in the store, whatever the documents say."""
+    """Adopt the pictures that are in the store, regardless of the documents."""
     bucket, prefix = s3_documents.place(state.settings.store)
     stats: list[Stat] = []
     for event in events:

@@ -1,4 +1,4 @@
-"""Uploads past the framework's router, which costs more than writing a small picture does.
+"""Handles uploads before the framework's router, which takes longer than writing a small picture.
 
 The route is declared in `images` too: for the OpenAPI document, and for malformed parameters.
 """
@@ -16,13 +16,13 @@ from legibly.web import errors
 from legibly.web.api import images
 
 _PATH = "/api/images"
-_ROUTE = SimpleNamespace(path=_PATH)  # the name under which requests are counted
+_ROUTE = SimpleNamespace(path=_PATH)  # the name in the request metrics
 _SECONDS = re.compile(r"\d{1,3}(\.\d{1,6})?")
 _MAX_KEY = 200
 
 
 class UploadRoute:
-    """ASGI middleware: answers `POST /api/images`, and passes on everything else."""
+    """ASGI middleware: answers `POST /api/images`, and forwards everything else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class UploadRoute:
 
 
 def _seconds(values: list[str]) -> float | None:
-    """How long an upload waits for its reading; None where this is no number that may be."""
+    """How long an upload waits for its reading; None if the value is invalid."""
     if not values:
         return 0.0
     if len(values) > 1 or _SECONDS.fullmatch(values[0]) is None:

@@ -10,22 +10,20 @@ from legibly.errors import Invalid, NotAnImage
 from legibly.pipeline import UploadDetails
 
 ALLOWANCE_BYTES = 100_000
-"""What a form's other fields and boundaries may add to the picture itself."""
+"""Size limit of a form's other fields and boundaries, in addition to the picture."""
 _USAGE = "Send a form with a field `file`, or the picture itself with an image/* content type."
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture as it was sent, with what was said of it."""
+    """A picture as sent, with its facts."""
 
     data: bytes
     details: UploadDetails
 
 
 async def uploaded(request: Request, *, owner: str | None) -> Upload:
-    """The picture that `owner` sends. Raises Invalid, and NotAnImage for content types that bring
-    no picture.
-    """
+    """The picture sent by `owner`. Raises Invalid, and NotAnImage for other content types."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _from_form(request, owner)

@@ -1,1 +1,1 @@
-"""Who sends a request, and whether it is allowed."""
+"""Authenticates requests, and checks permissions and limits."""

@@ -1,4 +1,4 @@
-"""Audit entries for work on other people's images."""
+"""Writes audit entries for work on other people's images."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from legibly.web.services import state_of
 
 
 def record(request: Request, action: str, *, on: str = "") -> None:
-    """Write one line of the audit log; nothing where there are no accounts."""
+    """Write an entry of the audit log; nothing without accounts."""
     accounts = state_of(request).accounts
     if accounts is not None:
         account = principal_of(request).account
@@ -19,7 +19,7 @@ def record(request: Request, action: str, *, on: str = "") -> None:
 
 
 def record_deletion(request: Request, images: Iterable[Image]) -> None:
-    """Write a line for each image that the principal deleted and did not own."""
+    """Write an entry for each deleted image that the principal did not own."""
     account = principal_of(request).account
     for image in images:
         if image.owner != account:

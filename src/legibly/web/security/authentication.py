@@ -1,6 +1,6 @@
-"""Access to every route: the host name, the origin, the principal and the rate of a request.
+"""Controls access to all routes: checks host name, origin, principal and rate of a request.
 
-Without accounts it still refuses forged requests of other sites and names of other hosts.
+Without accounts it still refuses forged requests from other sites and foreign host names.
 """
 
 import functools
@@ -43,7 +43,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class AccessMiddleware:
-    """Wraps the application. `accounts` is None where there are none."""
+    """Wraps the application. `accounts` is None without accounts."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class AccessMiddleware:
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
-        """What to answer instead of going on; None lets the request pass, its principal on its
+        """The response if the request is refused; None lets it pass, with the principal on its
         state.
         """
         self._check_host(request)
@@ -102,9 +102,7 @@ class AccessMiddleware:
         return principal
 
     def _check_host(self, request: Request) -> None:
-        """A name that somebody else pointed here must not open what trusts this machine (DNS
-        rebinding).
-        """
+        """Refuse foreign host names, which could abuse trust in this machine (DNS rebinding)."""
         host = _host(request.headers.get("host", ""))
         if (
             self._hosts
@@ -151,14 +149,14 @@ class AccessMiddleware:
         )
 
     async def _signing_key(self, accounts: Accounts) -> bytes:
-        """The key that signs sessions; it may be rotated while this process runs."""
+        """The key that signs sessions, which may be rotated at any time."""
         if time.monotonic() - self._key_at > _KEY_SECONDS:
             self._key = await to_thread.run_sync(accounts.signing_key)
             self._key_at = time.monotonic()
         return self._key
 
     async def _reviewer(self, principal: Principal) -> Principal:
-        """A reviewer, who sees no pupils of other teachers."""
+        """A reviewer, who cannot see pupils of other teachers."""
         classes = await self._fresh_classes()
         if classes is None or principal.account is None:
             return principal
@@ -170,7 +168,7 @@ class AccessMiddleware:
         return self._classes
 
     async def _pupil(self, session: sessions.Session) -> Principal | None:
-        """A pupil, as long as their class lasts: a writer who sees what they wrote."""
+        """A pupil while the class exists: a writer who sees their own images."""
         classes = await self._fresh_classes()
         pupil = classes.pupil(session.account) if classes else None
         if pupil is None:
@@ -201,12 +199,12 @@ def _check_project(request: Request, principal: Principal) -> None:
 
 
 def is_public(path: str) -> bool:
-    """Whether anybody may come here."""
+    """Whether a path is accessible without signing in."""
     return path in _PUBLIC or path.startswith(_PUBLIC_FOLDERS)
 
 
 def required_scope(method: str, path: str) -> TokenScope:
-    """What a token must allow for a request."""
+    """The scope that a token needs for a request."""
     if method in _SAFE:
         return "read"
     if method == "DELETE" or path == "/history/delete":
@@ -217,7 +215,7 @@ def required_scope(method: str, path: str) -> TokenScope:
 
 
 def _check_text(request: Request) -> None:
-    """No address holds NUL or another control character, which databases take for no text."""
+    """Refuse NUL and other control characters in addresses, which databases do not accept."""
     query = request.scope["query_string"].decode("latin-1")
     if "%" in query or "+" in query:
         query = unquote(query.replace("+", " "))
@@ -226,9 +224,7 @@ def _check_text(request: Request) -> None:
 
 
 def _check_origin(request: Request) -> None:
-    """What changes something must come from our own pages, or from a program, which sends no
-    origin.
-    """
+    """Changes must come from our own pages, or from a program, which sends no origin."""
     if request.method in _SAFE:
         return
     site = request.headers.get("sec-fetch-site")
@@ -243,14 +239,14 @@ def _check_origin(request: Request) -> None:
 
 
 def _host_names(settings: Settings) -> tuple[str, ...]:
-    """The names that this server answers to beside loopback; none where nobody said any."""
+    """The host names of this server besides loopback; None if none are configured."""
     listed = [name.strip().lower() for name in settings.hosts.split(",")]
     return tuple(filter(None, [*listed, urlsplit(settings.public_url).hostname]))
 
 
 @functools.lru_cache(maxsize=128)
 def _host(header: str) -> str:
-    """The name in a Host header, without its port."""
+    """The name in a Host header, without the port."""
     try:
         return (urlsplit(f"//{header}").hostname or "").lower()
     except ValueError:
@@ -258,7 +254,7 @@ def _host(header: str) -> str:
 
 
 def _challenge(request: Request) -> Response:
-    """Send a person to the sign-in page, and tell a program that it has to say who it is."""
+    """Redirect a person to the sign-in page, and tell a program that it must authenticate."""
     headers: Mapping[str, str] = request.headers
     if request.method == "GET" and "text/html" in headers.get("accept", ""):
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -269,7 +265,7 @@ def _challenge(request: Request) -> Response:
 
 
 def too_many_requests(request: Request, seconds: float) -> Response:
-    """429, with how long to wait."""
+    """A response 429 with the time to wait."""
     wait = max(1, math.ceil(seconds))
     problem = errors.Problem(
         429,

@@ -9,11 +9,11 @@ from legibly.errors import Unavailable
 from legibly.web.errors import BodyTooLarge, error_response, problem_of_http, respond
 
 _DRAIN_FACTOR = 4
-"""A body up to so many times the limit is read and dropped; beyond that the connection breaks."""
+"""A body up to this multiple of the limit is read and dropped; beyond it the connection breaks."""
 _DRAIN_SECONDS = 20.0
 _LARGE_BYTES = 1_000_000
 _MAX_LARGE_BYTES = 256_000_000
-"""What all large bodies that are under way may have together, for each is kept in memory."""
+"""Limit on the total size of large bodies in progress, since each is kept in memory."""
 
 
 class BodyLimit:
@@ -39,7 +39,7 @@ class BodyLimit:
             refusal = respond(request, problem_of_http(BodyTooLarge(self._limit)))
             await refusal(scope, receive, send)
             return
-        # A body of unknown length counts as the largest that may be.
+        # A body of unknown length counts as the largest allowed.
         size = int(length) if length.isdecimal() else self._limit
         chunked = "transfer-encoding" in request.headers
         if size <= _LARGE_BYTES or not (chunked or length):
@@ -57,7 +57,7 @@ class BodyLimit:
             self._large_bytes -= size
 
     def _limited(self, receive: Receive) -> Receive:
-        """Receive with the limit on what comes, whatever its length was said to be."""
+        """Limit the received bytes, regardless of the declared length."""
         total = 0
 
         async def limited() -> Message:

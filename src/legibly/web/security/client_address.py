@@ -1,4 +1,4 @@
-"""Where requests come from, for limits and the audit log."""
+"""Finds the client's address, for limits and the audit log."""
 
 import functools
 import ipaddress
@@ -7,12 +7,12 @@ from fastapi import Request
 
 
 def address_of(request: Request) -> str:
-    """The address of the client, as the server or the proxy in front of it knows it."""
+    """The address of the client, according to the server or its proxy."""
     return request.client.host if request.client else ""
 
 
 def network_of(request: Request) -> str:
-    """The address, and of IPv6 the /64 network: one household has that many addresses."""
+    """The address, or for IPv6 the /64 network, since each household has one."""
     return _network(address_of(request))
 
 

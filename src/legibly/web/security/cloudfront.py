@@ -1,5 +1,4 @@
-"""The caller's address and protocol from CloudFront's headers, for servers that only CloudFront can
-reach.
+"""Takes the client's address and protocol from CloudFront's headers, if only it can connect.
 
 Source: "CloudFront-Viewer-Address" and "CloudFront-Forwarded-Proto" in the CloudFront Developer
 Guide, "Add CloudFront request headers". CloudFront replaces these headers if a caller sends them.

@@ -1,4 +1,4 @@
-"""The principal of a request and its permissions; routes know nothing else of accounts."""
+"""The principal of a request and its permissions; the only part of accounts that routes use."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -13,7 +13,7 @@ from legibly.records import Image
 
 
 class Visibility(TypedDict):
-    """Whose images somebody sees."""
+    """The owners whose images a principal may see."""
 
     owner: str | None
     classes: frozenset[str] | None
@@ -21,7 +21,7 @@ class Visibility(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who a request is from. `account` is None where there are no accounts and all is allowed.
+    """Who a request is from. `account` is None without accounts: then everything is allowed.
 
     `scopes` are what an API token allows; a person at a browser has all of them, and a `session`
     that ends at `until`, a Unix time in seconds. `classes` are the school classes whose pupils'
@@ -38,7 +38,7 @@ class Principal:
 
     @property
     def owner(self) -> str | None:
-        """Whose images the principal sees; None: everybody's."""
+        """The owner whose images the principal may see; None for all."""
         return self.account if self.role == "writer" else None
 
     @property
@@ -47,11 +47,11 @@ class Principal:
         return {"owner": self.owner, "classes": self.classes}
 
     def may_see(self, image: Image) -> bool:
-        """Whether the principal may know of an image."""
+        """Whether the principal may see an image."""
         return self.sees_owner(image.owner)
 
     def sees_owner(self, owner: str | None) -> bool:
-        """Whether the principal sees the images of an account or a pupil."""
+        """Whether the principal may see the images of an account or a pupil."""
         if self.owner is not None:
             return owner == self.owner
         return self.classes is None or class_of(owner or "") in (None, *self.classes)
@@ -89,7 +89,7 @@ def principal_of(request: Request) -> Principal:
 
 
 async def is_still_valid(request: Request) -> bool:
-    """Whether the request would still get the same principal: for answers that go on for long."""
+    """Whether the request would still get the same principal, for long responses."""
     authenticate = getattr(request.state, "authenticate", None)
     if authenticate is None:
         return True
@@ -100,7 +100,7 @@ async def is_still_valid(request: Request) -> bool:
 
 
 def require_visible(image: Image, principal: Principal) -> Image:
-    """The image, if the principal may see it. Raises NotFound otherwise, as if there were none."""
+    """The image, if the principal may see it. Otherwise raises NotFound, to hide that it exists."""
     if not principal.may_see(image):
         raise NotFound("there is no such image.", where=image.id)
     return image

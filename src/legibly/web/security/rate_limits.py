@@ -12,9 +12,9 @@ _TRIES_A_NAME_ANYWHERE = 100
 
 
 class Buckets:
-    """`rate` requests a minute for each name, as many at once; safe for threads.
+    """Allows each name `rate` requests per minute, and as many at once; thread-safe.
 
-    Names that were not used for longest are dropped.
+    Drops the least recently used names.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Buckets:
         self._lock = threading.Lock()
 
     def take(self, name: str) -> float:
-        """Take one; 0 if there was one, else the seconds until there will be."""
+        """Take a token; 0 if there was one, else the seconds until the next."""
         if not self._rate:
             return 0.0
         with self._lock:
@@ -41,16 +41,16 @@ class Buckets:
             return wait
 
     def give_back(self, name: str) -> None:
-        """Put the last one back: it does not count."""
+        """Give the last token back."""
         with self._lock:
             level, at = self._levels.get(name, (self._rate, self._clock()))
             self._levels[name] = (min(self._rate, level + 1), at)
 
 
 class SignInLimits:
-    """How often a password may be tried: from one network, for one name from there, for one name.
+    """Limits attempts to sign in: per network, per name and network, and per name.
 
-    The limit for a name from everywhere is wide, so that strangers cannot lock its owner out.
+    The limit per name is wide, so that strangers cannot lock out its owner.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class SignInLimits:
         self._names = Buckets(_TRIES_A_NAME_ANYWHERE)
 
     def take(self, network: str, name: str) -> float:
-        """Count one try; the seconds to wait, 0 for none."""
+        """Count an attempt; return the seconds to wait, or 0."""
         key = _comparable(name)
         return max(
             self._networks.take(network),
@@ -68,7 +68,7 @@ class SignInLimits:
         )
 
     def give_back(self, network: str, name: str) -> None:
-        """Forget the last try, which was right."""
+        """Undo the last attempt, which succeeded."""
         key = _comparable(name)
         self._networks.give_back(network)
         self._names_here.give_back(f"{network} {key}")

@@ -8,9 +8,7 @@ _ENDLESS = "/api/live"
 
 
 class ResponseDefaults:
-    """ASGI middleware: answers HEAD, and sets headers of API responses that their routes left
-    out.
-    """
+    """ASGI middleware: answers HEAD, and adds missing headers to API responses."""
 
     def __init__(self, app: ASGIApp, *, public_url: str = "") -> None:
         self._app = app
@@ -20,7 +18,7 @@ class ResponseDefaults:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._scheme:  # a proxy ended TLS: links and cookies are those of the public address
+        if self._scheme:  # a proxy ended TLS: links and cookies need the public address
             scope = {**scope, "scheme": self._scheme}
         path = scope["path"]
         is_head = scope["method"] == "HEAD" and path != _ENDLESS

@@ -16,7 +16,7 @@ from legibly.people.accounts import Account
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who signed in; `epoch` is the account's at that time, `until` a Unix time in seconds."""
+    """A session; `epoch` is the account's at sign-in, `until` a Unix time in seconds."""
 
     id: str
     account: str
@@ -32,7 +32,7 @@ class Session:
 
     @classmethod
     def for_pupil(cls, owner: str, *, hours: int) -> Self:
-        """The session of somebody who joined a class."""
+        """The session of a pupil."""
         return cls(secrets.token_urlsafe(16), owner, 0, int(time.time()) + hours * 3600)
 
     def seal(self, key: bytes) -> str:
@@ -41,22 +41,20 @@ class Session:
 
     @classmethod
     def unseal(cls, value: str, key: bytes) -> Self | None:
-        """The session of a cookie; None where it was not sealed with `key`, or is over."""
+        """The session in a cookie; None if it was not sealed with `key` or is over."""
         values = unseal("session", value, key)
         session = cls(*values) if values is not None else None
         return session if session and session.until > time.time() else None
 
 
 def seal(kind: str, values: list[Any], key: bytes) -> str:
-    """Values as text that only who knows `key` can write; what is sealed as one kind is nothing as
-    another.
-    """
+    """Sign values with `key`, and return them as text; it can only be unsealed as the same kind."""
     body = _encoded(json.dumps(values).encode())
     return f"{body}.{_encoded(_signature(key, kind, body))}"
 
 
 def unseal(kind: str, text: str, key: bytes) -> list[Any] | None:
-    """The values that were sealed; None where it was not with this kind and key."""
+    """The sealed values; None if kind or key are different."""
     body, _, signature = text.partition(".")
     if not hmac.compare_digest(_encoded(_signature(key, kind, body)).encode(), signature.encode()):
         return None
@@ -73,13 +71,13 @@ def _encoded(data: bytes) -> str:
 
 _SECURE = "__Host-legibly"
 _PLAIN = "legibly-session"
-"""Browsers refuse the first one from other hosts and without TLS; plain HTTP can only have the
+"""Browsers refuse the first one from other hosts and without TLS; plain HTTP can only use the
 second.
 """
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser came over TLS, to us or to a proxy in front."""
+    """Whether the browser uses TLS, with us or a proxy."""
     signs = (
         request.url.scheme,
         request.headers.get("x-forwarded-proto", ""),
@@ -89,7 +87,7 @@ def is_secure(request: Request) -> bool:
 
 
 def begin(request: Request, response: Response, session: Session, key: bytes) -> None:
-    """Give the browser its cookie."""
+    """Set the session cookie."""
     seconds = max(0, session.until - int(time.time()))
     put(
         request,
@@ -101,7 +99,7 @@ def begin(request: Request, response: Response, session: Session, key: bytes) ->
 
 
 def put(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
-    """Give the browser a cookie that scripts cannot read and other sites' forms do not send."""
+    """Set a cookie that scripts cannot read and other sites' forms do not send."""
     secure = is_secure(request)
     response.set_cookie(
         name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax"
@@ -109,17 +107,17 @@ def put(request: Request, response: Response, name: str, value: str, *, seconds:
 
 
 def drop(request: Request, response: Response, name: str) -> None:
-    """Take a cookie away that `put` gave."""
+    """Remove a cookie set by `put`."""
     response.delete_cookie(name, path="/", secure=is_secure(request), httponly=True, samesite="lax")
 
 
 def cookie_value(request: Request) -> str:
-    """The cookie's value, empty where there is none; over TLS only the one that TLS protects."""
+    """The cookie's value or empty; with TLS only the cookie that TLS protects."""
     secure = request.cookies.get(_SECURE) or ""
     return secure if is_secure(request) else secure or request.cookies.get(_PLAIN) or ""
 
 
 def end(response: Response) -> None:
-    """Take the cookie away, whichever it is."""
+    """Remove the session cookie."""
     response.delete_cookie(_SECURE, path="/", secure=True, httponly=True, samesite="lax")
     response.delete_cookie(_PLAIN, path="/", httponly=True, samesite="lax")

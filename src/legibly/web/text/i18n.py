@@ -13,7 +13,7 @@ COOKIE = "legibly-language"
 
 
 class Asking(Protocol):
-    """The part of a request that tells a language."""
+    """The part of a request that determines the language."""
 
     @property
     def cookies(self) -> Mapping[str, str]: ...
@@ -24,13 +24,13 @@ class Asking(Protocol):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The sentences of one language by the English ones; what has no translation stays English."""
+    """The translations of English sentences; those without one stay English."""
 
     language: str
     sentences: Mapping[str, str] = field(default_factory=dict)
 
     def gettext(self, text: str) -> str:
-        """The sentence in this language; the text itself where there is no translation."""
+        """The sentence in this language, or in English without a translation."""
         return self.sentences.get(text, text)
 
 
@@ -69,7 +69,7 @@ def catalogue(language: str) -> Catalogue:
 
 
 def catalogue_for(request: Asking) -> Catalogue:
-    """The caller's choice (a cookie), or the first language of theirs that we speak, or English."""
+    """The language chosen by cookie, or the browser's first supported one, or English."""
     chosen = request.cookies.get(COOKIE, "")
     if chosen in LANGUAGES:
         return catalogue(chosen)

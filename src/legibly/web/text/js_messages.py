@@ -1,4 +1,4 @@
-"""The texts of the pages' scripts: one table, in the language of the page."""
+"""The texts of the scripts in the language of the page."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ Translate = Callable[[str], str]
 
 
 def table(_: Translate) -> Mapping[str, str]:
-    """Every sentence by its key; `{name}` is filled by the browser."""
+    """All sentences by key; the browser replaces `{name}`."""
     parts = (_answers, _labels, _doing, _uploads, _camera, _accuracy, _lists, _practice, _forms)
     return {key: text for part in parts for key, text in part(_).items()}
 
