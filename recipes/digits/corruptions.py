@@ -1,4 +1,6 @@
-"""Digits of MNIST spoilt in ways that no training augmentation copies: tests only."""
+"""Digits of MNIST spoilt: tests only. The third stage trains on motion blur and on lines too, drawn
+by another generator (`degraded.py`); on spatter and outlines nothing is trained.
+"""
 
 from collections.abc import Callable
 

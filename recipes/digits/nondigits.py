@@ -28,9 +28,13 @@ WRITTEN = "ACEFHKMNPRUVWXcefhkmnprtuvwx"
 """Letters that look like no digit whoever writes them: a hand's Y and y may be a 4, its a a 9, its
 L a 6, its T a 7.
 """
+GREEK = "αβγηκλμπρυχψωΔΛΞΠΣΨΩ"
+"""Greek letters that look like no digit: o and I are a 0 and a 1, B, δ and θ an 8, φ a crossed 0,
+ς, Z, ζ, ξ, σ, τ and Γ a 5, 2, 6 or 7 of some hand.
+"""
 SIGNS = "+=-_.,:;*#%@~^{}[]"
 SHARES = {  # of the training non-digits
-    "scripts": 0.13, "printed letters": 0.10, "typeface": 0.05, "scribbles": 0.14,
+    "scripts": 0.11, "greek": 0.10, "printed letters": 0.10, "typeface": 0.05, "scribbles": 0.14,
     "neighbours": 0.10,
     "turned": 0.11, "wrong cuts": 0.14, "written letters": 0.12, "signs": 0.05, "crumbs": 0.06,
 }  # fmt: skip
@@ -64,6 +68,7 @@ def _families(
 ) -> dict[str, np.ndarray]:
     return {
         "scripts": omniglot(data, ["Greek", "Korean", "Latin"]),
+        "greek": greek(rng, data),
         "printed letters": letters(data, "ACEF"),
         "typeface": printed(TYPED),
         "scribbles": np.stack([scribble(rng) for _ in range(6000)]),
@@ -154,6 +159,31 @@ def written(rng: np.random.Generator, data: Data, *, check: bool = False) -> np.
         for i in np.repeat(np.flatnonzero(chosen), 2 if check else 8)
     ]
     return crops(pictures + _from_fonts(rng, data, WRITTEN, check=check))
+
+
+def greek(rng: np.random.Generator, data: Data) -> np.ndarray:
+    """Greek letters by hand: Omniglot's, and those of the fonts in greek/ where it is there."""
+    pictures = []
+    for font in sorted((data.folder / "greek").glob("*.woff")):
+        for sign in GREEK * 30:
+            picture = strokes.character(rng, font, sign)
+            if picture is not None and picture.max() > 60:
+                pictures.append(_bent(rng, picture))
+    drawn = omniglot(data, ["Greek"])
+    return np.concatenate([crops(pictures), drawn]) if pictures else drawn
+
+
+def _bent(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """The picture turned a little and its corners pulled, as no two letters of a hand are alike."""
+    plane = Image.fromarray(picture).rotate(rng.normal(0, 6), Image.Resampling.BILINEAR)
+    width, height = plane.size
+    corners = np.array([(0, 0), (0, height), (width, height), (width, 0)])
+    pulled = corners + rng.normal(0, 0.06, (4, 2)) * (width, height)
+    return np.asarray(
+        plane.transform(
+            plane.size, Image.Transform.QUAD, tuple(pulled.ravel()), Image.Resampling.BILINEAR
+        )
+    )
 
 
 def signs(rng: np.random.Generator, data: Data, *, check: bool = False) -> np.ndarray:

@@ -36,6 +36,8 @@ WHERE = {  # what stands where under DATA, and where it comes from
     "uji": "chars.npz: pts, off, y, w, split; UCI, UJI Pen Characters",
     "skahl": "digits.npz: pts, off, y, w, split; github.com/skahl/handwritten-digits-corpus",
     "fonts": "fonts.csv (file, sample_weight, split) and ttf/: handwriting fonts, freely licensed",
+    "greek": "may be missing; files/*-greek-*-normal.woff of @fontsource/mansalva, mynerve and "
+    "comic-relief (npm): handwriting fonts under OFL-1.1",
     "rejects": "omniglot_small1.zip (images_background_small1) and "
     "notmnist-{images-idx3,labels-idx1}-ubyte.gz",
     "usps": "usps.npz: x_train, y_train (16 × 16); validation only",
@@ -206,9 +208,24 @@ def cut(cell: np.ndarray) -> np.ndarray | None:
     pieces = find.find(ink)
     area = sum(piece.area for piece in pieces)
     large = [piece for piece in pieces if piece.area > 0.9 * area and piece.height > 14]
-    if not large:
-        return None
-    return np.round(255 * normalise.normalise(glyphs.crop(ink, large[0]))).astype(np.uint8)
+    return _crop_of(ink, large[0]) if large else None
+
+
+def picture_crop(picture: np.ndarray) -> np.ndarray | None:
+    """The ink of a picture of one digit, found and cut as in production: all of it in a tiny one,
+    else the one large piece; None if there is none.
+    """
+    ink = paper.find_ink(np.repeat(picture[..., None], 3, axis=2))
+    pieces = find.find(ink)
+    if max(picture.shape) <= find.TINY and pieces:
+        return _crop_of(ink, glyphs.merge(pieces))
+    area = sum(piece.area for piece in pieces)
+    large = [piece for piece in pieces if piece.area > 0.8 * area]
+    return _crop_of(ink, large[0]) if large else None
+
+
+def _crop_of(ink: paper.Ink, piece: glyphs.Piece) -> np.ndarray:
+    return np.round(255 * normalise.normalise(glyphs.crop(ink, piece))).astype(np.uint8)
 
 
 def drawn(data: Data, name: str, file: str, times: int) -> dict[str, np.ndarray]:

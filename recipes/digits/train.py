@@ -1,6 +1,6 @@
 """Train the `digits` pack. README.md has the figures that it reached, train.log their log.
 
-    python recipes/digits/train.py --data DATA --out PACK [--seed 0] [--images 2000000]
+    python recipes/digits/train.py --data DATA --out PACK [--seed 0]
 
 Needs the `train` extra (torch, onnx). DATA is laid out as `WHERE` in sources.py says; MNIST is
 fetched where it is missing. Never trained on: MNIST's test set, USPS, canvas drawings, photos,
@@ -13,11 +13,14 @@ import datetime as dt
 import hashlib
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import confidence
+import degraded
 import network as nets
 import nondigits
 import numpy as np
@@ -37,11 +40,39 @@ LICENCE = (
     "kensanata/numbers (CC0 1.0), skahl/handwritten-digits-corpus (Apache-2.0), handwriting fonts "
     "(OFL-1.1, Apache-2.0), Omniglot and notMNIST (MIT)"
 )
-SHARES = {  # of a batch; they need not sum to 1
+FIRST = {  # shares of a batch; they need not sum to 1
+    "mnist": 0.66, "opencv": 0.05, "semeion": 0.04, "optdigits": 0.05, "synthetic": 0.20,
+    "nondigits": 0.13,
+}  # fmt: skip
+SECOND = {
     "mnist": 0.40, "opencv": 0.04, "semeion": 0.03, "optdigits": 0.03, "kensanata": 0.16,
     "pendigits": 0.07,
     "skahl": 0.02, "uji": 0.02, "fonts": 0.03, "synthetic": 0.20, "nondigits": 0.16,
 }  # fmt: skip
+THIRD = {
+    "mnist": 0.52, "opencv": 0.04, "semeion": 0.02, "optdigits": 0.02, "kensanata": 0.13,
+    "pendigits": 0.06, "skahl": 0.02, "uji": 0.02, "fonts": 0.03, "synthetic": 0.16,
+    "blurred": 0.08, "struck": 0.04, "faint": 0.04, "nondigits": 0.19,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One of the trainings that follow each other: how many images, the highest learning rate, what
+    they are of; `halfway` takes the mean of the weights before and after it.
+    """
+
+    images: int
+    rate: float
+    shares: dict[str, float]
+    halfway: bool = False
+
+
+STAGES = {
+    1: Stage(1_600_000, 3e-3, FIRST),
+    2: Stage(1_655_808, 2e-3, SECOND),
+    3: Stage(256_000, 1e-3, THIRD, halfway=True),
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -51,14 +82,11 @@ def arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="folder with mnist/, kensanata/, fonts/ …")
     add("--out", type=Path, required=True, help="folder of the pack to write")
     add("--seed", type=int, default=0)
-    add("--images", type=int, default=2_000_000, help="augmented images to train on")
-    add(
-        "--minutes", type=float, default=None, help="stop by then, the learning rate planned for it"
-    )
+    add("--stages", type=int, nargs="+", default=list(STAGES), help="which, in turn")
+    add("--images", type=int, default=None, help="augmented images of each stage")
     add("--batch", type=int, default=256)
     add("--widths", type=int, nargs=3, default=(16, 32, 64), help="channels at 28, 14 and 7 px")
-    add("--rate", type=float, default=3e-3, help="highest learning rate")
-    add("--start", type=Path, default=None, help="a pack whose weights to start from")
+    add("--start", type=Path, default=None, help="a pack whose weights the stages start from")
     add("--without", nargs="*", default=[], help="sources to leave out: synthetic, nondigits, …")
     add("--offline", action="store_true", help="fetch nothing")
     add("--weights", type=Path, default=None, help="state of the training: resumed if there")
@@ -72,8 +100,13 @@ def arguments() -> argparse.Namespace:
 # ---- Data ----
 
 
-def load(data: Data, args: argparse.Namespace) -> tuple[dict[str, Crops], confidence.Validation]:
-    """The training sources by name, and what the confidence is fitted on."""
+Digits = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def load(
+    data: Data, args: argparse.Namespace
+) -> tuple[dict[str, Crops], confidence.Validation, Digits]:
+    """The training sources by name, what the confidence is fitted on, and what the log shows."""
     times = args.times
     plain = sources.plain(data)
     scans = sources.scanned(data)
@@ -82,6 +115,8 @@ def load(data: Data, args: argparse.Namespace) -> tuple[dict[str, Crops], confid
     uji = sources.drawn(data, "uji", "uji/chars.npz", times * 5 // 2)
     fonts = sources.typed(data, times)
     pages = sources.pages(data, args.pages)
+    bad = degraded.bad_pictures(data, args.pages // 3)
+    scans_faint = degraded.faint_scans(data, args.pages // 3)
     images, labels = data.mnist("train")
     train_x = images[:-5000]
     train_y = labels[:-5000]
@@ -98,6 +133,8 @@ def load(data: Data, args: argparse.Namespace) -> tuple[dict[str, Crops], confid
         "uji": sources.weighted(uji["x"], uji["y"], uji["w"]),
         "fonts": Crops(fonts["x"], fonts["y"].astype(np.int64), weight),
         "synthetic": sources.weighted(pages["x"], pages["y"]),
+        **{name: sources.weighted(bad[f"{name}_x"], bad[f"{name}_y"]) for name in degraded.KINDS},
+        "faint": sources.weighted(scans_faint["x"], scans_faint["y"], scans_faint["w"]),
         "nondigits": nondigits.training(data, train_x, train_y, pages["wrong"]),
     }
     digits = {
@@ -112,13 +149,20 @@ def load(data: Data, args: argparse.Namespace) -> tuple[dict[str, Crops], confid
         "pages": (pages["check_x"], pages["check_y"]),
     }
     check = confidence.Validation(digits, nondigits.validation(data, pages["check_wrong"]))
-    return {name: crops for name, crops in training.items() if name not in args.without}, check
+    spoilt = {  # no part of the confidence's fit
+        f"{name} check": (bad[f"check_{name}_x"], bad[f"check_{name}_y"]) for name in degraded.KINDS
+    }
+    present = {name: crops for name, crops in training.items() if name not in args.without}
+    return present, check, digits | spoilt
 
 
-def batches(training: dict[str, Crops], size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    training: dict[str, Crops], shares: dict[str, float], size: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless mixed batches: each source by its share, each sample by its weight."""
-    total = sum(SHARES[name] for name in training)
-    counts = {name: round(size * SHARES[name] / total) for name in training}
+    present = [name for name in shares if name in training]
+    total = sum(shares[name] for name in present)
+    counts = {name: round(size * shares[name] / total) for name in present}
     counts["mnist"] += size - sum(counts.values())
     pools = {
         name: (
@@ -127,6 +171,7 @@ def batches(training: dict[str, Crops], size: int) -> Iterator[tuple[torch.Tenso
             torch.from_numpy(crops.weight.cumsum()),
         )
         for name, crops in training.items()
+        if name in counts
     }
     while True:
         xs = []
@@ -145,71 +190,90 @@ def batches(training: dict[str, Crops], size: int) -> Iterator[tuple[torch.Tenso
 class Training:
     """A network in training: its moving average, its optimiser, its clock; saved and resumed."""
 
-    def __init__(self, args: argparse.Namespace, training: dict[str, Crops]) -> None:
+    def __init__(self, args: argparse.Namespace, number: int, training: dict[str, Crops]) -> None:
         self.args = args
+        self.number = number
+        self.stage = STAGES[number]
+        self.images = args.images or self.stage.images
+        self.batches = batches(training, self.stage.shares, args.batch)
         self.network = nets.Network(*args.widths).to(memory_format=torch.channels_last)
-        if args.start:
-            usual, _ = next(batches(training, 2048))
-            nets.start_from(self.network, args.start / cards.MODEL, nets.augment(usual))
-        self.average = nets.averaged(self.network)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0, weight_decay=0.02)
         self.step = 0
         self.seconds = 0.0
-        if args.weights and args.weights.exists():
-            state = torch.load(args.weights, weights_only=True)
+        self.set_up()
+
+    def set_up(self) -> None:
+        """A fresh optimiser and average for the network as it is."""
+        self.average = nets.averaged(self.network)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0, weight_decay=0.02)
+
+    def start_from(self, path: Path, training: dict[str, Crops]) -> None:
+        """Take over the weights of an exported network."""
+        usual, _ = next(batches(training, self.stage.shares, 2048))
+        nets.start_from(self.network, path, nets.augment(usual))
+        self.set_up()
+
+    def go_halfway(self, before: Path, training: dict[str, Crops]) -> None:
+        """Take the mean of the averaged weights and those of an exported network."""
+        mean = self.args.out / "mean.onnx"
+        export(self.average, mean)
+        nets.average_files(mean, before)
+        self.start_from(mean, training)
+        mean.unlink()
+
+    def resume(self) -> int:
+        """Load the state of this stage if there is one. Returns the number of the stage that a
+        state is of, 0 without one.
+        """
+        path = self.args.weights
+        state = torch.load(path, weights_only=True) if path and path.exists() else {"stage": 0}
+        if state["stage"] == self.number:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
             self.seconds = state["seconds"]
-            torch.manual_seed(args.seed + self.step)
+            torch.manual_seed(self.args.seed + self.step)
+        return int(state["stage"])
 
     def save(self) -> None:
         """Write the state beside the old one, then in its place."""
         if not self.args.weights:
             return
         state = {
-            "network": self.network.state_dict(), "average": self.average.state_dict(),
+            "stage": self.number, "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
         }  # fmt: skip
         new = self.args.weights.with_suffix(".new")
         torch.save(state, new)
         new.replace(self.args.weights)
 
-    def progress(self) -> float:
-        """How much of the training is done, 0 … 1: by images, or by minutes if set."""
-        done = self.step * self.args.batch / self.args.images
-        if self.args.minutes:
-            done = max(done, self.seconds / 60 / self.args.minutes)
-        return done
-
     def rate(self) -> float:
         """The learning rate of the next step: warm-up, then a cosine to zero."""
-        warm = max(1, min(400, self.args.images // self.args.batch // 10))
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress()))) + 0.002
-        return self.args.rate * min((self.step + 1) / warm, cosine)
+        steps = self.images // self.args.batch
+        warm = max(1, min(400, steps // 10))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / steps)))
+        return self.stage.rate * min((self.step + 1) / warm, cosine)
 
-    def run(self, training: dict[str, Crops], check: confidence.Validation) -> None:
-        """Train until progress is 1, with a line in the log and a saved state every few hundred
+    def run(self, check: Digits) -> None:
+        """Train to the last step, with a line in the log and a saved state every few hundred
         steps.
         """
         self.network.train()
         mean = 0.0
         clock = time.time() - self.seconds
-        each = 500
-        for x, y in batches(training, self.args.batch):
-            if self.progress() >= 1:
-                break
-            loss = self._train_step(x, y)
+        each = 250
+        while self.step < self.images // self.args.batch:
+            loss = self._train_step(*next(self.batches))
             self.seconds = time.time() - clock
             mean += (loss - mean) / min(self.step, 200)
             if self.step % each == 0:
                 self.save()
                 rates = " ".join(
-                    f"{name} {self.right(x[:2000], y[:2000]):.4f}"
-                    for name, (x, y) in check.digits.items()
+                    f"{name} {self.right(x[:2000], y[:2000]):.4f}" for name, (x, y) in check.items()
                 )
-                print(f"step {self.step} loss {mean:.4f} {rates} {self.seconds:.0f} s", flush=True)
+                at = f"stage {self.number} step {self.step}"
+                print(f"{at} loss {mean:.4f} {rates} {self.seconds:.0f} s", flush=True)
         self.save()
 
     def _train_step(self, x: torch.Tensor, y: torch.Tensor) -> float:
@@ -239,6 +303,26 @@ class Training:
         return float((self.logits(images)[:, :10].argmax(axis=1) == labels).mean())
 
 
+def train(args: argparse.Namespace, training: dict[str, Crops], check: Digits) -> Training:
+    """The stages in turn, each from the weights of the one before."""
+    before = args.start / cards.MODEL if args.start else None
+    for number in args.stages:
+        after = args.out / f"stage{number}.onnx"
+        run = Training(args, number, training)
+        resumed = run.resume()
+        if resumed > number and after.exists():
+            before = after
+            continue
+        if resumed != number and before:
+            run.start_from(before, training)
+        run.run(check)
+        if run.stage.halfway and before:
+            run.go_halfway(before, training)
+        export(run.average, after)
+        before = after
+    return run
+
+
 # ---- Export ----
 
 
@@ -260,24 +344,24 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     data = Data(args.data, cache=args.cache, offline=args.offline)
     started = time.time()
-    training, check = load(data, args)
+    training, check, watched = load(data, args)
     sizes = {name: len(crops.x) for name, crops in training.items()}
     print(sizes, f"loaded in {time.time() - started:.0f} s", flush=True)
-    run = Training(args, training)
+    args.out.mkdir(parents=True, exist_ok=True)
+    run = train(args, training, watched)
     parameters = sum(p.numel() for p in run.network.parameters())
-    print(f"{parameters} parameters, at step {run.step}", flush=True)
-    run.run(training, check)
     noisy = nets.augment(
         torch.from_numpy(check.digits["mnist"][0].copy()).unsqueeze(1).float() / 255
     )
     noisy_x = (noisy.squeeze(1).numpy() * 255).round().astype(np.uint8)
     check.digits["corrupted"] = (noisy_x, check.digits["mnist"][1])
-
-    args.out.mkdir(parents=True, exist_ok=True)
     facts = {
         "sha256": export(run.average, args.out / cards.MODEL), "licence": LICENCE,
         "created": dt.datetime.now(dt.UTC).date().isoformat(),
     }  # fmt: skip
+    if args.start and (args.start / cards.LINE).exists():  # the pack goes on with its line reader
+        shutil.copy(args.start / cards.LINE, args.out)
+        facts["files"] = cards.read_card(args.start).files
     pictures_of = None
     if (args.data / "devphotos").exists():  # as they are found with a first fit
         cards.write_card(args.out, confidence.first_fit(run.logits, check, **facts))
@@ -292,7 +376,7 @@ def main() -> None:
     card = confidence.fit(run.logits, check, pictures_of, **facts)
     cards.write_card(args.out, card)
     history = {
-        "parameters": parameters, "seconds": round(run.seconds), "images": run.step * args.batch,
+        "parameters": parameters, "seconds": round(run.seconds), "images": args.batch * run.step,
         "seed": args.seed, "without": args.without,
         "start": packs.open_pack(args.start).model.version if args.start else None,
     }  # fmt: skip
@@ -305,9 +389,12 @@ def main() -> None:
         packs.open_pack(args.out, threads=args.threads), check, test, unseen
     )
     versions = {"torch": torch.__version__.split("+")[0], "numpy": np.__version__}
-    metrics = {**history, **figures, "versions": versions}
+    line = cards.read_card(args.start).metrics["line"] if "files" in facts else None
+    metrics = {**history, **figures, "versions": versions, **({"line": line} if line else {})}
     card = cards.Card.from_json({**card.to_json(), "metrics": metrics})
     cards.write_card(args.out, card)
+    for file in args.out.glob("stage*.onnx"):
+        file.unlink()
     print(json.dumps(card.to_json()))
 
 
