@@ -5,6 +5,7 @@ Read once, named by their content, sent compressed.
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
+_IMPORT = re.compile(r'^(?:import|\}) [^;]*?from "\./([\w.]+)";$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,13 @@ class Assets:
     def url(self, name: str) -> str:
         """Where pages find a file. Raises KeyError for one that is not there."""
         return f"/static/{self.version}/{self._files[name].name}"
+
+    def modules(self, name: str) -> list[str]:
+        """Where a module lies and all that it imports: a page names them, so that the browser
+        fetches them at once instead of level by level.
+        """
+        names = [name]
+        for entry in names:  # which grows meanwhile
+            source = self._files[entry].data.decode()
+            names += [other for other in _IMPORT.findall(source) if other not in names]
+        return [self.url(entry) for entry in dict.fromkeys(names)]

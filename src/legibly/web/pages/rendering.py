@@ -49,7 +49,15 @@ class Pages:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
-        self._environment.globals.update(asset=self.assets.url, day=_day)
+        self._environment.globals.update(asset=self.assets.url, script=self._script, day=_day)
+
+    def _script(self, name: str) -> Markup:
+        """The elements that load a module with all that it imports."""
+        script, *imports = self.assets.modules(name)
+        links = Markup("").join(
+            Markup('<link rel="modulepreload" href="{}">').format(url) for url in imports
+        )
+        return links + Markup('<script type="module" src="{}"></script>').format(script)
 
     def render(
         self, request: Request, template: str, *, status: int = 200, **values: Any

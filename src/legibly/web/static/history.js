@@ -9,6 +9,7 @@ import { follow, newest } from "./live.js";
 import { openFrom } from "./places.js";
 
 const PAGE = 60;
+const AT_ONCE = 12; // pictures that are in the window at first: lazy ones would come later
 const MOST_TO_COME_BACK = 3000;
 const MOST_AT_ONCE = 5000;
 const gallery = $("#gallery"),
@@ -35,13 +36,13 @@ const query = () =>
   );
 const asAddress = () => `?${new URLSearchParams(query())}`.replace(/\?$/, "");
 
-function tile(image) {
+function tile(image, { lazy = true } = {}) {
   const box = make("input", {
     type: "checkbox",
     "aria-label": say("select", { name: image.reading?.text || image.name || image.id }),
   });
   box.addEventListener("click", (event) => choose(image.id, box.checked, event.shiftKey));
-  const link = shot(image);
+  const link = shot(image, { lazy });
   link.addEventListener("click", () => {
     const place = `${location.pathname}${asAddress()}`;
     history.replaceState(null, "", `${place}#${image.id}`); // back comes to this tile again
@@ -117,7 +118,8 @@ async function fetchPage(mine) {
     const begun = performance.now();
     const page = await api.images({ ...query(), limit: PAGE, after: next }, mine.signal);
     const fresh = newest(page.images, begun).filter((image) => !known.has(image.id));
-    block().append(...fresh.map((image) => (known.set(image.id, image), tile(image))));
+    const add = (image) => tile(image, { lazy: known.set(image.id, image).size > AT_ONCE });
+    block().append(...fresh.map(add));
     if (fresh.length < PAGE) even();
     next = page.next;
     done = next === null;
