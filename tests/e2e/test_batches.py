@@ -4,6 +4,7 @@ these.
 
 import gzip
 import io
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,35 @@ def test_a_pair_of_idx_files_comes_in_with_its_labels(server: Server, desktop: P
     expect(desktop.locator("#queue p")).to_contain_text("All done: 2 of 2", timeout=30_000)
     name = "two-images-idx3-ubyte-0000"
     assert labels(server) == {f"{name}0.png": "7", f"{name}1.png": "1"}
+
+
+def test_coco_beside_pictures_brings_their_boxes(server: Server, desktop: Page) -> None:
+    """Categories and boxes of a COCO file are the labels, as they were at the upload."""
+    coco = {
+        "images": [{"id": at, "file_name": f"{at}.png"} for at in (1, 2)],
+        "categories": [{"id": 7, "name": "7"}, {"id": 8, "name": "1"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 7, "bbox": [3, 4, 15.6, 20]},
+            {"image_id": 2, "category_id": 8, "bbox": [5, 6, 7, 8]},
+        ],
+    }
+    files: list[Any] = [
+        {"name": f"{at}.png", "mimeType": "image/png", "buffer": png(digit)}
+        for at, digit in ((1, 7), (2, 1))
+    ]
+    files.append(
+        {"name": "coco.json", "mimeType": "application/json", "buffer": json.dumps(coco).encode()}
+    )
+    desktop.goto(server.url)
+    desktop.locator("#files").set_input_files(files)
+    expect(desktop.locator("#queue p")).to_contain_text("All done: 2 of 2", timeout=30_000)
+    images = call(server, "/api/images")["images"]
+    boxes = {
+        image["name"]: [(box["label"], box["box"]) for box in image["label"]["boxes"]]
+        for image in images
+    }
+    assert boxes == {"1.png": [("7", [3, 4, 16, 20])], "2.png": [("1", [5, 6, 7, 8])]}
+    assert {image["label"]["source"] for image in images} == {"at_upload"}
 
 
 def test_files_are_dropped_and_sent_from_every_page(server: Server, desktop: Page) -> None:

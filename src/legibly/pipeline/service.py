@@ -210,9 +210,9 @@ class Service:
         """
         image = self.index.get(image_id)
         if source is None:
-            source = self.source_of(image)
             if text is not None or nothing:
                 text = self.label_rules.normalize(text or "", nothing=nothing)
+            source = self.source_of(image, text)
             boxes = checked_boxes(boxes, text, image, self.label_rules)
         at = now()
         if image.label and image.label.at >= at:
@@ -224,11 +224,14 @@ class Service:
         store_pairs(self.store, self.index, [image])
         return image
 
-    def source_of(self, image: Image) -> LabelSource:
+    def source_of(self, image: Image, text: str | None = None) -> LabelSource:
         """Whether a label for this image counts as asked for; the caller cannot influence that.
 
-        It does if the image is in the random sample, from its first label on.
+        It does if the image is in the random sample, from its first label on. A text that came with
+        the upload stays one, also when it gets boxes.
         """
+        if image.label and image.label.source == "at_upload" and image.label.text == text:
+            return "at_upload"
         first = image.label is None or image.label.source == "asked"
         return "asked" if first and sampling.asks(image.id, self._ask_rate) else "volunteered"
 

@@ -33,7 +33,14 @@ test("the boxes of a COCO document give a text from left to right", () => {
       { image_id: 1, category_id: 3, bbox: [5, 0, 9, 9] },
     ],
   };
-  assert.equal(labels.fromCoco(coco).get("a.png").label, "71");
+  const { label, boxes } = labels.fromCoco(coco).get("a.png");
+  assert.equal(label, "71");
+  assert.deepEqual(boxes, [
+    { box: [5, 0, 9, 9], label: "7" },
+    { box: [50, 0, 9, 9], label: "1" },
+  ]);
+  coco.images[0].text = "17";
+  assert.equal(labels.fromCoco(coco).get("a.png").boxes, undefined);
   assert.equal(labels.fromCoco([1, 2]), null);
 });
 

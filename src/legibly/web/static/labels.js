@@ -1,7 +1,8 @@
 // Labels and writers that come beside pictures: a CSV file, COCO JSON, folders named by classes, or
 // a pattern of file names. Pure, so that it is tested without a browser.
 
-/** @typedef {{ label?: string, writer?: string }} Facts */
+/** @typedef {{ box: number[], label: string }} Box
+ * @typedef {{ label?: string, writer?: string, boxes?: Box[] }} Facts */
 
 const FILE = ["file", "file_name", "filename", "image", "name", "path"];
 const LABEL = ["label", "text", "digit", "class", "true_text"];
@@ -48,7 +49,8 @@ export function fromCsv(text) {
 }
 
 /** What COCO's `images`, `annotations` and `categories` say: the categories from left to right, or
- * the attribute `text` of an image; null for other documents.
+ * the attribute `text` of an image; the boxes where they are those of the text; null for other
+ * documents.
  * @param {any} document
  * @returns {Map<string, Facts> | null} */
 export function fromCoco(document) {
@@ -59,10 +61,23 @@ export function fromCoco(document) {
   for (const { id, file_name, text, writer } of images) {
     const own = annotations.filter((annotation) => annotation.image_id === id);
     own.sort((a, b) => (a.bbox?.[0] ?? 0) - (b.bbox?.[0] ?? 0));
-    const label = text ?? own.map(({ category_id }) => names.get(category_id) ?? "").join("");
-    facts.set(String(file_name), { label: label || undefined, writer: writer || undefined });
+    const labels = own.map(({ category_id }) => names.get(category_id) ?? "");
+    const label = text ?? labels.join("");
+    const boxes = boxesOfCoco(own, labels, label);
+    facts.set(String(file_name), { label: label || undefined, writer: writer || undefined, boxes });
   }
   return facts;
+}
+
+/** The boxes of annotations, where there is one for each sign of the text. */
+function boxesOfCoco(annotations, labels, text) {
+  const boxes = annotations.map(({ bbox }, at) => ({
+    box: Array.isArray(bbox) ? bbox.map(Math.round) : [],
+    label: labels[at],
+  }));
+  const areBoxes = boxes.every(({ box }) => box.length === 4 && box[2] > 0 && box[3] > 0);
+  const isText = labels.join("") === String(text).replace(/[ /]/g, "");
+  return boxes.length && areBoxes && isText ? boxes : undefined;
 }
 
 /** A pattern such as `{label}_{writer}_*` as a function of a file's name without its ending; null

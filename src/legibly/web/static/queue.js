@@ -143,18 +143,19 @@ export class Queue extends EventTarget {
       .filter((entry) => entry.owner === this.owner && fits(entry));
   }
 
-  /** Take files, `{ file, name, label, writer, batch }`; all of them are in the database before
+  /** Take files, `{ file, name, label, boxes, writer, batch }`; all of them are in the database before
    * the first is sent. A `batch` has an `id` and a `name`; it is opened with its first file. */
   async add(files) {
     this.begin();
     this.total += files.length;
     this.adding += files.length;
     this.changed();
-    const entries = files.map(({ file, name, writer, label, batch }) => ({
+    const entries = files.map(({ file, name, writer, label, boxes, batch }) => ({
       blob: file,
       name: name || "picture.png",
       writer,
       label,
+      boxes,
       batch,
       tab: TAB,
       owner: this.owner,
@@ -243,6 +244,7 @@ export class Queue extends EventTarget {
       await this.open(entry.batch);
       const answer = (await this.put(entry)) ?? (await this.post(entry));
       const images = answer.images ?? [answer]; // a file with pages becomes an image a page
+      if (entry.boxes && images.length === 1) await this.putBoxes(entry, images[0]);
       this.total += images.length - 1;
       this.sent += images.length;
       if (images.length > 1) this.batch ??= { id: answer.batch };
@@ -258,6 +260,16 @@ export class Queue extends EventTarget {
     }
     this.flying--;
     this.next();
+  }
+
+  /** Say where the digits of a label lie; where the server refuses that, the label alone stays. */
+  async putBoxes({ name, label, boxes }, { id }) {
+    try {
+      await api.label(id, label, { boxes, tries: Infinity });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.failed.push({ name, why: error.message, entry: null });
+    }
   }
 
   async post(entry) {

@@ -38,6 +38,7 @@ let history = []; // entries that were judged or skipped on this page
 let current = null;
 let total = 0; // to look at, by the server, less what was judged since
 let judgements = 0; // on this page, less those that were taken back
+let news = 0; // labels and deletions by others
 let filling = false;
 let isComplete = false; // the queue holds everything that the server has
 /** @type {Promise<unknown>} */
@@ -61,14 +62,8 @@ async function fill() {
   if (filling) return;
   filling = true;
   show();
-  const known = await saved();
   try {
-    const response = await api.ask("/api/review/queue", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ skipped, limit: 50, ...scope }),
-    });
-    const page = await response.json();
+    const { page, known } = await fetchQueue();
     const judged = history.filter((entry) => entry.isJudged);
     const waiting = new Set([...queue, ...judged].map((entry) => entry.image.id));
     const fresh = page.queue.filter(({ image }) => !waiting.has(image.id));
@@ -83,6 +78,20 @@ async function fill() {
   if (current && queue[0] === current)
     count(); // nothing moves under somebody who is at work on a picture
   else show();
+}
+
+/** The queue, and how many judgements the server knew then; asked for again where somebody else has
+ * labelled or deleted a picture meanwhile. */
+async function fetchQueue(tries = 3) {
+  const known = await saved();
+  const before = news;
+  const response = await api.ask("/api/review/queue", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ skipped, limit: 50, ...scope }),
+  });
+  const page = await response.json();
+  return before === news || tries === 1 ? { page, known } : fetchQueue(tries - 1);
 }
 
 /** Wait until nothing is unsaved; gives how many judgements that were. */
@@ -179,6 +188,7 @@ function notSaved(entry, { status }) {
 
 /** Take a picture out of the queue, unless somebody is looking at it. */
 function leaveOut(id) {
+  news++;
   const before = queue.length;
   queue = queue.filter((entry) => entry === current || entry.image.id !== id);
   if (queue.length === before) return;
@@ -251,8 +261,9 @@ const look = debounce(() => {
 
 /** Nobody is asked about what somebody else has labelled, here or on another page, meanwhile. */
 function take({ id, label }) {
-  const entry = queue.find(({ image }) => image.id === id);
-  if (entry && (entry.image.label?.at ?? null) !== (label?.at ?? null)) leaveOut(id);
+  const isOwn = history.some((entry) => entry.image.id === id);
+  const earlier = queue.find(({ image }) => image.id === id)?.image.label?.at;
+  if (!isOwn && earlier !== label?.at) leaveOut(id);
   look();
 }
 follow(take, look, (id) => (leaveOut(id), look()));
