@@ -3,11 +3,13 @@
     python benchmarks/scale.py [--images 20000] [--database postgresql://…/empty] [--one 4000]
 
 Images are synthetic: pictures of a few bytes that the app has taken in, readings in record files of
-40 (what a function's batch writes) and of one, in a store in memory. Rates are images per second of
+40 (what a function's batch writes) and of one, in a store in memory; live pages are streams of one
+process, without sockets. Rates are images per second of
 the wall clock, and of processor time in this process, which a busy machine changes less.
 """
 
 import argparse
+import asyncio
 import os
 import tempfile
 import time
@@ -25,6 +27,7 @@ from legibly.records import Item, Model, Reading, ReadingRecord
 from legibly.reindex import reindex
 from legibly.store import Stat, Store, open_store, record_files
 from legibly.vision.reading import Reader
+from legibly.web.live_hub import Hub
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 IN_A_FILE = 40
@@ -99,12 +102,46 @@ def run(database: str, each: int, count: int) -> None:
     index.close()
 
 
+def deliver(index: SqlIndex, pages: int, changes: int) -> None:
+    """Send changes of images to so many pages of one process, as texts; prints the rate."""
+    hub = Hub(index, document=lambda image: image.to_json())
+    heard = asyncio.Queue[str]()
+
+    async def listen() -> None:
+        async for text in hub.stream(after=index.sequence()):
+            heard.put_nowait(text)
+
+    async def send(count: int) -> None:
+        records = [record(number, Model("digits", "a" * 12)) for number in range(count)]
+        images = [image_of(Stat(entry.key, 2614, BEGIN, None), None) for entry in records]
+        index.add(images)
+        index.apply_readings(records)
+        hub.wake()
+        for _ in range(count * pages):
+            await heard.get()
+
+    async def begin() -> list[asyncio.Task[None]]:
+        await hub.start()
+        tasks = [asyncio.create_task(listen()) for _ in range(pages)]
+        for _ in range(pages):
+            await heard.get()
+        await asyncio.sleep(2)  # until each has looked for what it missed
+        await send(1)
+        return tasks
+
+    with asyncio.Runner() as runner:
+        runner.run(begin())
+        name = f"deliveries to {pages:,} live pages"
+        measure(name, changes * pages, lambda: runner.run(send(changes)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--one", type=int, default=4_000, help="images with a record file each")
+    parser.add_argument("--listeners", type=int, default=1_000, help="live pages of one process")
     parser.add_argument("--database", default="", help="SQLite in a temporary folder, unless given")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
@@ -113,6 +150,9 @@ def main() -> None:
         for each, count in ((IN_A_FILE, arguments.images), (1, arguments.one)):
             database = arguments.database or f"sqlite:///{name}/{each}.db"
             run(database, each, count)
+        index = open_index(f"sqlite:///{name}/live.db")
+        deliver(index, arguments.listeners, 100)
+        index.close()
 
 
 if __name__ == "__main__":
