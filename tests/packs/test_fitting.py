@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import pictures
-from legibly import errors
+from legibly import errors, wiring
+from legibly.cli import main
 from legibly.evaluation import datasets, fitting
 from legibly.packs import card as cards
 from legibly.packs import pack, registry
+from legibly.settings import Settings
 from packs import networks
 
 NAMES = ("red", "green", "blue")
@@ -91,3 +94,37 @@ def test_what_cannot_be_calibrated_is_named(tmp_path: Path) -> None:
         fitting.calibrate(pack.open_pack(folder), foreign, risk=0.01, data="few")
     with pytest.raises(errors.Invalid, match="packs of ink"):
         fitting.calibrate(pack.open_pack(registry.find("digits")), few, risk=0.01, data="few")
+
+
+def test_a_network_of_others_goes_all_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ONNX file is imported, calibrated, put in shadow in a project of its own and promoted
+    there, by commands alone; the running reader follows, and no other project changes.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def legibly(*words: str) -> None:
+        done = CliRunner().invoke(main.cli, words, standalone_mode=False, catch_exceptions=False)
+        assert done.return_value in (None, 0), done.output
+
+    Path("net.onnx").write_bytes(networks.colour_model(factor=100.0).SerializeToString())
+    Path("names.txt").write_text("\n".join(NAMES))
+    write_pictures(Path("data"), count=300, wrong=0)
+    legibly("models", "add", "net.onnx", "--like", "zero-one", "--classes", "names.txt")
+    legibly("models", "calibrate", "net", "data", "--risk", "0.1")
+    legibly("projects", "add", "photos")
+    legibly("--project", "photos", "models", "shadow", "net", "--share", "1")
+    settings = [Settings(project=name) for name in ("photos", "default")]
+    live, other = [wiring.live_reader(own, wiring.store(own)) for own in settings]
+    picture = next(Path("data", "red").iterdir()).read_bytes()
+    assert live.read(picture).reading.model.name == "digits"
+    assert live.shadow is not None
+    live.shadow.settle(20)
+    assert live.shadow.to_json()["read"] == 1
+    legibly("--project", "photos", "models", "promote", "net", "--force", "photos", "--yes")
+    live.refresh()
+    reading = live.read(picture).reading
+    assert (reading.text, reading.verdict, reading.model.name) == ("red", "read", "net")
+    other.refresh()
+    assert other.read(picture).reading.model.name == "digits"
