@@ -23,7 +23,7 @@ from legibly.web.services import current_report, current_slices, state_of
 from legibly.web.text import number_format
 
 _ENOUGH = 30
-"""Charts of fewer pairs would show little but their intervals."""
+"""The least number of pairs for charts."""
 _MISREAD = 12
 _SLICES = 20
 FILTERS = ("since", "until", "batch", "writer", "source", "model", "verdict")
@@ -72,12 +72,12 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/accuracy/panel")
     def panel(request: Request) -> Response:
-        """The part of the accuracy that stands beside the answers, as a fragment."""
+        """The accuracy beside the answers, as a fragment."""
         return pages.render(request, "_accuracy_panel.html", **report_values(request))
 
 
 def selection_of(query: Mapping[str, str]) -> Selection:
-    """What the address of the page asks for. Raises Invalid for a day that is none."""
+    """The selection in the address of the page. Raises Invalid for an invalid day."""
     values = {name: query[name] for name in FILTERS if query.get(name)}
     for name in ("since", "until"):
         if name in values and not _DAY.fullmatch(values[name]):
@@ -88,7 +88,7 @@ def selection_of(query: Mapping[str, str]) -> Selection:
 
 
 def report_values(request: Request, selection: Selection | None = None) -> dict[str, Any]:
-    """The report of what the principal may see, and the part of its matrix that fits a page."""
+    """The report on what the principal may see, and the part of its matrix that fits the page."""
     chosen = replace(selection or Selection(), **principal_of(request).visibility)
     report = current_report(state_of(request), chosen)
     small = number_format.heat_table(report["confusion"], classes=classes_of(request))
@@ -122,7 +122,7 @@ def _batch_name(index: Index, batch_id: str) -> str:
 
 
 def _misread(request: Request, selection: Selection) -> list[records.Image]:
-    """The newest images whose label is not their answer."""
+    """The newest images whose label differs from their reading."""
     wrong = Filter(
         wrong=True,
         state="read",
@@ -137,7 +137,7 @@ def _misread(request: Request, selection: Selection) -> list[records.Image]:
 
 
 def sections(report: Report) -> dict[str, Any]:
-    """The values of `accuracy.html` beside the report itself."""
+    """The values of `accuracy.html` besides the report itself."""
     groups = [
         ("day", report["by_day"], "day"),
         ("model", report["by_model"], "model"),
@@ -154,6 +154,6 @@ def sections(report: Report) -> dict[str, Any]:
 
 
 def _charts(report: Report, gettext: Callable[[str], str], point: str) -> dict[str, str | None]:
-    """SVG by name in the language of the page; None where there is too little to draw."""
+    """SVG by name in the language of the page; None with too little data."""
     drawn = charts.draw_all(report, charts.Locale(gettext, point))
     return drawn if report["pairs"] >= _ENOUGH else dict.fromkeys(drawn)

@@ -1,4 +1,4 @@
-"""The API page: the OpenAPI document made readable, without anything from elsewhere."""
+"""The API page: renders the OpenAPI document, without third-party scripts."""
 
 import json
 from typing import Any
@@ -80,7 +80,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _example(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A body with each property's example, or a word for its type."""
+    """A body with each property's example, or the name of its type."""
     name = schema.get("$ref", "").rpartition("/")[2]
     if name:
         schema = document["components"]["schemas"][name]

@@ -23,7 +23,7 @@ _IMPORT = re.compile(r'^(?:import|\}) [^;]*?from "\./([\w.]+)";$', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Asset:
-    """One file as it is sent."""
+    """A file ready to send."""
 
     name: str
     data: bytes
@@ -39,9 +39,9 @@ class Asset:
 
 
 class Assets:
-    """All of them under one version, the hash of their content.
+    """All assets under one version, the hash of their content.
 
-    What a version names never changes.
+    Files of a version never change.
     """
 
     def __init__(self, folder: Path = FOLDER) -> None:
@@ -53,11 +53,11 @@ class Assets:
         self.version = digest.hexdigest()[:12]
 
     def get(self, name: str) -> Asset | None:
-        """A file by its name; None where there is none."""
+        """A file by its name, or None."""
         return self._files.get(name)
 
     def url(self, name: str) -> str:
-        """Where pages find a file. Raises KeyError for one that is not there."""
+        """The URL of a file. Raises KeyError if it does not exist."""
         return f"/static/{self.version}/{self._files[name].name}"
 
     def modules(self, name: str) -> list[str]:

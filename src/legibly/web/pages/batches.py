@@ -42,6 +42,6 @@ def newest(request: Request) -> list[dict[str, Any]]:
 
 
 def entry(count: BatchCount) -> dict[str, Any]:
-    """What a page shows of a batch."""
+    """The values of a batch for a page."""
     moment = object_keys.received_at(count.batch.id)
     return {"id": count.batch.id, "name": count.batch.name, "at": moment, "count": count}

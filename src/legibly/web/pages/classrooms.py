@@ -31,7 +31,7 @@ _DIGITS = [str(digit) for digit in range(10)]
 
 
 def classes_of(request: Request) -> Classes:
-    """The classes. Raises NotFound on a machine of one's own, where nobody else could join."""
+    """The classes. Raises NotFound without accounts, since nobody else could join."""
     classes = state_of(request).classes
     if classes is None:
         raise NotFound(
@@ -66,7 +66,7 @@ def _add_joining(routes: APIRouter, pages: Pages) -> None:
         nickname: Annotated[str, Form(max_length=200)],
         word: Annotated[str, Form(max_length=100)] = "",
     ) -> Response:
-        """Join a class, or come back to it with the personal word."""
+        """Join a class, or come back to it with the secret word."""
         network = network_of(request)
         wait = addresses.take(network)
         if wait:
@@ -127,7 +127,7 @@ def _show_classes(
 def _add_class(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/classes/{class_id}")
     def show_class(request: Request, class_id: str) -> Response:
-        """One class: pupils by digits."""
+        """One class: a table of pupils and digits."""
         school_class = _own(request, class_id)
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
         code = segno.make(link, error="m", micro=False)
@@ -138,7 +138,7 @@ def _add_class(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/classes/{class_id}/table")
     def table(request: Request, class_id: str) -> Response:
-        """The table of a class alone, for a page that follows it."""
+        """Only the table of a class, for a page that refreshes it."""
         return pages.render(
             request, "_class_table.html", **_table(request, _own(request, class_id))
         )
@@ -171,7 +171,7 @@ def _add_changing(routes: APIRouter) -> None:
     def change(
         request: Request, class_id: str, action: Annotated[str, Form(alias="what")]
     ) -> Response:
-        """Close it, open it again, delete a pupil by id, or delete everything."""
+        """Close or reopen the class, delete a pupil by id, or delete everything."""
         school_class = _own(request, class_id)
         classes = classes_of(request)
         if action == "erase":
@@ -190,7 +190,7 @@ def _add_changing(routes: APIRouter) -> None:
 
 
 def _table(request: Request, school_class: SchoolClass) -> dict[str, Any]:
-    """What the table of a class shows."""
+    """The values for the table of a class."""
     pupils = classes_of(request).pupils(school_class)
     rows = [(pupil, _of(request, pupil)) for pupil in pupils]
     together = _together([pupil_report for _, pupil_report in rows])

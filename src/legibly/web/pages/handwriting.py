@@ -31,7 +31,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 def _add_report(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/handwriting")
     def handwriting(request: Request, writer: _WRITER = None) -> Response:
-        """How legible each digit is, and what would help; a long count comes after the page."""
+        """The legibility of each digit with advice; a slow report is loaded after the page."""
         legibility = report_of(request, own_filter(request, writer), seconds=_PATIENCE_SECONDS)
         return pages.render(
             request,
@@ -44,7 +44,7 @@ def _add_report(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/handwriting/report")
     def fragment(request: Request, writer: _WRITER = None) -> Response:
-        """The report alone, for a page that did not wait for it."""
+        """Only the report, for a page that did not wait for it."""
         legibility = report_of(request, own_filter(request, writer))
         return pages.render(
             request,
@@ -66,7 +66,7 @@ def _add_report(routes: APIRouter, pages: Pages) -> None:
 def _add_practice(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/handwriting/practice")
     def practice(request: Request, writer: _WRITER = None) -> Response:
-        """The app asks for digits and tells at once how legible they are."""
+        """The app asks for digits, and shows at once how legible they are."""
         legibility = report_of(request, own_filter(request, writer), seconds=_PATIENCE_SECONDS)
         digits = legibility["digits"] if legibility else []
         names = [row["digit"] for row in digits] or _DIGITS
@@ -82,7 +82,7 @@ def _add_practice(routes: APIRouter, pages: Pages) -> None:
 def _add_items(routes: APIRouter) -> None:
     @routes.get("/images/{image_id}/items/{number}/picture")
     def item(request: Request, image_id: str, number: int) -> Response:
-        """One item of a picture, cut out upright with a little room around it."""
+        """One item of a picture, cropped upright with a margin."""
         image = _find(request, image_id)
         if image.reading is None or not 0 <= number < len(image.reading.digits):
             raise NotFound("this picture has no such item.")
@@ -99,7 +99,7 @@ def _add_items(routes: APIRouter) -> None:
 
     @routes.get("/images/{image_id}/items/{number}/why")
     def why(request: Request, image_id: str, number: int) -> JSONResponse:
-        """One sentence on why an item was read so; empty where this model gives none."""
+        """A sentence that explains how an item was read; empty if the model has none."""
         image = _find(request, image_id)
         state = state_of(request)
         explain = getattr(state.views, "explanation", None)
@@ -110,7 +110,7 @@ def _add_items(routes: APIRouter) -> None:
 
 
 def reports_of(request: Request) -> HandwritingReports:
-    """The reports that this process keeps."""
+    """The reports cached by this process."""
     reports: HandwritingReports = request.app.state.handwriting_reports
     return reports
 
@@ -118,7 +118,7 @@ def reports_of(request: Request) -> HandwritingReports:
 def report_of(
     request: Request, image_filter: Filter, *, seconds: float | None = None
 ) -> dict[str, Any] | None:
-    """The report of these images by the model in use; None where it takes longer."""
+    """The report on these images by the present model; None if it takes longer."""
     classes = [name for name in classes_of(request) if len(name) == 1] or _DIGITS
     return reports_of(request).get(
         state_of(request), image_filter, classes=classes, sure=sure_from(request), seconds=seconds

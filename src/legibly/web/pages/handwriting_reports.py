@@ -1,7 +1,7 @@
 """Caches handwriting reports until an image of their writer changes.
 
-A report over thousands of digits takes a second: it is computed once, in the background where a
-page does not want to wait for it.
+A report on thousands of digits takes a second: it is computed once, in the background if a page
+does not wait for it.
 """
 
 import itertools
@@ -26,7 +26,7 @@ _Entry = tuple[_Stamp, "Future[tuple[_Report, _Stamp]]"]
 
 
 class HandwritingReports:
-    """Reports by project and filter; safe for threads, one thread computes each."""
+    """Reports by project and filter; thread-safe: one thread computes each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class HandwritingReports:
         sure: float,
         seconds: float | None = None,
     ) -> _Report | None:
-        """The report of these images; None where it is not there within `seconds`."""
+        """The report on these images; None if it is not ready within `seconds`."""
         stamp = _stamp(state, image_filter)
         key = (state.settings.project, image_filter)
         with self._lock:
@@ -86,7 +86,7 @@ class HandwritingReports:
 
 
 def _stamp(state: State, image_filter: Filter) -> _Stamp:
-    # Another model reads nothing anew, but what it says of ink goes into the advice.
+    # Another model does not change readings, but the advice depends on its view of the ink.
     return (*state.index.stamp(image_filter), str(state.views.model))
 
 

@@ -28,7 +28,7 @@ _MOST_IDS = 100_000
 
 
 def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
-    """The filter of an address, only of what the principal may see."""
+    """The filter in an address, limited to what the principal may see."""
     values = {name: query[name] for name in _EXACT if query.get(name)}
     if values.get("label") == NOTHING:
         values["label"] = ""
@@ -68,7 +68,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/history/download.{kind}")
     def all_matching(request: Request, kind: exports.Format) -> Response:
-        """Everything that the filter in the address wants."""
+        """All images of the filter in the address."""
         state = state_of(request)
         image_filter = filter_of(request.query_params, principal_of(request))
         cell = (request.query_params.get(name) for name in ("actual", "predicted"))
@@ -80,7 +80,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.post("/history/download.{kind}")
     def selected(request: Request, kind: exports.Format, ids: Annotated[str, Form()]) -> Response:
-        """The images of these ids, separated by spaces."""
+        """The images with these ids, separated by spaces."""
         return _download(state_of(request), _named(request, ids), kind)
 
     _add_deletion(routes)
@@ -89,9 +89,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
 def _add_deletion(routes: APIRouter) -> None:
     @routes.post("/history/delete")
     def delete(request: Request, ids: Annotated[str, Form()]) -> JSONResponse:
-        """Delete the images of these ids, separated by spaces, with every record of them.
+        """Delete the images with these ids, separated by spaces, and all their records.
 
-        `undo` is a token for `/history/restore`, null where there is too much to undo.
+        `undo` is a token for `/history/restore`, null if there is too much to undo.
         """
         principal = principal_of(request)
         principal.require("delete")
@@ -103,7 +103,7 @@ def _add_deletion(routes: APIRouter) -> None:
 
     @routes.post("/history/restore")
     def restore(request: Request, token: Annotated[str, Form()]) -> JSONResponse:
-        """Undo a deletion: the pictures come back under new ids."""
+        """Undo a deletion: the pictures get new ids."""
         state = state_of(request)
         images = deletion.restore(state, token, account=principal_of(request).account)
         state.hub.notify(images)

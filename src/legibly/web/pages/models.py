@@ -1,6 +1,6 @@
 """The models page: every pack with its figures.
 
-Its card in words, and how it does on this server's own pictures.
+Shows its card, and its accuracy on this server's own pictures.
 """
 
 import functools
@@ -23,12 +23,12 @@ from legibly.web.services import State
 
 Gettext = Callable[[str], str]
 MOST_CLASSES = 40
-"""More than this are counted, not listed."""
+"""The most items to list; further ones are only counted."""
 _CHANGES = 10
 
 
 def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]]:
-    """Every pack with what there is to tell of it, the one that reads first."""
+    """All packs with their facts, the present one first."""
     used = state.views.model
     added = stored_packs.synchronized_folder(state.settings)
     described = [_describe(entry, gettext) for entry in registry.entries(added=added)]
@@ -56,7 +56,7 @@ def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]
 
 
 def trials(state: State) -> dict[str, Any]:
-    """What is on trial beside the model in use, and the newest changes of the model."""
+    """The trials beside the present model, and the newest changes of the model."""
     live = state.views
     if not isinstance(live, LiveReader):
         return {"shadow": None, "canary": None, "changes": [], "may_change": False}
@@ -79,7 +79,7 @@ def trials(state: State) -> dict[str, Any]:
 
 
 def _name(state: State, author: str) -> str:
-    """Who changed the model: an account by its name, others as they are recorded."""
+    """Who changed the model: an account by its name, others as recorded."""
     try:
         return state.accounts.get(author).name if state.accounts else author
     except NotFound:
@@ -117,10 +117,7 @@ def _version(folder: Path, _changed_ns: int) -> str:
 
 
 def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
-    """The sets of labelled pictures that a pack was tried on.
-
-    How many were read right, with the interval.
-    """
+    """The sets of labelled pictures on which a pack was tested, with the share of right readings."""
     if not isinstance(sets, Mapping):
         return []
     names = {
@@ -150,7 +147,7 @@ def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
 
 
 def _others(sets: object) -> list[dict[str, Any]]:
-    """Things that are none of the classes: how many of each were called sure all the same."""
+    """Pictures of other things: how many of each kind were read with confidence."""
     if not isinstance(sets, Mapping):
         return []
     return [

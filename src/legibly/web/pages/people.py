@@ -26,14 +26,14 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/people")
     def people(request: Request, changed: str = "", undo: str = "") -> Response:
-        """Everybody; after a change with the way back."""
+        """All accounts; after a change with a button to undo it."""
         return show(request, changed=changed, undo=undo)
 
     @routes.post("/people")
     def make(
         request: Request, name: Annotated[str, Form(max_length=200)], role: Annotated[Role, Form()]
     ) -> Response:
-        """A new account with a first password, shown this once."""
+        """Create an account with a first password, which is shown only once."""
         accounts = _admins_only(request)
         password = secrets.token_urlsafe(12)
         try:
@@ -48,7 +48,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
     def change(
         request: Request, account_id: str, action: Annotated[str, Form(alias="what")]
     ) -> Response:
-        """A role by its name, or: disable, enable, password, erase, keep."""
+        """Set a role by its name, or: disable, enable, password, erase, keep."""
         accounts = _admins_only(request)
         account = signin.accounts_of(request).get(account_id)
         if account.id == principal_of(request).account:
@@ -76,7 +76,7 @@ def _show(
     changed: str = "",
     undo: str = "",
 ) -> Response:
-    """The page of all accounts; `secret` is the new password of `person`, shown this once."""
+    """The page of all accounts; `secret` is the new password of `person`, shown only once."""
     accounts = _admins_only(request)
     people = accounts.people()
     account = next((account for account in people if account.id == changed), None)
@@ -109,7 +109,7 @@ def _change(request: Request, accounts: Accounts, account: Account, action: str)
 
 
 def _undo_of(account: Account, action: str) -> str:
-    """The action that leads back to an account as it was; empty where none is needed."""
+    """The action that restores an account; empty if none is needed."""
     if action in ROLES:
         return account.role if account.role != action else ""
     return {"disable": "enable", "enable": "disable", "erase": "keep"}.get(action, "")

@@ -32,7 +32,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
         name: Annotated[str, Form(max_length=80)],
         title: Annotated[str, Form(max_length=MAX_TITLE)] = "",
     ) -> Response:
-        """Make a project and enter it."""
+        """Create a project and enter it."""
         principal_of(request).require_role("admin")
         try:
             project = state_of(request).projects.create(name.strip().lower(), title=title.strip())
@@ -42,7 +42,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.post("/projects/enter")
     def enter(request: Request, name: Annotated[str, Form(max_length=80)]) -> Response:
-        """Work in another project from now on, in this browser."""
+        """Switch this browser to another project."""
         project = next((entry for entry in admitted(request) if entry.name == name), None)
         if project is None:
             project = state_of(request).projects.get(DEFAULT_PROJECT)

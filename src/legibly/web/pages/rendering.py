@@ -33,11 +33,11 @@ HEADERS = {
 }
 _LEAST_WORTH_PACKING = 1000
 _SURE_ELSEWHERE = 0.9
-"""Where a model of another machine says no threshold."""
+"""The threshold of a remote model that has none."""
 
 
 class Pages:
-    """Renders templates: environment, assets and catalogues, built once an application."""
+    """Renders templates: environment, assets and catalogues, built once per application."""
 
     def __init__(self) -> None:
         self.assets = assets.Assets()
@@ -62,7 +62,7 @@ class Pages:
     def render(
         self, request: Request, template: str, *, status: int = 200, **values: Any
     ) -> Response:
-        """A page in the principal's language, compressed where the principal takes that."""
+        """A page in the language of the request, compressed if the browser accepts that."""
         state = state_of(request)
         catalogue = i18n.catalogue_for(request)
         gettext = catalogue.gettext
@@ -97,7 +97,7 @@ class Pages:
         )
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
-        """The page that says what happened and what to do."""
+        """The page that describes an error and what to do."""
         gettext = i18n.catalogue_for(request).gettext
         return self.render(
             request, "error.html", status=status, title=gettext(title), detail=gettext(detail)
@@ -105,7 +105,7 @@ class Pages:
 
 
 def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
-    """gettext as templates call it: `%(name)s` is filled from keywords, `%%` is a per cent sign."""
+    """gettext for templates: replaces `%(name)s` by keywords, and `%%` by a per cent sign."""
 
     def fill(text: str, **values: object) -> str:
         words = _keep_units_together(gettext(text))
@@ -116,17 +116,17 @@ def _filling(gettext: Callable[[str], str]) -> Callable[..., str]:
 
 
 def _day(moment: datetime) -> Markup:
-    """A day, which the page shows as its reader's region writes it."""
+    """A day, which the page shows in the format of the reader's region."""
     return Markup('<time datetime="{day}">{day}</time>').format(day=f"{moment:%Y-%m-%d}")
 
 
 def _keep_units_together(text: str) -> str:
-    """The text with no line ending between a figure and its sign."""
+    """The text without line breaks between a figure and its unit."""
     return text.replace(" %%", "\u00a0%%").replace(" ×", "\u00a0×")
 
 
 def _navigation(gettext: Callable[[str], str], principal: Principal) -> list[tuple[str, str]]:
-    """The pages of the menu: Review and Classes for those whose work it is."""
+    """The pages of the menu, with Review and Classes only for those who may use them."""
     pages = [
         ("/", gettext("Classify")),
         ("/history", gettext("History")),
@@ -149,7 +149,7 @@ def compressed(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A response, gzipped where it is worth it and the principal takes it."""
+    """A response, gzipped if that pays and the browser accepts it."""
     headers = dict(headers or {})
     if len(data) >= _LEAST_WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
         data = gzip.compress(data, 6, mtime=0)
@@ -158,28 +158,27 @@ def compressed(
 
 
 def _title(request: Request) -> str:
-    """What people call the project that they are in; empty for the default one."""
+    """The title of the present project; empty for the default one."""
     project = request.scope.get("legibly.project")
     return (project.title or project.name) if project else ""
 
 
 def _bucket(state: State) -> str | None:
-    """Where the page may put files by itself; None where it has to send them to us."""
+    """The origin to which the page may upload directly; None if it must use this server."""
     return (
         state.presigner.origin if state.presigner and state.settings.uploads == "direct" else None
     )
 
 
 def sure_from(request: Request) -> float:
-    """The confidence from which on the model in use is sure, by its card."""
+    """The confidence at which the present model is sure, by its card."""
     card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
     return float(card.thresholds.read) if card is not None else _SURE_ELSEWHERE
 
 
 def doubt_elsewhere(request: Request) -> float:
-    """The share of sure answers that may be wrong on writing of a kind that the model never met:
-    the bound on the worst source left out when its threshold was chosen, by its card; 0 where it
-    does not say.
+    """The share of sure answers that may be wrong on an unknown style of writing: by the card, the
+    bound for the worst source that was left out when the threshold was chosen; 0 without one.
     """
     card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
     unseen = card.risk.get("unseen") if card is not None else None
@@ -187,7 +186,7 @@ def doubt_elsewhere(request: Request) -> float:
 
 
 def _sequence(state: State) -> int | str:
-    """The number from which on a page follows changes; empty, for now, where the index is away."""
+    """The number after which a page follows changes; empty (from now on) without the index."""
     try:
         return state.index.sequence()
     except LegiblyError:
@@ -195,13 +194,13 @@ def _sequence(state: State) -> int | str:
 
 
 def _queue_owner(request: Request) -> str:
-    """Whose files wait in a browser: nobody else sends them, nor into another project."""
+    """The owner of files that wait in a browser, to send them only as that person and project."""
     project = state_of(request).settings.project
     suffix = "" if project == DEFAULT_PROJECT else f"@{project}"
     return f"{principal_of(request).account or ''}{suffix}"
 
 
 def classes_of(request: Request) -> list[str]:
-    """What the model can answer, as far as keys and buttons can offer it."""
+    """The possible answers of the model, as far as keys and buttons can offer them."""
     card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
     return list(card.classes) if card is not None else [str(digit) for digit in range(10)]

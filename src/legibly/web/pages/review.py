@@ -27,28 +27,27 @@ from legibly.web.services import State, state_of
 
 Reason = Literal["disputed", "disagreement", "second", "unsure", "asked", "chosen"]
 Entry = tuple[Reason, str]
-"""Why a person should look at an image, and its id."""
+"""The reason why a person should look at an image, and its id."""
 _QUEUE = 50
 _BATCH = 300
 _MOST = 5000
-"""Images of one reason beyond these are not counted: the count of the page then says "at least"."""
+"""The most images counted per reason: beyond it the page says "at least"."""
 _MOST_SKIPPED = 20_000
 _ELSEWHERE = "Label Studio"
 
 
 class Judgement(BaseModel):
-    """What a reviewer says that a picture shows; null takes it back, `nothing` says no digit."""
+    """A reviewer's label of a picture; null retracts it, `nothing` means no digit."""
 
     text: str | None
     nothing: bool = False
 
 
 class QueueRequest(BaseModel):
-    """What a reviewer wants to see.
+    """The pictures that a reviewer wants to see.
 
-    `skipped` ids come last, in their order, the oldest skip first. With `ids`, or with the
-    `query` of an address of History, the queue is of these images alone, less those that got a
-    label since `begun`.
+    `skipped` ids come last, the oldest skip first. With `ids`, or with the `query` of an address of
+    History, the queue has only these images, without those labelled since `begun`.
     """
 
     skipped: list[str] = Field(default=[], max_length=_MOST_SKIPPED)
@@ -60,7 +59,7 @@ class QueueRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Queue:
-    """Everything to look at, what most needs a person first.
+    """The pictures to review, those that most need a person first.
 
     Texts of two people that differ, labels that a sure answer contradicts, texts that a second
     person has to confirm, unsure answers, a random sample; the first and third only where two
@@ -75,7 +74,7 @@ class Queue:
     sure: float
 
     def entries(self) -> list[Entry]:
-        """The reason and the id of each image, by its first reason."""
+        """The reason and the id of each image, with its first reason."""
         reasons: dict[str, Reason] = {}
         for reason, outlines in self._outlines():
             for outline in outlines:
@@ -140,15 +139,15 @@ def _filtered(request: Request, address: dict[str, str]) -> Iterator[Image]:
 
 
 def skipped_last(entries: list[Entry], skipped: list[str]) -> list[Entry]:
-    """The same entries, with those that were skipped at the end, in the order of `skipped`."""
+    """The same entries, with skipped ones at the end, in the order of `skipped`."""
     rank = {image_id: at for at, image_id in enumerate(skipped)}
     return sorted(entries, key=lambda entry: rank.get(entry[1], -1))
 
 
 def by(principal: Principal) -> str:
-    """How labels tell who gave them in review.
+    """The `Label.by` of labels given in review.
 
-    By id, since a name would outlive its account there.
+    It has the id of the account, since a name would outlive the account.
     """
     return f"{REVIEW}{principal.account or ''}"
 
@@ -158,7 +157,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/review")
     def review(request: Request) -> Response:
-        """One picture after the other, by keyboard only if wished."""
+        """One picture after the other, usable by keyboard alone."""
         principal_of(request).require_role("reviewer")
         return pages.render(
             request, "review.html", classes=classes_of(request), query=request.url.query
@@ -166,20 +165,20 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/api/review", tags=["review"])
     def get_review_queue(request: Request, limit: int = _QUEUE) -> JSONResponse:
-        """The pictures that most need a person, first, each with the reason.
+        """The pictures to review with their reasons, those that most need a person first.
 
-        `said` is what people disagree about, `total` how many pictures there are to look at.
+        `said` are the labels on which people disagree, `total` is the number of pictures to review.
         """
         return _page(request, QueueRequest(limit=max(1, min(limit, 500))))
 
     @routes.post("/api/review/queue", tags=["review"])
     def post_review_queue(request: Request, body: QueueRequest) -> JSONResponse:
-        """The same, with the pictures that the caller has skipped at the end."""
+        """The same, with the pictures skipped by the caller at the end."""
         return _page(request, body)
 
     @routes.put("/api/review/{image_id}", tags=["review"])
     def put_judgement(request: Request, image_id: str, body: Judgement) -> JSONResponse:
-        """A reviewer's label. It ends the review; where two have to agree, as soon as they do."""
+        """A reviewer's label. It ends the review; if two people must agree, as soon as they do."""
         principal = principal_of(request)
         state = state_of(request)
         principal.require_role("reviewer")
@@ -198,9 +197,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
 def _add_labels(routes: APIRouter) -> None:
     @routes.post("/review/labels")
     def take_labels(request: Request, file: UploadFile) -> JSONResponse:
-        """Take the labels of a CSV file with the columns file (or id) and label.
+        """Import the labels of a CSV file with the columns file (or id) and label.
 
-        Says how many were new, the same, of unknown pictures, or could not be taken.
+        Returns how many were new, unchanged, for unknown pictures, or refused.
         """
         principal = principal_of(request)
         principal.require_role("reviewer")
@@ -226,7 +225,7 @@ def _page(request: Request, body: QueueRequest) -> JSONResponse:
 
 
 def _entries(state: State, entries: list[Entry]) -> list[dict[str, Any]]:
-    """The queue as JSON; a second person is not told what the first one said."""
+    """The queue as JSON; a second person does not see the label of the first one."""
     images = state.index.several([image_id for _, image_id in entries])
     labels = state.index.labels([image_id for reason, image_id in entries if reason == "disputed"])
     names = (
@@ -241,14 +240,14 @@ def _entries(state: State, entries: list[Entry]) -> list[dict[str, Any]]:
         shown = replace(image, label=None) if reason == "second" else image
         return {"reason": reason, "image": state.service.document(shown), "said": judged}
 
-    # One that was deleted meanwhile is not among the images.
+    # An image that has been deleted is not among the images.
     return [entry(reason, images[image_id]) for reason, image_id in entries if image_id in images]
 
 
 def _add_label_studio(routes: APIRouter) -> None:
     @routes.get("/review/label-studio.json")
     def export(request: Request) -> Response:
-        """Everything that the filter in the address wants, as Label Studio's tasks."""
+        """All images of the filter in the address, as Label Studio's tasks."""
         principal = principal_of(request)
         state = state_of(request)
         principal.require_role("reviewer")
@@ -259,9 +258,9 @@ def _add_label_studio(routes: APIRouter) -> None:
 
     @routes.post("/review/label-studio")
     def take(request: Request, file: UploadFile) -> JSONResponse:
-        """Take the labels of an export.
+        """Import the labels of an export.
 
-        Says how many were new, the same, or of unknown pictures.
+        Returns how many were new, unchanged, or for unknown pictures.
         """
         principal = principal_of(request)
         state = state_of(request)
@@ -280,7 +279,7 @@ def _add_label_studio(routes: APIRouter) -> None:
 
 
 def _take_row(state: State, principal: Principal, row: label_csv.Row) -> str:
-    """Label the image of a line; one of several with the same name is not known."""
+    """Label the image of a line; it counts as unknown if several images have its name."""
     images = label_csv.images_of(row, state.index, may_see=principal.may_see)
     if not images:
         return "unknown"
@@ -302,7 +301,7 @@ def _take(state: State, principal: Principal, imported: label_studio.Labelled) -
         image = require_visible(state.index.get(imported.image), principal)
     except NotFound:
         return "unknown"
-    # Who writes a file can name anybody in it: only an administrator's file adds second people.
+    # A file can name anybody as author: only files of administrators count as second people.
     is_trusted = principal.role == "admin" and imported.annotator
     person = f"{REVIEW}{imported.annotator}" if is_trusted else by(principal)
     boxes = imported.boxes_on(image)
@@ -311,7 +310,7 @@ def _take(state: State, principal: Principal, imported: label_studio.Labelled) -
         for person_id, label in standing(state.index.labels([image.id]).get(image.id, ())).items()
         if (person_id or "") in (person, imported.author)
     ]
-    if not imported.annotator and image.label:  # nobody confirms a label without a name
+    if not imported.annotator and image.label:  # a label without a name cannot be confirmed
         standing_labels.append(image.label)
     texts = {label.text for label in standing_labels if not boxes or list(label.boxes) == boxes}
     if imported.text in texts:

@@ -1,4 +1,4 @@
-"""The routes of the HTML pages: the general ones here, the others in their modules."""
+"""The routes of the HTML pages: the general ones; the others are in their modules."""
 
 import json
 import mimetypes
@@ -40,9 +40,9 @@ _FOREVER = {
 
 
 def install(app: FastAPI) -> None:
-    """Give the application its pages, error pages included.
+    """Add all pages to the application, including error pages.
 
-    Their collaborators are those of `state_of(request)`.
+    They use the collaborators of `state_of(request)`.
     """
     pages = Pages()
     app.state.error_page = pages.error
@@ -91,7 +91,7 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/language/{language}")
     async def language(language: str, request: Request) -> Response:
-        """Remember a language, and go back to where one was."""
+        """Set the language, and return to the previous page."""
         back = urlsplit(request.headers.get("referer", ""))
         response = RedirectResponse(signin.safe_path(back.path or "/"), 303)
         if language in i18n.LANGUAGES:
@@ -102,7 +102,7 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/manifest.webmanifest")
     async def manifest() -> Response:
-        """What phones need to install the app."""
+        """The manifest that phones need to install the app."""
         return Response(json.dumps(_manifest(pages)), media_type="application/manifest+json")
 
     @routes.get("/favicon.ico")
@@ -148,7 +148,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/about")
     def about(request: Request) -> Response:
-        """What happens with pictures, what a confidence means, and how programs do the same."""
+        """What happens to pictures, what a confidence means, and how programs can use the API."""
         return pages.render(request, "about.html", base=str(request.base_url).rstrip("/"))
 
     @routes.get("/forms")
@@ -158,7 +158,7 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/models")
     def models(request: Request) -> Response:
-        """The packs there are and the one in use."""
+        """The installed packs and the present one."""
         state = state_of(request)
         trials = models_page.trials(state)
         report = accuracy.report_values(request)["report"]
@@ -172,7 +172,7 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/images/{image_id}")
     def image(request: Request, image_id: str) -> Response:
-        """One picture with all that is known of it."""
+        """One picture with all its facts."""
         record = _find(request, image_id)
         shown = state_of(request).service.document(record)
         return pages.render(

@@ -28,7 +28,7 @@ _TRIES_A_MINUTE = 5
 
 
 def accounts_of(request: Request) -> Accounts:
-    """The accounts. Raises NotFound on a machine of one's own, where there are none."""
+    """The accounts. Raises NotFound if accounts are off."""
     accounts = state_of(request).accounts
     if accounts is None:
         raise NotFound(
@@ -39,12 +39,12 @@ def accounts_of(request: Request) -> Accounts:
 
 
 def actor_of(request: Request) -> Actor:
-    """Who acts, for the audit log."""
+    """The actor for the audit log."""
     return Actor(account=principal_of(request).account, address=address_of(request))
 
 
 def safe_path(path: str) -> str:
-    """The path within this site that `path` names; the first page for anything else."""
+    """Return `path` if it is a path within this site, else the first page."""
     plain = (
         path.startswith("/")
         and not path.startswith(("//", "/\\"))
@@ -55,7 +55,7 @@ def safe_path(path: str) -> str:
 
 
 def own_account(request: Request) -> Account:
-    """The account of a person at a browser. Raises Forbidden for tokens, which may not touch
+    """The account of a person at a browser. Raises Forbidden for tokens, which must not change
     accounts.
     """
     principal = principal_of(request)
@@ -78,8 +78,8 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/login")
     def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002
-        """The form to sign in; `left` says that one came from signing out, and whose doing signing
-        in was.
+        """The form to sign in; `left` means that the person has just signed out, and how they had
+        signed in.
         """
         return form(pages, request, next_path=next, left=left)
 
@@ -90,7 +90,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
         password: Annotated[str, Form(max_length=1000)],
         next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
     ) -> Response:
-        """Sign in; slow enough for nobody to guess."""
+        """Sign in; rate-limited against guessing."""
         accounts = accounts_of(request)
         address = address_of(request)
         network = network_of(request)
@@ -110,7 +110,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
 
     @routes.post("/logout")
     def sign_out(request: Request) -> Response:
-        """End this session, here and for whoever copied it."""
+        """End this session, including copies of its cookie."""
         principal = principal_of(request)
         left = ""
         page = "/login"
@@ -133,7 +133,7 @@ def form(
     problem: str = "",
     left: str = "",
 ) -> Response:
-    """The page to sign in, with what was wrong where something was."""
+    """The page to sign in, with the problem, if any."""
     accounts_of(request)
     provider = state_of(request).provider
     values = {
@@ -163,7 +163,7 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/account")
     def account(request: Request, revoked: str = "") -> Response:
-        """One's own account; after a token was revoked, with the way back."""
+        """The person's own account; after revoking a token with a button to undo it."""
         return show(request, revoked=revoked if object_keys.is_id(revoked) else "")
 
     @routes.post("/account/password")
@@ -172,7 +172,7 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
         old: Annotated[str, Form(max_length=1000)],
         new: Annotated[str, Form(max_length=1000)],
     ) -> Response:
-        """Another password; every other session ends."""
+        """Change the password; ends all other sessions."""
         accounts = accounts_of(request)
         mine = own_account(request)
         wait = tries.take(mine.id)
@@ -207,7 +207,7 @@ def _show_account(
     status: int = 200,
     revoked: str = "",
 ) -> Response:
-    """The page of the principal's account; `secret` is that of a new token, shown this once."""
+    """The page of the principal's account; `secret` is that of a new token, shown only once."""
     account = own_account(request)
     return pages.render(
         request,
@@ -231,7 +231,7 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
         scopes: Annotated[list[str], Form()],
         days: Annotated[int, Form(ge=0, le=3650)] = 90,
     ) -> Response:
-        """A new token, whose secret is shown this once."""
+        """Create a token, whose secret is shown only once."""
         accounts = accounts_of(request)
         mine = own_account(request)
         token, secret = accounts.add_token(mine, name=name, scopes=scopes, days=days or None)
@@ -242,7 +242,7 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
 
     @routes.post("/account/tokens/{token_id}/revoke")
     def revoke(request: Request, token_id: str) -> Response:
-        """End one of one's own tokens."""
+        """Revoke one of the principal's own tokens."""
         accounts = accounts_of(request)
         mine = own_account(request)
         for token in accounts.tokens(mine.id):
@@ -255,7 +255,7 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
 
     @routes.post("/account/tokens/{token_id}/restore")
     def restore(request: Request, token_id: str) -> Response:
-        """Undo the revocation of one of one's own tokens, for a while."""
+        """Undo a recent revocation of one of the principal's own tokens."""
         accounts = accounts_of(request)
         mine = own_account(request)
         if accounts.restore_token(mine.id, token_id) is None:
@@ -271,7 +271,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/account/data.json")
     def data(request: Request) -> Response:
-        """What is kept of oneself; the pictures come with the gallery's download."""
+        """The principal's personal data; pictures come with the gallery's download."""
         mine = own_account(request)
         images = [
             image.to_json()
@@ -289,7 +289,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
 
     @routes.post("/account/erase")
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
-        """Delete one's account and all of its data, by the password, or by the name without one."""
+        """Delete the own account with all its data, after checking the password or the name."""
         accounts = accounts_of(request)
         mine = own_account(request)
         wait = tries.take(mine.id)

@@ -39,7 +39,7 @@ TROUBLE: dict[type[Exception], tuple[int, str]] = {
         "The response of the sign-in service could not be verified, so you were not signed in.",
     ),
 }
-"""What people are told of an error on the way; the log has the rest."""
+"""The messages for errors of the sign-in; the log has the details."""
 _REFUSED = "The sign-in service refused to sign you in."
 _STRANGER = (
     "Your e-mail address is not allowed to sign in here. Ask the administrator of this server."
@@ -48,12 +48,12 @@ _DISABLED = "This account is disabled. Ask the administrator of this server."
 
 
 class _Refusal(Exception):
-    """Somebody who may not come in, with the sentence that says why."""
+    """A refused sign-in, with the reason for the person."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """What a browser takes along to the provider, sealed in a cookie, for one way back."""
+class _SignInState:
+    """The state of one sign-in at the provider, sealed in a cookie."""
 
     state: str
     nonce: str
@@ -64,15 +64,13 @@ class _Way:
 
     @classmethod
     def out(cls, *, next_path: str, back: str) -> Self:
-        """A fresh one."""
+        """A new one."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         return cls(state, nonce, verifier, next_path, back, int(time.time()) + _SECONDS)
 
     @classmethod
     def returned(cls, request: Request, key: bytes) -> Self:
-        """The one of this answer's `state`. Raises Invalid where the browser has none, or it is
-        over.
-        """
+        """The one for this response's `state`. Raises Invalid if it is missing or expired."""
         state = request.query_params.get("state", "")
         matches = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
         way = cls(*matches) if matches is not None else None
@@ -86,7 +84,7 @@ class _Way:
 
 
 def _cookie(request: Request, state: str) -> str:
-    """A name for each way, so that two tabs do not take each other's."""
+    """A separate name for each sign-in, so that two tabs do not interfere."""
     mark = "".join(letter for letter in state[:12] if letter.isalnum() and letter.isascii())
     return f"{'__Host-' if sessions.is_secure(request) else ''}legibly-way-{mark}"
 
@@ -97,27 +95,27 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.get("/login/oidc")
     def leave(request: Request, next: str = "/") -> Response:  # noqa: A002
-        """To the provider."""
+        """Redirect to the provider."""
         try:
             return _send(request, next_path=signin.safe_path(next))
         except (Unavailable, Invalid, Forbidden) as error:
-            return _trouble(pages, request, error)
+            return _show_error(pages, request, error)
 
     @routes.get(_BACK)
     def come_back(request: Request) -> Response:
-        """From the provider, with a code or an excuse."""
+        """Return from the provider, with a code or an error."""
         provider = _provider(request)
         address = address_of(request)
         wait = addresses.take(network_of(request))
         if wait:
             return authentication.too_many_requests(request, wait)
         try:
-            account, next_path = _welcome(request, provider)
+            account, next_path = _sign_in(request, provider)
         except (_Refusal, Unavailable, Invalid, Forbidden) as error:
             signin.accounts_of(request).audit_log.record(
                 "sign-in refused", by=None, address=address
             )
-            response = _trouble(pages, request, error)
+            response = _show_error(pages, request, error)
         else:
             addresses.give_back(network_of(request))
             response = RedirectResponse(next_path, 303)
@@ -128,7 +126,7 @@ def add(routes: APIRouter, pages: "Pages") -> None:
 
     @routes.get("/login/oidc/exit")
     def sign_out_there(request: Request) -> Response:
-        """To where one signs out at the provider too."""
+        """Redirect to the sign-out page of the provider."""
         try:
             return RedirectResponse(
                 _provider(request).logout_url(redirect_uri=f"{_address(request)}/login")
@@ -136,13 +134,13 @@ def add(routes: APIRouter, pages: "Pages") -> None:
                 303,
             )
         except (Unavailable, Invalid, Forbidden) as error:
-            return _trouble(pages, request, error)
+            return _show_error(pages, request, error)
 
 
 def _send(request: Request, *, next_path: str) -> Response:
-    """To the provider's own page, with what the browser has to bring back."""
+    """Redirect to the provider's page, with the state that must come back."""
     back = _address(request) + _BACK
-    way = _Way.out(next_path=next_path, back=back)
+    way = _SignInState.out(next_path=next_path, back=back)
     address = _provider(request).authorization_url(
         state=way.state, nonce=way.nonce, verifier=way.verifier, redirect_uri=back
     )
@@ -152,8 +150,8 @@ def _send(request: Request, *, next_path: str) -> Response:
     return response
 
 
-def _trouble(pages: "Pages", request: Request, error: Exception) -> Response:
-    """The sign-in page with what was wrong."""
+def _show_error(pages: "Pages", request: Request, error: Exception) -> Response:
+    """The sign-in page with the problem."""
     if isinstance(error, _Refusal):
         return signin.form(pages, request, status=403, problem=str(error))
     _log.warning("signing in by OpenID Connect: %s", error)
@@ -161,11 +159,11 @@ def _trouble(pages: "Pages", request: Request, error: Exception) -> Response:
     return signin.form(pages, request, status=status, problem=problem)
 
 
-def _welcome(request: Request, provider: "oidc.Provider") -> tuple[Account, str]:
-    """Whoever came back, and where they wanted to go."""
+def _sign_in(request: Request, provider: "oidc.Provider") -> tuple[Account, str]:
+    """Sign in the person who came back, and redirect to the page that they wanted."""
     accounts = signin.accounts_of(request)
     supplied = request.query_params
-    way = _Way.returned(request, accounts.signing_key())
+    way = _SignInState.returned(request, accounts.signing_key())
     if "code" not in supplied:
         raise _Refusal(_REFUSED)
     person = provider.person(
@@ -203,7 +201,7 @@ def _provider(request: Request) -> "oidc.Provider":
 
 
 def _address(request: Request) -> str:
-    """This server's own address, as the browser knows it."""
+    """This server's address, as seen by the browser."""
     public_url = state_of(request).settings.public_url
     if public_url:
         return public_url.rstrip("/")
