@@ -1,1 +1,1 @@
-"""Events to readings: queues, sweeps and workers."""
+"""Turns events into readings: queues, sweeps and workers."""

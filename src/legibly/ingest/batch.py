@@ -39,8 +39,8 @@ from legibly.store import Store, record_files
 
 _log = logging.getLogger(__name__)
 _MOST_IN_A_FILE = 40  # see `object_keys.batch`
-_THREADS = 8  # fetching waits for S3 more than it computes
-_EARLIER = timedelta(seconds=5)  # clocks differ: S3's, the queue's, ours
+_THREADS = 8  # fetching mostly waits for S3
+_EARLIER = timedelta(seconds=5)  # the clocks of S3, the queue and this machine differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,14 @@ class _Task:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of a batch; `retry` holds the ids of messages that the queue has to deliver
-    again.
-    """
+    """The outcome of a batch; `retry` holds the ids of messages to be delivered again."""
 
     readings: list[tuple[_Task, records.ReadingRecord]] = field(default_factory=list)
     retry: set[str] = field(default_factory=set)
 
 
 class BatchReader:
-    """Reads the pictures of whole deliveries. `prefix` is where in its bucket the store lies."""
+    """Reads the pictures of a delivery. `prefix` is the store's prefix in its bucket."""
 
     def __init__(
         self,
@@ -79,9 +77,7 @@ class BatchReader:
         self._attempts = attempts
 
     def read(self, messages: Sequence[Message]) -> list[str]:
-        """Read every picture that the messages tell of; returns the ids of those to deliver again,
-        in order.
-        """
+        """Read all pictures in the messages; return the ids of those to deliver again."""
         outcome = _Outcome()
         tasks = list(self._tasks(messages, outcome))
         with ThreadPoolExecutor(max_workers=max(1, min(_THREADS, len(tasks)))) as pool:
@@ -144,7 +140,7 @@ class BatchReader:
         return None
 
     def _with_key(self, task: _Task) -> _Task:
-        """The task with the key as it was sent, where there is nothing at the decoded one."""
+        """The task with the key as sent, if there is no object at the decoded key."""
         literal = picture(task.event.literal_key or "", prefix=self._prefix)
         if literal is None or self._store_has(task.key) or not self._store_has(literal):
             return task
@@ -165,7 +161,7 @@ class BatchReader:
         )
 
     def _has_reading(self, message: Message, image: str, at: datetime | None) -> bool:
-        """Whether an earlier delivery of this message wrote the reading; see the module's text."""
+        """Whether an earlier delivery of this message wrote the reading."""
         if message.receives < 2 and not message.redriven:
             return False
         since = at if message.redriven else message.since
@@ -187,7 +183,7 @@ class BatchReader:
         return True
 
     def _again(self, task: _Task, image: str, reason: str, outcome: _Outcome) -> None:
-        """Leave it to the queue; after its last try, write down why."""
+        """Leave the picture to the queue; after its last try, record the reason."""
         message = task.message
         outcome.retry.add(message.id)
         facts = {"message_id": message.id, "key": task.key}
@@ -208,7 +204,7 @@ class BatchReader:
                 )
 
     def _fail(self, task: _Task, image: str, reason: str, outcome: _Outcome) -> None:
-        """It can never be read: write down why, and be done with the message."""
+        """Record that a picture can never be read, and finish its message."""
         _log.warning("%s cannot be read: %s", task.key, reason, extra={"key": task.key})
         try:
             self._write_failure(task, image, reason)

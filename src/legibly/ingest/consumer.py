@@ -1,8 +1,8 @@
 """Follows a queue of S3 events, and adds what others wrote to the index and the live pages.
 
-Reading and failure records that a function or another worker wrote are taken in; pictures that were
-put under `images/` become pending images, for whoever classifies. A message is done only after the
-index has taken it in; everything here may come twice, late and in any order.
+Reading and failure records of a function or another worker are applied to the index; pictures put
+under `images/` become pending images. A message is done only after the index has been updated;
+messages may come twice, late and in any order.
 """
 
 import json
@@ -29,10 +29,10 @@ class Queue(Protocol):
     """A queue of event documents that delivers each at least once."""
 
     def receive(self, *, wait_seconds: int) -> Sequence[Message]:
-        """Some messages, none after so many seconds. Raises Unavailable and Forbidden."""
+        """Some messages, or none after `wait_seconds`. Raises Unavailable and Forbidden."""
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Forget messages; all others are delivered again."""
+        """Delete messages; all others are delivered again."""
 
 
 class MemoryQueue:
@@ -43,26 +43,26 @@ class MemoryQueue:
         self._lock = threading.Condition()
 
     def send(self, *events: Event) -> None:
-        """Put one message with these events."""
+        """Send a message with these events."""
         with self._lock:
             self._messages.append(Message(id=str(len(self._messages)), events=events))
             self._lock.notify()
 
     def receive(self, *, wait_seconds: int) -> Sequence[Message]:
-        """Every message that is not done."""
+        """All messages that are not done."""
         with self._lock:
             self._lock.wait_for(lambda: self._messages, timeout=wait_seconds)
             return list(self._messages)
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Forget messages."""
+        """Delete messages."""
         with self._lock:
             self._messages = [message for message in self._messages if message not in messages]
 
 
 @dataclass(slots=True)
 class _Content:
-    """What a message leads to."""
+    """The images and records of a message."""
 
     pictures: list[Stat] = field(default_factory=list)
     readings: list[records.ReadingRecord] = field(default_factory=list)
@@ -70,9 +70,7 @@ class _Content:
 
 
 class Consumer:
-    """A thread that takes in what a queue tells of; tells `on_change` of every image that
-    changed.
-    """
+    """A thread that applies the events of a queue; calls `on_change` with every changed image."""
 
     def __init__(
         self,
@@ -90,21 +88,21 @@ class Consumer:
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the queue."""
+        """Start following the queue."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is not done is delivered again."""
+        """Stop; unfinished messages are delivered again."""
         self._stopping.set()
         self._thread.join(timeout=10)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it follows."""
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def take(self, messages: Sequence[Message]) -> list[Message]:
-        """Take in what the messages tell of; returns those that are done."""
+        """Apply messages; return those that are done."""
         with ThreadPoolExecutor(max_workers=max(1, min(_THREADS, len(messages)))) as pool:
             read = list(zip(messages, pool.map(self._content, messages), strict=True))
         good = [(message, content) for message, content in read if content is not None]
@@ -121,7 +119,7 @@ class Consumer:
                 _log.warning("following the queue: %s", error)
                 self._stopping.wait(retry.QUEUE_SECONDS)
             except Exception:
-                _log.exception("following the queue failed; it goes on")
+                _log.exception("following the queue failed; it will be retried")
                 self._stopping.wait(retry.QUEUE_SECONDS)
 
     def _content(self, message: Message) -> _Content | None:
@@ -138,7 +136,7 @@ class Consumer:
             _log.warning("message %s, delivery %d: %s", message.id, message.receives, error)
             return None
         except READING_ERRORS as error:
-            _log.error("message %s tells of a record that is none: %r", message.id, error)
+            _log.error("message %s names a malformed record: %r", message.id, error)
             return None
         return content
 
@@ -185,7 +183,7 @@ class Consumer:
 
 
 def _stat(record: records.ReadingRecord | records.FailureRecord) -> Stat:
-    """The picture of a record, as far as an index needs it: its time stands in its id."""
+    """The picture of a record with the facts for the index; its time is in its id."""
     return Stat(
         key=record.key,
         size=record.bytes,

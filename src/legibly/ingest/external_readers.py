@@ -1,7 +1,7 @@
 """The worker of a server whose pictures are read by a function or by other workers.
 
-It stands where `worker.Worker` does. What was read comes by the queue; this looks for what no event
-told of, and reads itself only what nobody else did for so long that nobody will.
+It replaces `worker.Worker`. Readings arrive by the queue; this looks for pictures without an event,
+and only reads those that nothing else has read for a long time.
 """
 
 import logging
@@ -18,12 +18,12 @@ from legibly.records import Image, now
 
 _log = logging.getLogger(__name__)
 LATE = timedelta(minutes=20)
-"""Longer than the queue's tries take: five with three minutes between them."""
+"""Longer than all attempts of the queue: five, three minutes apart."""
 
 
 class Elsewhere:
-    """Follows the queue if there is one, sweeps, reads what is late; tells `on_change` of every
-    image that changed.
+    """Follows the queue if there is one, sweeps, reads late pictures; calls `on_change` with every
+    changed image.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Elsewhere:
         self._thread = threading.Thread(target=self._tend, name="tend", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         if self._consumer:
             self._consumer.start()
         self._thread.start()
@@ -66,10 +66,10 @@ class Elsewhere:
         return self._thread.is_alive() and (self._consumer is None or self._consumer.is_alive)
 
     def submit(self, image: Image, data: bytes | None = None) -> None:
-        """Leave it to the others: the picture lies in the store, and its event is on its way."""
+        """Do nothing: the picture is in the store, and its event will come."""
 
     def read_late(self) -> int:
-        """Read what nobody read in time; returns how many images changed."""
+        """Read pictures that were not read in time; return the number of changed images."""
         pending = self._service.index.page(Filter(state="pending", sort="oldest"), limit=100)
         latest = now() - self._late
         return sum(self._read(image) for image in pending if image.received_at < latest)
@@ -77,7 +77,7 @@ class Elsewhere:
     def _read(self, image: Image) -> bool:
         try:
             changed = self._service.classify(image)
-        except errors.NotFound:  # deleted since
+        except errors.NotFound:  # deleted in the meantime
             self._service.index.remove(image.id)
             return True
         except (errors.Unavailable, errors.Forbidden) as error:
@@ -100,4 +100,4 @@ class Elsewhere:
                 self.problem = error.message
             except Exception as error:
                 self.problem = type(error).__name__
-                _log.exception("looking for pictures failed; it goes on")
+                _log.exception("looking for pictures failed; it will be retried")

@@ -1,8 +1,8 @@
-"""Small pictures whose senders wait: stored, read and indexed together, then acknowledged.
+"""Stores, reads and indexes small pictures whose senders wait, in groups, then acknowledges them.
 
-What waits while a picture is read shares the next record file and the next transaction. Nothing
-is acknowledged before both are written; a process killed earlier leaves pictures that a sweep
-takes in. Whatever is out of the ordinary goes the general way, which knows retries and failures.
+Pictures that arrive while another one is read share the next record file and transaction. Nothing
+is acknowledged before both are written; if the process is killed earlier, a sweep adopts the
+pictures. Unusual pictures go to the general worker, which handles retries and failures.
 """
 
 import asyncio
@@ -25,23 +25,23 @@ _log = logging.getLogger(__name__)
 LIGHT_PIXELS = 500_000
 LIGHT_BYTES = 500_000
 MAX_QUEUED = 512
-"""Pictures that may wait; further ones are refused with 503."""
-_MIN_BATCH = 4  # where so many wait, for a busy machine saves most by writing them together
-_MAX_BATCH = 15  # what one record file takes, see `record_files`
+"""The most waiting pictures; further ones are refused with 503."""
+_MIN_BATCH = 4  # with this many waiting, since a busy machine saves most by writing them together
+_MAX_BATCH = 15  # the limit of a record file, see `record_files`
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadUpload:
-    """A picture that is stored and read, and that the index does not know yet."""
+    """A picture that has been stored and read, but is not in the index yet."""
 
     image: Image
     record: ReadingRecord
     has_name: bool = False
-    """Whether the same upload may be under way elsewhere too."""
+    """Whether the same upload may be in progress elsewhere too."""
 
 
 class _Task:
-    """One upload. Either the lane begins it or its sender withdraws it, never both."""
+    """An upload. Either the lane starts it or its sender withdraws it, never both."""
 
     __slots__ = ("_token", "data", "details", "future", "outcome", "request")
 
@@ -62,12 +62,12 @@ class _Task:
     def take(self) -> bool:
         """Whether the caller is the first to take it."""
         try:
-            return self._token.pop()  # one thread alone succeeds
+            return self._token.pop()  # only one thread succeeds
         except IndexError:
             return False
 
     def answer(self) -> None:
-        """Hand the outcome to the sender; in the event loop's thread."""
+        """Return the outcome to the sender, in the event loop's thread."""
         if self.future.done():
             return
         if isinstance(self.outcome, LegiblyError):
@@ -77,9 +77,9 @@ class _Task:
 
 
 class LightLane:
-    """Threads that read small pictures at once; `on_change` is called with what was read.
+    """Threads that read small pictures at once; `on_change` is called with the images.
 
-    No fifth picture joins a batch that has gone on for `batch_seconds`.
+    A batch older than `batch_seconds` accepts no more than four pictures.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class LightLane:
         ]
 
     def start(self) -> None:
-        """Begin to work, for the running event loop."""
+        """Start the threads, for the running event loop."""
         self._loop = asyncio.get_running_loop()
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Finish what was begun; what was not is handed back to the general way."""
+        """Finish started tasks; return the others to the general worker."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -117,10 +117,10 @@ class LightLane:
     async def read(
         self, data: bytes, details: UploadDetails, *, seconds: float, request: str | None = None
     ) -> Image | None:
-        """Store and read a picture; None where it has to go the general way, as after so many
-        seconds in the queue, or where the upload named `request` came before.
+        """Store and read a picture; None if the general worker must do so: after `seconds` in the
+        queue, or if the upload `request` is a repetition.
 
-        Raises Unavailable where too many wait, or where the index or the store does not answer.
+        Raises Unavailable if too many wait, or if the index or the store does not answer.
         """
         if self._loop is None or not self._is_light(data, details):
             return None
@@ -139,7 +139,7 @@ class LightLane:
             timer.cancel()
 
     def _is_light(self, data: bytes, details: UploadDetails) -> bool:
-        """Whether a picture is read in some milliseconds, by this machine, and has no label yet."""
+        """Whether this machine can read a picture in a few milliseconds, and it has no label."""
         service = self._service
         pack = getattr(service.reader, "pack", None)
         if details.label is not None or pack is None or pack.card.remote is not None:
@@ -157,7 +157,7 @@ class LightLane:
             self._serve(task)
 
     def _serve(self, task: _Task | None) -> None:
-        """Read a picture and those that wait behind it, and write and answer them together."""
+        """Read a picture and those waiting behind it, and write and acknowledge them together."""
         ends = time.monotonic() + self._batch_seconds
         taken: list[_Task] = []
         uploads: list[_ReadUpload] = []
@@ -184,20 +184,20 @@ class LightLane:
         return task
 
     def _read(self, task: _Task, uploads: list[_ReadUpload]) -> None:
-        """Read one picture; where that fails, its outcome stays None: the general way tells why."""
+        """Read a picture; if that fails, its outcome stays None: the general worker reports why."""
         try:
             upload = _read_upload(self._service, task.data, task.details, request=task.request)
         except LegiblyError:
             return
         except Exception:
-            _log.exception("an unexpected error while reading a picture; it is tried again")
+            _log.exception("an unexpected error while reading a picture; it will be retried")
             return
         if upload is not None:
             task.outcome = upload.image
             uploads.append(upload)
 
     def _commit(self, tasks: Sequence[_Task], uploads: Sequence[_ReadUpload]) -> list[Image]:
-        """Write readings and index rows; returns the images that are new now."""
+        """Write readings and index rows; return the new images."""
         if not uploads:
             return []
         try:
@@ -214,7 +214,7 @@ class LightLane:
         return []
 
     def _look_up_adopted(self, tasks: Sequence[_Task], ids: Collection[str]) -> None:
-        """Take the images that a sweep was quicker with as the index has them."""
+        """Use the index's version of images that a sweep has added first."""
         for task in tasks:
             if isinstance(task.outcome, Image) and task.outcome.id not in ids:
                 task.outcome = self._service.index.get(task.outcome.id)
@@ -234,9 +234,9 @@ def _answer(tasks: Sequence[_Task]) -> None:
 def _read_upload(
     service: Service, data: bytes, details: UploadDetails, *, request: str | None = None
 ) -> _ReadUpload | None:
-    """Read a picture and store it; None where the upload named `request` came before.
+    """Read and store a picture; None if the upload `request` is a repetition.
 
-    Raises what `Service.receive` and `Service.read` raise.
+    Raises the errors of `Service.receive` and `Service.read`.
     """
     details = details.checked()
     service.check_batch(details)
@@ -259,9 +259,9 @@ def _read_upload(
 
 
 def _commit(service: Service, uploads: Sequence[_ReadUpload]) -> set[str]:
-    """Write readings and index rows together; returns the ids that the index did not know.
+    """Write readings and index rows together; return the ids that were new to the index.
 
-    Raises what the index and the store raise, after taking the pictures back.
+    Raises the errors of index and store, after withdrawing the pictures.
     """
     keys: list[str] = []
 

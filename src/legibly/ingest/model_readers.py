@@ -1,4 +1,4 @@
-"""Opens the models that processes read with, as their settings say."""
+"""Opens the models of processes by their settings."""
 
 from dataclasses import replace
 

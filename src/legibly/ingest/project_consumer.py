@@ -1,4 +1,4 @@
-"""Follows a queue for every project: each takes in its own pictures and records."""
+"""Follows a queue for all projects: each applies its own pictures and records."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ _log = logging.getLogger(__name__)
 
 
 class ProjectConsumer(Consumer):
-    """A Consumer of the default project that hands the events of others to their services.
+    """A Consumer of the default project that passes the events of others to their services.
 
-    `find_service` raises NotFound where a project was deleted.
+    `find_service` raises NotFound if a project has been deleted.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ProjectConsumer(Consumer):
         self._find_service = find_service
 
     def take(self, messages: Sequence[Message]) -> list[Message]:
-        """Take in what the messages tell of; returns those that are done in every project."""
+        """Apply messages; return those that are done in all projects."""
         left: set[str] = set()
         for name, group in by_project(messages, prefix=self._root).items():
             done = super().take(group) if name == DEFAULT_PROJECT else self._hand_over(name, group)

@@ -1,4 +1,4 @@
-"""Which project the events of a queue belong to."""
+"""Assigns the events of a queue to projects."""
 
 import re
 from collections import defaultdict
@@ -27,7 +27,7 @@ def by_project(messages: Sequence[Message], *, prefix: str) -> dict[str, list[Me
 
 
 def folder(prefix: str, project: str) -> str:
-    """Where a project lies in the bucket of a store that lies at `prefix`."""
+    """The prefix of a project in the bucket of a store at `prefix`."""
     own = "" if project == DEFAULT_PROJECT else object_keys.project(project)
     return f"{prefix}/{own}".strip("/")
 

@@ -1,4 +1,4 @@
-"""Reads deliveries that tell of pictures in several projects, each with its project's model.
+"""Reads deliveries with pictures of several projects, each with its project's model.
 
 The work of the Lambda function, and of workers that share its queue. The model follows the changes
 that are recorded in the store, trials included, as on a server.
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _ProjectReader:
-    """What reads one project."""
+    """The reader of a project."""
 
     project: Project
     store: Store

@@ -1,6 +1,4 @@
-"""Reads the pictures announced in a queue, without an index: the Lambda function's work in a
-lasting process.
-"""
+"""Reads the pictures announced in a queue, without an index, as the Lambda function does."""
 
 import logging
 import threading
@@ -14,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class QueueWorker:
-    """Takes messages, writes readings, and leaves to the queue whatever has to be tried again."""
+    """Receives messages, writes readings, and leaves retries to the queue."""
 
     def __init__(self, queue: Queue, reader: ProjectReaders) -> None:
         self._queue = queue
@@ -31,7 +29,7 @@ class QueueWorker:
                 self._stopping.wait(retry.QUEUE_SECONDS)
 
     def stop(self) -> None:
-        """End after the messages that are under way."""
+        """Stop after the messages in progress."""
         self._stopping.set()
 
     def work_once(self, *, wait_seconds: int) -> int:

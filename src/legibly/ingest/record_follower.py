@@ -18,28 +18,28 @@ from legibly.store.record_files import READING_ERRORS
 
 _BATCH = 500
 _OVERLAP = timedelta(seconds=10)
-"""Of two servers that write at once, the later one may be listed first."""
+"""If two servers write at the same time, the later record may be listed first."""
 _MOST_EARLY = 10_000
 _log = logging.getLogger(__name__)
 
 
 class RecordFollower:
-    """Takes such records into the index: all of them at first, then those written since."""
+    """Applies such records to the index: all at first, then new ones."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._since: dict[str, datetime] = {}
-        self._early: dict[str, Stat] = {}  # labels whose images are not known yet, by key
+        self._early: dict[str, Stat] = {}  # labels of unknown images, by key
 
     def follow(self) -> int:
-        """Look once; returns how many labels and deletions were new. Raises Unavailable."""
+        """Apply new records; return the number of new labels and deletions. Raises Unavailable."""
         removed = sum(map(self._remove, batched(self._fresh(object_keys.DELETIONS), _BATCH)))
         early = list(self._early.values())
         stats = (stat for source in (early, self._fresh(object_keys.LABELS)) for stat in source)
         return removed + sum(map(self._label, batched(stats, _BATCH)))
 
     def _fresh(self, folder: str) -> Iterator[Stat]:
-        """What was written since the last look that came to its end."""
+        """The records written since the last complete look."""
         since = self._since.get(folder)
         latest = since
         for stat in self._service.store.list(folder):

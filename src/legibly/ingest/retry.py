@@ -1,12 +1,12 @@
-"""How long to wait before another try, and which errors another try may cure."""
+"""Delays of retries, and the errors that are worth a retry."""
 
 from legibly import errors
 
 QUEUE_SECONDS = 5.0
-"""The pause after a queue did not answer."""
+"""The pause after a failed request to a queue."""
 MAX_DELAY_SECONDS = 60.0
 TRANSIENT = (errors.Unavailable, errors.Forbidden)
-"""Errors that may pass; every other error of ours belongs to the picture itself."""
+"""Temporary errors; all other errors of ours are caused by the picture itself."""
 
 
 def delay_seconds(attempt: int) -> float:

@@ -1,4 +1,4 @@
-"""S3 event notifications in all their envelopes, as frozen records.
+"""Parses S3 event notifications in all their envelopes into frozen records.
 
 One parser for a notification as it is (AWS, MinIO, Ceph), one through SNS, one through EventBridge,
 SeaweedFS's own webhook document, and a batch of SQS messages around any of them, both as Lambda
@@ -32,7 +32,7 @@ _SEAWEEDFS: dict[str, Kind] = {
     "rename": "created",
     "delete": "removed",
 }
-_DEPTH = 4  # SQS around SNS around the document is 2; more is somebody's loop
+_DEPTH = 4  # SQS around SNS around the document is 2; more is a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Event:
     sequencer: str | None = None
     at: datetime | None = None
     literal_key: str | None = None
-    """The key as it was sent, where decoding changed it: some senders forget to encode."""
+    """The key as sent, if decoding changed it: some senders forget to encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def relative(key: str, *, prefix: str = "") -> str | None:
 
 
 def place(store_url: str) -> tuple[str, str]:
-    """Bucket and prefix of an `s3://bucket/prefix` store; both empty for any other."""
+    """Bucket and prefix of an `s3://bucket/prefix` store; both empty for other stores."""
     if not store_url.startswith("s3://"):
         return "", ""
     bucket, _, prefix = store_url.removeprefix("s3://").partition("/")
@@ -157,7 +157,7 @@ def _message(delivery: Mapping[str, Any]) -> Message:
 
 
 def _events(data: Mapping[str, Any], depth: int = 0) -> Iterator[Event]:
-    """Every event of a document. Raises Invalid where it is none that we know."""
+    """All events of a document. Raises Invalid for unknown documents."""
     if depth > _DEPTH:
         raise errors.Invalid("is wrapped too often.", where="event document")
     if isinstance(data.get("Records"), list):
@@ -167,7 +167,7 @@ def _events(data: Mapping[str, Any], depth: int = 0) -> Iterator[Event]:
         "SubscriptionConfirmation",
         "UnsubscribeConfirmation",
     ):
-        return  # a queue's or topic's way to say hello
+        return  # a test message of a queue or topic
     elif "Message" in data and ("Type" in data or "TopicArn" in data):
         yield from _events(_object(data["Message"]), depth + 1)
     elif data.get("source") == "aws.s3" and isinstance(data.get("detail"), Mapping):
@@ -189,7 +189,7 @@ def _record(record: object, depth: int) -> Iterator[Event]:
         return
     kind = _kind(str(record.get("eventName", "")))
     if kind is None:
-        return  # restored, tagged, read …: nothing that changes a picture
+        return  # restored, tagged, read …: the picture is unchanged
     s3 = record.get("s3")
     if not isinstance(s3, Mapping):
         raise errors.Invalid("has a record without `s3`.", where="event document")

@@ -11,7 +11,7 @@ from botocore.config import Config
 from legibly import errors
 from legibly.ingest.s3_documents import Message, parse
 
-_AT_ONCE = 10  # what SQS gives and takes in one call
+_AT_ONCE = 10  # the limit of SQS for one call
 _REFUSED = {
     "AccessDenied",
     "AccessDeniedException",

@@ -1,4 +1,4 @@
-"""Model packs in the store, as `packs/NAME/VERSION/`, the same for every machine on the store.
+"""Model packs in the store, as `packs/NAME/VERSION/`, shared by all its machines.
 
 A pack is checked when it is downloaded: its version is the hash of its files.
 """
@@ -23,7 +23,7 @@ FOLDER = "packs/"
 _KEY = re.compile(rf"{FOLDER}([^/]+)/([0-9a-f]{{6,64}})/{re.escape(card.CARD)}")
 _VERSION = ".version"
 _BY_VERSION = "_by-version"
-"""Packs of folders that were chosen by their paths: opened by their version, and not listed."""
+"""Packs that were chosen by their path: opened by their version, and not listed."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,13 +38,13 @@ def upload(folder: Path, store: Store, *, name: str = "") -> str:
     key = f"{FOLDER}{name or own.name}/{packs.folder_version(folder)}"
     if any(stat.key == f"{key}/{card.CARD}" for stat in store.list(f"{key}/")):
         return key
-    for file in (*_networks(folder), card.CARD):  # the card last: with it the pack is complete
+    for file in (*_networks(folder), card.CARD):  # the card comes last: it makes the pack complete
         store.create(f"{key}/{file}", (folder / file).read_bytes())
     return key
 
 
 def publish(model: str, settings: Settings) -> None:
-    """Put an added pack, or one of any folder, into the store, so that other machines find it."""
+    """Put an added pack, or that of any folder, into the store for other machines."""
     if _is_address(model):
         return
     added = packs_folder(settings.store)
@@ -63,7 +63,7 @@ def withdraw(name: str, settings: Settings) -> None:
 
 
 def synchronized_folder(settings: Settings) -> Path | None:
-    """The folder of added packs, after those that the store has were copied into it.
+    """The folder of added packs, after copying those of the store into it.
 
     A pack that is damaged, or a store that does not answer, is logged and passed over.
     """
@@ -76,7 +76,7 @@ def synchronized_folder(settings: Settings) -> Path | None:
         newest = _newest(store)
         for name, stat in newest.items():
             _copy(store, stat, added / name, replaces=not is_local)
-        if not is_local:  # a copy of the bucket, and nothing else
+        if not is_local:  # only a copy of the bucket
             for entry in registry.entries(added=added):
                 if entry.place == "added" and entry.name not in newest:
                     shutil.rmtree(entry.folder, ignore_errors=True)
@@ -205,7 +205,7 @@ def _copy(store: Store, stat: Stat, target: Path, *, replaces: bool) -> None:
     except errors.LegiblyError as error:
         _log.warning("the pack %s of the store is not used: %s", target.name, error)
     except OSError as error:
-        if not target.exists():  # else another process was quicker
+        if not target.exists():  # otherwise another process was faster
             _log.warning("the pack %s cannot be copied: %s", target.name, error)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -13,11 +13,11 @@ from legibly.pipeline import Service
 from legibly.records import now
 from legibly.store import Stat
 
-# A file that is still being copied into the folder would be read half: it must have been left alone
+# A file may still be being copied into the folder: wait until it has been unchanged
 # for a moment.
 SETTLE = timedelta(seconds=1)
 PATIENCE = timedelta(minutes=2)
-"""How long a picture without an end is taken for one that is still being written."""
+"""How long a truncated picture counts as still being written."""
 _BATCH = 1000
 
 
@@ -28,14 +28,14 @@ class Sweeper:
 
     def __init__(self, service: Service, *, seconds: float) -> None:
         self._service = service
-        # A look at a bucket costs money and usually finds nothing: its events come another way.
+        # Listing a bucket costs money and usually finds nothing: its events come by a queue.
         self._seconds = seconds if service.store.is_local else 30 * seconds
         self._due = 0.0
         self._follower = RecordFollower(service)
         self._follow_due = 0.0
 
     def sweep_if_due(self) -> int:
-        """Sweep unless it is too early; returns how many pictures were new."""
+        """Sweep unless it is too early; return the number of new pictures."""
         started = time.monotonic()
         if not self._seconds:
             return 0
@@ -44,7 +44,7 @@ class Sweeper:
             count = sweep(self._service)
             self._due = self._next(started, rarely=20)
         began = time.monotonic()
-        if began >= self._follow_due:  # after the pictures that the labels are of
+        if began >= self._follow_due:  # after the pictures of the labels
             self._follower.follow()
             self._follow_due = self._next(began, rarely=50)
         return count
@@ -71,7 +71,7 @@ def sweep(service: Service) -> int:
 def _complete(service: Service, stats: list[Stat]) -> list[Stat]:
     """Leave out new pictures of a folder store whose end is missing, while they may still grow."""
     if not service.store.is_local:
-        return stats  # an object of S3 is complete as soon as it is there
+        return stats  # an object of S3 is complete as soon as it exists
     earliest = now() - PATIENCE
     recent = {
         object_keys.image_id(stat.key, stat.modified_at): stat

@@ -1,4 +1,4 @@
-"""The worker in `serve`: threads that read what is pending, and one that sweeps the store."""
+"""The worker in `serve`: threads that read pending images, and one that sweeps the store."""
 
 import logging
 import queue
@@ -18,9 +18,9 @@ _log = logging.getLogger(__name__)
 _BATCH = 8
 _TEND_SECONDS = 0.5
 _MAX_QUEUED_BYTES = 64_000_000
-"""So much of waiting pictures is kept; the rest is fetched from the store when its turn comes."""
+"""Bytes of waiting pictures kept in memory; the others are fetched when their turn comes."""
 _HEAVY_PIXELS = 2_000_000
-_HEAVY_BYTES = 1_000_000  # where the size in pixels is not known yet
+_HEAVY_BYTES = 1_000_000  # if the size in pixels is unknown
 _CLAIMED = 128
 
 
@@ -59,7 +59,7 @@ class Worker:
         self._active_lock = threading.Lock()
         self._renewal_due = 0.0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        # Big pictures take seconds, so they have a queue and a thread of their own.
+        # Large pictures take seconds, so they have their own queue and thread.
         self._heavy_tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._queued_bytes = 0
         self.problem = ""
@@ -75,14 +75,14 @@ class Worker:
         self._threads.append(threading.Thread(target=self._tend, name="tend", daemon=True))
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
         if self._consumer:
             self._consumer.start()
 
     def stop(self) -> None:
-        """Finish what is under way and end; what was not begun stays pending."""
+        """Finish pictures in progress and stop; the others stay pending."""
         self._stopping.set()
         if self._consumer:
             self._consumer.stop()
@@ -145,7 +145,7 @@ class Worker:
             read = [(task, record) for task in tasks if (record := self._read(task)) is not None]
             self._settle(read)
         except Exception:
-            # A thread must outlive everything; the leases end and the images are tried again.
+            # The thread must survive all errors; the leases end and the images are retried.
             _log.exception("classifying did not end; the images will be tried again")
         finally:
             with self._active_lock:
@@ -155,7 +155,7 @@ class Worker:
     def _read(self, task: Task) -> ReadingRecord | None:
         try:
             if task.attempt > self._attempts:
-                # Attempts are counted before they begin: these ended the process, or never ended.
+                # Attempts are counted before they start: these ended the process, or never ended.
                 reason = f"reading it did not end in {self._attempts} tries."
                 self._fail(task.image, reason)
                 return None
@@ -186,7 +186,7 @@ class Worker:
             self._fail(task.image, f"{reason} It was tried {task.attempt} times.")
         else:
             _log.warning("image %s, try %d: %s", task.image.id, task.attempt, reason)
-            with self._active_lock:  # its lease is not renewed any more
+            with self._active_lock:  # its lease is no longer renewed
                 self._active.discard(task.image.id)
             self._service.index.defer(task.image.id, seconds=retry.delay_seconds(task.attempt))
 
@@ -215,7 +215,7 @@ class Worker:
                 self.problem = error.message
             except Exception as error:
                 self.problem = type(error).__name__
-                _log.exception("looking for pictures failed; it goes on")
+                _log.exception("looking for pictures failed; it will be retried")
 
     def _begin(self, images: Sequence[Image]) -> list[str]:
         """Mark images as active in this process; returns the ids that were not before."""
@@ -237,13 +237,13 @@ class Worker:
         return self._tasks.qsize() + self._heavy_tasks.qsize()
 
     def _claim(self) -> None:
-        # Never more than the threads get through long before the leases end.
+        # At most as many as the threads can read well before the leases end.
         while self._waiting() < _CLAIMED and not self._stopping.is_set():
             claims = self._service.index.claim(limit=_CLAIMED, lease_seconds=LEASE_SECONDS)
             fresh = set(self._begin([claim.image for claim in claims]))
             for claim in claims:
                 if claim.image.id not in fresh:
-                    continue  # a thread of this process reads it already
+                    continue  # a thread of this process is already reading it
                 self._queue(Task(claim.image, attempt=claim.attempt))
             if len(claims) < _CLAIMED:
                 return

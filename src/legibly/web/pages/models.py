@@ -117,7 +117,7 @@ def _version(folder: Path, _changed_ns: int) -> str:
 
 
 def _trials(sets: object, gettext: Gettext) -> list[dict[str, Any]]:
-    """The sets of labelled pictures on which a pack was tested, with the share of right readings."""
+    """The sets of labelled pictures that a pack was tested on, with the share of right readings."""
     if not isinstance(sets, Mapping):
         return []
     names = {
