@@ -2,7 +2,6 @@
 
 import os
 
-# ONNX Runtime would collect usage data in the user's home and send them to its maker. Nobody agreed
-# to that, so it is
-# off before anything can import the runtime; whoever wants it sets the variable to 0.
+# ONNX Runtime would send usage data to its vendor without consent. This is turned off before the
+# runtime can be imported; set the variable to 0 to allow it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""Turn logits into calibrated probabilities and verdicts, with the values of a pack's card.
+"""Turns logits into calibrated probabilities and verdicts, with the values of a pack's card.
 
 probabilities, digitness = judge(card, logits)    # which class it is; whether it is one at all
 confidence = confidences(probabilities, digitness)    # that the top class is right
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 def judge(card: cards.Card, logits: Floats) -> tuple[Floats, Floats]:
     """Turn raw logits into `(probabilities, digitness)`.
 
-    logits: (N, K) float32, K = `card.outputs`, the reject logit last where there is one.
+    logits: (N, K) float32, K = `card.outputs`, the reject logit last if there is one.
     probabilities: (N, classes) float32, rows sum to 1: softmax of the class logits over the card's
     temperature. digitness: (N,) float32 in 0 … 1: the probability that the item is one of the
     classes at all; ones without a reject.
@@ -64,7 +64,7 @@ def logsumexp(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def lead(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """By how much the highest value exceeds logsumexp of the others: (N, K) → (N,)."""
+    """The difference between the highest value and logsumexp of the others: (N, K) → (N,)."""
     if values.shape[1] < 2:
         return np.zeros(len(values))
     ordered = np.sort(values, axis=1)

@@ -1,7 +1,6 @@
-"""The card of a model pack: what a classifier is, needs and promises, as `card.json` beside its
-network.
+"""The card of a model pack: describes a classifier, as `card.json` beside its network.
 
-Format 1 describes networks that take ink or squashed pictures as NCHW float32 and answer logits.
+Format 1 describes networks that take ink or squashed pictures as NCHW float32 and return logits.
 Format 2 adds layout, preprocessing, kinds of output and calibration: docs/reference/model-card.md.
 """
 
@@ -27,7 +26,7 @@ Reject = Literal["not_a_digit", "unknown"]
 CARD = "card.json"
 MODEL = "model.onnx"
 LINE = "line.onnx"
-"""A second network of a pack of digits, which reads a row at once; a pack may lack it."""
+"""The optional second network of a pack of digits, which reads a row at once."""
 MAX_CARD_BYTES = 20_000_000
 
 
@@ -36,10 +35,10 @@ class Card:
     """A pack's facts.
 
     `classes` are the labels in the order of the outputs; with `reject_output` the network has one
-    more, the last, for "none of them". `layout` is `ink` (locate ink, several items) or `whole`
-    (the picture is the item). `sha256` is that of `model.onnx`, `files` those of every file that is
-    loaded. `calibration` of None says that confidences are not calibrated. `metrics` and `risk`
-    decide nothing.
+    more output, the last, for "none of them". `layout` is `ink` (locate ink, several items) or
+    `whole` (the picture is the item). `sha256` is the hash of `model.onnx`, `files` those of all
+    loaded files. `calibration` None means that confidences are not calibrated. `metrics` and `risk`
+    do not affect readings.
     """
 
     name: str
@@ -69,21 +68,19 @@ class Card:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network gives an item."""
+        """The number of outputs for an item."""
         return len(self.classes) + (self.reject is not None and self.reject_output)
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether confidences were fitted on labelled pictures; format 1 says it by its
-        digitness.
-        """
+        """Whether confidences are calibrated on labelled pictures; in format 1 by its digitness."""
         if self.format == 1:
             return self.temperature != 1.0 or self.digitness != Digitness()
         return self.calibration is not None
 
     @property
     def digests(self) -> dict[str, str]:
-        """The SHA-256 of each file that is loaded, by name."""
+        """The SHA-256 of each loaded file by name."""
         return dict(self.files) if self.format > 1 else {MODEL: self.sha256, **self.files}
 
     def to_json(self) -> records.Json:
@@ -137,7 +134,7 @@ class Card:
         }
 
     def class_entry(self, label: str) -> records.Json:
-        """A class with what the card says of it: id, name, key."""
+        """A class with its facts: id, name, key."""
         entry = {"id": label}
         if label in self.names:
             entry["name"] = self.names[label]
@@ -147,9 +144,7 @@ class Card:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read a card of either format. Raises KeyError, TypeError or ValueError that name what is
-        wrong.
-        """
+        """Parse a card of either format. Raises KeyError, TypeError or ValueError."""
         if data["format"] == 2:
             schema.validate(data)
             return cls._from_format_2(data)
@@ -203,7 +198,7 @@ _INPUT_1 = ("height", "width", "channels", "range")
 
 
 def _common(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What both formats say in the same words."""
+    """The fields that both formats share."""
     temperature = float(data.get("temperature", 1.0))
     if not temperature > 0:
         raise ValueError("temperature must be above 0")
@@ -252,7 +247,7 @@ def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None
 
 
 def read_card(folder: Path) -> Card:
-    """Read the card in a pack's folder, not its network. Raises errors.Invalid that names file and
+    """Read only the card in a pack's folder. Raises errors.Invalid that names file and
     remedy.
     """
     path = folder / CARD
@@ -271,24 +266,24 @@ def read_card(folder: Path) -> Card:
         message = f"the card lacks {error}"
         raise errors.Invalid(message, where=str(path), remedy=remedy) from error
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        message = f"no card of a model pack: {error}"
+        message = f"not a card of a model pack: {error}"
         raise errors.Invalid(message, where=str(path), remedy=remedy) from error
 
 
 def write_card(folder: Path, card: Card) -> None:
-    """Write a card as `read_card` reads it."""
+    """Write a card in the format of `read_card`."""
     text = json.dumps(card.to_json(), indent=1, ensure_ascii=False)
     (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
 
 def version(card: Card, model: bytes, others: Mapping[str, bytes] | None = None) -> str:
-    """The first twelve hex digits of the SHA-256 over every file that is loaded and the card less
-    metrics and risk.
+    """The first twelve hex digits of the SHA-256 over all loaded files and the card without metrics
+    and risk.
 
     `model` is the network's file, `others` are the files of its external data by name.
     """
     facts = card.to_json()
-    for name in ("metrics", "risk"):  # they report, and decide nothing
+    for name in ("metrics", "risk"):  # only informative
         facts.pop(name, None)
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(model)

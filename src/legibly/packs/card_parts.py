@@ -13,10 +13,10 @@ OutputKind = Literal["logits", "probabilities"]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the network takes; crops of ink reach from `low` (paper) to `high` (ink).
+    """The network's input; crops of ink range from `low` (paper) to `high` (ink).
 
-    `batch` is the number of items a run must have, None where any number fits. `name` of None is
-    the network's first input.
+    `batch` is the required number of items per run, None for any number. `name` None means the
+    network's first input.
     """
 
     height: int
@@ -55,11 +55,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """From a picture to the values of the input: resize, crop at the centre, colour, scale,
-    normalise.
+    """Preprocessing of a picture: resize, crop at the centre, colour, scale, normalise.
 
-    `size` (height, width) is that of the resize; what is then cropped is the input's. Values are
-    `(pixel · scale − mean) / std`, `mean` and `std` one number or one a channel.
+    The picture is resized to `size` (height, width), and cropped to the input's size. Values are
+    `(pixel · scale − mean) / std`, with one `mean` and `std`, or one per channel.
     """
 
     resize: Literal["shortest_edge", "longest_edge", "exact", "none"] = "shortest_edge"
@@ -94,7 +93,7 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the network answers: logits, or probabilities; `name` of None is its first output."""
+    """The network's output: logits or probabilities; `name` None means its first output."""
 
     kind: OutputKind = "logits"
     name: str | None = None
@@ -119,7 +118,7 @@ class Remote:
 class Digitness:
     """A logistic model of "this is one of the classes": `sigmoid(bias + margin · m + energy · e)`.
 
-    `e` = logsumexp(class logits). `m` = `e` − reject logit where the network has one, else the
+    `e` = logsumexp(class logits). `m` = `e` − reject logit if the network has one, else the
     highest class logit − logsumexp(the others).
     """
 
@@ -137,8 +136,8 @@ class Digitness:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """`read`: the least confidence of a verdict `read`; `digit`: below this digitness an item is
-    rejected.
+    """`read`: the least confidence for the verdict `read`; `digit`: the least digitness of an
+    accepted item.
     """
 
     read: float

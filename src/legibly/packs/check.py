@@ -1,9 +1,9 @@
-"""Whether a pack keeps its promises: a conformance suite that runs in a process of its own.
+"""Checks a pack with a conformance suite in a separate process.
 
     python -m legibly.packs.check FOLDER [PICTURE…]     # prints one JSON document
 
-The process has limits of memory and time, so a network that loops without end, or asks for absurd
-amounts of memory, ends there and nowhere else.
+The process has limits of memory and time, so that a network that loops for ever or needs too much
+memory only ends that process.
 """
 
 import contextlib
@@ -42,9 +42,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What the suite says of a pack: its name and version where it could be opened, and every
-    finding.
-    """
+    """The result for a pack: its name and version, if it could be opened, and all findings."""
 
     name: str = ""
     version: str = ""
@@ -53,7 +51,7 @@ class Report:
 
     @property
     def is_sound(self) -> bool:
-        """Whether no test failed."""
+        """Whether all tests passed."""
         return not self.failures
 
     @property
@@ -72,9 +70,7 @@ def run(
     seconds: float = SECONDS,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Report:
-    """Check a pack in a child process. A child that dies or takes too long is a finding, not an
-    error.
-    """
+    """Check a pack in a child process, whose crash or time-out is a finding, not an error."""
     line = [sys.executable, "-m", "legibly.packs.check", str(folder), *map(str, pictures)]
     try:
         child = subprocess.run(  # noqa: S603
@@ -110,7 +106,7 @@ def _death(status: int) -> str:
 
 
 def inspect(folder: Path, pictures: Sequence[Path] = ()) -> Report:
-    """The suite itself, in this process."""
+    """Run the suite in this process."""
     report = Report()
     try:
         pack = packs.open_pack(folder)
@@ -143,7 +139,7 @@ def _recorded(report: Report, name: str) -> Iterator[None]:
 
 
 def _inputs(pack: packs.Pack) -> Floats:
-    """Inputs of many kinds: noise, black, white, a gradient, a stroke; (N, C, H, W) float32."""
+    """Different inputs: noise, black, white, a gradient, a stroke; (N, C, H, W) float32."""
     shape = pack.card.input
     size = (shape.height, shape.width)
     random = np.random.default_rng(_SEED)
@@ -210,7 +206,7 @@ def _output_kind(pack: packs.Pack, inputs: Floats, name: str) -> Finding:
 
 
 def looks_like_probabilities(values: Floats) -> bool:
-    """Whether rows of numbers (N, K) are all shares of 1."""
+    """Whether all rows of (N, K) are shares of 1."""
     sums = values.sum(axis=1)
     return bool((values >= -1e-6).all() and np.abs(sums - 1).max() < 1e-2)
 
@@ -225,7 +221,7 @@ _TESTS: dict[str, Callable[[packs.Pack, Floats, str], Finding]] = {
 
 
 def _sample(pack: packs.Pack, path: Path) -> Finding:
-    """What the pack says of one picture; ink has to be located first, which is not done here."""
+    """The pack's answer for a picture; not for ink, which would have to be located first."""
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
     probabilities, _ = pack.judge(pack.logits(pack.prepare(pixels)))
@@ -236,7 +232,7 @@ def _sample(pack: packs.Pack, path: Path) -> Finding:
 
 
 def _milliseconds(pack: packs.Pack, inputs: Floats) -> float:
-    """Time a picture, one after the other, for about a second."""
+    """Milliseconds per picture, measured one after the other for about a second."""
     count = 0
     started = time.perf_counter()
     while time.perf_counter() - started < _SPEED_SECONDS:
@@ -246,7 +242,7 @@ def _milliseconds(pack: packs.Pack, inputs: Floats) -> float:
 
 
 def _limit(memory_bytes: int, seconds: int) -> None:
-    """Bound this process where the system can: memory, and time of the processor over all
+    """Limit this process where the system can: memory, and processor time over all
     threads.
     """
     try:

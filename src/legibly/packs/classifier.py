@@ -10,14 +10,14 @@ from legibly.packs import calibration, network, preprocessing
 from legibly.packs import card as cards
 from legibly.packs.calibration import Floats
 
-BATCH = 256  # items in one run of the network: keeps its activations within some tens of megabytes
+BATCH = 256  # items per run of the network: limits its activations to some tens of megabytes
 _BATCH_VALUES = BATCH * 28 * 28
 _PROBE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
 class Pack:
-    """A classifier ready to use; safe to share between threads."""
+    """A classifier ready to use; thread-safe."""
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class Pack:
     def logits(self, crops: Floats) -> Floats:
         """Run the network.
 
-        crops: (N, channels, height, width) float32, prepared; of ink in the card's range, 0 paper …
+        crops: (N, channels, height, width) float32, prepared; ink in the card's range, 0 paper …
         1 ink; N may be 0. Returns (N, K) float32, K = `card.outputs`, all finite. Raises
-        errors.Invalid for another shape, errors.Unusable where the answer to these crops is no
-        number, errors.Unavailable where the network fails or answers in another shape.
+        errors.Invalid for another shape, errors.Unusable if an answer is not a number,
+        errors.Unavailable if the network fails or returns another shape.
         """
         shape = self.card.input
         if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
@@ -78,9 +78,9 @@ class Pack:
         return calibration.apply_thresholds(self.card, probabilities, digitness)
 
     def problem(self) -> str | None:
-        """Why the network does not answer as it should; None while it does.
+        """Why the network fails; None if it works.
 
-        After a failure the network is tried again, at most every few seconds.
+        After a failure the network is retried, at most every few seconds.
         """
         if self._problem is not None and time.monotonic() - self._checked_at > _PROBE_SECONDS:
             self._checked_at = time.monotonic()
@@ -91,7 +91,7 @@ class Pack:
         return self._problem
 
     def blank(self, count: int) -> Floats:
-        """Inputs without any content: (count, channels, height, width) float32."""
+        """Blank inputs: (count, channels, height, width) float32."""
         shape = self.card.input
         return np.zeros((count, shape.channels, shape.height, shape.width), np.float32)
 
@@ -103,7 +103,7 @@ class Pack:
             self._problem = error.message
             self._checked_at = time.monotonic()
             raise
-        except Exception as error:  # ONNX Runtime's errors share no other base class
+        except Exception as error:  # ONNX Runtime's errors have no other common base class
             self._problem = network.first_line(error)
             self._checked_at = time.monotonic()
             raise errors.Unavailable(

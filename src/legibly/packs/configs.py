@@ -1,4 +1,4 @@
-"""Preprocessing as others configure it: Hugging Face processors, timm models, and presets."""
+"""Reads preprocessing from Hugging Face processors, timm models, and presets."""
 
 import json
 import math
@@ -16,14 +16,14 @@ HABITS = {
     "minus-one-one": Prepare(scale=1 / 127.5, mean=(1.0,)),
     "bytes": Prepare(scale=1.0),
 }
-"""Names that `--like` takes beside timm: and hf:."""
+"""Names for `--like` besides timm: and hf:."""
 # PIL.Image.Resampling, which Hugging Face's files hold as numbers.
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 Facts = Mapping[str, Any]
 
 
 def prepare_like(text: str, *, shape: tuple[int, int]) -> tuple[Prepare, tuple[int, int]]:
-    """The preprocessing that `--like` names, and the size (height, width) that it ends in.
+    """The preprocessing named by `--like`, and its final size (height, width).
 
     `shape` is that of the network. Raises errors.Invalid and errors.Unavailable.
     """
@@ -46,12 +46,12 @@ def prepare_like(text: str, *, shape: tuple[int, int]) -> tuple[Prepare, tuple[i
 
 
 def from_hugging_face(config: Facts) -> tuple[Prepare, tuple[int, int]]:
-    """A `preprocessor_config.json`. Raises errors.Invalid for one without sizes."""
+    """Parse a `preprocessor_config.json`. Raises errors.Invalid if it has no sizes."""
     size = config.get("size", config.get("crop_size", 224))
     resize, edge = _hf_resize(size)
     crop = _pair(config.get("crop_size", edge)) if config.get("do_center_crop") else edge
     if "crop_pct" in config and resize == "shortest_edge" and "crop_size" not in config:
-        crop = edge  # ConvNeXT: `size` is what remains after the crop
+        crop = edge  # ConvNeXT: `size` is the size after the crop
         edge = _enlarged(edge, config["crop_pct"] or 1.0)
     steps = Prepare(
         resize=resize if config.get("do_resize", True) else "none",
@@ -76,7 +76,7 @@ def _hf_resize(size: Any) -> tuple[Any, tuple[int, int]]:
 
 
 def from_timm(config: Facts) -> tuple[Prepare, tuple[int, int]]:
-    """A timm configuration: `pretrained_cfg`, or what `resolve_data_config` returns."""
+    """Parse a timm configuration: `pretrained_cfg`, or the result of `resolve_data_config`."""
     _, height, width = config.get("input_size", (3, 224, 224))
     crop = (int(height), int(width))
     mode = config.get("crop_mode", "center")
@@ -115,9 +115,7 @@ def labels_of(config: Facts) -> list[str] | None:
 
 
 def read_classes(path: Path) -> list[str]:
-    """Classes from a file: JSON (a list, or an object of numbers to names), or a text with a name a
-    line.
-    """
+    """Classes from a file: JSON (a list, or an object of numbers to names) or lines of names."""
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
@@ -133,7 +131,7 @@ def read_classes(path: Path) -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object out of a file. Raises errors.Invalid."""
+    """Read a JSON object from a file. Raises errors.Invalid."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,7 +1,6 @@
-"""Makes a pack from any image classifier in ONNX: facts come from the graph, the files beside it,
-or trial runs.
+"""Makes a pack from any image classifier in ONNX: by the graph, the files beside it, or trial runs.
 
-What can be known in none of these ways is asked for, everything in one message.
+All other missing facts are requested in one message.
 """
 
 import hashlib
@@ -40,7 +39,7 @@ _OTHER_FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What the caller knows: each None where it is to be read off."""
+    """The facts given by the caller; None if they must be determined."""
 
     name: str | None = None
     classes: tuple[str, ...] | None = None
@@ -52,16 +51,16 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A pack that was made in `folder`, and the facts in words with where each comes from."""
+    """A pack made in `folder`, and a description of its facts with their sources."""
 
     folder: Path
     facts: tuple[str, ...]
 
 
 def import_pack(source: Path, target: Path, hints: Hints) -> Imported:
-    """Make a pack of a folder or an ONNX file in the new folder `target`.
+    """Make a pack from a folder or an ONNX file in the new folder `target`.
 
-    Raises errors.Invalid, which names everything that is missing with the option that gives it.
+    Raises errors.Invalid that names all missing facts and their options.
     """
     model = locate_model(source)
     folder = model.parent if source.is_file() else source
@@ -115,13 +114,13 @@ def _plain_name(source: Path) -> str:
 
 
 def _beside(folder: Path) -> dict[str, dict[str, Any]]:
-    """The configuration files that lie beside a network."""
+    """The configuration files beside a network."""
     names = ("config.json", "preprocessor_config.json")
     return {name: configs.read_json(folder / name) for name in names if (folder / name).is_file()}
 
 
 class _Probe:
-    """Reads the facts of one network, and collects those that cannot be known."""
+    """Determines the facts of a network, and collects the missing ones."""
 
     def __init__(
         self,
@@ -173,7 +172,7 @@ class _Probe:
         )
 
     def _input(self) -> Input:
-        """Layout, size, type and batch off the graph; a size of 0 is not known."""
+        """Layout, size, type and batch from the graph; a size of 0 is unknown."""
         if len(self._graph.inputs) != 1:
             names = ", ".join(entry.name for entry in self._graph.inputs)
             message = f"takes {len(self._graph.inputs)} inputs ({names}); a classifier takes one"
@@ -253,7 +252,7 @@ class _Probe:
         return steps, size
 
     def _output(self, input_: Input, prepare: Prepare) -> tuple[Output, int]:
-        """The output and how many classes it has, by running it on noise."""
+        """The output and its number of classes, by running the network on noise."""
         session = network.open_session(self._files, where=str(self._model))
         draft = Card(
             name="draft",
@@ -271,7 +270,7 @@ class _Probe:
         values = random.random(size).astype(np.float32)
         try:
             answers = session.run(None, {str(input_.name): network.to_tensor(values, draft)})
-        except Exception as error:  # ONNX Runtime's errors share no other base class
+        except Exception as error:  # ONNX Runtime's errors have no other common base class
             message = f"does not run on {size}: {network.first_line(error)}"
             remedy = "Say the size of its pictures: --size HEIGHTxWIDTH."
             raise errors.Invalid(message, where=str(self._model), remedy=remedy) from error
@@ -319,7 +318,7 @@ class _Probe:
 
 
 def _unique(labels: list[str]) -> tuple[str, ...]:
-    """Different texts: ImageNet has two cranes and two maillots."""
+    """Make texts distinct: ImageNet has two cranes and two maillots."""
     counts: dict[str, int] = {}
     result = []
     for label in labels:

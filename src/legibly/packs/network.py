@@ -29,8 +29,8 @@ _LEAST_PROBABILITY = 1e-12
 
 
 def read_files(folder: Path, card: Card) -> dict[str, bytes]:
-    """Every file that the pack loads, by name. Raises errors.Invalid for missing, changed or
-    foreign ones.
+    """All files that the pack loads, by name. Raises errors.Invalid for missing, changed or foreign
+    ones.
     """
     contents = {cards.MODEL: _read(folder, cards.MODEL)}
     _check_digest(folder, card, cards.MODEL, contents[cards.MODEL])
@@ -46,7 +46,7 @@ def read_files(folder: Path, card: Card) -> dict[str, bytes]:
 
 
 def examine(content: bytes, *, where: str) -> onnx_graph.Graph:
-    """The graph of a network that is safe to open. Raises errors.Invalid, naming what is not."""
+    """The graph of a network, if it is safe to open. Raises errors.Invalid with the fault."""
     try:
         graph = onnx_graph.parse(content)
     except errors.Invalid as error:
@@ -69,7 +69,7 @@ def examine(content: bytes, *, where: str) -> onnx_graph.Graph:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name is that of a file in the folder itself: no path, nothing hidden, printable."""
+    """Whether a name is a file in the folder itself: no path, not hidden, printable."""
     pure = PurePosixPath(name), PureWindowsPath(name)
     return (
         bool(name)
@@ -110,7 +110,7 @@ def _check_digest(folder: Path, card: Card, name: str, content: bytes) -> None:
 
 
 def open_network(contents: Mapping[str, bytes], card: Card, *, path: Path, threads: int = 1) -> Run:
-    """Open a network out of the bytes of its files. Raises errors.Invalid where it cannot be."""
+    """Open a network from the bytes of its files. Raises errors.Invalid if that fails."""
     graph = examine(contents[cards.MODEL], where=str(path))
     session = open_session(contents, where=str(path), threads=threads)
     input_name = card.input.name or session.get_inputs()[0].name
@@ -164,15 +164,15 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what fails is raised; nothing is printed besides
-    # Idle threads must not burn a core.
+    options.log_severity_level = 4  # errors are raised, so nothing needs to be printed
+    # Idle threads must not spin.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     others = {
         name: data for name, data in contents.items() if name not in (cards.MODEL, cards.LINE)
     }
     try:
         if others:
-            # From memory, so that what is loaded is what was hashed.
+            # From memory, so that the hashed bytes are loaded.
             options.add_external_initializers_from_files_in_memory(
                 list(others), list(others.values()), [len(data) for data in others.values()]
             )
@@ -207,7 +207,7 @@ def _run_limited(
 
 
 def to_tensor(values: Floats, card: Card) -> npt.NDArray[np.generic]:
-    """Prepared values (N, C, H, W) float32 in the layout and type that the network takes."""
+    """Prepared values (N, C, H, W) float32 in the layout and type of the network."""
     layout = card.input.layout
     if layout == "NHWC":
         values = values.transpose(0, 2, 3, 1)
@@ -235,7 +235,7 @@ def as_logits(answer: object, card: Card) -> Floats:
 
 
 def in_batches(run: Run, batch: int) -> Run:
-    """Run a network that takes exactly `batch` items; missing ones are blank and dropped again."""
+    """Run a network that takes exactly `batch` items, adding blank ones as needed."""
 
     def run_batches(values: Floats) -> Floats:
         rows = []

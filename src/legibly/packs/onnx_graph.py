@@ -1,4 +1,4 @@
-"""What an ONNX file contains, read from its bytes without running anything.
+"""Reads the contents of an ONNX file from its bytes, without running anything.
 
 A small reader of the protocol buffer wire format: ONNX Runtime loads external data and custom
 operators while it opens a model, which is too late to refuse them. Source of the field numbers:
@@ -19,12 +19,12 @@ _EXTERNAL = 1  # TensorProto.DataLocation
 
 Value = int | memoryview
 Dimension = int | None
-"""The size of an axis; None where any size fits."""
+"""The size of an axis; None for any size."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """An input or output: its name, element type and shape; None where it is not stated."""
+    """An input or output: its name, element type and shape; None if not stated."""
 
     name: str
     dtype: str | None
@@ -45,12 +45,12 @@ class Graph:
 
     @property
     def has_loops(self) -> bool:
-        """Whether it may run for a time that its size does not limit."""
+        """Whether its running time may be unlimited by its size."""
         return any(operator in LOOPS for _, operator in self.operators)
 
     @property
     def custom_operators(self) -> list[str]:
-        """Operators of domains that ONNX Runtime does not ship."""
+        """Operators that ONNX Runtime does not include."""
         return sorted(
             f"{domain}::{operator}"
             for domain, operator in self.operators
@@ -59,7 +59,7 @@ class Graph:
 
 
 def parse(content: bytes) -> Graph:
-    """Read a model. Raises errors.Invalid for bytes that are no ONNX model."""
+    """Read a model. Raises errors.Invalid for bytes that are not an ONNX model."""
     graph = Graph()
     functions: set[tuple[str, str]] = set()
     try:
@@ -213,7 +213,7 @@ def _dimension(data: memoryview) -> Dimension:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
-    """The numbers and values of one message. Raises ValueError and IndexError where it is cut."""
+    """The numbers and values of a message. Raises ValueError and IndexError if it is truncated."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)

@@ -1,4 +1,4 @@
-"""Opens the pack that a model setting names: shipped, added, in a folder, or remote."""
+"""Opens the pack of a model setting: shipped, added, in a folder, or remote."""
 
 from pathlib import Path
 

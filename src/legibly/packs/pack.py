@@ -9,11 +9,10 @@ from legibly.packs.classifier import Pack as Pack
 
 
 def open_pack(folder: Path, *, threads: int = 1) -> Pack:
-    """Open the pack in a folder, with so many threads inside one run of the network.
+    """Open the pack in a folder, with `threads` threads for one run of the network.
 
-    Raises errors.Invalid, naming the file and a remedy, where the card or the network is missing,
-    damaged, or where the two do not belong together; errors.Unavailable where its model server does
-    not answer.
+    Raises errors.Invalid with the file and a remedy if the card or the network is missing or
+    damaged, or if they do not match; errors.Unavailable if its model server does not answer.
     """
     card = cards.read_card(folder)
     if card.remote is not None:
@@ -41,7 +40,7 @@ def folder_version(folder: Path) -> str:
 
 
 def try_blank(pack: Pack, *, where: str) -> None:
-    """Run the network once. Raises errors.Invalid where it is not what its card says."""
+    """Run the network once. Raises errors.Invalid if it does not match its card."""
     blank = pack.blank(2)
     try:
         pack.logits(blank)

@@ -1,4 +1,4 @@
-"""From a picture to the network's input by the card's `prepare`, as timm, torchvision and HF do it.
+"""Prepares a picture for the network by the card's `prepare`, as timm, torchvision and HF do.
 
 Source of the rules: torchvision.transforms `Resize`, `CenterCrop` and `Normalize` on Pillow images,
 which timm's and Hugging Face's configurations describe.
@@ -46,7 +46,7 @@ def values(image: Image.Image, card: Card) -> Floats:
 
 
 def picture(pixels: Pixels, card: Card) -> Image.Image:
-    """What the network is shown of a picture: resized and cropped, before any normalisation."""
+    """The part of a picture for the network: resized and cropped, before normalisation."""
     steps = card.prepare or Prepare(resize="exact", colour="grey" if _is_grey(card) else "rgb")
     image = Image.fromarray(pixels).convert("L" if steps.colour == "grey" else "RGB")
     shape = (card.input.height, card.input.width)

@@ -1,4 +1,4 @@
-"""All model packs: the shipped ones, those added to a folder, and any folder by its path."""
+"""Finds model packs: shipped ones, those added to a folder, and any folder by its path."""
 
 import shutil
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SHIPPED = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A pack that has a name: `place` is `shipped` or `added`."""
+    """A pack with a name; `place` is `shipped` or `added`."""
 
     name: str
     folder: Path
@@ -22,14 +22,14 @@ class Entry:
 
 
 def shipped() -> list[Path]:
-    """The folders of the packs that come with Legibly, by name."""
+    """The folders of the shipped packs, by name."""
     return _packs(SHIPPED)
 
 
 def entries(*, added: Path | None = None) -> list[Entry]:
-    """Every pack that `find` knows by name: the shipped ones, then those in the folder `added`.
+    """All packs that `find` knows by name: the shipped ones, then those in the folder `added`.
 
-    Their cards may be damaged: whoever reads them has to expect errors.Invalid.
+    Their cards may be damaged: reading them may raise errors.Invalid.
     """
     known = [Entry(folder.name, folder, "shipped") for folder in shipped()]
     return known + [Entry(folder.name, folder, "added") for folder in _packs(added)]
@@ -58,12 +58,12 @@ def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that no file can have
+    except OSError:  # a name that is impossible for a file
         return False
 
 
 def check_name(name: str) -> str:
-    """A name that a pack can have. Raises errors.Invalid for paths, control characters and hidden
+    """Check the name of a pack. Raises errors.Invalid for paths, control characters and hidden
     names.
     """
     if not network.is_plain_name(name) or name != name.strip() or len(name) > 100:
@@ -89,7 +89,7 @@ def add(folder: Path, *, added: Path, name: str | None = None) -> Path:
         raise errors.Conflict("a pack of this name is there already", where=name, remedy=remedy)
     files = {} if card.remote else network.read_files(folder, card)
     added.mkdir(parents=True, exist_ok=True)
-    partial = added / f".{name}.partial"  # so that no pack is used that is half copied
+    partial = added / f".{name}.partial"  # so that a partial copy is never used
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     shutil.copyfile(folder / cards.CARD, partial / cards.CARD)
@@ -112,7 +112,7 @@ def remove(name: str, *, added: Path) -> None:
 
 
 def printable(text: str) -> str:
-    """A text that is safe on a terminal: control characters as escapes."""
+    """A text that is safe on a terminal, with control characters escaped."""
     shown = "".join(
         letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text[:200]
     )
@@ -120,7 +120,7 @@ def printable(text: str) -> str:
 
 
 def _packs(parent: Path | None) -> list[Path]:
-    """The folders with a card, by name; links and names that could not be added are passed over."""
+    """The folders with a card, by name; skips links and invalid names."""
     if parent is None or not parent.is_dir():
         return []
     return sorted(

@@ -26,20 +26,19 @@ TIMEOUT_SECONDS = 20.0
 INPUT = "crops"
 OUTPUT = "logits"
 FAILURES = 3
-"""After so many failures in a row the server is left alone for a while."""
+"""After this many failures in a row requests pause for a while."""
 PAUSE_SECONDS = 2.0
 
 
 def is_remote(model: str) -> bool:
-    """Whether a model's name is the address of a remote one."""
+    """Whether a model's name is the address of a remote model."""
     return model.startswith(("http://", "https://"))
 
 
 def open_remote(url: str) -> Pack:
     """Open the model of a Legibly server at `http(s)://…/v2/models/NAME`.
 
-    Raises errors.Unavailable where nobody answers and errors.Invalid for an answer that is no such
-    model.
+    Raises errors.Unavailable without an answer, and errors.Invalid if the server has no such model.
     """
     client = Client(url)
     metadata = client.call("GET", "")
@@ -98,9 +97,7 @@ def _first_name(metadata: dict[str, Any], side: str, card: cards.Card) -> str:
 
 
 class Client:
-    """Calls one model over connections that stay open, one a thread; leaves a failing server
-    alone.
-    """
+    """Calls a model over persistent connections, one per thread; pauses if the server fails."""
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._local = threading.local()
@@ -114,7 +111,7 @@ class Client:
             self._close()
 
     def speaks_binary(self) -> bool:
-        """Whether the server says that it takes tensors as bytes."""
+        """Whether the server accepts tensors as bytes."""
         root = self._url.path.partition("/v2/")[0] + "/v2"
         try:
             status, _, content = self._send("GET", root, None, {})
@@ -210,7 +207,7 @@ class Client:
             try:
                 return _exchange(connection, method, path, content, headers)
             except (OSError, http.client.HTTPException):
-                self._close()  # the server closed an idle connection: one fresh one decides
+                self._close()  # the server closed an idle connection: retry once with a new one
         self._local.connection = self._connect()
         return _exchange(self._local.connection, method, path, content, headers)
 
@@ -240,7 +237,7 @@ def _exchange(
 
 
 def _reason(answer: bytes) -> str:
-    """What the protocol's error document says."""
+    """The message of the protocol's error document."""
     try:
         message = json.loads(answer)["error"]
     except (ValueError, KeyError, TypeError):

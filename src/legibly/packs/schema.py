@@ -1,6 +1,6 @@
-"""Checks a card against `card.schema.json`, which others can use to check theirs.
+"""Checks a card against `card.schema.json`, which other programs can use too.
 
-Only the keywords that the schema uses are known here; a test holds that.
+Only implements the keywords that the schema uses; a test checks that.
 """
 
 import json
@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
 
 
 def validate(value: Any, schema: Mapping[str, Any] | None = None, *, where: str = "") -> None:
-    """Raises ValueError that names the first key which breaks the schema, and what it may be."""
+    """Raises ValueError with the first key that violates the schema, and its allowed values."""
     schema = document() if schema is None else schema
     name = where or "the card"
     _check_kind(value, schema, name)

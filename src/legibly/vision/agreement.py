@@ -12,7 +12,7 @@ from legibly.vision.ink import glyphs
 from legibly.vision.opinions import Candidate, Opinions
 
 LINE_WEIGHT = 1.0
-"""How much the line reader's log probability counts beside the lattice's."""
+"""Weight of the line reader's log probability relative to the lattice's."""
 VETO = -6.0
 """The lattice speaks against the line reader's text by no more than that: of digits that share a
 rim, no cut leaves any that it knows.
@@ -23,19 +23,19 @@ right if they erred independently.
 """
 LEAST_DOUBT = 1e-4
 FACTORS = (0.87, 1.15, 0.94, 1.07)
-"""A disputed row is looked at again with digits of so many times the usual height."""
+"""Scales of the digits for further looks at a disputed row."""
 UNCLEAR = 0.8
 CLEAR = 0.99
 """So is one that both ways read alike, if that is believed no less and no more than this."""
 EVEN = 0.5
-"""Where the looks together believe in it less than that, it is never sure."""
+"""Least mean belief of all looks in a row that may be sure."""
 AGAIN = 0.5
-"""How much of its log odds a further look brings that reads the same."""
+"""Weight of the log odds of a further look with the same reading."""
 MOSTLY_OTHERS = 0.5
 """Not where the first look takes so many of its signs for no digits."""
 TINY = 1e-12
 DISPUTED = 0.9
-"""The certainty of a row that the two ways read differently: below what any pack calls sure."""
+"""The certainty of a row with two different readings: below the threshold of any pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to read a row: its digits, and the lattice's log weight of them."""
+    """One reading of a row: its digits, and the lattice's log weight of them."""
 
     items: tuple[Candidate, ...]
     score: float
@@ -83,7 +83,7 @@ def weigh(
     opinions: Opinions,
     area: float,
 ) -> Answer:
-    """The row's digits, by whichever of the two ways explains more.
+    """The row's digits, by the reading with the higher weight.
 
     `look` shows the row with digits of so many times the usual height. Where the first look and the
     cuts differ, further ones are asked as well.
@@ -123,7 +123,7 @@ def _settle(
     cut: Way, path: lattice.Path, row: lattice.Row, looks: Sequence[Look], disputed: Answer,
     opinions: Opinions, area: float,
 ) -> Answer:  # fmt: skip
-    """What several looks at a row show together, where the first one speaks against the cuts."""
+    """Combine several looks at a row, if the first one contradicts the cuts."""
     by_labels = {look.labels: look for look in reversed(looks) if line.OTHER not in look.labels}
     shares = {labels: _mean_share(looks, labels) for labels in {*by_labels, tuple(cut.labels)}}
     best = max(shares, key=lambda labels: shares[labels])
@@ -145,12 +145,12 @@ def _settle(
 
 
 def _mean_share(looks: Sequence[Look], labels: Sequence[int]) -> float:
-    """The mean probability over all looks that the row holds just these labels."""
+    """The mean probability over all looks that the row has exactly these labels."""
     return float(np.mean([np.exp(line.log_probability(look.scores, labels)) for look in looks]))
 
 
 def confirm(items: tuple[Candidate, ...], scores: line.Floats, certainty: float) -> Answer | None:
-    """The digits as both ways read them; None where the line reader reads something else.
+    """The digits if both readings agree; None if the line reader differs.
 
     `certainty` is that of the cuts.
     """
@@ -171,7 +171,7 @@ def _confirmed(
 def _by_line(
     row: lattice.Row, spikes: Sequence[line.Spike], view: line.Band, opinions: Opinions, area: float
 ) -> Way | None:
-    """The row cut as the line reader reads it; None where the lattice has too little ink for it."""
+    """The row cut according to the line reader; None if the lattice has too little ink."""
 
     def log_of(hypothesis: lattice.Hypothesis, label: int) -> float:
         candidate = opinions.of(hypothesis.piece)
@@ -233,7 +233,7 @@ def _as_line(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[
 def _parts(
     fragments: Sequence[glyphs.Piece], columns: Sequence[float]
 ) -> list[glyphs.Piece] | None:
-    """The fragments joined, and cut where need be, to one piece around each column."""
+    """Join and, if needed, cut the fragments into one piece per column."""
     groups: list[list[glyphs.Piece]] = [[] for _ in columns]
     for fragment in fragments:
         inside = [at for at, x in enumerate(columns) if fragment.box[0] <= x < fragment.box[2]]
@@ -249,7 +249,7 @@ def _parts(
 
 
 def _split(fragment: glyphs.Piece, columns: Sequence[float]) -> list[glyphs.Piece | None]:
-    """A fragment cut upright between each two columns, where it has least ink."""
+    """Cut a fragment vertically between every two columns, where it has least ink."""
     ink = fragment.mask.sum(axis=0)
     cuts = [0]
     for before, after in itertools.pairwise(columns):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 class Clock:
-    """Counts stages one after the other; what is counted aside in a stage is not counted twice."""
+    """Times consecutive stages; time counted aside in a stage is not counted twice."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
@@ -14,7 +14,7 @@ class Clock:
         self._aside = 0.0
 
     def stop(self, stage: str) -> None:
-        """Count the time since the last stop for `stage`, less what was counted aside."""
+        """Count the time since the last stop for `stage`, without time counted aside."""
         present = time.perf_counter()
         self.milliseconds[stage] = round((present - self._last - self._aside) * 1000, 3)
         self._last = present

@@ -1,6 +1,4 @@
-"""Shows which ink spoke for the answer and which for its rival, in a picture and a sentence for
-children.
-"""
+"""Shows in a picture and a sentence which ink supports the answer and which its rival."""
 
 import io
 from collections.abc import Callable
@@ -46,11 +44,11 @@ AGAINST = (234, 120, 20)
 
 
 def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
-    """How much each pixel's ink speaks for `intended` rather than `rival`: (28, 28) float32 in −1 …
+    """How much each pixel's ink supports `intended` rather than `rival`: (28, 28) float32 in −1 …
     1.
 
-    Patches of ink are taken out one at a time; what the difference of the two logits loses is what
-    that patch gave.
+    Patches of ink are removed one at a time; the effect of a patch is the change in the difference
+    of the two logits.
     """
     places = [
         (top, left) for top in range(-2, SIDE - 2, STEP) for left in range(-2, SIDE - 2, STEP)
@@ -106,7 +104,7 @@ def places(influence: Floats) -> Places:
 def sentence(
     where: Places, intended: str, rival: str, *, gettext: Callable[[str], str] = str
 ) -> str:
-    """The same in words, in the language of `gettext`."""
+    """The explanation in words, in the language of `gettext`."""
     influence = WITHOUT_RIVAL if where[1] is None else WITH_RIVAL
     filled = {
         "place": gettext(where[0]),
@@ -118,7 +116,7 @@ def sentence(
 
 
 def _place(weight: Floats) -> str:
-    """Where on the digit most of the weight lies, one of PLACES."""
+    """The place of most of the weight on the digit, one of PLACES."""
     total = float(weight.sum())
     if total <= 0:
         return "everywhere"

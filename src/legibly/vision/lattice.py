@@ -1,4 +1,4 @@
-"""Decides which pieces make which digit: every way to merge and cut a row, weighed by the network.
+"""Decides which pieces form which digit: weighs every way to merge and cut a row by the network.
 
 A hypothesis is a run of neighbouring fragments taken as one digit. The best way through a row is
 the one whose digits the network believes most, given what digits' shapes usually are.
@@ -13,14 +13,14 @@ from legibly.vision import seams
 from legibly.vision.ink import glyphs
 
 WIDEST = 1.5
-"""No digit is wider than this many digit heights, unless it is one piece."""
+"""Largest width of a digit in digit heights, unless it is one piece."""
 CUT_FROM = 0.35
 SURELY_WIDE = 0.85
 """A piece wider than this many digit heights may be two digits that touch: a suspect one, and any
 other.
 """
 WIDEST_CUT = 16.0
-"""A piece wider than so many digit heights is a line or a texture, and is not cut."""
+"""A piece wider than this many digit heights is a line or a texture, and is not cut."""
 SHORT = 0.62
 """A piece lower than this share of a digit's height may be part of one."""
 MOST_FRAGMENTS = 6
@@ -52,7 +52,7 @@ class Hypothesis:
 
 @dataclass(slots=True)
 class Row:
-    """The fragments of one row from left to right, and what they may be."""
+    """The fragments of one row from left to right, and their hypotheses."""
 
     fragments: list[glyphs.Piece]
     height: float
@@ -141,7 +141,7 @@ def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: fl
 
 
 def _usual(piece: glyphs.Piece, height: float) -> float:
-    """How usual the shape is for a digit, as a log weight of 0 or less."""
+    """How common the shape is for a digit, as a log weight of at most 0."""
     tall = piece.height / height
     wide = piece.width / height
     return -6.0 * max(0.0, 0.6 - tall) - 3.0 * max(0.0, tall - 1.5) - 2.0 * max(0.0, wide - 0.8)

@@ -1,4 +1,4 @@
-"""How surely others will read a digit as meant: the network's mean over small distortions."""
+"""Measures the legibility of a digit: the network's mean over small distortions."""
 
 import functools
 
@@ -9,7 +9,7 @@ from legibly.vision.opinions import Judge
 
 Floats = NDArray[np.float32]
 SIDE = 28
-# Shift across and down in pixels, rotation in degrees, shear, scale: what another hand or eye might
+# Shift across and down in pixels, rotation in degrees, shear, scale: as another hand or eye might
 # do to it.
 _MOVES = (
     (0.0, 0.0, 0.0, 0.0, 1.0),
@@ -34,7 +34,7 @@ changes do.
 
 
 def changed(crops: Floats) -> Floats:
-    """Each crop as it is and as it might be: (N, 28, 28) → (N, CHANGES, 28, 28) float32."""
+    """Each crop unchanged and distorted: (N, 28, 28) → (N, CHANGES, 28, 28) float32."""
     result = np.empty((len(crops), CHANGES, SIDE, SIDE), np.float32)
     result[:, : len(_MOVES)] = _moved(crops, tuple(range(len(_MOVES))))
     padded = np.pad(crops, ((0, 0), (1, 1), (1, 1)))
@@ -101,7 +101,7 @@ def _moved(crops: Floats, moves: tuple[int, ...]) -> Floats:
     index, weight = _tables()
     flat = np.zeros(
         (len(crops), SIDE * SIDE + 1), np.float32
-    )  # the last element is the paper outside
+    )  # the last element is paper outside of the crop
     flat[:, :-1] = crops.reshape(len(crops), -1)
     places = index[list(moves)]
     shares = weight[list(moves)]

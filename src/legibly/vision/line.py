@@ -1,4 +1,4 @@
-"""A row of digits read at once, without cutting: the line network's input and output.
+"""Reads a row of digits at once, without cutting: the line network's input and output.
 
 The network (CTC) gives log probabilities at every fourth column: of no digit, of each digit, and
 of a sign that is none.
@@ -20,20 +20,20 @@ Reader = Callable[[Floats], Floats]
 
 HEIGHT = 32
 DIGIT = 20
-"""A line is so many pixels high, a digit in it so many."""
+"""The height of a line and of a digit in it, in pixels."""
 MARGIN = 8
-"""So many pixels of the line lie on either side of the digits."""
+"""The margin of the line on either side of the digits, in pixels."""
 STEP = 4
 BLANK = 0
 OTHER = 11
 """The outputs: 0 is no digit, 1 to 10 are the digits 0 to 9, 11 is another sign."""
 WIDEST = 1280
-"""A wider line, in pixels of 20 to a digit's height, is not read."""
+"""The widest line that is read, in pixels with digits 20 pixels high."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A row's grey ink as the network takes it, (32, W), and where it lies in the picture.
+    """A row's grey ink as the network's input, (32, W), and its place in the picture.
 
     Its column x stands at `left + x * pixels`.
     """
@@ -91,7 +91,7 @@ def band(
 
 
 def _course(row: Sequence[glyphs.Piece], height: float) -> tuple[float, float]:
-    """How far the row falls a column, and the height of its middle at column 0."""
+    """The slope of the row per column, and the height of its middle at column 0."""
     full = [piece for piece in row if 0.6 * height < piece.height < 1.6 * height] or list(row)
     x = np.array([piece.middle[0] for piece in full])
     y = np.array([piece.middle[1] for piece in full])
@@ -146,7 +146,7 @@ def spikes(scores: Floats) -> list[Spike]:
 
 
 def log_probability(scores: Floats, labels: Sequence[int]) -> float:
-    """The log probability that the line holds just these labels, over all places they may have."""
+    """The log probability that the line has exactly these labels, over all their places."""
     states = np.zeros(2 * len(labels) + 1, np.intp)
     states[1::2] = labels
     jumps = np.zeros(len(states), np.bool_)

@@ -1,4 +1,4 @@
-"""From bytes to a reading with one model pack. Knows nothing of transport."""
+"""Reads bytes with one model pack. Knows nothing about transport."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -39,12 +39,12 @@ class Explanation:
     rival: str
 
     def sentence(self, gettext: Callable[[str], str] = str) -> str:
-        """The same in words."""
+        """The explanation in words."""
         return explain.sentence(self.where, self.intended, self.rival, gettext=gettext)
 
 
 class Reader:
-    """Reads pictures with one model pack; safe to share between threads.
+    """Reads pictures with one model pack; thread-safe.
 
     Each item's legibility is told by how it reads as it is and turned either way, with `thorough`
     by all the changes of `legibility`.
@@ -162,7 +162,7 @@ class Reader:
         return page.see(picture.pixels, judge, self.pack.read_line)
 
     def _single_item(self, picture: decode.Picture) -> page.Page:
-        """The picture as a single item, prepared as the card says."""
+        """The picture as a single item, prepared by the card."""
         prepared = preprocessing.picture(picture.pixels, self.pack.card)
         values = preprocessing.values(prepared, self.pack.card)[None]
         probabilities, digitness = self.pack.judge(self.pack.logits(values))

@@ -1,4 +1,4 @@
-"""Reads rows of pieces as digits: cut and joined by the lattice, and read at once as a line."""
+"""Reads rows of pieces as digits: by the lattice that cuts and joins, and at once as a line."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from legibly.vision.ink import glyphs, rows
 from legibly.vision.opinions import Candidate, Networks, Opinions
 
 CLEAR = 0.9
-"""A piece of this confidence needs no second look."""
+"""A piece with this confidence needs no second look."""
 
 SOLE_CUT = 0.94
 """The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
@@ -90,9 +90,9 @@ def read(
 def _lone(
     piece: glyphs.Piece, opinions: Opinions, networks: Networks, height: float
 ) -> agreement.Answer | None:
-    """A piece that stands alone and reads as a digit; None where it may have to be cut.
+    """An isolated piece that reads as a digit; None if it may have to be cut.
 
-    The line reader is asked where it is not quite sure, or wide, and has to agree.
+    If it is unsure or wide, the line reader must agree.
     """
     item = opinions.of(piece)
     wide = piece.width > lattice.SURELY_WIDE * height
@@ -185,6 +185,6 @@ def _answer(
 
 
 def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
-    """A digit's height in this row: the row's own where it has full digits."""
+    """A digit's height in this row: the row's own if it has full digits."""
     full = [piece.height for piece in row if piece.height > 0.6 * height]
     return float(np.clip(np.median(full), 0.7 * height, 1.5 * height)) if full else height

@@ -10,14 +10,14 @@ from legibly.vision.ink import glyphs
 
 Floats = NDArray[np.float32]
 ROWS = 40
-"""Paths are sought on a copy of this many rows."""
+"""Paths are searched for on a copy with this many rows."""
 MOST_CUTS = 8
 LEANS = (-0.4, -0.2, 0.0, 0.2, 0.4)
-"""How far straight cuts lean to the right, in columns a row."""
+"""The slant of straight cuts to the right, in columns per row."""
 
 
 def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
-    """The piece in slices from left to right, cut wherever two digits may touch; the piece itself
+    """Cut a piece into slices from left to right, wherever two digits may touch; the piece itself
     if nowhere.
     """
     paths = _paths(piece, height)
@@ -119,7 +119,7 @@ def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
     rows, columns = cost.shape
     total = np.full((rows, columns + 2), np.inf, np.float32)
     total[0, 1:-1] = cost[0]
-    turn = np.float32(0.41) * cost + np.float32(0.03)  # a diagonal step is longer, so it costs more
+    turn = np.float32(0.41) * cost + np.float32(0.03)  # a diagonal step is longer, and costs more
     for row in range(1, rows):
         straight = total[row - 1, 1:-1]
         left = total[row - 1, :-2]

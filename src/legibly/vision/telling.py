@@ -1,4 +1,4 @@
-"""From a page to a reading: which items count, their text, the verdict and its confidence."""
+"""Builds the reading of a page: the items that count, text, verdict and confidence."""
 
 from collections.abc import Mapping
 
@@ -11,17 +11,17 @@ from legibly.vision.ink import rows
 from legibly.vision.signs import separators
 
 STROKE = "1"
-"""The class whose shape is a single stroke."""
+"""The class that is a single stroke."""
 BRACKET_LIKE = "17"
-"""The classes that a round bracket mostly reads as."""
+"""The classes as which a round bracket is usually read."""
 APART = 0.2
 """A slash leans so much more than the upright 1s of its row."""
 AMBIGUOUS = 0.9
 """What a stroke that may be a mark leaves of the confidence: below what any pack calls sure."""
 MARK = 0.9
-"""The confidence of a mark, which is told by its shape and place alone."""
+"""The confidence of a mark, which is recognised only by its shape and place."""
 UNREADABLE = 0.65
-"""Below this mean confidence nothing of a picture is taken for digits."""
+"""Below this mean confidence a picture has no digits."""
 MOSTLY = 0.5
 SURELY = 0.95
 """Where the line reader takes this share of the signs for no digits, less confidence is none."""
@@ -37,7 +37,7 @@ CLEARLY = 0.9
 """On paper that is hardly any, less mean confidence is no digits."""
 UNREAD = 0.2
 MOSTLY_UNREAD = 0.75
-"""A text that leaves so much of the strokes unread is not sure, or is none at all."""
+"""Shares of unread strokes at which a text is not sure, or is discarded."""
 DOUBTFUL = 0.02
 """Below this digitness an item is left out even among digits."""
 
@@ -81,7 +81,7 @@ def _covered(view: page.Page, lines: list[list[page.Candidate]]) -> float:
 
 
 def lines(view: page.Page, card: cards.Card) -> list[list[page.Candidate]]:
-    """The rows of what is read, in the order of the reading's items."""
+    """The rows of read items, in the order of the reading's items."""
     return _without_slashes(counted_rows(view, card), view, card)[0]
 
 
@@ -94,7 +94,7 @@ def reading(
     size: tuple[int, int],
     milliseconds: Mapping[str, float],
 ) -> records.Reading:
-    """Tell a page; `scale` and `size` bring its boxes back to the upright original's pixels."""
+    """Build the reading of a page; `scale` and `size` map its boxes to the upright original."""
     lines, marks = _without_slashes(counted_rows(view, card), view, card)
     none = _none(lines, card, view)
     items = [[_item(item, card, scale, size, rejected=none) for item in row] for row in lines]
@@ -165,7 +165,7 @@ def _item(
 
 
 def _box(box: tuple[int, int, int, int], scale: float, size: tuple[int, int]) -> records.Box:
-    """Pixels as decoded to `[left, top, width, height]` of the upright original."""
+    """Map a box in decoded pixels to `[left, top, width, height]` of the upright original."""
     left = round(box[0] * scale)
     top = round(box[1] * scale)
     right = min(size[0], round(box[2] * scale))
@@ -192,7 +192,7 @@ def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) 
     if all(item.digitness < limit for item in items) or view.certainty == 0.0:
         return True
     if card.layout == "whole" or view.tiny:
-        return False  # the picture is of some class, however doubtful
+        return False  # the picture belongs to some class, even if doubtful
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
     if mean < np.log(UNREADABLE) or (view.others >= MOSTLY and mean < np.log(SURELY)):
         return True

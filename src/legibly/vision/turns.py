@@ -1,4 +1,4 @@
-"""Pages on their side or upside down: which quarter turn is worth a try."""
+"""Pages on their side or upside down: finds the quarter turn that is worth a try."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from legibly.vision.opinions import Networks
 
 Floats = NDArray[np.float32]
 GLIMPSE = 40
-"""So many digits tell how a page lies."""
+"""The number of digits that decide the orientation of a page."""
 MORE = 0.2
 """Turned digits have to read so much better, in the mean of log confidences."""
 
@@ -37,7 +37,7 @@ def _merit(inputs: Floats, networks: Networks) -> float:
 
 
 def back(box: glyphs.Box, quarters: int, width: int, height: int) -> glyphs.Box:
-    """A box of a picture turned by quarters against the clock, in the picture as it was."""
+    """Map a box of a picture rotated anticlockwise by quarters back to the original picture."""
     left, top, right, bottom = box
     if quarters == 1:
         return width - bottom, left, width - top, right

@@ -1,1 +1,1 @@
-"""Finding ink on paper, and the pieces of it that may be digits."""
+"""Finds ink on paper, and the pieces of it that may be digits."""

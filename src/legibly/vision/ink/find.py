@@ -12,13 +12,13 @@ from legibly.vision.ink import components, glyphs, paper, planes, rows
 Mask = NDArray[np.bool_]
 
 SPECK = 0.16
-"""A piece smaller than this share of a digit's height, either way, is a speck."""
+"""A piece smaller than this share of a digit's height in both directions is a speck."""
 WEAK = 0.4
-"""A piece whose ink is nowhere this share as dark as the page's is a smudge."""
+"""A piece whose darkest ink is below this share of the page's is a smudge."""
 LOW = 0.5
 """A piece lower than this share of the ring around it may be a stroke in a zero."""
 TINY = 40
-"""A picture whose longer side is no longer than this holds one glyph."""
+"""A picture whose longer side is at most this long has one glyph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def split(ink: paper.Ink, parts: components.Components | None = None) -> Pieces:
 
 
 def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool:
-    """Whether a piece is a lying dash that belongs to no digit, or what remains of a printed line.
+    """Whether a piece is a dash that is not part of a digit, or the rest of a printed line.
 
     The bar of a 5 or 7 lies over or beside a larger piece.
     """
@@ -77,12 +77,12 @@ def _sound(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
     """
     height, width = parts.shape
     least = max(2.0, 2e-5 * height * width)
-    if len(parts) == 1:  # there is nothing to compare it with
+    if len(parts) == 1:  # without others there is no comparison
         return parts.area >= least, np.zeros(1, np.bool_)
     peak = parts.peak(ink.values)
     strong = parts.area >= max(least, 0.02 * float(parts.area.max()))
     if strong.any():
-        # Small writing on a large page: what is a speck depends on the digits, not on the paper.
+        # Small writing on a large page: the size of specks depends on the digits, not on the paper.
         least = max(2.0, min(least, 0.2 * planes.median(parts.area[strong])))
     typical = planes.median(peak[strong]) if strong.any() else float(peak.max())
     keep = (parts.area >= least) & (peak >= WEAK * typical)

@@ -45,7 +45,7 @@ def normalise(crop: Floats) -> Floats:
 
 
 def trim(crop: Floats) -> Floats | None:
-    """The part of a crop that holds visible ink, None where there is none."""
+    """The part of a crop with visible ink, or None."""
     visible = crop > VISIBLE
     rows = np.flatnonzero(visible.any(axis=1))
     columns = np.flatnonzero(visible.any(axis=0))

@@ -1,4 +1,4 @@
-"""From pixels to how much ink lies where, whatever the light and the colours of paper and pen.
+"""Computes the amount of ink per pixel, independent of the light and the colours of paper and pen.
 
 The paper's brightness is estimated as if nothing were written on it, and the picture is divided by
 it: shadows and vignettes multiply what the camera sees, so dividing takes them out. What remains is
@@ -22,24 +22,24 @@ THUMB_SIDE = 140
 WINDOW = 0.2
 """No stroke is thicker than this share of the longer side."""
 FAINTEST = 0.07
-"""Ink that darkens its paper by less than this is not seen."""
+"""Ink that darkens its paper by less than this is ignored."""
 GRAINY = 0.06
 """From this share of noise in the ink's strength on, the picture is smoothed first."""
 BLACK = 40.0
 COLOURLESS = 8.0
-"""Channels that differ by less than this nowhere tell nothing of colour."""
+"""Channels that differ by less than this everywhere count as grey."""
 SMOOTHING = (1.0, 2.0, 3.5)
 THIN = 5.0
 """Strokes no wider than so many pixels may lose their faint parts to a single level."""
 FAINT_PART = 0.4
-"""A faint part of a stroke has at least this share of what is asked of the rest."""
+"""Threshold for faint parts of a stroke, as a share of that for the rest."""
 EDGE = 0.42
 """A stroke ends where the ink falls to this share of its full strength."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """How much ink lies on each pixel, and where strokes are.
+    """The amount of ink on each pixel, and a mask of strokes.
 
     `values` (H, W) float32, 0 paper … 1 full contrast, below 0 where noise is brighter than paper;
     `mask` (H, W) says where strokes are; `noise` is the paper's standard deviation in the unit of
@@ -54,7 +54,7 @@ class Ink:
     doubt: float
 
     def above(self, level: float) -> "Ink":
-        """The same ink, strokes fainter than `level` left out."""
+        """The same ink without strokes fainter than `level`."""
         return replace(self, mask=self.mask & (self.values > level))
 
 
@@ -225,7 +225,7 @@ def _divide(grey: Pixels, paper: Floats) -> Floats:
         full = Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR)
         paper = np.asarray(full)
     if float(paper.min()) < BLACK:
-        # Black is black whatever the light: below some levels differences are noise.
+        # Black is black in any light: differences below some levels are noise.
         return np.asarray((paper - grey) / np.maximum(paper, BLACK), np.float32)
     values = np.divide(grey, paper, dtype=np.float32)
     return np.subtract(np.float32(1.0), values, out=values)

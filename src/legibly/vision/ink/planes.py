@@ -54,7 +54,7 @@ def pad(plane: Floats, by: int, value: float = 0.0) -> Floats:
 
 
 def prolong(plane: Floats, by: int) -> Floats:
-    """The plane going on beyond its border as it ends there, by so many pixels."""
+    """The plane extrapolated beyond its border by `by` pixels."""
     wide = pad(plane, by)
     if by:
         wide[:by] = wide[by]
@@ -110,7 +110,7 @@ def _sum(plane: Floats, size: int) -> Floats:
 
 
 def otsu(plane: Floats) -> float:
-    """The level that best parts dark from bright (Otsu 1979)."""
+    """The level that best separates dark from bright (Otsu 1979)."""
     low = float(plane.min())
     high = float(plane.max())
     if high - low < 1e-3:
@@ -125,7 +125,7 @@ def otsu(plane: Floats) -> float:
 
 
 def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
-    """The values below which these shares lie; sampled, as partitioning is slow on equal values."""
+    """The quantiles of these shares; sampled, since partitioning is slow on equal values."""
     ordered = np.sort(_sampled(values))
     return tuple(
         float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in shares
@@ -169,7 +169,7 @@ def _is_flat(values: Floats) -> bool:
 
 
 def _changes(values: Floats) -> Floats:
-    """How much each pixel of some rows differs from the next but one."""
+    """The difference of each pixel of some rows from the next but one."""
     rows = values[:: max(1, values.shape[0] // 64)]
     return np.asarray(np.abs(rows[:, 2:] - rows[:, :-2]))
 

@@ -37,7 +37,7 @@ def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
 
 
 def _height(piece: glyphs.Piece) -> float:
-    """What a piece says of its digit's height: a lying bar's width speaks for it too, a little."""
+    """The height of a piece's digit; for a horizontal bar its width counts a little too."""
     return max(float(piece.height), 0.6 * piece.width if piece.width < 2 * piece.height else 0.0)
 
 
@@ -126,7 +126,7 @@ def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[gl
 def text(
     labels: Sequence[Sequence[str]], boxes: Sequence[Sequence[glyphs.Box]], height: float
 ) -> str:
-    """The labels in reading order: rows joined by `/`, wide gaps by a space."""
+    """The labels in reading order: rows joined by `/`, wide gaps as a space."""
     return "/".join(
         _row(row, places, height) for row, places in zip(labels, boxes, strict=True) if row
     )

@@ -21,7 +21,7 @@ FAINT_PRINT = 0.5
 LEAST_SIDE = 64
 MOST_LINES = 60
 MOST_POINTS = 60_000
-"""More thin runs than that are texture: no printed line is sought among them."""
+"""More thin runs than this are a texture, in which printed lines are not searched for."""
 
 
 def clean(ink: paper.Ink) -> paper.Ink:
@@ -55,7 +55,7 @@ def _many_thin(mask: Mask) -> bool:
 
 
 def _ruled(mask: Mask) -> bool:
-    """Whether enough of the mask is long thin dashes, lying or standing, to be printed lines."""
+    """Whether enough of the mask is long thin dashes, in either direction, to be printed lines."""
     for plane in (mask, np.ascontiguousarray(mask.T)):
         column, start, stop = components.runs(np.ascontiguousarray(plane.T))
         thin = stop - start <= max(3, round(THIN * max(mask.shape)))
@@ -89,7 +89,7 @@ def _either(across: Mask | None, down: Mask | None) -> Mask | None:
 
 
 def _lines(mask: Mask) -> Mask | None:
-    """The pixels of nearly level lines, (H, W), None where there are none."""
+    """The pixels of nearly level lines, (H, W), or None."""
     height, width = mask.shape
     thickest = max(3, round(THIN * max(height, width)))
     # Runs down each column: thin ones may belong to a line.

@@ -1,6 +1,6 @@
 """Finds a light sheet on a dark ground: paper on a desk, or a table cropped at its frame.
 
-The ground is no paper, and its edge is no ink: only the sheet is looked at.
+The background is not paper, and its edge is not ink: only the sheet is read.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 SIDE = 160
-"""The sheet is sought on a copy of about this many pixels along the longer side."""
+"""The sheet is searched for on a copy with about this many pixels along the longer side."""
 DARK_RING = 0.8
-"""At least this share of the picture's border is ground."""
+"""At least this share of the picture's border is background."""
 LARGE = 0.35
 STRAIGHT = 0.86
 LIGHT = 0.6
@@ -23,11 +23,11 @@ LIGHT = 0.6
 THIN = 0.02
 """A line along the border is no thicker than this share of the shorter side."""
 CONTRAST = 50.0
-"""The least difference in brightness between sheet and ground, in levels of 255."""
+"""The least difference in brightness between sheet and background, in levels of 255."""
 
 
 def find(pixels: Pixels) -> Box | None:
-    """The sheet's box (left, top, right, bottom) in pixels; None where there is no ground."""
+    """The sheet's box (left, top, right, bottom) in pixels; None without a background."""
     if _is_even(pixels):
         return None
     factor = max(1, max(pixels.shape[:2]) // SIDE)
@@ -59,7 +59,7 @@ def find(pixels: Pixels) -> Box | None:
 
 
 def _is_even(pixels: Pixels) -> bool:
-    """Whether the whole border is of one colour and so is most of the picture: a canvas."""
+    """Whether the border and most of the picture have a single colour: a canvas."""
     colour = pixels[0, 0]
     sides = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
     if any((side != colour).any() for side in sides):
@@ -78,7 +78,7 @@ def _filled(own: NDArray[np.bool_]) -> float:
 
 
 def _outline(grey: Pixels, paper: float) -> Box | None:
-    """The box within a thin dark line along the picture's border; None where there is none."""
+    """The box within a thin dark line along the picture's border, or None."""
     height, width = grey.shape
 
     def sides(depth: int) -> list[float]:

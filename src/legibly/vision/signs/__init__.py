@@ -1,1 +1,1 @@
-"""Signs between digits: their kinds and places, and texts that keep them."""
+"""Signs between digits: their kinds and places, and texts with them."""

@@ -15,16 +15,16 @@ from legibly.vision.signs import separators
 from legibly.vision.signs.separators import Box, Separator
 
 SMALLEST = 0.06
-"""Nothing smaller than this share of a digit's height is a mark."""
+"""Least size of a mark, as a share of a digit's height."""
 LARGEST_POINT = 0.38
 LARGEST_COMMA = 0.55
 HANGING = 0.9
-"""A comma may be so large where its middle is below this."""
+"""Largest size of a comma, if its middle is below this."""
 LARGEST_DASH = 1.0
 NEAR = 1.0
-"""A mark is no further from a digit than so many digit heights."""
+"""Largest distance of a mark from a digit, in digit heights."""
 DASH = 1.9
-"""A dash is so many times as wide as high."""
+"""Least ratio of width to height of a dash."""
 COMMA_HIGH = 1.45
 """A comma is so many times as high as wide, or reaches `COMMA_DEEP` below the digits."""
 COMMA_DEEP = 0.1
@@ -34,7 +34,7 @@ FAINT = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Digits that stand side by side: their boxes, and where they usually begin and end."""
+    """Digits next to each other: their boxes, and their usual top and bottom."""
 
     boxes: tuple[Box, ...]
     top: float
@@ -105,7 +105,7 @@ def _belongs(box: Box, rows: Sequence[Row], large: NDArray[np.intp]) -> bool:
 
 
 def _row_of(box: Box, rows: Sequence[Row]) -> int | None:
-    """The row that a mark stands in; None where none is near."""
+    """The row of a mark; None if none is near."""
     level = (box[1] + box[3]) / 2
     middle = (box[0] + box[2]) / 2
     best: tuple[float, int] | None = None
@@ -137,7 +137,7 @@ def _label(box: Box, row: Row) -> str | None:
 
 
 def _between(box: Box, row: Row) -> bool:
-    """Whether digits stand on both sides."""
+    """Whether there are digits on both sides."""
     middle = (box[0] + box[2]) / 2
     return any(digit[2] <= middle for digit in row.boxes) and any(
         digit[0] >= middle for digit in row.boxes

@@ -13,7 +13,7 @@ from legibly.vision.opinions import Candidate
 from legibly.vision.signs import marks, separators
 
 MARK = 0.9
-"""The confidence of a mark: its shape and place tell it, and nothing was fitted on labels."""
+"""The confidence of a mark, recognised by shape and place: not fitted on labels."""
 SLASH = 0.36
 """A stroke between digits is a slash from this sum of its lean and of what it is higher than the
 others on, both as shares.
@@ -67,7 +67,7 @@ def with_separators(
 
 
 def _insert_marks(rows: Sequence[list[Entry]], picture: Picture) -> None:
-    """Seek the points, commas, dashes and colons of each row."""
+    """Find the points, commas, dashes and colons of each row."""
     boxes = [[_corners(entry.item.box, picture.scale) for entry in row] for row in rows]
     for row, row_marks in zip(rows, marks.find(picture.pixels, boxes), strict=True):
         for mark in row_marks:
@@ -106,7 +106,7 @@ def _separator(box: records.Box, label: str) -> records.Item:
 
 
 def _rows(reading: records.Reading) -> list[list[Entry]]:
-    """The digits of each row; empty where the text is not made of them."""
+    """The digits of each row; empty if the text has other characters."""
     digits = iter(reading.digits)
     rows: list[list[Entry]] = []
     for line in reading.text.split("/"):
@@ -155,7 +155,7 @@ def _insert(row: list[Entry], mark: records.Item) -> None:
 
 
 def _distance(mark: records.Item, row: list[Entry]) -> float:
-    """From a mark to the nearest item of a row, in pixels."""
+    """The distance from a mark to the nearest item of a row, in pixels."""
     return min(
         abs(_middle(entry.item) - _middle(mark))
         + abs(entry.item.box[1] + entry.item.box[3] / 2 - mark.box[1] - mark.box[3] / 2)

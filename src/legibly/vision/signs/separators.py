@@ -1,6 +1,6 @@
 """Marks between digits: point, comma, dash, colon and slash, and strokes that may be brackets.
 
-They are told by shape and place, not by the network, which knows digits alone. Coordinates are
+They are recognised by shape and place, not by the network, which only knows digits. Coordinates are
 relative to the digit beside the mark: 0 is its top, 1 its bottom.
 """
 
@@ -14,15 +14,15 @@ Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
 LOW = 0.68
-"""The middle of a point or comma lies below this."""
+"""The middle of a point or comma is below this."""
 DASH = 2.0
-"""A dash is at least so many times as wide as high."""
+"""Least ratio of width to height of a dash."""
 LARGEST_POINT = 0.35
-"""A point is no larger than this share of a digit's height."""
+"""Largest size of a point, as a share of a digit's height."""
 REACH = 0.9
-"""A mark is no further from a digit than so many digit heights."""
+"""Largest distance of a mark from a digit, in digit heights."""
 LEANING = 0.28
-"""A straight stroke that leans more than this, in columns a row, may be a slash."""
+"""A straight stroke that leans more than this, in columns per row, may be a slash."""
 UPRIGHT = 0.1
 SLANTED = 0.33
 """A stroke that leans less is no slash; from this sum of its lean and of what it is higher than
@@ -36,13 +36,13 @@ INKED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Separator:
-    """A mark: `box` (left, top, right, bottom) in pixels, and which of `. , - / :` it is."""
+    """A mark: `box` (left, top, right, bottom) in pixels, and its kind of `. , - / :`."""
 
     box: Box
     label: str
 
     def moved(self, *, left: int = 0, top: int = 0, factor: int = 1) -> "Separator":
-        """The same mark in a picture that is larger, or that begins further up or left."""
+        """The same mark in the coordinates of a larger picture, or one with another origin."""
         x, y, right, bottom = (factor * side for side in self.box)
         return Separator((x + left, y + top, right + left, bottom + top), self.label)
 
@@ -115,7 +115,7 @@ def colons(marks: list[Separator]) -> tuple[Separator, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A single stroke: how far it leans, in columns a row, and bows, as a share of its height."""
+    """A single stroke: its lean in columns per row, and its bow as a share of its height."""
 
     lean: float
     bow: float
