@@ -1,9 +1,11 @@
 """Bytes to upright pixels."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,6 +163,24 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
     for look in (decode.probe, decode.decode):
         with pytest.raises(errors.Unusable, match="megapixels; the limit is 50"):
             look(bomb, max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("options", "start", "size"),
+    [
+        ({}, 26, struct.pack("<HH", 6100, 4000)),
+        ({"lossless": True}, 21, struct.pack("<I", 6099 | 3999 << 14)),
+        ({"exif": b"Exif"}, 24, struct.pack("<I", 6099)[:3] + struct.pack("<I", 3999)[:3]),
+    ],
+)
+def test_a_webp_of_too_much_memory_is_refused_by_its_header(
+    options: dict[str, Any], start: int, size: bytes
+) -> None:
+    """Its decoder takes memory for all pixels at once: it is too large, and not damaged."""
+    data = pictures.encoded(Image.new("RGB", (30, 20)), "WEBP", **options)
+    assert decode.probe(data, max_pixels=LIMIT).width == 30
+    with pytest.raises(errors.Unusable, match="limit of WEBP"):
+        decode.decode(data[:start] + size + data[start + len(size) :], max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])

@@ -76,6 +76,31 @@ def check_scans(data: bytes, media_type: str) -> None:
         )
 
 
+def check_header(data: bytes, media_type: str, max_pixels: int) -> None:
+    """Raise Unusable for what the header alone says is too large, before a decoder takes memory."""
+    check_scans(data, media_type)
+    size = _size_of_webp(data) if media_type == "image/webp" else None
+    if size is not None:
+        check_size(*size, media_type, max_pixels)
+
+
+def _size_of_webp(data: bytes) -> tuple[int, int] | None:
+    """Width and height (RFC 9649); its decoder takes memory for all pixels when it is opened."""
+    header = data[12:30]
+    if len(header) < 18 or not header.startswith((b"VP8 ", b"VP8L", b"VP8X")):
+        return None
+    if header.startswith(b"VP8X"):
+        return _little(header[12:15]) + 1, _little(header[15:18]) + 1
+    if header.startswith(b"VP8L"):
+        bits = _little(header[9:13])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return _little(header[14:16]) & 0x3FFF, _little(header[16:18]) & 0x3FFF
+
+
+def _little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
+
+
 def is_plain(data: bytes, media_type: str) -> bool:
     """Whether this is a small 8-bit PNG or baseline JPEG, safe to decode in this process."""
     return media_type in ("image/png", "image/jpeg") and plain_pixels(data) <= PLAIN_PIXELS

@@ -79,7 +79,7 @@ def probe(data: bytes, *, max_pixels: int) -> Facts:
     than `max_pixels` pixels.
     """
     media_type = sniff.media_type(data)
-    limits.check_scans(data, media_type)
+    limits.check_header(data, media_type, max_pixels)
     image = _open(data, media_type)
     try:
         facts = _facts(image, media_type, max_pixels)
@@ -100,7 +100,7 @@ def decode(
     NotAnImage for other kinds of bytes, Unusable for broken, truncated or too large pictures.
     """
     media_type = sniff.media_type(data)
-    limits.check_scans(data, media_type)
+    limits.check_header(data, media_type, max_pixels)
     image = _open(data, media_type)
     try:
         if frame:
