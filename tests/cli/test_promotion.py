@@ -147,7 +147,7 @@ def test_a_promotion_is_proved_recorded_and_taken_back() -> None:
         (1, "promote", None), (2, "rollback", "seen odd answers"),
     ]  # fmt: skip
     assert "rollback  same" in run("history").stdout
-    with pytest.raises(errors.NotFound, match="no promotion is recorded"):
+    with pytest.raises(errors.NotFound, match="no promotion to undo"):
         run("rollback")
 
 
@@ -256,6 +256,6 @@ def test_what_cannot_be_compared_is_told_in_one_line(dataset: str, tmp_path: Pat
     (tmp_path / "words" / "labels.csv").write_text("file,label\na.png,cat\n")
     with pytest.raises(errors.Invalid, match="none of these labels"):
         run("compare", "digits", "same", str(tmp_path / "words"))
-    with pytest.raises(errors.NotFound, match="no promotion is recorded"):
+    with pytest.raises(errors.NotFound, match="no promotion to undo"):
         run("rollback")
     assert run("history").stdout == "No model has been promoted yet.\n"
