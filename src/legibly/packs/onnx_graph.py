@@ -39,7 +39,6 @@ class Graph:
     outputs: list[TensorInfo] = field(default_factory=list)
     operators: set[tuple[str, str]] = field(default_factory=set)
     external_files: set[str] = field(default_factory=set)
-    producers: dict[str, str] = field(default_factory=dict)
     nodes: int = 0
     parameters: int = 0
 
@@ -106,11 +105,8 @@ def _walk(data: memoryview, graph: Graph, *, depth: int) -> None:
 def _node(data: memoryview, graph: Graph, *, depth: int) -> None:
     operator = ""
     domain = ""
-    outputs = []
     for number, value in _fields(data):
-        if number == 2:
-            outputs.append(_text(value))
-        elif number == 4:
+        if number == 4:
             operator = _text(value)
         elif number == 7:
             domain = _text(value)
@@ -118,8 +114,6 @@ def _node(data: memoryview, graph: Graph, *, depth: int) -> None:
             _attribute(_message(value), graph, depth=depth)
     graph.nodes += 1
     graph.operators.add((domain, operator))
-    if depth == 0:
-        graph.producers |= dict.fromkeys(outputs, operator)
 
 
 def _attribute(data: memoryview, graph: Graph, *, depth: int) -> None:

@@ -7,11 +7,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from legibly import object_keys
-from legibly.errors import Invalid, NotFound
+from legibly.errors import Invalid
 from legibly.index.port import BatchCount
 from legibly.records import stamp
-from legibly.web.security.principal import LOCAL, Principal, principal_of
-from legibly.web.services import State, state_of
+from legibly.web.security.principal import LOCAL, principal_of, visible_batch
+from legibly.web.services import state_of
 
 router = APIRouter(prefix="/api/batches", tags=["images"])
 
@@ -54,7 +54,7 @@ def post_batch(request: Request, body: NewBatch) -> JSONResponse:
         raise Invalid("the id of a batch must be a UUIDv7.", code="id-invalid")
     owner = principal_of(request).account
     batch = state.service.open_batch(body.name, owner=owner, batch_id=body.id)
-    return JSONResponse(document(counted(state, batch.id, LOCAL)), 201)
+    return JSONResponse(document(visible_batch(state.index, batch.id, LOCAL)), 201)
 
 
 @router.get("", response_model=BatchList)
@@ -67,15 +67,8 @@ def get_batches(request: Request, limit: Annotated[int, Query(ge=1, le=500)] = 5
 @router.get("/{batch_id}", response_model=Batch)
 def get_batch(request: Request, batch_id: str) -> JSONResponse:
     """One batch."""
-    return JSONResponse(document(counted(state_of(request), batch_id, principal_of(request))))
-
-
-def counted(state: State, batch_id: str, principal: Principal) -> BatchCount:
-    """A batch with its counts, if the principal may see it. Raises NotFound."""
-    counts = state.index.batches(**principal.visibility, limit=1, batch_id=batch_id)
-    if not counts:
-        raise NotFound("there is no such batch.", where=batch_id[:80])
-    return counts[0]
+    count = visible_batch(state_of(request).index, batch_id, principal_of(request))
+    return JSONResponse(document(count))
 
 
 def document(count: BatchCount) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from legibly import object_keys
-from legibly.errors import NotFound
 from legibly.index.port import BatchCount
 from legibly.web.pages.rendering import Pages, classes_of
-from legibly.web.security.principal import principal_of
+from legibly.web.security.principal import principal_of, visible_batch
 from legibly.web.services import state_of
 
 MOST = 200
@@ -26,12 +25,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/batches/{batch_id}")
     def batch(request: Request, batch_id: str) -> Response:
         """One batch: its images as a table."""
-        visibility = principal_of(request).visibility
-        counts = state_of(request).index.batches(**visibility, limit=1, batch_id=batch_id)
-        if not counts:
-            raise NotFound("there is no such batch.", where=batch_id[:80])
-        shown = entry(counts[0])
-        return pages.render(request, "batch.html", batch=shown, classes=classes_of(request))
+        count = visible_batch(state_of(request).index, batch_id, principal_of(request))
+        return pages.render(request, "batch.html", batch=entry(count), classes=classes_of(request))
 
 
 def newest(request: Request) -> list[dict[str, Any]]:

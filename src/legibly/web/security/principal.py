@@ -6,6 +6,7 @@ from typing import TypedDict
 from fastapi import Request
 
 from legibly.errors import Forbidden, LegiblyError, NotFound
+from legibly.index.port import BatchCount, Index
 from legibly.people.accounts import ROLES, Role
 from legibly.people.classrooms import class_of
 from legibly.people.tokens import SCOPES, Scope
@@ -104,3 +105,11 @@ def require_visible(image: Image, principal: Principal) -> Image:
     if not principal.may_see(image):
         raise NotFound("there is no such image.", where=image.id)
     return image
+
+
+def visible_batch(index: Index, batch_id: str, principal: Principal) -> BatchCount:
+    """A batch with its counts, if the principal may see it. Raises NotFound."""
+    counts = index.batches(**principal.visibility, limit=1, batch_id=batch_id)
+    if not counts:
+        raise NotFound("there is no such batch.", where=batch_id[:80])
+    return counts[0]
