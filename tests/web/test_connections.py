@@ -22,7 +22,9 @@ def port() -> Iterator[int]:
     """A server of at most 8 connections, which waits a second for the head of a request."""
     app = Starlette(routes=[Route("/", lambda _request: PlainTextResponse("here"))])
     port = services.free_port()
-    config = uvicorn.Config(app, port=port, log_level="critical", lifespan="off")
+    config = uvicorn.Config(
+        app, port=port, log_level="critical", lifespan="off", timeout_keep_alive=120
+    )
     server = Server(config, most=MOST, request_seconds=0.5)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
