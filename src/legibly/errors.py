@@ -1,14 +1,14 @@
 """Every error that Legibly raises on purpose.
 
 LegiblyError
-├── Invalid        a request, file or setting that is malformed: mend it and try again
+├── Invalid        a malformed request, file or setting: correct it and try again
 ├── Forbidden      the caller is unknown (`authenticated=False`) or may not do this
 ├── NotFound       nothing has that name
-├── Conflict       it exists already, or changed meanwhile
+├── Conflict       it exists already, or was changed by somebody else
 ├── TooLarge       more bytes than one image may have
-├── NotAnImage     bytes that are no picture of a kind that we read
+├── NotAnImage     bytes that are not a picture of a supported kind
 ├── Unusable       a picture or a label that cannot be used
-└── Unavailable    a part that we need (store, database, model) is away for now
+└── Unavailable    a part that we need (store, database, model) does not answer
 
 An error is a template with named values and a stable code, so that a log, a program and another
 language can each use it:
@@ -56,7 +56,7 @@ class LegiblyError(Exception):
         return f"{place}{message}{advice}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors cross process boundaries with everything they carry."""
+        """Errors keep all their values across process boundaries."""
         return (_restore, (type(self), dict(self.__dict__)))
 
 
@@ -109,7 +109,7 @@ class NotFound(LegiblyError):
 
 
 class Conflict(LegiblyError):
-    """It exists already, or changed meanwhile."""
+    """It exists already, or was changed by somebody else."""
 
     general_code = "conflict"
 
@@ -121,7 +121,7 @@ class TooLarge(LegiblyError):
 
 
 class NotAnImage(LegiblyError):
-    """Bytes that are no picture of a kind that we read."""
+    """Bytes that are not a picture of a supported kind."""
 
     general_code = "not-an-image"
 
@@ -133,7 +133,7 @@ class Unusable(LegiblyError):
 
 
 class Unavailable(LegiblyError):
-    """A part that we need is away for now; trying again later makes sense."""
+    """A part that we need does not answer; try again later."""
 
     general_code = "unavailable"
 

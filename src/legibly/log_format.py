@@ -10,7 +10,7 @@ _USUAL = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName
 
 
 class JsonFormatter(logging.Formatter):
-    """One line a record: `at`, `level`, `logger`, `message`, its extra fields, and `error`."""
+    """One line per record: `at`, `level`, `logger`, `message`, extra fields, and `error`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

@@ -1,4 +1,4 @@
-"""What happens in the deeper layers, for whoever measures: they know no metrics library."""
+"""Passes measurements of the lower layers on, which do not depend on a metrics library."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,6 @@ def follow(sink: Sink) -> None:
 
 
 def measure(name: str, value: float = 1.0, **labels: str) -> None:
-    """Tell those who follow."""
+    """Pass a measurement to all followers."""
     for sink in _sinks:
         sink(name, value, labels)

@@ -1,8 +1,8 @@
-"""Where everything lies in the object store: the one place that knows the key scheme.
+"""The keys of all objects in the store: the only place that knows the key scheme.
 
-Ids are UUIDv7: they sort by time, and an image's date stands in its id. A picture that somebody
-else put under `images/` gets an id made from its key and the time of its last change, so that every
-part of the program computes the same one.
+Ids are UUIDv7: they sort by time, and an image's id contains its date. A picture that others put
+under `images/` gets an id made from its key and modification time, so that every part of the
+program computes the same one.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ ADOPTED = "records/pictures/"
 PROJECTS = "projects/"
 DELETED = "deleted/"
 PUPIL_OWNER = "pupil:"
-"""How the owner of a pupil's images begins; the id of the class follows."""
+"""Prefix of the owner of a pupil's images; the id of the class follows."""
 
 EXTENSIONS = {
     "image/png": "png",
@@ -50,7 +50,7 @@ MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.ite
     "tiff": "image/tiff",
 }
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-# The id of the end of the year 9999: later moments have no date here.
+# The id of the end of the year 9999: later times have no date here.
 _FIRST_UNDATED = "e677ccf9-8000"
 _SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini", ".directory"}
 _COPY = re.compile(rf"records/pictures/date=[^/]+/{_ID.pattern}\.([0-9a-f]{{32}})\.\w+")
@@ -72,12 +72,12 @@ def _milliseconds(at: datetime) -> int:
 
 
 def new_id(at: datetime) -> str:
-    """A fresh id that sorts by `at`."""
+    """A new id that sorts by `at`."""
     return _uuid7(_milliseconds(at), secrets.randbits(74))
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is an id as `new_id` writes it, of a moment that has a date."""
+    """Whether `text` is an id as from `new_id`, of a time that has a date."""
     return _ID.fullmatch(text) is not None and text < _FIRST_UNDATED
 
 
@@ -91,22 +91,22 @@ def is_picture(key: str) -> bool:
 
 
 def milliseconds(image: str) -> int:
-    """The time that stands in an id, since 1970."""
+    """The time in an id, since 1970."""
     return int(image[:8] + image[9:13], 16)
 
 
 def received_at(image: str) -> datetime:
-    """The moment that stands in an id."""
+    """The time in an id."""
     return datetime.fromtimestamp(milliseconds(image) / 1000, UTC)
 
 
 def date(image: str) -> str:
-    """The UTC date that stands in an id, as `2026-11-22`."""
+    """The UTC date in an id, as `2026-11-22`."""
     return received_at(image).date().isoformat()
 
 
 def image(image: str, media_type: str) -> str:
-    """Where a picture that we received lies."""
+    """The key of a received picture."""
     return f"{IMAGES}{date(image)}/{image}.{EXTENSIONS[media_type]}"
 
 
@@ -114,28 +114,28 @@ def image_id(key: str, modified_at: datetime) -> str:
     """The id of the picture at `key`: its own, or one made from the key and the time of its last
     change.
 
-    The time is taken in whole seconds, since that is all that some doors are told.
+    The time is in whole seconds, since some callers only know these.
     """
     if own := own_id(key):
         return own
     digest = int.from_bytes(hashlib.sha256(_bytes(key)).digest()[:10], "big")
-    seconds = max(0, int(modified_at.timestamp()))  # a clock may stand before 1970
+    seconds = max(0, int(modified_at.timestamp()))  # a clock may be before 1970
     return _uuid7(seconds * 1000, digest & ((1 << 74) - 1))
 
 
 def own_id(key: str) -> str | None:
-    """The id in a key as `image` makes it; None in other keys."""
+    """The id in a key made by `image`; None for other keys."""
     own = _OWN.fullmatch(key)
     return own[1] if own and is_id(own[1]) else None
 
 
 def is_own(key: str) -> bool:
-    """Whether `key` is one that `image` makes."""
+    """Whether `key` was made by `image`."""
     return own_id(key) is not None
 
 
 def _bytes(key: str) -> bytes:
-    """A key as bytes, whatever half characters an event claims that it has."""
+    """A key as bytes, even with lone surrogates from an event."""
     return key.encode("utf-8", "surrogatepass")
 
 
@@ -147,38 +147,38 @@ def media_type(key: str) -> str:
 
 
 def claims_picture(key: str) -> bool:
-    """Whether a key's extension is one of pictures."""
+    """Whether a key has the extension of a picture."""
     return key.rpartition(".")[2].lower() in MEDIA_TYPES
 
 
 def upload(image: str) -> str:
-    """Where the facts of an upload lie."""
+    """The key of an upload's facts."""
     return f"{UPLOADS}date={date(image)}/{image}.json"
 
 
 def request(name: str, owner: str | None) -> str:
-    """Where it is written which image one owner's upload of this name became."""
+    """The key that links an owner's named upload to its image."""
     return f"{REQUESTS}{hashlib.sha256(f'{owner}:{name}'.encode()).hexdigest()}.json"
 
 
 def reading(image: str, version: str) -> str:
-    """Where the reading of one image by one model version lies."""
+    """The key of the reading of an image by a model version."""
     return f"{READINGS}date={date(image)}/{image}.{version}.jsonl"
 
 
 def batch(images: Sequence[str], version: str, at: datetime) -> str:
-    """Where the readings of several images of one date lie, read together at one moment.
+    """The key of readings of several images of a date that were read together.
 
-    The name sorts by `at` and tells whose readings are inside, so that `holds` needs no look into
-    the file. At most 40 images, for S3 allows a key 1,024 bytes; 15 in folders, for file names
-    have 255 bytes at most.
+    The name sorts by `at` and has marks of the images, so that `holds` need not read the file. At
+    most 40 images, since S3 limits keys to 1,024 bytes; 15 in folders, since file names are limited
+    to 255 bytes.
     """
     inside = "-".join(sorted(mark(image) for image in images))
     return f"{READINGS}date={date(images[0])}/{new_id(at)}.{version}.{inside}.jsonl"
 
 
 def holds(key: str, image: str, version: str) -> bool:
-    """Whether the record file at `key` holds the reading of one image by one model version."""
+    """Whether the record file at `key` has the reading of an image by a model version."""
     name = key.rpartition("/")[2].split(".")
     alone = name[:2] == [image, version]
     together = len(name) == 4 and name[1] == version
@@ -192,20 +192,20 @@ def marks(key: str) -> list[str]:
 
 
 def mark(image: str) -> str:
-    """48 bits of an id's hash, which stand for it in names of files.
+    """48 bits of an id's hash, which represent it in file names.
 
-    The id's end alone would not tell a picture from the one that replaced it.
+    The end of the id would not distinguish a picture from its replacement.
     """
     return hashlib.sha256(image.encode()).hexdigest()[:12]
 
 
 def failure(image: str, version: str) -> str:
-    """Where the reason lies why one model version could not read an image."""
+    """The key of the reason why a model version could not read an image."""
     return f"{FAILURES}date={date(image)}/{image}.{version}.json"
 
 
 def label(image: str, at: datetime) -> str:
-    """Where the label that an image was given at one moment lies."""
+    """The key of an image's label given at a time."""
     return f"{LABELS}date={date(image)}/{image}.{_milliseconds(at):x}.json"
 
 
@@ -217,48 +217,48 @@ def pair(image: str, at: datetime, version: str) -> str:
 
 
 def day(folder: str, image: str) -> str:
-    """The folder of an image's date within `records/uploads/` and its like."""
+    """The folder of an image's date within `records/uploads/` and similar folders."""
     return f"{folder}date={date(image)}/"
 
 
 def deletion(image: str) -> str:
-    """Where it is written that an image was deleted, so that no older record brings it back."""
+    """The key of an image's deletion, so that older records do not restore it."""
     return f"{DELETIONS}date={date(image)}/{image}.json"
 
 
 def deleted(token: str) -> str:
-    """Where what was deleted lies as long as that can be undone."""
+    """The key of deleted images while the deletion can be undone."""
     return f"{DELETED}{token}.zip"
 
 
 def is_deletion_token(text: str) -> bool:
-    """Whether `deleted` takes this token."""
+    """Whether a token is valid for `deleted`."""
     return re.fullmatch(r"[0-9a-f]{32}", text) is not None
 
 
 def shadow_folder(number: int) -> str:
-    """Where the counts of a shadow lie, by the number of the change that began it."""
+    """The folder of a shadow's counts, by the number of the change that started it."""
     return f"{REPORTS}shadow/{number:06d}/"
 
 
 def shadow_counts(number: int, process: str) -> str:
-    """Where one process keeps its counts of a shadow."""
+    """The key of a process's counts of a shadow."""
     return f"{shadow_folder(number)}{process}.json"
 
 
 def content_digest(source: str, data: bytes) -> str:
-    """Names the content that lies at a key which somebody else chose."""
+    """A digest of the content at a foreign key."""
     content = hashlib.sha256(data).digest()
     return hashlib.sha256(_bytes(source) + b"\0" + content).hexdigest()[:32]
 
 
 def adoption(digest: str) -> str:
-    """Where it is written which image a picture of others is; see `content_digest`."""
+    """The key that links a foreign picture to its image; see `content_digest`."""
     return f"{ADOPTIONS}{digest}.json"
 
 
 def adopted_picture(image: str, digest: str, ending: str) -> str:
-    """Where the copy of a picture of others lies."""
+    """The key of the copy of a foreign picture."""
     return f"{day(ADOPTED, image)}{image}.{digest}.{ending}"
 
 
@@ -269,7 +269,7 @@ def adopted_digest(key: str) -> str | None:
 
 
 def batch_record(batch_id: str) -> str:
-    """Where the name of a batch of uploads is."""
+    """The key of a batch's record."""
     return f"{BATCHES}date={date(batch_id)}/{batch_id}.json"
 
 
@@ -289,11 +289,11 @@ def project_records(name: str) -> str:
 
 
 def project_record(name: str, number: int) -> str:
-    """Where one version of a project's record is."""
+    """The key of a version of a project's record."""
     return f"{project_records(name)}{number:06d}.json"
 
 
 def project_of_record(key: str) -> str | None:
-    """The project whose record is at `key`; None where it is another object."""
+    """The project whose record is at `key`; None for other objects."""
     match = re.fullmatch(r"projects/([a-z][a-z0-9-]*)/project/\d{6}\.json", key)
     return match[1] if match else None

@@ -1,4 +1,4 @@
-"""Folders and files that no other user of the machine can read."""
+"""Creates folders and files that other users of the machine cannot read."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def make_folder(folder: Path) -> None:
     """
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir(exist_ok=True)  # raises where it is a file
+    folder.mkdir(exist_ok=True)  # raises if it is a file
 
 
 def make_file(path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Projects: work spaces with images, labels, index and settings of their own, in one store.
+"""Projects in one store, each with its own images, labels, index and settings.
 
-The project `default` is the store itself. Every other one lives below `projects/NAME/` in the same
-store, with an index of its own, so that nothing of one project can appear in another. Accounts
-belong to the store and are the same in every project.
+The project `default` is the store itself. All others are below `projects/NAME/` in the same store,
+each with its own index, so that nothing of one project can appear in another. Accounts belong to
+the store and are the same in all projects.
 """
 
 import json
@@ -27,8 +27,8 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 class Project:
     """One version of a project's record; the newest version counts.
 
-    `model`, `ask_rate`, `review_people` and `text` are None where the server's own settings apply.
-    `members` holds account ids; an empty tuple lets everybody in who has an account.
+    `model`, `ask_rate`, `review_people` and `text` are None to use the server's settings. `members`
+    are account ids; an empty tuple admits all accounts.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Project:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The project of its JSON. Raises KeyError, TypeError and ValueError."""
+        """Parse a project's JSON. Raises KeyError, TypeError and ValueError."""
         fields = {**data, "members": tuple(data["members"])}
         return cls(**{**fields, "changed_at": moment(data["changed_at"])})
 
@@ -55,7 +55,7 @@ class Project:
         return not self.members or account is None or role == "admin" or account in self.members
 
     def override(self, settings: Settings) -> Settings:
-        """The server's settings with those of this project in place of theirs."""
+        """The server's settings, overridden by those of this project."""
         names = ("model", "ask_rate", "review_people", "text")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return replace(settings, project=self.name, **chosen)
@@ -98,7 +98,7 @@ class Projects:
         return project
 
     def create(self, name: str, *, title: str = "", **values: Any) -> Project:
-        """Make a project. Raises Invalid for a name or value, Conflict where the name exists."""
+        """Create a project. Raises Invalid for a name or value, Conflict if the name exists."""
         if not _NAME.fullmatch(name) or name == DEFAULT_PROJECT:
             remedy = "Use up to 40 lower-case letters, digits and hyphens, a letter first."
             raise Invalid("this cannot be the name of a project.", where=name[:80], remedy=remedy)
@@ -120,7 +120,7 @@ class Projects:
     def _write(self, project: Project, *, number: int) -> Project:
         if len(project.title) > MAX_TITLE:
             raise Invalid(f"the title is longer than {MAX_TITLE} characters.", where=project.name)
-        project.override(Settings())  # raises Invalid for values that no server could run with
+        project.override(Settings())  # raises Invalid for values that a server could not use
         record = json.dumps(project.to_json(), ensure_ascii=False).encode() + b"\n"
         if not self._store.create(object_keys.project_record(project.name, number), record):
             raise Conflict("somebody else changed this project.", where=project.name)
@@ -134,7 +134,7 @@ class Projects:
 
 
 def store_url(settings: Settings) -> str:
-    """Where the objects of the settings' project are."""
+    """The URL of the objects of the settings' project."""
     if settings.project == DEFAULT_PROJECT:
         return settings.store
     return f"{settings.store.rstrip('/')}/{object_keys.project(settings.project)}".rstrip("/")

@@ -1,4 +1,4 @@
-"""The one rule for text from outside, such as names and writers, checked where it enters."""
+"""The rules for text from outside, such as names and writers, checked on entry."""
 
 import re
 import unicodedata
@@ -7,18 +7,18 @@ from legibly.errors import Invalid
 
 MAX_TEXT = 200
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters and half characters: no database and no page has a use for them."""
+"""Control characters and lone surrogates, which databases and pages cannot use."""
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text has no control characters and no half characters."""
+    """Whether a text has no control characters and no lone surrogates."""
     return _FORBIDDEN.search(text) is None
 
 
 def check(text: str | None, field: str) -> str | None:
-    """The text with compatible characters made one (full-width digits …), None where it is empty.
+    """The text with compatibility characters normalised (full-width digits …), None if it is empty.
 
-    Raises Invalid for control characters, half characters and more than `MAX_TEXT` characters.
+    Raises Invalid for control characters, lone surrogates and more than `MAX_TEXT` characters.
     """
     if not text:
         return None
@@ -41,14 +41,14 @@ def check(text: str | None, field: str) -> str | None:
 
 
 def clean(text: str | None) -> str | None:
-    """Text of an older record or a file's name with what `check` would refuse taken out."""
+    """Remove what `check` would refuse from the text of an older record or a file's name."""
     if text is None:
         return None
     return _FORBIDDEN.sub("\ufffd", text)[:MAX_TEXT] or None
 
 
 def file_name(name: str | None) -> str | None:
-    """The name of a file as it can be shown: odd characters out, the end kept where it is long."""
+    """A file's name for display: without odd characters, and only the end of a long one."""
     return _FORBIDDEN.sub("", name or "")[-MAX_TEXT:] or None
 
 

@@ -1,4 +1,4 @@
-"""From settings to objects: the only module that chooses implementations."""
+"""Builds objects from settings: the only module that chooses implementations."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ def index(settings: Settings, *, renew: bool = False) -> SqlIndex:
 
 
 def service(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> Service:
-    """Store, index and reader behind the verbs of the product."""
+    """The service with its store, index and reader."""
     own = store(settings, environ=environ)
     return _service(settings, own, live_reader(settings, own))
 
@@ -86,7 +86,7 @@ def project_services(
 
 
 def threads(settings: Settings) -> int:
-    """How many threads classify."""
+    """The number of threads that classify."""
     return settings.threads or min(4, os.cpu_count() or 1)
 
 
@@ -158,7 +158,7 @@ def _light(
 def _worker(
     settings: Settings, core: Service, consumer: Consumer | None, hub: Hub
 ) -> Worker | Elsewhere:
-    """What reads pictures, or follows those who do."""
+    """The worker that reads pictures, or follows other readers."""
     sweeper = Sweeper(core, seconds=settings.sweep_seconds)
     if settings.classify == "elsewhere":
         return Elsewhere(core, consumer=consumer, sweeper=sweeper, on_change=hub.notify)
@@ -195,7 +195,7 @@ def lone_worker(
 def _consumer(
     settings: Settings, core: Service, hub: Hub, find_service: _FindService | None
 ) -> Consumer | None:
-    """What follows the queue of the settings; None without one."""
+    """The consumer of the settings' queue; None without one."""
     if not settings.queue or find_service is None:
         return None
     from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
