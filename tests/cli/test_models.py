@@ -80,7 +80,7 @@ def test_a_damaged_pack_is_listed_with_its_error(tmp_path: Path) -> None:
     (damaged / "card.json").write_text("{")
     digits, torn = answer("list")
     assert digits["version"]
-    assert "no card of a model pack" in torn["error"]
+    assert "not a card of a model pack" in torn["error"]
     assert "damaged" in run("list").stdout
 
 

@@ -74,7 +74,7 @@ def test_broken_datasets_say_what_is_wrong(tmp_path: Path) -> None:
     """Missing files, columns and labels are named with their place."""
     with pytest.raises(errors.NotFound, match="no such dataset"):
         datasets.samples(tmp_path / "none")
-    with pytest.raises(errors.Invalid, match="no dataset"):
+    with pytest.raises(errors.Invalid, match="not a dataset"):
         datasets.samples(tmp_path)
     (tmp_path / "labels.csv").write_text("name,what\na,b\n")
     with pytest.raises(errors.Invalid, match="columns file and label"):

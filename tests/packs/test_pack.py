@@ -120,7 +120,7 @@ def test_the_version_follows_content_not_metrics(copied: Path) -> None:
         ({"input": {"height": 32, "width": 32, "channels": 3}}, "does not take"),
         ({"input": {}}, "lacks 'height'"),
         ({"sha256": "00"}, "SHA-256 differs"),
-        ({"thresholds": []}, "no card of a model pack"),
+        ({"thresholds": []}, "not a card of a model pack"),
     ],
 )
 def test_a_broken_card_is_named_with_a_remedy(
