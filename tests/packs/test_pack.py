@@ -151,7 +151,7 @@ def test_missing_and_damaged_files_are_named(copied: Path, tmp_path: Path) -> No
     with pytest.raises(errors.Invalid, match=r"model\.onnx"):
         packs.open_pack(copied)
     (copied / "card.json").write_text("{")
-    with pytest.raises(errors.Invalid, match="no card of a model pack"):
+    with pytest.raises(errors.Invalid, match="not a card of a model pack"):
         packs.open_pack(copied)
 
 
