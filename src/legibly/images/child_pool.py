@@ -19,7 +19,7 @@ import numpy as np
 from legibly import errors
 from legibly.images import limits, wire
 from legibly.images.raster import Facts, Picture, Pixels
-from legibly.measures import measure
+from legibly.telemetry.measures import measure
 
 CHILDREN = 2
 """Number of decoders; limits the memory, since each may use `limits.memory_bytes`."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from legibly import private_files
 from legibly.errors import Invalid, Unavailable
-from legibly.measures import measure
+from legibly.telemetry.measures import measure
 
 _CHECKED_BYTES = 200_000_000
 """Up to this size all pages are checked, which takes a second or two."""

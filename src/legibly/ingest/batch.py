@@ -32,10 +32,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from legibly import errors, object_keys, pipeline, records, tracing
+from legibly import errors, object_keys, pipeline, records
 from legibly.ingest import retry
 from legibly.ingest.s3_documents import Event, Message, picture
 from legibly.store import Store, record_files
+from legibly.telemetry import tracing
 
 _log = logging.getLogger(__name__)
 _MOST_IN_A_FILE = 40  # see `object_keys.batch`

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from legibly import object_keys, pipeline, tracing
+from legibly import object_keys, pipeline
 from legibly.errors import LegiblyError, Unavailable
 from legibly.images import limits, privacy, sniff, truncation
 from legibly.pipeline import Service, UploadDetails
 from legibly.pipeline.uploads import reserve
 from legibly.records import Image, ReadingRecord, now
 from legibly.store import record_files
+from legibly.telemetry import tracing
 
 _log = logging.getLogger(__name__)
 LIGHT_PIXELS = 500_000

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from legibly import object_keys
 from legibly.errors import TooLarge
-from legibly.measures import measure
 from legibly.records import Model, ReadingRecord
 from legibly.store import Store
 from legibly.store.record_files import line
+from legibly.telemetry.measures import measure
 from legibly.vision.reading import Result
 
 

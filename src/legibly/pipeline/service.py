@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from legibly import object_keys, text_rules, tracing
+from legibly import object_keys, text_rules
 from legibly.errors import Conflict, Invalid, LegiblyError, NotFound, TooLarge, Unavailable
 from legibly.images import decode, privacy
 from legibly.index.port import Index
@@ -34,6 +34,7 @@ from legibly.records import (
 from legibly.statistics import sampling
 from legibly.store import Stat, Store, record_files
 from legibly.store.record_files import line
+from legibly.telemetry import tracing
 
 LEASE_SECONDS = 30.0
 _log = logging.getLogger(__name__)

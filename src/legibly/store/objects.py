@@ -27,8 +27,8 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from legibly import private_files
 from legibly.errors import Forbidden, Invalid, NotFound, Unavailable
-from legibly.measures import measure
 from legibly.store import local_files, local_listing, s3_listing
+from legibly.telemetry.measures import measure
 
 _log = logging.getLogger(__name__)
 _MOST_SKIPPED = 1000

@@ -20,11 +20,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from legibly import measures
 from legibly.index.port import Filter
 from legibly.records import now
 from legibly.statistics import coverage_drift
 from legibly.statistics.coverage_drift import CoverageDrift
+from legibly.telemetry import measures
 from legibly.web.security.principal import principal_of
 from legibly.web.services import State
 

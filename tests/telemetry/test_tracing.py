@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import pictures
-from legibly import tracing
 from legibly.index.port import Filter
 from legibly.index.sql import open_index
 from legibly.ingest.batch import BatchReader
@@ -22,6 +21,7 @@ from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Service
 from legibly.store import open_store
+from legibly.telemetry import tracing
 from legibly.vision.reading import Reader
 
 LIMIT = 1_000_000
