@@ -79,4 +79,4 @@ def test_class_names_that_look_like_numbers(text: str, pairs: dict[tuple[str, st
 
 def test_a_header_line_is_named_and_skipped() -> None:
     """It is no pair of the classes `predicted` and `actual`."""
-    assert _older("Predicted,Actual\n7,7\n") == ({("7", "7"): 1}, ["f:1: a header, no pair"])
+    assert _older("Predicted,Actual\n7,7\n") == ({("7", "7"): 1}, ["f:1: a header, not a pair"])
