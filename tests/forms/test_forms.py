@@ -221,7 +221,7 @@ def field_json(box: list[float]) -> str:
         ('{"format": 1, "width": 9, "fields": [{"name": "a", "box": [0, 0, 9, 9]}]}', "'height'"),
         (
             '{"format": 1, "width": 9, "height": 9, "fields": [{"name": "a", "box": [1]}]}',
-            "no form",
+            "not a form",
         ),
     ],
 )
