@@ -151,7 +151,7 @@ def test_a_lost_database_is_rebuilt_from_the_store(tmp_path: Path) -> None:
             "pairs": 5,
             "skipped": 10,
         }
-        assert "records/pairs/date=2026-11-22/torn.jsonl:3: this line is no record" in done.stderr
+        assert "records/pairs/date=2026-11-22/torn.jsonl:3: malformed line" in done.stderr
         server.start()
         assert (everything(client), client.get("/api/accuracy").json()) == before
 

@@ -59,7 +59,7 @@ def test_what_cannot_be_shown_is_an_error(reader: Reader) -> None:
     """Too few pictures, and labels that contradict sure answers, are named with a remedy."""
     with pytest.raises(errors.Invalid, match="too few labelled pictures: the smaller half"):
         label_fitting.calibrate(reader, samples(30), risk=0.1, data="test")
-    with pytest.raises(errors.Invalid, match=r"no confidence is shown to be wrong in at most 0\.1"):
+    with pytest.raises(errors.Invalid, match=r"no threshold is proven to be wrong in at most 0\.1"):
         label_fitting.calibrate(reader, samples(120, wrong=4), risk=0.1, data="test")
 
 

@@ -31,7 +31,7 @@ JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py")
 JOB_FOLDERS = ("accuracy", "records", "statistics")
 FUNCTION_FOLDERS = (
     *("evaluation", "images", "index", "ingest", "labels", "packs", "pipeline"),
-    *("records", "statistics", "store", "vision"),
+    *("records", "statistics", "store", "telemetry", "vision"),
 )
 """Folders of the package that the function needs, beside the modules at its top."""
 
