@@ -1,8 +1,8 @@
 """The entry point of AWS Lambda: reads a queue of S3 events, answers with partial failures.
 
-Set on the function: `LEGIBLY_STORE=s3://bucket`, and `LEGIBLY_ATTEMPTS` as the queue's
-`maxReceiveCount`, so that the last try knows that it is the last. It needs S3 and nothing else, and
-imports neither web, SQL nor charts.
+Set on the function: `LEGIBLY_STORE=s3://bucket`, and `LEGIBLY_ATTEMPTS` as the `maxReceiveCount` of
+the queue, so that the last attempt can be recognized. It needs only S3, and imports no web, SQL or
+chart modules.
 """
 
 import functools
@@ -21,15 +21,13 @@ _MOST_SECONDS = 10.0
 
 @functools.cache
 def readers() -> ProjectReaders:
-    """What the environment describes; kept while the function is warm."""
+    """The batch reader configured by the environment; kept while the function is warm."""
     settings = Settings.load(environ=os.environ)
     return ProjectReaders(settings, environ=os.environ, watches=False)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
-    """Read the pictures of a delivery; the answer names the messages that SQS has to deliver
-    again.
-    """
+    """Read the pictures of a delivery; returns the messages that SQS has to deliver again."""
     messages = s3_documents.parse(event)
     again = readers().read(messages)
     readers().tend(seconds=_seconds(context))

@@ -33,11 +33,11 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Client:
-    """A Legibly server. Methods raise the errors of `legibly.errors` by the server's status,
-    Unavailable at the end.
+    """A Legibly server. Methods raise the error of `legibly.errors` for the server's status, and
+    Unavailable after the last attempt.
 
-    `tries` counts attempts where the server is away or busy; an upload that is tried again is one
-    image, for each carries a name of its own. Not for several threads at once.
+    `tries` is the number of attempts if the server is unreachable or busy; a repeated upload is one
+    image, since each upload has its own name. Not thread-safe.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class Client:
         name: str | None = None,
         wait_seconds: float = 30.0,
     ) -> records.Image:
-        """Upload a picture, bytes or a file, and return it with its reading; still pending where
-        that takes longer.
+        """Upload a picture, bytes or a file, and return it with its reading; pending if that takes
+        longer.
         """
         path = None if isinstance(picture, bytes) else Path(picture)
         data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
@@ -101,8 +101,8 @@ class Client:
     def read_pages(
         self, file: bytes | str | Path, *, name: str | None = None, wait_seconds: float = 30.0
     ) -> list[records.Image]:
-        """Upload a PDF or TIFF file and return the image of each page; of any other file, the one
-        image. Those that take longer are still pending.
+        """Upload a PDF or TIFF file and return one image per page, or one image for any other file.
+        Images that take longer are still pending.
         """
         path = None if isinstance(file, bytes) else Path(file)
         data = file if isinstance(file, bytes) else Path(file).read_bytes()
@@ -116,7 +116,7 @@ class Client:
         return _image(self._json("GET", f"/api/images/{image_id}"))
 
     def images(self, **filters: str) -> Iterator[records.Image]:
-        """Every image that the filters of the contract want, newest first, page by page."""
+        """All images that match the filters of the contract, newest first, fetched page by page."""
         after: str | None = None
         while True:
             query = urllib.parse.urlencode(
@@ -129,14 +129,14 @@ class Client:
                 return
 
     def label(self, image_id: str, text: str | None) -> records.Image:
-        """Give an image its true text; None takes an earlier one back."""
+        """Set the true text of an image; None removes it."""
         body = json.dumps({"text": text}).encode()
         return _image(
             self._json("PUT", f"/api/images/{image_id}/label", body=body, kind="application/json")
         )
 
     def delete(self, image_id: str) -> None:
-        """Delete an image with every record of it."""
+        """Delete an image and all its records."""
         self._ask("DELETE", f"/api/images/{image_id}")
 
     def original(self, image_id: str) -> bytes:
@@ -148,7 +148,7 @@ class Client:
         return self._json("GET", "/api/accuracy")
 
     def legibility(self, writer: str | None = None) -> dict[str, Any]:
-        """One's own handwriting report, or that of one writer."""
+        """The handwriting report of the caller, or of one writer."""
         query = f"?{urllib.parse.urlencode({'writer': writer})}" if writer else ""
         return self._json("GET", f"/api/legibility{query}")
 
@@ -234,12 +234,12 @@ def _image(data: dict[str, Any]) -> records.Image:
 
 
 def _seconds(header: str | None) -> float:
-    """What a Retry-After header asks for; 0 where it names a date or nothing."""
+    """The seconds of a Retry-After header; 0 if it is a date or missing."""
     return float(header) if header and header.isdecimal() else 0.0
 
 
 def _problem(error: urllib.error.HTTPError, where: str) -> errors.LegiblyError:
-    """Our error for a problem document, or for whatever else a proxy answered."""
+    """The error for a problem document, or for any other response, such as that of a proxy."""
     try:
         problem = json.loads(error.read())
         detail = str(problem.get("detail") or problem.get("title") or error.reason)

@@ -44,7 +44,7 @@ class Classifier:
 
     @property
     def card(self) -> "Card":
-        """What the model says of itself."""
+        """The information that the model gives about itself."""
         return self._reader.pack.card
 
     @overload
@@ -61,8 +61,8 @@ class Classifier:
         return self._reader.read(encoded(picture)).reading
 
     def pages(self, file: "str | PathLike[str] | bytes") -> list[Reading]:
-        """Read each page of a PDF or TIFF file; of a picture, the one reading. Raises what a call
-        raises.
+        """Read each page of a PDF or TIFF file; a picture gives one reading. Raises the same errors
+        as a call.
         """
         return [result.reading for result in self._reader.read_pages(encoded(file))]
 

@@ -50,10 +50,10 @@ def reindex(
     progress: Callable[[str, int], None] = lambda _phase, _count: None,
     skipped: Callable[[str], None] = lambda _where: None,
 ) -> int:
-    """Build an index beside the present one, and put it in its place; returns the number of images.
+    """Build a new index and replace the present one with it; returns the number of images.
 
-    Records pass in batches, so that memory does not grow with the store. `progress` is told each
-    kind and count, `skipped` the object and number of each line that is no record.
+    Records are processed in batches to bound memory. `progress` gets each kind and count, `skipped`
+    the object and number of each line that is not a record.
     """
     reported: set[str] = set()
 
@@ -85,7 +85,7 @@ def reindex(
 
 
 def _fill_images(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
-    """Take in all images, with what was said at their upload, and those that failed."""
+    """Add all images, with the details of their uploads, and failed images."""
     for ids in batched(_deleted(store), _BATCH):
         fresh.add_deletions(ids)
     for adoptions in batched(read(object_keys.ADOPTIONS, AdoptionRecord.from_json), _BATCH):
@@ -111,7 +111,7 @@ def _pairs(store: Store, read: _Read) -> Iterator[Pair]:
 
 
 def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
-    """Take in uploads as they are, and pictures of others that have no copy yet, with one."""
+    """Add uploads unchanged, and copy other pictures that have no copy yet."""
     others: list[Stat] = []
     for stats in batched(filter(is_picture, store.list(object_keys.IMAGES)), _ROWS):
         rows = [_picture_row(stat) for stat in stats]
@@ -134,7 +134,7 @@ def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -
 
 
 def _picture_row(stat: Stat) -> PictureRow | None:
-    """The row of a picture that a sender uploaded; None of those that others put there."""
+    """The row of an uploaded picture; None for pictures that were put into the store directly."""
     image = object_keys.own_id(stat.key)
     if image is None:
         return None
@@ -150,10 +150,10 @@ def _second(since_1970: int) -> str:
 
 
 class _Adopted:
-    """The ids of pictures that others put into the store, as their records have them.
+    """The ids of pictures put into the store directly, as recorded.
 
-    Such an id holds the time of the last change, which differs after `cp -r` or a restore: where
-    no record knows it, the record of the same key and size says which image it was.
+    Such an id contains the time of the last change, which differs after `cp -r` or a restore. If no
+    record has the id, the record with the same key and size identifies the image.
     """
 
     def __init__(self, records: Iterable[ReadingRecord | FailureRecord]) -> None:
@@ -180,9 +180,7 @@ def _records(
     *,
     skipped: Callable[[str], None],
 ) -> Iterator[T]:
-    """What every JSON line of every object under `prefix` says; one that was torn, or is something
-    else, is told.
-    """
+    """The value of every JSON line of every object under `prefix`; invalid lines are reported."""
     return _parsed(store, prefix, lambda line: make(json.loads(line)), skipped=skipped)
 
 
@@ -202,7 +200,7 @@ def _parsed(
 
 
 def _contents(store: Store, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Every JSON object under `prefix` with its key, fetched some time before it is wanted."""
+    """Every JSON object under `prefix` with its key, fetched ahead of use."""
     waiting: deque[Future[list[tuple[str, bytes]]]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for keys in _portions(store.list(prefix)):

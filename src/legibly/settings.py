@@ -1,5 +1,5 @@
-"""The settings: one frozen object, built from the environment, a `legibly.toml` and flags; the
-later wins.
+"""The settings: one frozen object, built from the environment, `legibly.toml` and flags; later
+sources override earlier ones.
 """
 
 import re
@@ -30,9 +30,7 @@ def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set; each field is `LEGIBLY_FIELD` in the environment and `field` in
-    the file.
-    """
+    """All settings; each field is `LEGIBLY_FIELD` in the environment and `field` in the file."""
 
     store: str = _setting(
         "file://./legibly-data/objects", "object store: file://, s3://bucket/prefix or memory://"
@@ -163,8 +161,8 @@ class Settings:
 
     @classmethod
     def load(cls, *, environ: Mapping[str, str], file: Path | None = None, **flags: Any) -> Self:
-        """Build the settings. Flags of None count as not given. Raises Invalid for unknown keys and
-        bad values.
+        """Build the settings. Flags of None are ignored. Raises Invalid for unknown keys and bad
+        values.
         """
         path = file or Path(FILE)
         values = _from_environment(environ, known={f.name for f in fields(cls)})
@@ -179,7 +177,7 @@ class Settings:
         )
 
     def masked(self) -> dict[str, Any]:
-        """All settings as they are, passwords in URLs and secrets hidden."""
+        """All settings, with secrets and the passwords in URLs hidden."""
         return {
             f.name: _mask(getattr(self, f.name), secret=f.metadata["secret"]) for f in fields(self)
         }

@@ -76,7 +76,7 @@ def deploy(
 def _parameters(
     plan: Plan, aws: Aws, bucket: ArtifactBucket, present: Mapping[str, str], report: Report
 ) -> dict[str, str]:
-    """The template's parameters, but for those that name the code."""
+    """The parameters of the template, except those that name the code."""
     parameters = {
         **_account_parameters(plan, aws, bucket.account, present, report),
         **plan.template_parameters(),
@@ -149,7 +149,7 @@ def _account_parameters(
 
 
 def _functions_at_once(plan: Plan, aws: Aws, report: Report) -> int:
-    """As many functions as the size wants, within what the account's quota leaves."""
+    """As many functions as the size requires, within the quota of the account."""
     default = 500 if plan.size == "scale" else 50
     with translated("Lambda quotas"):
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
@@ -312,7 +312,7 @@ def _bucket_url(aws: Aws, bucket: str) -> str:
 
 
 def _prefix_list(aws: Aws) -> str:
-    """The addresses from which CloudFront calls, as this region names them."""
+    """The addresses from which CloudFront sends requests, by their name in this region."""
     filters = [{"Name": "prefix-list-name", "Values": [_CLOUDFRONT]}]
     with translated("EC2 prefix lists"):
         answer = aws.client("ec2").describe_managed_prefix_lists(Filters=filters)

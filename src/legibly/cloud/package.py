@@ -113,7 +113,7 @@ def web_archive(folder: Path, *, download: Download | None = None) -> Path:
 
 
 def _requirements(wheels: Path) -> str:
-    """One line a wheel for pip's `--require-hashes`."""
+    """One line per wheel for pip's `--require-hashes`."""
     lines = []
     for path in sorted(wheels.iterdir()):
         name, number = path.name.split("-")[:2]

@@ -46,7 +46,7 @@ class Plan:
         _check_seconds(dict(self.parameters))
 
     def resolved(self, present: Mapping[str, str]) -> Self:
-        """The plan with what it leaves open taken from the present stack's parameters."""
+        """The plan, completed with the parameters of the present stack."""
         size = self.size or present.get("Size") or "small"
         classifier = self.classifier or present.get("Classifier") or "function"
         email = present.get("Email", "") if self.email is None else self.email
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def has_servers(self) -> bool:
-        """Whether any server belongs to it, so that the servers' archive is needed."""
+        """Whether it has any server and needs the servers' archive."""
         return self.has_web or self.classifier == "servers"
 
     def data_bucket(self, account: str, region: str) -> str:
@@ -132,7 +132,7 @@ def policy(name: str, *, stack: str) -> str:
 
 
 def _check_seconds(parameters: Mapping[str, str]) -> None:
-    """Raise Invalid for seconds that are no number, or a retry before the function's time-out."""
+    """Raise Invalid for seconds that are not numbers, or a retry before the time-out."""
     seconds = {}
     for name, default in _SECONDS.items():
         text = parameters.get(name, str(default))

@@ -43,7 +43,7 @@ class Table:
 
 
 def table(region: str = REGION) -> Table:
-    """The renewed prices of a region where there are some, else those that came with Legibly."""
+    """The renewed prices of a region if available, else those that came with Legibly."""
     file = _file(region)
     if not file.is_file():
         file = Path(__file__).with_name("prices.json")
@@ -80,7 +80,7 @@ def update(region: str, *, aws: "Aws") -> Table:
 
 
 def _price(client: Any, region: str, item: dict[str, Any]) -> float | None:
-    """The first paid tier of an item; None where no or several prices are listed."""
+    """The first paid tier of an item; None if the list has no price or several."""
     from legibly.cloud.aws import translated
 
     where = {"regionCode": region, **item["where"]}

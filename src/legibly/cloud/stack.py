@@ -27,7 +27,7 @@ class Change:
 
     @property
     def removes(self) -> bool:
-        """Whether data or servers in use go with it."""
+        """Whether it deletes data or servers in use."""
         gone = self.action == "Remove" or self.replaces
         return gone and self.resource_type in _DATA | _SERVERS
 

@@ -68,7 +68,7 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing needs a person."""
+        """Whether nothing needs attention."""
         return (
             not self.dead_letters
             and not self.function_errors_last_hour
@@ -82,7 +82,7 @@ class Status:
 
 
 def status(name: str, *, aws: Aws) -> Status:
-    """Look at everything. Raises NotFound where there is no such stack."""
+    """Query everything. Raises NotFound if the stack does not exist."""
     stack = Stack(aws, name)
     outputs = stack.outputs()
     description = stack.describe() or {}
@@ -294,7 +294,7 @@ def _failures(aws: Aws, bucket: str, at: datetime) -> Iterator[records.FailureRe
 
 
 def _read_since(client: Any, bucket: str, folder: str, failed: list[list[str]]) -> set[str]:
-    """Those of the failed images and versions that a reading in the folder is of."""
+    """The failed images and versions for which the folder has a reading."""
     if not failed:
         return set()
     pages = client.get_paginator("list_objects_v2").paginate(

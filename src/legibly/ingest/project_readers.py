@@ -54,8 +54,8 @@ class ProjectReaders:
         self._due: dict[str, float] = {}
 
     def read(self, messages: Sequence[Message]) -> list[str]:
-        """Read every picture that the messages tell of; returns the ids of those to deliver again,
-        in order. Raises LegiblyError where the default project's model cannot be opened.
+        """Read every picture named in the messages; returns the ids of messages to deliver again,
+        in order. Raises LegiblyError if the default project's model cannot be opened.
         """
         again: set[str] = set()
         for name, group in by_project(messages, prefix=self._prefix).items():
@@ -83,7 +83,7 @@ class ProjectReaders:
         return set(opened.batches.read(group)) if opened else set()
 
     def _current(self, name: str) -> _ProjectReader | None:
-        """What reads a project, as its newest record says; None where it was deleted."""
+        """The reader of a project by its newest record; None if the project was deleted."""
         opened = self._opened.get(name)
         if opened and time.monotonic() < self._due[name]:
             return opened

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class RecordFollower:
-    """Applies such records to the index: all at first, then new ones."""
+    """Applies these records to the index: all at first, then new ones."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -37,11 +37,11 @@ _DEPTH = 4  # SQS around SNS around the document is 2; more is a loop
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One object came (or was replaced) or went.
+    """One object was created, replaced or deleted.
 
-    `key` is decoded; `size`, `etag` (without quotes), `sequencer` and `at` are None where the
-    sender told none. Of two events of one key, the one whose `sequencer` is later as hexadecimal
-    text of equal length came later.
+    `key` is decoded; `size`, `etag` (without quotes), `sequencer` and `at` are None if the sender
+    omitted them. Of two events for one key, the one whose `sequencer` is greater as hexadecimal
+    text of equal length is newer.
     """
 
     bucket: str
@@ -95,16 +95,16 @@ def parse(document: str | bytes | Mapping[str, Any]) -> tuple[Message, ...]:
 def picture(key: str, *, prefix: str = "") -> str | None:
     """The key of a picture to read, relative to the store; None for everything else.
 
-    `prefix` is where in the bucket the store lies (`team/legibly`, or empty). Only what lies under
-    `images/` counts, so nothing that we write elsewhere can set us off; folder markers, which
-    consoles make, do not count either.
+    `prefix` is the prefix of the store in the bucket (`team/legibly`, or empty). Only keys under
+    `images/` count, so our own writes elsewhere trigger nothing; folder markers, which consoles
+    create, do not count either.
     """
     own = relative(key, prefix=prefix)
     return own if own is not None and object_keys.is_picture(own) else None
 
 
 def relative(key: str, *, prefix: str = "") -> str | None:
-    """A bucket's key as the store calls it; None where it lies outside the store."""
+    """A bucket's key relative to the store; None if it is outside the store."""
     root = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
     return key[len(root) :] if key.startswith(root) else None
 

@@ -125,7 +125,7 @@ def download(model: str, *, environ: Mapping[str, str]) -> Pack:
 
 
 def _open_stored(model: str, settings: Settings, version: str) -> Pack | None:
-    """The pack of the store; None where it has none, or does not answer."""
+    """The pack in the store; None if it is missing or the store does not respond."""
     if settings.store.startswith("file://") and not folder_of(settings.store).is_dir():
         return None
     try:

@@ -55,9 +55,7 @@ class Sweeper:
 
 
 def sweep(service: Service) -> int:
-    """Take in every picture under `images/` that the index does not know; returns how many there
-    were.
-    """
+    """Add every picture under `images/` that the index does not have; returns their number."""
     latest = now() - SETTLE
     ahead = now() + PATIENCE  # a clock was set back since: such a file would wait for long
     quiet = (

@@ -1,4 +1,4 @@
-"""Weighs two ways to read a row: cut into digits, and as a line at once."""
+"""Weighs two readings of a row: one cut into digits, one by the line reader."""
 
 import itertools
 import math
@@ -40,8 +40,8 @@ DISPUTED = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a row holds, and how certain its cuts are; whether the two ways differ, and the share of
-    signs that the line reader takes for no digits.
+    """The content of a row and the certainty of its cuts; whether the two readings differ, and the
+    share of signs that the line reader does not take for digits.
     """
 
     items: tuple[Candidate, ...]
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One reading of a row: its digits, and the lattice's log weight of them."""
+    """One reading of a row: its digits and their log weight in the lattice."""
 
     items: tuple[Candidate, ...]
     score: float
@@ -65,14 +65,14 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a row at once: its band, and the line reader's scores."""
+    """One look at a row: its band, and the scores of the line reader."""
 
     band: line.Band
     scores: line.Floats
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The likeliest answer."""
+        """The most likely answer."""
         return tuple(spike.label for spike in line.spikes(self.scores))
 
 
@@ -85,8 +85,8 @@ def weigh(
 ) -> Answer:
     """The row's digits, by the reading with the higher weight.
 
-    `look` shows the row with digits of so many times the usual height. Where the first look and the
-    cuts differ, further ones are asked as well.
+    `look` shows the row with digits at a multiple of the usual height. If the first look and the
+    cuts differ, further looks are used as well.
     """
     items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
     first = look(1.0)
@@ -105,7 +105,7 @@ def weigh(
 
 
 def _with_more_looks(agreed: Answer, first: Look, look: Callable[[float], Look | None]) -> Answer:
-    """Digits that both ways read, surer or less sure by further looks where they are in doubt."""
+    """Digits on which both readings agree; if doubtful, further looks adjust their confidence."""
     belief = float(np.prod([item.confidence for item in agreed.items])) * agreed.certainty
     if len(agreed.items) < 2 or not UNCLEAR < belief < CLEAR:
         return agreed
@@ -152,7 +152,7 @@ def _mean_share(looks: Sequence[Look], labels: Sequence[int]) -> float:
 def confirm(items: tuple[Candidate, ...], scores: line.Floats, certainty: float) -> Answer | None:
     """The digits if both readings agree; None if the line reader differs.
 
-    `certainty` is that of the cuts.
+    `certainty` is the certainty of the cuts.
     """
     spikes = line.spikes(scores)
     labels = [spike.label for spike in spikes]
@@ -204,8 +204,8 @@ def _pooled(
     own: float = POOLED,
     other: float = POOLED,
 ) -> tuple[Candidate, ...]:
-    """Digits with both opinions on them in one: log odds added, each for a part, since the two
-    networks err alike.
+    """Digits with both opinions combined: weighted log odds added, since the two networks make
+    similar mistakes.
     """
     # A letter fools both alike: that they agree on a sign alone says little about its being a
     # digit.
@@ -223,7 +223,7 @@ def _pooled(
 
 
 def _as_line(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[Candidate, ...]:
-    """Digits as the line reader judges them: what a poor cut left of one says little of it."""
+    """Digits as the line reader judges them: a poorly cut digit is weak evidence."""
     return tuple(
         replace(item, probabilities=spike.probabilities, digitness=spike.digitness)
         for item, spike in zip(items, spikes, strict=True)
@@ -233,7 +233,7 @@ def _as_line(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[
 def _parts(
     fragments: Sequence[glyphs.Piece], columns: Sequence[float]
 ) -> list[glyphs.Piece] | None:
-    """Join and, if needed, cut the fragments into one piece per column."""
+    """Join the fragments, and cut them if needed, into one piece per column."""
     groups: list[list[glyphs.Piece]] = [[] for _ in columns]
     for fragment in fragments:
         inside = [at for at, x in enumerate(columns) if fragment.box[0] <= x < fragment.box[2]]
@@ -249,7 +249,7 @@ def _parts(
 
 
 def _split(fragment: glyphs.Piece, columns: Sequence[float]) -> list[glyphs.Piece | None]:
-    """Cut a fragment vertically between every two columns, where it has least ink."""
+    """Cut a fragment vertically between every two columns, where there is least ink."""
     ink = fragment.mask.sum(axis=0)
     cuts = [0]
     for before, after in itertools.pairwise(columns):

@@ -1,4 +1,4 @@
-"""Evidence against a reading: ink that it does not explain, and a ground that is not paper."""
+"""Evidence against a reading: ink that it does not explain, and a background that is not paper."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ FILLED = 0.5
 
 
 def grain(ink: paper.Ink) -> float:
-    """How uneven the paper is, in the strength of the ink: much in a photo of things.
+    """How uneven the paper is, in units of ink strength: high in a photo of objects.
 
-    A frame along the border alone makes paper neither dark nor uneven: both measures have to agree.
+    A frame along the border alone makes paper neither dark nor uneven: both measures must agree.
     """
     if not ink.mask.any():
         return 0.0
@@ -36,12 +36,12 @@ def grain(ink: paper.Ink) -> float:
 
 
 def share(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
-    """The share of the ink that lies in none of the boxes."""
+    """The share of the ink that lies outside all boxes."""
     return float(np.count_nonzero(_rest(mask, boxes))) / max(1.0, float(np.count_nonzero(mask)))
 
 
 def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
-    """The same of strokes alone: neither of frames around a box nor of what no pen writes."""
+    """The same for strokes alone, without frames around boxes and ink that no pen writes."""
     rest = _rest(mask, boxes)
     parts = components.components(rest)
     if not len(parts):

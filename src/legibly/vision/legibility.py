@@ -63,10 +63,10 @@ def measure(probabilities: Floats, digitness: Floats, intended: NDArray[np.intp]
 
 
 class Turns:
-    """Judges crops as they are and turned: much the same as all changes in a fifth of the time.
+    """Judges crops unchanged and turned: close to the result of all changes in a fifth of the time.
 
-    The first crop that comes alone is mostly all that a picture holds: the network is asked for it
-    and its turns at once.
+    The first crop that comes alone is usually the picture's only one, so the network reads it and
+    its turns in one call.
     """
 
     def __init__(self, judge: Judge) -> None:
@@ -75,7 +75,7 @@ class Turns:
         self._answer: tuple[Floats, Floats] | None = None
 
     def judge(self, crops: Floats) -> tuple[Floats, Floats]:
-        """The network's opinion on crops (N, 28, 28) as they are."""
+        """The opinion of the network on crops (N, 28, 28), unchanged."""
         if len(crops) != 1 or self._crop is not None:
             return self._judge(crops)
         probabilities, digitness = self._judge(np.concatenate([crops, turned(crops)[0]]))

@@ -19,7 +19,7 @@ PIXEL_COST = 1.5e-4
 
 @dataclass(slots=True)
 class Budget:
-    """What a picture has cost so far, in thousandths of a second on a slow core, by rough count."""
+    """The estimated cost of a picture so far, in milliseconds on a slow core."""
 
     spent: float = 0.0
 
@@ -29,9 +29,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What judges single digits, and what reads a line of them at once, where the pack has one;
-    and the budget of the picture that they look at.
-    """
+    """The digit classifier, the line reader if the pack has one, and the budget of the picture."""
 
     judge: Judge
     read_line: line.Reader | None = None
@@ -40,8 +38,8 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One digit: `box` (left, top, right, bottom) in pixels of the picture, the network's input
-    and its answer.
+    """One digit: `box` (left, top, right, bottom) in pixels of the picture, the input and output of
+    the network.
     """
 
     box: glyphs.Box
@@ -55,7 +53,7 @@ class Candidate:
 
     @property
     def label(self) -> int:
-        """The likeliest class."""
+        """The most likely class."""
         return int(self.probabilities.argmax())
 
 
@@ -72,7 +70,7 @@ class Opinions:
         return len(self._alive)
 
     def ask(self, pieces: Sequence[glyphs.Piece]) -> None:
-        """Judge in one batch all pieces that were not judged yet."""
+        """Judge all pieces that have not been judged yet in one batch."""
         fresh = [piece for piece in pieces if id(piece) not in self._known]
         if not fresh:
             return

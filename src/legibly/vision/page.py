@@ -86,23 +86,23 @@ class Page:
 
     @property
     def merit(self) -> float:
-        """How convincing this way to see the picture is: the mean log confidence of its digits; −10
-        for none.
+        """How convincing this reading is: the mean log confidence of its digits; −10 without
+        digits.
         """
         confidences = [max(item.confidence, 1e-4) for item in self.items]
         return float(np.mean(np.log(confidences))) if confidences else -10.0
 
     @property
     def belief(self) -> float:
-        """How probably all of it is right, the digits and the way it was seen."""
+        """The probability that every digit and its segmentation are right."""
         return float(np.prod([item.confidence for item in self.items])) * self.certainty
 
 
 def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
 
-    A large picture is looked at reduced first, less so where that shows small digits, and as it is
-    where that convinces little. Of a sheet on a desk only the sheet is looked at.
+    A large picture is read at reduced size first, larger if that shows small digits, and at full
+    size if unconvincing. Of a picture of a sheet on a desk, only the sheet is read.
     """
     networks = Networks(judge, read_line)
     box = sheet.find(pixels)
@@ -113,7 +113,7 @@ def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> P
 
 
 def _shifted(page: Page, left: int, top: int) -> Page:
-    """A page that was seen in a part of the picture, its boxes in pixels of the picture."""
+    """A page found in a part of the picture, its boxes in pixels of the whole picture."""
 
     def box(item: Candidate) -> Candidate:
         x, y, right, bottom = item.box
@@ -143,7 +143,7 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
 
 
 def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) -> Page:
-    """What a glance shows, or a look at more pixels where the glance is little believed."""
+    """The page at reduced size, or at a larger size if the first result is unconvincing."""
     enlarged = _enlarged(glance, factor, pixels.shape)
     if glance.belief > BELIEVED or networks.budget.spent > COSTLY:
         return enlarged
@@ -159,7 +159,7 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
 
 
 def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
-    """A page that was seen reduced, its boxes in pixels of the picture as it is."""
+    """A page read at reduced size, its boxes in pixels of the full-size picture."""
 
     def box(item: Candidate) -> Candidate:
         left, top, right, bottom = (factor * side for side in item.box)
@@ -171,7 +171,7 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
 
 
 def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
-    """A page as its pixels show it; only its height where digits are lower than `least` pixels."""
+    """The page at this size; only its height if its digits are lower than `least` pixels."""
     ink = paper.find_ink(pixels)
     page = _page(ink, networks, least=least)
     if page.texture or 0 < page.height < least:
@@ -196,15 +196,13 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
 
 
 def _is_texture(mask: glyphs.Mask) -> bool:
-    """Whether ink begins so often that nobody wrote it: checkerboards, noise, weaves."""
+    """Whether ink begins too often for handwriting: checkerboards, noise, weaves."""
     runs = np.count_nonzero(mask[:, 1:] & ~mask[:, :-1])
     return bool(runs > MOST_RUNS or (runs > FEW_RUNS and runs > DENSE_RUNS * mask.size))
 
 
 def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page:
-    """The page as it reads best among the four quarter turns; upright unless another is far more
-    convincing.
-    """
+    """The best page among the four quarter turns; upright unless another is far more convincing."""
     height, width = pixels.shape[:2]
     quarters = turns.worth_a_look(page.crops, networks)
     if not quarters:
@@ -221,8 +219,8 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
 
 
 def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
-    """The digits of some ink; only their height where it is below `least`, a sample of a crowd that
-    is no digits.
+    """The digits of some ink; only their height if it is below `least`, a sample if a crowd of
+    pieces is not digits.
     """
     networks.budget.count(pixels=ink.mask.size)
     if _is_texture(ink.mask):
@@ -265,7 +263,7 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
 
 
 def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
-    """Whether two full-height pieces stand side by side: two digits, and not fragments of one."""
+    """Whether two full-height pieces stand side by side: two digits, not fragments of one."""
     full = sorted(
         (piece for piece in pieces if piece.height > 0.7 * height), key=lambda piece: piece.box[0]
     )
@@ -273,7 +271,7 @@ def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
 
 
 def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], networks: Networks) -> Page:
-    """A picture too small for more than one digit: all its ink, or its largest pieces, whichever
+    """A picture too small for more than one digit: all its ink or its largest pieces, whichever
     reads better.
     """
     pieces = sorted(pieces, key=lambda piece: -piece.area)

@@ -43,10 +43,9 @@ DOUBTFUL = 0.02
 
 
 def counted_rows(view: page.Page, card: cards.Card) -> list[list[page.Candidate]]:
-    """The rows without what is none of the classes, unless nothing else is there.
+    """The rows without items outside the classes, unless there is nothing else.
 
-    What stands among digits and is as high as they are stays: leaving it out would shift the
-    number.
+    An item among digits that is as high as they are stays: leaving it out would shift the number.
     """
     limit = card.thresholds.digit if card.reject else 0.0
     result = []
@@ -72,7 +71,7 @@ def _high(item: page.Candidate, height: float) -> bool:
 
 
 def _covered(view: page.Page, lines: list[list[page.Candidate]]) -> float:
-    """The share that the text tells of all that is there and as high as a digit."""
+    """The share of all digit-high items that the text contains."""
     count = sum(map(len, lines))
     known = {id(item) for row in lines for item in row}
     return count / (
@@ -122,7 +121,7 @@ def _answer(
     *,
     none: bool,
 ) -> tuple[records.Verdict, str, float]:
-    """Verdict, text and confidence of a page."""
+    """The verdict, text and confidence of a page."""
     flat = [item for row in items for item in row]
     if view.texture:
         return card.reject or "unknown", "", MARK
@@ -184,7 +183,7 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
 
 
 def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) -> bool:
-    """Whether there is no digit at all: by the networks' word, or since nothing reads well."""
+    """Whether there are no digits, by the networks' opinion or because nothing reads well."""
     limit = card.thresholds.digit if card.reject else 0.0
     items = [item for row in lines for item in row]
     if not items:
@@ -200,14 +199,14 @@ def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) 
 
 
 def _mean_share(lines: list[list[page.Candidate]], view: page.Page) -> float:
-    """The logarithm of an item's mean confidence, with its part of the page's certainty."""
+    """The logarithm of an item's mean confidence, with its share of the page's certainty."""
     items = [item for row in lines for item in row]
     logarithms = np.log([max(item.confidence, 1e-4) for item in items])
     return float(np.mean(logarithms) + np.log(max(view.certainty, 1e-4)) / len(items))
 
 
 def _least_share(view: page.Page) -> float:
-    """The mean confidence below which a page holds no digits: higher the less it is like paper."""
+    """The mean confidence below which a page has no digits; higher the less it is like paper."""
     least = DISPUTED if view.disputed else UNDISPUTED
     unevenness = (view.grain - leftover.CALM) / (UNEVEN - leftover.CALM)
     return least + (CLEARLY - least) * float(np.clip(unevenness, 0.0, 1.0))
@@ -242,7 +241,7 @@ def _without_slashes(
 
 
 def _plain(lines: list[list[page.Candidate]], card: cards.Card) -> float:
-    """Below 1 where a stroke may be a slash or a bracket: such a text is never sure."""
+    """Below 1 if a stroke may be a slash or a bracket: such a text is never certain."""
     for row in lines:
         for index, item in enumerate(row):
             stroke = separators.stroke_of(item.crop) if len(row) > 1 else None

@@ -31,9 +31,9 @@ MOST_AREA = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The ink without frames; `torn` says that something touched one, and may have lost ink.
+    """The ink without frames; `torn` if something touched a frame and may have lost ink.
 
-    `parts` are the components of its mask where no frame was taken out.
+    `parts` are the components of its mask if no frame was removed.
     """
 
     ink: paper.Ink
@@ -42,7 +42,7 @@ class Cleaned:
 
 
 def clean(ink: paper.Ink) -> Cleaned:
-    """Take the lines of frames out of the ink."""
+    """Remove the lines of frames from the ink."""
     parts = components.components(ink.mask)
     width = parts.right - parts.left
     height = parts.bottom - parts.top
@@ -73,13 +73,13 @@ def clean(ink: paper.Ink) -> Cleaned:
 
 
 def _bounded(candidates: components.Ints, area: components.Ints, pixels: int) -> components.Ints:
-    """The candidates with the smallest boxes, as many as the bound on their area leaves."""
+    """The candidates with the smallest boxes, as many as the limit on their total area allows."""
     smallest = candidates[np.argsort(area[candidates], kind="stable")]
     return np.sort(smallest[np.cumsum(area[smallest]) <= MOST_AREA * pixels])
 
 
 def _encloses(parts: components.Components) -> Mask:
-    """Which components have the middle of another, not tiny one in their box, (components,)."""
+    """Which components' boxes contain the middle of another, not tiny one, (components,)."""
     if len(parts) == 1:
         return np.zeros(1, np.bool_)
     x = (parts.left + parts.right) / 2
@@ -96,7 +96,7 @@ def _encloses(parts: components.Components) -> Mask:
 
 
 def _lines(own: Mask) -> Mask:
-    """The pixels of long straight lines, level and upright, (h, w)."""
+    """The pixels of long straight horizontal and vertical lines, (h, w)."""
     height, width = own.shape
     level = _level(own, LONG * width)
     upright = _level(np.ascontiguousarray(own.T), min(DIVIDER * height, LONG * width)).T
@@ -106,7 +106,7 @@ def _lines(own: Mask) -> Mask:
 
 
 def _level(own: Mask, least: float) -> Mask:
-    """The pixels of nearly level lines of some length, less where something thicker crosses."""
+    """The pixels of long, nearly horizontal lines, except where something thicker crosses."""
     grown = own.copy()
     grown[1:] |= own[:-1]
     grown[:-1] |= own[1:]
@@ -129,7 +129,7 @@ def _level(own: Mask, least: float) -> Mask:
 
 
 def _ring(own: Mask) -> Mask:
-    """The pixels of an ellipse that fills the box, (h, w); none where the ink is no such ring."""
+    """The pixels of an ellipse that fills the box, (h, w); none if the ink is not such a ring."""
     height, width = own.shape
     y, x = np.nonzero(own)
     middle_x = np.median(x[[x.argmin(), x.argmax()]])
@@ -147,6 +147,6 @@ def _ring(own: Mask) -> Mask:
 
 
 def _without_crumbs(rest: Mask, least: float) -> Mask:
-    """What a frame leaves, less what is smaller than `least` pixels either way."""
+    """The ink left by a frame, without pieces smaller than `least` pixels in either direction."""
     parts = components.components(rest)
     return parts.paint(np.maximum(parts.right - parts.left, parts.bottom - parts.top) >= least)

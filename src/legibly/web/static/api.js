@@ -69,7 +69,7 @@ export const images = (query = {}, signal) => {
 
 const LIGHT = 16_000; // characters; browsers let 64 kB of requests outlive their page
 
-/** The body of a label: an empty text says that the picture shows no digit. */
+/** The body of a label: an empty text means that the picture shows no digit. */
 export const labelBody = (text) => (text === "" ? { text, nothing: true } : { text });
 /**
  * Label an image; `boxes` say where the digits of the text lie, `{ box, label }` each.

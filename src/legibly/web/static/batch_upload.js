@@ -95,7 +95,7 @@ const agreed = (count) =>
     no: say("class_folders_no"),
   });
 
-/** What the form beside the buttons says of all pictures, remembered for the next time. */
+/** The values of the form beside the buttons, for all pictures, kept for the next time. */
 export function startFields(form) {
   if (!form) return () => ({});
   const KEY = "legibly-upload-fields";

@@ -47,7 +47,7 @@ export function verdict(image) {
 export const isWrong = (image) =>
   Boolean(image.label && image.reading && image.label.text !== image.reading.text);
 
-/** The text of a label for people: an empty one says that there is no digit. */
+/** The text of a label for people: an empty one means that there is no digit. */
 export const labelText = (label) => (label.text === "" ? "∅" : label.text);
 
 /** A small picture with its answer, as a link to all about it. */
@@ -253,7 +253,7 @@ function detail(image, state, redraw) {
   ];
 }
 
-/** How many items each row of a reading has, as far as its text tells. */
+/** The number of items in each row of a reading, according to its text. */
 function rows({ text, items }) {
   const lengths = text.split("/").map((row) => row.replaceAll(" ", "").length);
   const fits =

@@ -202,7 +202,7 @@ async function catchUp() {
 }
 
 // Labels
-/** Label what the card shows: "" says that there is no digit, null takes the label back. */
+/** Label the image on the card: "" means that there is no digit, null removes the label. */
 function labelSubject(text) {
   if (subject.kind === "sheet") return finish(text ?? undefined);
   if (subject.kind === "drawing") return labelDrawing(subject.drawing, text);

@@ -28,7 +28,7 @@ export async function remove(ids, onRestored) {
   offer(note, onRestored);
 }
 
-/** Offer again to undo what the page before this one has deleted. */
+/** Offer again to undo the deletions of the previous page. */
 export function offerAgain(onRestored) {
   const text = sessionStorage.getItem(NOTE);
   sessionStorage.removeItem(NOTE);

@@ -41,7 +41,7 @@ async function send(files, { onAdd, fields = {} }) {
   return queue.add(entries);
 }
 
-/** Call `add(files)` for what is dropped or pasted on this page. */
+/** Call `add(files)` for files dropped or pasted on this page. */
 export function accept(add) {
   acceptDrops(add);
   addEventListener("paste", (event) => {

@@ -3,7 +3,7 @@
 /** @typedef {{ text: string, verdict: string, confidence: number, truth?: string }} Value
  * @typedef {{ source: string, fields: Record<string, Value>, error: string | null }} Page */
 
-/** The text that counts: what a person said, before what was read.
+/** The text that counts: the label of a person, else the reading.
  * @param {Value} value */
 export const textOf = (value) => value.truth ?? value.text;
 

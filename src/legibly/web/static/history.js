@@ -133,7 +133,7 @@ async function fetchPage(mine) {
   if (!done && more.getBoundingClientRect().top < innerHeight + 600) load();
 }
 
-/** Select every picture that matches, those of later pages too. */
+/** Select every picture that matches, on later pages too. */
 async function selectAll() {
   for (let before = -1; !done && before < known.size && known.size < MOST_AT_ONCE;) {
     before = known.size;
@@ -143,7 +143,7 @@ async function selectAll() {
   selection();
 }
 
-/** What a cell of the accuracy table asked for, in words. */
+/** The filter of a cell of the accuracy table, in words. */
 function place() {
   const { actual, predicted } = query();
   $("#place").hidden = !actual && !predicted;

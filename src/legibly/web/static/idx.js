@@ -13,7 +13,7 @@ export const labelsName = (name) =>
     .replace(/images/i, "labels")
     .replace(/idx3/i, "idx1");
 
-/** What an idx file holds; null for other files and for one that is cut short.
+/** The content of an idx file; null for other files and for truncated ones.
  * @param {ArrayBuffer} buffer
  * @returns {{ count: number, height: number, width: number, values: Uint8Array } | null} */
 export function parseIdx(buffer) {

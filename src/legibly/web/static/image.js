@@ -14,7 +14,7 @@ import { Viewer } from "./viewer.js";
 const classes = JSON.parse($("#classes").textContent);
 let image = JSON.parse($("#image").textContent);
 const isSeveral = () => boxes().length > 1;
-/** The text that a correction starts from: what a person said, or what was read. */
+/** The text that a correction starts from: the label of a person, or the reading. */
 const base = () => image.label?.text ?? image.reading?.text ?? "";
 const boxes = () => boxesOf(image);
 let chosen = -1; // the box that somebody chose
@@ -98,7 +98,7 @@ function correction() {
   );
 }
 
-/** The row that says what was overlooked. */
+/** The row that shows what was overlooked. */
 function showMissing(place) {
   const buttons = classes.map((name) =>
     make("button", { type: "button", onclick: () => add(name) }, name),
