@@ -28,7 +28,7 @@ def file(name: str, image: Image.Image) -> FilePayload:
 
 def test_a_form_is_made_read_and_corrected(server: Server, page: Page) -> None:
     """Boxes of a scan get names, a scan gives values, a corrected value is a labelled picture and
-    stands in the CSV; the form is there after a reload.
+    stands in the CSV; the form is there after a reload. Nothing is wider than the screen.
     """
     page.goto(f"{server.url}/forms")
     page.locator("#form-scan").set_input_files(file("empty.png", sheet()))
@@ -43,6 +43,7 @@ def test_a_form_is_made_read_and_corrected(server: Server, page: Page) -> None:
     scans = [file("a.png", filled.resize((1200, 840))), file("b.png", pictures.drawing())]
     page.locator("#scan-files").set_input_files(scans)
     expect(page.locator("#progress")).to_have_text("2 of 2 scans read")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     expect(page.locator("#pages .note")).to_contain_text("form was not found")
     value = page.get_by_role("textbox", name="amount in a.png")
     expect(value).to_have_value("7")
