@@ -73,7 +73,8 @@ def _exchange(
 ) -> tuple[int, bytes]:
     """Status and body. The whole takes no longer than `seconds`, however slowly bytes come."""
     data = urlencode(form).encode() if form is not None else None
-    request = urllib.request.Request(url, data, {"Accept": "application/json", **headers})  # noqa: S310
+    all_headers = {"Accept": "application/json", **headers}
+    request = urllib.request.Request(url, data, all_headers)  # noqa: S310
     deadline = _Deadline(seconds)
     opener = urllib.request.build_opener(_Stay, _Http(deadline), _Https(deadline))
     try:

@@ -19,16 +19,14 @@ from legibly.accuracy import plan as plans
 from legibly.accuracy import report
 from legibly.accuracy.engines import spark_arguments, spark_engine
 from legibly.accuracy.render import html
-from legibly.errors import Invalid, LegiblyError
-
-_SCHEMES = ("file", "s3", "s3a", "hdfs")
+from legibly.errors import LegiblyError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; the exit status is 0, or 1 after an error printed on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        _check(store=options.store, out=options.out)
+        spark_arguments.check_addresses(store=options.store, out=options.out)
         spark_arguments.check_master(options.master)
         spark = spark_engine.session(master=options.master, environ=os.environ)
         encoded = run(
@@ -69,20 +67,6 @@ def _parser() -> argparse.ArgumentParser:
         "--no-readings", action="store_true", help="count only pairs: no response weights, no drift"
     )
     return parser
-
-
-def _check(**addresses: str) -> None:
-    """Raise Invalid for addresses that cannot be right, before a cluster starts for them."""
-    for name, address in addresses.items():
-        scheme = address.partition("://")[0] if "://" in address else "file"
-        if scheme not in _SCHEMES:
-            remedy = f"Use a folder, or one of {', '.join(_SCHEMES)}."
-            raise Invalid(
-                "Spark reads no such address.", where=f"--{name} {address}", remedy=remedy
-            )
-    if not addresses["out"].endswith(".json"):
-        remedy = "Name the report's file: …/reports/name.json."
-        raise Invalid("this is no JSON file.", where=f"--out {addresses['out']}", remedy=remedy)
 
 
 def run(
