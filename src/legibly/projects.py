@@ -20,7 +20,7 @@ from legibly.store import Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_TITLE = 200
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Projects:
         """One project. Raises NotFound."""
         if name == DEFAULT_PROJECT:
             return next(iter(self))
-        keys = self._versions(name) if _NAME.fullmatch(name) else []
+        keys = self._versions(name) if NAME.fullmatch(name) else []
         project = self._read(keys[-1]) if keys else None
         if project is None:
             remedy = "`legibly projects list` names those that exist."
@@ -99,7 +99,7 @@ class Projects:
 
     def create(self, name: str, *, title: str = "", **values: Any) -> Project:
         """Create a project. Raises Invalid for a name or value, Conflict if the name exists."""
-        if not _NAME.fullmatch(name) or name == DEFAULT_PROJECT:
+        if not NAME.fullmatch(name) or name == DEFAULT_PROJECT:
             remedy = "Use up to 40 lower-case letters, digits and hyphens, a letter first."
             raise Invalid("this cannot be the name of a project.", where=name[:80], remedy=remedy)
         if self._versions(name):

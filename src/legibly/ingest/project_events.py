@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from legibly import object_keys
+from legibly import object_keys, projects
 from legibly.ingest.s3_documents import Event, Message, relative
 from legibly.settings import DEFAULT_PROJECT
 
-_PROJECT = re.compile(r"projects/([a-z][a-z0-9-]{0,39})/")
+_PROJECT = re.compile(f"{object_keys.PROJECTS}({projects.NAME.pattern})/")
 
 
 def by_project(messages: Sequence[Message], *, prefix: str) -> dict[str, list[Message]]:
