@@ -100,8 +100,8 @@ def test_two_ways_that_differ_are_never_sure(reader: Reader) -> None:
     def contrary(lines: Floats) -> Floats:
         return np.stack([scores(*[5] * (lines.shape[3] // line.STEP))] * len(lines))
 
-    alone = page.see(pixels, reader._judge)
-    disputed = page.see(pixels, reader._judge, contrary)
+    alone = page.analyse(pixels, reader._judge)
+    disputed = page.analyse(pixels, reader._judge, contrary)
     assert [item.label for item in alone.items] == [0, 0, 0]
     assert disputed.certainty < 0.95 * alone.certainty
 
@@ -128,9 +128,9 @@ def test_further_looks_settle_a_dispute(reader: Reader) -> None:
     def mended(lines: Floats) -> Floats:
         return contrary(lines) if is_usual(lines) else three_zeros(lines)
 
-    settled = page.see(pixels, reader._judge, mended)
+    settled = page.analyse(pixels, reader._judge, mended)
     assert [item.label for item in settled.items] == [0, 0, 0]
-    assert settled.belief > 1.05 * page.see(pixels, reader._judge, contrary).belief
+    assert settled.belief > 1.05 * page.analyse(pixels, reader._judge, contrary).belief
 
 
 def test_further_looks_judge_digits_in_doubt(reader: Reader) -> None:
@@ -148,9 +148,9 @@ def test_further_looks_judge_digits_in_doubt(reader: Reader) -> None:
             return three_zeros(lines)
         return np.stack([scores(*[5] * (lines.shape[3] // line.STEP))] * len(lines))
 
-    agreed = page.see(pixels, doubting, three_zeros).belief
+    agreed = page.analyse(pixels, doubting, three_zeros).belief
     assert agreed > 0.97
-    assert page.see(pixels, doubting, wavering).belief < 0.95
+    assert page.analyse(pixels, doubting, wavering).belief < 0.95
 
 
 @pytest.mark.parametrize("step", [57, 64])

@@ -177,7 +177,7 @@ def test_speckles_cost_little_and_are_no_digits(reader: Reader, share: float, gr
         calls += len(crops)
         return reader.pack.judge(reader.pack.logits(crops[:, None]))
 
-    page.see(pixels, judge)
+    page.analyse(pixels, judge)
     assert calls < 2_500
     assert reader.read(pictures.encoded(Image.fromarray(pixels))).reading.verdict in (
         "unsure",

@@ -46,4 +46,4 @@ def test_a_long_band_is_not_cut(reader: Reader) -> None:
     band[30:70] = checkers(40, 6000, 4)
     reading = reader.read(pictures.encoded(Image.fromarray(band))).reading
     assert reading.verdict != "read"
-    assert lattice.WIDEST_CUT < 60
+    assert lattice.MAX_CUT_WIDTH < 60

@@ -19,11 +19,11 @@ def test_the_turn_that_reads_best_is_worth_a_look() -> None:
     upright = np.zeros((28, 28), np.float32)
     upright[:8] = 1.0
     networks = Networks(by_top)
-    assert turns.worth_a_look([upright] * 3, networks) == 0
+    assert turns.best_turn([upright] * 3, networks) == 0
     for quarters in (1, 2, 3):
         turned = np.rot90(upright, -quarters)
-        assert turns.worth_a_look([turned] * 3, networks) == quarters
-    assert turns.worth_a_look([], networks) == 0
+        assert turns.best_turn([turned] * 3, networks) == quarters
+    assert turns.best_turn([], networks) == 0
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

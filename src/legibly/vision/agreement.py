@@ -13,28 +13,28 @@ from legibly.vision.opinions import Candidate, Opinions
 
 LINE_WEIGHT = 1.0
 """Weight of the line reader's log probability relative to the lattice's."""
-VETO = -6.0
+MAX_CUT_PENALTY = -6.0
 """The lattice speaks against the line reader's text by no more than that: of digits that share a
 rim, no cut leaves any that it knows.
 """
-POOLED = 0.75
+POOLING_WEIGHT = 0.75
 """How much of its log odds each of two agreeing opinions brings: 0.5 is their mean, 1 would be
 right if they erred independently.
 """
-LEAST_DOUBT = 1e-4
-FACTORS = (0.87, 1.15, 0.94, 1.07)
+MIN_DOUBT = 1e-4
+LOOK_SCALES = (0.87, 1.15, 0.94, 1.07)
 """Scales of the digits for further looks at a disputed row."""
-UNCLEAR = 0.8
-CLEAR = 0.99
+MIN_LOOK_BELIEF = 0.8
+MAX_LOOK_BELIEF = 0.99
 """So is one that both ways read alike, if that is believed no less and no more than this."""
-EVEN = 0.5
+MIN_MEAN_BELIEF = 0.5
 """Least mean belief of all looks in a row that may be sure."""
-AGAIN = 0.5
+LOOK_WEIGHT = 0.5
 """Weight of the log odds of a further look with the same reading."""
-MOSTLY_OTHERS = 0.5
+MAX_OTHERS = 0.5
 """Not where the first look takes so many of its signs for no digits."""
-TINY = 1e-12
-DISPUTED = 0.9
+MIN_PROBABILITY = 1e-12
+DISPUTED_CERTAINTY = 0.9
 """The certainty of a row with two different readings: below the threshold of any pack."""
 
 
@@ -97,25 +97,25 @@ def weigh(
         return _with_more_looks(agreed, first, look)
     labels = first.labels
     others = labels.count(line.OTHER) / len(labels) if labels else 1.0
-    disputed = Answer(items, DISPUTED * path.probability, disputed=True, others=others)
-    if others >= MOSTLY_OTHERS:
+    disputed = Answer(items, DISPUTED_CERTAINTY * path.probability, disputed=True, others=others)
+    if others >= MAX_OTHERS:
         return disputed
-    looks = [first, *(again for factor in FACTORS if (again := look(factor)) is not None)]
+    looks = [first, *(again for factor in LOOK_SCALES if (again := look(factor)) is not None)]
     return _settle(Way(items, path.score), path, row, looks, disputed, opinions, area)
 
 
 def _with_more_looks(agreed: Answer, first: Look, look: Callable[[float], Look | None]) -> Answer:
     """Digits on which both readings agree; if doubtful, further looks adjust their confidence."""
     belief = float(np.prod([item.confidence for item in agreed.items])) * agreed.certainty
-    if len(agreed.items) < 2 or not UNCLEAR < belief < CLEAR:
+    if len(agreed.items) < 2 or not MIN_LOOK_BELIEF < belief < MAX_LOOK_BELIEF:
         return agreed
-    looks = [again for factor in FACTORS[:2] if (again := look(factor)) is not None]
-    if _mean_share([first, *looks], first.labels) < EVEN:
-        return replace(agreed, certainty=DISPUTED * agreed.certainty)
+    looks = [again for factor in LOOK_SCALES[:2] if (again := look(factor)) is not None]
+    if _mean_probability([first, *looks], first.labels) < MIN_MEAN_BELIEF:
+        return replace(agreed, certainty=DISPUTED_CERTAINTY * agreed.certainty)
     items = agreed.items
     if all(again.labels == first.labels for again in looks):
         for again in looks:
-            items = _pooled(items, line.spikes(again.scores), own=1.0, other=AGAIN)
+            items = _pool(items, line.spikes(again.scores), own=1.0, other=LOOK_WEIGHT)
     return replace(agreed, items=items)
 
 
@@ -125,26 +125,28 @@ def _settle(
 ) -> Answer:  # fmt: skip
     """Combine several looks at a row, if the first one contradicts the cuts."""
     by_labels = {look.labels: look for look in reversed(looks) if line.OTHER not in look.labels}
-    shares = {labels: _mean_share(looks, labels) for labels in {*by_labels, tuple(cut.labels)}}
+    shares = {
+        labels: _mean_probability(looks, labels) for labels in {*by_labels, tuple(cut.labels)}
+    }
     best = max(shares, key=lambda labels: shares[labels])
     if best not in by_labels or not best:
         return disputed
     shown = by_labels[best]
     spikes = line.spikes(shown.scores)
     if list(best) == cut.labels:
-        return _confirmed(cut.items, spikes, path.probability, shares[best])
+        return _agreed_answer(cut.items, spikes, path.probability, shares[best])
     other = _by_line(row, spikes, shown.band, opinions, area)
     if other is None:
         return disputed
-    by_cuts = cut.score + LINE_WEIGHT * math.log(max(shares[tuple(cut.labels)], TINY))
-    by_line = max(other.score, cut.score + VETO) + LINE_WEIGHT * math.log(shares[best])
+    by_cuts = cut.score + LINE_WEIGHT * math.log(max(shares[tuple(cut.labels)], MIN_PROBABILITY))
+    by_line = max(other.score, cut.score + MAX_CUT_PENALTY) + LINE_WEIGHT * math.log(shares[best])
     if by_line <= by_cuts:
         return disputed
-    certainty = DISPUTED * max(path.probability, shares[best])
-    return replace(disputed, items=_as_line(other.items, spikes), certainty=certainty)
+    certainty = DISPUTED_CERTAINTY * max(path.probability, shares[best])
+    return replace(disputed, items=_with_line_opinions(other.items, spikes), certainty=certainty)
 
 
-def _mean_share(looks: Sequence[Look], labels: Sequence[int]) -> float:
+def _mean_probability(looks: Sequence[Look], labels: Sequence[int]) -> float:
     """The mean probability over all looks that the row has exactly these labels."""
     return float(np.mean([np.exp(line.log_probability(look.scores, labels)) for look in looks]))
 
@@ -158,14 +160,16 @@ def confirm(items: tuple[Candidate, ...], scores: line.Floats, certainty: float)
     labels = [spike.label for spike in spikes]
     if labels != Way(items, 0.0).labels:
         return None
-    return _confirmed(items, spikes, certainty, float(np.exp(line.log_probability(scores, labels))))
+    return _agreed_answer(
+        items, spikes, certainty, float(np.exp(line.log_probability(scores, labels)))
+    )
 
 
-def _confirmed(
+def _agreed_answer(
     items: tuple[Candidate, ...], spikes: Sequence[line.Spike], certainty: float, sure: float
 ) -> Answer:
-    wrong = ((1.0 - certainty) * (1.0 - sure)) ** POOLED
-    return Answer(_pooled(items, spikes), 1.0 - max(wrong, LEAST_DOUBT))
+    wrong = ((1.0 - certainty) * (1.0 - sure)) ** POOLING_WEIGHT
+    return Answer(_pool(items, spikes), 1.0 - max(wrong, MIN_DOUBT))
 
 
 def _by_line(
@@ -180,12 +184,12 @@ def _by_line(
         )
 
     labels = [spike.label for spike in spikes]
-    spelled = lattice.spelled(row, labels, log_of, area)
+    spelled = lattice.best_spelling(row, labels, log_of, area)
     parts = _parts(row.fragments, [view.column(spike.place) for spike in spikes])
     ways = []
     if spelled is not None:
         chosen = [opinions.of(hypothesis.piece) for hypothesis in spelled[0]]
-        ways.append(Way(_pooled(chosen, spikes), spelled[1]))
+        ways.append(Way(_pool(chosen, spikes), spelled[1]))
     if parts is not None:
         opinions.ask(parts)
         chosen = [opinions.of(part) for part in parts]
@@ -194,15 +198,15 @@ def _by_line(
             for item, label in zip(chosen, labels, strict=True)
         ]
         score = float(np.log(np.maximum(beliefs, 1e-4)).sum()) - 0.2 * len(parts)
-        ways.append(Way(_pooled(chosen, spikes), score))
+        ways.append(Way(_pool(chosen, spikes), score))
     return max(ways, key=lambda way: way.score, default=None)
 
 
-def _pooled(
+def _pool(
     items: Sequence[Candidate],
     spikes: Sequence[line.Spike],
-    own: float = POOLED,
-    other: float = POOLED,
+    own: float = POOLING_WEIGHT,
+    other: float = POOLING_WEIGHT,
 ) -> tuple[Candidate, ...]:
     """Digits with both opinions combined: weighted log odds added, since the two networks make
     similar mistakes.
@@ -222,7 +226,9 @@ def _pooled(
     return tuple(result)
 
 
-def _as_line(items: Sequence[Candidate], spikes: Sequence[line.Spike]) -> tuple[Candidate, ...]:
+def _with_line_opinions(
+    items: Sequence[Candidate], spikes: Sequence[line.Spike]
+) -> tuple[Candidate, ...]:
     """Digits as the line reader judges them: a poorly cut digit is weak evidence."""
     return tuple(
         replace(item, probabilities=spike.probabilities, digitness=spike.digitness)

@@ -36,8 +36,8 @@ WITH_RIVAL = (
     " the orange ink, mostly {other}, speaks for {rival}."
 )
 INK = (70, 70, 78)
-FOR = (37, 99, 235)
-AGAINST = (234, 120, 20)
+SUPPORT = (37, 99, 235)
+OPPOSITION = (234, 120, 20)
 """Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival
 (orange).
 """
@@ -81,7 +81,9 @@ def picture(crop: Floats, influence: Floats) -> bytes:
         -1.0, 1.0
     )
     strength = np.sqrt(np.abs(lean))[..., None]
-    side = np.where(lean[..., None] > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
+    side = np.where(
+        lean[..., None] > 0, np.array(SUPPORT, np.float32), np.array(OPPOSITION, np.float32)
+    )
     colour = strength * side + (1.0 - strength) * np.array(INK, np.float32)
     paper = 255.0 - ink[..., None] * (255.0 - colour)
     out = io.BytesIO()

@@ -12,23 +12,23 @@ import numpy as np
 from legibly.vision import seams
 from legibly.vision.ink import glyphs
 
-WIDEST = 1.5
+MAX_WIDTH = 1.5
 """Largest width of a digit in digit heights, unless it is one piece."""
-CUT_FROM = 0.35
-SURELY_WIDE = 0.85
+SUSPECT_CUT_WIDTH = 0.35
+SURE_CUT_WIDTH = 0.85
 """A piece wider than this many digit heights may be two digits that touch: a suspect one, and any
 other.
 """
-WIDEST_CUT = 16.0
+MAX_CUT_WIDTH = 16.0
 """A piece wider than this many digit heights is a line or a texture, and is not cut."""
-SHORT = 0.62
+PART_HEIGHT = 0.62
 """A piece lower than this share of a digit's height may be part of one."""
-MOST_FRAGMENTS = 6
+MAX_FRAGMENTS = 6
 CUT_WEIGHT = 0.02
 """How much the doubt of the cuts counts: most ways to cut a row differ in nothing read. Fitted on
 synthesis.
 """
-NO_DIGITS = -4.0
+NO_DIGITS_WEIGHT = -4.0
 """The log weight of a piece that may be cut being no digits at all, less the network's belief in
 the whole of it.
 """
@@ -82,26 +82,29 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
     origin: list[int] = []
     for index, (piece, suspect) in enumerate(zip(pieces, suspects, strict=True)):
         cuttable = (
-            piece.width > (CUT_FROM if suspect else SURELY_WIDE) * height
-            and piece.height > SHORT * height
-            and piece.width < WIDEST_CUT * height
+            piece.width > (SUSPECT_CUT_WIDTH if suspect else SURE_CUT_WIDTH) * height
+            and piece.height > PART_HEIGHT * height
+            and piece.width < MAX_CUT_WIDTH * height
         )
         parts = seams.cut(piece, min(height, piece.height)) if cuttable else [piece]
         fragments += parts
         origin += [index] * len(parts)
     row = Row(fragments, height)
     counts = {index: origin.count(index) for index in set(origin)}
-    cuts = _cuts(fragments, origin, height)
+    cuts = _cut_weights(fragments, origin, height)
     for first in range(len(fragments)):
-        for last in range(first + 1, min(first + MOST_FRAGMENTS + 2, len(fragments)) + 1):
+        for last in range(first + 1, min(first + MAX_FRAGMENTS + 2, len(fragments)) + 1):
             group = fragments[first:last]
             sources = origin[first:last]
             alone = len(set(sources)) == 1 and counts[sources[0]] == len(group)
-            if not alone and not _plausible(group, sources, height):
+            if not alone and not _may_be_digit(group, sources, height):
                 break
             piece = pieces[sources[0]] if alone else glyphs.merge(group)
             prior = (
-                cuts[first] + cuts[last] - 0.25 * (len(set(sources)) - 1) + _usual(piece, height)
+                cuts[first]
+                + cuts[last]
+                - 0.25 * (len(set(sources)) - 1)
+                + _shape_prior(piece, height)
             )
             row.hypotheses.append(
                 Hypothesis(first, last, piece, prior, uncut=alone and len(group) > 1)
@@ -109,7 +112,9 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
     return row
 
 
-def _cuts(fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: float) -> list[float]:
+def _cut_weights(
+    fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: float
+) -> list[float]:
     """The log weight of each edge between fragments: less where a cut crosses much ink."""
     weights = [0.0] * (len(fragments) + 1)
     for at in range(1, len(fragments)):
@@ -118,7 +123,7 @@ def _cuts(fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: floa
     return weights
 
 
-def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: float) -> bool:
+def _may_be_digit(group: Sequence[glyphs.Piece], sources: Sequence[int], height: float) -> bool:
     """Whether fragments may be one digit at all: near, not too wide, and not two digits that stand
     side by side.
     """
@@ -126,7 +131,7 @@ def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: fl
     right = max(piece.box[2] for piece in group)
     top = min(piece.box[1] for piece in group)
     bottom = max(piece.box[3] for piece in group)
-    if right - left > WIDEST * height or bottom - top > 1.7 * height:
+    if right - left > MAX_WIDTH * height or bottom - top > 1.7 * height:
         return False
     for piece, beside, source, next_source in zip(
         group, group[1:], sources, sources[1:], strict=False
@@ -134,13 +139,13 @@ def _plausible(group: Sequence[glyphs.Piece], sources: Sequence[int], height: fl
         if source == next_source:
             continue
         gap = beside.box[0] - piece.box[2]
-        short = min(piece.height, beside.height) < SHORT * height
+        short = min(piece.height, beside.height) < PART_HEIGHT * height
         if gap > (0.25 if short else 0.04) * height:
             return False
     return True
 
 
-def _usual(piece: glyphs.Piece, height: float) -> float:
+def _shape_prior(piece: glyphs.Piece, height: float) -> float:
     """How common the shape is for a digit, as a log weight of at most 0."""
     tall = piece.height / height
     wide = piece.width / height
@@ -152,28 +157,30 @@ def best(row: Row, typical_area: float) -> Path:
     count = len(row.fragments)
     score, ways, anything = (np.full(count + 1, -np.inf) for _ in range(3))
     score[0] = ways[0] = anything[0] = 0.0
-    came: list[Hypothesis | None] = [None] * (count + 1)
+    back_pointers: list[Hypothesis | None] = [None] * (count + 1)
     by_end: list[list[Hypothesis]] = [[] for _ in range(count + 1)]
     for hypothesis in row.hypotheses:
         by_end[hypothesis.last].append(hypothesis)
     for end in range(1, count + 1):
-        skip = _skip(row.fragments[end - 1], typical_area, row.height)
+        skip = _skip_weight(row.fragments[end - 1], typical_area, row.height)
         for sums in (score, ways, anything):
             sums[end] = sums[end - 1] + skip
         for hypothesis in by_end[end]:
             first = hypothesis.first
             value = hypothesis.score
             ways[end] = np.logaddexp(ways[end], ways[first] + value)
-            other = np.logaddexp(value, _none(hypothesis)) if hypothesis.uncut else value
+            other = (
+                np.logaddexp(value, _no_digits_weight(hypothesis)) if hypothesis.uncut else value
+            )
             anything[end] = np.logaddexp(anything[end], anything[first] + other)
             if score[first] + value > score[end]:
                 score[end] = score[first] + value
-                came[end] = hypothesis
+                back_pointers[end] = hypothesis
     doubt = CUT_WEIGHT * (score[count] - ways[count]) + ways[count] - anything[count]
-    return _traced(row, came, float(np.exp(doubt)), float(score[count]))
+    return _trace(row, back_pointers, float(np.exp(doubt)), float(score[count]))
 
 
-def spelled(
+def best_spelling(
     row: Row, labels: Sequence[int], weigh: Callable[[Hypothesis, int], float], area: float
 ) -> tuple[tuple[Hypothesis, ...], float] | None:
     """The likeliest way through a row that reads `labels`, and its log weight; None if there is
@@ -188,7 +195,7 @@ def spelled(
     for hypothesis in row.hypotheses:
         by_end[hypothesis.last].append(hypothesis)
     for end in range(1, count + 1):
-        skip = _skip(row.fragments[end - 1], area, row.height)
+        skip = _skip_weight(row.fragments[end - 1], area, row.height)
         best = {read: (score + skip, None) for read, (score, _) in ways[end - 1].items()}
         here: dict[int, tuple[float, Hypothesis | None]] = {**best}
         for hypothesis in by_end[end]:
@@ -215,21 +222,23 @@ def spelled(
     return tuple(reversed(chosen)), ways[count][len(labels)][0]
 
 
-def _none(hypothesis: Hypothesis) -> float:
+def _no_digits_weight(hypothesis: Hypothesis) -> float:
     """The log weight of a piece being no digits, however it is cut: the network has seen the whole
     of it.
     """
     belief = min(0.999, float(np.exp(hypothesis.score - hypothesis.prior)))
-    return NO_DIGITS + float(np.log1p(-belief))
+    return NO_DIGITS_WEIGHT + float(np.log1p(-belief))
 
 
-def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float, score: float) -> Path:
+def _trace(
+    row: Row, back_pointers: Sequence[Hypothesis | None], probability: float, score: float
+) -> Path:
     """The way through `came`, which has for each end the hypothesis by which it was reached."""
     chosen: list[Hypothesis] = []
     dropped: list[glyphs.Piece] = []
     end = len(row.fragments)
     while end > 0:
-        taken = came[end]
+        taken = back_pointers[end]
         if taken is None:
             dropped.append(row.fragments[end - 1])
             end -= 1
@@ -239,7 +248,7 @@ def _traced(row: Row, came: Sequence[Hypothesis | None], probability: float, sco
     return Path(tuple(reversed(chosen)), tuple(dropped), probability, score)
 
 
-def _skip(piece: glyphs.Piece, typical_area: float, height: float) -> float:
+def _skip_weight(piece: glyphs.Piece, typical_area: float, height: float) -> float:
     """The log weight of leaving a fragment out: little for a speck, much for what is as large as a
     digit.
     """

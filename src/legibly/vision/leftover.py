@@ -6,12 +6,12 @@ import numpy as np
 
 from legibly.vision.ink import components, glyphs, paper, planes
 
-CALM = 0.05
+CALM_GRAIN = 0.05
 """Paper with less grain is paper."""
-SAMPLED = 200
+SAMPLE_SIDE = 200
 """So many pixels a side tell how even it is."""
-FAT = 4.0
-FILLED = 0.5
+MAX_STROKE_WIDTHS = 4.0
+SOLID_SHARE = 0.5
 """What is so many times as wide as strokes are and fills so much of its box is a badge or a shadow.
 """
 
@@ -25,9 +25,9 @@ def grain(ink: paper.Ink) -> float:
         return 0.0
     typical = max(planes.quantiles(ink.values[ink.mask], 0.5)[0], 1e-3)
     noise = ink.noise / typical
-    if noise < CALM:
+    if noise < CALM_GRAIN:
         return noise
-    step = max(1, max(ink.mask.shape) // SAMPLED)
+    step = max(1, max(ink.mask.shape) // SAMPLE_SIDE)
     blank = ~planes.dilate(np.ascontiguousarray(ink.mask[::step, ::step]), 3)
     if not blank.any():
         return noise
@@ -37,12 +37,12 @@ def grain(ink: paper.Ink) -> float:
 
 def share(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
     """The share of the ink that lies outside all boxes."""
-    return float(np.count_nonzero(_rest(mask, boxes))) / max(1.0, float(np.count_nonzero(mask)))
+    return float(np.count_nonzero(_outside(mask, boxes))) / max(1.0, float(np.count_nonzero(mask)))
 
 
 def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
     """The same for strokes alone, without frames around boxes and ink that no pen writes."""
-    rest = _rest(mask, boxes)
+    rest = _outside(mask, boxes)
     parts = components.components(rest)
     if not len(parts):
         return 0.0
@@ -57,13 +57,13 @@ def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
     digits = mask & ~rest
     wide = parts.right - parts.left
     high = parts.bottom - parts.top
-    fat = np.minimum(wide, high) > FAT * paper.width(digits)
-    solid = fat & (parts.area > FILLED * wide * high)
+    fat = np.minimum(wide, high) > MAX_STROKE_WIDTHS * paper.width(digits)
+    solid = fat & (parts.area > SOLID_SHARE * wide * high)
     left_out = float(parts.area[~around & ~solid].sum())
     return left_out / max(1.0, left_out + float(np.count_nonzero(digits)))
 
 
-def _rest(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> glyphs.Mask:
+def _outside(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> glyphs.Mask:
     rest = mask.copy()
     for left, top, right, bottom in boxes:
         rest[top:bottom, left:right] = False

@@ -27,7 +27,7 @@ STEP = 4
 BLANK = 0
 OTHER = 11
 """The outputs: 0 is no digit, 1 to 10 are the digits 0 to 9, 11 is another sign."""
-WIDEST = 1280
+MAX_WIDTH = 1280
 """The widest line that is read, in pixels with digits 20 pixels high."""
 
 
@@ -70,7 +70,7 @@ def band(
     right = max(piece.box[2] for piece in row)
     scale = DIGIT / height
     width = -(-round((right - left) * scale + 2 * MARGIN) // STEP) * STEP
-    if width > WIDEST:
+    if width > MAX_WIDTH:
         return None
     fall, middle = _course(row, height)
     factor = max(1, int(1 / scale))

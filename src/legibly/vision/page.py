@@ -17,42 +17,42 @@ from legibly.vision.signs import separators
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-POLARITY_DOUBT = 0.5
+POLARITY_RETRY_DOUBT = 0.5
 """From this doubt on, both polarities are read and the more convincing one is taken."""
-EITHER = 0.7
+POLARITY_UNSURE_DOUBT = 0.7
 """From this doubt on, and for a picture that reads only in the unlikelier polarity, no reading is
 sure.
 """
-TURN_FROM = 3
+MIN_DIGITS_TO_TURN = 3
 """A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone."""
 GLANCE_PIXELS = 19_600
 GLANCE_HEIGHT = 36
 """A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
-BELIEVED = 0.9
+GLANCE_BELIEF = 0.9
 CLOSER_PIXELS = 1_500_000
 """A glance that is believed less is followed by a look at so many pixels."""
-COSTLY = 450.0
+RETRY_BUDGET = 450.0
 """No other way to see a picture is tried once so much of its budget is spent."""
-CLEAR = 0.9
+CLEAR_CONFIDENCE = 0.9
 """A piece of this confidence needs no second look."""
-CROWD = 60
-SAMPLE = 200
+CROWD_PIECES = 60
+SAMPLE_PIECES = 200
 """Of more pieces than that, a sample tells whether they are digits at all: texture is neither cut
 nor joined.
 """
-MOST_DIGITS = 400
+MAX_DIGITS = 400
 """Of more, the sample is the reading, and never sure: each costs some milliseconds."""
-TORN = 0.9
+UNSURE_CERTAINTY = 0.9
 """The certainty of a page where a digit touched its frame: below what any pack calls sure."""
-LITTLE = 0.1
+NOTABLE_LEFT_OUT = 0.1
 """What is left out of a reading is looked at from this share of the ink on."""
-DENSE_RUNS = 0.04
-FEW_RUNS = 20_000
-MOST_RUNS = 200_000
+TEXTURE_DENSITY = 0.04
+TEXTURE_MIN_RUNS = 20_000
+TEXTURE_MAX_RUNS = 200_000
 """Runs of ink a pixel, and in all, from which a picture is texture and no writing."""
-SURE = 0.6
+RETRY_DOUBT = 0.6
 """The mean log confidence, negated, from which other ways to see a page are tried."""
-UPRIGHT = 0.25
+TURN_DOUBT = 0.25
 """The same for a page that may lie on its side or upside down."""
 
 
@@ -98,7 +98,7 @@ class Page:
         return float(np.prod([item.confidence for item in self.items])) * self.certainty
 
 
-def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
+def analyse(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
     """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
 
     A large picture is read at reduced size first, larger if that shows small digits, and at full
@@ -107,9 +107,11 @@ def see(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> P
     networks = Networks(judge, read_line)
     box = sheet.find(pixels)
     if box is None:
-        return _see(pixels, networks)
+        return _analyse(pixels, networks)
     left, top, right, bottom = box
-    return _shifted(_see(np.ascontiguousarray(pixels[top:bottom, left:right]), networks), left, top)
+    return _shifted(
+        _analyse(np.ascontiguousarray(pixels[top:bottom, left:right]), networks), left, top
+    )
 
 
 def _shifted(page: Page, left: int, top: int) -> Page:
@@ -124,7 +126,7 @@ def _shifted(page: Page, left: int, top: int) -> Page:
     return replace(page, rows=items, marks=tuple(marks))
 
 
-def _see(pixels: Pixels, networks: Networks) -> Page:
+def _analyse(pixels: Pixels, networks: Networks) -> Page:
     factor = min(
         int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64
     )
@@ -132,7 +134,7 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
         glance = _look(
             np.asarray(Image.fromarray(pixels).reduce(factor)), networks, least=GLANCE_HEIGHT
         )
-        enough = glance.merit > -SURE or networks.budget.spent > COSTLY
+        enough = glance.merit > -RETRY_DOUBT or networks.budget.spent > RETRY_BUDGET
         if glance.height >= GLANCE_HEIGHT and enough:
             return _second_look(pixels, glance, factor, networks)
         if glance.texture:
@@ -145,7 +147,7 @@ def _see(pixels: Pixels, networks: Networks) -> Page:
 def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) -> Page:
     """The page at reduced size, or at a larger size if the first result is unconvincing."""
     enlarged = _enlarged(glance, factor, pixels.shape)
-    if glance.belief > BELIEVED or networks.budget.spent > COSTLY:
+    if glance.belief > GLANCE_BELIEF or networks.budget.spent > RETRY_BUDGET:
         return enlarged
     closer = max(int((pixels.shape[0] * pixels.shape[1] / CLOSER_PIXELS) ** 0.5), 1)
     if closer >= factor:
@@ -155,7 +157,11 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
     page = full if full.rows and full.belief > enlarged.belief else enlarged
     labels = [[item.label for item in either.items] for either in (enlarged, full)]
     # Two looks that read differently: neither is sure.
-    return page if labels[0] == labels[1] else replace(page, certainty=TORN * page.certainty)
+    return (
+        page
+        if labels[0] == labels[1]
+        else replace(page, certainty=UNSURE_CERTAINTY * page.certainty)
+    )
 
 
 def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
@@ -173,24 +179,24 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
 def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
     """The page at this size; only its height if its digits are lower than `least` pixels."""
     ink = paper.find_ink(pixels)
-    page = _page(ink, networks, least=least)
+    page = _analyse_ink(ink, networks, least=least)
     if page.texture or 0 < page.height < least:
         return page
-    if ink.doubt > EITHER:
+    if ink.doubt > POLARITY_UNSURE_DOUBT:
         page = replace(page, certainty=0.5 * page.certainty)
-    if networks.budget.spent > 2 * COSTLY:
+    if networks.budget.spent > 2 * RETRY_BUDGET:
         return page
-    if len(page.items) >= TURN_FROM and page.merit < -UPRIGHT:
+    if len(page.items) >= MIN_DIGITS_TO_TURN and page.merit < -TURN_DOUBT:
         page = _turned(pixels, ink.light, page, networks)
-    costly = networks.budget.spent > COSTLY
-    if ink.doubt > POLARITY_DOUBT and networks.budget.spent > 1.5 * COSTLY:
-        return replace(page, certainty=TORN * page.certainty)
-    if ink.doubt > POLARITY_DOUBT or (page.merit < -SURE and not costly):
-        other = _page(paper.find_ink(pixels, light=not ink.light), networks)
+    costly = networks.budget.spent > RETRY_BUDGET
+    if ink.doubt > POLARITY_RETRY_DOUBT and networks.budget.spent > 1.5 * RETRY_BUDGET:
+        return replace(page, certainty=UNSURE_CERTAINTY * page.certainty)
+    if ink.doubt > POLARITY_RETRY_DOUBT or (page.merit < -RETRY_DOUBT and not costly):
+        other = _analyse_ink(paper.find_ink(pixels, light=not ink.light), networks)
         # The first guess keeps a small advantage: a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
             page = replace(other, certainty=0.5 * other.certainty)
-            if len(page.items) >= TURN_FROM and page.merit < -UPRIGHT:
+            if len(page.items) >= MIN_DIGITS_TO_TURN and page.merit < -TURN_DOUBT:
                 page = _turned(pixels, not ink.light, page, networks)
     return page
 
@@ -198,18 +204,20 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
 def _is_texture(mask: glyphs.Mask) -> bool:
     """Whether ink begins too often for handwriting: checkerboards, noise, weaves."""
     runs = np.count_nonzero(mask[:, 1:] & ~mask[:, :-1])
-    return bool(runs > MOST_RUNS or (runs > FEW_RUNS and runs > DENSE_RUNS * mask.size))
+    return bool(
+        runs > TEXTURE_MAX_RUNS or (runs > TEXTURE_MIN_RUNS and runs > TEXTURE_DENSITY * mask.size)
+    )
 
 
 def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page:
     """The best page among the four quarter turns; upright unless another is far more convincing."""
     height, width = pixels.shape[:2]
-    quarters = turns.worth_a_look(page.crops, networks)
+    quarters = turns.best_turn(page.crops, networks)
     if not quarters:
         return page
     turned = np.ascontiguousarray(np.rot90(pixels, quarters))
-    other = _page(paper.find_ink(turned, light=light), networks)
-    if len(other.items) < TURN_FROM or other.merit <= page.merit + 0.3:
+    other = _analyse_ink(paper.find_ink(turned, light=light), networks)
+    if len(other.items) < MIN_DIGITS_TO_TURN or other.merit <= page.merit + 0.3:
         return page
     back = tuple(
         tuple(replace(item, box=turns.back(item.box, quarters, width, height)) for item in row)
@@ -218,7 +226,7 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
     return replace(other, rows=back, certainty=0.994 * other.certainty, marks=())
 
 
-def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
+def _analyse_ink(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     """The digits of some ink; only their height if it is below `least`, a sample if a crowd of
     pieces is not digits.
     """
@@ -237,26 +245,30 @@ def _page(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
     if height < least:
         return Page((), 1.0, height)
     opinions = Opinions(ink, networks)
-    some = pieces[:: -(-len(pieces) // SAMPLE)]
+    some = pieces[:: -(-len(pieces) // SAMPLE_PIECES)]
     opinions.ask(some)
-    unclear = sum(opinions.of(piece).confidence < CLEAR for piece in some)
-    if len(pieces) > MOST_DIGITS or (len(pieces) > CROWD and unclear > 0.7 * len(some)):
+    unclear = sum(opinions.of(piece).confidence < CLEAR_CONFIDENCE for piece in some)
+    if len(pieces) > MAX_DIGITS or (len(pieces) > CROWD_PIECES and unclear > 0.7 * len(some)):
         crowd = rows.rows(some, height)
         certainty = 0.0 if unclear > 0.7 * len(some) else 0.1
         items = tuple(tuple(opinions.of(piece) for piece in row) for row in crowd)
         return Page(items, certainty, height)
     opinions.ask([*pieces, *parts.rings])
     # A ring that reads as a digit is no ring around one: a zero with a stroke in it.
-    zero = any(opinions.of(ring).confidence > CLEAR for ring in parts.rings)
-    doubt = TORN if framed.torn or zero else 1.0
+    zero = any(opinions.of(ring).confidence > CLEAR_CONFIDENCE for ring in parts.rings)
+    doubt = UNSURE_CERTAINTY if framed.torn or zero else 1.0
     read = row_reading.read(pieces, opinions, networks, height)
     boxes = [item.box for row in read.rows for item in row]
-    marks = separators.small_marks(parts.small, boxes, height) if len(parts.small) < CROWD else ()
+    marks = (
+        separators.small_marks(parts.small, boxes, height)
+        if len(parts.small) < CROWD_PIECES
+        else ()
+    )
     known = [*boxes, *(mark.box for mark in marks)]
     left_out = leftover.share(ink.mask, known)
     return Page(
         read.rows, doubt * read.certainty, height, marks, left_out,
-        unread=leftover.strokes(ink.mask, known) if left_out > LITTLE else 0.0,
+        unread=leftover.strokes(ink.mask, known) if left_out > NOTABLE_LEFT_OUT else 0.0,
         grain=leftover.grain(ink), disputed=read.disputed, others=read.others,
         crops=tuple(opinions.of(item).crop for item in some),
     )  # fmt: skip

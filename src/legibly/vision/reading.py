@@ -11,7 +11,7 @@ from legibly import errors, records
 from legibly.images import decode, pages
 from legibly.packs import pack as packs
 from legibly.packs import preprocessing
-from legibly.vision import explain, legibility, page, telling
+from legibly.vision import explain, legibility, page, verdict
 from legibly.vision.clock import Clock
 from legibly.vision.legibility import Turns
 from legibly.vision.signs import numbers
@@ -75,15 +75,17 @@ class Reader:
         picture = decode.decode(data, max_pixels=self.max_pixels)
         clock.stop("decode")
         turns = None if self.thorough else Turns(self._judge)
-        view = self._see(picture, clock, turns)
+        view = self._analyse(picture, clock, turns)
         clock.stop("find")
         size = (picture.facts.width, picture.facts.height)
-        reading = self._tell(view, scale=picture.scale, size=size, milliseconds=clock.milliseconds)
+        reading = self._verdict(
+            view, scale=picture.scale, size=size, milliseconds=clock.milliseconds
+        )
         if reading.text and self.pack.card.layout == "ink":
             reading = self._with_legibility(reading, view, turns)
             clock.stop("legibility")
             if self.text == "numbers":
-                lines = telling.lines(view, self.pack.card)
+                lines = verdict.lines(view, self.pack.card)
                 limit = self.pack.card.thresholds.read
                 reading = numbers.with_separators(reading, picture, lines, read=limit)
         return Result(picture.facts, reading)
@@ -144,13 +146,15 @@ class Reader:
                 1.0,
                 float(height),
             )
-            result.append(self._tell(view, scale=1.0, size=(width, height), milliseconds={}))
+            result.append(self._verdict(view, scale=1.0, size=(width, height), milliseconds={}))
         return result
 
     def _judge(self, crops: Floats) -> tuple[Floats, Floats]:
         return self.pack.judge(self.pack.logits(crops[:, None]))
 
-    def _see(self, picture: decode.Picture, clock: Clock, turns: Turns | None = None) -> page.Page:
+    def _analyse(
+        self, picture: decode.Picture, clock: Clock, turns: Turns | None = None
+    ) -> page.Page:
         if self.pack.card.layout == "whole":
             return self._single_item(picture)
         ask = self._judge if turns is None else turns.judge
@@ -159,7 +163,7 @@ class Reader:
             with clock.aside("classify"):
                 return ask(crops)
 
-        return page.see(picture.pixels, judge, self.pack.read_line)
+        return page.analyse(picture.pixels, judge, self.pack.read_line)
 
     def _single_item(self, picture: decode.Picture) -> page.Page:
         """The picture as a single item, prepared by the card."""
@@ -175,7 +179,7 @@ class Reader:
         )
         return page.Page(((item,),), 1.0, float(height))
 
-    def _tell(
+    def _verdict(
         self,
         view: page.Page,
         *,
@@ -183,7 +187,7 @@ class Reader:
         size: tuple[int, int],
         milliseconds: dict[str, float],
     ) -> records.Reading:
-        return telling.reading(
+        return verdict.reading(
             view,
             card=self.pack.card,
             model=self.model,
@@ -194,7 +198,7 @@ class Reader:
 
     def _items(self, data: bytes) -> list[page.Candidate]:
         picture = decode.decode(data, max_pixels=self.max_pixels)
-        lines = telling.lines(self._see(picture, Clock()), self.pack.card)
+        lines = verdict.lines(self._analyse(picture, Clock()), self.pack.card)
         out = numbers.slashes(lines) if self.text == "numbers" else ()
         items = [item for row in lines for item in row]
         return [item for index, item in enumerate(items) if index not in out]
@@ -229,7 +233,7 @@ class Reader:
     def _with_legibility(
         self, reading: records.Reading, view: page.Page, turns: Turns | None
     ) -> records.Reading:
-        candidates = [item for row in telling.lines(view, self.pack.card) for item in row]
+        candidates = [item for row in verdict.lines(view, self.pack.card) for item in row]
         targets = [int(item.probabilities.argmax()) for item in candidates]
         if turns is None:
             values = self._legibilities(candidates, targets)

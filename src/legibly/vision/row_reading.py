@@ -10,26 +10,26 @@ from legibly.vision import agreement, lattice, line
 from legibly.vision.ink import glyphs, rows
 from legibly.vision.opinions import Candidate, Networks, Opinions
 
-CLEAR = 0.9
+CLEAR_CONFIDENCE = 0.9
 """A piece with this confidence needs no second look."""
 
-SOLE_CUT = 0.94
+SOLE_CUT_CERTAINTY = 0.94
 """The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
-MOST_AREA = 8.0
-MOST_PIXELS = 6_500_000
+MAX_AREA = 8.0
+MAX_PIXELS = 6_500_000
 """All hypotheses together cover no more than so many times the picture, and so many pixels."""
-MOST_HYPOTHESES = 450
-MOST_TORN = 4
+MAX_HYPOTHESES = 450
+MAX_TORN_PIECES = 4
 TORN_GAP = 0.1
-UNION = 0.99
+UNION_CERTAINTY = 0.99
 """So few pieces above one another, with no larger gap in digit heights, may be one digit; and how
 certain that is where it reads as one.
 """
-STEPPED = 0.9
-NEAR = 1.6
+STEP_CERTAINTY = 0.9
+STEP_DISTANCE = 1.6
 """The certainty where two rows may be one: side by side, nearer than so many digit heights."""
-LONE = 0.995
-WIDE = 0.999
+LONE_CONFIDENCE = 0.995
+WIDE_CONFIDENCE = 0.999
 """A digit that stands alone and is surer needs no second opinion, nor does a wide one: of 5,902
 touching pairs of held-out digits, one was taken for a single digit with more than that.
 """
@@ -51,19 +51,19 @@ def read(
     pieces: Sequence[glyphs.Piece], opinions: Opinions, networks: Networks, height: float
 ) -> Read:
     """Read pieces whose opinions are known."""
-    if len(pieces) == 1 and opinions.of(pieces[0]).confidence > CLEAR:
-        answer = _lone(pieces[0], opinions, networks, height)
+    if len(pieces) == 1 and opinions.of(pieces[0]).confidence > CLEAR_CONFIDENCE:
+        answer = _lone_digit(pieces[0], opinions, networks, height)
         if answer is not None:
             return Read((answer.items,), answer.certainty, disputed=False, others=0.0)
     groups = rows.rows(pieces, height)
-    torn = _torn(groups, opinions, height)
+    torn = _torn_digit(groups, opinions, height)
     if torn is not None:
-        return Read(((torn,),), UNION, disputed=False, others=0.0)
+        return Read(((torn,),), UNION_CERTAINTY, disputed=False, others=0.0)
     lines = []
     for row in groups:
-        suspects = [opinions.of(piece).confidence < CLEAR for piece in row]
+        suspects = [opinions.of(piece).confidence < CLEAR_CONFIDENCE for piece in row]
         lines.append(lattice.prepare(row, suspects, _row_height(row, height)))
-    _bound(lines, min(MOST_AREA * opinions.ink.mask.size, MOST_PIXELS))
+    _bound(lines, min(MAX_AREA * opinions.ink.mask.size, MAX_PIXELS))
     hypotheses = [hypothesis for options in lines for hypothesis in options.hypotheses]
     opinions.ask([hypothesis.piece for hypothesis in hypotheses])
     for hypothesis in hypotheses:
@@ -78,16 +78,16 @@ def read(
         answer = _answer(row, foreign, options, path, opinions, networks, area)
         certainty *= answer.certainty
         if len(pieces) == 1 and len(answer.items) > 1:
-            certainty *= SOLE_CUT
+            certainty *= SOLE_CUT_CERTAINTY
         answers.append(answer)
     items = tuple(answer.items for answer in answers if answer.items)
-    certainty *= STEPPED if _step(items, height) else 1.0
+    certainty *= STEP_CERTAINTY if _may_be_one_row(items, height) else 1.0
     count = sum(map(len, items))
     others = sum(answer.others * len(answer.items) for answer in answers) / max(1, count)
     return Read(items, certainty, any(answer.disputed for answer in answers), others)
 
 
-def _lone(
+def _lone_digit(
     piece: glyphs.Piece, opinions: Opinions, networks: Networks, height: float
 ) -> agreement.Answer | None:
     """An isolated piece that reads as a digit; None if it may have to be cut.
@@ -95,8 +95,10 @@ def _lone(
     If it is unsure or wide, the line reader must agree.
     """
     item = opinions.of(piece)
-    wide = piece.width > lattice.SURELY_WIDE * height
-    if item.confidence > (WIDE if wide else LONE) or (not wide and networks.read_line is None):
+    wide = piece.width > lattice.SURE_CUT_WIDTH * height
+    if item.confidence > (WIDE_CONFIDENCE if wide else LONE_CONFIDENCE) or (
+        not wide and networks.read_line is None
+    ):
         return agreement.Answer((item,), 1.0)
     if networks.read_line is None:
         return None
@@ -107,14 +109,14 @@ def _lone(
     return agreement.confirm((item,), scores, 1.0)
 
 
-def _torn(
+def _torn_digit(
     groups: Sequence[Sequence[glyphs.Piece]], opinions: Opinions, height: float
 ) -> Candidate | None:
     """All ink as one digit where it lies in pieces above one another, nearer than rows are; None
     where it does not read as one.
     """
     count = sum(map(len, groups))
-    if not 1 < len(groups) <= count <= MOST_TORN:
+    if not 1 < len(groups) <= count <= MAX_TORN_PIECES:
         return None
     boxes = [glyphs.merge(group).box for group in groups]
     for upper, lower in itertools.pairwise(boxes):
@@ -125,17 +127,18 @@ def _torn(
     union = glyphs.merge([piece for group in groups for piece in group])
     opinions.ask([union])
     candidate = opinions.of(union)
-    return candidate if candidate.confidence > CLEAR else None
+    return candidate if candidate.confidence > CLEAR_CONFIDENCE else None
 
 
-def _step(items: Sequence[Sequence[Candidate]], height: float) -> bool:
+def _may_be_one_row(items: Sequence[Sequence[Candidate]], height: float) -> bool:
     """Whether one row begins where another ends, little higher or lower: they may be one."""
     ends = []
     for row in items:
         middle = float(np.median([(item.box[1] + item.box[3]) / 2 for item in row]))
         ends.append((min(item.box[0] for item in row), max(item.box[2] for item in row), middle))
     return any(
-        (left[1] <= right[0] or right[1] <= left[0]) and abs(left[2] - right[2]) < NEAR * height
+        (left[1] <= right[0] or right[1] <= left[0])
+        and abs(left[2] - right[2]) < STEP_DISTANCE * height
         for left, right in itertools.combinations(ends, 2)
     )
 
@@ -150,7 +153,7 @@ def _bound(lines: Sequence[lattice.Row], most: float) -> None:
         boxes = [hypothesis.piece for hypothesis in options.hypotheses]
         pixels += sum(piece.width * piece.height for piece in boxes)
         count += len(boxes)
-        if pixels > most or count > MOST_HYPOTHESES:
+        if pixels > most or count > MAX_HYPOTHESES:
             options.hypotheses = [
                 hypothesis
                 for hypothesis in options.hypotheses
@@ -170,7 +173,7 @@ def _answer(
     """A row as the lattice cuts it, weighed against the line reader where that may know better."""
     items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
     alone = len(row) == 1 and len(items) == 1
-    sure = alone and items[0].confidence > LONE
+    sure = alone and items[0].confidence > LONE_CONFIDENCE
     read_line = networks.read_line
     if read_line is None or not items or sure:
         return agreement.Answer(items, path.probability)

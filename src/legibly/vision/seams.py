@@ -11,7 +11,7 @@ from legibly.vision.ink import glyphs
 Floats = NDArray[np.float32]
 ROWS = 40
 """Paths are searched for on a copy with this many rows."""
-MOST_CUTS = 8
+MAX_CUTS = 8
 LEANS = (-0.4, -0.2, 0.0, 0.2, 0.4)
 """The slant of straight cuts to the right, in columns per row."""
 
@@ -81,17 +81,19 @@ def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
     total, back = _accumulate(cost)
     least = 0.18 * height * scale
     paths = [_follow(back, start) for start in _minima(total[-1], max(2, round(least)))]
-    paths += _straight(small, max(2, round(least)))
+    paths += _straight_cuts(small, max(2, round(least)))
     inner = [path for path in paths if least < path.mean() < size[0] - least]
     rows = np.arange(ROWS)
-    inner = _apart(sorted(inner, key=lambda path: float(cost[rows, path].sum())), 0.6 * least)
+    inner = _without_crossings(
+        sorted(inner, key=lambda path: float(cost[rows, path].sum())), 0.6 * least
+    )
     source = np.minimum((np.arange(piece.height) * scale).astype(np.intp), ROWS - 1)
     return [
         np.round((path[source] + 0.5) / size[0] * piece.width).astype(np.intp) for path in inner
     ]
 
 
-def _straight(small: Floats, distance: int) -> list[NDArray[np.intp]]:
+def _straight_cuts(small: Floats, distance: int) -> list[NDArray[np.intp]]:
     """Straight cuts, upright and aslant, where they cross least ink: seams alone all run into the
     cheapest few.
     """
@@ -151,7 +153,7 @@ def _follow(back: NDArray[np.int8], column: int) -> NDArray[np.intp]:
     return path
 
 
-def _apart(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.intp]]:
+def _without_crossings(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.intp]]:
     """From left to right, the paths that neither cross nor nearly meet a better one; `paths` come
     best first.
     """
@@ -161,6 +163,6 @@ def _apart(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.in
         far = [abs(float((path - other).mean())) >= distance for other in cuts]
         if all(beside) and all(far):
             cuts.append(path)
-        if len(cuts) == MOST_CUTS:
+        if len(cuts) == MAX_CUTS:
             break
     return sorted(cuts, key=lambda path: float(path.mean()))

@@ -9,13 +9,13 @@ from legibly.vision.ink import glyphs
 from legibly.vision.opinions import Networks
 
 Floats = NDArray[np.float32]
-GLIMPSE = 40
+SAMPLE_DIGITS = 40
 """The number of digits that decide the orientation of a page."""
-MORE = 0.2
+MIN_GAIN = 0.2
 """Turned digits have to read so much better, in the mean of log confidences."""
 
 
-def worth_a_look(crops: Sequence[Floats], networks: Networks) -> int:
+def best_turn(crops: Sequence[Floats], networks: Networks) -> int:
     """The quarter turns against the clock after which a page probably reads better, 0 for none.
 
     `crops` (28, 28) are its pieces as they are, neither cut nor joined: turned by themselves they
@@ -23,10 +23,10 @@ def worth_a_look(crops: Sequence[Floats], networks: Networks) -> int:
     """
     if not crops:
         return 0
-    some = np.stack(crops[:: -(-len(crops) // GLIMPSE)])
+    some = np.stack(crops[:: -(-len(crops) // SAMPLE_DIGITS)])
     merits = [_merit(np.rot90(some, quarters, axes=(1, 2)), networks) for quarters in range(4)]
     quarters = int(np.argmax(merits))
-    return quarters if merits[quarters] >= merits[0] + MORE else 0
+    return quarters if merits[quarters] >= merits[0] + MIN_GAIN else 0
 
 
 def _merit(inputs: Floats, networks: Networks) -> float:

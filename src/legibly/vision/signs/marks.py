@@ -14,21 +14,21 @@ from legibly.vision.ink import components, paper
 from legibly.vision.signs import separators
 from legibly.vision.signs.separators import Box, Separator
 
-SMALLEST = 0.06
+MIN_SIZE = 0.06
 """Least size of a mark, as a share of a digit's height."""
-LARGEST_POINT = 0.38
-LARGEST_COMMA = 0.55
-HANGING = 0.9
+MAX_POINT = 0.38
+MAX_COMMA = 0.55
+HANGING_PLACE = 0.9
 """Largest size of a comma, if its middle is below this."""
-LARGEST_DASH = 1.0
-NEAR = 1.0
+MAX_DASH = 1.0
+MAX_DISTANCE = 1.0
 """Largest distance of a mark from a digit, in digit heights."""
-DASH = 1.9
+MIN_DASH_RATIO = 1.9
 """Least ratio of width to height of a dash."""
-COMMA_HIGH = 1.45
-"""A comma is so many times as high as wide, or reaches `COMMA_DEEP` below the digits."""
-COMMA_DEEP = 0.1
-FAINT = 0.6
+MIN_COMMA_RATIO = 1.45
+"""A comma is so many times as high as wide, or reaches `COMMA_DEPTH` below the digits."""
+COMMA_DEPTH = 0.1
+MIN_DARKNESS = 0.6
 """A mark is at least this share as dark as the digits."""
 
 
@@ -63,10 +63,10 @@ def find(pixels: NDArray[np.uint8], rows: Sequence[Sequence[Box]]) -> list[list[
     peak = parts.peak(ink.values)
     sizes = np.maximum(parts.right - parts.left, parts.bottom - parts.top)
     large = sizes > 0.5 * largest
-    dark = peak > FAINT * (float(np.median(peak[large])) if large.any() else 0.0)
+    dark = peak > MIN_DARKNESS * (float(np.median(peak[large])) if large.any() else 0.0)
     candidates = [
         _box(box)
-        for box in boxes[dark & (sizes < LARGEST_DASH * largest)]
+        for box in boxes[dark & (sizes < MAX_DASH * largest)]
         if not _belongs(_box(box), known, boxes[large])
     ]
     result: list[list[Separator]] = [[] for _ in rows]
@@ -114,7 +114,7 @@ def _row_of(box: Box, rows: Sequence[Row]) -> int | None:
             continue
         gap = min(max(digit[0] - middle, middle - digit[2], 0.0) for digit in row.boxes)
         off = abs(level - (row.top + row.bottom) / 2)
-        if gap < NEAR * row.height and (best is None or gap + off < best[0]):
+        if gap < MAX_DISTANCE * row.height and (best is None or gap + off < best[0]):
             best = (gap + off, index)
     return None if best is None else best[1]
 
@@ -124,15 +124,19 @@ def _label(box: Box, row: Row) -> str | None:
     high = box[3] - box[1]
     height = row.height
     place = ((box[1] + box[3]) / 2 - row.top) / height
-    if wide >= DASH * high and 0.18 * height < wide < LARGEST_DASH * height and 0.2 < place < 0.8:
+    if (
+        wide >= MIN_DASH_RATIO * high
+        and 0.18 * height < wide < MAX_DASH * height
+        and 0.2 < place < 0.8
+    ):
         return "-"
-    is_hanging = place > HANGING and high > wide
-    largest = LARGEST_COMMA if is_hanging else LARGEST_POINT
-    if not SMALLEST * height < max(wide, high) < largest * height:
+    is_hanging = place > HANGING_PLACE and high > wide
+    largest = MAX_COMMA if is_hanging else MAX_POINT
+    if not MIN_SIZE * height < max(wide, high) < largest * height:
         return None
-    if place > separators.LOW:
-        deep = (box[3] - row.bottom) / height > COMMA_DEEP and high > 1.1 * wide
-        return "," if high > COMMA_HIGH * wide or deep else "."
+    if place > separators.LOW_PLACE:
+        deep = (box[3] - row.bottom) / height > COMMA_DEPTH and high > 1.1 * wide
+        return "," if high > MIN_COMMA_RATIO * wide or deep else "."
     return ":" if place > 0.1 and _between(box, row) else None
 
 

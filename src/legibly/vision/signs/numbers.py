@@ -12,9 +12,9 @@ from legibly.labels import rules
 from legibly.vision.opinions import Candidate
 from legibly.vision.signs import marks, separators
 
-MARK = 0.9
+MARK_CONFIDENCE = 0.9
 """The confidence of a mark, recognised by shape and place: not fitted on labels."""
-SLASH = 0.36
+MIN_SLASH = 0.36
 """A stroke between digits is a slash from this sum of its lean and of what it is higher than the
 others on, both as shares.
 """
@@ -102,7 +102,9 @@ def _slash(entry: Entry) -> Entry:
 
 
 def _separator(box: records.Box, label: str) -> records.Item:
-    return records.Item(box=box, label=label, confidence=MARK, probabilities={}, kind="separator")
+    return records.Item(
+        box=box, label=label, confidence=MARK_CONFIDENCE, probabilities={}, kind="separator"
+    )
 
 
 def _rows(reading: records.Reading) -> list[list[Entry]]:
@@ -134,11 +136,11 @@ def slashes(lines: Lines) -> set[int]:
         heights = [item.box[3] - item.box[1] for item in row]
         for index in range(1, len(row) - 1):
             stroke = separators.stroke_of(row[index].crop)
-            if stroke is None or stroke.lean > -separators.UPRIGHT:
+            if stroke is None or stroke.lean > -separators.UPRIGHT_LEAN:
                 continue
             others = [*heights[:index], *heights[index + 1 :]]
             tall = heights[index] / float(np.median(others))
-            if tall - 1.0 - stroke.lean > SLASH:
+            if tall - 1.0 - stroke.lean > MIN_SLASH:
                 result.add(start + index)
         start += len(row)
     return result

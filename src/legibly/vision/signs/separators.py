@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
-LOW = 0.68
+LOW_PLACE = 0.68
 """The middle of a point or comma is below this."""
-DASH = 2.0
+MIN_DASH_RATIO = 2.0
 """Least ratio of width to height of a dash."""
-LARGEST_POINT = 0.35
+MAX_POINT = 0.35
 """Largest size of a point, as a share of a digit's height."""
-REACH = 0.9
+MAX_DISTANCE = 0.9
 """Largest distance of a mark from a digit, in digit heights."""
-LEANING = 0.28
+SLASH_LEAN = 0.28
 """A straight stroke that leans more than this, in columns per row, may be a slash."""
-UPRIGHT = 0.1
-SLANTED = 0.33
+UPRIGHT_LEAN = 0.1
+MIN_SLASH = 0.33
 """A stroke that leans less is no slash; from this sum of its lean and of what it is higher than
 digits on, it may be one.
 """
-BOWED = 0.07
+BRACKET_BOW = 0.07
 """A stroke that bows more than this share of its height may be a bracket."""
-STRAIGHT = 0.05
-INKED = 0.3
+MAX_STRAIGHT_BOW = 0.05
+MIN_INKED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _label(box: Box, digits: Sequence[Box], height: float) -> str | None:
     beside = [
         digit
         for digit in digits
-        if max(digit[0] - middle, middle - digit[2]) < REACH * height
+        if max(digit[0] - middle, middle - digit[2]) < MAX_DISTANCE * height
         and digit[1] - 0.3 * height < (box[1] + box[3]) / 2 < digit[3] + 0.4 * height
         and (middle < digit[0] or middle > digit[2])
         and digit[3] - digit[1] > 0.6 * height
@@ -75,11 +75,11 @@ def _label(box: Box, digits: Sequence[Box], height: float) -> str | None:
         return None
     nearest = min(beside, key=lambda digit: abs((digit[0] + digit[2]) / 2 - middle))
     place = ((box[1] + box[3]) / 2 - nearest[1]) / (nearest[3] - nearest[1])
-    if wide >= DASH * high and 0.2 * height < wide < 1.3 * height and 0.2 < place < 0.85:
+    if wide >= MIN_DASH_RATIO * high and 0.2 * height < wide < 1.3 * height and 0.2 < place < 0.85:
         return "-"
-    if max(wide, high) > LARGEST_POINT * height or max(wide, high) < 0.04 * height:
+    if max(wide, high) > MAX_POINT * height or max(wide, high) < 0.04 * height:
         return None
-    if place > LOW:
+    if place > LOW_PLACE:
         return "," if high > 1.6 * wide else "."
     return ":" if place > 0.1 else None
 
@@ -125,12 +125,12 @@ def may_be_slash(stroke: Stroke, tall: float) -> bool:
     """Whether a stroke between digits, `tall` times as high as they are, may be a slash: one leans
     more than a 1 does, or is higher.
     """
-    return stroke.lean < -UPRIGHT and tall - 1.0 - stroke.lean > SLANTED
+    return stroke.lean < -UPRIGHT_LEAN and tall - 1.0 - stroke.lean > MIN_SLASH
 
 
 def stroke_of(crop: Floats) -> Stroke | None:
     """The stroke of a network's input (28, 28) if it is one narrow line from top to bottom."""
-    inked = crop > INKED
+    inked = crop > MIN_INKED
     rows = np.flatnonzero(inked.any(axis=1))
     if len(rows) < 12:
         return None
@@ -147,6 +147,6 @@ def stroke_of(crop: Floats) -> Stroke | None:
     height = float(len(rows))
     line = np.polyfit(rows, columns, 1)
     curve = np.polyfit(rows, columns, 2)
-    if np.std(columns - np.polyval(curve, rows)) > STRAIGHT * height:
+    if np.std(columns - np.polyval(curve, rows)) > MAX_STRAIGHT_BOW * height:
         return None
     return Stroke(lean=float(line[0]), bow=float(abs(curve[0]) * (height / 2) ** 2 / height))

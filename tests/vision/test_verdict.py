@@ -6,7 +6,7 @@ import pytest
 from legibly import records
 from legibly.packs import card as cards
 from legibly.packs import registry
-from legibly.vision import page, telling
+from legibly.vision import page, verdict
 from legibly.vision.signs import separators
 
 
@@ -26,7 +26,7 @@ def reading_of(
     known = page.Page((tuple(items),), certainty, 40.0, unread=unread, grain=grain)
     model = records.Model(name="digits", version="0")
     card = cards.read_card(registry.find("digits"))
-    return telling.reading(
+    return verdict.reading(
         known, card=card, model=model, scale=1.0, size=(400, 40), milliseconds={}
     )
 

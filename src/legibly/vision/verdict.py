@@ -10,35 +10,35 @@ from legibly.vision import leftover, page
 from legibly.vision.ink import rows
 from legibly.vision.signs import separators
 
-STROKE = "1"
+STROKE_CLASS = "1"
 """The class that is a single stroke."""
-BRACKET_LIKE = "17"
+BRACKET_CLASSES = "17"
 """The classes as which a round bracket is usually read."""
-APART = 0.2
+SLASH_LEAN_GAP = 0.2
 """A slash leans so much more than the upright 1s of its row."""
-AMBIGUOUS = 0.9
+AMBIGUOUS_FACTOR = 0.9
 """What a stroke that may be a mark leaves of the confidence: below what any pack calls sure."""
-MARK = 0.9
+MARK_CONFIDENCE = 0.9
 """The confidence of a mark, which is recognised only by its shape and place."""
-UNREADABLE = 0.65
+MIN_MEAN_CONFIDENCE = 0.65
 """Below this mean confidence a picture has no digits."""
-MOSTLY = 0.5
-SURELY = 0.95
+FOREIGN_SHARE = 0.5
+FOREIGN_MIN_CONFIDENCE = 0.95
 """Where the line reader takes this share of the signs for no digits, less confidence is none."""
-UNDISPUTED = 0.45
-DISPUTED = 0.65
+MIN_SHARE_UNDISPUTED = 0.45
+MIN_SHARE_DISPUTED = 0.65
 """The same with the doubt of the cuts counted: where the two ways to read it agree, and where they
 differ.
 """
-UNEVEN = 0.1
-ROUGH = 0.11
+UNEVEN_GRAIN = 0.1
+ROUGH_GRAIN = 0.11
 """From this grain on it is hardly paper, and from this one on never sure."""
-CLEARLY = 0.9
+MIN_SHARE_UNEVEN = 0.9
 """On paper that is hardly any, less mean confidence is no digits."""
-UNREAD = 0.2
-MOSTLY_UNREAD = 0.75
+UNSURE_UNREAD = 0.2
+MAX_UNREAD = 0.75
 """Shares of unread strokes at which a text is not sure, or is discarded."""
-DOUBTFUL = 0.02
+MIN_DIGITNESS = 0.02
 """Below this digitness an item is left out even among digits."""
 
 
@@ -55,27 +55,28 @@ def counted_rows(view: page.Page, card: cards.Card) -> list[list[page.Candidate]
             [
                 item
                 for item in row
-                if item.digitness >= limit or (sure >= 2 and _like_a_digit(item, view.height))
+                if item.digitness >= limit or (sure >= 2 and _resembles_digit(item, view.height))
             ]
         )
     return [row for row in result if row] or [list(row) for row in view.rows]
 
 
-def _like_a_digit(item: page.Candidate, height: float) -> bool:
-    return item.digitness >= DOUBTFUL and _high(item, height)
+def _resembles_digit(item: page.Candidate, height: float) -> bool:
+    return item.digitness >= MIN_DIGITNESS and _is_digit_high(item, height)
 
 
-def _high(item: page.Candidate, height: float) -> bool:
+def _is_digit_high(item: page.Candidate, height: float) -> bool:
     """Whether an item is as high as the digits of its page."""
     return 0.6 * height < item.box[3] - item.box[1] < 1.6 * height
 
 
-def _covered(view: page.Page, lines: list[list[page.Candidate]]) -> float:
+def _covered_share(view: page.Page, lines: list[list[page.Candidate]]) -> float:
     """The share of all digit-high items that the text contains."""
     count = sum(map(len, lines))
     known = {id(item) for row in lines for item in row}
     return count / (
-        count + sum(id(item) not in known and _high(item, view.height) for item in view.items)
+        count
+        + sum(id(item) not in known and _is_digit_high(item, view.height) for item in view.items)
     )
 
 
@@ -95,10 +96,10 @@ def reading(
 ) -> records.Reading:
     """Build the reading of a page; `scale` and `size` map its boxes to the upright original."""
     lines, marks = _without_slashes(counted_rows(view, card), view, card)
-    none = _none(lines, card, view)
-    items = [[_item(item, card, scale, size, rejected=none) for item in row] for row in lines]
+    no_digits = _has_no_digits(lines, card, view)
+    items = [[_item(item, card, scale, size, rejected=no_digits) for item in row] for row in lines]
     flat = [item for row in items for item in row]
-    verdict, text, confidence = _answer(view, card, lines, items, none=none)
+    verdict, text, confidence = _answer(view, card, lines, items, no_digits=no_digits)
     if text:
         flat += [_mark(mark, scale, size) for mark in marks]
     return records.Reading(
@@ -119,26 +120,28 @@ def _answer(
     lines: list[list[page.Candidate]],
     items: list[list[records.Item]],
     *,
-    none: bool,
+    no_digits: bool,
 ) -> tuple[records.Verdict, str, float]:
     """The verdict, text and confidence of a page."""
     flat = [item for row in items for item in row]
     if view.texture:
-        return card.reject or "unknown", "", MARK
+        return card.reject or "unknown", "", MARK_CONFIDENCE
     if not flat:
         return "blank", "", view.certainty
-    if none:
+    if no_digits:
         # By the network's word, because what it took for digits reads so badly, or for unread ink.
         unlike = float(np.mean([item.confidence for item in flat]))
-        badly = 1.0 - float(np.exp(_mean_share(lines, view)))
+        badly = 1.0 - float(np.exp(_mean_log_confidence(lines, view)))
         return card.reject or "unknown", "", max(unlike, badly, view.unread)
     labels = [[item.label for item in row] for row in items]
     text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
     # Each item has to be right, the page seen and cut right, and nothing left out of the text.
     confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
-    confidence *= _covered(view, lines)
-    confidence *= _plain(lines, card) if STROKE in card.classes else 1.0
-    confidence *= AMBIGUOUS if view.unread > UNREAD or view.grain > ROUGH else 1.0
+    confidence *= _covered_share(view, lines)
+    confidence *= _separator_factor(lines, card) if STROKE_CLASS in card.classes else 1.0
+    confidence *= (
+        AMBIGUOUS_FACTOR if view.unread > UNSURE_UNREAD or view.grain > ROUGH_GRAIN else 1.0
+    )
     return "read" if confidence >= card.thresholds.read else "unsure", text, confidence
 
 
@@ -176,13 +179,13 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
     return records.Item(
         box=_box(mark.box, scale, size),
         label=mark.label,
-        confidence=MARK,
+        confidence=MARK_CONFIDENCE,
         probabilities={},
         kind="separator",
     )
 
 
-def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) -> bool:
+def _has_no_digits(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) -> bool:
     """Whether there are no digits, by the networks' opinion or because nothing reads well."""
     limit = card.thresholds.digit if card.reject else 0.0
     items = [item for row in lines for item in row]
@@ -193,12 +196,16 @@ def _none(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) 
     if card.layout == "whole" or view.tiny:
         return False  # the picture belongs to some class, even if doubtful
     mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
-    if mean < np.log(UNREADABLE) or (view.others >= MOSTLY and mean < np.log(SURELY)):
+    if mean < np.log(MIN_MEAN_CONFIDENCE) or (
+        view.others >= FOREIGN_SHARE and mean < np.log(FOREIGN_MIN_CONFIDENCE)
+    ):
         return True
-    return view.unread > MOSTLY_UNREAD or _mean_share(lines, view) < np.log(_least_share(view))
+    return view.unread > MAX_UNREAD or _mean_log_confidence(lines, view) < np.log(
+        _least_share(view)
+    )
 
 
-def _mean_share(lines: list[list[page.Candidate]], view: page.Page) -> float:
+def _mean_log_confidence(lines: list[list[page.Candidate]], view: page.Page) -> float:
     """The logarithm of an item's mean confidence, with its share of the page's certainty."""
     items = [item for row in lines for item in row]
     logarithms = np.log([max(item.confidence, 1e-4) for item in items])
@@ -207,9 +214,9 @@ def _mean_share(lines: list[list[page.Candidate]], view: page.Page) -> float:
 
 def _least_share(view: page.Page) -> float:
     """The mean confidence below which a page has no digits; higher the less it is like paper."""
-    least = DISPUTED if view.disputed else UNDISPUTED
-    unevenness = (view.grain - leftover.CALM) / (UNEVEN - leftover.CALM)
-    return least + (CLEARLY - least) * float(np.clip(unevenness, 0.0, 1.0))
+    least = MIN_SHARE_DISPUTED if view.disputed else MIN_SHARE_UNDISPUTED
+    unevenness = (view.grain - leftover.CALM_GRAIN) / (UNEVEN_GRAIN - leftover.CALM_GRAIN)
+    return least + (MIN_SHARE_UNEVEN - least) * float(np.clip(unevenness, 0.0, 1.0))
 
 
 def _without_slashes(
@@ -217,9 +224,9 @@ def _without_slashes(
 ) -> tuple[list[list[page.Candidate]], list[separators.Separator]]:
     """The rows without slashes among their 1s, and all separators of the page."""
     marks = list(view.marks)
-    if STROKE not in card.classes:
+    if STROKE_CLASS not in card.classes:
         return lines, marks
-    stroke_class = card.classes.index(STROKE)
+    stroke_class = card.classes.index(STROKE_CLASS)
     result = []
     for row in lines:
         leans = {
@@ -228,19 +235,19 @@ def _without_slashes(
             if item.probabilities.argmax() == stroke_class
             and (stroke := separators.stroke_of(item.crop))
         }
-        upright = [lean for lean in leans.values() if lean > -separators.LEANING]
+        upright = [lean for lean in leans.values() if lean > -separators.SLASH_LEAN]
         slashes = {
             index
             for index, lean in leans.items()
-            if 0 < index < len(row) - 1 and upright and lean < min(upright) - APART
+            if 0 < index < len(row) - 1 and upright and lean < min(upright) - SLASH_LEAN_GAP
         }
-        slashes = {index for index in slashes if leans[index] < -separators.LEANING}
+        slashes = {index for index in slashes if leans[index] < -separators.SLASH_LEAN}
         marks += [separators.Separator(row[index].box, "/") for index in sorted(slashes)]
         result.append([item for index, item in enumerate(row) if index not in slashes])
     return result, marks
 
 
-def _plain(lines: list[list[page.Candidate]], card: cards.Card) -> float:
+def _separator_factor(lines: list[list[page.Candidate]], card: cards.Card) -> float:
     """Below 1 if a stroke may be a slash or a bracket: such a text is never certain."""
     for row in lines:
         for index, item in enumerate(row):
@@ -251,7 +258,7 @@ def _plain(lines: list[list[page.Candidate]], card: cards.Card) -> float:
             tall = (item.box[3] - item.box[1]) / float(np.median(others))
             is_between = 0 < index < len(row) - 1
             if is_between and separators.may_be_slash(stroke, tall):
-                return AMBIGUOUS
-            if stroke.bow > separators.BOWED and card.classes[item.label] in BRACKET_LIKE:
-                return AMBIGUOUS
+                return AMBIGUOUS_FACTOR
+            if stroke.bow > separators.BRACKET_BOW and card.classes[item.label] in BRACKET_CLASSES:
+                return AMBIGUOUS_FACTOR
     return 1.0
