@@ -14,25 +14,25 @@ from legibly.vision.opinions import Candidate, Opinions
 LINE_WEIGHT = 1.0
 """Weight of the line reader's log probability relative to the lattice's."""
 MAX_CUT_PENALTY = -6.0
-"""The lattice speaks against the line reader's text by no more than that: of digits that share a
-rim, no cut leaves any that it knows.
+"""Limit to the lattice's evidence against the line reader: digits that share an edge cannot be cut
+well.
 """
 POOLING_WEIGHT = 0.75
-"""How much of its log odds each of two agreeing opinions brings: 0.5 is their mean, 1 would be
-right if they erred independently.
+"""Weight of the log odds of each of two agreeing opinions: 0.5 is their mean, 1 would be right if
+their errors were independent.
 """
 MIN_DOUBT = 1e-4
 LOOK_SCALES = (0.87, 1.15, 0.94, 1.07)
 """Scales of the digits for further looks at a disputed row."""
 MIN_LOOK_BELIEF = 0.8
 MAX_LOOK_BELIEF = 0.99
-"""So is one that both ways read alike, if that is believed no less and no more than this."""
+"""A row that both read alike gets further looks if its belief is between these."""
 MIN_MEAN_BELIEF = 0.5
 """Least mean belief of all looks in a row that may be sure."""
 LOOK_WEIGHT = 0.5
 """Weight of the log odds of a further look with the same reading."""
 MAX_OTHERS = 0.5
-"""Not where the first look takes so many of its signs for no digits."""
+"""No further looks if the first one calls this share of the signs no digits."""
 MIN_PROBABILITY = 1e-12
 DISPUTED_CERTAINTY = 0.9
 """The certainty of a row with two different readings: below the threshold of any pack."""
@@ -211,8 +211,7 @@ def _pool(
     """Digits with both opinions combined: weighted log odds added, since the two networks make
     similar mistakes.
     """
-    # A letter fools both alike: that they agree on a sign alone says little about its being a
-    # digit.
+    # A letter deceives both: their agreement on a single sign says little about its digitness.
     shares = (own, other) if len(items) > 1 else (0.5, 0.5)
     result = []
     for item, spike in zip(items, spikes, strict=True):

@@ -16,7 +16,7 @@ PATCH = 5
 STEP = 2
 ZOOM = 10
 Places = tuple[str, str | None]
-"""Two of PLACES: where the ink speaks for the answer, and for its rival (None: hardly anywhere)."""
+"""Two of PLACES: where the ink supports the answer, and its rival (None: hardly anywhere)."""
 PLACES = (
     *(
         "at the top left",
@@ -38,14 +38,11 @@ WITH_RIVAL = (
 INK = (70, 70, 78)
 SUPPORT = (37, 99, 235)
 OPPOSITION = (234, 120, 20)
-"""Colours: ink that mattered little, ink for the answer (the product's blue), ink for its rival
-(orange).
-"""
+"""Colours: neutral ink, ink that supports the answer (blue), ink that supports its rival."""
 
 
 def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
-    """How much each pixel's ink supports `intended` rather than `rival`: (28, 28) float32 in −1 …
-    1.
+    """How much each pixel supports `intended` rather than `rival`: (28, 28) float32, −1 … 1.
 
     Patches of ink are removed one at a time; the effect of a patch is the change in the difference
     of the two logits.
@@ -63,8 +60,7 @@ def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
     answers = logits(np.concatenate([crop[None], crop * (1.0 - windows)]))
     gap = answers[:, intended] - answers[:, rival]
     lost = gap[0] - gap[1:]
-    # A stretch of ink that is removed may also create the rival: only what exceeds the usual loss
-    # speaks.
+    # Patches overlap, so each pixel gets their mean effect.
     weight = windows.sum(axis=0)
     influence = np.einsum("n,nij->ij", lost.astype(np.float32), windows) / np.maximum(weight, 1.0)
     influence = influence * crop
@@ -72,8 +68,8 @@ def effect(crop: Floats, logits: Logits, intended: int, rival: int) -> Floats:
 
 
 def picture(crop: Floats, influence: Floats) -> bytes:
-    """The crop's ink on white, blue where it spoke for the answer, orange where for the rival: PNG
-    bytes, 280 × 280.
+    """Draw the crop on white, blue where it supports the answer, orange where it supports the
+    rival: PNG bytes, 280 × 280.
     """
     size = (SIDE * ZOOM, SIDE * ZOOM)
     ink = np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)).clip(0.0, 1.0)
@@ -92,9 +88,7 @@ def picture(crop: Floats, influence: Floats) -> bytes:
 
 
 def places(influence: Floats) -> Places:
-    """Where the ink is that speaks most for the answer, and for its rival: `at the top left`, `in
-    the middle` …
-    """
+    """Where most of the ink is that supports the answer, and its rival."""
     strongest = float(np.clip(influence, 0, None).sum())
     weakest = float(np.clip(-influence, 0, None).sum())
     little = weakest < 0.1 * strongest or weakest < 1e-3

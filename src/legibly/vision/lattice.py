@@ -1,7 +1,7 @@
-"""Decides which pieces form which digit: weighs every way to merge and cut a row by the network.
+"""Segments a row into digits: weighs every way to merge and cut its pieces by the network.
 
-A hypothesis is a run of neighbouring fragments taken as one digit. The best way through a row is
-the one whose digits the network believes most, given what digits' shapes usually are.
+A hypothesis is a run of neighbouring fragments taken as one digit. The best path through a row has
+the highest product of network confidences and shape priors.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,30 +16,25 @@ MAX_WIDTH = 1.5
 """Largest width of a digit in digit heights, unless it is one piece."""
 SUSPECT_CUT_WIDTH = 0.35
 SURE_CUT_WIDTH = 0.85
-"""A piece wider than this many digit heights may be two digits that touch: a suspect one, and any
-other.
-"""
+"""A piece wider than this many digit heights may be touching digits: a suspect one, any other."""
 MAX_CUT_WIDTH = 16.0
 """A piece wider than this many digit heights is a line or a texture, and is not cut."""
 PART_HEIGHT = 0.62
-"""A piece lower than this share of a digit's height may be part of one."""
+"""A piece lower than this share of a digit's height may be part of a digit."""
 MAX_FRAGMENTS = 6
 CUT_WEIGHT = 0.02
-"""How much the doubt of the cuts counts: most ways to cut a row differ in nothing read. Fitted on
-synthesis.
+"""Weight of the other paths in the doubt, since most of them read the same. Fitted on synthetic
+rows.
 """
 NO_DIGITS_WEIGHT = -4.0
-"""The log weight of a piece that may be cut being no digits at all, less the network's belief in
-the whole of it.
-"""
+"""The log weight of a piece that may be cut being no digits at all."""
 
 
 @dataclass(slots=True)
 class Hypothesis:
-    """Fragments `first` … `last` (half open) of a row taken as one digit; `score` is log
-    probability and prior.
+    """Fragments `first` … `last` (half open) of a row taken as one digit.
 
-    `uncut` marks a whole piece that may have to be cut.
+    `score` is the log probability plus `prior`; `uncut` marks a whole piece that could be cut.
     """
 
     first: int
@@ -61,10 +56,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The chosen hypotheses of a row, the fragments left out, and the `probability` that this is
-    what stands there.
+    """The chosen hypotheses of a row, the fragments left out, and the probability that both are
+    right.
 
-    It counts the other ways through, and that what had to be cut is no digits at all.
+    Alternatives are the other paths, and that a piece that had to be cut is no digits at all.
     """
 
     chosen: tuple[Hypothesis, ...]
@@ -74,9 +69,9 @@ class Path:
 
 
 def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: float) -> Row:
-    """Cut a row's suspect pieces into fragments and list every hypothesis, not yet scored.
+    """Cut a row's suspect pieces into fragments and list all hypotheses, without scores.
 
-    A suspect is a piece that the network does not take for a digit, or one too wide for one.
+    A suspect is a piece that the network does not take for a digit, or that is too wide for one.
     """
     fragments: list[glyphs.Piece] = []
     origin: list[int] = []
@@ -115,7 +110,7 @@ def prepare(pieces: Sequence[glyphs.Piece], suspects: Sequence[bool], height: fl
 def _cut_weights(
     fragments: Sequence[glyphs.Piece], origin: Sequence[int], height: float
 ) -> list[float]:
-    """The log weight of each edge between fragments: less where a cut crosses much ink."""
+    """The log weight of each edge between fragments: lower if a cut crosses much ink."""
     weights = [0.0] * (len(fragments) + 1)
     for at in range(1, len(fragments)):
         if origin[at] == origin[at - 1]:
@@ -124,9 +119,7 @@ def _cut_weights(
 
 
 def _may_be_digit(group: Sequence[glyphs.Piece], sources: Sequence[int], height: float) -> bool:
-    """Whether fragments may be one digit at all: near, not too wide, and not two digits that stand
-    side by side.
-    """
+    """Whether fragments may be one digit: near, not too wide, and not two digits side by side."""
     left = min(piece.box[0] for piece in group)
     right = max(piece.box[2] for piece in group)
     top = min(piece.box[1] for piece in group)
@@ -146,14 +139,14 @@ def _may_be_digit(group: Sequence[glyphs.Piece], sources: Sequence[int], height:
 
 
 def _shape_prior(piece: glyphs.Piece, height: float) -> float:
-    """How common the shape is for a digit, as a log weight of at most 0."""
+    """The log weight of a shape as a digit, at most 0."""
     tall = piece.height / height
     wide = piece.width / height
     return -6.0 * max(0.0, 0.6 - tall) - 3.0 * max(0.0, tall - 1.5) - 2.0 * max(0.0, wide - 0.8)
 
 
 def best(row: Row, typical_area: float) -> Path:
-    """The likeliest way through a row whose hypotheses are scored."""
+    """The most likely path through a row whose hypotheses have scores."""
     count = len(row.fragments)
     score, ways, anything = (np.full(count + 1, -np.inf) for _ in range(3))
     score[0] = ways[0] = anything[0] = 0.0
@@ -183,10 +176,9 @@ def best(row: Row, typical_area: float) -> Path:
 def best_spelling(
     row: Row, labels: Sequence[int], weigh: Callable[[Hypothesis, int], float], area: float
 ) -> tuple[tuple[Hypothesis, ...], float] | None:
-    """The likeliest way through a row that reads `labels`, and its log weight; None if there is
-    none.
+    """The most likely path that reads `labels`, and its log weight; None if there is none.
 
-    `weigh` gives the log probability that a hypothesis is a label.
+    `weigh` returns the log probability that a hypothesis is a label.
     """
     count = len(row.fragments)
     ways: list[dict[int, tuple[float, Hypothesis | None]]] = [{} for _ in range(count + 1)]
@@ -223,9 +215,7 @@ def best_spelling(
 
 
 def _no_digits_weight(hypothesis: Hypothesis) -> float:
-    """The log weight of a piece being no digits, however it is cut: the network has seen the whole
-    of it.
-    """
+    """The log weight of a whole piece being no digits, however it is cut."""
     belief = min(0.999, float(np.exp(hypothesis.score - hypothesis.prior)))
     return NO_DIGITS_WEIGHT + float(np.log1p(-belief))
 
@@ -233,7 +223,7 @@ def _no_digits_weight(hypothesis: Hypothesis) -> float:
 def _trace(
     row: Row, back_pointers: Sequence[Hypothesis | None], probability: float, score: float
 ) -> Path:
-    """The way through `came`, which has for each end the hypothesis by which it was reached."""
+    """Follow `back_pointers`: for each end, the hypothesis of the best path to it."""
     chosen: list[Hypothesis] = []
     dropped: list[glyphs.Piece] = []
     end = len(row.fragments)
@@ -249,8 +239,6 @@ def _trace(
 
 
 def _skip_weight(piece: glyphs.Piece, typical_area: float, height: float) -> float:
-    """The log weight of leaving a fragment out: little for a speck, much for what is as large as a
-    digit.
-    """
+    """The log weight of leaving a fragment out: small for a speck, large for a digit's size."""
     size = max(piece.height, piece.width) / height
     return -0.7 - 6.0 * min(1.5, size) - 5.0 * min(1.0, piece.area / max(typical_area, 1.0))

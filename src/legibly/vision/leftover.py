@@ -1,4 +1,4 @@
-"""Evidence against a reading: ink that it does not explain, and a background that is not paper."""
+"""Evidence against a reading: ink outside its items, and a background that is not paper."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,20 @@ import numpy as np
 from legibly.vision.ink import components, glyphs, paper, planes
 
 CALM_GRAIN = 0.05
-"""Paper with less grain is paper."""
+"""With less grain the background surely is paper."""
 SAMPLE_SIDE = 200
-"""So many pixels a side tell how even it is."""
+"""The unevenness is measured on at most this many pixels a side."""
 MAX_STROKE_WIDTHS = 4.0
 SOLID_SHARE = 0.5
-"""What is so many times as wide as strokes are and fills so much of its box is a badge or a shadow.
+"""A piece this many stroke widths thick that fills this share of its box is no stroke, but a badge
+or a shadow.
 """
 
 
 def grain(ink: paper.Ink) -> float:
-    """How uneven the paper is, in units of ink strength: high in a photo of objects.
+    """The unevenness of the paper relative to the strength of the ink; high in photos of objects.
 
-    A frame along the border alone makes paper neither dark nor uneven: both measures must agree.
+    The smaller of noise and spread, since a frame along the border raises only one of them.
     """
     if not ink.mask.any():
         return 0.0
@@ -41,7 +42,7 @@ def share(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
 
 
 def strokes(mask: glyphs.Mask, boxes: Sequence[glyphs.Box]) -> float:
-    """The same for strokes alone, without frames around boxes and ink that no pen writes."""
+    """The same for strokes only: without frames around boxes and without solid areas."""
     rest = _outside(mask, boxes)
     parts = components.components(rest)
     if not len(parts):

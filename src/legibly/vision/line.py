@@ -1,7 +1,7 @@
-"""Reads a row of digits at once, without cutting: the line network's input and output.
+"""Reads a row of digits without cutting it: the input and output of the line network.
 
-The network (CTC) gives log probabilities at every fourth column: of no digit, of each digit, and
-of a sign that is none.
+The network (CTC) returns log probabilities for every fourth column: of the blank, of each digit,
+and of another sign.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,16 +26,16 @@ MARGIN = 8
 STEP = 4
 BLANK = 0
 OTHER = 11
-"""The outputs: 0 is no digit, 1 to 10 are the digits 0 to 9, 11 is another sign."""
+"""The outputs: 0 is the blank, 1 to 10 are the digits 0 to 9, 11 is another sign."""
 MAX_WIDTH = 1280
-"""The widest line that is read, in pixels with digits 20 pixels high."""
+"""Wider lines are not read; in pixels, with digits 20 pixels high."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
     """A row's grey ink as the network's input, (32, W), and its place in the picture.
 
-    Its column x stands at `left + x * pixels`.
+    Column x of the band is column `left + x * pixels` of the picture.
     """
 
     values: Floats
@@ -43,14 +43,14 @@ class Band:
     pixels: float
 
     def column(self, place: float) -> float:
-        """The column of the picture in the middle of one of the network's places."""
+        """The column of the picture at the middle of output `place`."""
         return self.left + (STEP * place + STEP / 2) * self.pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """A label of the likeliest answer, at which place it peaks, the digits' probabilities, and
-    that it is one of them.
+    """A label of the most likely answer, the place of its peak, and the probabilities of the digits
+    and of being a digit.
     """
 
     label: int
@@ -62,9 +62,9 @@ class Spike:
 def band(
     ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece], height: float
 ) -> Band | None:
-    """The row's part of the ink, made level, digits 20 pixels high; None where it is too wide.
+    """The row's ink, made horizontal, with digits 20 pixels high; None if it is too wide.
 
-    Pieces that are `foreign`, those of other rows, are left out.
+    Pieces of other rows (`foreign`) are left out.
     """
     left = min(piece.box[0] for piece in row)
     right = max(piece.box[2] for piece in row)
@@ -91,7 +91,7 @@ def band(
 
 
 def _course(row: Sequence[glyphs.Piece], height: float) -> tuple[float, float]:
-    """The slope of the row per column, and the height of its middle at column 0."""
+    """The slope of the row, and the vertical position of its middle at column 0."""
     full = [piece for piece in row if 0.6 * height < piece.height < 1.6 * height] or list(row)
     x = np.array([piece.middle[0] for piece in full])
     y = np.array([piece.middle[1] for piece in full])
@@ -104,9 +104,7 @@ def _course(row: Sequence[glyphs.Piece], height: float) -> tuple[float, float]:
 def _levelled(
     ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece], span: slice
 ) -> Floats:
-    """The ink within the rows of `span`, in 0 … 1 of the row's own strength, without foreign
-    pieces.
-    """
+    """The ink in the pixel rows of `span`, scaled to 0 … 1 by its strength, without foreign pieces."""
     sample = [
         ink.values[y0:y1, x0:x1][piece.mask] for piece in row for x0, y0, x1, y1 in [piece.box]
     ]
@@ -129,7 +127,7 @@ def _levelled(
 
 
 def spikes(scores: Floats) -> list[Spike]:
-    """The likeliest answer: a label wherever one wins over the blank, repeats in a run as one."""
+    """The most likely answer: the labels that exceed the blank, each run of equal ones once."""
     path = scores.argmax(axis=1)
     starts = np.flatnonzero(np.diff(path, prepend=-1))
     result = []

@@ -1,4 +1,4 @@
-"""The network's opinions of pieces of ink, each computed once."""
+"""The network's opinion on each piece of ink, computed once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,9 +38,7 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One digit: `box` (left, top, right, bottom) in pixels of the picture, the input and output of
-    the network.
-    """
+    """One possible digit: `box` (left, top, right, bottom) in pixels, network input and output."""
 
     box: glyphs.Box
     crop: Floats  # (28, 28) float32, 0 paper … 1 ink

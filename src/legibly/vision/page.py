@@ -1,4 +1,4 @@
-"""Finds, cuts and orders the digits of a picture, each with the network's input and opinion."""
+"""Finds, segments and orders the digits of a picture, each with its crop and probabilities."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,53 +18,54 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 POLARITY_RETRY_DOUBT = 0.5
-"""From this doubt on, both polarities are read and the more convincing one is taken."""
+"""From this doubt on, the picture is read in both polarities; the more convincing one counts."""
 POLARITY_UNSURE_DOUBT = 0.7
-"""From this doubt on, and for a picture that reads only in the unlikelier polarity, no reading is
-sure.
-"""
+"""From this doubt on, no reading is sure; nor is one in the less likely polarity."""
 MIN_DIGITS_TO_TURN = 3
-"""A page is turned by quarters only from so many digits on: a 6 alone may be a 9 alone."""
+"""Fewer digits are not tried in other orientations: a single 6 may be a 9."""
 GLANCE_PIXELS = 19_600
 GLANCE_HEIGHT = 36
-"""A glance takes at least so many pixels, and is enough for digits at least so many pixels high."""
+"""A glance is a look at reduced size: the least pixels it has, and the least height of a digit that
+it can read.
+"""
 GLANCE_BELIEF = 0.9
 CLOSER_PIXELS = 1_500_000
-"""A glance that is believed less is followed by a look at so many pixels."""
+"""After a glance with less belief, the picture is read with this many pixels."""
 RETRY_BUDGET = 450.0
-"""No other way to see a picture is tried once so much of its budget is spent."""
+"""Once this much of a picture's budget is spent, polarity and orientation are not retried."""
 CLEAR_CONFIDENCE = 0.9
-"""A piece of this confidence needs no second look."""
+"""A piece of at least this confidence is a digit."""
 CROWD_PIECES = 60
 SAMPLE_PIECES = 200
-"""Of more pieces than that, a sample tells whether they are digits at all: texture is neither cut
-nor joined.
-"""
+"""Of more pieces than this, a sample decides first whether they are digits or texture."""
 MAX_DIGITS = 400
-"""Of more, the sample is the reading, and never sure: each costs some milliseconds."""
+"""With more pieces only the sample is read, and never sure: each costs some milliseconds."""
 UNSURE_CERTAINTY = 0.9
-"""The certainty of a page where a digit touched its frame: below what any pack calls sure."""
+"""The certainty of a page with unresolved doubt, such as a digit that touched its frame: below the
+threshold of any pack.
+"""
 NOTABLE_LEFT_OUT = 0.1
-"""What is left out of a reading is looked at from this share of the ink on."""
+"""If a reading leaves out a larger share of the ink, the strokes in it are measured."""
 TEXTURE_DENSITY = 0.04
 TEXTURE_MIN_RUNS = 20_000
 TEXTURE_MAX_RUNS = 200_000
-"""Runs of ink a pixel, and in all, from which a picture is texture and no writing."""
+"""Texture has more runs of ink per pixel than this and at least the minimum, or the maximum."""
 RETRY_DOUBT = 0.6
-"""The mean log confidence, negated, from which other ways to see a page are tried."""
+"""From this negated mean log confidence on, other sizes and polarities are tried."""
 TURN_DOUBT = 0.25
-"""The same for a page that may lie on its side or upside down."""
+"""From this negated mean log confidence on, other orientations are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything found, row by row.
+    """The digits of a picture, row by row.
 
-    `certainty` is the probability that it was seen and cut right; `height` is a digit's;
-    `left_out` is the share of the ink that is in no item, `unread` that of strokes alone; `grain`
-    is how uneven the paper is, in the strength of the ink. `disputed` says that two ways to read it
-    differ, `others` what share of its signs the line reader takes for no digits; `crops` are some
-    of its pieces, neither cut nor joined. A `tiny` picture is one digit, if any.
+    `certainty` is the probability that segmentation, polarity and orientation are right; `height`
+    is the typical height of a digit in pixels; `left_out` is the share of the ink outside all
+    items, `unread` the same for strokes only; `grain` is the unevenness of the paper, relative to
+    the strength of the ink. `disputed`: the lattice and the line reader differ; `others`: the share
+    of signs that the line reader calls no digits; `crops`: some pieces before cutting and joining.
+    A `tiny` picture has at most one digit.
     """
 
     rows: tuple[tuple[Candidate, ...], ...]
@@ -86,23 +87,21 @@ class Page:
 
     @property
     def merit(self) -> float:
-        """How convincing this reading is: the mean log confidence of its digits; −10 without
-        digits.
-        """
+        """The mean log confidence of the digits; −10 without digits."""
         confidences = [max(item.confidence, 1e-4) for item in self.items]
         return float(np.mean(np.log(confidences))) if confidences else -10.0
 
     @property
     def belief(self) -> float:
-        """The probability that every digit and its segmentation are right."""
+        """The probability that all digits and their segmentation are right."""
         return float(np.prod([item.confidence for item in self.items])) * self.certainty
 
 
 def analyse(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
-    """Find and judge everything in a picture (H, W) or (H, W, 3) uint8.
+    """Find and classify all digits of a picture (H, W) or (H, W, 3) uint8.
 
-    A large picture is read at reduced size first, larger if that shows small digits, and at full
-    size if unconvincing. Of a picture of a sheet on a desk, only the sheet is read.
+    A large picture is read at reduced size first, then larger if its digits are small or the result
+    is unconvincing. If it shows a sheet on a desk, only the sheet is read.
     """
     networks = Networks(judge, read_line)
     box = sheet.find(pixels)
@@ -115,7 +114,7 @@ def analyse(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) 
 
 
 def _shifted(page: Page, left: int, top: int) -> Page:
-    """A page found in a part of the picture, its boxes in pixels of the whole picture."""
+    """Move the boxes of a part's page to their places in the whole picture."""
 
     def box(item: Candidate) -> Candidate:
         x, y, right, bottom = item.box
@@ -156,7 +155,7 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
     full = _enlarged(_look(nearer, networks), closer, pixels.shape)
     page = full if full.rows and full.belief > enlarged.belief else enlarged
     labels = [[item.label for item in either.items] for either in (enlarged, full)]
-    # Two looks that read differently: neither is sure.
+    # If the two sizes read differently, neither is sure.
     return (
         page
         if labels[0] == labels[1]
@@ -165,7 +164,7 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
 
 
 def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
-    """A page read at reduced size, its boxes in pixels of the full-size picture."""
+    """Map the boxes of a page read at reduced size to the full-size picture."""
 
     def box(item: Candidate) -> Candidate:
         left, top, right, bottom = (factor * side for side in item.box)
@@ -177,7 +176,7 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
 
 
 def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
-    """The page at this size; only its height if its digits are lower than `least` pixels."""
+    """Read the picture at this size; only the height of digits lower than `least` pixels."""
     ink = paper.find_ink(pixels)
     page = _analyse_ink(ink, networks, least=least)
     if page.texture or 0 < page.height < least:
@@ -193,7 +192,7 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
         return replace(page, certainty=UNSURE_CERTAINTY * page.certainty)
     if ink.doubt > POLARITY_RETRY_DOUBT or (page.merit < -RETRY_DOUBT and not costly):
         other = _analyse_ink(paper.find_ink(pixels, light=not ink.light), networks)
-        # The first guess keeps a small advantage: a blank page has noise of either sign.
+        # The first guess has a small advantage, since a blank page has noise of either sign.
         if other.rows and other.merit > page.merit + 0.3:
             page = replace(other, certainty=0.5 * other.certainty)
             if len(page.items) >= MIN_DIGITS_TO_TURN and page.merit < -TURN_DOUBT:
@@ -202,7 +201,7 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
 
 
 def _is_texture(mask: glyphs.Mask) -> bool:
-    """Whether ink begins too often for handwriting: checkerboards, noise, weaves."""
+    """Whether a mask has too many runs for handwriting: checkerboards, noise, fabric."""
     runs = np.count_nonzero(mask[:, 1:] & ~mask[:, :-1])
     return bool(
         runs > TEXTURE_MAX_RUNS or (runs > TEXTURE_MIN_RUNS and runs > TEXTURE_DENSITY * mask.size)
@@ -210,7 +209,7 @@ def _is_texture(mask: glyphs.Mask) -> bool:
 
 
 def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page:
-    """The best page among the four quarter turns; upright unless another is far more convincing."""
+    """The page in the best of four orientations; as it is unless another is far better."""
     height, width = pixels.shape[:2]
     quarters = turns.best_turn(page.crops, networks)
     if not quarters:
@@ -227,8 +226,8 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
 
 
 def _analyse_ink(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> Page:
-    """The digits of some ink; only their height if it is below `least`, a sample if a crowd of
-    pieces is not digits.
+    """The digits of the ink; only their height if it is below `least`, a sample if too many pieces
+    are not digits.
     """
     networks.budget.count(pixels=ink.mask.size)
     if _is_texture(ink.mask):
@@ -254,7 +253,7 @@ def _analyse_ink(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> P
         items = tuple(tuple(opinions.of(piece) for piece in row) for row in crowd)
         return Page(items, certainty, height)
     opinions.ask([*pieces, *parts.rings])
-    # A ring that reads as a digit is no ring around one: a zero with a stroke in it.
+    # A ring that reads as a digit may be a zero with a stroke in it, not a circle around a digit.
     zero = any(opinions.of(ring).confidence > CLEAR_CONFIDENCE for ring in parts.rings)
     doubt = UNSURE_CERTAINTY if framed.torn or zero else 1.0
     read = row_reading.read(pieces, opinions, networks, height)
@@ -275,7 +274,7 @@ def _analyse_ink(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> P
 
 
 def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
-    """Whether two full-height pieces stand side by side: two digits, not fragments of one."""
+    """Whether two full-height pieces stand side by side, so that they are two digits."""
     full = sorted(
         (piece for piece in pieces if piece.height > 0.7 * height), key=lambda piece: piece.box[0]
     )
@@ -283,14 +282,12 @@ def _stand_apart(pieces: Sequence[glyphs.Piece], height: float) -> bool:
 
 
 def _single(ink: paper.Ink, pieces: Sequence[glyphs.Piece], networks: Networks) -> Page:
-    """A picture too small for more than one digit: all its ink or its largest pieces, whichever
-    reads better.
-    """
+    """Read a tiny picture as one digit: all its ink or its largest pieces, whichever is better."""
     pieces = sorted(pieces, key=lambda piece: -piece.area)
     choices = [glyphs.merge(pieces[:count]) for count in range(len(pieces), 0, -1)][:4]
     inputs = crops(ink, choices)
     probabilities, digitness = networks.judge(inputs)
-    # All ink is the likelier truth: leaving some out has to convince.
+    # Each piece left out costs a little, since usually all ink belongs to the digit.
     merit = np.log(np.maximum(probabilities.max(axis=1) * digitness, 1e-4)) - 0.3 * np.arange(
         len(choices)
     )

@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a picture is, and what it says."""
+    """The facts of a picture and its reading."""
 
     facts: decode.Facts
     reading: records.Reading
@@ -29,8 +29,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one item was read as it was: a picture (PNG bytes), the two classes that it weighs, where
-    each shows.
+    """Why an item was read as it was: a picture (PNG bytes), two classes, and where the ink
+    supports each.
     """
 
     picture: bytes
@@ -46,8 +46,8 @@ class Explanation:
 class Reader:
     """Reads pictures with one model pack; thread-safe.
 
-    Each item's legibility is told by how it reads as it is and turned either way, with `thorough`
-    by all the changes of `legibility`.
+    The legibility of an item is measured on the crop and two rotations; with `thorough`, on all
+    changes of `legibility`.
     """
 
     def __init__(
@@ -67,8 +67,10 @@ class Reader:
         self.thorough = thorough
 
     def read(self, data: bytes) -> Result:
-        """Read one picture. Raises NotAnImage and Unusable as `decode.decode` does, and Unusable
-        for a TIFF of several pages, of which one would be read for all.
+        """Read one picture.
+
+        Raises NotAnImage and Unusable as `decode.decode` does, and Unusable for a TIFF of several
+        pages.
         """
         pages.refuse_pages(data)
         clock = Clock()
@@ -91,7 +93,7 @@ class Reader:
         return Result(picture.facts, reading)
 
     def read_pages(self, data: bytes) -> Iterator[Result]:
-        """Read each page of a PDF or TIFF file, or the one picture. Raises what `read` raises."""
+        """Read each page of a PDF or TIFF file, or the picture. Raises as `read`."""
         if not pages.has_pages(data):
             yield self.read(data)
             return
@@ -99,9 +101,7 @@ class Reader:
             yield self.read(page_data)
 
     def inputs(self, data: bytes) -> list[Floats]:
-        """What the network saw of each item of the reading, in its order: (28, 28) float32, 0 paper
-        … 1 ink.
-        """
+        """The network's input for each item of the reading: (28, 28) float32, 0 paper … 1 ink."""
         return [item.crop for item in self._items(data)]
 
     def explain(self, data: bytes, number: int) -> bytes:
@@ -109,10 +109,9 @@ class Reader:
         return self.explanation(data, number).picture
 
     def explanation(self, data: bytes, number: int, *, intended: str | None = None) -> Explanation:
-        """Why item `number` was, or was not, read as `intended` (what it was read as, if None).
+        """Explain why item `number` was, or was not, read as `intended` (None: as it was read).
 
-        Its rival is the likeliest other class. Raises NotFound for a number or class that is not
-        there.
+        The rival is the most likely other class. Raises NotFound for an unknown number or class.
         """
         item = self._item_at(data, number)
         target = self._class(item, intended)
@@ -126,16 +125,15 @@ class Reader:
         return Explanation(explain.picture(item.crop, effect), explain.places(effect), *names)
 
     def legibility(self, data: bytes, number: int, *, intended: str | None = None) -> float:
-        """How legible item `number` is as `intended` (what it was read as, if None), 0 … 1. Raises
-        NotFound.
+        """The legibility of item `number` as `intended` (None: as it was read), 0 … 1.
+
+        Raises NotFound.
         """
         item = self._item_at(data, number)
         return float(self._legibilities([item], [self._class(item, intended)])[0])
 
     def crops(self, images: NDArray[np.uint8]) -> list[records.Reading]:
-        """Read crops (N, 28, 28) uint8, ink 255, that are normalised already: straight to the
-        network.
-        """
+        """Classify crops (N, 28, 28) uint8, ink 255, that are already normalised."""
         scaled = images.astype(np.float32) / 255.0
         probabilities, digitness = self._judge(scaled)
         height, width = images.shape[1:]

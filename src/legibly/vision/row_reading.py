@@ -1,4 +1,4 @@
-"""Reads rows of pieces as digits: by the lattice that cuts and joins, and at once as a line."""
+"""Reads rows of pieces as digits, both by the lattice and by the line reader."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,34 +11,38 @@ from legibly.vision.ink import glyphs, rows
 from legibly.vision.opinions import Candidate, Networks, Opinions
 
 CLEAR_CONFIDENCE = 0.9
-"""A piece with this confidence needs no second look."""
+"""A piece of at least this confidence is a digit."""
 
 SOLE_CUT_CERTAINTY = 0.94
-"""The certainty where all ink is one piece that had to be cut: a letter may be cut into digits."""
+"""The certainty if all ink is one piece that had to be cut: it may be a letter."""
 MAX_AREA = 8.0
 MAX_PIXELS = 6_500_000
-"""All hypotheses together cover no more than so many times the picture, and so many pixels."""
+"""All hypotheses together cover at most this many times the picture, and this many pixels."""
 MAX_HYPOTHESES = 450
 MAX_TORN_PIECES = 4
 TORN_GAP = 0.1
 UNION_CERTAINTY = 0.99
-"""So few pieces above one another, with no larger gap in digit heights, may be one digit; and how
-certain that is where it reads as one.
+"""At most this many pieces above each other, with gaps of at most this many digit heights, may be a
+torn digit; and the certainty of that.
 """
 STEP_CERTAINTY = 0.9
 STEP_DISTANCE = 1.6
-"""The certainty where two rows may be one: side by side, nearer than so many digit heights."""
+"""The certainty if two rows may be one: side by side, with less than this many digit heights
+between their middles.
+"""
 LONE_CONFIDENCE = 0.995
 WIDE_CONFIDENCE = 0.999
-"""A digit that stands alone and is surer needs no second opinion, nor does a wide one: of 5,902
-touching pairs of held-out digits, one was taken for a single digit with more than that.
+"""A single digit of higher confidence, or a wide one, needs no second opinion: of 5,902 touching
+pairs of held-out digits, one was taken for a single digit with more.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The digits of every row, and the `certainty` that they were cut right; whether the two ways
-    to read a row differ anywhere, and the share of signs that one of them takes for no digits.
+    """The digits of all rows, and the certainty of their segmentation.
+
+    `disputed`: lattice and line reader differ in some row; `others`: the share of signs that the
+    line reader calls no digits.
     """
 
     rows: tuple[tuple[Candidate, ...], ...]
@@ -90,7 +94,7 @@ def read(
 def _lone_digit(
     piece: glyphs.Piece, opinions: Opinions, networks: Networks, height: float
 ) -> agreement.Answer | None:
-    """An isolated piece that reads as a digit; None if it may have to be cut.
+    """The only piece as a digit; None if it may have to be cut.
 
     If it is unsure or wide, the line reader must agree.
     """
@@ -112,8 +116,8 @@ def _lone_digit(
 def _torn_digit(
     groups: Sequence[Sequence[glyphs.Piece]], opinions: Opinions, height: float
 ) -> Candidate | None:
-    """All ink as one digit where it lies in pieces above one another, nearer than rows are; None
-    where it does not read as one.
+    """All ink as one digit if it is in a few pieces closely above each other; None if it does not
+    read as one.
     """
     count = sum(map(len, groups))
     if not 1 < len(groups) <= count <= MAX_TORN_PIECES:
@@ -131,7 +135,7 @@ def _torn_digit(
 
 
 def _may_be_one_row(items: Sequence[Sequence[Candidate]], height: float) -> bool:
-    """Whether one row begins where another ends, little higher or lower: they may be one."""
+    """Whether one row begins where another ends, only a little higher or lower."""
     ends = []
     for row in items:
         middle = float(np.median([(item.box[1] + item.box[3]) / 2 for item in row]))
@@ -144,9 +148,7 @@ def _may_be_one_row(items: Sequence[Sequence[Candidate]], height: float) -> bool
 
 
 def _bound(lines: Sequence[lattice.Row], most: float) -> None:
-    """Take the joined and cut hypotheses out of rows that would cost more pixels than writing does,
-    rings within rings, mazes, or are too many.
-    """
+    """Remove the joined and cut hypotheses of rows that would cost too much, such as mazes."""
     pixels = 0
     count = 0
     for options in lines:
@@ -170,7 +172,7 @@ def _answer(
     networks: Networks,
     area: float,
 ) -> agreement.Answer:
-    """A row as the lattice cuts it, weighed against the line reader where that may know better."""
+    """The answer of the lattice, weighed against that of the line reader unless it is sure."""
     items = tuple(opinions.of(hypothesis.piece) for hypothesis in path.chosen)
     alone = len(row) == 1 and len(items) == 1
     sure = alone and items[0].confidence > LONE_CONFIDENCE
@@ -188,6 +190,6 @@ def _answer(
 
 
 def _row_height(row: Sequence[glyphs.Piece], height: float) -> float:
-    """A digit's height in this row: the row's own if it has full digits."""
+    """The height of a digit in this row; that of the page if the row has no full digits."""
     full = [piece.height for piece in row if piece.height > 0.6 * height]
     return float(np.clip(np.median(full), 0.7 * height, 1.5 * height)) if full else height

@@ -1,6 +1,4 @@
-"""Where to cut a piece of ink that may be two touching digits: paths from top to bottom through
-least ink.
-"""
+"""Cuts a piece of ink that may be touching digits, along paths from top to bottom with least ink."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +15,7 @@ LEANS = (-0.4, -0.2, 0.0, 0.2, 0.4)
 
 
 def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
-    """Cut a piece into slices from left to right, wherever two digits may touch; the piece itself
-    if nowhere.
-    """
+    """Cut a piece into slices from left to right wherever two digits may touch."""
     paths = _paths(piece, height)
     if not len(paths):
         return [piece]
@@ -36,7 +32,7 @@ def cut(piece: glyphs.Piece, height: float) -> list[glyphs.Piece]:
 
 
 def contact(first: glyphs.Piece, other: glyphs.Piece) -> int:
-    """How many pixels of `one` touch `other`, the next slice: how much ink the cut between them
+    """The number of pixels of `first` that touch `other`: the ink that the cut between them
     crosses.
     """
     left = min(first.box[0], other.box[0])
@@ -94,8 +90,8 @@ def _paths(piece: glyphs.Piece, height: float) -> list[NDArray[np.intp]]:
 
 
 def _straight_cuts(small: Floats, distance: int) -> list[NDArray[np.intp]]:
-    """Straight cuts, upright and aslant, where they cross least ink: seams alone all run into the
-    cheapest few.
+    """Straight cuts, vertical and slanted, with locally least ink; seams alone all merge into a
+    few.
     """
     width = small.shape[1]
     rows = np.arange(ROWS)
@@ -115,9 +111,7 @@ def _straight_cuts(small: Floats, distance: int) -> list[NDArray[np.intp]]:
 
 
 def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
-    """The cost of the cheapest path from the top row to each pixel, and the step it came by (−1, 0
-    or 1).
-    """
+    """The cost of the cheapest path from the top row to each pixel, and its last step: −1, 0, 1."""
     rows, columns = cost.shape
     total = np.full((rows, columns + 2), np.inf, np.float32)
     total[0, 1:-1] = cost[0]
@@ -137,7 +131,7 @@ def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
 
 
 def _minima(values: Floats, distance: int) -> list[int]:
-    """The columns of local minima, no two nearer than `distance`, the lowest first."""
+    """The columns of the lowest values, at least `distance` apart, lowest first."""
     chosen: list[int] = []
     for column in np.argsort(values, kind="stable"):
         if all(abs(int(column) - other) >= distance for other in chosen):
@@ -154,8 +148,9 @@ def _follow(back: NDArray[np.int8], column: int) -> NDArray[np.intp]:
 
 
 def _without_crossings(paths: list[NDArray[np.intp]], distance: float) -> list[NDArray[np.intp]]:
-    """From left to right, the paths that neither cross nor nearly meet a better one; `paths` come
-    best first.
+    """Sort the paths from left to right, without those that cross or nearly meet a better one.
+
+    `paths` come best first.
     """
     cuts: list[NDArray[np.intp]] = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Pages on their side or upside down: finds the quarter turn that is worth a try."""
+"""Finds the orientation of pages that lie on their side or upside down."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,13 @@ Floats = NDArray[np.float32]
 SAMPLE_DIGITS = 40
 """The number of digits that decide the orientation of a page."""
 MIN_GAIN = 0.2
-"""Turned digits have to read so much better, in the mean of log confidences."""
+"""The mean log confidence of turned digits must be higher by this."""
 
 
 def best_turn(crops: Sequence[Floats], networks: Networks) -> int:
-    """The quarter turns against the clock after which a page probably reads better, 0 for none.
+    """The number of anticlockwise quarter turns after which a page probably reads better.
 
-    `crops` (28, 28) are its pieces as they are, neither cut nor joined: turned by themselves they
-    tell how the page lies.
+    `crops` (28, 28) are some of its pieces before cutting and joining; only these are turned.
     """
     if not crops:
         return 0

@@ -1,4 +1,4 @@
-"""Builds the reading of a page: the items that count, text, verdict and confidence."""
+"""Builds the reading of a page: items, text, verdict and confidence."""
 
 from collections.abc import Mapping
 
@@ -13,33 +13,33 @@ from legibly.vision.signs import separators
 STROKE_CLASS = "1"
 """The class that is a single stroke."""
 BRACKET_CLASSES = "17"
-"""The classes as which a round bracket is usually read."""
+"""The classes that a round bracket is usually mistaken for."""
 SLASH_LEAN_GAP = 0.2
-"""A slash leans so much more than the upright 1s of its row."""
+"""A slash leans this much more than the upright 1s of its row."""
 AMBIGUOUS_FACTOR = 0.9
-"""What a stroke that may be a mark leaves of the confidence: below what any pack calls sure."""
+"""Factor of the confidence if a stroke may be a separator: below the threshold of any pack."""
 MARK_CONFIDENCE = 0.9
-"""The confidence of a mark, which is recognised only by its shape and place."""
+"""The confidence of a separator, which is recognised only by its shape and place."""
 MIN_MEAN_CONFIDENCE = 0.65
-"""Below this mean confidence a picture has no digits."""
+"""A picture with a lower mean confidence has no digits."""
 FOREIGN_SHARE = 0.5
 FOREIGN_MIN_CONFIDENCE = 0.95
-"""Where the line reader takes this share of the signs for no digits, less confidence is none."""
+"""If the line reader calls this share of the signs no digits, the mean must be higher."""
 MIN_SHARE_UNDISPUTED = 0.45
 MIN_SHARE_DISPUTED = 0.65
-"""The same with the doubt of the cuts counted: where the two ways to read it agree, and where they
-differ.
+"""Least mean confidence including the certainty of the cuts, if lattice and line reader agree, and
+if they differ.
 """
 UNEVEN_GRAIN = 0.1
 ROUGH_GRAIN = 0.11
-"""From this grain on it is hardly paper, and from this one on never sure."""
+"""From this grain on the background is hardly paper, and from this one on no reading is sure."""
 MIN_SHARE_UNEVEN = 0.9
-"""On paper that is hardly any, less mean confidence is no digits."""
+"""Least mean confidence on a background that is hardly paper."""
 UNSURE_UNREAD = 0.2
 MAX_UNREAD = 0.75
-"""Shares of unread strokes at which a text is not sure, or is discarded."""
+"""Shares of unread strokes above which a text is unsure, or is discarded."""
 MIN_DIGITNESS = 0.02
-"""Below this digitness an item is left out even among digits."""
+"""An item of lower digitness is left out even among digits."""
 
 
 def counted_rows(view: page.Page, card: cards.Card) -> list[list[page.Candidate]]:
@@ -129,13 +129,13 @@ def _answer(
     if not flat:
         return "blank", "", view.certainty
     if no_digits:
-        # By the network's word, because what it took for digits reads so badly, or for unread ink.
+        # The strongest of three reasons: low digitness, low confidence, unread strokes.
         unlike = float(np.mean([item.confidence for item in flat]))
         badly = 1.0 - float(np.exp(_mean_log_confidence(lines, view)))
         return card.reject or "unknown", "", max(unlike, badly, view.unread)
     labels = [[item.label for item in row] for row in items]
     text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
-    # Each item has to be right, the page seen and cut right, and nothing left out of the text.
+    # All items and the segmentation must be right, and nothing left out of the text.
     confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
     confidence *= _covered_share(view, lines)
     confidence *= _separator_factor(lines, card) if STROKE_CLASS in card.classes else 1.0
@@ -186,7 +186,7 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
 
 
 def _has_no_digits(lines: list[list[page.Candidate]], card: cards.Card, view: page.Page) -> bool:
-    """Whether there are no digits, by the networks' opinion or because nothing reads well."""
+    """Whether the page has no digits, according to the networks or because nothing reads well."""
     limit = card.thresholds.digit if card.reject else 0.0
     items = [item for row in lines for item in row]
     if not items:
@@ -206,14 +206,14 @@ def _has_no_digits(lines: list[list[page.Candidate]], card: cards.Card, view: pa
 
 
 def _mean_log_confidence(lines: list[list[page.Candidate]], view: page.Page) -> float:
-    """The logarithm of an item's mean confidence, with its share of the page's certainty."""
+    """The mean log confidence of an item, including its share of the page's certainty."""
     items = [item for row in lines for item in row]
     logarithms = np.log([max(item.confidence, 1e-4) for item in items])
     return float(np.mean(logarithms) + np.log(max(view.certainty, 1e-4)) / len(items))
 
 
 def _least_share(view: page.Page) -> float:
-    """The mean confidence below which a page has no digits; higher the less it is like paper."""
+    """The mean confidence below which a page has no digits; it rises with the grain."""
     least = MIN_SHARE_DISPUTED if view.disputed else MIN_SHARE_UNDISPUTED
     unevenness = (view.grain - leftover.CALM_GRAIN) / (UNEVEN_GRAIN - leftover.CALM_GRAIN)
     return least + (MIN_SHARE_UNEVEN - least) * float(np.clip(unevenness, 0.0, 1.0))
@@ -248,7 +248,7 @@ def _without_slashes(
 
 
 def _separator_factor(lines: list[list[page.Candidate]], card: cards.Card) -> float:
-    """Below 1 if a stroke may be a slash or a bracket: such a text is never certain."""
+    """Factor of the confidence: below 1 if a stroke may be a slash or a bracket."""
     for row in lines:
         for index, item in enumerate(row):
             stroke = separators.stroke_of(item.crop) if len(row) > 1 else None

@@ -1,6 +1,6 @@
 """Separators for texts that keep them, found in the ink once the digits are known.
 
-A mark is a small piece of ink beside the digits of a row, and is told by its shape and place
+A mark is a small piece of ink beside the digits of a row, recognised by its shape and its place
 relative to them: 0 is their top, 1 their bottom.
 """
 
@@ -84,9 +84,7 @@ def _box(values: NDArray[np.intp]) -> Box:
 
 
 def _belongs(box: Box, rows: Sequence[Row], large: NDArray[np.intp]) -> bool:
-    """Whether a small piece is part of a digit: it shares columns with that digit's main piece, or
-    is all that the digit has.
-    """
+    """Whether a small piece is part of a digit: above or below its main piece, or the only one."""
     middle = (box[0] + box[2]) / 2
     for row in rows:
         for digit in row.boxes:

@@ -13,13 +13,9 @@ from legibly.vision.opinions import Candidate
 from legibly.vision.signs import marks, separators
 
 MARK_CONFIDENCE = 0.9
-"""The confidence of a mark, recognised by shape and place: not fitted on labels."""
+"""The confidence of a mark, recognised by shape and place; not fitted on labels."""
 MIN_SLASH = 0.36
-"""A stroke between digits is a slash from this sum of its lean and of what it is higher than the
-others on, both as shares.
-"""
-
-
+"""Least sum of lean and excess height, both as shares, of a stroke that is a slash."""
 Lines = Sequence[Sequence[Candidate]]
 """The digits of each row."""
 
@@ -35,11 +31,10 @@ class Entry:
 def with_separators(
     reading: records.Reading, picture: Picture, lines: Lines, *, read: float
 ) -> records.Reading:
-    """The reading with separators in its text, which is sure if digits and separators are; `read`
-    is the confidence from which on its verdict may be that.
+    """The reading with separators in its text; `read` is the threshold of the verdict `read`.
 
-    `lines` are what its digits are made of. Rows are joined by a space, for `/` is a sign now. A
-    reading without a text stays as it is.
+    `lines` are the candidates of its digits. Rows are joined by a space, since `/` is a sign here.
+    A reading without a text is returned unchanged.
     """
     rows = _rows(reading)
     if not rows:
@@ -127,8 +122,8 @@ def _rows(reading: records.Reading) -> list[list[Entry]]:
 
 
 def slashes(lines: Lines) -> set[int]:
-    """Which items, counted through all rows, are slashes rather than digits: strokes between
-    digits that lean or are high enough.
+    """The indexes, counted through all rows, of strokes between digits that lean or rise enough to
+    be slashes.
     """
     result: set[int] = set()
     start = 0

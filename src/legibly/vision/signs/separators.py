@@ -24,10 +24,9 @@ MAX_DISTANCE = 0.9
 SLASH_LEAN = 0.28
 """A straight stroke that leans more than this, in columns per row, may be a slash."""
 UPRIGHT_LEAN = 0.1
+"""A stroke that leans less is no slash."""
 MIN_SLASH = 0.33
-"""A stroke that leans less is no slash; from this sum of its lean and of what it is higher than
-digits on, it may be one.
-"""
+"""Least sum of lean and excess height, both as shares, of a stroke that may be a slash."""
 BRACKET_BOW = 0.07
 """A stroke that bows more than this share of its height may be a bracket."""
 MAX_STRAIGHT_BOW = 0.05
