@@ -104,7 +104,7 @@ def _course(row: Sequence[glyphs.Piece], height: float) -> tuple[float, float]:
 def _levelled(
     ink: paper.Ink, row: Sequence[glyphs.Piece], foreign: Sequence[glyphs.Piece], span: slice
 ) -> Floats:
-    """The ink in the pixel rows of `span`, scaled to 0 … 1 by its strength, without foreign pieces."""
+    """The ink in rows `span`, scaled to 0 … 1 by its strength, without foreign pieces."""
     sample = [
         ink.values[y0:y1, x0:x1][piece.mask] for piece in row for x0, y0, x1, y1 in [piece.box]
     ]

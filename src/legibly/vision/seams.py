@@ -1,4 +1,4 @@
-"""Cuts a piece of ink that may be touching digits, along paths from top to bottom with least ink."""
+"""Cuts a piece that may be touching digits, along paths from top to bottom with least ink."""
 
 import numpy as np
 from numpy.typing import NDArray
