@@ -133,9 +133,11 @@ def _accumulate(cost: Floats) -> tuple[Floats, NDArray[np.int8]]:
 def _minima(values: Floats, distance: int) -> list[int]:
     """The columns of the lowest values, at least `distance` apart, lowest first."""
     chosen: list[int] = []
-    for column in np.argsort(values, kind="stable"):
-        if all(abs(int(column) - other) >= distance for other in chosen):
-            chosen.append(int(column))
+    taken = np.zeros(len(values), np.bool_)
+    for column in np.argsort(values, kind="stable").tolist():
+        if not taken[column]:
+            chosen.append(column)
+            taken[max(0, column - distance + 1) : column + distance] = True
     return chosen
 
 

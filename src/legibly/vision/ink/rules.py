@@ -20,6 +20,7 @@ COVERED = 0.4
 FAINT_PRINT = 0.5
 LEAST_SIDE = 64
 MOST_LINES = 60
+FEWEST_VOTERS = 1500
 MOST_POINTS = 60_000
 """More thin runs than this are a texture, in which printed lines are not searched for."""
 
@@ -97,75 +98,108 @@ def _lines(mask: Mask) -> Mask | None:
     thin = stop - start <= thickest
     if not COVERED * width <= np.count_nonzero(thin) <= MOST_POINTS:
         return None
-    x = column[thin]
-    y = (start[thin] + stop[thin] - 1) / 2
-    size = (stop - start)[thin]
-    level = _level(x, start[thin], stop[thin])
+    runs = _Runs(column[thin], start[thin], stop[thin], width)
+    left = runs.level()
+    votes = _Votes(runs, left, mask.shape, thickest)
     gone = np.zeros(mask.shape, np.bool_)
-    left = level.copy()
     is_any = False
     for _ in range(MOST_LINES):
-        if np.count_nonzero(left) < COVERED * width:
-            break
-        line = _strongest(x[left], y[left], mask.shape, thickest)
+        line = votes.strongest()
         if line is None:
             break
-        far = np.abs(y - np.polyval(line, x))
-        on = left & (far < thickest)
-        if len(np.unique(x[on])) < COVERED * width:
+        on = np.flatnonzero(left & (np.abs(runs.y - line[0] * runs.x - line[1]) < thickest))
+        if runs.columns(on) < COVERED * width:
             break
-        curve = np.polyfit(x[on], y[on], 2 if np.count_nonzero(on) > 50 else 1)
-        thick = float(np.median(size[on]))
-        far = np.abs(y - np.polyval(curve, x))
-        hit = (far < max(1.5, 0.8 * thick)) & (size <= 1.7 * thick + 1)
+        far = runs.distance(on)
+        thick = float(np.median(runs.size[on]))
         left &= far >= max(2.0, 1.5 * thick)
-        if not _runs_through(x[hit], width):
-            continue
-        is_any = True
-        for offset in range(int(size[hit].max())):
-            inside = hit & (offset < size)
-            gone[(start[thin] + offset)[inside], x[inside]] = True
+        votes = votes.among(left)
+        hit = np.flatnonzero((far < max(1.5, 0.8 * thick)) & (runs.size <= 1.7 * thick + 1))
+        if _runs_through(runs.x[hit], width):
+            is_any = True
+            runs.paint(gone, hit)
     return gone if is_any else None
 
 
-def _level(x: Ints, start: Ints, stop: Ints) -> Mask:
-    """Which of the thin column runs go on to either side for a while, as those of a line do."""
-    order = np.lexsort((start, x))
-    key = x[order]
-    first = np.searchsorted(key, x + 1, "left")
-    last = np.searchsorted(key, x + 1, "right")
-    has = np.zeros(len(x), np.bool_)
-    begin = start[order]
-    end = stop[order]
-    for step in range(int((last - first).max()) if len(x) else 0):
-        at = np.minimum(first + step, len(x) - 1)
-        has |= (first + step < last) & (begin[at] <= stop) & (end[at] >= start)
-    return has
+class _Runs:
+    """Thin runs down the columns of a mask, sorted by column, then row."""
+
+    def __init__(self, x: Ints, start: Ints, stop: Ints, width: int) -> None:
+        self.x = x
+        self.start = start
+        self.stop = stop
+        self.size = stop - start
+        self.y = (start + stop - 1) / 2
+        self._along = 2.0 * x / width - 1.0
+
+    def level(self) -> Mask:
+        """Which runs go on in the next column, as those of a line do."""
+        stride = int(self.stop.max()) + 2
+        bottoms = self.x * stride + self.stop
+        beside = np.searchsorted(bottoms, (self.x + 1) * stride + self.start)
+        beside = np.minimum(beside, len(bottoms) - 1)
+        overlap: Mask = (self.x[beside] == self.x + 1) & (self.start[beside] <= self.stop)
+        return overlap
+
+    def columns(self, chosen: Ints) -> int:
+        """In how many columns the chosen runs are."""
+        return int(np.count_nonzero(np.diff(self.x[chosen]))) + bool(len(chosen))
+
+    def distance(self, chosen: Ints) -> NDArray[np.float64]:
+        """How far each run is from the parabola through the chosen ones; a line through few."""
+        powers = np.vander(self._along[chosen], 3 if len(chosen) > 50 else 2)
+        fit = np.linalg.lstsq(powers.T @ powers, powers.T @ self.y[chosen])[0]
+        return np.abs(self.y - np.polyval(fit, self._along))
+
+    def paint(self, mask: Mask, chosen: Ints) -> None:
+        """Set the pixels of the chosen runs."""
+        for offset in range(int(self.size[chosen].max())):
+            inside = chosen[offset < self.size[chosen]]
+            mask[self.start[inside] + offset, self.x[inside]] = True
 
 
-def _strongest(
-    x: Ints, y: NDArray[np.float64], shape: tuple[int, int], thickest: int
-) -> NDArray[np.float64] | None:
-    """The nearly level line with most points: slope and height at x = 0, None where no line is long
-    enough.
-    """
-    height, width = shape
-    angles = np.deg2rad(np.arange(-STEEPEST_DEGREES, STEEPEST_DEGREES + 0.1, FINEST_DEGREES))
-    step = max(1.5, thickest / 2, width * np.deg2rad(FINEST_DEGREES) / 2)
-    slopes = np.tan(angles)
-    reach = width * float(slopes[-1])
-    bins = int((height + 2 * reach) / step) + 3
-    sample = slice(None, None, max(1, len(x) // 1500))
-    offsets = ((y[sample][None] - slopes[:, None] * x[sample][None] + reach) / step).astype(np.intp)
-    counts = np.bincount(
-        (offsets + bins * np.arange(len(slopes))[:, None]).ravel(), minlength=bins * len(slopes)
-    )
-    # A line may straddle two bins.
-    pairs = counts[:-1] + counts[1:]
-    best = int(pairs.argmax())
-    if pairs[best] * (sample.step or 1) < COVERED * width:
-        return None
-    return np.array([slopes[best // bins], (best % bins + 1) * step - reach])
+class _Votes:
+    """How many of some runs are on each nearly level line, estimated from a sample of them."""
+
+    def __init__(self, runs: _Runs, chosen: Mask, shape: tuple[int, int], thickest: int) -> None:
+        self._runs = runs
+        self._shape = shape
+        self._thickest = thickest
+        height, width = shape
+        self._least = COVERED * width
+        angles = np.arange(-STEEPEST_DEGREES, STEEPEST_DEGREES + 0.1, FINEST_DEGREES)
+        self._slopes = np.tan(np.deg2rad(angles))
+        self._step = max(1.5, thickest / 2, width * np.deg2rad(FINEST_DEGREES) / 2)
+        self._reach = width * float(self._slopes[-1])
+        self._bins = int((height + 2 * self._reach) / self._step) + 3
+        points = np.flatnonzero(chosen)
+        self._stride = max(1, len(points) // FEWEST_VOTERS)
+        self._sample = points[:: self._stride]
+        heights = runs.y[self._sample] - self._slopes[:, None] * runs.x[self._sample] + self._reach
+        self._cells = (heights / self._step).astype(np.intp)
+        self._cells += self._bins * np.arange(len(self._slopes))[:, None]
+        self._counts = self._counted(self._cells)
+
+    def _counted(self, cells: Ints) -> Ints:
+        return np.bincount(cells.ravel(), minlength=self._bins * len(self._slopes))
+
+    def among(self, left: Mask) -> "_Votes":
+        """The votes of those that are left; a new sample where the present one gets too small."""
+        stay = left[self._sample]
+        if self._stride > 1 and np.count_nonzero(stay) < FEWEST_VOTERS:
+            return _Votes(self._runs, left, self._shape, self._thickest)
+        self._counts -= self._counted(self._cells[:, ~stay])
+        self._cells = self._cells[:, stay]
+        self._sample = self._sample[stay]
+        return self
+
+    def strongest(self) -> tuple[float, float] | None:
+        """The line with most runs: slope and height at x = 0. None where none is long enough."""
+        pairs = self._counts[:-1] + self._counts[1:]  # a line may straddle two bins
+        best = int(pairs.argmax())
+        if pairs[best] * self._stride < self._least:
+            return None
+        return self._slopes[best // self._bins], (best % self._bins + 1) * self._step - self._reach
 
 
 def _runs_through(x: Ints, width: int) -> bool:
