@@ -30,8 +30,8 @@ def product(*tiers: tuple[str, str], **attributes: str) -> dict[str, Any]:
 
 
 PRODUCTS = (
-    product(("0", "0.0200000000"), instanceType="t3a.small", regionCode="eu-central-1"),
-    product(("0", "0.0170000000"), instanceType="t3a.small", regionCode="us-east-2"),
+    product(("0", "0.0200000000"), instanceType="t3.small", regionCode="eu-central-1"),
+    product(("0", "0.0170000000"), instanceType="t3.small", regionCode="us-east-2"),
     product(("0", "0"), ("1000000", "0.0000005"), queueType="Standard", regionCode="eu-central-1"),
     product(("0", "0.024"), volumeType="Standard", regionCode="eu-central-1"),
     product(("0", "0.030"), volumeType="Standard", regionCode="eu-central-1"),
@@ -92,7 +92,7 @@ def test_prices_of_a_region_are_renewed_and_used() -> None:
     before = price_list.table()
     output = run("prices", "--region", "eu-central-1", "--update")
     fresh = price_list.table("eu-central-1")
-    assert (fresh["t3a.small"], fresh["queue_request"]) == (0.02, 0.0000005)
+    assert (fresh["t3.small"], fresh["queue_request"]) == (0.02, 0.0000005)
     for name in ("s3_gb_month", "s3_put", "alarm_month"):
         assert fresh[name] == before[name]
         assert name in fresh.left
@@ -105,7 +105,7 @@ def test_prices_of_a_region_are_renewed_and_used() -> None:
         )
         for listed in (before, fresh)
     ]
-    assert estimates[1] - estimates[0] == pytest.approx(prices.HOURS * (0.02 - before["t3a.small"]))
+    assert estimates[1] - estimates[0] == pytest.approx(prices.HOURS * (0.02 - before["t3.small"]))
     assert f"AWS price list, {fresh.as_of}" in run("synth", "--region", "eu-central-1")
     assert price_list.table() == before
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cloud import schemas
+from cloud.schemas import DEPLOY
 from legibly.cli.serve.serving import KEEP_ALIVE_SECONDS
 from legibly.cloud import plan
 from legibly.cloud.deploy import template_parameters
@@ -85,6 +86,46 @@ def test_no_budget_is_created_in_regions_without_budgets() -> None:
     assert lacking == plan.REGIONS_WITHOUT_BUDGETS
     budget = schemas.resources("legibly.yaml")["CostBudget"]
     assert budget["Condition"] == "HasBudget"
+
+
+def offered(kind: str) -> dict[str, set[str]]:
+    """The instance types of each region, of EC2 or of PostgreSQL, as cfn-lint's data has them."""
+    folder = "aws_ec2_instance" if kind == "ec2" else "aws_rds_dbinstance"
+    name = "instancetype_enum" if kind == "ec2" else "dbinstanceclass_enum"
+    package = Path(pytest.importorskip("cfnlint").__file__).parent
+    path = package / "data" / "schemas" / "extensions" / folder / f"{name}.json"
+    data = json.loads(path.read_bytes())
+    if kind == "ec2":
+        return {region: set(entry["enum"]) for region, entry in data.items() if "-" in region}
+    return {region: database_types(entry) for region, entry in data.items()}
+
+
+def database_types(entry: dict[str, Any]) -> set[str]:
+    return {
+        name
+        for rule in entry["allOf"]
+        if rule["if"]["properties"].get("Engine", {}).get("const") == "postgres"
+        for name in rule["then"]["properties"]["DBInstanceClass"]["enum"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "kind", "without"),
+    [
+        ("WebInstance", "ec2", set()),
+        ("ModelInstance", "ec2", {"me-south-1"}),
+        ("DatabaseInstance", "rds", {"ca-west-1"}),
+    ],
+)
+def test_default_instances_are_offered_in_every_region(
+    parameter: str, kind: str, without: set[str]
+) -> None:
+    """Exceptions are in the page of limits, with the parameter; China is another partition."""
+    default = schemas.template("legibly.yaml")["Parameters"][parameter]["Default"]
+    lacking = {region for region, types in offered(kind).items() if default not in types}
+    assert {region for region in lacking if not region.startswith("cn-")} == without
+    limits = (DEPLOY.parent / "docs" / "reference" / "aws-limits.md").read_text(encoding="utf-8")
+    assert all(f"{region} lacks {default}" in limits for region in without)
 
 
 def test_servers_keep_connections_longer_than_the_balancers(

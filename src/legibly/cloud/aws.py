@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from botocore import exceptions
 from botocore.config import Config
 
 from legibly import errors
+from legibly.cloud.reasons import advice
 
 _ABSENT = {
     "404",
@@ -24,11 +26,12 @@ _ABSENT |= {"AWS.SimpleQueueService.NonExistentQueue"}
 _DENIED = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}
 _UNKNOWN = {
     "InvalidClientTokenId",
+    "UnrecognizedClientException",
     "SignatureDoesNotMatch",
-    "ExpiredToken",
     "InvalidAccessKeyId",
     "AuthFailure",
 }
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 
 
 class Aws:
@@ -36,7 +39,10 @@ class Aws:
 
     def __init__(self, *, region: str | None = None) -> None:
         # boto3 itself reads AWS_DEFAULT_REGION only; everything else at AWS reads AWS_REGION.
-        self._session = boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None)
+        with translated("AWS"):
+            self._session = boto3.Session(
+                region_name=region or os.environ.get("AWS_REGION") or None
+            )
         if self._session.region_name is None:
             raise errors.Invalid(
                 "no region is set.", where="AWS", remedy="Give --region, or set AWS_REGION."
@@ -79,25 +85,49 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        code = error.response["Error"].get("Code", "")
-        message = error.response["Error"].get("Message", "") or code
-        message = f"{error.operation_name}: {message}".rstrip(".")
-        if code in _ABSENT:
-            raise errors.NotFound(f"{message}.", where=where) from error
-        if code in _UNKNOWN:
-            raise errors.Forbidden(
-                f"{message}.", authenticated=False, where=where, remedy=_LOGIN
-            ) from error
-        if code in _DENIED:
-            remedy = "docs/guides/aws.md lists the permissions that are needed."
-            raise errors.Forbidden(f"{message}.", where=where, remedy=remedy) from error
-        raise errors.Invalid(f"{message} ({code}).", where=where) from error
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
-        raise errors.Forbidden(
-            "there are no AWS credentials.", authenticated=False, where=where, remedy=_LOGIN
-        ) from error
-    except (exceptions.HTTPClientError, exceptions.WaiterError) as error:
+        raise _refusal(error, where) from error
+    except S3UploadFailedError as error:
+        if isinstance(error.__context__, exceptions.ClientError):
+            raise _refusal(error.__context__, where) from error
+        raise errors.Unavailable(f"the upload failed: {error}.", where=where) from error
+    except _CREDENTIAL_ERRORS as error:
+        raise _unknown(f"{error}", where) from error
+    except exceptions.NoCredentialsError as error:
+        raise _unknown("there are no AWS credentials.", where) from error
+    except exceptions.BotoCoreError as error:
         raise errors.Unavailable(f"AWS does not answer: {error}.", where=where) from error
 
 
+def _refusal(error: exceptions.ClientError, where: str) -> errors.LegiblyError:
+    """Our error for an answer of AWS."""
+    code = error.response["Error"].get("Code", "")
+    message = error.response["Error"].get("Message", "") or code
+    message = f"{error.operation_name}: {message}".rstrip(".")
+    if code in _ABSENT:
+        return errors.NotFound(f"{message}.", where=where)
+    if code in _EXPIRED or "token included in the request is expired" in message:
+        return errors.Forbidden(f"{message}.", authenticated=False, where=where, remedy=_AGAIN)
+    if code in _UNKNOWN:
+        return _unknown(f"{message}.", where)
+    remedy = advice(message)
+    if code in _DENIED:
+        remedy = remedy or advice("AccessDenied")
+        return errors.Forbidden(f"{message}.", where=where, remedy=remedy)
+    return errors.Invalid(f"{message} ({code}).", where=where, remedy=remedy)
+
+
+def _unknown(message: str, where: str) -> errors.Forbidden:
+    return errors.Forbidden(message, authenticated=False, where=where, remedy=_LOGIN)
+
+
 _LOGIN = "Run `aws configure`, or set AWS_PROFILE."
+_AGAIN = (
+    "Sign in again (`aws sso login`, or new keys) and repeat the command: it goes on where AWS is."
+)
+_CREDENTIAL_ERRORS = (
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+)

@@ -10,11 +10,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import boto3
 
 from legibly import errors
+from legibly.cloud import bucket as buckets
 from legibly.cloud import package
 from legibly.cloud.artifacts import ArtifactBucket
 from legibly.cloud.aws import Aws, translated
@@ -49,6 +49,7 @@ def deploy(
     present = stack.parameters()
     plan = plan.resolved(present)
     bucket = ArtifactBucket(aws, plan.artifact_bucket(account, aws.region), account)
+    buckets.check(aws, plan.data_bucket(account, aws.region), account)
     bucket.create(report)
     with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
         keys = _upload_code(plan, bucket, Path(folder), code, report)
@@ -69,7 +70,7 @@ def deploy(
     if stack.describe() is None:
         return {}
     outputs = stack.outputs()
-    _connect(aws, outputs, report)
+    buckets.settle(aws, outputs, report)
     return outputs
 
 
@@ -154,6 +155,12 @@ def _functions_at_once(plan: Plan, aws: Aws, report: Report) -> int:
     with translated("Lambda quotas"):
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
     quota = int(limits.get("ConcurrentExecutions", 1000))
+    wanted = dict(plan.parameters).get("FunctionsAtOnce", "2")
+    if int(wanted) > quota:
+        remedy = "Leave it out, or ask for more: Service Quotas, AWS Lambda, Concurrent executions."
+        raise errors.Invalid(
+            f"this account runs {quota} functions at once.", where="FunctionsAtOnce", remedy=remedy
+        )
     if quota - 2 >= default:
         return default
     count = max(2, quota - 2)
@@ -239,10 +246,10 @@ def destroy(plan: Plan, *, aws: Aws, report: Report, with_data: bool) -> None:
     account = aws.account()
     for name in (plan.accuracy_stack, plan.stack):
         Stack(aws, name).delete(report=report)
-    _remove_bucket(aws, plan.artifact_bucket(account, aws.region), report)
+    buckets.remove(aws, plan.artifact_bucket(account, aws.region), report)
     data = plan.data_bucket(account, aws.region)
     if with_data:
-        _remove_bucket(aws, data, report)
+        buckets.remove(aws, data, report)
     else:
         report(f"the bucket {data} stays: a later deploy of the same name takes it over")
 
@@ -253,54 +260,6 @@ def _with_bucket_name(text: str, bucket: str) -> str:
     if computed not in text:
         raise errors.Invalid("the bucket's name is not where it is expected.", where="legibly.yaml")
     return text.replace(computed, f"BucketName: {bucket}")
-
-
-def _connect(aws: Aws, outputs: dict[str, str], report: Report) -> None:
-    """Point the bucket's notifications to this stack's queues, and its CORS to this stack's page.
-
-    CloudFormation leaves a bucket that it imports as it was, with settings of an older stack.
-    """
-    client = aws.client("s3")
-    bucket = outputs["BucketName"]
-    queues = {
-        "images/": _queue_arn(aws, outputs["ImagesQueueUrl"]),
-        "records/readings/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
-        "records/failures/": _queue_arn(aws, outputs["RecordsQueueUrl"]),
-    }
-    with translated(bucket):
-        configuration = client.get_bucket_notification_configuration(Bucket=bucket)
-        present = {
-            rule["Value"]: entry["QueueArn"]
-            for entry in configuration.get("QueueConfigurations", [])
-            for rule in entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
-        }
-        if present == queues:
-            return
-        report(f"connecting the bucket {bucket} to the stack")
-        client.put_bucket_notification_configuration(
-            Bucket=bucket,
-            NotificationConfiguration={
-                "QueueConfigurations": [_notification(*item) for item in queues.items()]
-            },
-        )
-        if "Address" in outputs:
-            rule = {"AllowedOrigins": [outputs["Address"]], "AllowedMethods": ["PUT"]}
-            rule["AllowedHeaders"] = ["content-type", "if-none-match"]
-            client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
-
-
-def _notification(prefix: str, queue_arn: str) -> dict[str, Any]:
-    return {
-        "QueueArn": queue_arn,
-        "Events": ["s3:ObjectCreated:*"],
-        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
-    }
-
-
-def _queue_arn(aws: Aws, url: str) -> str:
-    with translated(url):
-        answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    return str(answer["Attributes"]["QueueArn"])
 
 
 def _bucket_url(aws: Aws, bucket: str) -> str:
@@ -319,23 +278,3 @@ def _prefix_list(aws: Aws) -> str:
     if not answer["PrefixLists"]:
         raise errors.NotFound(f"this region has no prefix list {_CLOUDFRONT}.", where=aws.region)
     return str(answer["PrefixLists"][0]["PrefixListId"])
-
-
-def _remove_bucket(aws: Aws, name: str, report: Report) -> None:
-    client = aws.client("s3")
-    owner = {"Bucket": name, "ExpectedBucketOwner": aws.account()}
-    try:
-        with translated(name):
-            client.head_bucket(**owner)
-    except errors.NotFound:
-        return
-    report(f"emptying and deleting the bucket {name}")
-    with translated(name):
-        for page in client.get_paginator("list_object_versions").paginate(**owner):
-            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            keys = [
-                {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
-            ]
-            if keys:
-                client.delete_objects(**owner, Delete={"Objects": keys, "Quiet": True})
-        client.delete_bucket(**owner)

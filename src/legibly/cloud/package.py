@@ -48,6 +48,7 @@ _DROP_FOLDERS = {
     "bin",
 }
 _DROP_FOLDERS |= {"transformers", "quantization"}  # onnxruntime's converters
+_DROP_LIBRARY = "libonnxruntime.so"  # for C programs: Python's module holds the same code
 _DROP_SUFFIXES = (".pyi", ".pyc", ".h", ".hpp", ".c", ".cpp", ".pyx", ".pxd", ".a")
 _KEEP = {"numpy/testing", "numpy/_core/tests"}  # numpy imports the first lazily for everybody
 Download = Callable[[list[str], Path], None]
@@ -204,6 +205,8 @@ def _is_needed(name: str) -> bool:
     parts = name.split("/")
     if any("/".join(parts[: n + 1]) in _KEEP for n in range(len(parts))):
         return "tests" not in parts
+    if parts[-1].startswith(_DROP_LIBRARY):
+        return False
     return not (set(parts[:-1]) & _DROP_FOLDERS or name.endswith(_DROP_SUFFIXES))
 
 

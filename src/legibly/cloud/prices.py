@@ -51,8 +51,8 @@ def estimate(
     if size != "none":
         lines += _web(prices, size)
     if classifier == "servers":
-        dollars = _server(prices, "c7a.large") + _balancer(prices, 0)
-        lines.append(Line("model servers: 1 c7a.large and a load balancer", dollars, idle=True))
+        dollars = _server(prices, "c7i.large") + _balancer(prices, 0)
+        lines.append(Line("model servers: 1 c7i.large and a load balancer", dollars, idle=True))
     return lines
 
 
@@ -81,8 +81,8 @@ def _pictures(prices: Table, pictures: int, stored_months: int) -> Iterator[Line
 
 def _web(prices: Table, size: Size) -> Iterator[Line]:
     servers = 2 if size == "scale" else 1
-    hosts = servers * _server(prices, "t3a.small")
-    yield Line(f"web servers: {servers} t3a.small", hosts, idle=True)
+    hosts = servers * _server(prices, "t3.small")
+    yield Line(f"web servers: {servers} t3.small", hosts, idle=True)
     yield Line("load balancer, with its two addresses", _balancer(prices, 2), idle=True)
     own = WEB_ALARMS * prices["alarm_month"] + prices["secret_month"]
     yield Line("their alarms, and the secret of the first password", own, idle=True)

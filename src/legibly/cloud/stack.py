@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from legibly import errors, records
 from legibly.cloud.aws import Aws, translated
+from legibly.cloud.reasons import advice
 
 Report = Callable[[str], None]
 _POLL_SECONDS = 1.0
@@ -124,20 +125,27 @@ class Stack:
 
     def _settled(self, report: Report) -> dict[str, Any] | None:
         """The stack as it can be updated; a failed first deployment is deleted."""
-        present = self.describe()
+        present = self._at_rest(report)
         status = present["StackStatus"] if present else ""
-        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
+        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
             self.delete(report=report)
             return None
-        if status == "UPDATE_ROLLBACK_FAILED":
+        if status.endswith("ROLLBACK_FAILED"):
             remedy = (
                 "Finish it, then deploy again: aws cloudformation continue-update-rollback "
                 f"--stack-name {self.name}."
             )
             raise errors.Conflict("its last roll back failed.", where=self.name, remedy=remedy)
-        if status.endswith("_IN_PROGRESS"):
-            remedy = "Wait for it to end: legibly cloud status."
-            raise errors.Conflict(f"it is busy ({status}).", where=self.name, remedy=remedy)
+        return present
+
+    def _at_rest(self, report: Report) -> dict[str, Any] | None:
+        """The stack after any operation in progress, as of an interrupted command."""
+        present = self.describe()
+        if present and present["StackStatus"].endswith("_IN_PROGRESS"):
+            report(f"waiting for the end of {present['StackStatus']}")
+        while present and present["StackStatus"].endswith("_IN_PROGRESS"):
+            time.sleep(_POLL_SECONDS)
+            present = self.describe()
         return present
 
     def _discard(self, change_set: str, *, is_new: bool) -> None:
@@ -168,7 +176,9 @@ class Stack:
                 if "didn't contain changes" in reason or "No updates" in reason:
                     return None
                 raise errors.Invalid(
-                    f"CloudFormation refuses the template: {reason}", where=self.name
+                    f"CloudFormation refuses the template: {reason}",
+                    where=self.name,
+                    remedy=advice(reason),
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -203,27 +213,36 @@ class Stack:
 
         Raises Invalid with the reason of the first failure.
         """
-        reported = {since}
-        first_failure = ""
+        try:
+            self._report_events({since}, report, stack or self.name)
+        except KeyboardInterrupt:
+            remedy = "The same command again waits for its end and goes on."
+            raise errors.Unavailable(
+                "interrupted; CloudFormation goes on.", where=self.name, remedy=remedy
+            ) from None
+
+    def _report_events(self, reported: set[str | None], report: Report, stack: str) -> None:
+        failure = ""
         while True:
-            for event in self._events_past(reported, stack or self.name):
+            for event in self._events_past(reported, stack):
                 report(_line(event))
-                if event["ResourceStatus"].endswith("_FAILED") and not first_failure:
+                status = event["ResourceStatus"]
+                if status.endswith("_FAILED") and not failure:
                     reason = event.get("ResourceStatusReason", "no reason given")
-                    first_failure = f"{event['LogicalResourceId']}: {reason}"
-                if event["PhysicalResourceId"] == event["StackId"] and _at_rest(
-                    event["ResourceStatus"]
-                ):
-                    if event["ResourceStatus"] not in (
-                        "CREATE_COMPLETE",
-                        "UPDATE_COMPLETE",
-                        "DELETE_COMPLETE",
-                    ):
-                        raise errors.Invalid(
-                            f"{event['ResourceStatus']}. {first_failure}", where=self.name
-                        )
+                    failure = f"{event['LogicalResourceId']}: {reason}"
+                if event["PhysicalResourceId"] == event["StackId"] and _is_final(status):
+                    self._require_success(status, failure)
                     return
             time.sleep(_POLL_SECONDS)
+
+    def _require_success(self, status: str, failure: str) -> None:
+        """Raise Invalid unless an operation ended well."""
+        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):
+            return
+        remedy = advice(failure)
+        if status == "DELETE_FAILED" and not remedy:
+            remedy = "Delete what is named, then repeat the command."
+        raise errors.Invalid(f"{status}. {failure}", where=self.name, remedy=remedy)
 
     def _events_past(self, reported: set[str | None], stack: str) -> Iterator[dict[str, Any]]:
         """New events, oldest first."""
@@ -243,7 +262,7 @@ class Stack:
         yield from reversed(fresh)
 
 
-def _at_rest(status: str) -> bool:
+def _is_final(status: str) -> bool:
     return status.endswith(("_COMPLETE", "_FAILED")) and "CLEANUP" not in status
 
 
