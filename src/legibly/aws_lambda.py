@@ -15,7 +15,7 @@ from legibly.ingest.project_readers import ProjectReaders
 from legibly.settings import Settings
 
 _SPARE_SECONDS = 3.0
-_MOST_SECONDS = 10.0
+_MAX_SECONDS = 10.0
 """For shadows, after the readings of a delivery are written; less where the time-out is near."""
 
 
@@ -39,6 +39,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str
 
 def _seconds(context: Any) -> float:
     if context is None:
-        return _MOST_SECONDS
+        return _MAX_SECONDS
     remaining: float = context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS
-    return min(_MOST_SECONDS, max(0.0, remaining))
+    return min(_MAX_SECONDS, max(0.0, remaining))

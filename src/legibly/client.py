@@ -29,7 +29,7 @@ _ERRORS: dict[int, type[errors.LegiblyError]] = {
     415: errors.NotAnImage,
     422: errors.Unusable,
 }
-_LONGEST_PAUSE_SECONDS = 30.0
+_MAX_PAUSE_SECONDS = 30.0
 
 
 class Client:
@@ -181,7 +181,7 @@ class Client:
                     raise errors.Unavailable(
                         "the server cannot be reached: {error}.", where=self._url, error=str(error)
                     ) from error
-            self._sleep(min(retry_after or pause, _LONGEST_PAUSE_SECONDS))
+            self._sleep(min(retry_after or pause, _MAX_PAUSE_SECONDS))
             pause *= 2
         raise errors.Unavailable("nothing was tried.", where=self._url)
 

@@ -85,7 +85,7 @@ def test_any_pairs_report_the_same_before_and_after(
     so_far: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "SMALL_BYTES", small_bytes)
-        patch.setattr(repeats, "A_SLICE", 3)
+        patch.setattr(repeats, "SLICE_IMAGES", 3)
         base = Path(folder)
         for number, lines in enumerate(parts):
             gone = sorted(deleted) if number else []

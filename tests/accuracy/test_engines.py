@@ -274,8 +274,8 @@ def test_much_parquet_is_counted_without_names_first(
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         base = Path(name)
         patch.setattr(duckdb_engine, "SPLIT_FROM_ROWS", 0)
-        patch.setattr(repeats, "AT_ONCE", 7)
-        patch.setattr(repeats, "A_SLICE", 3)
+        patch.setattr(repeats, "HASHES_PER_PASS", 7)
+        patch.setattr(repeats, "SLICE_IMAGES", 3)
         patch.setattr(repeats, "HASH", f"CAST(hash(CAST(image AS VARCHAR)) % {kinds} AS UINTEGER)")
         rows = [json.dumps(row) for row in parquet]
         result = cases.write_lines(base, parts, deleted=sorted(deleted))

@@ -138,7 +138,7 @@ def test_a_canary_that_only_fails_is_ended(
     assert opened.live.canary is None
     last = histories.changes(store)[-1]
     assert (last.kind, last.share, last.by) == ("canary", 0.0, "legibly")
-    assert trial_timer.MOST_FAILURES == 3
+    assert trial_timer.MAX_FAILURES == 3
 
 
 class Failing(Reader):

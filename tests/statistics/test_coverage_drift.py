@@ -4,7 +4,7 @@ import pytest
 
 from legibly.packs import pack, registry
 from legibly.statistics import coverage_drift
-from legibly.statistics.coverage_drift import ENOUGH, CoverageDrift
+from legibly.statistics.coverage_drift import MIN_READINGS, CoverageDrift
 
 CARD = (900, 100)
 
@@ -32,8 +32,8 @@ def test_it_is_of_enough_readings_of_one_version() -> None:
     """Another model begins anew, and few readings say nothing."""
     drift = CoverageDrift()
     follow(drift, share=0.5)
-    indices = [drift.add("read", "b", CARD) for _ in range(ENOUGH)]
-    assert indices[:-1] == [None] * (ENOUGH - 1)
+    indices = [drift.add("read", "b", CARD) for _ in range(MIN_READINGS)]
+    assert indices[:-1] == [None] * (MIN_READINGS - 1)
     assert indices[-1] is not None
 
 

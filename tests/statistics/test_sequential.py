@@ -19,7 +19,7 @@ def test_evidence_of_a_rate_within_the_limit_seldom_reaches_enough() -> None:
             hits = 0
             for trials in range(1, 1001):
                 hits += draws.random() < rate
-                if sequential.evidence_above(0.02, hits=hits, trials=trials) >= sequential.ENOUGH:
+                if sequential.evidence_above(0.02, hits=hits, trials=trials) >= sequential.EVIDENCE:
                     reached += 1
                     break
         return reached / 200
@@ -35,7 +35,7 @@ def test_evidence_is_a_fair_bet_at_the_limit(limit: float) -> None:
     miss = sequential.evidence_above(limit, hits=0, trials=1)
     assert limit * hit + (1 - limit) * miss == pytest.approx(1.0)
     assert sequential.evidence_above(limit, hits=0, trials=0) == 1.0
-    assert sequential.evidence_above(limit, hits=10**6, trials=10**6) > sequential.ENOUGH
+    assert sequential.evidence_above(limit, hits=10**6, trials=10**6) > sequential.EVIDENCE
 
 
 @pytest.mark.parametrize(("limit", "hits", "trials"), [(0.0, 0, 1), (1.0, 0, 1), (0.1, 2, 1)])

@@ -124,7 +124,7 @@ def test_classes_end_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """
     book = classrooms.Classes(open_store(f"file://{tmp_path}", environ={}), stale_seconds=0)
     opened_class = book.open("3b", teacher="tess", keep_days=1)
-    monkeypatch.setattr(classrooms, "MOST_PUPILS", 2)
+    monkeypatch.setattr(classrooms, "MAX_PUPILS", 2)
     book.join(opened_class.code, "one")
     book.join(opened_class.code, "two")
     with pytest.raises(errors.Invalid, match="full"):

@@ -12,11 +12,11 @@ from typing import Any
 from legibly.records import UNANSWERED
 from legibly.statistics import aggregates, estimate, metrics
 
-MOST_LABELS = 200
+MAX_LABELS = 200
 """A larger confusion matrix holds the most frequent labels only: 10,000 classes are 200 MB of
 zeros.
 """
-MOST_CONFUSED = 50
+MAX_CONFUSED = 50
 
 Texts = Mapping[tuple[str, str, bool], int]
 """How many pairs have a predicted and a true text, and whether a text is a single label."""
@@ -50,7 +50,12 @@ def false_digits(texts: Texts) -> dict[str, Any]:
             images += n
             answered += n if predicted and not actual else 0
     share = metrics.as_json(metrics.share(answered, images))
-    return {**share, "images": images, "answered": answered, "enough": images >= estimate.ENOUGH}
+    return {
+        **share,
+        "images": images,
+        "answered": answered,
+        "enough": images >= estimate.MIN_LABELS,
+    }
 
 
 def classes(counts: LabelPairs) -> list[dict[str, Any]]:
@@ -70,7 +75,7 @@ def classes(counts: LabelPairs) -> list[dict[str, Any]]:
             "precision": metrics.as_json(metrics.share(hits[label], predicted_counts[label])),
             "recall": metrics.as_json(metrics.share(hits[label], actual_counts[label])),
             "f1": metrics.f1(hits[label], predicted_counts[label], actual_counts[label]),
-            "enough": actual_counts[label] >= estimate.ENOUGH,
+            "enough": actual_counts[label] >= estimate.MIN_LABELS,
         }
         for label in sorted({*predicted_counts, *actual_counts}, key=_sort_key)
     ]
@@ -88,7 +93,7 @@ def matrix(counts: LabelPairs, unaligned: int) -> dict[str, Any]:
     for (predicted, actual), n in counts.items():
         frequency[predicted] += n
         frequency[actual] += n
-    shown = sorted(frequency, key=lambda label: (-frequency[label], label))[:MOST_LABELS]
+    shown = sorted(frequency, key=lambda label: (-frequency[label], label))[:MAX_LABELS]
     labels = sorted(shown, key=_sort_key)
     rows = [[counts[predicted, actual] for predicted in labels] for actual in labels]
     left_out = {
@@ -106,7 +111,7 @@ def most_confused(counts: LabelPairs) -> list[dict[str, Any]]:
     )
     return [
         {"actual": actual, "predicted": predicted, "n": -n}
-        for n, actual, predicted in wrong[:MOST_CONFUSED]
+        for n, actual, predicted in wrong[:MAX_CONFUSED]
     ]
 
 

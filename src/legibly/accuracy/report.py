@@ -15,7 +15,7 @@ from legibly.accuracy import confidence_bins, confusion
 from legibly.records import UNANSWERED
 from legibly.statistics import aggregates, drift, estimate, metrics
 
-LONGEST = 6
+MAX_LENGTH = 6
 """Texts of at least this many labels share one row of `by_length`."""
 
 Report = dict[str, Any]
@@ -126,7 +126,7 @@ def _lengths(texts: _Group) -> _Group:
     lengths = _pair_of_counts()
     for (_, actual, single), (n, right) in texts.items():
         text = "" if actual == UNANSWERED else actual
-        length = min(LONGEST, len(aggregates.units(text, single=single)))
+        length = min(MAX_LENGTH, len(aggregates.units(text, single=single)))
         lengths[length][0] += n
         lengths[length][1] += right
     return lengths
@@ -138,7 +138,7 @@ def _rows(title: str, group: _Group) -> list[dict[str, Any]]:
             title: name,
             "pairs": n,
             "accuracy": metrics.as_json(metrics.share(right, n)),
-            "enough": n >= estimate.ENOUGH,
+            "enough": n >= estimate.MIN_LABELS,
         }
         for name, (n, right) in sorted(group.items())
     ]

@@ -16,7 +16,7 @@ from legibly.ingest.sweep import PATIENCE
 from legibly.records import now
 from legibly.settings import Settings
 
-_MOST_FAILED = 500
+_MAX_FAILED = 500
 _LATE_SECONDS = 60
 
 
@@ -49,7 +49,7 @@ def _report(settings: Settings) -> dict[str, Any]:
     """The state of one project. Raises Unavailable if the database does not answer."""
     index = wiring.index(settings)
     oldest = next(iter(index.page(Filter(state="pending", sort="oldest"), limit=1)), None)
-    failed = index.page(Filter(state="failed"), limit=_MOST_FAILED)
+    failed = index.page(Filter(state="failed"), limit=_MAX_FAILED)
     waiting = (now() - oldest.received_at).total_seconds() if oldest else 0.0
     report = {
         "images": index.counts(),

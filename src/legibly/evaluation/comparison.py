@@ -207,7 +207,7 @@ def _deciding(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
     blind: tuple[Basis, Basis] = ("asked", "at_upload")
     for basis in blind:
         chosen = [couple for couple in couples if couple.present.source == basis]
-        if len(chosen) >= estimate.ENOUGH:
+        if len(chosen) >= estimate.MIN_LABELS:
             return basis, chosen
     return "all", list(couples)
 

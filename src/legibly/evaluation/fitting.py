@@ -23,7 +23,7 @@ from legibly.packs.pack import Pack
 from legibly.statistics import metrics
 from legibly.statistics.calibration import expected_calibration_error
 
-LEAST = 40
+MIN_PICTURES = 40
 """The least number of pictures of known classes in each half."""
 NEVER = 1.01
 """A threshold that no confidence reaches."""
@@ -64,7 +64,7 @@ def calibrate(
     fit, test = _halves(pack, samples, where=data, tick=tick)
     temperature = fit_temperature(fit.known)
     card = replace(card, temperature=temperature)
-    if (fit.classes < 0).sum() >= LEAST // 2:
+    if (fit.classes < 0).sum() >= MIN_PICTURES // 2:
         card = _with_unknown(card, fit)
     threshold = read_threshold(card, fit, risk=risk)
     card = replace(card, thresholds=replace(card.thresholds, read=threshold))
@@ -132,8 +132,8 @@ def _halves(
         halves[hashlib.sha256(content).digest()[0] & 1].append((row, numbers[sample.text]))
     fit, test = (_labelled(half, pack) for half in halves)
     least = min(len(fit.known.classes), len(test.known.classes))
-    if least < LEAST:
-        message = f"half of the pictures are {least} of known classes; {LEAST} are needed"
+    if least < MIN_PICTURES:
+        message = f"half of the pictures are {least} of known classes; {MIN_PICTURES} are needed"
         raise errors.Invalid(message, where=where, remedy="Label more pictures.")
     return fit, test
 

@@ -18,7 +18,7 @@ from legibly.evaluation.datasets import Sample
 from legibly.packs.card import Card
 from legibly.vision.reading import Reader
 
-LEAST = 40
+MIN_LABELS = 40
 """The least number of pictures in each half."""
 _WILSON = 3.84
 """1.96 squared: divided by a small risk, the number of right answers in a row that prove it."""
@@ -94,14 +94,14 @@ def _halves(
         half = halves[hashlib.sha256(group).digest()[0] & 1]
         half.append((confidence, reading.text == sample.text))
     least = min(map(len, halves))
-    if least < LEAST:
+    if least < MIN_LABELS:
         raise errors.Invalid(
             "too few labelled pictures: the smaller half, by writers, has {least}; {needed} are"
             " needed.",
             where=where,
             remedy="Label more pictures, of several writers or without naming any.",
             least=least,
-            needed=LEAST,
+            needed=MIN_LABELS,
         )
     return _answers(halves[0]), _answers(halves[1])
 

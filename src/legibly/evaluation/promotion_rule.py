@@ -65,7 +65,9 @@ def _volunteered(comparison: Json) -> Decision:
     )
     needed = comparison["right"]["more_to_pass"]
     missing = (
-        None if needed is None else max(estimate.ENOUGH, comparison["data"]["n"] + needed) - chosen
+        None
+        if needed is None
+        else max(estimate.MIN_LABELS, comparison["data"]["n"] + needed) - chosen
     )
     says = (
         "Labels that people volunteer cannot show it, since they favour the candidate; "

@@ -11,7 +11,7 @@ from legibly.statistics import sequential
 from legibly.store import Store
 
 SECONDS = 10.0
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 """A canary ends after this many failures in a row."""
 _COUNTED = ("asked", "at_upload")
 """Sources of unbiased labels: people volunteer labels for wrong answers."""
@@ -68,7 +68,7 @@ class TrialTimer:
         if reason := failure(canary):
             return reason
         labels = labels_of(canary, self._index)
-        if labels["evidence"] < sequential.ENOUGH:
+        if labels["evidence"] < sequential.EVIDENCE:
             return ""
         return (
             f"of {labels['labelled']} sure answers with a label {labels['wrong']} are wrong:"
@@ -92,7 +92,7 @@ def labels_of(canary: trials.Canary, index: Index) -> records.Json:
 
 def failure(canary: trials.Canary) -> str:
     """Why a canary that only fails has to end; empty where it does not."""
-    if canary.failures < MOST_FAILURES:
+    if canary.failures < MAX_FAILURES:
         return ""
     return f"it failed {canary.failures} times in a row: {canary.last_failure}"
 

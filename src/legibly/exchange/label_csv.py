@@ -12,7 +12,7 @@ from legibly.records import Image
 _ID = ("id", "image", "legibly_id")
 _FILE = ("file", "file_name", "filename", "name")
 _LABEL = ("label", "text", "digit", "class", "true_text")
-_MOST_OF_A_NAME = 50
+_MAX_IMAGES_OF_NAME = 50
 
 
 class Row(NamedTuple):
@@ -55,7 +55,7 @@ def images_of(row: Row, index: Index, *, may_see: Callable[[Image], bool]) -> li
     """The images of a line: one by its id, or all with that file name."""
     if row.image_id:
         return [image for image in _by_id(row.image_id, index) if may_see(image)]
-    matches = index.page(Filter(search=row.name), limit=_MOST_OF_A_NAME) if row.name else []
+    matches = index.page(Filter(search=row.name), limit=_MAX_IMAGES_OF_NAME) if row.name else []
     return [image for image in matches if image.name == row.name and may_see(image)]
 
 

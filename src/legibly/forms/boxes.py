@@ -22,7 +22,7 @@ COMB_WIDTH = 1.6
 """Largest ratio of width to height of a comb's cell."""
 TOOTH = 0.5
 """Least height of the teeth of a comb without an upper line, as a share of its height."""
-LEAST_CELL = 10
+MIN_CELL = 10
 _SIDE = 1000
 
 
@@ -119,7 +119,7 @@ def _boxes(own: Mask) -> list[Box]:
         return _open_comb(own, levels[0])
     boxes: list[Box] = []
     for top, bottom in pairwise(levels):
-        if bottom - top < LEAST_CELL:
+        if bottom - top < MIN_CELL:
             continue
         sides = _lines(np.ascontiguousarray(own[round(top) : round(bottom) + 1].T))
         boxes += _cells(sides, top, bottom)
@@ -148,7 +148,7 @@ def _open_comb(own: Mask, level: float) -> list[Box]:
 
 def _cells(sides: list[float], top: float, bottom: float) -> list[Box]:
     """One comb if the cells are narrow and of equal width, else a box for each."""
-    pairs = [pair for pair in pairwise(sides) if pair[1] - pair[0] >= LEAST_CELL]
+    pairs = [pair for pair in pairwise(sides) if pair[1] - pair[0] >= MIN_CELL]
     if not pairs:
         return []
     widths = np.array([right - left for left, right in pairs])

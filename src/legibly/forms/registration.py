@@ -12,13 +12,13 @@ from legibly.forms.form import Field, Form
 
 Doubles = NDArray[np.float64]
 
-ENOUGH = 0.6
+MIN_AGREEMENT = 0.6
 """Least share of a form's fields that a scan must show."""
 NEAR = 0.3
 """Largest offset of a box's side from its expected place, as a share of the box's height."""
-MOST_GUESSES = 400
+MAX_GUESSES = 400
 """Most places to try before giving up."""
-MOST_BOXES = 200
+MAX_BOXES = 200
 """Most boxes of a scan to consider, the largest ones."""
 
 
@@ -38,12 +38,12 @@ class Place:
 def register(form: Form, boxes: Sequence[Box]) -> Place | None:
     """Find the place of a form among the boxes of a straightened scan; None if it is missing."""
     fields = np.array([_sides(field) for field in form.fields])
-    largest = sorted(boxes, key=lambda box: -box.width * box.height)[:MOST_BOXES]
+    largest = sorted(boxes, key=lambda box: -box.width * box.height)[:MAX_BOXES]
     if not largest:
         return None
     sides = np.array([[box.left, box.top, box.right, box.bottom] for box in largest])
     pairs = _best_pairs(fields, sides)
-    if len(pairs) < max(1.0, ENOUGH * len(fields)):
+    if len(pairs) < max(1.0, MIN_AGREEMENT * len(fields)):
         return None
     matrix = _affine(_corners(fields[pairs[:, 0]]), _corners(sides[pairs[:, 1]]))
     return Place(matrix, len(pairs) / len(fields))
@@ -84,7 +84,7 @@ def _best_pairs(fields: Doubles, sides: Doubles) -> NDArray[np.intp]:
             if len(pairs) > len(best):
                 best = pairs
             guesses += 1
-        if len(best) == len(fields) or guesses > MOST_GUESSES:
+        if len(best) == len(fields) or guesses > MAX_GUESSES:
             break
     return best
 

@@ -16,12 +16,12 @@ from legibly.handwriting import advice
 from legibly.records import Image, Item
 from legibly.statistics import metrics
 
-ENOUGH = 3
+MIN_EXAMPLES = 3
 """The least number of digits for a statement."""
 TREND = 10
 """The number of newest digits that are compared with as many before them."""
 EXAMPLES = 3
-ENOUGH_TO_RANK = 2 * EXAMPLES
+MIN_TO_RANK = 2 * EXAMPLES
 """With this many digits the most and the least legible ones do not overlap."""
 SURE = 0.9
 """An answer without a label is assumed right from this confidence on, unless a model's card
@@ -133,13 +133,13 @@ def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
     return {
         "digit": name,
         "n": len(many),
-        "enough": len(many) >= ENOUGH,
+        "enough": len(many) >= MIN_EXAMPLES,
         "legibility": _mean([digit.legibility for digit in many]),
         "read_right": _right(many),
         "trend": _trend([digit.legibility for digit in many]),
         "best": [_example(digit) for digit in best],
         "worst": [_example(digit) for digit in worst],
-        "rankable": len(many) >= ENOUGH_TO_RANK,
+        "rankable": len(many) >= MIN_TO_RANK,
         "read_as": read_as,
         "read_as_n": taken[read_as] if read_as is not None else 0,
         "history": [round(digit.legibility, 4) for digit in many[: 3 * TREND]][::-1],
@@ -181,7 +181,7 @@ def _trend(newest_first: Sequence[float]) -> dict[str, Any] | None:
     """
     new = newest_first[:TREND]
     old = newest_first[TREND : 2 * TREND]
-    if len(old) < ENOUGH:
+    if len(old) < MIN_EXAMPLES:
         return None
     change = fmean(new) - fmean(old)
     half = _t(len(old) - 1) * math.sqrt(variance(new) / len(new) + variance(old) / len(old))

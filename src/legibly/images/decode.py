@@ -5,9 +5,9 @@ fails.
 """
 
 from legibly.images import child_pool, limits, raster, sniff
-from legibly.images.raster import ENOUGH_PIXELS, Facts, Picture, Pixels
+from legibly.images.raster import REDUCED_PIXELS, Facts, Picture, Pixels
 
-__all__ = ["ENOUGH_PIXELS", "Facts", "Picture", "Pixels", "decode", "probe"]
+__all__ = ["REDUCED_PIXELS", "Facts", "Picture", "Pixels", "decode", "probe"]
 
 _HEADER_CHILD = ("image/heic", "image/heif", "image/avif", "image/tiff")
 """Kinds whose header parser has crashed on broken bytes."""
@@ -24,7 +24,7 @@ def probe(data: bytes, *, max_pixels: int) -> Facts:
     return raster.probe(data, max_pixels=max_pixels)
 
 
-def decode(data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS) -> Picture:
+def decode(data: bytes, *, max_pixels: int, enough_pixels: int = REDUCED_PIXELS) -> Picture:
     """Decode the first frame: upright, alpha laid on white, at most 8 bits a channel.
 
     The picture is reduced by the largest of 1, 2, 3, … that leaves `enough_pixels`. Raises

@@ -40,9 +40,9 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-ENOUGH_PIXELS = 700_000
+REDUCED_PIXELS = 700_000
 """A picture is never reduced below this many pixels."""
-SHORTEST_AFTER_REDUCTION = 64
+REDUCED_SIDE = 64
 """Nor is a side reduced below this: a strip of digits may be long and narrow."""
 
 # We check our own pixel limit before decoding; Pillow's would only warn on standard error.
@@ -92,7 +92,7 @@ def probe(data: bytes, *, max_pixels: int) -> Facts:
 
 
 def decode(
-    data: bytes, *, max_pixels: int, enough_pixels: int = ENOUGH_PIXELS, frame: int = 0
+    data: bytes, *, max_pixels: int, enough_pixels: int = REDUCED_PIXELS, frame: int = 0
 ) -> Picture:
     """Decode one frame: upright, alpha laid on white, at most 8 bits a channel.
 
@@ -222,7 +222,7 @@ def _reduction(size: tuple[int, int], enough_pixels: int) -> int:
     """The largest integer factor that leaves enough pixels, and enough of the shorter side."""
     width, height = size
     by_area = int((width * height / enough_pixels) ** 0.5)
-    return max(1, min(by_area, min(width, height) // SHORTEST_AFTER_REDUCTION))
+    return max(1, min(by_area, min(width, height) // REDUCED_SIDE))
 
 
 def _flatten(image: Image.Image) -> Image.Image:

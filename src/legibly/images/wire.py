@@ -10,7 +10,7 @@ from typing import IO, Any
 from legibly import errors
 
 _LENGTHS = struct.Struct("<II")
-_MOST_BYTES = 1_000_000_000
+_MAX_BYTES = 1_000_000_000
 _KINDS = {kind.__name__: kind for kind in (errors.Unusable, errors.NotAnImage)}
 
 
@@ -25,7 +25,7 @@ def send(stream: IO[bytes], header: dict[str, Any], payload: bytes | memoryview)
 def receive(stream: IO[bytes]) -> tuple[Any, bytes]:
     """Read one message. Raises EOFError at the end of the stream, ValueError for a torn one."""
     header_bytes, payload_bytes = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
-    if header_bytes + payload_bytes > _MOST_BYTES:
+    if header_bytes + payload_bytes > _MAX_BYTES:
         raise ValueError("the message is too large")
     header = json.loads(_exactly(stream, header_bytes))
     return header, _exactly(stream, payload_bytes)

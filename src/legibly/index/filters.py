@@ -28,7 +28,7 @@ _EXACT = {
 }
 _DAY_LENGTH = len("2026-11-22")
 ANSWERS = ("text", "label_text")
-_LEAST_OF_A_NAME = 2
+_MIN_NAME_LENGTH = 2
 """Shorter searches do not search file names: every other name holds a 7."""
 
 
@@ -135,7 +135,7 @@ def _search(
         sa.select(first(ids.where(images.c[name] == text)).subquery().c.id) for name in ANSWERS
     ]
 
-    if len(text) >= _LEAST_OF_A_NAME:
+    if len(text) >= _MIN_NAME_LENGTH:
         escaped = text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
         contains = _Like(images.c.name, sa.literal(f"%{escaped}%"))
         matches.append(ids.where(contains))

@@ -21,7 +21,7 @@ from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecor
 
 _MANY = 50
 """From so many readings on a table for them is worth its making."""
-LONGEST_LEASE = 900.0
+MAX_LEASE_SECONDS = 900.0
 """Seconds. A lease that ends later was given before the clock was set back."""
 
 
@@ -114,7 +114,7 @@ class SqlTables(SqlQueries):
 
     def claim(self, *, limit: int, lease_seconds: float) -> list[Claim]:
         now = time.time()
-        is_over = (images.c.leased_until <= now) | (images.c.leased_until > now + LONGEST_LEASE)
+        is_over = (images.c.leased_until <= now) | (images.c.leased_until > now + MAX_LEASE_SECONDS)
         due = (images.c.state == "pending") & is_over
         chosen = sa.select(images.c.id).where(due).order_by(images.c.id).limit(limit)
         with (

@@ -39,7 +39,7 @@ from legibly.store import Store, record_files
 from legibly.telemetry import tracing
 
 _log = logging.getLogger(__name__)
-_MOST_IN_A_FILE = 40  # see `object_keys.batch`
+_MAX_PER_FILE = 40  # see `object_keys.batch`
 _THREADS = 8  # fetching mostly waits for S3
 _EARLIER = timedelta(seconds=5)  # the clocks of S3, the queue and this machine differ
 
@@ -254,6 +254,5 @@ def _files(
     for images in by_date.values():
         group = list(images.values())
         yield from (
-            group[start : start + _MOST_IN_A_FILE]
-            for start in range(0, len(group), _MOST_IN_A_FILE)
+            group[start : start + _MAX_PER_FILE] for start in range(0, len(group), _MAX_PER_FILE)
         )

@@ -19,7 +19,7 @@ from legibly.store.record_files import READING_ERRORS
 _BATCH = 500
 _OVERLAP = timedelta(seconds=10)
 """If two servers write at the same time, the later record may be listed first."""
-_MOST_EARLY = 10_000
+_MAX_EARLY = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +64,7 @@ class RecordFollower:
         records = []
         for stat in stats:
             if _image_id(stat) not in present:
-                if len(self._early) < _MOST_EARLY:
+                if len(self._early) < _MAX_EARLY:
                     self._early[stat.key] = stat
                 continue
             self._early.pop(stat.key, None)

@@ -15,7 +15,7 @@ NOTHING = "∅"
 SEPARATORS = " /.,:+-=()"
 """The separators between the labels of a text: wide gaps, rows, and punctuation items."""
 _SPACED = re.compile(r" *([.,:/]) *|(-) +")
-_MOST_CLASSES_IN_MESSAGE = 100
+_MAX_CLASSES_IN_MESSAGE = 100
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class LabelRules:
             "{label} cannot be the label of this image. Allowed: {allowed}.",
             code="label-not-allowed",
             label=label,
-            allowed=list(classes[:_MOST_CLASSES_IN_MESSAGE]),
+            allowed=list(classes[:_MAX_CLASSES_IN_MESSAGE]),
         )
 
     def _allows(self, label: str) -> bool:

@@ -25,7 +25,7 @@ MAX_NODES = 100_000
 RUN_SECONDS = 60.0
 """How long a network that contains loops may run."""
 _DTYPES = {"float32": np.float32, "float16": np.float16, "uint8": np.uint8}
-_LEAST_PROBABILITY = 1e-12
+_MIN_PROBABILITY = 1e-12
 
 
 def read_files(folder: Path, card: Card) -> dict[str, bytes]:
@@ -230,7 +230,7 @@ def as_logits(answer: object, card: Card) -> Floats:
         )
     values = values.astype(np.float32).reshape(len(values) if values.ndim else 1, -1)
     if card.output.kind == "probabilities":
-        return np.asarray(np.log(values.clip(_LEAST_PROBABILITY, None)), np.float32)
+        return np.asarray(np.log(values.clip(_MIN_PROBABILITY, None)), np.float32)
     return values
 
 

@@ -23,8 +23,8 @@ from legibly.store import Store
 FOLDER = object_keys.CLASSES
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # no letters that look alike
 CODE_LENGTH = 6
-LONGEST_DAYS = 400
-MOST_PUPILS = 200
+MAX_DAYS = 400
+MAX_PUPILS = 200
 _OWNER = object_keys.PUPIL_OWNER
 
 
@@ -119,8 +119,8 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
 
     def open(self, name: str, *, teacher: str, keep_days: int) -> SchoolClass:
         """Open a class. Raises Invalid."""
-        if not 1 <= keep_days <= LONGEST_DAYS:
-            raise Invalid("a class can be kept for 1 to {most} days.", most=LONGEST_DAYS)
+        if not 1 <= keep_days <= MAX_DAYS:
+            raise Invalid("a class can be kept for 1 to {most} days.", most=MAX_DAYS)
         at = now()
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
         return self._write(
@@ -173,11 +173,9 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
                         "Choose another one. If it is yours, enter your secret word to come back."
                     ),
                 )
-        if len(taken) >= MOST_PUPILS:
+        if len(taken) >= MAX_PUPILS:
             raise Invalid(
-                "this class is full: it can have {most} pupils.",
-                code="class-full",
-                most=MOST_PUPILS,
+                "this class is full: it can have {most} pupils.", code="class-full", most=MAX_PUPILS
             )
         pupil_id = object_keys.new_id(now())
         pupil = Pupil(

@@ -9,7 +9,7 @@ import argon2
 
 from legibly.errors import Invalid, Unavailable
 
-SHORTEST = 10
+MIN_LENGTH = 10
 _WAIT_SECONDS = 10.0
 _running_hashes = threading.BoundedSemaphore(2)
 _queued_hashes = threading.BoundedSemaphore(10)
@@ -49,11 +49,11 @@ class Passwords:
 
     def hash(self, password: str, name: str) -> str:
         """Hash a new password of this account. Raises Invalid if it is too weak."""
-        if len(password) < SHORTEST:
+        if len(password) < MIN_LENGTH:
             raise Invalid(
                 "the password is too short: it needs at least {least} characters.",
                 code="password-too-short",
-                least=SHORTEST,
+                least=MIN_LENGTH,
             )
         if password.casefold() in (name.casefold(), name.casefold() * 2) or len(set(password)) < 4:
             raise Invalid(

@@ -16,7 +16,7 @@ from legibly.errors import Unavailable
 _AT_ONCE = 4
 _WAIT_SECONDS = 1.0
 _PAUSE_SECONDS = 15.0
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
 class ProviderHttp:
@@ -79,10 +79,10 @@ def _exchange(
     opener = urllib.request.build_opener(_Stay, _Http(deadline), _Https(deadline))
     try:
         with opener.open(request, timeout=seconds) as response:
-            return response.status, response.read(_MOST_BYTES)
+            return response.status, response.read(_MAX_BYTES)
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read(_MOST_BYTES)
+            return error.code, error.read(_MAX_BYTES)
     except ValueError as error:  # a response without a status line that can be read
         raise http.client.HTTPException(str(error)) from error
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 from legibly.statistics import metrics
 
 WINDOW = 1000
-ENOUGH = 200
+MIN_READINGS = 200
 """Readings in the window: so many at most, and fewer than that say nothing."""
 OWN_SOURCE = "pictures"
 """Whole pictures, where a card has figures of them: the others are of single digits."""
@@ -44,6 +44,6 @@ class CoverageDrift:
             self._sure.append(verdict == "read")
             number = len(self._sure)
             sure = sum(self._sure)
-        if number < ENOUGH:
+        if number < MIN_READINGS:
             return None
         return metrics.stability(expected, (sure, number - sure)).value

@@ -13,9 +13,9 @@ from legibly.statistics import aggregates, metrics
 
 WINDOW_DAYS = 7
 REFERENCE_DAYS = 28
-ENOUGH = 200
+MIN_READINGS = 200
 """The least number of readings in a window to compare classes."""
-MOST_CLASSES = 30
+MAX_CLASSES = 30
 
 Mix = Counter[str]
 
@@ -38,13 +38,13 @@ def build(
     mine = [read for read in reads if read.model == model and read.day >= first.isoformat()]
     before = [read for read in mine if read.day < start.isoformat()]
     after = [read for read in mine if read.day >= start.isoformat()]
-    if min(_size(before), _size(after)) < ENOUGH:
+    if min(_size(before), _size(after)) < MIN_READINGS:
         return None
     single = aggregates.is_single_label(model, single_label)
     by_day = [
         {"day": day, **_compare(before, [read for read in after if read.day == day], single=single)}
         for day in sorted({read.day for read in after})
-        if _size([read for read in after if read.day == day]) >= ENOUGH
+        if _size([read for read in after if read.day == day]) >= MIN_READINGS
     ]
     eve = start - timedelta(days=1)
     return {
@@ -100,8 +100,8 @@ def _stability(before: Mix, after: Mix) -> dict[str, Any]:
     0.25).
     """
     names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
-    shown = names[:MOST_CLASSES]
-    rest = names[MOST_CLASSES:]
+    shown = names[:MAX_CLASSES]
+    rest = names[MAX_CLASSES:]
     old = [before[name] for name in shown] + ([sum(before[name] for name in rest)] if rest else [])
     new = [after[name] for name in shown] + ([sum(after[name] for name in rest)] if rest else [])
     if len(old) < 2 or not sum(old) or not sum(new):

@@ -13,7 +13,7 @@ from typing import Any
 
 from legibly.statistics import aggregates, metrics
 
-ENOUGH = 20
+MIN_LABELS = 20
 """The least number of pairs for an estimate: with fewer the interval is half the scale."""
 
 _WHY = {
@@ -61,14 +61,14 @@ def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dic
     compare = (
         volunteered
         and at_random
-        and min(by_source[name][1] for name in ("volunteered", "asked")) >= ENOUGH
+        and min(by_source[name][1] for name in ("volunteered", "asked")) >= MIN_LABELS
     )
     return {
         "basis": basis,
         "pairs": n,
         "readings": sum(read.n for read in table.reads) or None,
         "weighted": weighted,
-        "enough": n >= ENOUGH,
+        "enough": n >= MIN_LABELS,
         "accuracy": metrics.as_json(accuracy),
         "volunteered_less_asked": (
             metrics.difference(volunteered, at_random).to_json()
@@ -80,7 +80,7 @@ def build(table: aggregates.Table, by_source: dict[str, tuple[int, int]]) -> dic
 
 
 def _basis(by_source: dict[str, tuple[int, int]]) -> str:
-    if by_source.get("asked", (0, 0))[1] >= ENOUGH:
+    if by_source.get("asked", (0, 0))[1] >= MIN_LABELS:
         return "asked"
     if not by_source:
         return "none"

@@ -7,11 +7,11 @@ Ramdas and others, Game-theoretic statistics and safe anytime-valid inference, 2
 
 import math
 
-ENOUGH = 20.0
+EVIDENCE = 20.0
 """Evidence at which a rate counts as above the limit; wrong in at most one of 20 series."""
 _TIMES = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """The alternative rates of the bets, as multiples of the limit, with equal stakes."""
-_MOST = 0.95
+_MAX_BET = 0.95
 
 
 def evidence_above(limit: float, *, hits: int, trials: int) -> float:
@@ -21,7 +21,9 @@ def evidence_above(limit: float, *, hits: int, trials: int) -> float:
     """
     if not 0 < limit < 1 or not 0 <= hits <= trials:
         raise ValueError(f"not a rate: limit {limit}, {hits} of {trials}")
-    rates = [min(_MOST, limit * times) for times in _TIMES if limit < _MOST] or [(1 + limit) / 2]
+    rates = [min(_MAX_BET, limit * times) for times in _TIMES if limit < _MAX_BET] or [
+        (1 + limit) / 2
+    ]
     wealth = [
         hits * math.log(rate / limit) + (trials - hits) * math.log((1 - rate) / (1 - limit))
         for rate in rates

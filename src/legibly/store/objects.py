@@ -31,7 +31,7 @@ from legibly.store import local_files, local_listing, s3_listing
 from legibly.telemetry.measures import measure
 
 _log = logging.getLogger(__name__)
-_MOST_SKIPPED = 1000
+_MAX_SKIPPED = 1000
 _WRITE_FAILURE_SECONDS = 20.0
 """How long a failed write counts as a problem: without traffic nothing shows its end."""
 
@@ -167,7 +167,7 @@ class Store:
 
     def skip(self, name: str, reason: str) -> None:
         """Record that a name cannot be an object, and why."""
-        if name not in self.skipped and len(self.skipped) < _MOST_SKIPPED:
+        if name not in self.skipped and len(self.skipped) < _MAX_SKIPPED:
             _log.warning("%r below %s is skipped: %s", name, self.url, reason)
             self.skipped[name] = reason
 

@@ -13,7 +13,7 @@ from legibly.store import Store
 
 READING_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 """The errors of reading a torn or malformed record."""
-_MOST_IN_A_FILE = 15  # each has a mark in the file name, which is limited to 255 bytes
+_MAX_PER_FILE = 15  # each has a mark in the file name, which is limited to 255 bytes
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,7 @@ def write_readings(store: Store, records: Iterable[ReadingRecord]) -> list[str]:
         group = (object_keys.date(record.image), record.reading.model.version)
         groups[group].append(record)
     for (_, version), group_records in groups.items():
-        for several in batched(group_records, _MOST_IN_A_FILE):
+        for several in batched(group_records, _MAX_PER_FILE):
             images = [record.image for record in several]
             key = object_keys.reading(images[0], version)
             if len(images) > 1:

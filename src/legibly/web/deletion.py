@@ -22,7 +22,7 @@ from legibly.store import Stat, Store
 from legibly.web.services import State
 
 UNDO_SECONDS = 30.0
-MOST_BYTES = 100_000_000
+MAX_BYTES = 100_000_000
 """Larger deletions cannot be undone."""
 _log = logging.getLogger(__name__)
 _LIST = "pictures.json"
@@ -42,7 +42,7 @@ def delete(state: State, images: Sequence[Image], *, account: str | None) -> str
     much to undo.
     """
     token = None
-    if sum(image.bytes for image in images) <= MOST_BYTES:
+    if sum(image.bytes for image in images) <= MAX_BYTES:
         token = secrets.token_hex(16)
         key = object_keys.deleted(token)
         state.store.create(key, _pack(state.store, images, account=account))

@@ -29,7 +29,7 @@ from legibly.store import Stat, Store
 
 GRACE = timedelta(hours=1)
 """A job that listed files before a run committed has this long to read them."""
-MOST_FILES_A_DAY = 8
+MAX_FILES_PER_DAY = 8
 """A day with at least this many settled files is rewritten completely when a pair is added."""
 
 _COLUMNS = "image, model, source, predicted, actual, millionths, us, exact, writer, verdict"
@@ -234,7 +234,7 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
     for (day,) in files.run(connection, query):
         folder = f"{object_keys.PAIRS}date={day}/"
         crowd = [key for key in plan.settled if key.startswith(folder)]
-        reopened |= set(crowd) if len(crowd) >= MOST_FILES_A_DAY else set()
+        reopened |= set(crowd) if len(crowd) >= MAX_FILES_PER_DAY else set()
     return sorted(reopened)
 
 

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from legibly.accuracy.engines import duckdb_files as files
 
 HASH = "CAST(hash(CAST(image AS VARCHAR)) >> 32 AS UINTEGER)"
-AT_ONCE = 200_000_000
+HASHES_PER_PASS = 200_000_000
 """Hashes in memory at once, 4 bytes each. More take several passes."""
-_HANDS = 4
+_THREADS = 4
 """More threads than this do not speed up the conversion from DuckDB to NumPy."""
-A_SLICE = 1_000_000
+SLICE_IMAGES = 1_000_000
 """Images in a slice, roughly: some 300 MB while the newest row of each is selected."""
 
 
@@ -35,8 +35,8 @@ def repeated_hashes(
     with its own cursor, in parallel, so it must not use temporary tables. A relation without a
     column `image` counts as empty.
     """
-    passes = max(1, -(-rows // AT_ONCE))
-    with ThreadPoolExecutor(_HANDS) as pool:
+    passes = max(1, -(-rows // HASHES_PER_PASS))
+    with ThreadPoolExecutor(_THREADS) as pool:
         return np.concatenate(
             [_of_pass(connection, relations, pool, rows, at, passes) for at in range(passes)]
         )
@@ -67,7 +67,7 @@ def _of_pass(
 
     list(pool.map(fetch, relations))
     hashes = hashes[:used]
-    ends = [used * share // _HANDS for share in range(1, _HANDS)]
+    ends = [used * share // _THREADS for share in range(1, _THREADS)]
     if used:
         hashes.partition(ends)
     list(pool.map(np.ndarray.sort, np.split(hashes, ends)))
@@ -93,7 +93,7 @@ def create_several(
         connection,
         f"CREATE OR REPLACE TEMP TABLE several AS SELECT DISTINCT h FROM ({query}) AS t(h)",  # noqa: S608
     )
-    return 1 + int(files.run(connection, "SELECT count(*) FROM several")[0][0]) // A_SLICE
+    return 1 + int(files.run(connection, "SELECT count(*) FROM several")[0][0]) // SLICE_IMAGES
 
 
 def copy(

@@ -16,7 +16,7 @@ from legibly.store import Store
 
 FIRST_SECONDS = 3600.0
 """First compaction after the start, roughly: several servers should not begin at once."""
-LEAST_FILES = 1000
+MIN_FILES = 1000
 """With fewer small files there is little to gain."""
 _LIMIT_SECONDS = 3600.0
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class CompactionTimer:
         *,
         hours: float,
         first_seconds: float = FIRST_SECONDS,
-        least_files: int = LEAST_FILES,
+        least_files: int = MIN_FILES,
     ) -> None:
         self._stores = stores
         self._seconds = hours * 3600

@@ -17,16 +17,16 @@ from legibly.store import Store
 
 KEY = "_key"
 """The field added to each line."""
-_A_BUNDLE = 5000
+_BUNDLE_FILES = 5000
 _THREADS = 32
-_A_THREAD = 20
+_THREAD_FILES = 20
 
 
 def write(store: Store, keys: Sequence[str], folder: Path) -> dict[str, Sequence[str]]:
     """Fetch objects, write bundles into a folder, return the keys in each bundle by its path."""
     keys_of_bundle: dict[str, Sequence[str]] = {}
-    for start in range(0, len(keys), _A_BUNDLE):
-        part = keys[start : start + _A_BUNDLE]
+    for start in range(0, len(keys), _BUNDLE_FILES):
+        part = keys[start : start + _BUNDLE_FILES]
         path = folder / f"bundle-{len(keys_of_bundle)}.jsonl"
         with path.open("wb") as file:
             for key, content in fetched(store, part):
@@ -48,7 +48,7 @@ def fetched(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
     Each task fetches several, since starting a task costs as much as fetching a file.
     """
-    parts = [keys[start : start + _A_THREAD] for start in range(0, len(keys), _A_THREAD)]
+    parts = [keys[start : start + _THREAD_FILES] for start in range(0, len(keys), _THREAD_FILES)]
     with ThreadPoolExecutor(_THREADS) as pool:
         for contents in pool.map(lambda part: list(_present(store, part)), parts):
             yield from contents

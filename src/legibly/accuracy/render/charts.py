@@ -14,12 +14,12 @@ from legibly.statistics import percent as percents
 
 WIDTH = 400
 HEIGHT = 230
-MOST_CLASSES = 100
-LEAST = 5
+MAX_CLASSES = 100
+MIN_COUNT = 5
 """Bins with fewer pairs are left out, since their interval is too wide to be of use."""
-_MOST_DOTS = 60
+_MAX_DOTS = 60
 _ROW = 18
-_LONGEST_NAME = 24
+_MAX_NAME = 24
 _NOTE = 52
 """The width of a note such as "≥ 99.9 %"."""
 _NAMED = (0, 0.9, 0.99, 0.999)
@@ -62,7 +62,7 @@ def draw_all(report: Report, locale: Locale = ENGLISH) -> dict[str, str | None]:
 
 def calibration(report: Report, locale: Locale = ENGLISH) -> str | None:
     """Reliability diagram: accuracy against confidence, with intervals."""
-    bins = [row for row in report["calibration"]["bins"] if row["n"] >= LEAST]
+    bins = [row for row in report["calibration"]["bins"] if row["n"] >= MIN_COUNT]
     if not bins:
         return None
     gettext = locale.gettext
@@ -120,7 +120,9 @@ def histogram(report: Report, locale: Locale = ENGLISH) -> str | None:
 def selective(report: Report, locale: Locale = ENGLISH) -> str | None:
     """Coverage and accuracy of the answers at or above each confidence."""
     rows = [
-        row for row in report["selective"] if row["accuracy"] is not None and row["pairs"] >= LEAST
+        row
+        for row in report["selective"]
+        if row["accuracy"] is not None and row["pairs"] >= MIN_COUNT
     ]
     if len(rows) < 2:
         return None
@@ -208,7 +210,7 @@ def by_day(report: Report, locale: Locale = ENGLISH) -> str | None:
     ]
     marks = (
         svg.vertical_intervals(points, x=x, y=y)
-        if len(rows) <= _MOST_DOTS
+        if len(rows) <= _MAX_DOTS
         else svg.band(points, x=x, y=y)
     )
     return svg.draw(marks, x=x, y=y, label=label)
@@ -217,7 +219,7 @@ def by_day(report: Report, locale: Locale = ENGLISH) -> str | None:
 def classes(report: Report, locale: Locale = ENGLISH) -> str | None:
     """Recall of each class, with intervals."""
     rows = [{"name": row["label"], **row["recall"]} for row in report["classes"] if row["enough"]]
-    if not rows or len(rows) > MOST_CLASSES:
+    if not rows or len(rows) > MAX_CLASSES:
         return None
     nothing = locale.gettext("(nothing)")
     rows = [{**row, "name": row["name"] or nothing} for row in rows]
@@ -299,7 +301,7 @@ def _as_share(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
 
 
 def _value(row: Mapping[str, Any]) -> float:

@@ -16,7 +16,7 @@ MUTED = "var(--muted, #5b5850)"
 LINE = "var(--line, #dcd7ca)"
 ACCENT = "var(--accent, #1f4e9e)"
 RIVAL = "var(--rival, #a84b00)"
-LARGEST = 1.3
+MAX_SCALE = 1.3
 """Largest magnification on a wide page, so that text sized for a phone does not become huge
 there.
 """
@@ -151,7 +151,7 @@ def draw(marks: str, *, x: Axis, y: Axis, label: str) -> str:
     """The whole chart: its description, axes and marks."""
     width = x.stop + 24
     height = max(y.start, y.stop) + (38 if x.title else 22)
-    style = f"max-width:{LARGEST * width:.0f}px;width:100%;height:auto"
+    style = f"max-width:{MAX_SCALE * width:.0f}px;width:100%;height:auto"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_esc(label)}"'
         f' style="{style}"'

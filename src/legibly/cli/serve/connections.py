@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Collection
 from typing import Any
 
-MOST = 8192
+MAX_CONNECTIONS = 8192
 """Connections of one process, where the system allows as many open files."""
 SPARE = 256
 """Open files that are left for the store, the database and decoders."""
@@ -17,11 +17,15 @@ REQUEST_SECONDS = 20.0
 def limit() -> int:
     """How many connections this process may have; raises its limit of open files for them."""
     if sys.platform == "win32":
-        return MOST
+        return MAX_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST + SPARE if hard == resource.RLIM_INFINITY else min(hard, MOST + SPARE)
+    most = (
+        MAX_CONNECTIONS + SPARE
+        if hard == resource.RLIM_INFINITY
+        else min(hard, MAX_CONNECTIONS + SPARE)
+    )
     if 0 <= soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return max(most - SPARE, 64)

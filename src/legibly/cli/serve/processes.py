@@ -22,7 +22,7 @@ from legibly.cli.serve import connections
 from legibly.errors import LegiblyError
 
 CAN_FORK = sys.platform == "linux"
-_SHORTEST_LIFE_SECONDS = 5.0
+_MIN_LIFE_SECONDS = 5.0
 """A process that ends sooner is not restarted: it would only end again."""
 
 
@@ -111,7 +111,7 @@ class Processes:
             lived = time.monotonic() - self._started.pop(process, 0.0)
             if self._is_stopping:
                 continue
-            if lived > _SHORTEST_LIFE_SECONDS:
+            if lived > _MIN_LIFE_SECONDS:
                 self._start(listener)
             else:
                 status = 1

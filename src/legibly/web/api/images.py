@@ -29,7 +29,7 @@ from legibly.web.services import State, current_report, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
 MAX_WAIT_SECONDS = 30.0
-_MOST_SEQUENCE_DIGITS = 18  # below 2 ** 63
+_MAX_SEQUENCE_DIGITS = 18  # below 2 ** 63
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 # Browsers must not interpret the bytes as anything but a picture.
 _PICTURE = {
@@ -241,7 +241,7 @@ async def get_live(request: Request, after: str = "") -> StreamingResponse:
     They begin after the number `after`, or the header `Last-Event-ID`; without either, now.
     """
     last = request.headers.get("last-event-id", after)
-    is_number = last.isdecimal() and len(last) <= _MOST_SEQUENCE_DIGITS
+    is_number = last.isdecimal() and len(last) <= _MAX_SEQUENCE_DIGITS
     # Read before the response begins, so that an open stream misses nothing.
     newest = await to_thread.run_sync(state_of(request).index.sequence)
     stream = state_of(request).hub.stream(

@@ -16,7 +16,7 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import State, state_of
 from legibly.web.text import i18n
 
-MOST_INPUTS = 12
+MAX_INPUTS = 12
 """Further items are returned without their input."""
 _EXPLAIN = Annotated[int | None, Query(ge=0, description="explain this item, counted from 0")]
 
@@ -48,7 +48,7 @@ async def post_preview(request: Request, explain: _EXPLAIN = None) -> JSONRespon
 def _document(state: State, result: Result, data: bytes) -> dict[str, Any]:
     inputs: list[str] = []
     if result.reading.digits and result.reading.model == state.views.model:
-        inputs = [_uri(input_png(crop)) for crop in state.views.inputs(data)[:MOST_INPUTS]]
+        inputs = [_uri(input_png(crop)) for crop in state.views.inputs(data)[:MAX_INPUTS]]
     return {
         "reading": result.reading.to_json(),
         "width": result.facts.width,

@@ -22,7 +22,7 @@ from legibly.web.services import State, state_of
 
 router = APIRouter(prefix="/api", tags=["images"])
 UPLOAD_SECONDS = 900
-_MOST_EVENTS = 1000
+_MAX_EVENTS = 1000
 
 
 class UploadBody(BaseModel):
@@ -64,9 +64,9 @@ async def post_events(
     _admit(state.settings.hook_secret, authorization, request.query_params.get("token"))
     messages = s3_documents.parse(await request.body())
     events = [event for message in messages for event in message.events if event.kind == "created"]
-    if len(events) > _MOST_EVENTS:
+    if len(events) > _MAX_EVENTS:
         raise errors.Invalid(
-            "{n} events at once; {limit} are allowed.", n=len(events), limit=_MOST_EVENTS
+            "{n} events at once; {limit} are allowed.", n=len(events), limit=_MAX_EVENTS
         )
     new = await to_thread.run_sync(lambda: _adopt(state, events))
     return JSONResponse({"new": new}, 202)

@@ -22,7 +22,7 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import current_report, current_slices, state_of
 from legibly.web.text import number_format
 
-_ENOUGH = 30
+_MIN_PAIRS = 30
 """The least number of pairs for charts."""
 _MISREAD = 12
 _SLICES = 20
@@ -106,7 +106,7 @@ def _slices(request: Request, selection: Selection) -> dict[Slice, list[dict[str
                 "title": _batch_name(state.index, count.name) if by == "batch" else count.name,
                 "pairs": count.pairs,
                 "accuracy": metrics.as_json(metrics.share(count.right, count.pairs)),
-                "enough": count.pairs >= estimate.ENOUGH,
+                "enough": count.pairs >= estimate.MIN_LABELS,
             }
             for count in counts
         ]
@@ -156,4 +156,4 @@ def sections(report: Report) -> dict[str, Any]:
 def _charts(report: Report, gettext: Callable[[str], str], point: str) -> dict[str, str | None]:
     """SVG by name in the language of the page; None with too little data."""
     drawn = charts.draw_all(report, charts.Locale(gettext, point))
-    return drawn if report["pairs"] >= _ENOUGH else dict.fromkeys(drawn)
+    return drawn if report["pairs"] >= _MIN_PAIRS else dict.fromkeys(drawn)

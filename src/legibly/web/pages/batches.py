@@ -11,7 +11,7 @@ from legibly.web.pages.rendering import Pages, classes_of
 from legibly.web.security.principal import principal_of, visible_batch
 from legibly.web.services import state_of
 
-MOST = 200
+MAX_BATCHES = 200
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
@@ -32,7 +32,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
 def newest(request: Request) -> list[dict[str, Any]]:
     """The newest batches that the caller may see."""
     visibility = principal_of(request).visibility
-    counts = state_of(request).index.batches(**visibility, limit=MOST)
+    counts = state_of(request).index.batches(**visibility, limit=MAX_BATCHES)
     return [entry(count) for count in counts]
 
 

@@ -18,7 +18,7 @@ from legibly.people import erasure
 from legibly.people.classrooms import Classes, Pupil, SchoolClass
 from legibly.web import errors
 from legibly.web.pages import handwriting, signin
-from legibly.web.pages.handwriting_reports import MOST_IMAGES
+from legibly.web.pages.handwriting_reports import MAX_IMAGES
 from legibly.web.pages.rendering import Pages
 from legibly.web.security import audit, authentication, rate_limits, sessions
 from legibly.web.security.client_address import network_of
@@ -26,7 +26,7 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import image_owners, state_of
 
 _TRIES_A_MINUTE = 20
-_MOST_PICTURES = 200
+_MAX_PICTURES = 200
 _DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -160,9 +160,9 @@ def _add_class(routes: APIRouter, pages: Pages) -> None:
         if pupil is None:
             raise NotFound("there is no such pupil in this class.")
         values: dict[str, Any] = {"pupil": pupil, "legibility": _of(request, pupil)}
-        values |= {"most": MOST_IMAGES, "person": pupil.nickname}
+        values |= {"most": MAX_IMAGES, "person": pupil.nickname}
         own = Filter(owner=pupil.owner, state="read")
-        values["images"] = state_of(request).index.page(own, limit=_MOST_PICTURES)
+        values["images"] = state_of(request).index.page(own, limit=_MAX_PICTURES)
         return pages.render(request, "pupil.html", school_class=school_class, **values)
 
 

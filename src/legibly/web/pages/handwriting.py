@@ -9,7 +9,7 @@ from legibly.errors import NotFound
 from legibly.images import thumbnails
 from legibly.index.port import Filter
 from legibly.records import Image
-from legibly.web.pages.handwriting_reports import MOST_IMAGES, HandwritingReports
+from legibly.web.pages.handwriting_reports import MAX_IMAGES, HandwritingReports
 from legibly.web.pages.rendering import Pages, classes_of, sure_from
 from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import state_of
@@ -39,7 +39,7 @@ def _add_report(routes: APIRouter, pages: Pages) -> None:
             legibility=legibility,
             writer=writer or "",
             person=writer or "",
-            most=MOST_IMAGES,
+            most=MAX_IMAGES,
         )
 
     @routes.get("/handwriting/report")
@@ -50,7 +50,7 @@ def _add_report(routes: APIRouter, pages: Pages) -> None:
             request,
             "_handwriting_report.html",
             legibility=legibility,
-            most=MOST_IMAGES,
+            most=MAX_IMAGES,
             person=writer or "",
         )
 

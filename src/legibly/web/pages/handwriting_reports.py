@@ -18,8 +18,8 @@ from legibly.handwriting import advice, report
 from legibly.index.port import Filter
 from legibly.web.services import State
 
-MOST_IMAGES = 2000
-_MOST_REPORTS = 256
+MAX_IMAGES = 2000
+_MAX_REPORTS = 256
 _Report = dict[str, Any]
 _Stamp = tuple[int, int, str]
 _Entry = tuple[_Stamp, "Future[tuple[_Report, _Stamp]]"]
@@ -51,7 +51,7 @@ class HandwritingReports:
                 compute = self._task(state, image_filter, classes, sure)
                 entry = (stamp, self._pool.submit(compute))
             self._reports[key] = entry
-            while len(self._reports) > _MOST_REPORTS:
+            while len(self._reports) > _MAX_REPORTS:
                 self._reports.popitem(last=False)
         try:
             legibility, stamp_after = entry[1].result(timeout=seconds)
@@ -75,7 +75,7 @@ class HandwritingReports:
         state: State, image_filter: Filter, classes: list[str], sure: float
     ) -> Callable[[], tuple[_Report, _Stamp]]:
         def compute() -> tuple[_Report, _Stamp]:
-            images = itertools.islice(exports.matching(state.index, image_filter), MOST_IMAGES)
+            images = itertools.islice(exports.matching(state.index, image_filter), MAX_IMAGES)
             legibility = report.report(images, classes=classes, sure=sure)
             for row in legibility["digits"]:
                 if row["read_as"]:

@@ -24,7 +24,7 @@ from legibly.web.services import State, state_of
 
 VERDICTS = ("read", "unsure", "blank", "not_a_digit")
 _EXACT = ("verdict", "text", "label", "writer", "state", "since", "until", "batch", "search")
-_MOST_IDS = 100_000
+_MAX_IDS = 100_000
 
 
 def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
@@ -111,7 +111,7 @@ def _add_deletion(routes: APIRouter) -> None:
 
 
 def _named(request: Request, ids: str) -> Iterator[Image]:
-    image_ids = [image_id for image_id in ids.split()[:_MOST_IDS] if object_keys.is_id(image_id)]
+    image_ids = [image_id for image_id in ids.split()[:_MAX_IDS] if object_keys.is_id(image_id)]
     return exports.by_ids(state_of(request).index, image_ids, may_see=principal_of(request).may_see)
 
 

@@ -22,7 +22,7 @@ from legibly.statistics import metrics
 from legibly.web.services import State
 
 Gettext = Callable[[str], str]
-MOST_CLASSES = 40
+MAX_CLASSES = 40
 """The most items to list; further ones are only counted."""
 _CHANGES = 10
 
@@ -104,7 +104,7 @@ def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
         return pack | {"problem": str(error)}
     return pack | {
         "card": card,
-        "classes": " ".join(card.classes) if len(card.classes) <= MOST_CLASSES else "",
+        "classes": " ".join(card.classes) if len(card.classes) <= MAX_CLASSES else "",
         "trials": _trials(card.metrics.get("validation", {}), gettext),
         "others": _others(card.metrics.get("non_digits", {})),
         "raw": json.dumps(card.to_json(), indent=1, ensure_ascii=False),

@@ -31,7 +31,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
 }
-_LEAST_WORTH_PACKING = 1000
+_MIN_COMPRESSED_BYTES = 1000
 _SURE_ELSEWHERE = 0.9
 """The threshold of a remote model that has none."""
 
@@ -151,7 +151,7 @@ def compressed(
 ) -> Response:
     """A response, gzipped if that pays and the browser accepts it."""
     headers = dict(headers or {})
-    if len(data) >= _LEAST_WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(data) >= _MIN_COMPRESSED_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         data = gzip.compress(data, 6, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(data, status, headers=headers, media_type=media_type)

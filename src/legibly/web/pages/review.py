@@ -30,9 +30,9 @@ Entry = tuple[Reason, str]
 """The reason why a person should look at an image, and its id."""
 _QUEUE = 50
 _BATCH = 300
-_MOST = 5000
+_MAX_COUNTED = 5000
 """The most images counted per reason: beyond it the page says "at least"."""
-_MOST_SKIPPED = 20_000
+_MAX_SKIPPED = 20_000
 _ELSEWHERE = "Label Studio"
 
 
@@ -50,9 +50,9 @@ class QueueRequest(BaseModel):
     History, the queue has only these images, without those labelled since `begun`.
     """
 
-    skipped: list[str] = Field(default=[], max_length=_MOST_SKIPPED)
+    skipped: list[str] = Field(default=[], max_length=_MAX_SKIPPED)
     limit: int = Field(default=_QUEUE, ge=1, le=500)
-    ids: list[str] = Field(default=[], max_length=_MOST_SKIPPED)
+    ids: list[str] = Field(default=[], max_length=_MAX_SKIPPED)
     query: str = Field(default="", max_length=2000)
     begun: str = Field(default="", max_length=40)
 
@@ -92,7 +92,9 @@ class Queue:
         yield "asked", filter(self._is_sampled, self._page(state="read", labelled=False))
 
     def _page(self, **criteria: Any) -> list[Outline]:
-        return self.index.outlines(Filter(**self.principal.visibility, **criteria), limit=_MOST)
+        return self.index.outlines(
+            Filter(**self.principal.visibility, **criteria), limit=_MAX_COUNTED
+        )
 
     def _outsider(self) -> str | None:
         return None if self.principal.role == "admin" else by(self.principal)
@@ -122,7 +124,7 @@ def chosen(request: Request, body: QueueRequest) -> list[Entry]:
     begun = body.begun or "9"
     return [
         ("chosen", image.id)
-        for image in itertools.islice(images, _MOST)
+        for image in itertools.islice(images, _MAX_COUNTED)
         if image.label is None or stamp(image.label.at) < begun
     ]
 

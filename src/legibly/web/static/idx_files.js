@@ -3,7 +3,7 @@ import { make, number, say, toast } from "./dom.js";
 import { labelsName, parseIdx, pixelsOf } from "./idx.js";
 import { isIdx } from "./labels.js";
 
-const MOST = 10_000;
+const MAX_IMAGES = 10_000;
 
 async function read(file) {
   const stream = /\.gz$/i.test(file.name)
@@ -35,7 +35,7 @@ export async function picturesOfIdx(files) {
 
 async function picturesOf(name, images, labels) {
   const { width, height } = images;
-  const count = Math.min(images.count, MOST);
+  const count = Math.min(images.count, MAX_IMAGES);
   if (count < images.count)
     toast(say("idx_most", { count: number(count), total: number(images.count) }));
   const canvas = make("canvas", { width, height });

@@ -8,7 +8,7 @@ import { queue } from "./uploads.js";
 const TIMES = 2; // each digit in a round
 const weights = JSON.parse($("#weights").textContent);
 const counts = JSON.parse($("#counts").textContent); // how often each digit was written before
-const ENOUGH = 3; // so many of each make a first report
+const MIN_EXAMPLES = 3; // so many of each make a first report
 const writer = $("#practice").dataset.writer;
 const intentions = new Map(); // name of a drawing → the digit that was asked for
 const results = []; // newest last, those included that are on their way
@@ -20,7 +20,7 @@ let left = {}; // how often each digit is still to come in this round
 function next(again) {
   if (!Object.values(left).some(Boolean))
     left = Object.fromEntries(Object.keys(weights).map((digit) => [digit, TIMES]));
-  const rare = Object.keys(weights).filter((digit) => (counts[digit] ?? 0) < ENOUGH);
+  const rare = Object.keys(weights).filter((digit) => (counts[digit] ?? 0) < MIN_EXAMPLES);
   const later = Object.keys(weights).filter((digit) => left[digit] > 0);
   const open = rare.some((digit) => left[digit] > 0) ? rare.filter((d) => left[d] > 0) : later;
   const others = open.filter((digit) => digit !== intended);

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { $, make, say } from "./dom.js";
 
-const MOST = 16;
+const MAX_SCALE = 16;
 const STEP = 1.4;
 const TAP = 22; // half a finger, in CSS pixels
 const SHARP_FROM = 1.5; // from this scale on the small picture is replaced by the original
@@ -94,7 +94,7 @@ export class Viewer {
   zoom(factor, point) {
     const { clientWidth, clientHeight } = this.stage;
     const about = point ?? { x: clientWidth / 2, y: clientHeight / 2 };
-    const scale = Math.min(MOST, Math.max(1, this.scale * factor));
+    const scale = Math.min(MAX_SCALE, Math.max(1, this.scale * factor));
     this.x = about.x - ((about.x - this.x) * scale) / this.scale;
     this.y = about.y - ((about.y - this.y) * scale) / this.scale;
     this.scale = scale;
@@ -138,7 +138,7 @@ export class Viewer {
     const [left, top, width, height] = item.box.map((value) => value * unit);
     const { clientWidth, clientHeight } = this.stage;
     const largest = Math.min(clientWidth / width, clientHeight / height) / 3;
-    this.scale = Math.min(MOST, Math.max(1, this.scale, largest));
+    this.scale = Math.min(MAX_SCALE, Math.max(1, this.scale, largest));
     this.x = clientWidth / 2 - (left + width / 2) * this.scale;
     this.y = clientHeight / 2 - (top + height / 2) * this.scale;
     this.move();
