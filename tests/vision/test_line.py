@@ -167,6 +167,18 @@ def test_a_wide_lone_zero_is_not_cut(reader: Reader) -> None:
     assert (reading.verdict, reading.text) == ("read", "0")
 
 
+@pytest.mark.parametrize("xs", [(70, 80, 120, 160, 170), (70, 90, 120, 150, 170)])
+def test_a_letter_is_a_single_item_that_is_no_digit(reader: Reader, xs: tuple[int, ...]) -> None:
+    """An M and a W are not cut until their parts look like digits."""
+    ys = (180, 60, 130, 60, 180) if xs[1] == 80 else (60, 180, 90, 180, 60)
+    image = Image.new("L", (240, 240), 255)
+    ImageDraw.Draw(image).line(list(zip(xs, ys, strict=True)), fill=0, width=10, joint="curve")
+    reading = reader.read(pictures.encoded(image)).reading
+    assert reading.verdict == "not_a_digit"
+    assert len(reading.items) == 1
+    assert reading.confidence > 0.9
+
+
 def test_ink_left_out_is_counted(reader: Reader) -> None:
     """A reading says which share of the ink is in none of its items, and keeps it when stored."""
     reading = reader.read(zeros(2, 80)).reading
