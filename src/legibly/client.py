@@ -79,9 +79,7 @@ class Client:
         name: str | None = None,
         wait_seconds: float = 30.0,
     ) -> records.Image:
-        """Upload a picture, bytes or a file, and return it with its reading; pending if that takes
-        longer.
-        """
+        """Upload a picture (bytes or a file) and return it with its reading, or pending."""
         path = None if isinstance(picture, bytes) else Path(picture)
         data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
         body, kind = _form(

@@ -8,7 +8,7 @@ LegiblyError
 ├── TooLarge       more bytes than one image may have
 ├── NotAnImage     bytes that are not a picture of a supported kind
 ├── Unusable       a picture or a label that cannot be used
-└── Unavailable    a part that we need (store, database, model) does not answer
+└── Unavailable    a required part (store, database, model) does not answer
 
 An error is a template with named values and a stable code, so that a log, a program and another
 language can each use it:

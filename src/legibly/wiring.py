@@ -175,9 +175,7 @@ def _worker(
 def lone_worker(
     settings: Settings, *, environ: Mapping[str, str] = os.environ
 ) -> Worker | QueueWorker:
-    """A worker without a web server: over the queue of the settings, else over the index's pending
-    images.
-    """
+    """A worker without a web server: for the queue of the settings, else for pending images."""
     if not settings.queue:
         core = service(settings, environ=environ)
         return Worker(
@@ -210,9 +208,7 @@ def _consumer(
 
 
 def provider(settings: Settings) -> "oidc.Provider | None":
-    """The OpenID provider of the settings. Raises Invalid where its library is missing or its
-    address cannot be.
-    """
+    """The OpenID provider of the settings. Raises Invalid for a missing library or bad address."""
     if not settings.oidc_issuer:
         return None
     try:
@@ -231,9 +227,7 @@ def provider(settings: Settings) -> "oidc.Provider | None":
 
 
 def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> None:
-    """See to it that somebody can sign in: makes `admin` where a password for it is set. Raises
-    Invalid.
-    """
+    """Check that somebody can sign in; create `admin` if a password is set. Raises Invalid."""
     book = Accounts(root_store(settings, environ=environ))
     book.refresh()
     if not book.has_admin() and settings.admin_password:
@@ -247,8 +241,9 @@ def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.envi
 
 
 def begin(settings: Settings, *, workers: int) -> None:
-    """What has to be right, and to happen once, before `workers` processes serve. Raises Invalid
-    and Unavailable.
+    """Check and prepare everything once before `workers` processes serve.
+
+    Raises Invalid and Unavailable.
     """
     provider(settings)
     if settings.review_people > 1 and settings.accounts != "on":

@@ -1,5 +1,4 @@
-"""Chooses the objects that the accuracy job reads, from a listing of the store, the same for every
-engine.
+"""Chooses the objects that the accuracy job reads from a listing of the store, for every engine.
 
 `legibly compact` writes Parquet files with one row per image and model, and commits them with a
 manifest `records/settled/N.json`: `files` are these Parquet files, `counts` their count rows from
@@ -86,8 +85,7 @@ class Plan:
 def make(
     listing: Iterable[str], *, read: Callable[[str], bytes], sizes: Mapping[str, int] | None = None
 ) -> Plan:
-    """Make the plan for a store from its `listing` under PREFIXES; `read` fetches the newest
-    manifest.
+    """Make the plan from a store's `listing` under PREFIXES; `read` fetches the newest manifest.
 
     Ignores keys with a part that starts with `_` or `.`: their writer has not finished. Raises
     Invalid for a broken manifest.

@@ -1,5 +1,4 @@
-"""Compares two models on the same labelled pictures: which is right more often, by how much, how
-surely.
+"""Compares two models on the same labelled pictures, with an interval for the difference.
 
 A store keeps getting labels, and people look at the result repeatedly. Its intervals therefore hold
 at all looks together (`paired.at_any_time`); those of a dataset hold for one look
@@ -49,9 +48,7 @@ class Margins:
 
 
 def labelled(index: Index, store: Store, *, since: str | None = None) -> list[datasets.Sample]:
-    """The labelled pictures of a store with the `source` of their label; `since` is the first
-    day.
-    """
+    """The labelled pictures of a store and the source of their label; `since` is the first day."""
     return [
         datasets.Sample(
             image.id,
@@ -144,8 +141,7 @@ def build(
     live: bool,
     margins: Margins | None = None,
 ) -> records.Json:
-    """Every figure of the comparison as JSON; differences are the candidate's share less the
-    present model's.
+    """All figures of the comparison as JSON; differences are candidate minus present model.
 
     With `live` the labels are those of a store that keeps growing: labels asked for at random come
     first if there are enough, and differences hold at every look. Raises errors.Invalid if there
@@ -201,9 +197,7 @@ def _measures(
 
 
 def _deciding(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
-    """The labels that decide. Volunteered ones favour the candidate, since people label the present
-    model's mistakes.
-    """
+    """The deciding labels. Volunteered ones are biased: people label the present model's errors."""
     blind: tuple[Basis, Basis] = ("asked", "at_upload")
     for basis in blind:
         chosen = [couple for couple in couples if couple.present.source == basis]

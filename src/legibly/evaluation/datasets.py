@@ -25,9 +25,7 @@ EXTENSIONS = {f".{extension}" for extension in object_keys.MEDIA_TYPES} | {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture: its name, true text (empty if it shows no digit), and a function for
-    its bytes.
-    """
+    """One labelled picture: name, true text (empty: no digit), and a function for its bytes."""
 
     name: str
     text: str
@@ -38,9 +36,7 @@ class Sample:
 
 
 def samples(path: Path) -> list[Sample]:
-    """The samples of a dataset, in order. Raises NotFound and Invalid, naming what was
-    expected.
-    """
+    """The samples of a dataset, in order. Raises NotFound and Invalid."""
     if not path.exists():
         raise errors.NotFound("there is no such dataset.", where=str(path))
     if path.is_file():

@@ -88,9 +88,7 @@ def run_crops(reader: Reader, path: Path) -> list[Outcome]:
 
 
 def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -> records.Json:
-    """All figures as JSON; shares have their 95 % Wilson interval, and are None if nothing was
-    counted.
-    """
+    """All figures as JSON; shares with their 95 % Wilson interval, None if nothing was counted."""
     if not outcomes:
         raise errors.Invalid("this dataset is empty.", where=dataset)
     times = sorted(outcome.milliseconds for outcome in outcomes)
@@ -123,9 +121,7 @@ def report(outcomes: Sequence[Outcome], *, model: records.Model, dataset: str) -
 
 
 def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json:
-    """Exact McNemar test of two models on the same pictures: how often only one was right, and the
-    two-sided p.
-    """
+    """Exact McNemar test of two models on the same pictures: discordant counts and two-sided p."""
     only_first = sum(a.right and not b.right for a, b in zip(first, second, strict=True))
     only_second = sum(b.right and not a.right for a, b in zip(first, second, strict=True))
     return {
@@ -136,9 +132,7 @@ def mcnemar(first: Sequence[Outcome], second: Sequence[Outcome]) -> records.Json
 
 
 def distance(first: str, second: str) -> int:
-    """How many insertions, deletions and substitutions turn one text into the other (Levenshtein
-    1965).
-    """
+    """The edit distance of two texts (Levenshtein 1965)."""
     before = list(range(len(second) + 1))
     for row, letter in enumerate(first, 1):
         line = [row]

@@ -37,12 +37,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change of the model: `evidence` is the comparison, None without one; `reason` is given if
-    forced.
+    """One change of the model: `evidence` is the comparison, if any; `reason` explains a force.
 
     Trials do not change the model: `after` reads a `share` of the images beside it (`shadow`), or
-    answers them (`canary`) until more of its sure answers than `risk` prove wrong. A share of 0
-    ends the trial.
+    answers them (`canary`) until more of its sure answers than `risk` are wrong. A share of 0 ends
+    the trial.
     """
 
     number: int
@@ -159,8 +158,9 @@ def reversible(history: Sequence[Change]) -> list[Change]:
 
 
 def last_promotion(history: list[Change], *, setting: str) -> Change:
-    """The newest promotion that was not rolled back, if `setting` still is its model. Raises
-    NotFound and Conflict.
+    """The newest promotion that was not rolled back, if `setting` is still its model.
+
+    Raises NotFound and Conflict.
     """
     stack = reversible(history)
     if not stack:

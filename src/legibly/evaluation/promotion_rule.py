@@ -22,9 +22,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to promote, and why; `missing` more labels would decide: 0 if none are needed, None
-    if no number would suffice.
-    """
+    """Whether to promote, and why; `missing` more labels would decide (None: no number would)."""
 
     passed: bool
     says: str

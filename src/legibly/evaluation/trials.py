@@ -1,7 +1,6 @@
-"""A challenger on live traffic: a shadow's answers are only counted, a canary answers a share of
-the pictures.
+"""A challenger on live traffic: a shadow's answers are only counted, a canary answers a share.
 
-A hash of the picture decides whether it takes part, so that every process draws the same ones.
+A hash of the picture decides whether it takes part, so that all processes choose the same ones.
 """
 
 import hashlib

@@ -108,9 +108,7 @@ def matching(
 def by_ids(
     index: Index, ids: Iterable[str], *, may_see: Callable[[Image], bool]
 ) -> Iterator[Image]:
-    """The images with these ids in order, without unknown ones and those that the caller may not
-    see.
-    """
+    """The images with these ids in order, except unknown and invisible ones."""
     for batch in batched(ids, _PAGE):
         yield from filter(may_see, index.several(batch).values())
 

@@ -83,9 +83,7 @@ def _imagefolder(labelled: Iterable[tuple[Image, str, bytes]]) -> Iterator[File]
 
 
 def boxes_of(image: Image, label: str) -> list[tuple[tuple[int, ...], str]]:
-    """Each box with its true class: a person's boxes, else those of the reading if the label fits
-    its items.
-    """
+    """Each box with its true class: a person's boxes, else the reading's if the label fits them."""
     if image.label and image.label.boxes:
         return [(box.box, box.label) for box in image.label.boxes]
     return [(item.box, text) for item, text in digits_of(image, label)]

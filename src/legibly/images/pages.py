@@ -136,9 +136,7 @@ def _tiff_pages(data: bytes, *, most: int) -> list[int]:
 
 
 def _tiff_directories(data: bytes) -> Iterator[bool]:
-    """Yield for each directory of a TIFF whether it is a page. A chain that leaves the file or
-    loops ends there.
-    """
+    """Yield whether each directory of a TIFF is a page; stop at a broken or looping chain."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or data[2:4] not in (b"*\0", b"\0*", b"+\0", b"\0+"):
         return

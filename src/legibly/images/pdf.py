@@ -1,6 +1,4 @@
-"""Renders pages of PDF documents, only in a child process: PDFium is a large parser of untrusted
-bytes.
-"""
+"""Renders pages of PDF documents; only in a child process, since PDFium parses untrusted bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -28,9 +28,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 
 
 def strip(data: bytes, media_type: str) -> bytes:
-    """The same picture without private metadata. A file that cannot be parsed is returned
-    unchanged.
-    """
+    """The same picture without private metadata; a file that cannot be parsed, unchanged."""
     try:
         if media_type == "image/jpeg":
             return _jpeg(data)

@@ -253,9 +253,7 @@ def _reduced(image: Image.Image, factor: int) -> NDArray[np.float32]:
 
 
 def _to_eight_bits(values: NDArray[np.generic]) -> Pixels:
-    """Deep or floating-point grey to 0 … 255, by the range of its type, or its own if that is
-    small.
-    """
+    """Scale deep or floating-point grey to 0 … 255, by its own range if that is small."""
     deep = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=65535.0, neginf=0.0)
     low = min(float(deep.min()), 0.0)
     high = float(deep.max())

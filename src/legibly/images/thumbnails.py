@@ -30,9 +30,7 @@ def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
 
 
 def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> bytes:
-    """A WebP of the area `box` (pixels of the upright picture), with a margin of `margin` times its
-    longer side.
-    """
+    """A WebP of the area `box` (upright pixels); `margin` is a share of its longer side."""
     decoded = decode.decode(data, max_pixels=max_pixels)
     left, top, width, height = (edge / decoded.scale for edge in box)
     border = margin * max(width, height)

@@ -1,6 +1,4 @@
-"""Detects, without decoding, a file that ends too early, so that a broken upload is refused at
-once.
-"""
+"""Detects a file that ends too early, without decoding it, to refuse a broken upload at once."""
 
 import struct
 

@@ -1,28 +1,17 @@
-"""Turns one delivery of messages into readings, for the Lambda function and for workers on its
-queue.
+"""Reads the pictures of one delivery of messages, for the function and for workers on its queue.
 
-Needs the object store alone. Deliveries may be doubled, reordered, retried and cut off anywhere:
+Needs only the object store. Deliveries may be repeated, reordered and interrupted at any point:
 
-- The readings of a batch go into one record file, those of a single picture into a file named after
-  it and the model.
-  Both are created, never overwritten, and only after that is a message done: a function killed
-  before has written
-  nothing, one killed after has lost nothing.
-- A message that comes again (`receives` > 1, or put back from the dead letters) may have been
-  written the first time.
-  So the record files since its first delivery are listed, and a picture whose reading one of them
-  holds is passed over.
-  A first delivery costs no such look.
-- S3 itself may, rarely, tell of one object in two messages. Both then write a reading, the same
-  one: every consumer
-  keeps one a picture and model version, so nothing counts twice, and compaction drops the second.
-- An event whose etag is not the object's any more is passed over: the replacement has an event of
-  its own.
-- A picture that can never be read (no image, empty, too large) is written down as failed at once:
-  trying again would
-  not help. Everything else is left to the queue's retries, and written down as failed with its
-  reason on the last one,
-  before the queue lays the message with the dead letters.
+- The readings of a batch are written to one new record file, a single reading to a file named after
+  its image and model. A message is done only after that, so an interrupted delivery is repeated.
+- A repeated message (`receives` > 1, or redriven) may have been processed before, so the record
+  files since its first delivery are searched for its reading. First deliveries skip this.
+- S3 rarely sends two messages for one object. Both then write the same reading; consumers keep one
+  per image and model version, and compaction drops the other.
+- An event with an outdated etag is ignored, since the newer object has its own event.
+- A picture that can never be read (not an image, empty, too large) fails at once. Other errors are
+  left to the queue's retries; the last one records the reason before the message becomes a dead
+  letter.
 """
 
 import logging

@@ -1,13 +1,10 @@
 """Parses S3 event notifications in all their envelopes into frozen records.
 
-One parser for a notification as it is (AWS, MinIO, Ceph), one through SNS, one through EventBridge,
-SeaweedFS's own webhook document, and a batch of SQS messages around any of them, both as Lambda
-hands them to a function and as `ReceiveMessage` returns them. Nothing here knows S3 or SQS:
-documents in, records out.
+Supports plain notifications (AWS, MinIO, Ceph), SNS, EventBridge, SeaweedFS's webhook, and batches
+of SQS messages around them, as Lambda or `ReceiveMessage` deliver them. No network access.
 
-Two things that every reader of such documents gets wrong once: keys in notifications are
-form-encoded (a space is a `+`), keys in EventBridge events are not; and a queue also carries
-messages without any event (`s3:TestEvent`).
+Two common mistakes: keys in notifications are form-encoded (a space is a `+`), keys in EventBridge
+events are not; and queues also carry messages without an event (`s3:TestEvent`).
 """
 
 import json
@@ -21,8 +18,7 @@ from legibly import errors, object_keys, records
 
 Kind = Literal["created", "removed"]
 REDRIVEN = "legibly-redriven"
-"""Message attribute of a dead letter that was put back: its first delivery was earlier than its
-queue says.
+"""Message attribute of a redriven dead letter: its first delivery was earlier than its queue says.
 """
 
 _EVENTBRIDGE: dict[str, Kind] = {"Object Created": "created", "Object Deleted": "removed"}
@@ -57,12 +53,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a queue and its events; `error` says why it could not be understood, else
-    None.
+    """One message of a queue and its events; `error` says why it could not be parsed, else None.
 
-    `id` is empty for a document that came by itself. `receives` counts deliveries, this one
-    included; `since` is the moment of the first, None where unknown. `handle` is what deletes it,
-    where the queue gave one.
+    `id` is empty for a document without a queue. `receives` counts deliveries including this one;
+    `since` is the time of the first, None if unknown. `handle` deletes the message, if the queue
+    sent one.
     """
 
     id: str
@@ -75,11 +70,10 @@ class Message:
 
 
 def parse(document: str | bytes | Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages of a document, in its order; a document that came without a queue is one
-    message.
+    """The messages of a document in order; a document without a queue is one message.
 
-    A message of a queue that cannot be understood has its `error` set and harms no other.
-    Raises Invalid where the document itself cannot be understood.
+    A message that cannot be parsed has its `error` set. Raises Invalid if the document itself
+    cannot be parsed.
     """
     data = _object(document)
     deliveries = data.get("Records", data.get("Messages"))
@@ -231,9 +225,7 @@ def _event(s3: Mapping[str, Any], *, kind: Kind, key_is_encoded: bool, at: objec
 
 
 def _seaweedfs(data: Mapping[str, Any]) -> Iterator[Event]:
-    """SeaweedFS's filer webhook: a path `/buckets/BUCKET/KEY`; it fires for folders and tag changes
-    too.
-    """
+    """SeaweedFS's filer webhook: a path `/buckets/BUCKET/KEY`; also sent for folders and tags."""
     kind = _SEAWEEDFS.get(str(data["event_type"]))
     path = str(data["key"])
     message = _mapping(data.get("message"))

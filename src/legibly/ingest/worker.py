@@ -26,9 +26,7 @@ _CLAIMED = 128
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to classify; `data` is None where the picture has to be fetched; `attempt` counts
-    from 1.
-    """
+    """One image to classify; `data` None: fetch the picture; `attempt` counts from 1."""
 
     image: Image
     data: bytes | None = None
@@ -36,9 +34,7 @@ class Task:
 
 
 class Worker:
-    """Classifies pending images until it is stopped; tells `on_change` of every image that was read
-    or failed.
-    """
+    """Classifies pending images until it is stopped; calls `on_change` with the results."""
 
     def __init__(
         self,
@@ -63,7 +59,7 @@ class Worker:
         self._heavy_tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._queued_bytes = 0
         self.problem = ""
-        """Why the last look for pictures failed; empty where it did not."""
+        """Why the last search for pictures failed; empty if it succeeded."""
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"classify-{n}", daemon=True)
@@ -99,7 +95,7 @@ class Worker:
         return follows and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, image: Image, data: bytes | None = None) -> None:
-        """Hand over an image that this process holds the lease of; it is worked on at once."""
+        """Classify an image whose lease this process holds."""
         self._begin([image])
         with self._active_lock:
             if data is not None and self._queued_bytes + len(data) > _MAX_QUEUED_BYTES:
@@ -125,9 +121,7 @@ class Worker:
             self._classify([task])
 
     def _more(self, tasks: list[Task]) -> list[Task]:
-        """Add what waits already, up to this thread's fair share: one transaction then serves them
-        all.
-        """
+        """Add waiting tasks, up to this thread's share, to be committed in one transaction."""
         share = min(_BATCH, 1 + self._tasks.qsize() // len(self._threads))
         while len(tasks) < share:
             try:
@@ -146,7 +140,7 @@ class Worker:
             self._settle(read)
         except Exception:
             # The thread must survive all errors; the leases end and the images are retried.
-            _log.exception("classifying did not end; the images will be tried again")
+            _log.exception("classifying failed; the images will be retried")
         finally:
             with self._active_lock:
                 self._active.difference_update(task.image.id for task in tasks)
@@ -155,8 +149,8 @@ class Worker:
     def _read(self, task: Task) -> ReadingRecord | None:
         try:
             if task.attempt > self._attempts:
-                # Attempts are counted before they start: these ended the process, or never ended.
-                reason = f"reading it did not end in {self._attempts} tries."
+                # Attempts are counted before they start: these crashed the process or were cut off.
+                reason = f"reading it did not finish in {self._attempts} attempts."
                 self._fail(task.image, reason)
                 return None
             return self._service.read(task.image, task.data)
@@ -195,13 +189,13 @@ class Worker:
         self._on_change([self._service.fail(image, reason)])
 
     def _gone(self, image: Image) -> None:
-        """A picture that was deleted before its turn came: nothing is left to tell of."""
+        """Forget an image whose picture was deleted before it was read."""
         _log.info("image %s was deleted before it was read", image.id)
         self._service.index.remove(image.id)
 
     def _tend(self) -> None:
-        """Look for work that nobody submits: what a crash left, what waits for another try, what
-        others put there.
+        """Find work that nobody submitted: left by a crash, due for a retry, or put into the store
+        by others.
         """
         while not self._stopping.wait(_TEND_SECONDS):
             try:
@@ -225,7 +219,7 @@ class Worker:
         return fresh
 
     def _renew_leases(self) -> None:
-        """Keep the leases of everything that this process has queued or is reading."""
+        """Renew the leases of all images that this process has queued or is reading."""
         if time.monotonic() < self._renewal_due:
             return
         with self._active_lock:

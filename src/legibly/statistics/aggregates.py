@@ -105,9 +105,7 @@ def day_name(day_us: int) -> str:
 
 
 def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
-    """Sort an engine's rows, with the columns of Counted, into cells, skipped rows and retracted
-    labels.
-    """
+    """Sort an engine's rows (columns of Counted) into cells, skipped rows and retracted labels."""
     cells: list[Cell] = []
     skipped = dict.fromkeys(FLAWS, 0)
     taken_back = 0
@@ -125,9 +123,7 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
 
 
 def _merged(cells: Iterable[Cell]) -> Iterator[Cell]:
-    """Merge neighbours that differ only in counts: days beyond the calendar have become the same
-    day.
-    """
+    """Merge neighbours that differ only in counts, since days out of range became one day."""
     last: Cell | None = None
     for cell in cells:
         if last and last[:6] == cell[:6]:

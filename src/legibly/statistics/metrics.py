@@ -65,9 +65,7 @@ def difference(first: Proportion, second: Proportion) -> Proportion:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """A group of pictures: how many there are (`size`), how many of them are labelled, and how many
-    of these are right.
-    """
+    """A group of `size` pictures: how many are labelled, and how many of these are right."""
 
     size: int
     labelled: int
@@ -123,8 +121,7 @@ def chi_square_95(degrees: int) -> float:
 
 
 def stability(reference: Sequence[int], window: Sequence[int]) -> Proportion:
-    """The population stability index of two class mixes, with a 95 % interval (value, low, high; 0
-    or more).
+    """The population stability index of two class mixes: value, low, high (95 %; 0 or more).
 
     Half a count is added to every class, so that an empty class does not make it infinite. Two
     samples of the same population differ too: the mean of the index without change,

@@ -27,8 +27,9 @@ Interval = Callable[["Table"], metrics.Proportion]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How many pictures both, only the first, only the second, or neither read right; fractions in
-    projections.
+    """Counts of pictures that both, only the first, only the second, or neither read right.
+
+    Projections have fractions.
     """
 
     both: float
@@ -146,9 +147,7 @@ def evidence(table: Table, *, above: float) -> float:
 def more(
     table: Table, settled: Callable[[metrics.Proportion], bool], *, interval: Interval
 ) -> int | None:
-    """About how many more pictures with these shares until the interval is `settled`; None if
-    never.
-    """
+    """About how many more such pictures until the interval is `settled`; None if never."""
     if not table.n:
         return None
     if settled(interval(table)):

@@ -51,9 +51,7 @@ class _StrangeKey(Exception):
 
 
 class Store:
-    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid for an impossible
-    key.
-    """
+    """Objects by key. Every method may raise Unavailable, Forbidden, or Invalid (for the key)."""
 
     def __init__(
         self, backend: ObjectStore, *, url: str, environ: Mapping[str, str] | None = None
@@ -261,9 +259,7 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
 
 
 def folder_of(url: str) -> Path:
-    """The folder of a `file://` URL; `file://./x` and `file://x` are relative to the working
-    folder.
-    """
+    """The folder of a `file://` URL; `file://./x` and `file://x` are relative."""
     return Path(unquote(url.removeprefix("file://"))).absolute()
 
 

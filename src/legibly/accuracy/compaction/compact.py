@@ -1,11 +1,10 @@
-"""Merges small pair files into partitioned Parquet, one row for each image and model, while others
-write.
+"""Merges small pair files into partitioned Parquet, one row per image and model.
 
-A run reads what is fresh, and the settled files that it touches; writes new Parquet files under
-fresh names; and commits by creating the next manifest (see plan.py), which only one of several runs
-can. Whatever it replaces is removed by a later run, once every job that may have listed it is over.
-So at any point a crash leaves pairs that count as before: files that no manifest names are pairs
-like any others, and the newest label counts however often it is there.
+Safe while others write. A run reads new pairs and the settled files they affect, writes new Parquet
+files under unused names, and commits by creating the next manifest (see plan.py), which only one of
+several runs can. Replaced files are removed by a later run, after all jobs that may have listed
+them. A crash at any point leaves the counts unchanged: files that no manifest names are read as
+pairs, and only the newest label of an image counts.
 """
 
 import secrets
@@ -168,9 +167,7 @@ def _take_fresh(
     store: Store,
     stats: Mapping[str, Stat],
 ) -> set[str]:
-    """Create the view `fresh` of new pairs, without files that hold a malformed line; return the
-    keys of those.
-    """
+    """Create the view `fresh` of new pairs; return the keys of files with malformed lines."""
     columns = f"{files.COLUMNS}, exact DOUBLE, writer VARCHAR, verdict VARCHAR, filename VARCHAR"
     files.run(connection, f"CREATE TABLE lines ({columns})")  # not temporary: see repeats
     files.run(connection, "CREATE TEMP TABLE flawed (filename VARCHAR)")

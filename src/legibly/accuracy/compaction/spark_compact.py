@@ -116,9 +116,7 @@ def _frames(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
 
 
 def _write(spark: SparkSession, base: str) -> Iterator[str]:
-    """Write one file per day into a folder that nobody reads, then move the files to unique
-    names.
-    """
+    """Write one file per day into a temporary folder, then move the files to unique names."""
     run = secrets.token_hex(8)
     folder = f"{object_keys.PAIRS}_run-{run}/"
     newest = spark.sql(_NEWEST).repartition("date")

@@ -1,8 +1,7 @@
-"""Bundles very many small files of JSON lines into a few larger local ones; each line keeps its
-key.
+"""Bundles many small files of JSON lines into a few large local ones; lines keep their key.
 
-An engine opens files one after the other, at a cost for each; fetching them in parallel and reading
-a bundle is many times faster.
+Engines open files one by one, at a cost for each; fetching them in parallel and reading a bundle is
+many times faster.
 """
 
 import contextlib
@@ -61,8 +60,8 @@ def _present(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _marked(key: str, content: bytes) -> Iterator[bytes]:
-    """Return the lines that are not blank with the key as first field; only the key for a line that
-    is not an object.
+    """Add the key as first field to each line that is not blank; only the key if it is not an
+    object.
     """
     start = f'{{"{KEY}":{json.dumps(key)}'.encode()
     for line in content.split(b"\n"):

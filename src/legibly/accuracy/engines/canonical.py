@@ -64,10 +64,9 @@ def select(
 
 
 def select_unnamed(kinds: Mapping[str, str], *, dialect: str, relation: str) -> str:
-    """As `select`, but without image ids (most of a file) and without names for a missing model or
-    source.
+    """As `select`, but without image ids (most of a file) and names of missing models or sources.
 
-    The engine corrects both after counting the rows.
+    The engine adds both after counting the rows.
     """
     model = _text("model", kinds)
     source = _text("source", kinds)
@@ -127,9 +126,7 @@ def _actual(kinds: Mapping[str, str]) -> str:
 
 
 def select_readings(*, dialect: str, relation: str) -> str:
-    """Return a query for reading records in the columns of readings.sql, malformed lines left
-    out.
-    """
+    """Return a query for valid reading records in the columns of readings.sql."""
     at = IDENTIFIER[dialect].format("at")
     kinds = {"confidence": "text", "at": "text"}
     return f"""SELECT image,

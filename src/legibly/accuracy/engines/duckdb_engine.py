@@ -70,9 +70,7 @@ def table(
 
 @dataclass(frozen=True, slots=True)
 class _LineReader:
-    """Reads files of JSON lines, small ones as bundles in `folder`, since they may be deleted at
-    any time.
-    """
+    """Reads files of JSON lines; small ones are copied to `folder`, since they may be deleted."""
 
     small: frozenset[str]
     base: str

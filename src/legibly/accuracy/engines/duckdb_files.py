@@ -1,6 +1,4 @@
-"""Files of pairs and readings as relations of DuckDB: JSON lines and Parquet, in folders and
-`s3://`.
-"""
+"""Files of pairs and readings as DuckDB relations: JSON lines and Parquet, folders and `s3://`."""
 
 import contextlib
 import importlib.util
@@ -38,9 +36,7 @@ class Limits:
 def connected(
     base: str, *, environ: Mapping[str, str], limits: Limits | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Connect to a database in memory that spills to its own folder, with S3 credentials if `base`
-    needs them.
-    """
+    """Connect to an in-memory database that spills to disk, with credentials if `base` is S3."""
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="legibly-accuracy-") as folder:
         config: dict[str, Any] = {"memory_limit": limits.memory, "temp_directory": folder}
@@ -78,9 +74,7 @@ def json_lines(keys: Sequence[str], base: str, columns: str, *, filename: bool =
 
 
 def pairs_of_parquet(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> str:
-    """Return a query for Parquet files in the columns of pairs.sql, plus the other columns of a
-    pair and its file.
-    """
+    """Return a query for Parquet files: columns of pairs.sql, others of a pair, the file."""
     relation = parquet(keys, base, filename=True)
     return _pairs(kinds_of(connection, relation), relation, "filename")
 

@@ -1,5 +1,4 @@
-"""pairs.sql on Spark SQL: the same query and the same answer as DuckDB, for data that exceeds one
-machine.
+"""Runs pairs.sql on Spark: same query and result as DuckDB, for data beyond one machine.
 
 No Python runs on the executors, and pyspark is the only dependency. Paths are Hadoop's.
 """
@@ -127,9 +126,7 @@ def read(spark: SparkSession, base: str) -> Callable[[str], bytes]:
 
 
 def write(spark: SparkSession, path: str, data: bytes) -> None:
-    """Write a file atomically: on S3 an upload appears when it is complete, elsewhere the file is
-    renamed.
-    """
+    """Write a file atomically: by one upload on S3, by renaming elsewhere."""
     at_once = path.startswith(("s3://", "s3a://"))
     folder, _, name = path.rpartition("/")
     part = path if at_once else f"{folder}/_{name}.part"
@@ -214,8 +211,7 @@ def union(spark: SparkSession, parts: Sequence[DataFrame], schema: str) -> DataF
 def parquet(
     spark: SparkSession, keys: Sequence[str], base: str, *, with_file: bool = False
 ) -> list[DataFrame]:
-    """Parquet files in the columns of pairs.sql, read together if their schemas fit, else one by
-    one.
+    """Parquet files in the columns of pairs.sql, read together if their schemas agree.
 
     `with_file`: add the other columns of a pair, and the file's name as `file`.
     """
@@ -262,11 +258,9 @@ def _kind(kind: str) -> str:
 
 
 def lines(spark: SparkSession, keys: Sequence[str], base: str, schema: str) -> DataFrame:
-    """JSON lines as columns of text, and their `file`; a line that is not a JSON object has only
-    nulls.
+    """JSON lines as columns of text, and their `file`; a line that is not an object has only nulls.
 
-    Spark's parser ignores the rest of a line after the first value. In brackets it checks the whole
-    line.
+    Spark's parser ignores the rest of a line after its first value, unless it is in brackets.
     """
     text = spark.read.text([f"{base.rstrip('/')}/{key}" for key in keys])
     listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), f"ARRAY<STRUCT<{schema}>>")

@@ -46,9 +46,7 @@ _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
 def render(
     report: Report, *, title: str = ("How often the answers are right"), base: str = ""
 ) -> str:
-    """The whole page. `base` is the address of the app, to link matrix cells to their pictures;
-    empty: no links.
-    """
+    """The whole page. `base`: the app's address, to link matrix cells to pictures, or empty."""
     body = "\n".join(f"<section>{text}</section>" for text in fragments(report, base=base).values())
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

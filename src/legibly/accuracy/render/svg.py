@@ -107,9 +107,7 @@ def horizontal_intervals(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
 
 
 def columns(bars: Sequence[Column], *, x: Axis, y: Axis) -> str:
-    """Bars up and, in the colour of mistakes, down from 0, each with its figure; skips empty
-    bars.
-    """
+    """Bars up from 0 and, in the colour of errors, down, each with its figure; skips empty bars."""
     half = 0.38 * (x.at(1) - x.at(0))
     base = y.at(0)
     marks = f'<path d="M{_number(x.start)} {_number(base)}H{_number(x.stop)}" stroke="{MUTED}"/>'

@@ -1,6 +1,4 @@
-"""Figures as pages show them: per cent that never overstates, grouped numbers, shares in plain
-words.
-"""
+"""Formats numbers for pages: conservative per cent, grouped digits, shares in words."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
