@@ -15,6 +15,7 @@ from legibly.accuracy import index_report
 from legibly.accuracy.engines import reference
 from legibly.accuracy.report import encode
 from legibly.errors import Invalid, NotFound, Unavailable
+from legibly.index import counting
 from legibly.index.port import Filter, Removal, Selection, cursor_of
 from legibly.index.sql import SqlIndex, open_index
 from legibly.records import (
@@ -85,15 +86,20 @@ def test_tables_of_another_version_are_refused_or_made_anew(url: str, index: Sql
 
 
 def test_tables_of_an_earlier_version_are_extended(url: str, index: SqlIndex) -> None:
-    """Columns and indexes that are new are added, and everything in the tables stays."""
+    """Columns and indexes that are new are added, everything in the tables stays and is counted."""
     entry = image()
     index.add([entry])
+    index.add_readings([reading(entry)])
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
+        counting.drop_triggers(connection)
         for statement in (
             "DROP INDEX images_by_batch",
             "ALTER TABLE images DROP COLUMN batch",
             "DROP TABLE batches",
+            "DROP TABLE image_counts",
+            "DROP TABLE reading_counts",
+            "DELETE FROM counters WHERE name = 'counted'",
             "DROP TABLE deletions",
             "CREATE TABLE deletions (image VARCHAR(36) PRIMARY KEY)",
             "UPDATE counters SET value = 3 WHERE name = 'schema'",
@@ -103,10 +109,41 @@ def test_tables_of_an_earlier_version_are_extended(url: str, index: SqlIndex) ->
         opened = open_index(url, renew=renew)
         assert opened.get(entry.id) == entry
         assert opened.page(Filter(batch=entry.id), limit=1) == []
+        assert opened.counts() == {"pending": 1}
+        assert [row.n for row in opened.tally([0]).readings] == [1]
         opened.close()
     with engine.begin() as connection:
         connection.execute(sa.text("DROP INDEX images_by_batch"))  # it is there again
     engine.dispose()
+
+
+def test_counts_follow_every_change(index: SqlIndex) -> None:
+    """Images by state and readings by text, after arrivals, readings few and many, two of one image
+    and older ones, failures, deletions and a rebuilt index: as counting the rows gives them.
+    """
+    entries = [image() for _ in range(70)]
+    index.add(entries[:65])
+    index.add(entries[:2])
+    index.apply_readings([reading(entries[0], "1"), reading(entries[0], "2")])
+    index.apply_readings([reading(entry) for entry in entries[:60]])
+    index.apply_readings([reading(entries[1], "9", seconds=-3600)])
+    complete = [entry.with_reading(reading(entry, "3")) for entry in entries[60:68]]
+    index.add_read(complete, write=lambda _ids: None)
+    index.fail(entries[62].id, "torn")
+    index.remove(entries[0].id)
+    index.remove(entries[69].id)
+    assert index.counts() == {"pending": 4, "failed": 1, "read": 62}
+    texts = Counter[str]()
+    for row in index.tally([0]).readings:
+        texts[row.text] += row.n
+    assert texts == {"7": 59, "3": 3}
+    with index.rebuilding() as fresh:
+        fresh.add(entries[:3])
+        index.fail(entries[5].id, "torn")
+    assert index.counts() == {"pending": 2, "failed": 1}
+    assert [row.n for row in index.tally([0]).readings] == [1]
+    index.clear()
+    assert (index.counts(), index.tally([0]).readings) == ({}, [])
 
 
 def test_adding_again_changes_nothing(index: SqlIndex) -> None:

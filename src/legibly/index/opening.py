@@ -4,13 +4,18 @@ import logging
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.schema import CreateIndex
 
 from legibly.errors import Invalid
-from legibly.index import database, schema, upgrade
+from legibly.index import counting, database, schema
 from legibly.index.schema import counters
 from legibly.index.tables import insert_new
 
 _log = logging.getLogger(__name__)
+_EARLIEST = 3
+"""The oldest version that differs only by missing columns, indexes or tables."""
+_COUNTED = "counted"
+"""The counter that exists once triggers count."""
 
 
 def open_tables(
@@ -34,7 +39,7 @@ def open_tables(
                 sa.text("SELECT pg_advisory_xact_lock(7302)")
             )  # two servers may start at the same time
         if sa.inspect(connection).has_table(counters.name):
-            upgrade.extend(connection, _version(connection) or 0)
+            _extend(connection, _version(connection) or 0)
             if renew and _version(connection) != schema.VERSION:
                 schema.METADATA.drop_all(connection)
         schema.METADATA.create_all(connection)
@@ -43,11 +48,45 @@ def open_tables(
             counters,
             [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}],
         )
+        _count(connection)
         version = _version(connection)
     if version != schema.VERSION:
         engine.dispose()
         raise _other_version(version, where=where)
     return engine
+
+
+def _extend(connection: Connection, version: int) -> None:
+    """Add the missing parts to tables of `version`, and store the new version; ignores others.
+
+    A running server of the earlier version is not disturbed, since it names its columns.
+    """
+    if not _EARLIEST <= version < schema.VERSION:
+        return
+    schema.METADATA.create_all(connection)
+    inspector = sa.inspect(connection)
+    for table in schema.METADATA.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(
+                    sa.text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
+                )
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
+    stored = counters.c.name == "schema"
+    connection.execute(counters.update().where(stored).values(value=schema.VERSION))
+
+
+def _count(connection: Connection) -> None:
+    """Start the triggers, in tables of this version that have none yet."""
+    if _version(connection) != schema.VERSION:
+        return
+    query = sa.select(counters.c.value).where(counters.c.name == _COUNTED)
+    if connection.execute(query).first() is None:
+        insert_new(connection, counters, [{"name": _COUNTED, "value": 1}])
+        counting.start(connection)
 
 
 def _version(connection: Connection) -> int | None:

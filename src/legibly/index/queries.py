@@ -46,6 +46,7 @@ _CHANGED, _REMOVED = (
     .limit(sa.bindparam("limit"))
     for table in (images, deletions)
 )
+_STATES = sa.select(schema.image_counts)
 _SEQUENCE = sa.select(counters.c.value).where(counters.c.name == "sequence")
 
 
@@ -177,9 +178,8 @@ class SqlQueries:
             return tally.slices(connection, by, selection, limit=limit)
 
     def counts(self) -> dict[str, int]:
-        query = sa.select(images.c.state, sa.func.count().label("number")).group_by(images.c.state)
         with self._read() as connection:
-            return {row.state: row.number for row in connection.execute(query)}
+            return {row.state: row.n for row in connection.execute(_STATES) if row.n}
 
     def is_complete(self) -> bool:
         """Whether no rebuild was interrupted."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from legibly import object_keys, text_rules
-from legibly.index import database, labels, loading, schema
+from legibly.index import counting, database, labels, loading, schema
 from legibly.index.loading import Row, create_indexes, drop_indexes, loaded
 from legibly.index.opening import open_tables
 from legibly.index.record_rows import PictureRow, ReadingRow
@@ -21,7 +21,7 @@ from legibly.index.tables import SqlTables, advance, insert_new
 from legibly.records import FailureRecord, LabelRecord, UploadRecord, now
 
 _OF_IMAGES = (schema.labels, schema.pairs, schema.readings)
-_TABLES = (images, *_OF_IMAGES, schema.batches, deletions)
+_TABLES = (images, *_OF_IMAGES, schema.batches, deletions, *counting.TABLES)
 _PICTURE = "id, key, received_at, media_type, bytes, sequence"
 _UPLOAD = ("name", "writer", "owner", "batch")
 _FAILURE = ("error", "width", "height")
@@ -89,16 +89,26 @@ class Rebuild(SqlTables):
             loading.execute(connection, rows, columns=columns, statements=statements)
 
     def unorder(self) -> None:
-        """Do without the indexes of tables while they are filled."""
+        """Do without indexes and numbers of rows while tables are filled."""
         with self._write() as connection:
+            counting.drop_triggers(connection)
             drop_indexes(connection)
 
     def order(self) -> None:
-        """Build the indexes, and let PostgreSQL count what its plans depend on."""
+        """Count the rows; build PostgreSQL's indexes, and let it count what its plans depend on."""
         with self._write() as connection:
+            counting.start(connection)
+            if connection.dialect.name == "sqlite":
+                return
             create_indexes(connection)
             for table in _TABLES:
                 connection.exec_driver_sql(f"ANALYZE {table.name}")
+
+    def counts(self) -> dict[str, int]:
+        """The number of images by state, which no trigger counts yet."""
+        query = sa.select(images.c.state, sa.func.count().label("n")).group_by(images.c.state)
+        with self._read() as connection:
+            return {row.state: row.n for row in connection.execute(query)}
 
     def count_labelled(self) -> int:
         query = sa.select(sa.func.count()).where(images.c.label_at.is_not(None))
@@ -120,10 +130,11 @@ def beside(engine: Engine) -> Iterator[Rebuild]:
     begun = object_keys.new_id(now())
     with _opened(engine) as fresh:
         yield fresh
-        if engine.dialect.name != "sqlite":
-            fresh.order()
+        fresh.order()
         with database.errors(engine), _transaction(engine, fresh) as (connection, new, old):
+            _set_path(connection, new)  # where the triggers of the new tables count
             _carry_over(connection, new, old, sequence=sequence, begun=begun)
+            _set_path(connection, old)
             _replace(connection, new, old)
 
 
@@ -195,6 +206,11 @@ def _transaction(engine: Engine, fresh: Rebuild) -> Iterator[tuple[Connection, s
             connection.exec_driver_sql("DETACH fresh")
 
 
+def _set_path(connection: Connection, schema_name: str) -> None:
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {schema_name}")
+
+
 def _carry_over(connection: Connection, new: str, old: str, *, sequence: int, begun: str) -> None:
     """Copy changes in the old index after this sequence number to the new one."""
     values = {"sequence": sequence, "begun": begun}
@@ -226,6 +242,7 @@ def _copy(table: sa.Table, new: str, old: str, condition: str) -> str:
 def _replace(connection: Connection, new: str, old: str) -> None:
     """Replace the old tables by the new ones; sequence numbers keep rising."""
     if connection.dialect.name == "sqlite":
+        counting.drop_triggers(connection)
         drop_indexes(connection)
         for table in _TABLES:
             connection.exec_driver_sql(f"DELETE FROM {old}.{table.name}")
@@ -235,6 +252,8 @@ def _replace(connection: Connection, new: str, old: str) -> None:
         for table in _TABLES:
             connection.exec_driver_sql(f"DROP TABLE {old}.{table.name}")
             connection.exec_driver_sql(f"ALTER TABLE {new}.{table.name} SET SCHEMA {old}")
+        counting.drop_triggers(connection)  # their functions are still of the new schema
+    counting.create_triggers(connection)
     added = f"(SELECT value FROM {new}.counters WHERE name = 'sequence')"
     connection.exec_driver_sql(
         f"UPDATE {old}.counters SET value = value + {added} + 1 WHERE name = 'sequence'"

@@ -32,7 +32,7 @@ from legibly.records import (
     stamp,
 )
 
-VERSION = 6
+VERSION = 7
 METADATA = MetaData()
 
 images = Table(
@@ -147,6 +147,24 @@ deletions = Table(
     Column("image", String(36), primary_key=True),
     Column("sequence", BigInteger, index=True),
     Column("owner", Text),
+)
+
+# Numbers of images and readings, which triggers keep (see counting.py); rows may reach 0.
+image_counts = Table(
+    "image_counts",
+    METADATA,
+    Column("state", String(8), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+reading_counts = Table(
+    "reading_counts",
+    METADATA,
+    Column("day", String(10), primary_key=True),
+    Column("model", String(80), primary_key=True),
+    Column("verdict", String(12), primary_key=True),
+    Column("text", Text, primary_key=True),
+    Column("bin", Integer, primary_key=True),
+    Column("n", BigInteger, nullable=False),
 )
 
 # One row each for the sequence number and the version of this schema.

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from legibly.index import filters
 from legibly.index.port import PairCount, ReadingCount, Selection, Slice, SliceCount, Tally
-from legibly.index.schema import images, pairs, readings
+from legibly.index.schema import images, pairs, reading_counts, readings
+from legibly.statistics import aggregates
 
 _DATE = 10
 """Length of the date at the start of a time."""
@@ -71,6 +72,7 @@ def _newest(selection: Selection, floor: Any) -> tuple[sa.Subquery, list[sa.Colu
             *(pairs.c.model, pairs.c.source, pairs.c.predicted, pairs.c.actual),
             millionths.label("millionths"),
             newest.label("place"),
+            sa.literal(1).label("n"),
             pairs.c.image,
         )
         .where(*_of(selection, pairs))
@@ -86,15 +88,23 @@ def _newest(selection: Selection, floor: Any) -> tuple[sa.Subquery, list[sa.Colu
 
 
 def _readings(edges: Sequence[int], selection: Selection, floor: Any) -> sa.Select[Any]:
+    """Readings of all images are counted already, by bins of which others may be made."""
+    of_images = _of(selection, readings)
+    counts = reading_counts.c
     every = (
         sa.select(
             sa.func.substr(readings.c.at, 1, _DATE).label("day"),
             *(readings.c.model, readings.c.verdict, readings.c.text),
             _millionths(readings.c.confidence, floor).label("millionths"),
-        )
-        .where(*_of(selection, readings))
-        .subquery()
-    )
+            sa.literal(1).label("n"),
+        ).where(*of_images)
+        if of_images or not set(edges) <= set(aggregates.EDGES)
+        else sa.select(
+            *(counts.day, counts.model, counts.verdict, counts.text),
+            counts.bin.label("millionths"),
+            counts.n,
+        ).where(counts.n != 0)
+    ).subquery()
     chosen = _within(every, selection)
     if selection.verdict is not None:
         chosen.append(every.c.verdict == selection.verdict)
@@ -110,7 +120,8 @@ def _grouped(rows: sa.Subquery, names: str, edges: Sequence[int], *, total: bool
         [sa.func.sum(sa.case((rows.c.millionths > 0, rows.c.millionths), else_=0))] if total else []
     )
     # By number, since to a database the bin's expression with other parameters is another one.
-    return sa.select(*by, sa.func.count(), *sums).group_by(
+    number = sa.cast(sa.func.sum(rows.c.n), sa.BigInteger)
+    return sa.select(*by, number, *sums).group_by(
         *(sa.text(str(place + 1)) for place in range(len(by)))
     )
 

@@ -1,7 +1,6 @@
 """The parts of the application that routes share, typed, in one place."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
@@ -72,32 +71,6 @@ class SequenceCache(Generic[T]):
             return self._value
 
 
-_SLOW_SECONDS = 0.05
-
-
-class ImageCounts:
-    """Counts the images by state.
-
-    Counting takes longer with more images, and probes ask every second: it uses at most one
-    twentieth of the time.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
-        self._due = 0.0
-
-    def get(self, index: Index) -> dict[str, int]:
-        """The counts, possibly a moment old."""
-        with self._lock:
-            began = time.monotonic()
-            if began >= self._due:
-                self._counts = index.counts()
-                seconds = time.monotonic() - began
-                self._due = began + (21 * seconds if seconds > _SLOW_SECONDS else 0)
-            return self._counts
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """The collaborators of the web application."""
@@ -116,7 +89,6 @@ class State:
     light: LightLane | None = None  # None if others read
     presigner: Presigner | None = None  # None if the store is not S3
     trials: TrialTimer | None = None
-    image_counts: ImageCounts = field(default_factory=ImageCounts)
     reports: SequenceCache[Report] = field(default_factory=SequenceCache)
     slices: SequenceCache[Slices] = field(default_factory=SequenceCache)
 

@@ -56,5 +56,5 @@ def get_readiness(request: Request) -> JSONResponse:
         )
     state.index.sequence()  # the database answers
     # With accounts, the number of images is not public.
-    counts = {} if state.settings.accounts == "on" else state.image_counts.get(state.index)
+    counts = {} if state.settings.accounts == "on" else state.index.counts()
     return JSONResponse({"status": "ready", "model": state.views.model.to_json(), "images": counts})

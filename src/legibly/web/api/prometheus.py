@@ -42,7 +42,7 @@ class _Images(Collector):
         family = GaugeMetricFamily(
             "legibly_images", "Images that the index knows.", labels=["state"]
         )
-        counts = self._state.image_counts.get(self._state.index)
+        counts = self._state.index.counts()
         for state in ("pending", "read", "failed"):
             family.add_metric([state], counts.get(state, 0))
         yield family
