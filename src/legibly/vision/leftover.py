@@ -22,7 +22,7 @@ def grain(ink: paper.Ink) -> float:
 
     The smaller of noise and spread, since a frame along the border raises only one of them.
     """
-    if not ink.mask.any():
+    if ink.noise == 0.0 or not ink.mask.any():
         return 0.0
     typical = max(planes.quantiles(ink.values[ink.mask], 0.5)[0], 1e-3)
     noise = ink.noise / typical

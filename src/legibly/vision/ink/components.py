@@ -20,7 +20,7 @@ class Components:
     pixels; `area` counts pixels.
     """
 
-    shape: tuple[int, int]
+    mask: Mask
     row: Ints
     start: Ints
     stop: Ints
@@ -30,6 +30,10 @@ class Components:
     right: Ints
     bottom: Ints
     area: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.mask.shape  # type: ignore[return-value]
 
     def __len__(self) -> int:
         return len(self.area)
@@ -48,6 +52,8 @@ class Components:
     def alone(self, index: int | np.intp) -> Mask:
         """A mask of one component's box with only its own ink."""
         left, top, right, bottom = self.box(index)
+        if len(self) == 1:
+            return self.mask[top:bottom, left:right].copy()
         first, last = np.searchsorted(self.row, (top, bottom))
         own = self.label[first:last] == index
         row = self.row[first:last][own] - top
@@ -85,12 +91,18 @@ def runs(mask: Mask) -> tuple[Ints, Ints, Ints]:
     return _by_row(*_bounds(mask), mask.shape[1] + 1)
 
 
+def run_lengths(mask: Mask) -> Ints:
+    """The length of every horizontal run of a mask (H, W)."""
+    begin, end = _bounds(mask)
+    return end - begin
+
+
 def _bounds(mask: Mask) -> tuple[Ints, Ints]:
     """Where runs begin and end among all pixels, rows one column longer than they are."""
     height, width = mask.shape
     flat = np.zeros(height * (width + 1) + 1, np.bool_)  # a blank before each row and at the end
     flat[1:].reshape(height, width + 1)[:, :width] = mask
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    edges = (flat[1:] != flat[:-1]).nonzero()[0]
     return edges[0::2], edges[1::2]
 
 
@@ -107,10 +119,10 @@ def components(mask: Mask) -> Components:
     row, start, stop = _by_row(begin, end, stride)
     # Runs touch those of the next row from the first that ends at or after their start, diagonals
     # included.
-    low = np.searchsorted(end, begin + stride, side="left")
-    count = np.searchsorted(begin, end + stride, side="right") - low
-    upper = np.repeat(np.arange(len(row)), count)
-    lower = np.arange(len(upper)) + np.repeat(low - np.cumsum(count) + count, count)
+    low = end.searchsorted(begin + stride, side="left")
+    count = begin.searchsorted(end + stride, side="right") - low
+    upper = np.arange(len(row)).repeat(count)
+    lower = np.arange(len(upper)) + (low - count.cumsum() + count).repeat(count)
     label, number = _join(len(row), upper, lower)
     big = np.iinfo(np.intp).max
     left = np.full(number, big)
@@ -122,7 +134,7 @@ def components(mask: Mask) -> Components:
     np.maximum.at(right, label, stop)
     np.maximum.at(bottom, label, row + 1)
     area = np.bincount(label, weights=stop - start, minlength=number).astype(np.intp)
-    return Components(mask.shape, row, start, stop, label, left, top, right, bottom, area)
+    return Components(mask, row, start, stop, label, left, top, right, bottom, area)
 
 
 def _join(nodes: int, first: Ints, other: Ints) -> tuple[Ints, int]:
@@ -147,7 +159,8 @@ def _join(nodes: int, first: Ints, other: Ints) -> tuple[Ints, int]:
         for _ in range(nodes.bit_length()):  # no chain is longer
             parent = parent[parent]
     roots = parent == np.arange(nodes)
-    return (np.cumsum(roots) - 1)[parent], int(roots.sum())
+    number = roots.cumsum()
+    return (number - 1)[parent], int(number[-1]) if nodes else 0
 
 
 def _paint(shape: tuple[int, int], row: Ints, start: Ints, stop: Ints) -> Mask:

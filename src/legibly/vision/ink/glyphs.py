@@ -61,7 +61,7 @@ def merge(pieces: Sequence[Piece]) -> Piece:
 
 def pieces(parts: components.Components, chosen: Mask) -> list[Piece]:
     """The chosen components as pieces."""
-    return [Piece(parts.box(index), parts.alone(index)) for index in np.flatnonzero(chosen)]
+    return [Piece(parts.box(index), parts.alone(index)) for index in chosen.nonzero()[0]]
 
 
 def crop(ink: paper.Ink, piece: Piece) -> Floats:

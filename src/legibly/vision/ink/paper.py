@@ -109,10 +109,9 @@ def _even_paper(thumb: Floats) -> float | None:
     Nothing may be on its other side of the ink, and half of the picture has to be paper.
     """
     plane = thumb if thumb.ndim == 2 else thumb[:, :, 1]
-    level = float(plane[0, 0])
-    ring = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
-    if any((side != level).any() for side in ring):
+    if not planes.has_even_border(plane):
         return None
+    level = float(plane[0, 0])
     if thumb.ndim == 3 and float(np.abs(thumb - thumb[:, :, :1]).max()) >= COLOURLESS:
         return None
     low = float(plane.min())
@@ -257,7 +256,7 @@ def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -
     """The mask and the faint parts of thin strokes that go on from it: crests of the ink, fainter
     than `level`, that are connected with it.
     """
-    typical = width(mask) if mask.any() else 0.0
+    typical = width(mask)
     if not 0.0 < typical <= THIN:
         return mask
     least = np.maximum(FAINT_PART * level, max(3.0 * noise, 0.35 * FAINTEST))

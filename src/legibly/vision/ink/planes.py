@@ -2,7 +2,7 @@
 float32.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,13 @@ def prolong(plane: Floats, by: int) -> Floats:
         wide[:, :by] = wide[:, by : by + 1]
         wide[:, -by:] = wide[:, -by - 1 : -by]
     return wide
+
+
+def has_even_border(plane: NDArray[Any]) -> bool:
+    """Whether all pixels along the border of (H, W) or (H, W, 3) are the same."""
+    corner = plane[0, 0].tobytes()
+    sides = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
+    return all([side.tobytes() == corner * len(side) for side in sides])
 
 
 def close(plane: Floats, size: int) -> Floats:
@@ -126,10 +133,10 @@ def otsu(plane: Floats) -> float:
 
 def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
     """The quantiles of these shares; sampled, since partitioning is slow on equal values."""
-    ordered = np.sort(_sampled(values))
-    return tuple(
-        float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in shares
-    )
+    ordered = _sampled(values).copy()
+    ordered.sort()
+    last = len(ordered) - 1
+    return tuple([float(ordered[min(last, int(share * len(ordered)))]) for share in shares])
 
 
 def _sampled(values: Floats) -> Floats:

@@ -49,8 +49,8 @@ def _many_thin(mask: Mask) -> bool:
     """Whether enough of the mask is thin at all for a line: most pictures of digits end here."""
     thickest = max(3, round(THIN * max(mask.shape)))
     for plane in (mask, np.ascontiguousarray(mask.T)):
-        _, start, stop = components.runs(plane)
-        if np.count_nonzero(stop - start <= thickest) >= COVERED * plane.shape[0]:
+        lengths = components.run_lengths(plane)
+        if np.count_nonzero(lengths <= thickest) >= COVERED * plane.shape[0]:
             return True
     return False
 

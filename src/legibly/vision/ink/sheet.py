@@ -60,12 +60,10 @@ def find(pixels: Pixels) -> Box | None:
 
 def _is_even(pixels: Pixels) -> bool:
     """Whether the border and most of the picture have a single colour: a canvas."""
-    colour = pixels[0, 0]
-    sides = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
-    if any((side != colour).any() for side in sides):
+    if not planes.has_even_border(pixels):
         return False
     some = pixels[:: max(1, len(pixels) // 48), :: max(1, pixels.shape[1] // 48)]
-    return bool(np.count_nonzero(some == colour) > 0.6 * some.size)
+    return bool(np.count_nonzero(some == pixels[0, 0]) > 0.6 * some.size)
 
 
 def _filled(own: NDArray[np.bool_]) -> float:
