@@ -93,20 +93,25 @@ class Turns:
         return known or self._judge(turned(crops).reshape(-1, SIDE, SIDE))
 
     def _is_known(self, crop: Floats) -> bool:
-        return self._crop is not None and np.array_equal(self._crop, crop)
+        return self._crop is not None and self._crop.tobytes() == crop.tobytes()
 
 
 def _moved(crops: Floats, moves: tuple[int, ...]) -> Floats:
     """(N, 28, 28) → (N, moves, 28, 28) float32."""
-    index, weight = _tables()
+    places, shares = _sources(moves)
     flat = np.zeros(
         (len(crops), SIDE * SIDE + 1), np.float32
     )  # the last element is paper outside of the crop
     flat[:, :-1] = crops.reshape(len(crops), -1)
-    places = index[list(moves)]
-    shares = weight[list(moves)]
     moved = np.einsum("nmpk,mpk->nmp", flat[:, places], shares, optimize=False)
     return np.asarray(moved.reshape(len(crops), len(moves), SIDE, SIDE), np.float32)
+
+
+@functools.cache
+def _sources(moves: tuple[int, ...]) -> tuple[NDArray[np.intp], Floats]:
+    """The part of `_tables` for some moves."""
+    index, weight = _tables()
+    return index[list(moves)], weight[list(moves)]
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """The network's opinion on each piece of ink, computed once."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -47,12 +48,22 @@ class Candidate:
 
     @property
     def confidence(self) -> float:
-        return float(self.probabilities.max()) * self.digitness
+        # NumPy's `max` method takes three times as long for so few.
+        return float(np.maximum.reduce(self.probabilities)) * self.digitness
 
     @property
     def label(self) -> int:
         """The most likely class."""
         return int(self.probabilities.argmax())
+
+    def at(self, box: glyphs.Box) -> "Candidate":
+        """The same digit in another box."""
+        return Candidate(box, self.crop, self.probabilities, self.digitness)
+
+
+def mean_log_confidence(items: Sequence[Candidate]) -> float:
+    """The mean logarithm of the confidences of some items, none below that of 0.0001."""
+    return sum([math.log(max(item.confidence, 1e-4)) for item in items]) / len(items)
 
 
 class Opinions:
@@ -89,4 +100,4 @@ class Opinions:
 def crops(ink: paper.Ink, pieces: Sequence[glyphs.Piece]) -> Floats:
     """The network's inputs, (N, 28, 28) float32."""
     inputs = [normalise.normalise(glyphs.crop(ink, piece)) for piece in pieces]
-    return np.stack(inputs) if inputs else np.zeros((0, normalise.SIDE, normalise.SIDE), np.float32)
+    return np.array(inputs) if inputs else np.zeros((0, normalise.SIDE, normalise.SIDE), np.float32)

@@ -1,6 +1,7 @@
 """Finds, segments and orders the digits of a picture, each with its crop and probabilities."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from PIL import Image
 from legibly.vision import leftover, line, row_reading, turns
 from legibly.vision.ink import find, frames, glyphs, paper, rows, rules, sheet
 from legibly.vision.opinions import Candidate as Candidate
-from legibly.vision.opinions import Judge, Networks, Opinions, crops
+from legibly.vision.opinions import Judge, Networks, Opinions, crops, mean_log_confidence
 from legibly.vision.signs import separators
 
 Floats = NDArray[np.float32]
@@ -88,13 +89,13 @@ class Page:
     @property
     def merit(self) -> float:
         """The mean log confidence of the digits; −10 without digits."""
-        confidences = [max(item.confidence, 1e-4) for item in self.items]
-        return float(np.mean(np.log(confidences))) if confidences else -10.0
+        items = self.items
+        return mean_log_confidence(items) if items else -10.0
 
     @property
     def belief(self) -> float:
         """The probability that all digits and their segmentation are right."""
-        return float(np.prod([item.confidence for item in self.items])) * self.certainty
+        return math.prod([item.confidence for item in self.items]) * self.certainty
 
 
 def analyse(pixels: Pixels, judge: Judge, read_line: line.Reader | None = None) -> Page:
@@ -118,7 +119,7 @@ def _shifted(page: Page, left: int, top: int) -> Page:
 
     def box(item: Candidate) -> Candidate:
         x, y, right, bottom = item.box
-        return replace(item, box=(x + left, y + top, right + left, bottom + top))
+        return item.at((x + left, y + top, right + left, bottom + top))
 
     marks = [mark.moved(left=left, top=top) for mark in page.marks]
     items = tuple(tuple(box(item) for item in row) for row in page.rows)
@@ -168,7 +169,7 @@ def _enlarged(page: Page, factor: int, shape: tuple[int, ...]) -> Page:
 
     def box(item: Candidate) -> Candidate:
         left, top, right, bottom = (factor * side for side in item.box)
-        return replace(item, box=(left, top, min(right, shape[1]), min(bottom, shape[0])))
+        return item.at((left, top, min(right, shape[1]), min(bottom, shape[0])))
 
     marks = [mark.moved(factor=factor) for mark in page.marks]
     items = tuple(tuple(box(item) for item in row) for row in page.rows)
@@ -219,7 +220,7 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
     if len(other.items) < MIN_DIGITS_TO_TURN or other.merit <= page.merit + 0.3:
         return page
     back = tuple(
-        tuple(replace(item, box=turns.back(item.box, quarters, width, height)) for item in row)
+        tuple(item.at(turns.back(item.box, quarters, width, height)) for item in row)
         for row in other.rows
     )
     return replace(other, rows=back, certainty=0.994 * other.certainty, marks=())

@@ -1,6 +1,7 @@
 """Builds the reading of a page: items, text, verdict and confidence."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from legibly import records
 from legibly.packs import card as cards
 from legibly.vision import leftover, page
 from legibly.vision.ink import rows
+from legibly.vision.opinions import mean_log_confidence
 from legibly.vision.signs import separators
 
 STROKE_CLASS = "1"
@@ -131,12 +133,12 @@ def _answer(
     if no_digits:
         # The strongest of three reasons: low digitness, low confidence, unread strokes.
         unlike = float(np.mean([item.confidence for item in flat]))
-        badly = 1.0 - float(np.exp(_mean_log_confidence(lines, view)))
+        badly = 1.0 - math.exp(_log_share([item for row in lines for item in row], view))
         return card.reject or "unknown", "", max(unlike, badly, view.unread)
     labels = [[item.label for item in row] for row in items]
     text = rows.text(labels, [[item.box for item in row] for row in lines], view.height)
     # All items and the segmentation must be right, and nothing left out of the text.
-    confidence = float(np.prod([item.confidence for item in flat])) * view.certainty
+    confidence = math.prod([item.confidence for item in flat]) * view.certainty
     confidence *= _covered_share(view, lines)
     confidence *= _separator_factor(lines, card) if STROKE_CLASS in card.classes else 1.0
     confidence *= (
@@ -148,7 +150,7 @@ def _answer(
 def _item(
     item: page.Candidate, card: cards.Card, scale: float, size: tuple[int, int], *, rejected: bool
 ) -> records.Item:
-    order = np.argsort(-item.probabilities)
+    order = (-item.probabilities).argsort()
     label = card.classes[int(order[0])]
     confidence = item.confidence
     if rejected:
@@ -159,8 +161,8 @@ def _item(
         label=label,
         confidence=round(confidence, 6),
         probabilities={
-            name: round(float(p), 6)
-            for name, p in zip(card.classes, item.probabilities, strict=True)
+            name: round(probability, 6)
+            for name, probability in zip(card.classes, item.probabilities.tolist(), strict=True)
         },
         confused_with=card.classes[int(order[1])] if len(order) > 1 else None,
     )
@@ -195,28 +197,24 @@ def _has_no_digits(lines: list[list[page.Candidate]], card: cards.Card, view: pa
         return True
     if card.layout == "whole" or view.tiny:
         return False  # the picture belongs to some class, even if doubtful
-    mean = float(np.mean(np.log([max(item.confidence, 1e-4) for item in items])))
-    if mean < np.log(MIN_MEAN_CONFIDENCE) or (
-        view.others >= FOREIGN_SHARE and mean < np.log(FOREIGN_MIN_CONFIDENCE)
+    mean = mean_log_confidence(items)
+    if mean < math.log(MIN_MEAN_CONFIDENCE) or (
+        view.others >= FOREIGN_SHARE and mean < math.log(FOREIGN_MIN_CONFIDENCE)
     ):
         return True
-    return view.unread > MAX_UNREAD or _mean_log_confidence(lines, view) < np.log(
-        _least_share(view)
-    )
+    return view.unread > MAX_UNREAD or _log_share(items, view) < math.log(_least_share(view))
 
 
-def _mean_log_confidence(lines: list[list[page.Candidate]], view: page.Page) -> float:
+def _log_share(items: Sequence[page.Candidate], view: page.Page) -> float:
     """The mean log confidence of an item, including its share of the page's certainty."""
-    items = [item for row in lines for item in row]
-    logarithms = np.log([max(item.confidence, 1e-4) for item in items])
-    return float(np.mean(logarithms) + np.log(max(view.certainty, 1e-4)) / len(items))
+    return mean_log_confidence(items) + math.log(max(view.certainty, 1e-4)) / len(items)
 
 
 def _least_share(view: page.Page) -> float:
     """The mean confidence below which a page has no digits; it rises with the grain."""
     least = MIN_SHARE_DISPUTED if view.disputed else MIN_SHARE_UNDISPUTED
     unevenness = (view.grain - leftover.CALM_GRAIN) / (UNEVEN_GRAIN - leftover.CALM_GRAIN)
-    return least + (MIN_SHARE_UNEVEN - least) * float(np.clip(unevenness, 0.0, 1.0))
+    return least + (MIN_SHARE_UNEVEN - least) * min(max(unevenness, 0.0), 1.0)
 
 
 def _without_slashes(

@@ -33,7 +33,7 @@ class Components:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.mask.shape  # type: ignore[return-value]
+        return self.mask.shape
 
     def __len__(self) -> int:
         return len(self.area)

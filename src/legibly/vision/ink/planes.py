@@ -68,7 +68,7 @@ def has_even_border(plane: NDArray[Any]) -> bool:
     """Whether all pixels along the border of (H, W) or (H, W, 3) are the same."""
     corner = plane[0, 0].tobytes()
     sides = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
-    return all([side.tobytes() == corner * len(side) for side in sides])
+    return all(side.tobytes() == corner * len(side) for side in sides)
 
 
 def close(plane: Floats, size: int) -> Floats:
