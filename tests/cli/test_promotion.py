@@ -202,6 +202,18 @@ def test_force_promotes_with_a_reason(dataset: str) -> None:
     assert answer("rollback")["to"]["setting"] == "digits"
 
 
+def test_a_machine_without_the_setting_replaces_the_model_in_use(dataset: str) -> None:
+    """The store's history names the present model, not this machine's settings file; a roll back
+    there brings it back.
+    """
+    run("use", "worse")
+    Path("legibly.toml").unlink()
+    change = answer("promote", "same", "--data", dataset, "--margin", "0.05", "--yes")
+    assert (change["from"]["setting"], change["to"]["setting"]) == ("worse", "same")
+    Path("legibly.toml").unlink()
+    assert answer("rollback")["to"]["setting"] == "worse"
+
+
 def test_saying_no_changes_nothing(dataset: str) -> None:
     """The question has to be answered with yes."""
     from click import Abort

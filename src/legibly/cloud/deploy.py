@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import tempfile
 import time
@@ -15,16 +14,13 @@ import boto3
 
 from legibly import errors
 from legibly.cloud import bucket as buckets
-from legibly.cloud import package
+from legibly.cloud import models, package
 from legibly.cloud.artifacts import ArtifactBucket
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.plan import REGIONS_WITHOUT_BUDGETS, Plan, template
 from legibly.cloud.stack import Approve, Report, Stack
-from legibly.ingest import stored_packs
-from legibly.packs import registry
 from legibly.people.accounts import Accounts
-from legibly.settings import Settings
-from legibly.store import open_store, packs_folder
+from legibly.store import open_store
 
 _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 _ANSWER_SECONDS = 900
@@ -71,6 +67,9 @@ def deploy(
         return {}
     outputs = stack.outputs()
     buckets.settle(aws, outputs, report)
+    if changed:
+        store = open_store(outputs["Store"], environ=aws.environ())
+        models.record(stack.parameters()["Model"], store, is_wanted=plan.model is not None)
     return outputs
 
 
@@ -88,7 +87,7 @@ def _parameters(
         parameters["CloudFrontPrefixList"] = _prefix_list(aws)
     if plan.model:
         data_bucket = plan.data_bucket(bucket.account, aws.region)
-        parameters |= _upload_model(plan.model, aws, data_bucket, is_new=not present)
+        parameters |= models.upload(plan.model, aws, data_bucket, is_new=not present)
     return parameters
 
 
@@ -115,20 +114,6 @@ def _upload_code(
     if code[1]:
         keys["WebCode"] = bucket.upload(code[1], "web", ".tar.gz", report)
     return keys
-
-
-def _upload_model(model: str, aws: Aws, data_bucket: str, *, is_new: bool) -> dict[str, str]:
-    """Upload a pack into the data bucket under its version; the parameters that name it."""
-    if model == "digits" or stored_packs.is_stored(model):
-        return {"Model": model}
-    if is_new:
-        remedy = "Deploy once without --model, then again with it."
-        raise errors.NotFound("the bucket does not exist yet.", where=data_bucket, remedy=remedy)
-    settings = Settings.load(environ=os.environ)
-    folder = registry.find(model, added=packs_folder(settings.store))
-    store = open_store(f"s3://{data_bucket}", environ=aws.environ())
-    key = stored_packs.upload(folder, store)
-    return {"Model": f"s3://{data_bucket}/{key}", "ModelName": key.split("/")[1]}
 
 
 def _account_parameters(

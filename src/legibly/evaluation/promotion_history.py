@@ -122,11 +122,15 @@ def current(history: Sequence[Change], setting: str) -> str:
 
 def current_choice(history: Sequence[Change], setting: str) -> Choice:
     """As `current`, with the chosen model; without a version if no change names it."""
-    switches = [change for change in history if change.kind not in TRIALS]
-    names = {side.setting for change in switches for side in (change.before, change.after)}
-    if setting in names:
-        return switches[-1].after
+    if setting in settings(history):
+        return [change for change in history if change.kind not in TRIALS][-1].after
     return Choice(setting, records.Model(setting, ""))
+
+
+def settings(history: Sequence[Change]) -> set[str]:
+    """The settings that the history knows."""
+    switches = [change for change in history if change.kind not in TRIALS]
+    return {side.setting for change in switches for side in (change.before, change.after)}
 
 
 def trial(history: Sequence[Change], kind: Trial) -> Change | None:

@@ -83,9 +83,10 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
 
     Otherwise exits with 1 and prints how many labels are missing.
     """
-    present = options.settings().model
-    store = wiring.store(options.settings())
+    settings = options.settings()
+    store = wiring.store(settings)
     past = histories.changes(store)
+    present = histories.current(past, settings.model)
     readers = _readers(present, candidate)
     report = _evidence(readers, reason, **how)
     decision = _decide(report, is_forced=reason is not None, as_json=as_json)
@@ -99,7 +100,7 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
         reason=reason,
         evidence=_figures(report, decision),
     )
-    stored_packs.publish(candidate, options.settings())
+    stored_packs.publish(candidate, settings)
     histories.write(store, change)
     _report(change, options.keep(candidate), as_json=as_json)
 
@@ -125,9 +126,10 @@ def _decide(
 @_JSON
 def rollback(*, reason: str | None, as_json: bool) -> None:
     """Go back to the model before the last promotion, without asking."""
-    store = wiring.store(options.settings())
+    settings = options.settings()
+    store = wiring.store(settings)
     past = histories.changes(store)
-    last = histories.last_promotion(past, setting=options.settings().model)
+    last = histories.last_promotion(past, setting=histories.current(past, settings.model))
     goal = last.before
     earlier = options.settings(model=goal.setting)
     model = wiring.reader(earlier, version=goal.model.version).model
