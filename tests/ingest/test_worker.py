@@ -196,7 +196,7 @@ def test_an_image_that_ended_every_process_is_not_read_again(
     bench.index.release()
     with bench:
         error = bench.until(image.id, "failed").error
-    assert error == "reading it did not end in 2 tries."
+    assert error == "reading it did not finish in 2 attempts."
     assert slow.calls == 0
 
 
