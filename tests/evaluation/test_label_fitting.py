@@ -1,4 +1,4 @@
-"""The threshold of `read`, fitted on labelled pictures of one's store."""
+"""The temperature and the threshold of `read`, fitted on labelled pictures of a store."""
 
 import json
 from collections.abc import Iterator
@@ -53,6 +53,18 @@ def test_a_risk_that_is_shown_gives_a_threshold(reader: Reader) -> None:
     assert facts["before"]["read"] == reader.pack.card.thresholds.read
     assert card.thresholds.read == facts["after"]["read"]
     assert card.thresholds.digit == reader.pack.card.thresholds.digit
+    assert facts["misread"] == 0
+    assert card.temperature == reader.pack.card.temperature  # nothing to fit it on
+
+
+def test_digits_that_are_misread_give_a_temperature(reader: Reader) -> None:
+    """Where a quarter of the answers is wrong, confidences are lower and nearer to the truth."""
+    card = label_fitting.calibrate(reader, samples(120, wrong=4), risk=0.45, data="test")
+    facts = card.metrics["own_labels"]
+    assert facts["misread"] >= label_fitting.MIN_MISREAD
+    assert facts["digits"] <= facts["fit"]
+    assert card.temperature == facts["after"]["temperature"] > facts["before"]["temperature"]
+    assert facts["after"]["ece"] < facts["before"]["ece"]
 
 
 def test_what_cannot_be_shown_is_an_error(reader: Reader) -> None:
@@ -84,6 +96,7 @@ def test_the_labels_of_a_store_make_a_pack(tmp_path: Path, monkeypatch: pytest.M
     assert answer["own_labels"]["after"]["n"] + answer["own_labels"]["fit"] == 110
     own = open_pack(tmp_path / "packs" / "digits-own")
     assert own.card.thresholds.read == answer["read"]
+    assert own.card.temperature == answer["temperature"]
     assert own.model.version == answer["version"]
     assert "held out" in CliRunner().invoke(command, arguments).stdout
     assert CliRunner().invoke(command, ["calibrate", "digits"]).exit_code == 2

@@ -37,6 +37,10 @@ class Pack:
         values = card.input.channels * card.input.height * card.input.width
         self._batch = min(BATCH, max(8, _BATCH_VALUES // values))
 
+    def with_card(self, card: cards.Card) -> "Pack":
+        """The same networks, judged by another card of their outputs."""
+        return Pack(card=card, model=self.model, run=self._run, run_line=self.read_line)
+
     def logits(self, crops: Floats) -> Floats:
         """Run the network.
 

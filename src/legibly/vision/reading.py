@@ -11,6 +11,7 @@ from legibly import errors, records
 from legibly.images import decode, pages
 from legibly.packs import pack as packs
 from legibly.packs import preprocessing
+from legibly.packs.card import Card
 from legibly.vision import explain, legibility, page, verdict
 from legibly.vision.clock import Clock
 from legibly.vision.legibility import Turns
@@ -65,6 +66,13 @@ class Reader:
         self.max_pages = max_pages
         self.text = text
         self.thorough = thorough
+
+    def with_card(self, card: Card) -> "Reader":
+        """A reader that judges by another card of the same pack."""
+        return Reader(
+            self.pack.with_card(card), max_pixels=self.max_pixels, max_pages=self.max_pages,
+            text=self.text, thorough=self.thorough,
+        )  # fmt: skip
 
     def read(self, data: bytes) -> Result:
         """Read one picture.

@@ -51,8 +51,9 @@ def calibrate(
     """Fit temperature, threshold and unknown score of PACK on DATA, and write them into its card.
 
     DATA is a labelled dataset as for `legibly evaluate`; label images of no class `unknown`. For a
-    pack of digits only the threshold of `read` is fitted, on whole texts. A pack shipped with
-    Legibly stays unchanged: the copy is called PACK-own or --name.
+    pack of digits the temperature of its digits and the threshold of `read` are fitted, the latter
+    on whole texts. A pack shipped with Legibly stays unchanged: the copy is called PACK-own or
+    --name.
     """
     if (data is None) != from_labels:
         raise click.UsageError("give either DATA or --from-labels.")
@@ -63,8 +64,10 @@ def calibrate(
     is_shipped = folder in registry.shipped()
     samples, where = _samples(settings, data)
     hidden = as_json or not sys.stderr.isatty()
-    with click.progressbar(length=len(samples), label=where, file=sys.stderr, hidden=hidden) as bar:
-        fit = _fit_digits if opened.card.layout == "ink" else fitting.calibrate
+    is_ink = opened.card.layout == "ink"
+    fit = _fit_digits if is_ink else fitting.calibrate
+    length = len(samples) * (label_fitting.PASSES if is_ink else 1)
+    with click.progressbar(length=length, label=where, file=sys.stderr, hidden=hidden) as bar:
         card = fit(opened, samples, risk=risk, data=where, tick=lambda: bar.update(1))
     if is_shipped:
         model = name or f"{model}-own"
@@ -78,7 +81,7 @@ def calibrate(
         facts |= {"read": card.thresholds.read, "calibration": card.calibration}
         click.echo(json.dumps(facts | {"own_labels": card.metrics.get("own_labels")}))
         return
-    for line in _text_lines(card) if card.layout == "ink" else _lines(card, risk):
+    for line in _text_lines(card) if is_ink else _lines(card, risk):
         click.echo(line)
     click.echo(f"{model} {version} is calibrated ({folder})")
 
@@ -122,12 +125,24 @@ def _text_lines(card: Card) -> list[str]:
     after = facts["after"]
     return [
         f"{'texts':<12}{facts['fit']} fitted, {after['n']} held out",
+        f"{'digits':<12}{facts['misread']} of {facts['digits']} misread",
+        f"{'temperature':<12}{after['temperature']:g}, {_reason(facts)}",
         f"{'accuracy':<12}{_interval(after['accuracy'])}",
-        f"{'ECE':<12}{after['ece']:.4f}",
+        f"{'ECE':<12}{after['ece']:.4f}, before {before['ece']:.4f}",
         f"{'read from':<12}{after['read']:.4f}, before {before['read']:.4f}",
         f"{'coverage':<12}{_interval(after['coverage'])}, before {_interval(before['coverage'])}",
         f"{'risk':<12}{_interval(after['risk_measured'])}, {facts['risk']:g} allowed",
     ]
+
+
+def _reason(facts: dict[str, Any]) -> str:
+    """Why the temperature is as it is."""
+    before = facts["before"]["temperature"]
+    if facts["misread"] < label_fitting.MIN_MISREAD:
+        return f"unchanged: it is fitted on {label_fitting.MIN_MISREAD} misread digits or more"
+    if facts["after"]["temperature"] == before:
+        return "unchanged: the confidences of texts are better with it"
+    return f"before {before:g}"
 
 
 def _lines(card: Card, risk: float) -> list[str]:
