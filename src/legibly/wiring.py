@@ -246,6 +246,7 @@ def begin(settings: Settings, *, workers: int) -> None:
     Raises Invalid and Unavailable.
     """
     provider(settings)
+    root_store(settings)
     if settings.review_people > 1 and settings.accounts != "on":
         remedy = "Set LEGIBLY_ACCOUNTS=on, or LEGIBLY_REVIEW_PEOPLE=1."
         raise Invalid("without accounts nobody can tell whether two people agree.", remedy=remedy)

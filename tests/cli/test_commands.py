@@ -57,11 +57,12 @@ def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
 
 def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
     """What went wrong, where, what to do; the traceback comes with --debug alone."""
-    _, err = legibly("reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
-    assert (
-        err == "legibly: ftp://x: this is not a store. Use file://FOLDER, s3://BUCKET/PREFIX or"
-        " memory://.\n"
-    )
+    for words in (("reindex",), ("serve", "--port", "0", "--workers", "2")):
+        _, err = legibly(*words, folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
+        assert (
+            err == "legibly: ftp://x: this is not a store. Use file://FOLDER, s3://BUCKET/PREFIX or"
+            " memory://.\n"
+        )
     _, err = legibly("--debug", "reindex", folder=tmp_path, status=1, LEGIBLY_STORE="ftp://x")
     assert "Traceback" in err
 

@@ -28,8 +28,9 @@ class Sweeper:
 
     def __init__(self, service: Service, *, seconds: float) -> None:
         self._service = service
-        # Listing a bucket costs money and usually finds nothing: its events come by a queue.
-        self._seconds = seconds if service.store.is_local else 30 * seconds
+        # Listing a bucket costs money and usually finds nothing: its events come by a queue. Ten
+        # times rarer than in a folder, a picture whose event is lost is still read within 30 s.
+        self._seconds = seconds if service.store.is_local else 10 * seconds
         self._due = 0.0
         self._follower = RecordFollower(service)
         self._follow_due = 0.0

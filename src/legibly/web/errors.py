@@ -34,6 +34,7 @@ TITLES = {
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request timeout",
     409: "Conflict",
     413: "Content too large",
     415: "Unsupported media type",
@@ -48,6 +49,7 @@ HTTP = {
         "Page not found. It may have been deleted, or the address may be wrong.",
     ),
     405: ("method-not-allowed", "This address does not support that method."),
+    408: ("too-slow", "The body of the request arrived too slowly."),
 }
 
 

@@ -9,7 +9,7 @@ from legibly.web.errors import TITLES
 from legibly.web.security import authentication
 
 _EVERYWHERE = (400, 401, 403, 429, 500, 503)
-_UPLOADS = (409, 413, 415, 422)
+_UPLOADS = (408, 409, 413, 415, 422)
 _REFERENCE = "#/components/schemas/Problem"
 _METHODS = ("get", "post", "put", "delete", "patch")
 

@@ -1,8 +1,12 @@
-"""Limits request bodies, and reads a larger one to its end so that the client gets the answer."""
+"""Limits the size of request bodies and the time that they take.
+
+A larger one is read to its end so that the client gets the answer.
+"""
 
 import asyncio
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from legibly.errors import Unavailable
@@ -11,13 +15,17 @@ from legibly.web.errors import BodyTooLarge, error_response, problem_of_http, re
 _DRAIN_FACTOR = 4
 """A body up to this multiple of the limit is read and dropped; beyond it the connection breaks."""
 _DRAIN_SECONDS = 20.0
+SECONDS = 20.0
+"""A body may take this long, and longer as it comes at MIN_RATE."""
+MIN_RATE = 5_000
 _LARGE_BYTES = 1_000_000
 _MAX_LARGE_BYTES = 256_000_000
 """Limit on the total size of large bodies in progress, since each is kept in memory."""
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for bodies of more than `limit` bytes, 503 for too many large ones.
+    """ASGI middleware: 413 for bodies of more than `limit` bytes, 408 for those that come too
+    slowly, 503 for too many large ones.
 
     A client such as urllib sends its whole body before it reads the answer. It sees a broken pipe
     when the server stops reading.
@@ -57,13 +65,21 @@ class BodyLimit:
             self._large_bytes -= size
 
     def _limited(self, receive: Receive) -> Receive:
-        """Limit the received bytes, regardless of the declared length."""
+        """Limit the received bytes, regardless of the declared length, and the time they take."""
         total = 0
+        due: float | None = asyncio.get_running_loop().time() + SECONDS
 
         async def limited() -> Message:
-            nonlocal total
-            message = await receive()
-            total += len(message.get("body", b""))
+            nonlocal total, due
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            size = len(message.get("body", b""))
+            total += size
+            # After the body, the next message is that the client has left.
+            due = due + size / MIN_RATE if due and message.get("more_body") else None
             if total > self._limit:
                 if message.get("more_body"):
                     await self._drain(receive)
