@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from legibly import errors
+from legibly import errors, projects, settings, wiring
 from legibly.cli import models
 from legibly.packs import registry
 
@@ -57,6 +57,25 @@ def test_a_pack_is_added_used_and_removed(tmp_path: Path) -> None:
     assert answer("remove", "mine") == {"removed": "mine"}
     assert len(answer("list")) == 1
     assert (tmp_path / "legibly-data" / "packs").is_dir()
+
+
+def test_a_pack_on_trial_or_in_use_by_any_project_is_not_removed() -> None:
+    """A shadow's pack stays until its trial ends, a project's pack until the project has another:
+    the refusal names project and remedy.
+    """
+    for name in ("trial", "flowers"):
+        run("add", str(registry.find("digits")), "--name", name)
+    card = Path("legibly-data/packs/trial/card.json")
+    card.write_text(card.read_text().replace('"temperature": ', '"temperature": 1'))
+    run("shadow", "trial", "--share", "0.5")
+    with pytest.raises(errors.Conflict, match=r"trial in project default.* shadow trial --share 0"):
+        run("remove", "trial")
+    run("shadow", "trial", "--share", "0")
+    assert answer("remove", "trial") == {"removed": "trial"}
+    store = wiring.root_store(settings.Settings())
+    projects.Projects(store).create("garden", model="flowers")
+    with pytest.raises(errors.Conflict, match="flowers in project garden: this pack is in use"):
+        run("remove", "flowers")
 
 
 def test_an_unsound_pack_is_told(tmp_path: Path) -> None:

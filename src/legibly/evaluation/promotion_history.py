@@ -17,7 +17,7 @@ from legibly.store import Store
 FOLDER = object_keys.MODELS
 Trial = Literal["shadow", "canary"]
 Kind = Literal["promote", "rollback", "use"] | Trial
-TRIALS: tuple[Kind, ...] = get_args(Trial)
+TRIALS: tuple[Trial, ...] = get_args(Trial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from legibly import errors, settings, wiring
+from legibly import errors, projects, settings, wiring
 from legibly.cli import options
 from legibly.cli.models import calibration, promotion, sources, trials
 from legibly.evaluation import promotion_history
@@ -30,7 +30,7 @@ _PICTURES = click.option(
 
 @click.group("models")
 def command() -> None:
-    """List, show and manage model packs."""
+    """Import, check, compare and switch model packs."""
 
 
 for _verb in (
@@ -178,21 +178,40 @@ def _print_added(folder: Path, version: str, imported: importer.Imported) -> Non
 @click.argument("name")
 @_JSON
 def remove(*, name: str, as_json: bool) -> None:
-    """Delete an added pack, unless it is in use or a rollback would need it."""
-    added = _added()
-    current = options.settings().model
-    if any(entry.name == name for entry in registry.entries(added=added)):
-        if current == name:
-            remedy = "First choose another: legibly models use digits."
-            raise errors.Conflict("this pack is in use.", where=name, remedy=remedy)
-        history = promotion_history.changes(wiring.store(options.settings()))
-        if name in promotion_history.needed(history):
-            remedy = "Undo the promotion first: `legibly models rollback`."
-            message = "a rollback of the last promotion would need this pack."
-            raise errors.Conflict(message, where=name, remedy=remedy)
+    """Delete an added pack, unless a project uses or tries it, or a rollback would need it."""
+    if any(entry.name == name for entry in registry.entries(added=_added())):
+        _require_unused(name)
     registry.remove(name, added=_required_folder())
     stored_packs.withdraw(name, options.settings())
     click.echo(json.dumps({"removed": name}) if as_json else f"{name} removed")
+
+
+def _require_unused(name: str) -> None:
+    """Raises errors.Conflict if a project reads with the pack, tries it, or might go back to it."""
+    present = options.settings()
+    for project in projects.Projects(wiring.root_store(present)):
+        own = project.override(present)
+        history = promotion_history.changes(wiring.store(own))
+        _require_unused_in(history, own, name)
+
+
+def _require_unused_in(
+    history: list[promotion_history.Change], own: settings.Settings, name: str
+) -> None:
+    where = f"{name} in project {own.project}"
+    if name in (own.model, promotion_history.current(history, own.model)):
+        remedy = "First choose another: legibly models use digits."
+        raise errors.Conflict("this pack is in use.", where=where, remedy=remedy)
+    for kind in promotion_history.TRIALS:
+        running = promotion_history.trial(history, kind)
+        if running is not None and running.after.setting == name:
+            message = "this pack is on trial as a {kind}."
+            remedy = "End it first: `legibly models {kind} {name} --share 0`."
+            raise errors.Conflict(message, where=where, remedy=remedy, kind=kind, name=name)
+    if name in promotion_history.needed(history):
+        remedy = "Undo the promotion first: `legibly models rollback`."
+        message = "a rollback of the last promotion would need this pack."
+        raise errors.Conflict(message, where=where, remedy=remedy)
 
 
 @command.command("use")
