@@ -2,12 +2,14 @@
 elsewhere.
 """
 
+import json
 import shutil
 
 import httpx
 
 from legibly.packs import registry
 from legibly.web.text import number_format
+from packs import networks
 from server import Server
 
 
@@ -30,6 +32,30 @@ def test_every_pack_is_listed_with_its_card_in_words(server: Server, client: htt
     assert "the card lacks" in page
     assert "if the confidence is at least 97.0" in page
     assert "0.07\u00a0%" in page, "few mistakes do not read as none"
+
+
+def test_pages_of_a_classifier_of_photos_speak_of_pictures(
+    server: Server, client: httpx.Client
+) -> None:
+    """In a project whose model reads whole pictures no page asks for digits or shows handwriting,
+    and confidences without calibration make no promise.
+    """
+    folder = server.objects.parent / "packs" / "colours"
+    networks.write_pack(folder, networks.colour_model())
+    try:
+        project = client.post("/api/projects", json={"name": "paint", "model": "colours"})
+        assert project.status_code == 201
+        cookie = {"Cookie": "legibly_project=paint"}
+        page = client.get("/", headers=cookie).text
+        models = client.get("/models", headers=cookie).text
+    finally:
+        shutil.rmtree(folder.parent)
+    words = json.loads(page.split('id="words">')[1].split("</script>")[0])
+    assert words["sureness"] == "{percent}, not calibrated"
+    assert words["no_digit"] == "None of these"
+    assert "Write a digit" not in page.split("<body")[1]
+    assert '"/handwriting"' not in page
+    assert "not calibrated" in models
 
 
 def test_it_speaks_german(client: httpx.Client) -> None:

@@ -12,6 +12,11 @@ test("a class is a label, N says that there is no digit, other keys are none", (
   assert.deepEqual(texts, ["7", "x", "", undefined]);
 });
 
+test("a class of a letter is chosen without Shift too, also where its letter has a command", () => {
+  const texts = ["a", "A", "n"].map((key) => labelOf(key, ["A", "N"]));
+  assert.deepEqual(texts, ["A", "A", "N"]);
+});
+
 test("while ink lies unread, a key finishes the drawing and labels no earlier picture", () => {
   const page = { ink: "unread", shown, classes };
   assert.deepEqual(keyAction("Enter", page), { action: "finish" });

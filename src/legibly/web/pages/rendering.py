@@ -5,7 +5,7 @@ import gzip
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 from fastapi import Request
@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from markupsafe import Markup, escape
 
 from legibly.errors import LegiblyError
+from legibly.packs.card import Card
 from legibly.settings import DEFAULT_PROJECT
 from legibly.web.pages import assets
 from legibly.web.security.principal import Principal, principal_of
@@ -73,8 +74,9 @@ class Pages:
             language=catalogue.language,
             languages=i18n.LANGUAGES,
             here=request.url.path,
-            pages=_navigation(gettext, principal_of(request)),
-            words=js_messages.table(gettext),
+            pages=_navigation(gettext, principal_of(request), reads=reads(request)),
+            words=js_messages.table(gettext, card_of(request)),
+            reads=reads(request),
             figures=figures,
             principal=principal_of(request),
             project=state.settings.project,
@@ -125,8 +127,12 @@ def _keep_units_together(text: str) -> str:
     return text.replace(" %%", "\u00a0%%").replace(" ×", "\u00a0×")
 
 
-def _navigation(gettext: Callable[[str], str], principal: Principal) -> list[tuple[str, str]]:
-    """The pages of the menu, with Review and Classes only for those who may use them."""
+def _navigation(
+    gettext: Callable[[str], str], principal: Principal, *, reads: str
+) -> list[tuple[str, str]]:
+    """The pages of the menu, with Review and Classes only for those who may use them, and
+    handwriting only for models that read it.
+    """
     pages = [
         ("/", gettext("Classify")),
         ("/history", gettext("History")),
@@ -134,6 +140,8 @@ def _navigation(gettext: Callable[[str], str], principal: Principal) -> list[tup
         ("/accuracy", gettext("Accuracy")),
         ("/models", gettext("Models")),
     ]
+    if reads != "digits":
+        pages.remove(("/handwriting", gettext("My handwriting")))
     if principal.role != "writer":
         pages.insert(2, ("/review", gettext("Review")))
         if principal.session:
@@ -170,9 +178,22 @@ def _bucket(state: State) -> str | None:
     )
 
 
+def card_of(request: Request) -> Card | None:
+    """The card of the present model; None if the server does not know it."""
+    return getattr(getattr(state_of(request).views, "pack", None), "card", None)
+
+
+def reads(request: Request) -> Literal["digits", "drawings", "photos"]:
+    """What the present model reads: digits in rows, or whole pictures, without or with colour."""
+    card = card_of(request)
+    if card is None or card.layout == "ink":
+        return "digits"
+    return "drawings" if card.input.channels == 1 else "photos"
+
+
 def sure_from(request: Request) -> float:
     """The confidence at which the present model is sure, by its card."""
-    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    card = card_of(request)
     return float(card.thresholds.read) if card is not None else _SURE_ELSEWHERE
 
 
@@ -180,7 +201,7 @@ def doubt_elsewhere(request: Request) -> float:
     """The share of sure answers that may be wrong on an unknown style of writing: by the card, the
     bound for the worst source that was left out when the threshold was chosen; 0 without one.
     """
-    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    card = card_of(request)
     unseen = card.risk.get("unseen") if card is not None else None
     return float(unseen.get("upper", 0.0)) if isinstance(unseen, dict) else 0.0
 
@@ -202,5 +223,5 @@ def _queue_owner(request: Request) -> str:
 
 def classes_of(request: Request) -> list[str]:
     """The possible answers of the model, as far as keys and buttons can offer them."""
-    card = getattr(getattr(state_of(request).views, "pack", None), "card", None)
+    card = card_of(request)
     return list(card.classes) if card is not None else [str(digit) for digit in range(10)]

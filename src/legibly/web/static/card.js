@@ -8,6 +8,9 @@ const SURE = Number(document.body.dataset.sure || 0.9);
 
 export const kind = (image) => (image.state === "read" ? image.reading.verdict : image.state);
 
+/** Up to so many classes have a button each; more are a list to search. */
+const MOST_BUTTONS = 12;
+
 /** The share of sure answers that may be wrong on writing that the model never met, by its card. */
 const DOUBT = Number(document.body.dataset.doubt || 0);
 
@@ -142,8 +145,10 @@ function picture(image, chosen, choose) {
 /** The probabilities of one item: the first three as bars, all of them with their figures. */
 function bars(image, item, all) {
   const sorted = Object.entries(item.probabilities).sort((a, b) => b[1] - a[1]);
-  const list = make("ul", { class: all ? "bars" : "bars plain" });
-  for (const [name, share] of all ? sorted : sorted.slice(0, 3)) {
+  const shown = all ? sorted : sorted.slice(0, 3);
+  const long = shown.some(([name]) => name.length > 2 && name !== "not_a_digit") ? " long" : "";
+  const list = make("ul", { class: `bars${all ? "" : " plain"}${long}` });
+  for (const [name, share] of shown) {
     const fill = make("span");
     fill.style.transform = `scaleX(${share})`;
     list.append(
@@ -291,7 +296,8 @@ function picks(image, state, choose) {
   return box;
 }
 
-const isSingle = (image) => !image.reading || image.reading.text.length <= 1;
+const isSingle = ({ reading }) =>
+  !reading || reading.text.length <= 1 || document.body.dataset.reads !== "digits";
 
 /** The label, or the ways to give one. */
 function truth(image, { classes, onLabel, asks }) {
@@ -344,7 +350,8 @@ function choices(image, classes, onLabel, asks) {
       make("kbd", {}, "N"),
     ),
   );
-  const digits = make("div", { class: "digits", role: "group", "aria-label": say("it_was") });
+  const long = classes.some((name) => name.length > 2) ? "digits long" : "digits";
+  const digits = make("div", { class: long, role: "group", "aria-label": say("it_was") });
   for (const name of classes)
     digits.append(
       make(
@@ -357,18 +364,19 @@ function choices(image, classes, onLabel, asks) {
         name,
       ),
     );
-  const few = isSingle(image) && classes.length <= 12;
+  const few = isSingle(image) && classes.length <= MOST_BUTTONS;
   const question = say(asks ? "asked" : hasAnswer ? "is_it_right" : "what_is_it");
   return [
     make("p", { class: asks ? "note" : "quiet" }, question),
     few ? digits : "",
     row,
-    textField(image, onLabel),
+    textField(image, classes, onLabel),
   ];
 }
 
-/** The text field, for several digits: open where the reading has several, behind a word else. */
-function textField(image, onLabel) {
+/** The text field, for several digits or many classes, which it lists; behind a word otherwise. */
+function textField(image, classes, onLabel) {
+  const many = classes.length > MOST_BUTTONS;
   const field = make("input", {
     type: "text",
     autocomplete: "off",
@@ -376,15 +384,22 @@ function textField(image, onLabel) {
     size: 14,
     value: isSingle(image) ? "" : image.reading.text,
     "aria-label": say("true_text"),
+    ...(many ? { list: "class-names", placeholder: say("search_class") } : {}),
   });
   const save = make("button", { type: "submit" }, say("save"));
-  const form = make("form", { class: "row" }, field, save);
+  const form = make("form", { class: "row" }, field, save, many ? classNames(classes) : "");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (field.value.trim()) onLabel(field.value.trim());
   });
-  if (!isSingle(image)) return form;
+  if (many || !isSingle(image)) return form;
   return make("details", {}, make("summary", {}, say("several")), form);
+}
+
+/** The names of the classes, among which the browser searches while somebody types. */
+function classNames(classes) {
+  const options = classes.map((name) => make("option", { value: name }));
+  return make("datalist", { id: "class-names" }, ...options);
 }
 
 /** The card in `place`; `onLabel(image, text)` gives a label: "" for no digit, null for none. */

@@ -43,7 +43,7 @@ const viewer = new Viewer($("#viewer"), {
 let isReplacing = false; // the box that is drawn next is that of the chosen digit
 const adder = make("button", { type: "button", "aria-pressed": "false" }, say("item_add"));
 adder.addEventListener("click", () => point(!viewer.isPointing));
-viewer.tools.append(adder);
+if (document.body.dataset.reads === "digits") viewer.tools.append(adder);
 
 /** Show the place of a digit that was overlooked, or with `replacing` the box of the chosen one. */
 function point(isPointing, { replacing = false } = {}) {
@@ -76,7 +76,10 @@ function correction() {
   const place = $("#correction");
   if (missing) return showMissing(place);
   const box = boxes()[chosen];
-  const isPossible = box && corrected(base(), boxes(), chosen, box.label) !== undefined;
+  const isPossible =
+    document.body.dataset.reads === "digits" &&
+    box &&
+    corrected(base(), boxes(), chosen, box.label) !== undefined;
   place.hidden = !isPossible;
   if (!isPossible) return;
   const button = (name, run) => make("button", { type: "button", onclick: run }, name);

@@ -14,7 +14,9 @@
  */
 export function labelOf(key, classes) {
   if (classes.includes(key)) return key;
-  return key.toLowerCase() === "n" ? "" : undefined;
+  const pressed = key.toLowerCase();
+  const name = classes.find((other) => other.toLowerCase() === pressed);
+  return name ?? (pressed === "n" ? "" : undefined);
 }
 
 /** Finish the drawing (with a label, where the text is known), label the picture, or nothing.

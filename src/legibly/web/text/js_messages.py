@@ -2,13 +2,33 @@
 
 from collections.abc import Callable, Mapping
 
+from legibly.packs.card import Card
+
 Translate = Callable[[str], str]
 
 
-def table(_: Translate) -> Mapping[str, str]:
-    """All sentences by key; the browser replaces `{name}`."""
+def table(_: Translate, card: Card | None = None) -> Mapping[str, str]:
+    """All sentences by key, as they fit the model's card; the browser replaces `{name}`."""
     parts = (_answers, _labels, _doing, _uploads, _camera, _accuracy, _lists, _practice, _forms)
-    return {key: text for part in parts for key, text in part(_).items()}
+    texts = {key: text for part in parts for key, text in part(_).items()}
+    if card is not None and card.layout == "whole":
+        texts |= _whole_pictures(_)
+    if card is not None and not card.is_calibrated:
+        texts |= dict.fromkeys(("sureness", "sureness_one"), _("{percent}, not calibrated"))
+    return texts
+
+
+def _whole_pictures(_: Translate) -> dict[str, str]:
+    """The sentences for models whose item is the whole picture, in place of those for digits."""
+    return {
+        "no_digit": _("None of these"),
+        "was_nothing": _("Noted: none of these. Thank you."),
+        "several": _("Another answer"),
+        "saw_alt": _("The picture as the model saw it"),
+        "why_alt": _("Which parts suggest {label}, and which suggest something else"),
+        "why_for": _("this part suggests {label}"),
+        "why_against": _("this part suggests {rival} instead"),
+    }
 
 
 def _answers(_: Translate) -> dict[str, str]:
@@ -68,6 +88,7 @@ def _labels(_: Translate) -> dict[str, str]:
         "it_was_a": _("It was a {text}"),
         "several": _("Several digits"),
         "true_text": _("True text"),
+        "search_class": _("Search the classes"),
         "save": _("Save"),
         "undo": _("Undo"),
         "no_digit": _("No digit here"),
