@@ -239,6 +239,15 @@ def test_errors_are_pages_for_people_and_problems_for_programs(client: httpx.Cli
     assert client.get("/api/images/x", headers={"Accept": "text/html"}).json()["status"] == 404
 
 
+@pytest.mark.parametrize("path", ["/account", "/login", "/people", "/classes"])
+def test_pages_of_accounts_say_that_there_are_none(client: httpx.Client, path: str) -> None:
+    """Without accounts, a page that needs them says so, and how to switch them on."""
+    response = client.get(path, headers={"Accept": "text/html"})
+    assert response.status_code == 404
+    assert "has no" in response.text or "has none" in response.text
+    assert "LEGIBLY_ACCOUNTS=on" in response.text
+
+
 def test_pages_forbid_what_they_do_not_need(client: httpx.Client) -> None:
     """A strict content policy: no script in the page, nobody else's code, no frame around it."""
     policy = client.get("/").headers["content-security-policy"]

@@ -35,11 +35,8 @@ def classes_of(request: Request) -> Classes:
     classes = state_of(request).classes
     if classes is None:
         raise NotFound(
-            "there are no classes here.",
-            remedy=(
-                "Classes need accounts, which are used when the server can be reached from"
-                " other machines."
-            ),
+            "classes need accounts, and this server has none.",
+            remedy="Start it with LEGIBLY_ACCOUNTS=on.",
         )
     return classes
 

@@ -32,8 +32,11 @@ def accounts_of(request: Request) -> Accounts:
     accounts = state_of(request).accounts
     if accounts is None:
         raise NotFound(
-            "there are no accounts here.",
-            remedy=("Accounts are used when the server can be reached from other machines."),
+            "this server has no accounts.",
+            remedy=(
+                "To use accounts, run `legibly users add NAME --role admin` on the server,"
+                " and start it with LEGIBLY_ACCOUNTS=on."
+            ),
         )
     return accounts
 
@@ -58,12 +61,13 @@ def own_account(request: Request) -> Account:
     """The account of a person at a browser. Raises Forbidden for tokens, which must not change
     accounts.
     """
+    accounts = accounts_of(request)
     principal = principal_of(request)
     if principal.session is None or not principal.account or is_pupil(principal.account):
         raise Forbidden(
             "only a signed-in person may do this.", authenticated=bool(principal.account)
         )
-    return accounts_of(request).get(principal.account)
+    return accounts.get(principal.account)
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
