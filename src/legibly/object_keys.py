@@ -27,6 +27,7 @@ CLASSES = "records/classes/"
 MODELS = "records/models/"
 SETTLED = "records/settled/"
 BATCHES = "records/batches/"
+FORMS = "records/forms/"
 ADOPTIONS = "records/adoptions/"
 ADOPTED = "records/pictures/"
 PROJECTS = "projects/"
@@ -271,6 +272,16 @@ def adopted_digest(key: str) -> str | None:
 def batch_record(batch_id: str) -> str:
     """The key of a batch's record."""
     return f"{BATCHES}date={date(batch_id)}/{batch_id}.json"
+
+
+def form_folder(name: str) -> str:
+    """The folder of the versions of a form; names may have characters that keys may not."""
+    return f"{FORMS}{hashlib.sha256(name.encode()).hexdigest()[:32]}/"
+
+
+def form_version(name: str, number: int) -> str:
+    """The key of a version of a form."""
+    return f"{form_folder(name)}{number:06d}.json"
 
 
 def last(key: str) -> str:

@@ -28,14 +28,7 @@ SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline", "lab
 """Packages whose errors people come to see; what only operators see stays English."""
 READING = ("classifier", "oip_tensors", "registry", "remote")
 """Modules of `packs` whose errors a running model raises."""
-INTERNAL = (
-    "oidc.py",
-    "provider_http.py",
-    "presigner.py",
-    "inference.py",
-    "compression.py",
-    "s3_webhook.py",
-)
+INTERNAL = ("oidc.py", "provider_http.py", "presigner.py", "inference.py", "s3_webhook.py")
 """Modules whose errors programs and logs see."""
 
 

@@ -1,11 +1,9 @@
 """Reading without storing, and deletion with its undo, over the API."""
 
 import base64
-import json
 
 import httpx
 import pytest
-from PIL import Image, ImageDraw
 
 import pictures
 
@@ -59,34 +57,3 @@ def test_an_unknown_token_restores_nothing(client: httpx.Client, token: str) -> 
     """A wrong token is refused in one line."""
     response = client.post("/history/restore", data={"token": token})
     assert response.status_code in (400, 404, 422)
-
-
-def test_forms_are_made_and_read_over_http(client: httpx.Client) -> None:
-    """A scan's boxes become a form, which is read from another scan of it; nothing is stored."""
-    sheet = Image.new("L", (1000, 700), 255)
-    draw = ImageDraw.Draw(sheet)
-    for left in (100, 400, 700):
-        draw.rectangle((left, 300, left + 160, 460), outline=0, width=3)
-    form = client.post("/api/forms", files={"file": ("empty.png", pictures.encoded(sheet))}).json()
-    assert [field["cells"] for field in form["fields"]] == [1, 1, 1]
-    sheet.paste(pictures.drawing().resize((130, 130)), (415, 315))
-    scan = pictures.encoded(sheet.resize((1200, 840)))
-    fields = {"form": json.dumps(form)}
-    (page,) = client.post("/api/forms/read", files={"file": ("a.png", scan)}, data=fields).json()[
-        "pages"
-    ]
-    values = {name: (value["text"], value["verdict"]) for name, value in page["fields"].items()}
-    assert values == {"field_1": ("", "blank"), "field_2": ("7", "read"), "field_3": ("", "blank")}
-    answer = client.post(
-        "/api/forms/read?pictures=true", files={"file": ("a.png", scan)}, data=fields
-    ).json()
-    picture = answer["pages"][0]["fields"]["field_2"]["picture"]
-    assert picture.startswith("data:image/png;base64,")
-    other = client.post(
-        "/api/forms/read", files={"file": ("b.png", pictures.png())}, data=fields
-    ).json()
-    assert "form was not found" in other["pages"][0]["error"]
-    for body in ({}, {"form": "{"}, {"form": '{"format": 1}'}, {"form": "[]"}):
-        answer = client.post("/api/forms/read", files={"file": ("a.png", scan)}, data=body)
-        assert answer.status_code == 400, answer.text
-    assert client.post("/api/forms", content=scan).status_code == 400

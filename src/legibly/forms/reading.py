@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -31,18 +31,25 @@ DOUBT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The value of a field: `text` is empty if the field is blank. `picture` is the field as it was
-    read, a PNG without its lines.
+    """The value of a field; its text is empty if the field is blank. `picture` is the field as it
+    was read, a PNG without its lines.
     """
 
     field: str
-    text: str
-    verdict: records.Verdict
-    confidence: float
-    picture: bytes = b""
+    result: Result
+    picture: bytes
+
+    @property
+    def text(self) -> str:
+        return self.result.reading.text
+
+    @property
+    def verdict(self) -> records.Verdict:
+        return self.result.reading.verdict
 
     def to_json(self) -> records.Json:
-        return {"text": self.text, "verdict": self.verdict, "confidence": self.confidence}
+        confidence = round(self.result.reading.confidence, 6)
+        return {"text": self.text, "verdict": self.verdict, "confidence": confidence}
 
 
 def make(data: bytes, *, max_pixels: int) -> Form:
@@ -156,17 +163,18 @@ def _value(field: Field, strip: Strip, reader: PictureReader) -> Value:
     buffer = io.BytesIO()
     strip.picture.save(buffer, "PNG", compress_level=1)
     picture = buffer.getvalue()
-    reading = reader.read(picture).reading
-    text = reading.text
-    confidence = reading.confidence
-    verdict = reading.verdict
-    if field.cells > 1 and verdict in ("read", "unsure"):
-        counts = _counts(reading.digits, strip.edges)
-        text = "".join(item.label for item in reading.digits)
-        if not _fits(counts):
-            confidence *= DOUBT
-            verdict = "unsure"
-    return Value(field.name, text, verdict, round(confidence, 6), picture)
+    result = reader.read(picture)
+    if field.cells > 1 and result.reading.verdict in ("read", "unsure"):
+        result = replace(result, reading=_comb_reading(result.reading, strip.edges))
+    return Value(field.name, result, picture)
+
+
+def _comb_reading(reading: records.Reading, edges: Sequence[int]) -> records.Reading:
+    """The reading of a comb: without spaces, and in doubt if digits and cells do not match."""
+    text = "".join(item.label for item in reading.digits)
+    if _fits(_counts(reading.digits, edges)):
+        return replace(reading, text=text)
+    return replace(reading, text=text, verdict="unsure", confidence=reading.confidence * DOUBT)
 
 
 def _counts(digits: Sequence[records.Item], edges: Sequence[int]) -> list[int]:

@@ -8,7 +8,14 @@ same record, so that every entry point may retry freely.
 from legibly.pipeline.pairs import pair_key, pair_of
 from legibly.pipeline.readings import Reader, read_object, reading_record, write_reading
 from legibly.pipeline.service import LEASE_SECONDS, Service
-from legibly.pipeline.uploads import NO_DETAILS, UploadDetails, image_of, is_picture, pending_image
+from legibly.pipeline.uploads import (
+    NO_DETAILS,
+    UploadDetails,
+    image_of,
+    is_picture,
+    pending_image,
+    reserve,
+)
 
 __all__ = [
     "LEASE_SECONDS",
@@ -23,5 +30,6 @@ __all__ = [
     "pending_image",
     "read_object",
     "reading_record",
+    "reserve",
     "write_reading",
 ]

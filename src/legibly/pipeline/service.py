@@ -289,8 +289,9 @@ class Service:
         return batch
 
     def check_batch(self, details: UploadDetails) -> None:
-        """Raises NotFound unless the batch of an upload belongs to its owner."""
-        if details.batch and self.index.batch(details.batch).owner != details.owner:
+        """Raises NotFound unless the batch of an upload belongs to its owner or to nobody."""
+        owners = (None, details.owner)
+        if details.batch and self.index.batch(details.batch).owner not in owners:
             raise NotFound("there is no such batch.", where=details.batch[:80])
 
     def adopt(self, stats: Sequence[Stat]) -> int:

@@ -22,6 +22,7 @@ from legibly.web.api import (
     projects,
     prometheus,
     s3_webhook,
+    stored_forms,
     upload_route,
     uploads,
 )
@@ -45,6 +46,7 @@ _ROUTERS = (
     projects.router,
     models.router,
     forms.router,
+    stored_forms.router,
     preview.router,
 )
 

@@ -119,13 +119,40 @@ class Form(BaseModel):
     picture: str | None = None
 
 
+class StoredForm(Form):
+    """A form of the project; the pictures of its fields are the images of `batch`."""
+
+    name: str
+    version: int
+    batch: str
+
+
+class StoredFormEntry(BaseModel):
+    """A form in a list, with the number of its fields."""
+
+    name: str
+    version: int
+    fields: int
+
+
+class StoredForms(BaseModel):
+    """The forms of a project, by name."""
+
+    forms: list[StoredFormEntry]
+
+
 class FieldValue(BaseModel):
-    """What one field says, and with `pictures` the field as it was read."""
+    """What one field says, and with `pictures` the field as it was read.
+
+    If it is stored, `image` is its image and `truth` the label, if it has one.
+    """
 
     text: str
     verdict: Literal["read", "unsure", "blank", "not_a_digit", "unknown"]
     confidence: float
     picture: str | None = None
+    image: str | None = None
+    truth: str | None = None
 
 
 class FormPage(BaseModel):

@@ -1,8 +1,9 @@
-"""Forms over HTTP: makes a form from a scan, reads the fields of another. Stores nothing."""
+"""Forms over HTTP: makes a form from a scan, and reads the fields of others. Stores nothing."""
 
 import base64
 import io
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -27,7 +28,8 @@ _SIDE = 1600
 _Pictures = Annotated[bool, Query(description="with pictures, as data URIs")]
 
 
-def _body(*required: str) -> dict[str, Any]:
+def body(*required: str) -> dict[str, Any]:
+    """The OpenAPI document of a request with these fields."""
     properties = {
         "file": {"type": "string", "format": "binary"},
         "form": {"type": "string", "description": "the JSON that POST /api/forms answers with"},
@@ -42,12 +44,12 @@ def _body(*required: str) -> dict[str, Any]:
     }
 
 
-@router.post("", response_model=documents.Form, openapi_extra=_body("file"))
+@router.post("", response_model=documents.Form, openapi_extra=body("file"))
 async def post_form(request: Request, pictures: _Pictures = False) -> JSONResponse:
     """Find the boxes and combs on a scan's first page, and return them as a form."""
     state = state_of(request)
-    async with _form(request) as fields:
-        data, _ = await _scan(fields)
+    async with multipart(request) as fields:
+        data, _ = await scan_of(fields)
 
     def make() -> dict[str, Any]:
         scan = next(_pages(state, data))
@@ -57,33 +59,43 @@ async def post_form(request: Request, pictures: _Pictures = False) -> JSONRespon
     return JSONResponse(await to_thread.run_sync(make), headers=_NOT_STORED)
 
 
-@router.post("/read", response_model=documents.FormPages, openapi_extra=_body("file", "form"))
+@router.post("/read", response_model=documents.FormPages, openapi_extra=body("file", "form"))
 async def read_form(request: Request, pictures: _Pictures = False) -> JSONResponse:
     """Read the fields of a form on each page of a scan; `error` says why a page has none."""
     state = state_of(request)
-    async with _form(request) as fields:
-        data, name = await _scan(fields)
+    async with multipart(request) as fields:
+        data, name = await scan_of(fields)
         form = _description(fields)
 
     def read() -> list[dict[str, Any]]:
-        many = pages.has_pages(data)
-        result = []
-        for number, page in enumerate(_pages(state, data), start=1):
-            source = text_rules.page_name(name, number) if many else name
-            result.append({"source": source, **_fields(state, form, page, pictures)})
-        return result
+        def document(values: list[reading.Value], source: str) -> dict[str, Any]:
+            fields = {value.field: _value(value, pictures) for value in values}
+            return {"source": source, "fields": fields, "error": None}
+
+        return read_pages(state, form, data, name, document)
 
     return JSONResponse({"pages": await to_thread.run_sync(read)}, headers=_NOT_STORED)
 
 
-def _fields(state: State, form: Form, page: bytes, pictures: bool) -> dict[str, Any]:
-    """The values of one page by name, or the error."""
-    try:
-        limit = state.settings.max_pixels
-        values = reading.read(form, page, state.service.reader, max_pixels=limit)
-    except Unusable as error:
-        return {"fields": {}, "error": str(error)}
-    return {"fields": {value.field: _value(value, pictures) for value in values}, "error": None}
+def read_pages(
+    state: State,
+    form: Form,
+    data: bytes,
+    name: str,
+    document: Callable[[list[reading.Value], str], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The document of the values on each page, or one with the error."""
+    limit = state.settings.max_pixels
+    many = pages.has_pages(data)
+    result = []
+    for number, page in enumerate(_pages(state, data), start=1):
+        source = text_rules.page_name(name, number) if many else name
+        try:
+            values = reading.read(form, page, state.service.reader, max_pixels=limit)
+            result.append(document(values, source))
+        except Unusable as error:
+            result.append({"source": source, "fields": {}, "error": str(error)})
+    return result
 
 
 def _value(value: reading.Value, pictures: bool) -> dict[str, Any]:
@@ -103,13 +115,15 @@ def _data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _form(request: Request) -> Any:
+def multipart(request: Request) -> Any:
+    """The fields of a request, as a context. Raises Invalid."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Invalid("the request brings no scan.", remedy=_USAGE)
     return request.form(max_files=1, max_fields=4)
 
 
-async def _scan(fields: FormData) -> tuple[bytes, str]:
+async def scan_of(fields: FormData) -> tuple[bytes, str]:
+    """The bytes of the scan, and its name. Raises Invalid."""
     file = fields.get("file")
     if not isinstance(file, UploadFile):
         raise Invalid("the form has no field `file`.", remedy=_USAGE)
@@ -121,10 +135,19 @@ def _description(fields: FormData) -> Form:
     if not isinstance(text, str):
         raise Invalid("the request has no field `form`.", remedy=_USAGE)
     try:
-        return Form.from_json(json.loads(text))
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Invalid("this is not a form: {problem}.", problem=str(error)[:200]) from error
+    return form_of(description)
+
+
+def form_of(description: Any) -> Form:
+    """The form of a JSON document. Raises Invalid."""
+    try:
+        return Form.from_json(description)
     except KeyError as error:
         raise Invalid("this is not a form: {part} is missing.", part=str(error)) from error
-    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Invalid("this is not a form: {problem}.", problem=str(error)[:200]) from error
 
 

@@ -3,7 +3,10 @@
 Tensors travel as JSON or as bytes (binary tensor data extension).
 """
 
+import gzip
+import io
 import json
+import zlib
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,7 +20,6 @@ from legibly.packs import oip_tensors
 from legibly.packs.calibration import Floats
 from legibly.packs.pack import Pack
 from legibly.packs.remote import INPUT, OUTPUT
-from legibly.web.api import compression
 from legibly.web.api.documents import Text
 from legibly.web.services import state_of
 
@@ -147,7 +149,7 @@ async def post_infer(request: Request, name: str, version: str | None = None) ->
     FP32, FP64 and FP16 are prepared values (ink: 0 paper … 1 ink); UINT8 are pixels, 0 … 255.
     """
     pack = _pack(request, name, version)
-    content = compression.decompress(
+    content = _decompress(
         await request.body(),
         request.headers.get("content-encoding", "").lower(),
         limit=state_of(request).settings.max_bytes,
@@ -228,3 +230,22 @@ def _first(error: ValidationError) -> str:
     """The first validation error."""
     entry = next(iter(error.errors()))
     return f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}"
+
+
+def _decompress(body: bytes, encoding: str, *, limit: int) -> bytes:
+    """The body without its content encoding. Raises Invalid, and TooLarge beyond `limit` bytes."""
+    if encoding in ("", "identity"):
+        return body
+    try:
+        if encoding == "gzip":
+            with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+                plain = file.read(limit + 1)
+        elif encoding == "deflate":
+            plain = zlib.decompressobj().decompress(body, limit + 1)
+        else:
+            raise errors.NotAnImage("the content encoding {name} is not known.", name=encoding)
+    except (OSError, EOFError, zlib.error) as error:
+        raise errors.Invalid("the body is not {name}.", name=encoding) from error
+    if len(plain) > limit:
+        raise errors.TooLarge("the request has more than {limit} bytes.", limit=limit)
+    return plain
