@@ -24,12 +24,16 @@ RAISED = {
     "Invalid", "Forbidden", "NotFound", "Conflict", "TooLarge", "NotAnImage", "Unusable",
     "Unavailable", "Problem",
 }  # fmt: skip
-SERVED = ("images", "web", "people", "exchange", "handwriting", "pipeline", "labels")
+SERVED = (
+    "images", "web", "people", "exchange", "handwriting", "pipeline", "labels", "forms",
+)  # fmt: skip
 """Packages whose errors people come to see; what only operators see stays English."""
 READING = ("classifier", "oip_tensors", "registry", "remote")
 """Modules of `packs` whose errors a running model raises."""
-INTERNAL = ("oidc.py", "provider_http.py", "presigner.py", "inference.py", "s3_webhook.py")
-"""Modules whose errors programs and logs see."""
+INTERNAL = (
+    "oidc.py", "provider_http.py", "presigner.py", "inference.py", "s3_webhook.py", "form.py",
+)  # fmt: skip
+"""Modules whose errors programs, logs and commands show."""
 
 
 def error_templates() -> set[str]:

@@ -17,6 +17,7 @@ from legibly.errors import Invalid, Unusable
 from legibly.forms import reading
 from legibly.forms.form import Form
 from legibly.images import pages
+from legibly.web import errors
 from legibly.web.api import documents
 from legibly.web.services import State, state_of
 
@@ -62,7 +63,6 @@ async def post_form(request: Request, pictures: _Pictures = False) -> JSONRespon
 @router.post("/read", response_model=documents.FormPages, openapi_extra=body("file", "form"))
 async def read_form(request: Request, pictures: _Pictures = False) -> JSONResponse:
     """Read the fields of a form on each page of a scan; `error` says why a page has none."""
-    state = state_of(request)
     async with multipart(request) as fields:
         data, name = await scan_of(fields)
         form = _description(fields)
@@ -72,19 +72,20 @@ async def read_form(request: Request, pictures: _Pictures = False) -> JSONRespon
             fields = {value.field: _value(value, pictures) for value in values}
             return {"source": source, "fields": fields, "error": None}
 
-        return read_pages(state, form, data, name, document)
+        return read_pages(request, form, data, name, document)
 
     return JSONResponse({"pages": await to_thread.run_sync(read)}, headers=_NOT_STORED)
 
 
 def read_pages(
-    state: State,
+    request: Request,
     form: Form,
     data: bytes,
     name: str,
     document: Callable[[list[reading.Value], str], dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The document of the values on each page, or one with the error."""
+    state = state_of(request)
     limit = state.settings.max_pixels
     many = pages.has_pages(data)
     result = []
@@ -94,7 +95,8 @@ def read_pages(
             values = reading.read(form, page, state.service.reader, max_pixels=limit)
             result.append(document(values, source))
         except Unusable as error:
-            result.append({"source": source, "fields": {}, "error": str(error)})
+            message = errors.message_for(request, error)
+            result.append({"source": source, "fields": {}, "error": message})
     return result
 
 

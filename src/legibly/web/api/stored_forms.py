@@ -88,7 +88,7 @@ async def read_scan(request: Request, name: str, idempotency_key: _Once = None) 
             state.hub.notify(list(scan.fields.values()))
             return scans.document(scan)
 
-        return forms.read_pages(state, stored.form, data, file_name, document)
+        return forms.read_pages(request, stored.form, data, file_name, document)
 
     return JSONResponse({"pages": await to_thread.run_sync(read)})
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from legibly import object_keys, records
 from legibly.errors import NotFound
+from legibly.forms.stored import StoredForms
 from legibly.images import thumbnails
 from legibly.records import Image
 from legibly.web.pages import (
@@ -152,9 +153,10 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
         return pages.render(request, "about.html", base=str(request.base_url).rstrip("/"))
 
     @routes.get("/forms")
-    def forms(request: Request) -> Response:
-        """Make a form from a scan, and read other scans of it field by field."""
-        return pages.render(request, "forms.html")
+    def forms(request: Request, form: str = "") -> Response:
+        """The stored forms, or one of them with the values of its scans."""
+        stored = [] if form else list(StoredForms(state_of(request).store))
+        return pages.render(request, "forms.html", stored=stored, current=form)
 
     @routes.get("/models")
     def models(request: Request) -> Response:

@@ -83,10 +83,10 @@ export function label(id, text, { tries = 4, boxes } = {}) {
   return json(`/api/images/${id}/label`, { ...request, keepalive, tries });
 }
 
-const form = (values) => ({ method: "POST", body: new URLSearchParams(values) });
+const urlEncoded = (values) => ({ method: "POST", body: new URLSearchParams(values) });
 /** Delete images at once; `{ count, undo, seconds }`, where `undo` is a token for `restore`. */
-export const removeAll = (ids) => json("/history/delete", form({ ids: ids.join(" ") }));
-export const restore = (token) => json("/history/restore", form({ token }));
+export const removeAll = (ids) => json("/history/delete", urlEncoded({ ids: ids.join(" ") }));
+export const restore = (token) => json("/history/restore", urlEncoded({ token }));
 
 /** Read a picture and store nothing; with `explain`, also why that item was read so.
  * @param {Blob} blob
@@ -141,6 +141,16 @@ export function send(
 /** Open a batch under the id that the caller chose; again it is the same one. */
 export const openBatch = ({ id, name }) =>
   json("/api/batches", { ...sending("POST", { id, name }), tries: Infinity });
+
+const formPath = (name) => `/api/forms/${encodeURIComponent(name)}`;
+export const form = (name) => json(formPath(name));
+export const removeForm = (name) => ask(formPath(name), { method: "DELETE" });
+/** Store a new form, or change its version `version`. */
+export function storeForm(name, document, version) {
+  const request = sending("PUT", document);
+  const headers = version ? { ...request.headers, "If-Match": `"${version}"` } : request.headers;
+  return json(formPath(name), { ...request, headers, tries: 1 });
+}
 
 /** Promote a model, take that back, or put it on trial. */
 export const changeModel = (name, change, body) =>

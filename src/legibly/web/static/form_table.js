@@ -1,6 +1,6 @@
 // The values of forms as files. Pure, so that it is tested without a browser.
 
-/** @typedef {{ text: string, verdict: string, confidence: number, truth?: string }} Value
+/** @typedef {{ text: string, verdict: string, confidence: number, truth?: string | null }} Value
  * @typedef {{ source: string, fields: Record<string, Value>, error: string | null }} Page */
 
 /** The text that counts: the label of a person, else the reading.
@@ -10,7 +10,7 @@ export const textOf = (value) => value.truth ?? value.text;
 /** Whether a person should look at a value.
  * @param {Value} value */
 export const isDoubtful = ({ verdict, truth }) =>
-  truth === undefined && !["read", "blank"].includes(verdict);
+  typeof truth !== "string" && !["read", "blank"].includes(verdict);
 
 /** @param {string} text */
 const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -23,8 +23,8 @@ export function asCsv(names, pages) {
     .filter(({ error }) => !error)
     .map(({ source, fields }) => [
       source,
-      ...names.map((name) => textOf(fields[name])),
-      names.filter((name) => isDoubtful(fields[name])).join(" "),
+      ...names.map((name) => (fields[name] ? textOf(fields[name]) : "")),
+      names.filter((name) => fields[name] && isDoubtful(fields[name])).join(" "),
     ]);
   const lines = [["source", ...names, "unsure"], ...rows].map((row) => row.map(cell).join(","));
   return `\ufeff${lines.join("\r\n")}\r\n`; // the mark by which spreadsheets know UTF-8
@@ -36,10 +36,13 @@ export function asCsv(names, pages) {
 export function asJson(names, pages) {
   const values = (/** @type {Page} */ { fields }) =>
     Object.fromEntries(
-      names.map((name) => {
-        const { text, verdict, confidence, truth } = fields[name];
-        return [name, { text, verdict, confidence, ...(truth === undefined ? {} : { truth }) }];
-      }),
+      names
+        .filter((name) => fields[name])
+        .map((name) => {
+          const { text, verdict, confidence, truth } = fields[name];
+          const label = typeof truth === "string" ? { truth } : {};
+          return [name, { text, verdict, confidence, ...label }];
+        }),
     );
   const document = pages.map((page) =>
     page.error

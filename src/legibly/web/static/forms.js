@@ -1,28 +1,20 @@
-// Forms: boxes are found on a scan of the empty form and named; then each scan gives named values,
-// which somebody may correct or confirm field by field.
+// Forms: the boxes of an empty form's scan are named and stored under a name; then every scan gives
+// named values. A form that is not stored yet is a draft of this browser.
 import * as api from "./api.js";
-import { $, $$, asCards, make, mark, number, percent, say, toast } from "./dom.js";
+import { $, $$, confirmed, make, number, say, toast } from "./dom.js";
 import { accept } from "./files.js";
-import { asCsv, asJson, isDoubtful, textOf } from "./form_table.js";
-import * as labels from "./label_queue.js";
-import { blobOf } from "./left.js";
-import { queue } from "./uploads.js";
+import * as scans from "./form_scans.js";
 
 const { project, owner } = document.body.dataset;
 const KEY = `legibly-form-${project}-${owner}`;
-const IN_FLIGHT = 2;
-let form = null; // { width, height, fields, picture }
-let pages = [];
+const address = new URLSearchParams(location.search).get("form");
+let form = null; // { width, height, fields, picture }, with name, version and batch if it is stored
+let saved = ""; // the description as it is stored
 
 // The form
-const upload = (path, values) => {
-  const body = new FormData();
-  for (const [name, value] of Object.entries(values)) body.set(name, value);
-  return api.ask(`${path}?pictures=true`, { method: "POST", body }).then((answer) => answer.json());
-};
 const description = () => ({ format: 1, width: form.width, height: form.height, fields: fields() });
 const fields = () => form.fields.map(({ name, box, cells }) => ({ name, box, cells }));
-const names = () => form.fields.map(({ name }) => name);
+const isStored = () => Boolean(form?.version);
 
 function complain(text) {
   $("#form-problem").textContent = text;
@@ -30,28 +22,36 @@ function complain(text) {
 }
 
 function keep() {
+  drawButtons();
+  if (isStored()) return;
   try {
     localStorage.setItem(KEY, JSON.stringify(form));
   } catch {
-    /* no storage, or the picture is too large for it: the form is there until the page is left */
+    /* no storage, or the picture is too large for it: the draft is there until the page is left */
   }
 }
 
 function use(opened) {
   form = opened;
-  pages = [];
   complain("");
   keep();
   drawForm();
-  drawPages();
 }
 
 function drawForm() {
-  const isThere = Boolean(form);
-  for (const name of ["#form", "#form-save", "#scans"]) $(name).hidden = !isThere;
-  if (!isThere) return;
+  $("#form").hidden = !form;
+  if (!form) return;
   drawSheet();
   $("#fields").replaceChildren(...form.fields.map(row));
+}
+
+function drawButtons() {
+  const isChanged = form && JSON.stringify(description()) !== saved;
+  $("#form-save").hidden = !form;
+  $("#form-store").hidden = !isChanged;
+  $("#naming").hidden = !form || isStored();
+  $("#scans").hidden = !isStored();
+  if ($("#form-delete")) $("#form-delete").hidden = !isStored();
 }
 
 function drawSheet() {
@@ -85,8 +85,20 @@ function row(field, at) {
     input,
     make("small", { class: "quiet" }, cells),
     make("button", remove, say("form_leave_out")),
+    reviewLink(field),
   ];
   return make("li", {}, make("div", {}, ...parts));
+}
+
+/** Review of one field on all scans. */
+function reviewLink({ name }) {
+  if (!isStored() || !("review" in $("#fields").dataset)) return null;
+  const query = new URLSearchParams({
+    batch: form.batch,
+    search: `[${name}]`,
+    labelled: "false",
+  });
+  return make("a", { href: `/review?${query}` }, say("form_review"));
 }
 
 function rename(field, input) {
@@ -98,22 +110,23 @@ function rename(field, input) {
   }
   field.name = name;
   keep();
-  drawPages();
 }
 
 function leaveOut(at) {
+  if (form.fields.length === 1) return void toast(say("form_last_field"));
   form.fields.splice(at, 1);
-  if (form.fields.length) {
-    keep();
-    drawForm();
-    drawPages();
-  } else use(null);
+  keep();
+  drawForm();
 }
 
 async function begin(file) {
   complain("");
+  const body = new FormData();
+  body.set("file", file);
   try {
-    use(await upload("/api/forms", { file }));
+    const answer = await api.ask("/api/forms?pictures=true", { method: "POST", body });
+    use(await answer.json());
+    $("#form-name").value ||= file.name.replace(/\.[^.]+$/, "");
   } catch (error) {
     complain(error.message);
   }
@@ -123,186 +136,77 @@ async function open(file) {
   try {
     const opened = JSON.parse(await file.text());
     if (opened.format !== 1 || !opened.fields.every(({ box }) => box.length === 4)) throw opened;
-    use(opened);
+    const { width, height, fields: own, picture } = opened;
+    use({ width, height, fields: own, picture });
+    $("#form-name").value ||= file.name.replace(/\.[^.]+$/, "");
   } catch {
     complain(say("form_not_one", { name: file.name }));
   }
 }
 
-// Scans: a page is `{ source, values, error }` with a value for each field
-async function read(files) {
-  const todo = [...files];
-  const [reading, total] = [form, number(todo.length)];
-  let count = 0;
-  const worker = async () => {
-    for (let file = todo.shift(); file; file = todo.shift()) {
-      const added = await pagesOf(file);
-      if (form !== reading) return; // another form was opened meanwhile
-      pages.push(...added);
-      $("#pages").append(...added.map(section));
-      $("#progress").textContent = say("form_progress", { count: number(++count), total });
-      drawButtons();
-    }
-  };
-  $("#progress").textContent = say("form_progress", { count: number(0), total });
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
-}
-
-async function pagesOf(file) {
-  const fields = [...form.fields];
-  const sent = JSON.stringify(description());
-  const order = fields.map(({ name }) => name); // somebody may rename them meanwhile
+// The store
+async function load(name) {
   try {
-    const answer = await upload("/api/forms/read", { file, form: sent });
-    return answer.pages.map(({ source, error, fields: read }) => {
-      const values = new Map();
-      if (!error) fields.forEach((field, at) => values.set(field, read[order[at]]));
-      return { source, error, values };
-    });
+    const stored = await api.form(name);
+    form = stored;
+    saved = JSON.stringify(description());
+    use(stored);
+    await scans.open(stored);
   } catch (error) {
-    return [{ source: file.name, values: new Map(), error: error.message }];
+    complain(error.message);
   }
 }
 
-function drawButtons() {
-  $("#as-csv").hidden = $("#as-json").hidden = pages.every(({ error }) => error);
+async function store() {
+  complain("");
+  const name = form.name ?? $("#form-name").value.trim();
+  try {
+    const { picture = null } = form;
+    const stored = await api.storeForm(name, { ...description(), picture }, form.version);
+    if (!isStored()) {
+      localStorage.removeItem(KEY);
+      return void location.assign(`/forms?form=${encodeURIComponent(stored.name)}`);
+    }
+    form.version = stored.version;
+    saved = JSON.stringify(description());
+    drawButtons();
+    drawForm();
+  } catch (error) {
+    complain(error.message);
+  }
 }
 
-function drawPages() {
-  $("#pages").replaceChildren(...pages.map(section));
-  drawButtons();
+async function remove() {
+  if (!(await confirmed(say("form_delete_ask", { name: form.name })))) return;
+  try {
+    await api.removeForm(form.name);
+    location.assign("/forms");
+  } catch (error) {
+    complain(error.message);
+  }
 }
 
-function section(page) {
-  const title = make("h3", {}, page.source);
-  return make(
-    "section",
-    {},
-    title,
-    page.error ? make("p", { class: "note bad" }, page.error) : table(page),
-  );
-}
-
-function table(page) {
-  const heads = ["form_head_field", "form_head_picture", "answer", "form_head_verdict"].map((key) =>
-    make("th", { scope: "col", class: "words" }, say(key)),
-  );
-  const rows = form.fields.map((field) => valueRow(page, field, page.values.get(field)));
-  const head = make("thead", {}, make("tr", {}, ...heads));
-  const element = make("table", { class: "list forms" }, head, make("tbody", {}, ...rows));
-  asCards(element);
-  return element;
-}
-
-function valueRow(page, field, value) {
-  const state = make("td", { class: "words" });
-  const name = say("form_value", { field: field.name, source: page.source });
-  const draw = () => state.replaceChildren(...verdictOf(value, name, () => confirm()));
-  const input = make("input", {
-    type: "text",
-    size: 12,
-    maxlength: 200,
-    value: textOf(value),
-    autocomplete: "off",
-    "aria-label": name,
-  });
-  const confirm = () => {
-    settle(page, field, value, input.value.trim());
-    draw();
-  };
-  input.addEventListener("change", confirm);
-  input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    if (value.truth !== input.value.trim()) confirm();
-    nextOpen(input)?.select();
-  });
-  const picture = value.picture
-    ? make("img", { src: value.picture, alt: "", class: "strip" })
-    : make("span", {}, "–");
-  draw();
-  return make(
-    "tr",
-    {},
-    make("th", { scope: "row", class: "words" }, field.name),
-    make("td", { class: "words" }, picture),
-    make("td", { class: "words" }, input),
-    state,
-  );
-}
-
-/** What is known of a value: that somebody said so, or how sure the answer is. */
-function verdictOf(value, place, confirm) {
-  if (value.truth !== undefined) return [mark("read"), ` ${say("form_confirmed")}`];
-  const name = `verdict_${value.verdict}`;
-  const share = isDoubtful(value) || value.verdict === "read" ? percent(value.confidence) : "";
-  return [
-    mark(value.verdict),
-    ` ${say(name)} ${share} `,
-    make(
-      "button",
-      { type: "button", "aria-label": `${say("right")}: ${place}`, onclick: confirm },
-      say("right"),
-    ),
-  ];
-}
-
-/** The next value that nobody has confirmed or corrected. */
-function nextOpen(input) {
-  const all = $$("#pages tbody tr");
-  const after = all.slice(all.indexOf(input.closest("tr")) + 1);
-  const row = after.find((other) => $("button", other));
-  return row && $("input", row);
-}
-
-/** Keep what somebody said: for the files, and as a picture of the field with its true text. */
-function settle(page, field, value, text) {
-  value.truth = text;
-  value.once ??= api.fresh();
-  const name = `${page.source}: ${field.name}`;
-  const run = async () => {
-    if (value.image) return void (await labels.send(value.image, { text }));
-    const blob = blobOf(value.picture);
-    const image = await queue.deliver({ blob, once: value.once, name, truth: text });
-    value.image = image.id;
-  };
-  value.sent = (value.sent ?? Promise.resolve()).then(run).catch((error) => toast(error.message));
-}
-
-// Files
-const byName = () =>
-  pages.map(({ source, error, values }) => ({
-    source,
-    error,
-    fields: error
-      ? {}
-      : Object.fromEntries(form.fields.map((field) => [field.name, values.get(field)])),
-  }));
-
-function save(name, type, text) {
-  const href = URL.createObjectURL(new Blob([text], { type }));
-  make("a", { href, download: name }).click();
+function download() {
+  const text = `${JSON.stringify(description(), null, 1)}\n`;
+  const href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  make("a", { href, download: `${form.name ?? "form"}.json` }).click();
   setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
-$("#form-save").addEventListener("click", () =>
-  save("form.json", "application/json", `${JSON.stringify(description(), null, 1)}\n`),
-);
-$("#as-csv").addEventListener("click", () =>
-  save("values.csv", "text/csv", asCsv(names(), byName())),
-);
-$("#as-json").addEventListener("click", () =>
-  save("values.json", "application/json", asJson(names(), byName())),
-);
+$("#form-store").addEventListener("click", store);
+$("#form-delete")?.addEventListener("click", remove);
+$("#form-save").addEventListener("click", download);
 const onFiles = (selector, run) =>
-  $(selector).addEventListener("change", ({ target }) => {
+  $(selector)?.addEventListener("change", ({ target }) => {
     const files = [...target.files];
     target.value = "";
     if (files.length) run(files);
   });
 onFiles("#form-scan", ([file]) => begin(file));
 onFiles("#form-open", ([file]) => open(file));
-onFiles("#scan-files", read);
-accept((files) => (form ? read(files) : begin(files[0])));
+onFiles("#scan-files", scans.read);
+accept((files) => (isStored() ? scans.read(files) : begin(files[0])));
 
-const earlier = localStorage.getItem(KEY);
-if (earlier && earlier !== "null") use(JSON.parse(earlier));
+const draft = localStorage.getItem(KEY);
+if (address) load(address);
+else if (draft && draft !== "null") use(JSON.parse(draft));
