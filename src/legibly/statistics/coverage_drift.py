@@ -34,6 +34,7 @@ class CoverageDrift:
         self._lock = threading.Lock()
         self._version = ""
         self._sure: deque[bool] = deque(maxlen=WINDOW)
+        self._count = 0  # of those that are sure
 
     def add(self, verdict: str, version: str, expected: tuple[int, int]) -> float | None:
         """Take a reading in; the index now, None where it is of too few readings."""
@@ -41,9 +42,12 @@ class CoverageDrift:
             if version != self._version:
                 self._version = version
                 self._sure.clear()
+                self._count = 0
+            if len(self._sure) == WINDOW:
+                self._count -= self._sure[0]
             self._sure.append(verdict == "read")
             number = len(self._sure)
-            sure = sum(self._sure)
+            sure = self._count = self._count + self._sure[-1]
         if number < MIN_READINGS:
             return None
         return metrics.stability(expected, (sure, number - sure)).value

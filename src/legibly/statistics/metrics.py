@@ -3,6 +3,7 @@
 Proportions are in 0 … 1, and None if nothing was counted; intervals are 95 %.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +113,7 @@ def stratified(strata: Sequence[Stratum], *, least: int = 10) -> Proportion | No
     return share(value * effective, effective)
 
 
+@functools.cache
 def chi_square_95(degrees: int) -> float:
     """The 95 % point of chi-square (Wilson and Hilferty): within 1 % from three degrees on."""
     if degrees < 1:

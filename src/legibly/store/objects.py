@@ -89,7 +89,6 @@ class Store:
 
     def create(self, key: str, data: bytes, *, media_type: str | None = None) -> bool:
         """Create an object; False, without a change, if the key exists."""
-        self._require_folder()
         if self._folder is not None:
             with self._writing(), self._errors(key):
                 is_new = local_files.create(self._folder, key, data)

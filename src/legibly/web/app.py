@@ -67,6 +67,8 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         lifespan=_lifespan(state, workspaces, image_owners),
         docs_url=None,  # we have our own, without third-party scripts
         redoc_url=None,
+        # Images have traces of their own (see `telemetry.tracing`), requests have metrics.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         # The method names in generated clients.
         generate_unique_id_function=lambda route: route.name,
     )
