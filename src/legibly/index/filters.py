@@ -13,7 +13,7 @@ from legibly import object_keys
 from legibly.errors import Invalid
 from legibly.index import labels
 from legibly.index.port import Filter, Sort
-from legibly.index.schema import images
+from legibly.index.schema import LABELLED, WRONG, images
 from legibly.records import stamp
 
 _EXACT = {
@@ -26,25 +26,23 @@ _EXACT = {
     "state": "state",
     "batch": "batch",
 }
+_WIDE = frozenset({"verdict", "state", "review"})
 _DAY_LENGTH = len("2026-11-22")
 ANSWERS = ("text", "label_text")
+_First = Callable[[sa.Select[Any], bool], sa.Select[Any]]
 _MIN_NAME_LENGTH = 2
 """Shorter searches do not search file names: every other name holds a 7."""
 
 
-def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
-    """The conditions on the row of an image."""
-    fulfil: list[sa.ColumnElement[bool]] = [
-        images.c[column] == getattr(criteria, name)
-        for name, column in _EXACT.items()
-        if getattr(criteria, name) is not None
-    ]
+def conditions(criteria: Filter, *, is_searched: bool = False) -> list[sa.ColumnElement[bool]]:
+    """The conditions on the row of an image; `is_searched` if an answer is searched for as well."""
+    fulfil = _exact(criteria, is_searched=is_searched)
     if criteria.classes is not None:
         fulfil.append(outside_other_classes(images.c.owner, criteria.classes))
     if criteria.wrong:
-        fulfil.append(images.c.label_text.is_not(None) & (images.c.label_text != images.c.text))
+        fulfil.append(WRONG)
     if criteria.labelled is not None:
-        fulfil.append(images.c.label_text.is_not(None) == criteria.labelled)
+        fulfil.append(LABELLED if criteria.labelled else images.c.label_text.is_(None))
     if criteria.unsaid_by is not None:
         fulfil.append(labels.unsaid_by(criteria.unsaid_by))
     if criteria.since is not None:
@@ -59,6 +57,36 @@ def conditions(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     if criteria.search:
         fulfil.append(_search(criteria.search))
     return fulfil
+
+
+def _exact(criteria: Filter, *, is_searched: bool) -> list[sa.ColumnElement[bool]]:
+    """The columns that have a value. A condition that few images meet comes before one that half of
+    all may meet.
+    """
+    is_narrow = is_searched or criteria.wrong or criteria.labelled is True
+    values = {name: getattr(criteria, name) for name in _EXACT}
+    present = [name for name, value in values.items() if value is not None]
+    is_narrow = is_narrow or not _WIDE.issuperset(present)
+    columns = {name: images.c[_EXACT[name]] for name in present}
+    wide = {name: _Unindexed(columns[name]) for name in _WIDE.intersection(present) if is_narrow}
+    return [{**columns, **wide}[name] == values[name] for name in present]
+
+
+class _Unindexed(FunctionElement[str]):
+    """A column whose index is not to be used by SQLite, which knows nothing of the values."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(_Unindexed)
+def _unindexed(element: Any, compiler: Any, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+@compiles(_Unindexed, "postgresql")
+def _column(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
 
 
 def outside_other_classes(owner: sa.Column[Any], classes: frozenset[str]) -> sa.ColumnElement[bool]:
@@ -123,23 +151,16 @@ def _within(criteria: Filter) -> list[sa.ColumnElement[bool]]:
     return [images.c.id.in_(sa.select(images.c.id).where(*bounds))]
 
 
-def _search(
-    text: str, first: Callable[[sa.Select[Any]], sa.Select[Any]] = lambda query: query
-) -> sa.ColumnElement[bool]:
-    """Search in small indexes, without reading the rows of images.
-
-    `first` may limit the images with an answer to those that come first.
-    """
+def _search(text: str, first: _First = lambda part, _is_answer: part) -> sa.ColumnElement[bool]:
+    """Search each column with its index. `first` may limit the images to those that come first."""
     ids = sa.select(images.c.id)
-    matches = [
-        sa.select(first(ids.where(images.c[name] == text)).subquery().c.id) for name in ANSWERS
-    ]
-
+    parts = [first(ids.where(images.c[name] == text), True) for name in ANSWERS]
     if len(text) >= _MIN_NAME_LENGTH:
+        # PostgreSQL would look for two letters in its index of three, and read all of that.
+        name = images.c.name if len(text) > _MIN_NAME_LENGTH else images.c.name.concat("")
         escaped = text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
-        contains = _Like(images.c.name, sa.literal(f"%{escaped}%"))
-        matches.append(ids.where(contains))
-    return images.c.id.in_(sa.union(*matches))
+        parts.append(first(ids.where(_Like(name, sa.literal(f"%{escaped}%"))), False))
+    return images.c.id.in_(sa.union(*(sa.select(part.subquery().c.id) for part in parts)))
 
 
 def page(
@@ -147,12 +168,13 @@ def page(
 ) -> sa.Select[Any]:
     """The first `limit` images of a filter after a cursor. Raises Invalid.
 
-    Each part of a search is limited too: an answer shared by a tenth of all images would otherwise
-    be collected completely.
+    Each part of a search is limited too: an answer or a word that a tenth of all images have would
+    otherwise be collected completely.
     """
-    rest = conditions(replace(criteria, search=None))
+    others = replace(criteria, search=None)
 
-    def first(part: sa.Select[Any]) -> sa.Select[Any]:
+    def first(part: sa.Select[Any], is_answer: bool = False) -> sa.Select[Any]:
+        rest = conditions(others, is_searched=is_answer)
         return ordered(part.where(*rest), criteria.sort, after).limit(limit)
 
     if criteria.search:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from legibly.index import schema
@@ -106,6 +107,7 @@ def loaded(
 
 def drop_indexes(connection: Connection) -> None:
     """Remove what every insert would keep in order; keys stay."""
+    connection.exec_driver_sql("DROP INDEX IF EXISTS images_name_parts")
     for index in _INDEXES:
         connection.execute(DropIndex(index, if_exists=True))
 
@@ -114,3 +116,29 @@ def create_indexes(connection: Connection) -> None:
     """Build the indexes that `drop_indexes` removed: to sort once is much less work."""
     for index in _INDEXES:
         connection.execute(CreateIndex(index))
+    index_names(connection)
+
+
+def index_names(connection: Connection) -> None:
+    """Index the names of images for a search by a part of them.
+
+    PostgreSQL looks up three letters at a time, if it has the extension or lets us create it;
+    SQLite reads names in the order of a page until that is full.
+    """
+    index = "CREATE INDEX IF NOT EXISTS images_name_parts ON images"
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"{index} (id, name)")
+    elif schema_name := _trigrams(connection):
+        connection.exec_driver_sql(f'{index} USING gin (name "{schema_name}".gin_trgm_ops)')
+
+
+def _trigrams(connection: Connection) -> str | None:
+    """The schema of PostgreSQL's extension pg_trgm; None if it may not be created."""
+    query = (
+        "SELECT nspname FROM pg_extension JOIN pg_namespace ON extnamespace = pg_namespace.oid"
+        " WHERE extname = 'pg_trgm'"
+    )
+    if connection.exec_driver_sql(query).first() is None:
+        with contextlib.suppress(DBAPIError), connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION pg_trgm SCHEMA public")
+    return connection.exec_driver_sql(query).scalar()

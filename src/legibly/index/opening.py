@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.schema import CreateIndex
 
 from legibly.errors import Invalid
-from legibly.index import counting, database, schema
+from legibly.index import counting, database, loading, schema
 from legibly.index.schema import counters
 from legibly.index.tables import insert_new
 
@@ -48,8 +48,10 @@ def open_tables(
             counters,
             [{"name": "sequence", "value": 0}, {"name": "schema", "value": schema.VERSION}],
         )
-        _count(connection)
         version = _version(connection)
+        if version == schema.VERSION:
+            _count(connection)
+            loading.index_names(connection)
     if version != schema.VERSION:
         engine.dispose()
         raise _other_version(version, where=where)
@@ -80,9 +82,7 @@ def _extend(connection: Connection, version: int) -> None:
 
 
 def _count(connection: Connection) -> None:
-    """Start the triggers, in tables of this version that have none yet."""
-    if _version(connection) != schema.VERSION:
-        return
+    """Start the triggers, in tables that have none yet."""
     query = sa.select(counters.c.value).where(counters.c.name == _COUNTED)
     if connection.execute(query).first() is None:
         insert_new(connection, counters, [{"name": _COUNTED, "value": 1}])

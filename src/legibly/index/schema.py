@@ -83,7 +83,12 @@ _PARTIAL: list[tuple[Index, ColumnElement[bool]]] = [
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)
 """The condition of wrong readings; since these are few, an index of them avoids reading every row.
 """
-_PARTIAL.append((Index("images_wrong", images.c.id), WRONG))
+# The time adds no condition, but keeps SQLite from using this index for wrong readings.
+LABELLED = images.c.label_text.is_not(None) & images.c.label_at.is_not(None)
+_PARTIAL += [
+    (Index("images_wrong", images.c.id), WRONG),
+    (Index("images_labelled", images.c.id), LABELLED),
+]
 
 
 def narrow_indexes(dialect: str) -> None:
