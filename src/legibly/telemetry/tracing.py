@@ -62,12 +62,21 @@ def _open_tracer() -> "Tracer":
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):  # a layer of AWS Lambda brings its own
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        provider = TracerProvider()
+        provider = TracerProvider(resource=Resource.create(_name()))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)
     return provider.get_tracer("legibly")
+
+
+def _name() -> dict[str, str]:
+    """The service's name, where OpenTelemetry's own variables give none."""
+    attributes = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    if "OTEL_SERVICE_NAME" in os.environ or "service.name=" in attributes:
+        return {}
+    return {"service.name": "legibly"}
 
 
 def _parent(image: str) -> "Context":
