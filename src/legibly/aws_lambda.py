@@ -13,6 +13,7 @@ from legibly import errors
 from legibly.ingest import s3_documents
 from legibly.ingest.project_readers import ProjectReaders
 from legibly.settings import Settings
+from legibly.telemetry import tracing
 
 _SPARE_SECONDS = 3.0
 _MAX_SECONDS = 10.0
@@ -31,6 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str
     messages = s3_documents.parse(event)
     again = readers().read(messages)
     readers().tend(seconds=_seconds(context))
+    tracing.flush()
     if again and messages and not any(message.handle or message.id for message in messages):
         # Nobody reads the answer of a direct invocation; an error makes Lambda try again.
         raise errors.Unavailable("a picture could not be read; it has to be delivered again.")

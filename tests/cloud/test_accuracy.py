@@ -16,6 +16,7 @@ from cloud import emr_serverless
 from legibly import errors, object_keys
 from legibly import store as stores
 from legibly.accuracy import report
+from legibly.accuracy.engines import spark_arguments
 from legibly.accuracy.render import html
 from legibly.cloud import accuracy, package
 from legibly.cloud.artifacts import ArtifactBucket
@@ -196,3 +197,17 @@ def test_a_job_that_fails_says_why_and_where_to_look(standin: emr_serverless.Sta
         accuracy.run(
             {**outputs, "ApplicationId": "0"}, aws=Aws(region="us-east-1"), report=lambda _: None
         )
+
+
+def test_the_step_for_emr_on_ec2_has_the_jobs_arguments() -> None:
+    """The step of the guide: options that `spark-submit` has, and arguments that the job takes."""
+    spark_job = pytest.importorskip("legibly.accuracy.engines.spark_job")
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "accuracy.md"
+    [step] = re.findall(r"Args=\[([^]]*)\]", guide.read_text(encoding="utf-8"))
+    words = step.split(",")
+    script = words.index("s3://bucket/job/spark_job.py")
+    assert words[:script:2] == ["--conf", "--py-files"]
+    assert words[words.index("--py-files") + 1].endswith(f"/{package.JOB_ARCHIVE}")
+    options = spark_job.parser().parse_args(words[script + 1 :])
+    spark_arguments.check_addresses(store=options.store, out=options.out)
+    assert options.html

@@ -86,3 +86,20 @@ def test_a_key_that_the_function_may_not_use_is_refused(account: Aws, s3: Any) -
     s3.delete_bucket_encryption(Bucket="before-legibly")
     bucket.check(account, "before-legibly", account.account())
     bucket.check(account, "no-such-bucket", account.account())
+
+
+def test_erasure_reaches_every_version_of_what_was_deleted(account: Aws, s3: Any) -> None:
+    """Versions and markers of deleted objects go; those of present objects stay."""
+    s3.put_bucket_versioning(Bucket="before-legibly", VersioningConfiguration={"Status": "Enabled"})
+    for key in ("images/deleted.png", "images/present.png"):
+        for content in (b"first", b"second"):
+            s3.put_object(Bucket="before-legibly", Key=key, Body=content)
+    s3.delete_object(Bucket="before-legibly", Key="images/deleted.png")
+    assert bucket.forget_deleted(account, "before-legibly") == 1
+    listed = s3.list_object_versions(Bucket="before-legibly")
+    assert {entry["Key"] for entry in listed["Versions"]} == {"images/present.png"}
+    assert len(listed["Versions"]) == 2
+    assert not listed.get("DeleteMarkers")
+    assert bucket.forget_deleted(account, "before-legibly") == 0
+    s3.delete_object(Bucket="before-legibly", Key="images/present.png")
+    assert bucket.forget_deleted(account, "before-legibly") == 1

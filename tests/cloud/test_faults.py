@@ -3,16 +3,20 @@ deployment goes on.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
 from cloud.cloudformation import Script, running
 from legibly import errors
+from legibly.cloud import deploy as deployment
 from legibly.cloud import stack as stacks
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.reasons import advice
 from legibly.cloud.stack import Stack
+from legibly.store import open_store
 
 
 @pytest.fixture
@@ -142,3 +146,65 @@ def test_a_profile_or_region_that_does_not_exist_is_named(monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(errors.Unavailable, match="Could not connect"), translated("S3"):
         Aws(region="us-east-1").client("s3").list_buckets()
+
+
+class _StartingPage(BaseHTTPRequestHandler):
+    """Answers as CloudFront does while no server is ready, and then as a server."""
+
+    answers: ClassVar[list[int]] = []
+
+    def do_GET(self) -> None:
+        self.send_response(self.answers.pop(0))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Print nothing."""
+
+
+def test_the_wait_for_the_page_ends_with_its_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of the edge are waited out; without an answer in time the command says so."""
+    monkeypatch.setattr(deployment, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(_StartingPage, "answers", [502, 503, 200])
+    with ThreadingHTTPServer(("127.0.0.1", 0), _StartingPage) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert deployment.await_answer(address, report=lambda _line: None)
+        assert _StartingPage.answers == []
+        server.shutdown()
+    monkeypatch.setattr(deployment, "_ANSWER_SECONDS", 0.1)
+    assert not deployment.await_answer(address, report=lambda _line: None)
+
+
+class _RefusedByAKey(BaseHTTPRequestHandler):
+    """S3 for a role that the policy of the bucket's key leaves out."""
+
+    message = (
+        "User: arn:aws:sts::1:assumed-role/legibly-FunctionRole/x is not authorized to perform: "
+        "kms:Decrypt on resource: arn:aws:kms:us-east-1:1:key/mine"
+    )
+
+    def do_GET(self) -> None:
+        body = f"<Error><Code>AccessDenied</Code><Message>{self.message}</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Print nothing."""
+
+
+def test_a_key_that_refuses_the_function_is_named_in_its_error() -> None:
+    """S3's own words, which become the reason of the dead letter; the roles and calls that the
+    key's policy needs are known.
+    """
+    with ThreadingHTTPServer(("127.0.0.1", 0), _RefusedByAKey) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        environ = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+        environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+        store = open_store("s3://legibly-1", environ={**environ, "AWS_REGION": "us-east-1"})
+        with pytest.raises(errors.Forbidden) as raised:
+            store.read("images/a.png")
+        server.shutdown()
+    assert raised.value.message == f"the store refuses: {_RefusedByAKey.message}."
+    assert "kms:Decrypt" in advice(raised.value.message)

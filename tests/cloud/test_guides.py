@@ -72,3 +72,15 @@ def test_the_costs_in_the_guide_are_those_of_the_table() -> None:
     for size in sizes:
         lines = prices.estimate(size=size, classifier="function", pictures=0)
         assert f"{prices.total(lines):.2f}" in text
+
+
+def test_the_costs_beside_other_services_are_those_of_the_table() -> None:
+    """The comparison's rows of Legibly, to the cent."""
+    page = (GUIDES.parent / "reference" / "compare-aws.md").read_text(encoding="utf-8")
+    sizes: tuple[prices.Size, ...] = ("none", "small")
+    for size in sizes:
+        few, many = (
+            prices.total(prices.estimate(size=size, classifier="function", pictures=pictures))
+            for pictures in (10_000, 1_000_000)
+        )
+        assert f"`--size {size}` | {few:.2f} | {many:.2f} |" in page

@@ -28,7 +28,7 @@ def test_a_promotion_from_any_machine_reaches_a_stack_with_its_own_model(tmp_pat
     promotes another, and the function, set to the stack's model, reads with that.
     """
     bucket = store(tmp_path)
-    models.record(STACK, bucket, is_wanted=True)
+    models.record(STACK, bucket, is_requested=True)
     [change] = histories.changes(bucket)
     assert (change.kind, change.after.model) == ("use", records.Model("mine", "0123456789ab"))
     assert histories.current([change], "digits") == STACK
@@ -39,11 +39,11 @@ def test_a_promotion_from_any_machine_reaches_a_stack_with_its_own_model(tmp_pat
 def test_a_deployment_without_a_model_leaves_the_promoted_one(tmp_path: Path) -> None:
     """New code is no change of the model; `--model` is, also back to `digits`."""
     bucket = store(tmp_path)
-    models.record(STACK, bucket, is_wanted=True)
+    models.record(STACK, bucket, is_requested=True)
     promoted(bucket, "better", from_setting=STACK)
-    models.record(STACK, bucket, is_wanted=False)
+    models.record(STACK, bucket, is_requested=False)
     assert histories.current(histories.changes(bucket), STACK) == "better"
-    models.record("digits", bucket, is_wanted=True)
+    models.record("digits", bucket, is_requested=True)
     assert histories.current(histories.changes(bucket), STACK) == "digits"
     assert len(histories.changes(bucket)) == 3
 
@@ -52,7 +52,7 @@ def test_a_stack_of_an_older_version_is_recorded_at_its_next_deployment(tmp_path
     """Its model was in no history, so that promotions passed it by."""
     bucket = store(tmp_path)
     promoted(bucket, "better", from_setting="digits")
-    models.record(STACK, bucket, is_wanted=False)
+    models.record(STACK, bucket, is_requested=False)
     assert histories.current(histories.changes(bucket), STACK) == STACK
-    models.record("digits", bucket, is_wanted=False)
+    models.record("digits", bucket, is_requested=False)
     assert len(histories.changes(bucket)) == 2

@@ -228,8 +228,68 @@ def test_new_function_code_shifts_step_by_step(resources: dict[str, dict[str, An
     assert group["AlarmConfiguration"]["Alarms"] == [{"Name": {"Ref": "FunctionErrors"}}]
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     description = json.dumps(resources["FunctionVersion"]["Properties"]["Description"])
-    for name in ("FunctionCode", "Model", "FunctionMemory", "FunctionSeconds", "Attempts"):
+    for name in (
+        "FunctionCode", "Model", "FunctionMemory", "FunctionSeconds", "Attempts", "TraceEndpoint",
+    ):  # fmt: skip
         assert f"${{{name}}}" in description
+
+
+def test_traces_leave_only_to_the_address_of_the_parameter(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    """Function and web servers send to one address; X-Ray's two calls, the layer's collector and
+    the agent's belong to `xray` alone.
+    """
+    properties = resources["Function"]["Properties"]
+    variables = properties["Environment"]["Variables"]
+    address = variables["OTEL_EXPORTER_OTLP_ENDPOINT"]["Fn::If"]
+    assert address[:2] == ["HasXray", "http://localhost:4318"]
+    assert address[2]["Fn::If"] == ["HasTraces", {"Ref": "TraceEndpoint"}, {"Ref": "AWS::NoValue"}]
+    assert properties["Layers"]["Fn::If"][:2] == ["HasLayer", [{"Ref": "TraceLayer"}]]
+    template = resources["WebTemplate"]["Properties"]["LaunchTemplateData"]
+    _, values = template["UserData"]["Fn::Base64"]["Fn::Sub"]
+    assert values["Traces"]["Fn::If"][1].startswith("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1")
+    rule = schemas.template("legibly.yaml")["Rules"]["XrayNeedsLayer"]
+    assert "TraceLayer" in json.dumps(rule["Assertions"])
+    agent = '{"logs": {}' + values["AgentTraces"]["Fn::If"][1] + "}"
+    assert json.loads(agent)["traces"]["traces_collected"]["otlp"]["http_endpoint"]
+    for role in ("FunctionRole", "WebRole"):
+        [granted] = [
+            statement["Fn::If"]
+            for policy in resources[role]["Properties"]["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "xray" in json.dumps(statement)
+        ]
+        assert granted[0] == "HasXray"
+        assert granted[1]["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    assert "xray" not in json.dumps(resources["ModelRole"])
+
+
+def test_addresses_for_traces_are_encrypted_or_xrays() -> None:
+    """Servers reach the internet by port 443 alone; a plain address would never get out."""
+    pattern = schemas.template("legibly.yaml")["Parameters"]["TraceEndpoint"]["AllowedPattern"]
+    for good in ("", "xray", "https://otlp.example.org"):
+        assert re.fullmatch(pattern, good)
+    for bad in ("http://collector:4318", "collector", "XRAY"):
+        assert not re.fullmatch(pattern, bad)
+
+
+def test_a_replica_gets_everything_and_deletions_too(resources: dict[str, dict[str, Any]]) -> None:
+    """Every key, delete markers included, so that a replica keeps no erased image alive; the role
+    reads this bucket and writes that one.
+    """
+    condition, replication, nothing = resources["Bucket"]["Properties"]["ReplicationConfiguration"][
+        "Fn::If"
+    ]
+    assert (condition, nothing) == ("HasReplica", {"Ref": "AWS::NoValue"})
+    [rule] = replication["Rules"]
+    assert (rule["Status"], rule["Filter"]) == ("Enabled", {"Prefix": ""})
+    assert rule["DeleteMarkerReplication"] == {"Status": "Enabled"}
+    [policy] = resources["ReplicationRole"]["Properties"]["Policies"]
+    *reads, writes = policy["PolicyDocument"]["Statement"]
+    assert "${ReplicaBucket}/*" in writes["Resource"]["Fn::Sub"]
+    assert set(writes["Action"]) == {"s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"}
+    assert "ReplicaBucket" not in json.dumps(reads)
 
 
 def test_the_job_reads_no_records_about_people() -> None:

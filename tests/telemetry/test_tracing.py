@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import pictures
@@ -87,3 +87,16 @@ def test_without_an_address_there_are_no_traces() -> None:
     """Nothing of OpenTelemetry is asked for."""
     tracing.tracer.cache_clear()
     assert tracing.tracer() is None
+
+
+def test_spans_that_wait_are_sent_before_a_function_freezes(spans: InMemorySpanExporter) -> None:
+    """A batch of spans waits for seconds; `flush` sends it at once."""
+    exporter = InMemorySpanExporter()
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=60_000))
+    with tracing.span("read", str(uuid.uuid4())):
+        pass
+    assert not exporter.get_finished_spans()
+    tracing.flush()
+    assert [span.name for span in exporter.get_finished_spans()] == ["read"]

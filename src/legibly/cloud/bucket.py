@@ -1,5 +1,6 @@
 """The bucket of images and records: what CloudFormation leaves as it was when it takes it over."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -158,11 +159,35 @@ def remove(aws: Aws, name: str, report: Report) -> None:
         return
     report(f"emptying and deleting the bucket {name}")
     with translated(name):
-        for page in client.get_paginator("list_object_versions").paginate(**owner):
-            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            keys = [
-                {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
-            ]
-            if keys:
-                client.delete_objects(**owner, Delete={"Objects": keys, "Quiet": True})
+        for versions in _versions(client, owner):
+            _delete(client, owner, versions)
         client.delete_bucket(**owner)
+
+
+def forget_deleted(aws: Aws, name: str) -> int:
+    """Delete every version of the objects that were deleted; returns how many objects.
+
+    Without it S3 keeps those versions until the bucket's rule for them expires.
+    """
+    client = aws.client("s3")
+    bucket = {"Bucket": name}
+    deleted = set()
+    with translated(name):
+        for page in client.get_paginator("list_object_versions").paginate(**bucket):
+            markers = page.get("DeleteMarkers", [])
+            deleted |= {marker["Key"] for marker in markers if marker["IsLatest"]}
+        for versions in _versions(client, bucket):
+            _delete(client, bucket, [entry for entry in versions if entry["Key"] in deleted])
+    return len(deleted)
+
+
+def _versions(client: Any, bucket: dict[str, str]) -> Iterator[list[dict[str, Any]]]:
+    """Pages of the versions and delete markers of a bucket."""
+    for page in client.get_paginator("list_object_versions").paginate(**bucket):
+        yield [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+
+
+def _delete(client: Any, bucket: dict[str, str], versions: list[dict[str, Any]]) -> None:
+    keys = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in versions]
+    if keys:
+        client.delete_objects(**bucket, Delete={"Objects": keys, "Quiet": True})

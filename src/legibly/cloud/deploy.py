@@ -24,6 +24,7 @@ from legibly.store import open_store
 
 _CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 _ANSWER_SECONDS = 900
+_LOOK_SECONDS = 5
 _UNUSED = "Not in use"
 
 
@@ -48,7 +49,8 @@ def deploy(
     buckets.check(aws, plan.data_bucket(account, aws.region), account)
     bucket.create(report)
     with tempfile.TemporaryDirectory(prefix="legibly-") as folder:
-        keys = _upload_code(plan, bucket, Path(folder), code, report)
+        code = code or _build(plan, Path(folder), present, report)
+        keys = _upload_code(code, bucket, report)
         source = Path(folder) / "legibly.yaml"
         data_bucket = plan.data_bucket(account, aws.region)
         source.write_text(_with_bucket_name(template(), data_bucket), encoding="utf-8")
@@ -69,7 +71,7 @@ def deploy(
     buckets.settle(aws, outputs, report)
     if changed:
         store = open_store(outputs["Store"], environ=aws.environ())
-        models.record(stack.parameters()["Model"], store, is_wanted=plan.model is not None)
+        models.record(stack.parameters()["Model"], store, is_requested=plan.model is not None)
     return outputs
 
 
@@ -97,19 +99,21 @@ def template_parameters() -> set[str]:
     return set(re.findall(r"^  (\w+):$", section, re.MULTILINE))
 
 
+def _build(
+    plan: Plan, folder: Path, present: Mapping[str, str], report: Report
+) -> tuple[Path, Path | None]:
+    """The function's zip, and the servers' archive where the plan has servers."""
+    archive = " and the servers' archive" if plan.has_servers else ""
+    report(f"building the function's zip{archive}")
+    traces = bool({**present, **dict(plan.parameters)}.get("TraceEndpoint"))
+    web = package.web_archive(folder, traces=traces) if plan.has_servers else None
+    return package.function_zip(folder, traces=traces), web
+
+
 def _upload_code(
-    plan: Plan,
-    bucket: ArtifactBucket,
-    folder: Path,
-    code: tuple[Path, Path | None] | None,
-    report: Report,
+    code: tuple[Path, Path | None], bucket: ArtifactBucket, report: Report
 ) -> dict[str, str]:
-    """Build what is not given by `code`, and upload it; the parameters that name it."""
-    if code is None:
-        archive = " and the servers' archive" if plan.has_servers else ""
-        report(f"building the function's zip{archive}")
-        web = package.web_archive(folder) if plan.has_servers else None
-        code = (package.function_zip(folder), web)
+    """Upload the function's zip and the servers' archive; the parameters that name them."""
     keys = {"FunctionCode": bucket.upload(code[0], "function", ".zip", report)}
     if code[1]:
         keys["WebCode"] = bucket.upload(code[1], "web", ".tar.gz", report)
@@ -140,8 +144,8 @@ def _functions_at_once(plan: Plan, aws: Aws, report: Report) -> int:
     with translated("Lambda quotas"):
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
     quota = int(limits.get("ConcurrentExecutions", 1000))
-    wanted = dict(plan.parameters).get("FunctionsAtOnce", "2")
-    if int(wanted) > quota:
+    requested = dict(plan.parameters).get("FunctionsAtOnce", "2")
+    if int(requested) > quota:
         remedy = "Leave it out, or ask for more: Service Quotas, AWS Lambda, Concurrent executions."
         raise errors.Invalid(
             f"this account runs {quota} functions at once.", where="FunctionsAtOnce", remedy=remedy
@@ -222,7 +226,7 @@ def await_answer(address: str, *, report: Report) -> bool:
                     return True
         except (urllib.error.URLError, OSError):
             pass
-        time.sleep(5)
+        time.sleep(_LOOK_SECONDS)
     return False
 
 

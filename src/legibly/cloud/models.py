@@ -28,16 +28,16 @@ def upload(model: str, aws: Aws, data_bucket: str, *, is_new: bool) -> dict[str,
     return {"Model": f"s3://{data_bucket}/{key}", "ModelName": key.split("/")[1]}
 
 
-def record(model: str, store: Store, *, is_wanted: bool) -> None:
+def record(model: str, store: Store, *, is_requested: bool) -> None:
     """Record the stack's model as the one in use, so that any machine may promote another.
 
     Readers follow the history of the store only where it knows their own model. One that is not
-    `is_wanted` by this deployment is recorded if the history does not know it.
+    `is_requested` by this deployment is recorded if the history does not know it.
     """
     past = histories.changes(store)
     before = histories.current_choice(past, SHIPPED)
     is_known = model == SHIPPED or model in histories.settings(past)
-    if before.setting == model or (is_known and not is_wanted):
+    if before.setting == model or (is_known and not is_requested):
         return
     change = histories.following(
         past, "use", by="legibly cloud deploy", before=before, after=_choice(model)

@@ -26,6 +26,9 @@ PYTHON = "3.12"
 # Both are needed: onnxruntime is built for the newer of the two, others for the older.
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 FUNCTION_NEEDS = ("numpy", "obstore", "onnxruntime", "pi-heif", "pillow")
+TRACE_NEEDS = ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk")
+"""What the function needs beside `FUNCTION_NEEDS` to send traces."""
+JOB_ARCHIVE = "legibly-job.zip"
 JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py")
 """What the Spark job needs beside `JOB_FOLDERS`."""
 JOB_FOLDERS = ("accuracy", "records", "statistics")
@@ -57,11 +60,11 @@ MAX_ZIPPED_BYTES = 60_000_000
 MAX_UNZIPPED_BYTES = 250 * 2**20
 
 
-def function_zip(folder: Path) -> Path:
+def function_zip(folder: Path, *, traces: bool = False) -> Path:
     """Build the function's zip; returns its path. Raises Invalid if it is too large for Lambda."""
     staging = folder / "function"
     shutil.rmtree(staging, ignore_errors=True)
-    _install(_pinned(FUNCTION_NEEDS), staging)
+    _install(_pinned((*FUNCTION_NEEDS, *(TRACE_NEEDS if traces else ()))), staging)
     for name, path in _package_files():
         if "/" not in name or _top_folder(name) in FUNCTION_FOLDERS:
             target = staging / "legibly" / name
@@ -90,7 +93,7 @@ def function_zip(folder: Path) -> Path:
     return target
 
 
-def web_archive(folder: Path, *, download: Download | None = None) -> Path:
+def web_archive(folder: Path, *, download: Download | None = None, traces: bool = False) -> Path:
     """Build the servers' archive: our wheel and every other one, with a hash for each.
 
     Servers install from it alone, so that a start depends on no package index. `download` puts
@@ -100,7 +103,8 @@ def web_archive(folder: Path, *, download: Download | None = None) -> Path:
     shutil.rmtree(wheels, ignore_errors=True)
     wheels.mkdir(parents=True)
     wheel(wheels)
-    versions = dict(closure("legibly", extras={"aws", "oidc"}))
+    extras = {"aws", "oidc", "otel"} if traces else {"aws", "oidc"}
+    versions = dict(closure("legibly", extras=extras))
     requirements = [f"{name}=={versions[name]}" for name in versions if name != "legibly"]
     (download or _download)(requirements, wheels)
     target = folder / "web.tar.gz"
@@ -126,7 +130,7 @@ def _requirements(wheels: Path) -> str:
 def job(folder: Path) -> tuple[Path, Path]:
     """Write the Spark job into a folder: its entry point, and the package for `--py-files`."""
     script = folder / "spark_job.py"
-    target = folder / "legibly-job.zip"
+    target = folder / JOB_ARCHIVE
     files = dict(_package_files())
     script.write_bytes(files["accuracy/engines/spark_job.py"].read_bytes())
     with zipfile.ZipFile(target, "w") as archive:
@@ -168,13 +172,7 @@ def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str
     visited: set[tuple[str, frozenset[str]]] = set()
     while todo:
         current, current_extras = todo.pop()
-        try:
-            distribution = metadata.distribution(current)
-        except metadata.PackageNotFoundError:
-            remedy = "Install it here first: pip install 'legibly[aws]'."
-            raise errors.Invalid(
-                "is not installed, so its version is unknown.", where=current, remedy=remedy
-            ) from None
+        distribution = _installed(current)
         canonical = current.lower().replace("_", "-")
         if (canonical, current_extras) in visited:
             continue
@@ -211,7 +209,18 @@ def _is_needed(name: str) -> bool:
 
 
 def _pinned(names: Iterable[str]) -> list[str]:
-    return [f"{name}=={metadata.version(name)}" for name in names]
+    return [f"{name}=={_installed(name).version}" for name in names]
+
+
+def _installed(name: str) -> metadata.Distribution:
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        extra = "otel" if name.startswith("opentelemetry") else "aws"
+        remedy = f"Install it here first: pip install 'legibly[{extra}]'."
+        raise errors.Invalid(
+            "is not installed, so its version is unknown.", where=name, remedy=remedy
+        ) from None
 
 
 def _install(requirements: list[str], target: Path) -> None:
@@ -219,20 +228,8 @@ def _install(requirements: list[str], target: Path) -> None:
     if util.find_spec("pip"):
         _pip("install", "--no-compile", "--target", str(target), *only, *requirements)
     else:
-        platform = ["--python-platform", "x86_64-manylinux_2_28"]
-        _run(
-            [
-                _uv(),
-                "pip",
-                "install",
-                "-q",
-                "--target",
-                str(target),
-                *platform,
-                *only,
-                *requirements,
-            ]
-        )
+        words = ["pip", "install", "-q", "--python-platform", "x86_64-manylinux_2_28"]
+        _run([_uv(), *words, "--target", str(target), *only, *requirements])
 
 
 def _download(requirements: list[str], target: Path) -> None:
@@ -240,16 +237,8 @@ def _download(requirements: list[str], target: Path) -> None:
         raise errors.Invalid(
             "pip is needed to fetch wheels.", where="packaging", remedy="Install pip here."
         )
-    _pip(
-        "download",
-        "--no-deps",
-        "-d",
-        str(target),
-        "--only-binary=:all:",
-        "--python-version",
-        PYTHON,
-        *requirements,
-    )
+    only = ["--only-binary=:all:", "--python-version", PYTHON]
+    _pip("download", "--no-deps", "-d", str(target), *only, *requirements)
 
 
 def _pip(verb: str, *arguments: str) -> None:

@@ -97,7 +97,7 @@ def status(name: str, *, aws: Aws) -> Status:
         size=outputs["Size"],
         function_code=outputs["FunctionVersion"],
         model=_model(aws, outputs["BucketName"]),
-        queues=tuple(_queue(aws, label, outputs[output]) for label, output in _QUEUES.items()),
+        queues=tuple(queue_state(aws, label, outputs[output]) for label, output in _QUEUES.items()),
         dead_letters=tuple(_dead_letters(aws, outputs, failures)),
         failures=failures,
         function_errors_last_hour=_errors_last_hour(aws, outputs["FunctionName"]),
@@ -138,7 +138,8 @@ _QUEUES_BY_NAME = {"pictures": "ImagesQueueUrl", "records": "RecordsQueueUrl"}
 _DEAD_BY_NAME = {"pictures": "ImagesDeadLettersUrl", "records": "RecordsDeadLettersUrl"}
 
 
-def _queue(aws: Aws, label: str, url: str) -> QueueState:
+def queue_state(aws: Aws, label: str, url: str) -> QueueState:
+    """One queue as it is now."""
     with translated(url):
         facts = aws.client("sqs").get_queue_attributes(
             QueueUrl=url,

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -313,4 +314,7 @@ def _brief(error: BaseException) -> str:
     """The first line of an error: obstore appends internals, which may contain addresses."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # its text contains paths of the server
+    answer = re.search("<Message>([^<]+)</Message>", str(error))
+    if answer:
+        return answer[1].rstrip(".")  # S3's own words, of a permission or a key
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

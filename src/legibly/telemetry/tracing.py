@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _LOW_BITS = (1 << 64) - 1
+_FLUSH_MILLISECONDS = 2000
 
 
 @contextlib.contextmanager
@@ -53,6 +54,16 @@ def tracer() -> "Tracer | None":
     except ImportError as error:
         _log.warning("no traces: %s. Install legibly[otel].", error)
         return None
+
+
+def flush() -> None:
+    """Send the spans that wait, before AWS freezes the process."""
+    if tracer() is not None:
+        from opentelemetry import trace
+
+        send = getattr(trace.get_tracer_provider(), "force_flush", None)
+        if send is not None:
+            send(_FLUSH_MILLISECONDS)
 
 
 def _open_tracer() -> "Tracer":

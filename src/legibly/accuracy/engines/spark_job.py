@@ -24,7 +24,7 @@ from legibly.errors import LegiblyError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; the exit status is 0, or 1 after an error printed on stderr."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         spark_arguments.check_addresses(store=options.store, out=options.out)
         spark_arguments.check_master(options.master)
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The arguments of the job."""
     parser = argparse.ArgumentParser(
         description="Turn pairs of predicted and true labels into accuracy."
     )

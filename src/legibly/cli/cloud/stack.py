@@ -289,6 +289,23 @@ def open_page(*, stack: str, region: str | None) -> None:
     click.launch(address)
 
 
+@command.command("erase")
+@_stack_options
+def erase(*, stack: str, region: str | None) -> None:
+    """Erase the versions of deleted images and records now, in the bucket and its replica.
+
+    Otherwise S3 keeps them for 30 days. Undeleted objects stay as they are.
+    """
+    aws = _aws(region)
+    from legibly.cloud import bucket as buckets
+    from legibly.cloud.stack import Stack
+
+    deployed = Stack(aws, stack)
+    names = [deployed.outputs()["BucketName"], deployed.parameters().get("ReplicaBucket", "")]
+    for name in filter(None, names):
+        click.echo(f"{name}: {buckets.forget_deleted(aws, name)} deleted objects erased")
+
+
 @command.command("destroy")
 @_stack_options
 @click.option(
