@@ -1,5 +1,7 @@
 """Figures of CloudWatch in `legibly cloud status`."""
 
+from typing import Any
+
 import pytest
 
 import emulator as emulators
@@ -19,7 +21,10 @@ def test_the_age_of_a_message_comes_from_cloudwatch(
     aws = Aws()
     url = aws.client("sqs").create_queue(QueueName="aging")["QueueUrl"]
     dimension = {"Name": "QueueName", "Value": "aging"}
-    datum = {"MetricName": "ApproximateAgeOfOldestMessage", "Dimensions": [dimension]}
+    datum: dict[str, Any] = {
+        "MetricName": "ApproximateAgeOfOldestMessage",
+        "Dimensions": [dimension],
+    }
     datum |= {"Timestamp": records.now(), "Value": 42.0, "Unit": "Seconds"}
     aws.client("cloudwatch").put_metric_data(Namespace="AWS/SQS", MetricData=[datum])
     assert status.queue_state(aws, "pictures", url).oldest_seconds is None
