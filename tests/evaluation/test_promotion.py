@@ -7,7 +7,13 @@ import pytest
 
 import pictures
 from legibly import errors, records, store
-from legibly.evaluation import comparison, comparison_text, promotion_history, promotion_rule
+from legibly.evaluation import (
+    comparison,
+    comparison_text,
+    datasets,
+    promotion_history,
+    promotion_rule,
+)
 from legibly.evaluation.evaluation import Outcome
 from legibly.index.sql import open_index
 from legibly.packs.opening import open_model
@@ -133,6 +139,7 @@ def test_volunteered_labels_alone_promote_nothing() -> None:
     decision = promotion_rule.decide(result)
     assert not decision.passed
     assert "favour the candidate" in decision.says
+    assert "favour the candidate" in promotion_rule.refusal(result, decision).message
     assert decision.missing is not None
     assert decision.missing >= 20 - 19
 
@@ -167,13 +174,18 @@ def test_more_confident_mistakes_are_not_made_good_by_more_right_answers() -> No
     assert not decision.passed
     assert "`read` but wrong may be" in decision.says
     assert decision.missing is None
+    refusal = promotion_rule.refusal(result, decision)
+    assert "calls sure may be" in refusal.message
+    assert "would not change that" in refusal.remedy
 
 
 def test_a_candidate_that_is_never_sure_stays_out() -> None:
     """Answering `unsure` to everything makes no confident mistake, and no use either."""
     shy = comparison.Couple(outcome(right=True), outcome(right=True, verdict="unsure"))
-    decision = promotion_rule.decide(build([shy] * 900))
+    result = build([shy] * 900)
+    decision = promotion_rule.decide(result)
     assert not decision.passed
+    assert "sure answers may be 100" in promotion_rule.refusal(result, decision).message
     assert "answers `read` may be" in decision.says
 
 
@@ -269,3 +281,10 @@ def test_the_labelled_pictures_of_a_store() -> None:
     assert couple.present.name == second.id
     assert len(ticks) == 2
     index.close()
+
+
+def test_a_comparison_reads_no_longer_than_it_may() -> None:
+    """With no time left no picture is read: a request ends however many labels there are."""
+    samples = [datasets.Sample(name="a.png", text="7", load=lambda: b"")]
+    reader = Reader(open_model("digits"))
+    assert comparison.read(reader, reader, samples, seconds=-1.0) == []

@@ -55,6 +55,21 @@ def colour_model(
     return model(nodes, shape=[batch, *sizes], outputs=[batch, 3], weights=weights, dtype=dtype)
 
 
+def scikit_model(names: list[str]) -> onnx.ModelProto:
+    """As skl2onnx exports a classifier of 8 by 8 pictures: a score by class for each item."""
+    weights = {"w": np.eye(64, len(names), dtype=np.float32)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"], axis=1),
+        helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=names),
+    ]
+    built = model(nodes, shape=["n", 64], outputs=[], weights=weights, domains=("ai.onnx.ml",))
+    value = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    rows = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.STRING, value))
+    built.graph.output[0].type.CopyFrom(rows)
+    return built
+
+
 def card(content: bytes, **changes: Any) -> dict[str, Any]:
     """A card of format 2 for `colour_model`."""
     usual = {

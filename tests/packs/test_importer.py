@@ -121,6 +121,30 @@ def test_a_hugging_face_folder_needs_no_options(tmp_path: Path) -> None:
     assert np.allclose(values, expected.transpose(2, 0, 1), atol=1e-5)
 
 
+def test_a_scikit_learn_export_names_its_classes(tmp_path: Path) -> None:
+    """A score by class for each item, as skl2onnx exports it: the classes are read off, in the
+    order of the scores.
+    """
+    path = tmp_path / "forest.onnx"
+    path.write_bytes(networks.scikit_model(["ash", "birch", "cedar"]).SerializeToString())
+    opened = imported(tmp_path, path, like="zero-one")
+    assert opened.card.classes == ("ash", "birch", "cedar")
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[0, 1] = 255
+    assert opened.logits(opened.prepare(pixels)).argmax() == 1
+
+
+def test_a_mean_of_another_range_is_refused(tmp_path: Path) -> None:
+    """A mean of 104 while pixels lie in 0 to 1 would make every answer alike: an error, with the
+    remedy.
+    """
+    path = tmp_path / "net.onnx"
+    path.write_bytes(networks.colour_model().SerializeToString())
+    hints = importer.Hints(classes=("r", "g", "b"), prepare={"mean": [104, 117, 123]})
+    with pytest.raises(errors.Invalid, match=r"104, 117, 123 lies outside .* 0 to 1\. Set `scale`"):
+        importer.import_pack(path, tmp_path / "pack", hints)
+
+
 def test_a_picture_is_not_squashed(tmp_path: Path) -> None:
     """A circle in a wide picture is a circle to the network: as wide as it is high."""
     path = tmp_path / "net.onnx"

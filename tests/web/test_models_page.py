@@ -24,8 +24,13 @@ def test_every_pack_is_listed_with_its_card_in_words(server: Server, client: htt
     (broken / "card.json").write_text("{}", encoding="utf-8")
     try:
         page = client.get("/models").text
+        with (packs / "mine" / "model.onnx").open("ab") as file:
+            file.write(b"!")
+        changed = client.get("/models").text
     finally:
         shutil.rmtree(packs)
+    assert "SHA-256" not in page
+    assert "the SHA-256 differs" in changed, "a changed network is noticed at once"
     assert page.index('aria-label="digits"') < page.index('aria-label="broken"')
     assert 'aria-label="mine"' in page
     assert page.count("in use</span>") == 1

@@ -28,24 +28,39 @@ SERVED = (
     "images", "web", "people", "exchange", "handwriting", "pipeline", "labels", "forms",
 )  # fmt: skip
 """Packages whose errors people come to see; what only operators see stays English."""
-READING = ("classifier", "oip_tensors", "registry", "remote")
-"""Modules of `packs` whose errors a running model raises."""
+MODELS = (
+    *(f"packs/{name}" for name in ("card", "classifier", "network", "oip_tensors", "onnx_graph")),
+    *(f"packs/{name}" for name in ("pack", "registry", "remote")),
+    *(f"evaluation/{name}" for name in ("comparison", "promotion_history", "promotion_rule")),
+    "ingest/stored_packs",
+)
+"""Modules whose errors come from opening, running and changing a model."""
 INTERNAL = (
     "oidc.py", "provider_http.py", "presigner.py", "inference.py", "s3_webhook.py", "form.py",
 )  # fmt: skip
 """Modules whose errors programs, logs and commands show."""
 
 
+def is_text_of_error(node: ast.Assign) -> bool:
+    """Whether a literal text gets the name `message` or `remedy`, for the error raised next."""
+    names = {getattr(target, "id", "") for target in node.targets}
+    is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return is_text and bool(names & {"message", "remedy"})
+
+
 def error_templates() -> set[str]:
     """The templates and remedies of every error that those packages raise."""
     source = WEB.parent
     files = [path for name in SERVED for path in (source / name).rglob("*.py")]
-    files += [source / "packs" / f"{name}.py" for name in READING]
+    models = [source / f"{name}.py" for name in MODELS]
+    files += models
     texts: set[str] = set()
     for path in files:
         if path.name in INTERNAL:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if path in models and isinstance(node, ast.Assign) and is_text_of_error(node):
+                texts.add(ast.literal_eval(node.value))
             if isinstance(node, ast.Call) and RAISED & {
                 getattr(node.func, "id", ""),
                 getattr(node.func, "attr", ""),

@@ -6,7 +6,9 @@ at all looks together (`paired.at_any_time`); those of a dataset hold for one lo
 """
 
 import hashlib
+import math
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -83,18 +85,19 @@ def require_comparable(
     if known != others:
         odd = " ".join(sorted(known ^ others)[:10])
         remedy = "Compare models of one task; switch to another task with `legibly models use`."
-        message = f"the two models do not have the same classes: {odd} only in one."
-        raise errors.Invalid(message, where=_model_name(candidate.model), remedy=remedy)
+        message = "the two models do not have the same classes: {names} only in one."
+        where = _model_name(candidate.model)
+        raise errors.Invalid(message, where=where, remedy=remedy, names=odd)
     if not samples:
         remedy = (
             "Label some pictures first, or give a DATASET; pictures before --since do not count."
         )
         raise errors.Invalid("there are no labelled pictures.", where=where, remedy=remedy)
     if not any(_is_possible_text(sample.text, present.pack.card) for sample in samples):
-        remedy = f"Their classes are {' '.join(sorted(known)[:20])}; is this the right dataset?"
-        raise errors.Invalid(
-            "the models can answer none of these labels.", where=where, remedy=remedy
-        )
+        message = "the models can answer none of these labels."
+        remedy = "Their classes are {names}; is this the right dataset?"
+        names = " ".join(sorted(known)[:20])
+        raise errors.Invalid(message, where=where, remedy=remedy, names=names)
 
 
 def _is_possible_text(text: str, card: Card) -> bool:
@@ -107,11 +110,18 @@ def read(
     samples: Sequence[datasets.Sample],
     *,
     tick: Callable[[], None] = lambda: None,
+    seconds: float = math.inf,
 ) -> list[Couple]:
-    """Read every picture with both models, one after the other; skip deleted pictures."""
+    """Read every picture with both models, one after the other; skip deleted pictures.
+
+    After `seconds` no further pictures are read.
+    """
     couples = []
+    end = time.monotonic() + seconds
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # only reading is timed, not fetching
         for start in range(0, len(samples), _AT_ONCE):
+            if time.monotonic() > end:
+                break
             batch = samples[start : start + _AT_ONCE]
             for sample, data in zip(batch, pool.map(_load, batch), strict=True):
                 if data is not None:

@@ -171,7 +171,12 @@ def last_promotion(history: list[Change], *, setting: str) -> Change:
         remedy = "Choose any pack: `legibly models use NAME`."
         raise NotFound("there is no promotion to undo.", remedy=remedy)
     if stack[-1].after.setting != setting:
-        message = f"in use is {setting}, not {stack[-1].after.setting}, which was promoted last."
-        remedy = f"Choose the pack: `legibly models use {stack[-1].before.setting}`."
-        raise Conflict(message, remedy=remedy)
+        last = stack[-1]
+        raise Conflict(
+            "in use is {setting}, not {last}, which was promoted last.",
+            remedy="Choose the pack: `legibly models use {earlier}`.",
+            setting=setting,
+            last=last.after.setting,
+            earlier=last.before.setting,
+        )
     return stack[-1]

@@ -9,6 +9,7 @@ end: 2.5 %.
 
 from dataclasses import dataclass
 
+from legibly import errors
 from legibly.evaluation import comparison_text
 from legibly.records import Json
 from legibly.statistics import estimate
@@ -32,15 +33,54 @@ class Decision:
         return {"passed": self.passed, "says": self.says, "missing": self.missing}
 
 
-def decide(comparison: Json) -> Decision:
-    """Apply the rule to the result of `comparison.build`."""
+def refusal(comparison: Json, decision: Decision) -> errors.Conflict:
+    """The error for a candidate that is not promoted, with the first thing that is not shown."""
+    count = comparison_text.about(decision.missing or 0)
+    if decision.missing is None:
+        remedy = "More labels like these would not change that; a reason replaces the proof."
+    else:
+        remedy = "Some {count} more labels like these would show it; a reason replaces the proof."
     if comparison["data"]["basis"] == "all":
-        return _volunteered(comparison)
-    failed = [
+        message = "labels that people volunteer cannot show it, since they favour the candidate."
+        return errors.Conflict(message, remedy=remedy, count=count)
+    name = _failed(comparison)[0]
+    worst = comparison_text.points(max(0.0, -comparison[name]["difference"]["low"]))
+    margin = comparison_text.points(comparison[name]["margin"])
+    values = {"worst": worst, "margin": margin, "count": count}
+    if name == "right":
+        return errors.Conflict(
+            "not shown to be no worse: right answers may be {worst} points fewer ({margin}"
+            " allowed).",
+            remedy=remedy,
+            **values,
+        )
+    if name == "safe":
+        return errors.Conflict(
+            "not shown to be no worse: wrong answers that it calls sure may be {worst} points more"
+            " ({margin} allowed).",
+            remedy=remedy,
+            **values,
+        )
+    return errors.Conflict(
+        "not shown to be no worse: sure answers may be {worst} points fewer ({margin} allowed).",
+        remedy=remedy,
+        **values,
+    )
+
+
+def _failed(comparison: Json) -> list[str]:
+    return [
         name
         for name in _REASONS
         if comparison[name]["difference"]["low"] <= -comparison[name]["margin"]
     ]
+
+
+def decide(comparison: Json) -> Decision:
+    """Apply the rule to the result of `comparison.build`."""
+    if comparison["data"]["basis"] == "all":
+        return _volunteered(comparison)
+    failed = _failed(comparison)
     if not failed:
         return Decision(
             passed=True,

@@ -161,7 +161,10 @@ def _download(store: Store, key: str, folder: Path) -> None:
 def _check_version(actual: str, expected: str, *, where: str) -> None:
     if actual != expected:
         raise errors.Invalid(
-            f"has the content of version {actual}.", where=where, remedy="Add the pack again."
+            "has the content of version {version}.",
+            where=where,
+            remedy="Add the pack again.",
+            version=actual,
         )
 
 
@@ -171,8 +174,8 @@ def _networks(folder: Path) -> list[str]:
     names = [] if own.remote else sorted(own.digests)
     for name in names:
         if not network.is_plain_name(name):
-            message = f"names a file outside its folder: {name!r}"
-            raise errors.Invalid(message, where=str(folder / card.CARD))
+            message = "names a file outside its folder: {name}"
+            raise errors.Invalid(message, where=str(folder / card.CARD), name=repr(name)[:200])
     return names
 
 

@@ -256,18 +256,21 @@ def read_card(folder: Path) -> Card:
     )
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
-            raise errors.Invalid(f"is larger than {MAX_CARD_BYTES} bytes", where=str(path))
+            message = "is larger than {limit} bytes"
+            raise errors.Invalid(message, where=str(path), limit=MAX_CARD_BYTES)
         data = json.loads(path.read_text(encoding="utf-8"))
         return Card.from_json(data)
     except OSError as error:
-        message = f"cannot be read ({error.strerror})"
-        raise errors.Invalid(message, where=str(path), remedy=remedy) from error
+        message = "cannot be read ({problem})"
+        problem = str(error.strerror)
+        raise errors.Invalid(message, where=str(path), remedy=remedy, problem=problem) from error
     except KeyError as error:
-        message = f"the card lacks {error}"
-        raise errors.Invalid(message, where=str(path), remedy=remedy) from error
+        message = "the card lacks {key}"
+        raise errors.Invalid(message, where=str(path), remedy=remedy, key=str(error)) from error
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        message = f"not a card of a model pack: {error}"
-        raise errors.Invalid(message, where=str(path), remedy=remedy) from error
+        message = "not a card of a model pack: {problem}"
+        problem = str(error)[:300]
+        raise errors.Invalid(message, where=str(path), remedy=remedy, problem=problem) from error
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from legibly import errors, records
 from legibly.packs import card as cards
@@ -20,19 +21,13 @@ from legibly.packs.card_parts import Dtype
 
 _SAMPLES = 4
 _DTYPES = ("float32", "float16", "uint8")
+_KERAS = "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx"
+_SCIKIT = "scikit-learn: pip install skl2onnx; to_onnx(model, X[:1])"
+_PYTORCH = "PyTorch: torch.onnx.export(model.eval(), example, 'model.onnx', dynamo=True)"
 _OTHER_FORMATS = {
-    ".keras": (
-        "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx"
-    ),
-    ".h5": (
-        "Keras: pip install tf2onnx; python -m tf2onnx.convert --keras MODEL --output model.onnx"
-    ),
-    ".pkl": "scikit-learn: pip install skl2onnx; to_onnx(model, X[:1], options={'zipmap': False})",
-    ".joblib": (
-        "scikit-learn: pip install skl2onnx; to_onnx(model, X[:1], options={'zipmap': False})"
-    ),
-    ".pt": "PyTorch: torch.onnx.export(model.eval(), example, 'model.onnx', dynamo=True)",
-    ".pth": "PyTorch: torch.onnx.export(model.eval(), example, 'model.onnx', dynamo=True)",
+    **dict.fromkeys((".keras", ".h5"), _KERAS),
+    **dict.fromkeys((".pkl", ".joblib"), _SCIKIT),
+    **dict.fromkeys((".pt", ".pth"), _PYTORCH),
     ".safetensors": "Hugging Face: pip install optimum; optimum-cli export onnx --model FOLDER OUT",
 }
 
@@ -137,6 +132,7 @@ class _Probe:
         self._beside = beside
         self.facts: list[str] = []
         self._missing: list[str] = []
+        self._class_names: list[str] = []
 
     def card(self, name: str) -> Card:
         input_ = self._input()
@@ -144,16 +140,16 @@ class _Probe:
         if input_.height == 0 and shape is not None:
             input_ = replace(input_, height=shape[0], width=shape[1])
         if input_.height == 0:
-            self._missing.append("the size of its pictures: --size 224x224")
+            self._missing.append("the size of its pictures (--size 224x224)")
         output = Output()
         count = 0
-        if input_.height and prepare:
-            output, count = self._output(input_, prepare)
+        if input_.height:
+            output, count = self._output(input_, prepare or Prepare())
         classes = self._classes(count)
         if self._missing or prepare is None:
             needs = "; ".join(self._missing)
-            message = f"cannot be known from the file: {needs}"
-            raise errors.Invalid(message, where=str(self._model))
+            message = "the file does not say {needs}"
+            raise errors.Invalid(message, where=str(self._model), needs=needs)
         digests = {key: hashlib.sha256(data).hexdigest() for key, data in self._files.items()}
         return Card(
             name=name,
@@ -221,11 +217,11 @@ class _Probe:
 
     def _prepare(self, input_: Input) -> tuple[Prepare | None, tuple[int, int] | None]:
         shape = (input_.height, input_.width) if input_.height else None
-        origin = "asked for"
+        origin = "--prepare"
         known: tuple[Prepare, tuple[int, int]] | None = None
         if self._hints.like:
             known = configs.prepare_like(self._hints.like, shape=shape or (224, 224))
-            origin = self._hints.like
+            origin = f"--like {self._hints.like}"
         elif "preprocessor_config.json" in self._beside:
             known = configs.from_hugging_face(self._beside["preprocessor_config.json"])
             origin = "preprocessor_config.json"
@@ -239,16 +235,19 @@ class _Probe:
             known = (Prepare(), shape or (224, 224))
         if known is None:
             self._missing.append(
-                "how its pictures are prepared: --like timm:NAME, hf:FOLDER, "
-                f"{', '.join(configs.HABITS)}, or --prepare FILE.json"
+                "how its pictures are prepared (--like imagenet for ImageNet's mean and std, or the"
+                " range of its pixels: zero-one, minus-one-one, bytes; or timm:NAME, hf:FOLDER,"
+                " --prepare FILE.json)"
             )
             return None, shape
         steps, size = known
         values = {"colour": "grey"} if input_.channels == 1 else {}
-        steps = Prepare.from_json({**steps.to_json(), **values, **self._hints.prepare})
+        steps = _checked(Prepare.from_json({**steps.to_json(), **values, **self._hints.prepare}))
         if input_.channels == 1 and len(steps.mean) == 3:
             steps = replace(steps, mean=steps.mean[:1], std=steps.std[:1])
-        self._note("prepare", f"{steps.resize} {steps.size or size}, mean {steps.mean}", origin)
+        height, width = steps.size or size
+        mean = " ".join(f"{value:g}" for value in steps.mean)
+        self._note("prepare", f"{steps.resize} {height}×{width}, mean {mean}", origin)
         return steps, size
 
     def _output(self, input_: Input, prepare: Prepare) -> tuple[Output, int]:
@@ -279,18 +278,16 @@ class _Probe:
 
     def _choose(self, answers: Mapping[str, Any], count: int) -> tuple[Output, int]:
         rows = {
-            name: np.asarray(values).reshape(count, -1)
-            for name, values in answers.items()
-            if isinstance(values, np.ndarray)
-            and values.dtype.kind == "f"
-            and values.size >= 2 * count
-            and values.size % count == 0
+            name: values.reshape(count, -1)
+            for name, values in _arrays(answers).items()
+            if values.dtype.kind == "f" and values.size >= 2 * count and values.size % count == 0
         }
         if not rows:
-            remedy = "Of scikit-learn, export with options={'zipmap': False}."
-            raise errors.Invalid("answers no class scores", where=str(self._model), remedy=remedy)
+            raise errors.Invalid("answers no class scores", where=str(self._model))
         likely = [name for name in rows if "prob" in name.lower() or "logit" in name.lower()]
         name = (likely or list(rows))[0]
+        if isinstance(answers[name], list):  # of scikit-learn: a score by class for each item
+            self._class_names = [str(label) for label in sorted(answers[name][0])]
         shares = check.looks_like_probabilities(rows[name].astype(np.float32))
         kind = self._hints.output or ("probabilities" if shares else "logits")
         classes = rows[name].shape[1]
@@ -299,13 +296,18 @@ class _Probe:
 
     def _classes(self, count: int) -> tuple[str, ...]:
         labels = list(self._hints.classes or ())
-        origin = "asked for"
+        origin = "--classes"
         if not labels:
             labels = configs.labels_of(self._beside.get("config.json", {})) or []
             origin = "config.json"
         if not labels:
+            labels = self._class_names
+            origin = "the graph"
+        if not labels:
             number = f"{count} " if count else ""
-            self._missing.append(f"the names of its {number}classes: --classes FILE")
+            self._missing.append(
+                f"the names of its {number}classes (--classes FILE, one name a line)"
+            )
             return ()
         if count and len(labels) != count:
             message = f"has {count} outputs, but there are {len(labels)} classes"
@@ -315,6 +317,25 @@ class _Probe:
 
     def _note(self, fact: str, value: str, origin: str = "the graph") -> None:
         self.facts.append(f"{fact:<9}{value} ({origin})")
+
+
+def _arrays(answers: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {
+        name: network.plain_scores(values)
+        for name, values in answers.items()
+        if isinstance(values, np.ndarray | list)
+    }
+
+
+def _checked(prepare: Prepare) -> Prepare:
+    """Raises errors.Invalid for a mean outside the range of the pixels, as of 104 for 0 … 1."""
+    highest = 255 * prepare.scale
+    if max(map(abs, prepare.mean)) > max(1.0, highest):
+        message = "`prepare.mean` {mean} lies outside the range of the pixels, 0 to {highest:g}"
+        remedy = "Set `scale` too: 1 keeps pixels from 0 to 255."
+        mean = list(prepare.mean)
+        raise errors.Invalid(message, remedy=remedy, mean=mean, highest=highest)
+    return prepare
 
 
 def _unique(labels: list[str]) -> tuple[str, ...]:

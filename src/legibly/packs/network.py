@@ -50,21 +50,20 @@ def examine(content: bytes, *, where: str) -> onnx_graph.Graph:
     try:
         graph = onnx_graph.parse(content)
     except errors.Invalid as error:
-        message = f"is no network that ONNX Runtime can run: {error.message}"
-        remedy = "Export it again as ONNX, opset 17 or lower."
-        raise errors.Invalid(message, where=where, remedy=remedy) from error
+        raise _not_runnable(error.message, where) from error
     if graph.custom_operators:
         names = ", ".join(graph.custom_operators[:5])
         remedy = "Export it with the operators of ONNX alone."
-        raise errors.Invalid(f"needs custom operators: {names}", where=where, remedy=remedy)
+        message = "needs custom operators: {names}"
+        raise errors.Invalid(message, where=where, remedy=remedy, names=names)
     if graph.nodes > MAX_NODES:
-        message = f"has {graph.nodes} nodes; {MAX_NODES} are allowed"
-        raise errors.Invalid(message, where=where)
+        message = "has {count} nodes; {limit} are allowed"
+        raise errors.Invalid(message, where=where, count=graph.nodes, limit=MAX_NODES)
     for name in graph.external_files:
         if not is_plain_name(name):
             remedy = "Put its weights beside model.onnx, under a plain name."
-            message = f"loads a file outside its folder: {name!r}"
-            raise errors.Invalid(message, where=where, remedy=remedy)
+            message = "loads a file outside its folder: {name}"
+            raise errors.Invalid(message, where=where, remedy=remedy, name=repr(name)[:200])
     return graph
 
 
@@ -87,12 +86,13 @@ def _read(folder: Path, name: str) -> bytes:
         raise errors.Invalid("is a symbolic link", where=str(path), remedy=remedy)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            message = f"is larger than {MAX_FILE_BYTES} bytes"
-            raise errors.Invalid(message, where=str(path))
+            message = "is larger than {limit} bytes"
+            raise errors.Invalid(message, where=str(path), limit=MAX_FILE_BYTES)
         return path.read_bytes()
     except OSError as error:
-        message = f"cannot be read ({error.strerror})"
-        raise errors.Invalid(message, where=str(path), remedy=remedy) from error
+        message = "cannot be read ({problem})"
+        problem = error.strerror
+        raise errors.Invalid(message, where=str(path), remedy=remedy, problem=problem) from error
 
 
 def _check_digest(folder: Path, card: Card, name: str, content: bytes) -> None:
@@ -117,9 +117,11 @@ def open_network(contents: Mapping[str, bytes], card: Card, *, path: Path, threa
     names = [output.name for output in session.get_outputs()]
     output_name = card.output.name or names[0]
     if output_name not in names:
-        message = f"has no output {output_name!r}, but {', '.join(names)}"
+        message = "has no output {name}, but {names}"
         remedy = "Correct `output.name` in card.json."
-        raise errors.Invalid(message, where=str(path), remedy=remedy)
+        raise errors.Invalid(
+            message, where=str(path), remedy=remedy, name=repr(output_name), names=names
+        )
 
     def run(values: Floats) -> Floats:
         feed = {input_name: to_tensor(values, card)}
@@ -143,17 +145,18 @@ def open_line(contents: Mapping[str, bytes], *, where: str, threads: int = 1) ->
         try:
             return np.asarray(session.run(None, {name: lines})[0], np.float32)
         except Exception as error:  # ONNX Runtime's errors share no other base class
-            message = f"reads no lines: {first_line(error)}"
-            raise errors.Unavailable(message, where=where) from error
+            problem = first_line(error)
+            message = "reads no lines: {problem}"
+            raise errors.Unavailable(message, where=where, problem=problem) from error
 
     try:
         shape = run(np.zeros((1, 1, 32, 64), np.float32)).shape
     except errors.Unavailable as error:
-        raise errors.Invalid(error.message, where=where) from error
+        raise errors.Invalid(error.template, where=where, **error.params) from error
     if shape != (1, 16, 12):
         remedy = "Export it again with recipes/digits/train_lines.py."
-        message = f"answers {shape} for a line of 64 columns, not (1, 16, 12)"
-        raise errors.Invalid(message, where=where, remedy=remedy)
+        message = "answers {shape} for a line of 64 columns, not (1, 16, 12)"
+        raise errors.Invalid(message, where=where, remedy=remedy, shape=str(shape))
     return run
 
 
@@ -180,9 +183,16 @@ def open_session(
             contents[cards.MODEL], options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's errors share no other base class
-        message = f"is no network that ONNX Runtime can run: {first_line(error)}"
-        remedy = "Export it again as ONNX, opset 17 or lower."
-        raise errors.Invalid(message, where=where, remedy=remedy) from error
+        raise _not_runnable(first_line(error), where) from error
+
+
+def _not_runnable(problem: str, where: str) -> errors.Invalid:
+    return errors.Invalid(
+        "is no network that ONNX Runtime can run: {problem}",
+        where=where,
+        remedy="Export it again as ONNX, opset 17 or lower.",
+        problem=problem,
+    )
 
 
 def _run_limited(
@@ -223,7 +233,7 @@ def as_logits(answer: object, card: Card) -> Floats:
     """A network's answer as (N, K) float32 logits. Raises errors.Unavailable for one that is no
     numbers.
     """
-    values = np.asarray(answer)
+    values = plain_scores(answer)
     if values.dtype.kind not in "fiu":
         raise errors.Unavailable(
             "the model answers {type} instead of numbers.", where=card.name, type=str(values.dtype)
@@ -232,6 +242,13 @@ def as_logits(answer: object, card: Card) -> Floats:
     if card.output.kind == "probabilities":
         return np.asarray(np.log(values.clip(_MIN_PROBABILITY, None)), np.float32)
     return values
+
+
+def plain_scores(answer: object) -> npt.NDArray[np.generic]:
+    """An answer as an array, also scikit-learn's list of a score by class for each item."""
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict):
+        return np.array([[row[name] for name in sorted(row)] for row in answer], np.float32)
+    return np.asarray(answer)
 
 
 def in_batches(run: Run, batch: int) -> Run:

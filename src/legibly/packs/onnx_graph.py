@@ -68,7 +68,8 @@ def parse(content: bytes) -> Graph:
             elif number == 25:
                 functions.add(_function(_message(value), graph))
     except (IndexError, ValueError, RecursionError, UnicodeDecodeError) as error:
-        raise errors.Invalid(f"these bytes are no ONNX model: {error}") from error
+        message = "these bytes are no ONNX model: {problem}"
+        raise errors.Invalid(message, problem=str(error)) from error
     if not graph.outputs:
         raise errors.Invalid("these bytes are no ONNX model: they have no output")
     graph.operators -= functions

@@ -51,11 +51,17 @@ def try_blank(pack: Pack, *, where: str) -> None:
     except errors.Unavailable as error:
         if "promises" in error.message:
             remedy = "Correct `classes` and `reject` in card.json."
+            message = "does not fit: {problem}"
             raise errors.Invalid(
-                f"does not fit: {error.message}", where=where, remedy=remedy
+                message, where=where, remedy=remedy, problem=error.message
             ) from error
         if pack.card.remote is not None:
             raise
-        message = f"does not take its card's input {blank.shape}: {error.message}"
-        remedy = "Correct `input` in card.json."
-        raise errors.Invalid(message, where=where, remedy=remedy) from error
+        message = "does not take its card's input {shape}: {problem}"
+        raise errors.Invalid(
+            message,
+            where=where,
+            remedy="Correct `input` in card.json.",
+            shape=str(blank.shape),
+            problem=error.message,
+        ) from error

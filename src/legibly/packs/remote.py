@@ -91,9 +91,10 @@ def _first_name(metadata: dict[str, Any], side: str, card: cards.Card) -> str:
     try:
         return str(metadata[side][0]["name"])
     except (KeyError, IndexError, TypeError) as error:
-        remedy = f"Name it in card.json: {side[:-1]}.name."
-        message = f"the server does not say what its {side} are called"
-        raise errors.Invalid(message, where=card.name, remedy=remedy) from error
+        message = "the server does not name its {side}"
+        remedy = "Name it in card.json: {key}."
+        key = f"{side[:-1]}.name"
+        raise errors.Invalid(message, where=card.name, remedy=remedy, side=side, key=key) from error
 
 
 class Client:

@@ -1,5 +1,6 @@
 """The JSON API of models: lists them with their cards, promotes and tries them."""
 
+import hashlib
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from legibly import errors, records
-from legibly.evaluation import comparison, promotion_history, promotion_rule, trials
+from legibly.evaluation import comparison, datasets, promotion_history, promotion_rule, trials
 from legibly.evaluation.live_model import LiveReader
 from legibly.evaluation.trial_timer import labels_of
 from legibly.ingest import stored_packs
@@ -21,6 +22,8 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import State, state_of
 
 router = APIRouter(prefix="/api", tags=["models"])
+_READING_SECONDS = 20.0
+"""How long a promotion compares the models on labelled pictures before it answers."""
 
 
 class Promotion(BaseModel, extra="forbid"):
@@ -114,8 +117,8 @@ def post_promote(request: Request, name: str, body: Promotion) -> JSONResponse:
     candidate = live.open(registry.check_name(name))
     evidence = _evidence(state, live, candidate, body)
     decision = promotion_rule.decide(evidence) if evidence else None
-    if decision and not decision.passed and body.reason is None:
-        raise errors.Conflict(decision.says, remedy="Or give a reason to use it anyway: reason.")
+    if evidence and decision and not decision.passed and body.reason is None:
+        raise promotion_rule.refusal(evidence, decision)
     figures = {**evidence, "decision": decision.to_json()} if evidence and decision else None
     return _changed(request, "promote", name, candidate, reason=body.reason, evidence=figures)
 
@@ -131,10 +134,12 @@ def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
         raise errors.Conflict("a different model was promoted last.", where=last.after.setting)
     goal = live.open(last.before.setting, version=last.before.model.version)
     if goal.model.version != last.before.model.version:
-        message = (
-            f"this pack is version {goal.model.version} now; it was {last.before.model.version}."
+        raise errors.Conflict(
+            "this pack is version {now} now; it was {earlier}.",
+            where=last.before.setting,
+            now=goal.model.version,
+            earlier=last.before.model.version,
         )
-        raise errors.Conflict(message, where=last.before.setting)
     return _changed(request, "rollback", last.before.setting, goal, reason=body.reason)
 
 
@@ -142,7 +147,7 @@ def post_rollback(request: Request, name: str, body: Rollback) -> JSONResponse:
 def post_shadow(request: Request, name: str, body: ShadowShare) -> JSONResponse:
     """Let this model read a share of the images beside the present one; admins only."""
     principal_of(request).require_role("admin")
-    challenger = _live(state_of(request)).open(registry.check_name(name))
+    challenger = _challenger(_live(state_of(request)), name)
     return _changed(request, "shadow", name, challenger, share=body.share)
 
 
@@ -154,11 +159,16 @@ def post_canary(request: Request, name: str, body: CanaryShare) -> JSONResponse:
     than `risk` allows. Raises Conflict for the present model.
     """
     principal_of(request).require_role("admin")
-    live = _live(state_of(request))
+    challenger = _challenger(_live(state_of(request)), name)
+    return _changed(request, "canary", name, challenger, share=body.share, risk=body.risk)
+
+
+def _challenger(live: LiveReader, name: str) -> Reader:
+    """Open another model for a trial. Raises Conflict for the present one."""
     challenger = live.open(registry.check_name(name))
     if challenger.model == live.model:
         raise errors.Conflict("this model is already in use.", where=name)
-    return _changed(request, "canary", name, challenger, share=body.share, risk=body.risk)
+    return challenger
 
 
 def _changed(
@@ -185,9 +195,12 @@ def _changed(
 def _evidence(
     state: State, live: LiveReader, candidate: Reader, body: Promotion
 ) -> records.Json | None:
-    """The comparison on the store's labels; None if it is impossible and a reason is given."""
+    """The comparison on the store's labels; None if it is impossible and a reason is given.
+
+    Reads labelled pictures in random order as long as a request may take; the command reads all.
+    """
     present = live.open(live.setting)
-    samples = comparison.labelled(state.index, state.store)
+    samples = sorted(comparison.labelled(state.index, state.store), key=_shuffled)
     try:
         comparison.require_comparable(present, candidate, samples, where=state.settings.project)
     except errors.Invalid:
@@ -195,7 +208,7 @@ def _evidence(
             raise
         return None
     report = comparison.build(
-        comparison.read(present, candidate, samples),
+        comparison.read(present, candidate, samples, seconds=_READING_SECONDS),
         present=present.model,
         candidate=candidate.model,
         data=state.settings.project,
@@ -203,6 +216,11 @@ def _evidence(
         margins=comparison.Margins(body.margin),
     )
     return {name: value for name, value in report.items() if name not in ("lost", "won")}
+
+
+def _shuffled(sample: datasets.Sample) -> bytes:
+    """A key of the picture's name alone, so that a part of the pictures favours no model."""
+    return hashlib.blake2b(sample.name.encode(), digest_size=8).digest()
 
 
 def _live(state: State) -> LiveReader:

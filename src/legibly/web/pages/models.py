@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from legibly import errors
 from legibly.accuracy.report import Report
 from legibly.errors import LegiblyError, NotFound
 from legibly.evaluation import promotion_history
@@ -96,11 +97,10 @@ def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
     }
     try:
         card = cards.read_card(entry.folder)
-        pack |= {
-            "model": card.name,
-            "version": _version(entry.folder, (entry.folder / cards.CARD).stat().st_mtime_ns),
-        }
-    except (LegiblyError, OSError) as error:
+        pack |= {"model": card.name, "version": _version(entry.folder, _times(entry.folder))}
+    except LegiblyError as error:
+        return pack | {"problem": _problem(error, gettext)}
+    except OSError as error:
         return pack | {"problem": str(error)}
     return pack | {
         "card": card,
@@ -111,8 +111,21 @@ def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
     }
 
 
+def _problem(error: LegiblyError, gettext: Gettext) -> str:
+    """Place, message and remedy of an error in the reader's language."""
+    texts = [error.template, error.remedy_template]
+    sentences = [errors.fill(gettext(text), error.params) for text in texts if text]
+    return f"{error.where}: {'. '.join(sentence.rstrip('.') for sentence in sentences)}."
+
+
+def _times(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of every file, to notice that one has changed."""
+    stats = sorted((path.name, path.stat()) for path in folder.iterdir())
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
 @functools.lru_cache(maxsize=64)
-def _version(folder: Path, _changed_ns: int) -> str:
+def _version(folder: Path, _files: tuple[tuple[str, int, int], ...]) -> str:
     return packs_.folder_version(folder)
 
 
