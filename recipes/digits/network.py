@@ -119,7 +119,7 @@ def camera(y: torch.Tensor) -> torch.Tensor:
     j = some(len(y), 0.15)
     blurred = functional.avg_pool2d(y[j], 3, 1, 1)
     y[j] = torch.lerp(y[j], blurred, each(len(j), 0, 1.2)).clamp(0, 1)
-    j = some(len(y), 0.06)
+    j = some(len(y), 0.09)
     y[j] = motion_blur(y[j])
     j = some(len(y), 0.1)
     side = int(torch.randint(9, 20, ()))
@@ -139,14 +139,14 @@ def camera(y: torch.Tensor) -> torch.Tensor:
 
 
 def motion_blur(y: torch.Tensor) -> torch.Tensor:
-    """The camera moved: each picture averaged along a line of 2 to 8 pixels, its ink made full
+    """The camera moved: each picture averaged along a line of 2 to 10 pixels, its ink made full
     again.
     """
     n = len(y)
     if not n:
         return y
     angle = uniform(n, 0, math.pi)
-    length = uniform(n, 2, 8) / 14  # of half a side
+    length = uniform(n, 2, 10) / 14  # of half a side
     total = torch.zeros_like(y)
     for part in torch.linspace(-0.5, 0.5, 7).tolist():
         theta = torch.eye(2, 3).repeat(n, 1, 1)
@@ -167,10 +167,11 @@ def augment(x: torch.Tensor) -> torch.Tensor:
 # ---- Weights of an earlier pack ----
 
 
-def average_files(path: Path, other: Path) -> None:
-    """Put the mean of two exported networks of the same widths in the place of the first.
+def average_files(path: Path, other: Path, share: float) -> None:
+    """Put a mean of two exported networks of the same widths in the place of the first, which has
+    this share in it.
 
-    Where the second's training started from the first's weights, their mean keeps what both know.
+    Where the first's training started from the second's weights, their mean keeps what both know.
     """
     model = onnx.load(str(path))
     earlier = onnx.load(str(other))
@@ -179,7 +180,7 @@ def average_files(path: Path, other: Path) -> None:
     pairs = dict(zip(*names, strict=True))
     for item in model.graph.initializer:
         if item.name in pairs:
-            mean = (numpy_helper.to_array(item) + arrays[pairs[item.name]]) / 2
+            mean = share * numpy_helper.to_array(item) + (1 - share) * arrays[pairs[item.name]]
             item.CopyFrom(numpy_helper.from_array(mean.astype(np.float32), item.name))
     onnx.save(model, str(path))
 

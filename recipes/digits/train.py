@@ -50,28 +50,28 @@ SECOND = {
     "skahl": 0.02, "uji": 0.02, "fonts": 0.03, "synthetic": 0.20, "nondigits": 0.16,
 }  # fmt: skip
 THIRD = {
-    "mnist": 0.52, "opencv": 0.04, "semeion": 0.02, "optdigits": 0.02, "kensanata": 0.13,
+    "mnist": 0.80, "opencv": 0.04, "semeion": 0.02, "optdigits": 0.02, "kensanata": 0.13,
     "pendigits": 0.06, "skahl": 0.02, "uji": 0.02, "fonts": 0.03, "synthetic": 0.16,
-    "blurred": 0.08, "struck": 0.04, "faint": 0.04, "nondigits": 0.19,
+    "blurred": 0.10, "struck": 0.04, "faint": 0.04, "nondigits": 0.19,
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One of the trainings that follow each other: how many images, the highest learning rate, what
-    they are of; `halfway` takes the mean of the weights before and after it.
+    they are of; `share` below 1 takes the mean of the weights after it, by this share, and before.
     """
 
     images: int
     rate: float
     shares: dict[str, float]
-    halfway: bool = False
+    share: float = 1.0
 
 
 STAGES = {
     1: Stage(1_600_000, 3e-3, FIRST),
     2: Stage(1_655_808, 2e-3, SECOND),
-    3: Stage(256_000, 1e-3, THIRD, halfway=True),
+    3: Stage(384_000, 1e-3, THIRD, share=0.3),
 }
 
 
@@ -212,11 +212,11 @@ class Training:
         nets.start_from(self.network, path, nets.augment(usual))
         self.set_up()
 
-    def go_halfway(self, before: Path, training: dict[str, Crops]) -> None:
-        """Take the mean of the averaged weights and those of an exported network."""
+    def go_back(self, before: Path, training: dict[str, Crops]) -> None:
+        """Take the stage's mean of the averaged weights and those of an exported network."""
         mean = self.args.out / "mean.onnx"
         export(self.average, mean)
-        nets.average_files(mean, before)
+        nets.average_files(mean, before, self.stage.share)
         self.start_from(mean, training)
         mean.unlink()
 
@@ -316,8 +316,8 @@ def train(args: argparse.Namespace, training: dict[str, Crops], check: Digits) -
         if resumed != number and before:
             run.start_from(before, training)
         run.run(check)
-        if run.stage.halfway and before:
-            run.go_halfway(before, training)
+        if run.stage.share < 1 and before:
+            run.go_back(before, training)
         export(run.average, after)
         before = after
     return run
