@@ -7,6 +7,7 @@ the store and are the same in all projects.
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -68,17 +69,15 @@ class Projects:
         self._store = store
 
     def __iter__(self) -> Iterator[Project]:
-        """Every project, `default` first, then by name. A record that cannot be read is left
-        out.
-        """
+        """Every project, `default` first, then by name, in its last version that can be read."""
         yield Project(name=DEFAULT_PROJECT, title="", changed_at=EPOCH)
-        newest: dict[str, str] = {}
+        versions: dict[str, list[str]] = defaultdict(list)
         for stat in self._store.list(object_keys.PROJECTS):
             name = object_keys.project_of_record(stat.key)
             if name is not None:
-                newest[name] = max(newest.get(name, ""), stat.key)
-        for name in sorted(newest):
-            project = self._read(newest[name])
+                versions[name].append(stat.key)
+        for name in sorted(versions):
+            project = self._newest(sorted(versions[name]))
             if project is not None:
                 yield project
 
@@ -91,7 +90,7 @@ class Projects:
         if name == DEFAULT_PROJECT:
             return next(iter(self))
         keys = self._versions(name) if NAME.fullmatch(name) else []
-        project = self._read(keys[-1]) if keys else None
+        project = self._newest(keys)
         if project is None:
             remedy = "`legibly projects list` names those that exist."
             raise NotFound("there is no such project.", where=name[:80], remedy=remedy)
@@ -125,6 +124,11 @@ class Projects:
         if not self._store.create(object_keys.project_record(project.name, number), record):
             raise Conflict("somebody else changed this project.", where=project.name)
         return project
+
+    def _newest(self, keys: list[str]) -> Project | None:
+        """The last one that can be read."""
+        read = (project for key in reversed(keys) if (project := self._read(key)))
+        return next(read, None)
 
     def _read(self, key: str) -> Project | None:
         try:

@@ -123,3 +123,33 @@ def test_a_revoked_token_is_restored_for_a_while(
     mine.revoke(token)
     monkeypatch.setattr(accounts, "UNDO_TOKEN_SECONDS", -1)
     assert mine.restore_token(ada.id, token.id) is None
+
+
+def test_torn_and_strange_objects_cost_nobody_their_account(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are named and skipped; of an account with a torn version the one before counts."""
+    book = accounts.Accounts(store)
+    ada = book.add("Ada", role="reviewer", password=None)
+    earlier = {stat.key for stat in store.list(accounts.PEOPLE)}
+    book.change(ada, role="admin")
+    (newest,) = {stat.key for stat in store.list(accounts.PEOPLE)} - earlier
+    store.replace(newest, b'{"id":')
+    store.replace(f"{accounts.PEOPLE}.DS_Store", b"\x00\x01")
+    for _ in range(2):
+        book = accounts.Accounts(store)
+        book.refresh()
+        assert book.find_by_name("Ada").role == "reviewer"
+    assert newest in caplog.text
+    assert ".DS_Store" in caplog.text
+
+
+def test_a_torn_signing_key_is_named_and_can_be_replaced(store: Store) -> None:
+    """`legibly users rotate-key` makes another, which ends every session."""
+    book = accounts.Accounts(store)
+    before = book.signing_key()
+    store.replace(accounts.SECRET, b"{")
+    with pytest.raises(errors.Invalid, match="torn"):
+        book.signing_key()
+    book.rotate_signing_key()
+    assert book.signing_key() != before

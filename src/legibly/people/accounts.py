@@ -24,6 +24,7 @@ from legibly.people.store_mirror import StoreMirror
 from legibly.people.tokens import SCOPES, Token
 from legibly.records import moment, now, stamp
 from legibly.store import Store
+from legibly.store.record_files import read_json
 
 FOLDER = object_keys.ACCOUNTS
 PEOPLE, TOKENS, ENDED = (f"{FOLDER}{kind}/" for kind in ("people", "tokens", "ended"))
@@ -142,7 +143,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         key = f"{IDENTITIES}{_digest(identity)}.json"
         at = now()
         self._reserve(key, object_keys.new_id(at))
-        account_id = json.loads(self._store.read(key))["account"]
+        account_id = read_json(self._store, key, "account")["account"]
         self.refresh()
         if account_id in self._people:
             return self._people[account_id], False
@@ -158,7 +159,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         """Reserve `key` for an account; False if it belongs to another one."""
         if self._store.create(key, json.dumps({"account": account_id}).encode()):
             return True
-        return bool(json.loads(self._store.read(key))["account"] == account_id)
+        return bool(read_json(self._store, key, "account")["account"] == account_id)
 
     def change(self, account: Account, *, password: str | None = None, **changes: Any) -> Account:
         """Change role, password or whether it is disabled; each of these ends all sessions.
@@ -283,10 +284,12 @@ class Accounts(StoreMirror[Account | Token | str]):
     # Sessions
 
     def signing_key(self) -> bytes:
-        """The secret that signs sessions: made once, shared by all processes."""
+        """The secret that signs sessions: made once, shared by all processes. Raises Invalid if it
+        is torn: rotate_signing_key() helps.
+        """
         fresh = json.dumps({"key": secrets.token_hex(32)}).encode()
         self._store.create(SECRET, fresh)
-        return bytes.fromhex(json.loads(self._store.read(SECRET))["key"])
+        return bytes.fromhex(read_json(self._store, SECRET, "key")["key"])
 
     def rotate_signing_key(self) -> None:
         """Replace the key that signs sessions: all sessions end within seconds."""

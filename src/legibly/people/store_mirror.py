@@ -1,5 +1,6 @@
 """Mirrors folders of immutable objects in memory, for accounts and classes."""
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -8,12 +9,15 @@ from typing import ClassVar, Generic, TypeVar
 
 from legibly.errors import NotFound
 from legibly.store import Store
+from legibly.store.record_files import READING_ERRORS
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class StoreMirror(ABC, Generic[T]):
-    """The entries of some folders, each object read once; thread-safe.
+    """The entries of some folders, each object read once; thread-safe. Torn and strange objects are
+    skipped: of several versions the last sound one counts.
 
     Each process follows the store on its own, at most `stale_seconds` behind the others.
     """
@@ -25,6 +29,7 @@ class StoreMirror(ABC, Generic[T]):
         self._stale_seconds = stale_seconds
         self._lock = threading.Lock()
         self._read: dict[str, T] = {}
+        self._torn: set[str] = set()
         self._at = -stale_seconds
 
     @property
@@ -46,6 +51,11 @@ class StoreMirror(ABC, Generic[T]):
         try:
             return self._read.get(key) or self._parse(key)
         except NotFound:  # deleted since it was listed
+            return None
+        except READING_ERRORS as error:
+            if key not in self._torn:
+                _log.warning("%s is torn and was skipped: %r", key, error)
+            self._torn.add(key)
             return None
 
     @abstractmethod

@@ -1,6 +1,5 @@
 """The service: the operations of the product on a store, an index and a reader."""
 
-import json
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ from legibly.records import (
 )
 from legibly.statistics import sampling
 from legibly.store import Stat, Store, record_files
-from legibly.store.record_files import line
+from legibly.store.record_files import line, read_json
 from legibly.telemetry import tracing
 
 LEASE_SECONDS = 30.0
@@ -282,7 +281,7 @@ class Service:
         batch = Batch(batch_id or object_keys.new_id(now()), text, owner)
         key = object_keys.batch_record(batch.id)
         if not self.store.create(key, line(batch.to_json())):
-            batch = Batch.from_json(json.loads(self.store.read(key)))
+            batch = Batch.from_json(read_json(self.store, key, "id", "name"))
         if batch.owner != owner:
             raise Conflict("this id belongs to another batch.", code="id-taken")
         self.index.add_batches([batch])

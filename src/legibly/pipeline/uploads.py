@@ -14,7 +14,7 @@ from legibly.errors import Conflict, NotFound
 from legibly.images import decode
 from legibly.records import Image, Label, LabelRecord, UploadRecord
 from legibly.store import Stat, Store
-from legibly.store.record_files import READING_ERRORS, line
+from legibly.store.record_files import READING_ERRORS, line, read_json
 
 _AT_ONCE = 16
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def reserve(store: Store, request: str, data: bytes, *, owner: str | None, fresh
     key = object_keys.request(request, owner)
     if store.create(key, line({"image": fresh, "sha256": digest})):
         return fresh
-    before = json.loads(store.read(key))
+    before = read_json(store, key, "image", "sha256")
     if before["sha256"] != digest:
         raise Conflict(
             "this idempotency key was already used for another picture.",

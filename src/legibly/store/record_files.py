@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from legibly import object_keys
+from legibly.errors import Invalid
 from legibly.iteration import batched
 from legibly.records import ReadingRecord, now
 from legibly.store import Store
@@ -15,6 +16,18 @@ READING_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionErro
 """The errors of reading a torn or malformed record."""
 _MAX_PER_FILE = 15  # each has a mark in the file name, which is limited to 255 bytes
 _log = logging.getLogger(__name__)
+
+
+def read_json(store: Store, key: str, *fields: str) -> dict[str, Any]:
+    """The JSON object under a key. Raises NotFound, and Invalid if it is torn or lacks a field."""
+    try:
+        data: dict[str, Any] = json.loads(store.read(key))
+        for field in fields:
+            data[field]
+    except READING_ERRORS as error:
+        remedy = "Restore it, or move it away."
+        raise Invalid("this object of the store is torn.", where=key, remedy=remedy) from error
+    return data
 
 
 def line(data: Mapping[str, Any]) -> bytes:
