@@ -20,6 +20,7 @@ from legibly.index.port import Filter, Removal, Selection, cursor_of
 from legibly.index.sql import SqlIndex, open_index
 from legibly.records import (
     Batch,
+    FailureRecord,
     Image,
     Label,
     LabelBox,
@@ -49,6 +50,11 @@ def reading(
         "read", text, 0.9, Model("digits", version), now() + timedelta(seconds=seconds)
     )
     return ReadingRecord(of.id, of.key, of.media_type, of.bytes, 28, 28, statement)
+
+
+def failure(of: Image) -> FailureRecord:
+    """Why an image cannot be read."""
+    return FailureRecord(of.id, of.key, of.bytes, 28, 28, "torn", now())
 
 
 def pair(of: Image, *, actual: str | None = "7") -> Pair:
@@ -129,7 +135,7 @@ def test_counts_follow_every_change(index: SqlIndex) -> None:
     index.apply_readings([reading(entries[1], "9", seconds=-3600)])
     complete = [entry.with_reading(reading(entry, "3")) for entry in entries[60:68]]
     index.add_read(complete, write=lambda _ids: None)
-    index.fail(entries[62].id, "torn")
+    index.fail(failure(entries[62]))
     index.remove(entries[0].id)
     index.remove(entries[69].id)
     assert index.counts() == {"pending": 4, "failed": 1, "read": 62}
@@ -139,7 +145,7 @@ def test_counts_follow_every_change(index: SqlIndex) -> None:
     assert texts == {"7": 59, "3": 3}
     with index.rebuilding() as fresh:
         fresh.add(entries[:3])
-        index.fail(entries[5].id, "torn")
+        index.fail(failure(entries[5]))
     assert index.counts() == {"pending": 2, "failed": 1}
     assert [row.n for row in index.tally([0]).readings] == [1]
     index.clear()

@@ -61,7 +61,7 @@ def written(store: Store) -> list[str]:
         store.create(entry.key, b"picture")
     upload = UploadRecord(UPLOADED, RECORDS[4].key, "image/png", 7, "a b.png", "Ada", None, None)
     store.create(object_keys.upload(UPLOADED), line(upload.to_json()))
-    failure = FailureRecord(FAILED, RECORDS[6].key, 7, None, None, "torn", AT)
+    failure = FailureRecord(FAILED, RECORDS[6].key, 7, 28, 29, "torn", AT)
     odd = RECORDS[5].to_json() | {"written_by": "another program"}
     odd["items"][0].pop("kind")  # as version 0.1 wrote it
     files = {

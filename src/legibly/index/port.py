@@ -193,7 +193,7 @@ class Content(Protocol):
         now.
         """
 
-    def fail(self, image: str, error: str) -> Image:
+    def fail(self, record: FailureRecord) -> Image:
         """Mark an image as failed. Raises NotFound."""
 
     def label(self, image: str, label: Label) -> Image:

@@ -17,7 +17,16 @@ from legibly.index.port import Claim
 from legibly.index.queries import BATCH, DELETED, KNOWN, REBUILD, THERE, SqlQueries
 from legibly.index.schema import counters, deletions, images, pairs, readings
 from legibly.iteration import batched, padded
-from legibly.records import Batch, Image, Label, LabelRecord, Pair, ReadingRecord, stamp
+from legibly.records import (
+    Batch,
+    FailureRecord,
+    Image,
+    Label,
+    LabelRecord,
+    Pair,
+    ReadingRecord,
+    stamp,
+)
 
 _MANY = 50
 """From so many readings on a table for them is worth its making."""
@@ -84,8 +93,9 @@ class SqlTables(SqlQueries):
         known = {(record.image, stamp(record.reading.at)): record.reading for record in records}
         return [schema.image_of(row, known.get((row.id, row.read_at))) for row in rows]
 
-    def fail(self, image: str, error: str) -> Image:
-        return self._change(image, {"state": "failed", "error": error})
+    def fail(self, record: FailureRecord) -> Image:
+        facts = {"error": record.error, "width": record.width, "height": record.height}
+        return self._change(record.image, {"state": "failed", **facts})
 
     def label(self, image: str, label: Label) -> Image:
         with self._write() as connection:

@@ -176,7 +176,7 @@ class Consumer:
     def _fail(self, failure: records.FailureRecord) -> list[records.Image]:
         try:
             if self._service.index.get(failure.image).reading is None:
-                return [self._service.index.fail(failure.image, failure.error)]
+                return [self._service.index.fail(failure)]
         except errors.NotFound:
             _log.info("image %s was deleted before its failure was taken in", failure.image)
         return []

@@ -188,7 +188,7 @@ class Service:
         self.store.create(
             object_keys.failure(image.id, self.reader.model.version), line(record.to_json())
         )
-        return self.index.fail(image.id, error)
+        return self.index.fail(record)
 
     def label(
         self,
