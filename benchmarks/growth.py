@@ -28,6 +28,7 @@ from legibly.records import (
     Label,
     LabelRecord,
     Model,
+    Pair,
     Reading,
     ReadingRecord,
     UploadRecord,
@@ -71,7 +72,9 @@ def fill(index: SqlIndex, size: int) -> None:
             fresh.add_pictures([picture(entry) for entry in records])
             fresh.add_reading_rows([record_rows.of_line(text) for text in lines])
             fresh.apply_uploads(list(map(upload, numbers, records)))
-            fresh.add_labels([label(entry) for entry in records[::50]])
+            labels = [label(entry) for entry in records[::50]]
+            fresh.add_labels(labels)
+            fresh.add_pairs(list(map(pair, records[::50], labels)))
 
 
 def picture(entry: ReadingRecord) -> PictureRow:
@@ -92,6 +95,13 @@ def label(entry: ReadingRecord) -> LabelRecord:
     return LabelRecord(entry.image, Label(text, entry.reading.at, source="volunteered", by="a@b"))
 
 
+def pair(entry: ReadingRecord, judgement: LabelRecord) -> Pair:
+    """The answer to an image, and its label."""
+    answer = entry.reading
+    facts = (answer.text, judgement.label.text, answer.confidence, str(MODEL), None)
+    return Pair(entry.image, *facts, "volunteered", answer.at)
+
+
 def tasks(index: SqlIndex, size: int) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is measured, by name."""
     middle = object_keys.new_id(BEGIN + timedelta(seconds=size // 2))
@@ -107,7 +117,10 @@ def tasks(index: SqlIndex, size: int) -> Iterator[tuple[str, Callable[[], object
     yield "page to review by one person", lambda: index.page(mine, limit=50)
     yield "search by text", lambda: index.page(Filter(search="7"), limit=50)
     yield "search by a name's part", lambda: index.page(Filter(search="scan-0000"), limit=50)
-    yield "search by a name that nothing has", lambda: index.page(Filter(search="zz"), limit=50)
+    yield "search by what all names have", lambda: index.page(Filter(search="scan"), limit=50)
+    rare = Filter(text="nothing", verdict="read")
+    yield "page by a text that nothing has, and verdict", lambda: index.page(rare, limit=50)
+    yield "search by a name that nothing has", lambda: index.page(Filter(search="zzz"), limit=50)
     yield "page by writer", lambda: index.page(Filter(writer="writer 7"), limit=50)
     yield "page by confidence", lambda: index.page(Filter(sort="confidence"), limit=50)
     ids = [object_keys.new_id(BEGIN + timedelta(seconds=at)) for at in range(1000)]

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from legibly import object_keys, text_rules
 from legibly.index import counting, database, labels, loading, schema
-from legibly.index.loading import Row, create_indexes, drop_indexes, loaded
+from legibly.index.loading import Row, create_indexes, drop_indexes, index_names, loaded
 from legibly.index.opening import open_tables
 from legibly.index.record_rows import PictureRow, ReadingRow
 from legibly.index.schema import counters, deletions, images
@@ -95,13 +95,14 @@ class Rebuild(SqlTables):
             drop_indexes(connection)
 
     def order(self) -> None:
-        """Count the rows; build PostgreSQL's indexes, and let it count what its plans depend on."""
-        with self._write() as connection:
+        """Count the rows, build the indexes, and let PostgreSQL count what its plans depend on."""
+        is_sqlite = self.engine.dialect.name == "sqlite"
+        with self._read() if is_sqlite else self._write() as connection:
+            if is_sqlite:
+                _sort_in_files(connection)
             counting.start(connection)
-            if connection.dialect.name == "sqlite":
-                return
             create_indexes(connection)
-            for table in _TABLES:
+            for table in () if is_sqlite else _TABLES:
                 connection.exec_driver_sql(f"ANALYZE {table.name}")
 
     def counts(self) -> dict[str, int]:
@@ -190,9 +191,7 @@ def _transaction(engine: Engine, fresh: Rebuild) -> Iterator[tuple[Connection, s
     path = fresh.engine.url.database
     with engine.connect() as raw:
         connection = raw.execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()  # closed at the end: nothing else wants so much memory, or files
-        connection.exec_driver_sql("PRAGMA temp_store=FILE")  # for sorting millions of rows
-        connection.exec_driver_sql("PRAGMA cache_size=-65536")
+        _sort_in_files(connection)
         connection.execute(sa.text("ATTACH :path AS fresh"), {"path": path})
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -204,6 +203,13 @@ def _transaction(engine: Engine, fresh: Rebuild) -> Iterator[tuple[Connection, s
                 raise
         finally:
             connection.exec_driver_sql("DETACH fresh")
+
+
+def _sort_in_files(connection: Connection) -> None:
+    """Prepare for millions of rows, outside of a transaction."""
+    connection.detach()  # closed at the end: nothing else wants so much memory, or files
+    connection.exec_driver_sql("PRAGMA temp_store=FILE")
+    connection.exec_driver_sql("PRAGMA cache_size=-65536")
 
 
 def _set_path(connection: Connection, schema_name: str) -> None:
@@ -242,12 +248,15 @@ def _copy(table: sa.Table, new: str, old: str, condition: str) -> str:
 def _replace(connection: Connection, new: str, old: str) -> None:
     """Replace the old tables by the new ones; sequence numbers keep rising."""
     if connection.dialect.name == "sqlite":
-        counting.drop_triggers(connection)
-        drop_indexes(connection)
         for table in _TABLES:
-            connection.exec_driver_sql(f"DELETE FROM {old}.{table.name}")
-            connection.exec_driver_sql(_copy(table, old, new, "true"))
-        create_indexes(connection)
+            table.drop(connection)
+            table.create(connection)
+        index_names(connection)
+        # SQLite copies pages of equal and empty tables, and of their indexes, without reading rows.
+        for table in _TABLES:
+            connection.exec_driver_sql(
+                f"INSERT INTO {old}.{table.name} SELECT * FROM {new}.{table.name}"
+            )
     else:
         for table in _TABLES:
             connection.exec_driver_sql(f"DROP TABLE {old}.{table.name}")
