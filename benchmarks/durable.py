@@ -3,13 +3,13 @@
     python benchmarks/durable.py [--rounds 10] [--seconds 4] [--workers N] [--out RESULTS.md]
 
 Ours stores each picture, writes its reading record and its index row, and then answers. The peers
-only read: the barest ASGI application and LitServe around the same reader, and Flask with PyTorch,
-which shrinks the picture and finds nothing in it; each has as many processes, the latter two in
-environments of their own in the user's cache folder. They run at the same time and are asked in
-turn, some seconds each; ratios are of the same round, so that a slow moment of the machine meets
-all. Processor time is that of all processes of a server. Crowds of clients are sent to ours alone,
-once, each client with its next picture as soon as it has an answer: beyond what may wait, the
-answer is 503 with `Retry-After`.
+only read: the barest ASGI application, LitServe and BentoML around the same reader, and Flask with
+PyTorch, which shrinks the picture and finds nothing in it; each has as many processes, the latter
+three in environments of their own in the user's cache folder. They run at the same time and are
+asked in turn, some seconds each; ratios are of the same round, so that a slow moment of the machine
+meets all. Processor time is that of all processes of a server. Crowds of clients are sent to ours
+alone, once, each client with its next picture as soon as it has an answer: beyond what may wait,
+the answer is 503 with `Retry-After`.
 """
 
 import argparse
@@ -134,12 +134,14 @@ def running(peer: Peer) -> Iterator[tuple[int, float]]:
 
 
 def processor_seconds(session: int) -> float:
-    """What all processes of a server have computed so far."""
+    """The processor time of all processes of a server: of its session, or children of its first
+    process, since BentoML's have sessions of their own.
+    """
     ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
+            if session in (int(fields[1]), int(fields[3])):
                 ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -192,7 +194,8 @@ def document(rows: dict[str, list[Row]], crowds: list[str], arguments: argparse.
         for name in ("uvicorn", "fastapi", "onnxruntime", "numpy")
     )
     installed = [
-        name.replace("==", " ") for name in (peer_servers.LITSERVE, *peer_servers.FLASK[:3])
+        name.replace("==", " ")
+        for name in (peer_servers.LITSERVE, peer_servers.BENTOML, *peer_servers.FLASK[:3])
     ]
     busy = f"load {os.getloadavg()[0]:.1f} at the end (that of this run included)"
     lines += [

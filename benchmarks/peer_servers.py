@@ -10,9 +10,12 @@ from pathlib import Path
 
 import serve
 
+import legibly
+
 HERE = Path(__file__).parent
 CACHE = Path.home() / ".cache" / "legibly-benchmarks"
 LITSERVE = "litserve==0.2.19"
+BENTOML = "bentoml==1.4.40"
 FLASK = ("flask==3.1.3", "gunicorn==27.0.1", "torch==2.13.0", "pillow==13.0.0", "numpy==2.4.6")
 BOUNDARY = b"b0unda2y"
 
@@ -55,7 +58,8 @@ def environment(*packages: str, with_reader: bool = False) -> str | None:
         (folder / "ready").touch()
     if with_reader:
         site = next(folder.glob("lib/python*/site-packages"))
-        paths = [path for path in sys.path if path.endswith("site-packages")]
+        paths = [str(Path(legibly.__file__).parents[1])]  # may be a link to the source
+        paths += [path for path in sys.path if path.endswith("site-packages")]
         (site / "z_reader.pth").write_text("\n".join(paths))
     return str(python)
 
@@ -72,6 +76,7 @@ def peers(port: int, workers: int) -> list[Peer]:
         Peer("legibly serve", ours, upload, "/readyz", port),
         Peer("barest ASGI", bare, request("/", picture, "image/png"), "/", port + 1),
         _litserve(picture, port + 2, workers),
+        _bentoml(picture, port + 4, workers),
         _flask(picture, port + 3, workers),
     ]
     return [entry for entry in entries if entry]
@@ -86,6 +91,16 @@ def _litserve(picture: bytes, port: int, workers: int) -> Peer | None:
     return Peer(
         "LitServe", program, request("/predict", form(picture), media_type), "/health", port
     )
+
+
+def _bentoml(picture: bytes, port: int, workers: int) -> Peer | None:
+    python = environment(BENTOML, with_reader=True)
+    if python is None:
+        return None
+    program = ["env", f"WORKERS={workers}", "BENTOML_DO_NOT_TRACK=True"]
+    program += [python, "-m", "bentoml", "serve", "bento_reader:Reader", "--quiet"]
+    program += ["--working-dir", str(HERE / "peers"), "--port", str(port)]
+    return Peer("BentoML", program, request("/read", picture, "image/png"), "/readyz", port)
 
 
 def _flask(picture: bytes, port: int, workers: int) -> Peer | None:
