@@ -143,7 +143,7 @@ def _halves(
         tick()
         try:
             content = sample.load()
-            if _is_held_out(sample, content):
+            if _is_for_test(sample, content):
                 before.append(_answer(reader, content, sample.text))
                 test.append(sample)
             else:
@@ -156,7 +156,7 @@ def _halves(
     return Halves(fit, fitting.Labelled(logits, classes), test, _answers(before))
 
 
-def _is_held_out(sample: Sample, content: bytes) -> bool:
+def _is_for_test(sample: Sample, content: bytes) -> bool:
     group = sample.writer.encode() or content
     return bool(hashlib.sha256(group).digest()[0] & 1)
 

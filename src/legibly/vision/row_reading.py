@@ -93,7 +93,7 @@ def read(
         if _is_a_sign(pieces[0], answers[0], certainty, opinions, height):
             return Read(((opinions.of(pieces[0]),),), 1.0, disputed=False, others=0.0)
     items = tuple(answer.items for answer in answers if answer.items)
-    certainty *= STEP_CERTAINTY if _may_be_one_row(items, height) else 1.0
+    certainty *= STEP_CERTAINTY if _may_be_single_row(items, height) else 1.0
     count = sum(map(len, items))
     others = sum(answer.others * len(answer.items) for answer in answers) / max(1, count)
     return Read(items, certainty, any(answer.disputed for answer in answers), others)
@@ -158,7 +158,7 @@ def _torn_digit(
     return candidate if candidate.confidence > CLEAR_CONFIDENCE else None
 
 
-def _may_be_one_row(items: Sequence[Sequence[Candidate]], height: float) -> bool:
+def _may_be_single_row(items: Sequence[Sequence[Candidate]], height: float) -> bool:
     """Whether one row begins where another ends, only a little higher or lower."""
     ends = []
     for row in items:

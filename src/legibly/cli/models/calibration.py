@@ -75,15 +75,19 @@ def calibrate(
         folder = _copied(folder, added, model)
     fitting.write(folder, card)
     stored_packs.publish(model, settings)
+    _print(model, card, folder, as_json=as_json, risk=risk)
+
+
+def _print(name: str, card: Card, folder: Path, *, as_json: bool, risk: float) -> None:
     version = packs.folder_version(folder)
     if as_json:
-        facts = {"name": model, "version": version, "temperature": card.temperature}
+        facts = {"name": name, "version": version, "temperature": card.temperature}
         facts |= {"read": card.thresholds.read, "calibration": card.calibration}
         click.echo(json.dumps(facts | {"own_labels": card.metrics.get("own_labels")}))
         return
-    for line in _text_lines(card) if is_ink else _lines(card, risk):
+    for line in _text_lines(card) if card.layout == "ink" else _lines(card, risk):
         click.echo(line)
-    click.echo(f"{model} {version} is calibrated ({folder})")
+    click.echo(f"{name} {version} is calibrated ({folder})")
 
 
 def _samples(settings: Settings, data: Path | None) -> tuple[list[datasets.Sample], str]:

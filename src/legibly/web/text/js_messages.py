@@ -12,13 +12,13 @@ def table(_: Translate, card: Card | None = None) -> Mapping[str, str]:
     parts = (_answers, _labels, _doing, _uploads, _camera, _accuracy, _lists, _practice, _forms)
     texts = {key: text for part in parts for key, text in part(_).items()}
     if card is not None and card.layout == "whole":
-        texts |= _whole_pictures(_)
+        texts |= _item_is_picture(_)
     if card is not None and not card.is_calibrated:
         texts |= dict.fromkeys(("sureness", "sureness_one"), _("{percent}, not calibrated"))
     return texts
 
 
-def _whole_pictures(_: Translate) -> dict[str, str]:
+def _item_is_picture(_: Translate) -> dict[str, str]:
     """The sentences for models whose item is the whole picture, in place of those for digits."""
     return {
         "no_digit": _("None of these"),
