@@ -94,7 +94,7 @@ def test_a_crash_during_500_uploads_loses_none_and_doubles_none(tmp_path: Path) 
 
 def test_results_survive_a_restart(tmp_path: Path) -> None:
     """Images, readings, labels and the accuracy are the same after the server was stopped and
-    started.
+    started; an open page does not hold up the end.
     """
     with (
         Server.started(tmp_path) as server,
@@ -105,7 +105,10 @@ def test_results_survive_a_restart(tmp_path: Path) -> None:
         ).json()
         client.put(f"/api/images/{image['id']}/label", json={"text": "0"})
         before = everything(client), client.get("/api/accuracy").json()
-        server.stop()
+        with client.stream("GET", "/api/live") as stream:
+            assert stream.status_code == 200
+            server.stop()
+        assert "graceful shutdown exceeded" not in server.log
         server.start()
         assert (everything(client), client.get("/api/accuracy").json()) == before
 

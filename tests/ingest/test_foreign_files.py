@@ -141,6 +141,16 @@ def test_torn_upload_records_stop_no_sweep(service: Service) -> None:
     assert len(skipped) >= 4
 
 
+def test_an_empty_reading_record_is_replaced(service: Service) -> None:
+    """It keeps its image neither from being read nor from coming back with its reading."""
+    image = service.receive(pictures.png())
+    version = service.reader.model.version
+    service.store.create(object_keys.reading(image.id, version), b"")
+    assert service.classify(image).state == "read"
+    assert reindex(service.store, service.index) == 1
+    assert service.index.get(image.id).state == "read"
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "a\x1b[2J", "a" * 201])
 def test_text_from_outside_is_checked_where_it_enters(service: Service, text: str) -> None:
     """NUL, half characters, controls and long texts are Invalid, and nothing is stored."""

@@ -1,15 +1,18 @@
 """Reads pictures of the store and writes each reading once. Needs no index."""
 
 import json
+import logging
 from typing import Protocol
 
 from legibly import object_keys
 from legibly.errors import TooLarge
 from legibly.records import Model, ReadingRecord
 from legibly.store import Store
-from legibly.store.record_files import line
+from legibly.store.record_files import READING_ERRORS, line
 from legibly.telemetry.measures import measure
 from legibly.vision.reading import Result
+
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -63,8 +66,15 @@ def reading_record(result: Result, *, image: str, key: str, size: int) -> Readin
 
 
 def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
-    """Write a reading once; if this image and model version have one, return it."""
+    """Write a reading once; if this image and model version have one, return it, or replace it
+    where it is torn.
+    """
     key = object_keys.reading(record.image, record.reading.model.version)
     if store.create(key, line(record.to_json())):
         return record
-    return ReadingRecord.from_json(json.loads(store.read(key)))
+    try:
+        return ReadingRecord.from_json(json.loads(store.read(key)))
+    except READING_ERRORS as error:
+        _log.warning("%s is torn and was replaced: %r", key, error)
+        store.replace(key, line(record.to_json()))
+        return record

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -31,6 +32,15 @@ async def _always() -> bool:
     return True
 
 
+_hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()
+
+
+def end_streams() -> None:
+    """End the streams of this process, which a server that stops would wait for."""
+    for hub in _hubs:
+        hub.end_streams()
+
+
 class Hub:
     """Passes changes of images to the listeners in this process."""
 
@@ -42,6 +52,7 @@ class Hub:
         self._waiters: dict[str, list[asyncio.Future[Image]]] = defaultdict(list)
         self._listeners: set[asyncio.Queue[Event]] = set()
         self._task: asyncio.Task[None] | None = None
+        _hubs.add(self)
 
     async def start(self) -> None:
         """Start following, in the running event loop."""
@@ -50,10 +61,15 @@ class Hub:
 
     async def stop(self) -> None:
         """Stop, and end all streams."""
-        for listener in self._listeners:
-            listener.put_nowait(None)
+        self.end_streams()
         if self._task:
             self._task.cancel()
+
+    def end_streams(self) -> None:
+        """End all streams; in the event loop."""
+        for listener in self._listeners:
+            with contextlib.suppress(asyncio.QueueFull):
+                listener.put_nowait(None)
 
     def notify(self, images: Sequence[Image]) -> None:
         """Notify waiters and listeners of changed images; from any thread of this process."""

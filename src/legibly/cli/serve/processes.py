@@ -20,6 +20,7 @@ import uvicorn
 
 from legibly.cli.serve import connections
 from legibly.errors import LegiblyError
+from legibly.web import live_hub
 
 CAN_FORK = sys.platform == "linux"
 _MIN_LIFE_SECONDS = 5.0
@@ -77,6 +78,11 @@ class Server(uvicorn.Server):
         """Start the application."""
         await super().startup(sockets)
         gc.freeze()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, without waiting for pages that are open."""
+        live_hub.end_streams()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: close connections that only wait, once a second."""
