@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from playwright.sync_api import Page, expect
 
 import pictures
@@ -115,31 +115,44 @@ def test_a_pair_of_idx_files_comes_in_with_its_labels(server: Server, desktop: P
 
 
 def test_coco_beside_pictures_brings_their_boxes(server: Server, desktop: Page) -> None:
-    """Categories and boxes of a COCO file are the labels, as they were at the upload."""
+    """Categories and boxes of a COCO file are the labels, as they were at the upload; boxes in a
+    JPEG that EXIF turns by 90 degrees turn with it.
+    """
+    names = {1: "1.png", 2: "2.png", 3: "3.jpg"}
     coco = {
-        "images": [{"id": at, "file_name": f"{at}.png"} for at in (1, 2)],
+        "images": [{"id": at, "file_name": name} for at, name in names.items()],
         "categories": [{"id": 7, "name": "7"}, {"id": 8, "name": "1"}],
         "annotations": [
             {"image_id": 1, "category_id": 7, "bbox": [3, 4, 15.6, 20]},
             {"image_id": 2, "category_id": 8, "bbox": [5, 6, 7, 8]},
+            {"image_id": 3, "category_id": 8, "bbox": [10, 70, 40, 15]},
         ],
     }
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = pictures.drawing().resize((200, 100))
     files: list[Any] = [
         {"name": f"{at}.png", "mimeType": "image/png", "buffer": png(digit)}
         for at, digit in ((1, 7), (2, 1))
     ]
+    jpeg = pictures.encoded(turned, "JPEG", exif=exif)
+    files.append({"name": "3.jpg", "mimeType": "image/jpeg", "buffer": jpeg})
     files.append(
         {"name": "coco.json", "mimeType": "application/json", "buffer": json.dumps(coco).encode()}
     )
     desktop.goto(server.url)
     desktop.locator("#files").set_input_files(files)
-    expect(desktop.locator("#queue p")).to_contain_text("All done: 2 of 2", timeout=30_000)
+    expect(desktop.locator("#queue p")).to_contain_text("All done: 3 of 3", timeout=30_000)
     images = call(server, "/api/images")["images"]
     boxes = {
         image["name"]: [(box["label"], box["box"]) for box in image["label"]["boxes"]]
         for image in images
     }
-    assert boxes == {"1.png": [("7", [3, 4, 16, 20])], "2.png": [("1", [5, 6, 7, 8])]}
+    assert boxes == {
+        "1.png": [("7", [3, 4, 16, 20])],
+        "2.png": [("1", [5, 6, 7, 8])],
+        "3.jpg": [("1", [15, 10, 15, 40])],
+    }
     assert {image["label"]["source"] for image in images} == {"at_upload"}
 
 

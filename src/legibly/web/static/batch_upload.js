@@ -32,7 +32,7 @@ export async function entriesOf(files, { classes, fields = {} }) {
   const others = files.filter((file) => !isPicture(file) && !isIdx(file.name));
   const tables = [];
   for (const file of others.filter(isTable)) {
-    const table = await readTable(file);
+    const table = await readTable(file, pictures);
     if (table) tables.push(table);
     else toast(say("not_labels", { name: file.name }));
   }
@@ -70,14 +70,37 @@ const refusedBy = (others) =>
     .filter((file) => !pathOf(file) && !isTable(file))
     .map((file) => ({ file, name: file.name }));
 
-async function readTable(file) {
+async function readTable(file, pictures) {
   const text = await file.text();
   if (!/\.json$/i.test(file.name)) return fromCsv(text);
   try {
-    return fromCoco(JSON.parse(text));
+    return fromCoco(JSON.parse(text), await turnOf(pictures));
   } catch {
     return null;
   }
+}
+
+const HEAD_BYTES = 256 * 1024; // EXIF stands before the pixels
+const lastOf = (path) => String(path).split("/").at(-1);
+
+/** A function that turns boxes with their pictures, where EXIF says that these are turned. */
+async function turnOf(pictures) {
+  const { frameOf, upright } = await import("./jpeg_frame.js");
+  const frames = new Map();
+  for (const picture of pictures) {
+    const frame = frameOf(await picture.slice(0, HEAD_BYTES).arrayBuffer());
+    if (frame && frame.orientation > 1) frames.set(picture.name, frame);
+  }
+  return (box, { file_name, width, height, legibly_id }) => {
+    const frame = frames.get(lastOf(file_name));
+    if (!frame || legibly_id) return box; // our exports have boxes of upright pictures
+    const isUpright =
+      frame.orientation >= 5 &&
+      width === frame.height &&
+      height === frame.width &&
+      width !== height;
+    return isUpright ? box : upright(box, frame);
+  };
 }
 
 function nameOf(pictures, fields) {

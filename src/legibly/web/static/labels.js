@@ -50,16 +50,23 @@ export function fromCsv(text) {
 
 /** What COCO's `images`, `annotations` and `categories` say: the categories from left to right, or
  * the attribute `text` of an image; the boxes where they are those of the text; null for other
- * documents.
+ * documents. `turn` brings a box of the file's pixels onto the upright picture.
  * @param {any} document
+ * @param {(box: number[], image: any) => number[]} turn
  * @returns {Map<string, Facts> | null} */
-export function fromCoco(document) {
+export function fromCoco(document, turn = (box) => box) {
   const { images, annotations, categories } = document ?? {};
   if (![images, annotations, categories].every(Array.isArray)) return null;
   const names = new Map(categories.map(({ id, name }) => [id, String(name)]));
   const facts = new Map();
-  for (const { id, file_name, text, writer } of images) {
-    const own = annotations.filter((annotation) => annotation.image_id === id);
+  for (const image of images) {
+    const { id, file_name, text, writer } = image;
+    const own = annotations
+      .filter((annotation) => annotation.image_id === id)
+      .map(({ category_id, bbox }) => ({
+        category_id,
+        bbox: bbox?.length === 4 && turn(bbox, image),
+      }));
     own.sort((a, b) => (a.bbox?.[0] ?? 0) - (b.bbox?.[0] ?? 0));
     const labels = own.map(({ category_id }) => names.get(category_id) ?? "");
     const label = text ?? labels.join("");
@@ -72,7 +79,7 @@ export function fromCoco(document) {
 /** The boxes of annotations, where there is one for each sign of the text. */
 function boxesOfCoco(annotations, labels, text) {
   const boxes = annotations.map(({ bbox }, at) => ({
-    box: Array.isArray(bbox) ? bbox.map(Math.round) : [],
+    box: bbox ? bbox.map(Math.round) : [],
     label: labels[at],
   }));
   const areBoxes = boxes.every(({ box }) => box.length === 4 && box[2] > 0 && box[3] > 0);
