@@ -179,8 +179,13 @@ def test_a_field_that_was_not_found_does_not_stop_the_others() -> None:
     assert place.at(100.0, 500.0) == pytest.approx((230.0, 1007.0))
 
 
-def test_the_commands_make_and_read_a_form(tmp_path: Path, digits: Digits) -> None:
-    """A PDF of a filled sheet and a page without the form: CSV, JSON, an error and exit code 1."""
+def test_the_commands_make_store_and_read_a_form(
+    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PDF of a filled sheet and a page without the form: CSV, JSON, an error and exit code 1;
+    the form is a file, or stored under a name.
+    """
+    monkeypatch.setenv("LEGIBLY_STORE", f"file://{tmp_path / 'store'}")
     empty = tmp_path / "empty.png"
     empty.write_bytes(scan(sheet()))
     path = tmp_path / "form.json"
@@ -199,7 +204,14 @@ def test_the_commands_make_and_read_a_form(tmp_path: Path, digits: Digits) -> No
     assert len(rows) == 2
     assert "filled.pdf p. 2: the form was not found" in result.stderr
     assert result.exit_code == 1
-    answer = json.loads(run(command, ["read", str(path), str(filled), "--json"]).stdout)
+    read_json = ["read", "meters", str(filled), "--json"]
+    assert "no stored form" in str(run(command, read_json).exception)
+    assert run(command, ["save", "meters", str(path)]).exit_code == 0
+    answer = json.loads(run(command, read_json).stdout)
+    assert run(command, ["list"]).stdout == "meters\t6\n"
+    assert json.loads(run(command, ["show", "meters"]).stdout) == json.loads(path.read_text())
+    assert run(command, ["delete", "meters"]).exit_code == 0
+    assert run(command, ["list"]).stdout == ""
     assert answer["fields"]["date"]["text"] == "241207"
 
 

@@ -1,4 +1,4 @@
-"""`legibly form`: describes a form once, and reads its fields from scans."""
+"""`legibly form`: describes a form once, stores it, and reads its fields from scans."""
 
 import csv
 import io
@@ -14,6 +14,7 @@ from legibly.cli import options
 from legibly.forms import reading
 from legibly.forms.form import Form
 from legibly.forms.reading import Value
+from legibly.forms.stored import StoredForms
 from legibly.images import pages
 from legibly.vision.reading import Reader
 
@@ -55,8 +56,56 @@ def _text(form: Form) -> str:
     return f'{head[:-1]}, "fields": [\n{fields}\n]}}\n'
 
 
+@command.command("list")
+def list_() -> None:
+    """List the forms that are stored in the project, with the number of their fields."""
+    for stored in _stored_forms():
+        click.echo(f"{stored.name}\t{len(stored.form.fields)}")
+
+
+@command.command("save")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+def save(*, name: str, file: Path) -> None:
+    """Store the form in FILE as NAME in the project, for the app and for `form read NAME`."""
+    stored = _stored_forms().create(name, Form.load(file))
+    click.echo(f"{stored.name} is stored with {len(stored.form.fields)} fields.", err=True)
+
+
+@command.command("show")
+@click.argument("name")
+def show(*, name: str) -> None:
+    """Print a stored form as JSON."""
+    click.echo(_text(_stored_forms().get(name).form), nl=False)
+
+
+@command.command("delete")
+@click.argument("name")
+def delete(*, name: str) -> None:
+    """Delete a stored form. The images of its scans stay."""
+    _stored_forms().remove(name)
+
+
+def _stored_forms() -> StoredForms:
+    return StoredForms(wiring.store(options.settings()))
+
+
+def _form(file_or_name: str) -> Form:
+    """The form of a file, or else the stored one with this name. Raises NotFound."""
+    path = Path(file_or_name)
+    if path.exists():
+        return Form.load(path)
+    try:
+        return _stored_forms().get(file_or_name).form
+    except errors.NotFound:
+        remedy = "Make one with `legibly form make SCAN`, or see `legibly form list`."
+        raise errors.NotFound(
+            "there is no file and no stored form with this name.", where=file_or_name, remedy=remedy
+        ) from None
+
+
 @command.command("read")
-@click.argument("form", type=click.Path(path_type=Path))
+@click.argument("form")
 @click.argument("scans", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per page instead of CSV."
@@ -64,14 +113,15 @@ def _text(form: Form) -> str:
 @click.option("--model", help="Model pack, instead of LEGIBLY_MODEL.")
 @click.pass_context
 def read(
-    ctx: click.Context, *, form: Path, scans: tuple[Path, ...], as_json: bool, model: str | None
+    ctx: click.Context, *, form: str, scans: tuple[Path, ...], as_json: bool, model: str | None
 ) -> None:
-    """Read the fields of FORM from SCANS, pictures or files with pages, as CSV: one row per page,
-    one column per field, and the names of the fields that a person should check.
+    """Read the fields of FORM, a file or the name of a stored form, from SCANS, pictures or files
+    with pages, as CSV: one row per page, one column per field, and the names of the fields that a
+    person should check. Stores nothing.
 
     Exits with 1 if a scan does not show the form.
     """
-    description = Form.load(form)
+    description = _form(form)
     reader = wiring.reader(options.settings(model=model))
     if not as_json:
         click.echo(_row(["source", *(field.name for field in description.fields), "unsure"]))
