@@ -1,14 +1,17 @@
 """Projects: work spaces that share a server and nothing else."""
 
 import json
+import re
 import subprocess
 import sys
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import pictures
+from legibly.cli import accuracy
 from server import Server
 
 
@@ -105,6 +108,25 @@ def test_an_address_can_name_its_project(client: httpx.Client, server: Server) -
         assert browser.get(f"/images/{image['id']}").status_code == 404
         for path in ("/accuracy", "/api/accuracy"):
             assert browser.get(f"{path}?project=nothere").status_code == 404
+
+
+def test_projects_are_compared(
+    client: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page has a row a project with its pairs, and so has the report of the command line."""
+    _create(client, "compared", title="Meters & more")
+    image = _upload(client, "/api/projects/compared")
+    client.put(f"/api/projects/compared/images/{image['id']}/label", json={"text": "7"})
+    page = client.get("/accuracy/projects").text
+    assert page.count("/accuracy?project=") == len(client.get("/api/projects").json()["projects"])
+    row = page[page.index("Meters &amp; more") :]
+    assert re.search(r"<td>\s*1\s*</td>", row)
+    monkeypatch.chdir(server.folder)
+    answer = CliRunner().invoke(accuracy.command, ["--projects", "--json"])
+    rows = {entry["project"]: entry for entry in json.loads(answer.stdout)["projects"]}
+    assert rows["compared"]["pairs"] == 1
+    assert rows["compared"]["accuracy"]["high"] == 1
+    assert "default" in rows
 
 
 def test_a_project_that_is_gone_leaves_the_browser_in_the_default_one(server: Server) -> None:

@@ -1,5 +1,6 @@
 """`legibly accuracy`: computes accuracy from pairs of predicted and true labels."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import click
 
-from legibly import projects
+from legibly import projects, wiring
 from legibly.accuracy import label_mode, older_formats, report, sources
 from legibly.accuracy.engines import spark_arguments
 from legibly.accuracy.render import plain_text
@@ -25,6 +26,7 @@ _NAMED_LINES = 20
 )
 @click.option("--master", help="Spark master, such as spark://HOST:7077; default: this machine.")
 @click.option("--out", help="Also write the JSON report to this file or s3:// or file:// URL.")
+@click.option("--projects", "by_project", is_flag=True, help="Report each project of the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
 @click.option(
     "--html",
@@ -57,6 +59,7 @@ def command(
     as_json: bool,
     html: Path | None,
     single_label: tuple[str, ...],
+    by_project: bool,
     **how: Any,
 ) -> None:
     """Compute accuracy from the pairs in the configured store or in SOURCE (a store's URL, a folder
@@ -65,6 +68,11 @@ def command(
     Files may be JSON lines, Parquet, or one of two older formats: text lines "predicted,actual,…"
     and JSON objects with predicted_class and actual_class.
     """
+    if by_project:
+        if source or out or html:
+            raise click.UsageError("--projects goes with --json only.")
+        _report_projects(as_json=as_json, **how)
+        return
     located = sources.find(source or projects.store_url(options.settings()))
     document = report.build(
         _table(located, **how),
@@ -81,6 +89,32 @@ def command(
         sys.stdout.buffer.write(encoded)
     else:
         click.echo("\n".join(plain_text.lines(document)))
+
+
+def _report_projects(*, as_json: bool, **how: Any) -> None:
+    """Print pairs and accuracy of each project; accuracy is None without pairs."""
+    settings = options.settings()
+    rows = []
+    for project in projects.Projects(wiring.root_store(settings)):
+        own = project.override(settings)
+        located = sources.find(projects.store_url(own))
+        single = label_mode.single_label_models(own)
+        row = {"project": project.name, "pairs": 0, "accuracy": None}
+        if located.plan is not None:
+            document = report.build(_table(located, **how), single_label={*single})
+            row |= {name: document[name] for name in ("pairs", "accuracy")}
+        rows.append(row)
+    if as_json:
+        click.echo(json.dumps({"projects": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['project']:<40} {_share(row['accuracy']):<26} {row['pairs']:>9,} pairs")
+
+
+def _share(share: Any) -> str:
+    if share is None:
+        return "–"
+    return f"{share['value']:.2%} ({share['low']:.2%} – {share['high']:.2%})"
 
 
 def _table(

@@ -73,6 +73,7 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.legibly = state
+    app.state.workspaces = workspaces
     app.state.image_owners = image_owners
     errors.install(app)
     app.add_middleware(upload_route.UploadRoute)

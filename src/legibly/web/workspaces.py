@@ -164,6 +164,16 @@ def _cookie(scope: Scope) -> str | None:
     return None
 
 
+async def state_in(request: Request, name: str) -> State:
+    """The collaborators of another project than that of the request. Raises NotFound."""
+    application = request.app.state
+    if name == DEFAULT_PROJECT:
+        state: State = application.legibly
+    else:
+        _, state = await application.workspaces.get(name)
+    return state
+
+
 async def _close(state: State) -> None:
     await state.stop()
     await to_thread.run_sync(state.index.close)

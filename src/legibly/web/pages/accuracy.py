@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -13,9 +14,11 @@ from legibly import records
 from legibly.accuracy import report as reports
 from legibly.accuracy.render import charts, html, table
 from legibly.accuracy.report import Report
-from legibly.errors import Invalid, NotFound
+from legibly.errors import Invalid, LegiblyError, NotFound
 from legibly.index.port import Filter, Index, Selection, Slice
+from legibly.projects import Project
 from legibly.statistics import drift, estimate, metrics
+from legibly.web import workspaces
 from legibly.web.pages import batches, projects
 from legibly.web.pages.rendering import Pages, classes_of
 from legibly.web.security.principal import principal_of
@@ -70,10 +73,28 @@ def add(routes: APIRouter, pages: Pages) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(encode(report), media_type=media_type, headers=headers)
 
+    @routes.get("/accuracy/projects")
+    async def compare(request: Request) -> Response:
+        """The accuracy of each project that the principal may enter."""
+        rows = [await _project_row(request, project) for project in projects.admitted(request)]
+        return pages.render(request, "accuracy_projects.html", rows=rows)
+
     @routes.get("/accuracy/panel")
     def panel(request: Request) -> Response:
         """The accuracy beside the answers, as a fragment."""
         return pages.render(request, "_accuracy_panel.html", **report_values(request))
+
+
+async def _project_row(request: Request, project: Project) -> dict[str, Any]:
+    """A project and its report; None if the project cannot be opened."""
+    selection = Selection(**principal_of(request).visibility)
+    try:
+        state = await workspaces.state_in(request, project.name)
+        report = await to_thread.run_sync(current_report, state, selection)
+    except LegiblyError:
+        return {"project": project, "report": None, "is_enough": False}
+    is_enough = report["pairs"] >= estimate.MIN_LABELS
+    return {"project": project, "report": report, "is_enough": is_enough}
 
 
 def selection_of(query: Mapping[str, str]) -> Selection:
