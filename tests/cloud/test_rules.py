@@ -248,7 +248,9 @@ def test_traces_leave_only_to_the_address_of_the_parameter(
     assert properties["Layers"]["Fn::If"][:2] == ["HasLayer", [{"Ref": "TraceLayer"}]]
     template = resources["WebTemplate"]["Properties"]["LaunchTemplateData"]
     _, values = template["UserData"]["Fn::Base64"]["Fn::Sub"]
-    assert values["Traces"]["Fn::If"][1].startswith("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1")
+    assert "\nOTEL_EXPORTER_OTLP_ENDPOINT=${Traces}\n" in user_data(resources["WebTemplate"])
+    assert values["Traces"]["Fn::If"][:2] == ["HasXray", "http://127.0.0.1:4318"]
+    assert values["Traces"]["Fn::If"][2] == {"Ref": "TraceEndpoint"}
     rule = schemas.template("legibly.yaml")["Rules"]["XrayNeedsLayer"]
     assert "TraceLayer" in json.dumps(rule["Assertions"])
     agent = '{"logs": {}' + values["AgentTraces"]["Fn::If"][1] + "}"
