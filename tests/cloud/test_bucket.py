@@ -63,7 +63,7 @@ def test_a_bucket_with_other_settings_gets_those_of_the_template(
     lines: list[str] = []
     bucket.check(account, "before-legibly", account.account())
     bucket.settle(account, outputs, lines.append)
-    assert len(lines) == 3
+    assert len(lines) == 4
     notifications = s3.get_bucket_notification_configuration(Bucket="before-legibly")
     assert len(notifications["QueueConfigurations"]) == 3
     assert "EventBridgeConfiguration" in notifications
@@ -72,8 +72,10 @@ def test_a_bucket_with_other_settings_gets_those_of_the_template(
     assert set(block.values()) == {True}
     [rule] = s3.get_bucket_cors(Bucket="before-legibly")["CORSRules"]
     assert rule["AllowedOrigins"] == ["https://d1.cloudfront.net", "https://digits.example.org"]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket="before-legibly")["Rules"]
+    assert [rule["ID"] for rule in rules] == [rule["ID"] for rule in bucket.LIFECYCLE]
     bucket.settle(account, outputs, lines.append)
-    assert len(lines) == 3
+    assert len(lines) == 4
 
 
 def test_a_key_that_the_function_may_not_use_is_refused(account: Aws, s3: Any) -> None:

@@ -129,6 +129,15 @@ def test_the_secret_of_a_taken_over_bucket_is_marked(account: Aws, outputs: dict
     assert not deploy.mark_unused_secret(outputs, aws=account)
 
 
+def test_more_functions_than_the_quota_are_refused(
+    account: Aws, outputs: dict[str, str], code: tuple[Path, Path]
+) -> None:
+    """Deliveries beyond the quota would end as dead letters; the error names the quota."""
+    plan = Plan(stack="changes", parameters=(("FunctionsAtOnce", "100000"),))
+    with pytest.raises(errors.Invalid, match=r"runs \d+ functions at once\. Leave it out"):
+        deploy_again(account, code, plan)
+
+
 def test_seconds_that_are_no_number_are_named() -> None:
     """One line with the parameter's name instead of a ValueError."""
     with pytest.raises(errors.Invalid, match=r"RetrySeconds: 'abc' is not a number"):

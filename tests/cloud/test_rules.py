@@ -10,7 +10,7 @@ import pytest
 from cloud import schemas
 from cloud.schemas import DEPLOY
 from legibly.cli.serve.serving import KEEP_ALIVE_SECONDS
-from legibly.cloud import plan
+from legibly.cloud import bucket, plan
 from legibly.cloud.deploy import template_parameters
 
 pytestmark = pytest.mark.service("cfn-lint")
@@ -274,6 +274,18 @@ def test_addresses_for_traces_are_encrypted_or_xrays() -> None:
         assert re.fullmatch(pattern, good)
     for bad in ("http://collector:4318", "collector", "XRAY"):
         assert not re.fullmatch(pattern, bad)
+
+
+def test_a_bucket_that_is_taken_over_gets_the_templates_rules(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    """The rules that `deploy` sets itself are those of the template, in S3's own words."""
+    rules = resources["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [rule["Id"] for rule in rules] == [rule["ID"] for rule in bucket.LIFECYCLE]
+    uploads, undone, versions = bucket.LIFECYCLE
+    assert uploads["AbortIncompleteMultipartUpload"] == rules[0]["AbortIncompleteMultipartUpload"]
+    assert undone["Expiration"] == {"Days": rules[1]["ExpirationInDays"]}
+    assert versions["NoncurrentVersionExpiration"] == rules[2]["NoncurrentVersionExpiration"]
 
 
 def test_a_replica_gets_everything_and_deletions_too(resources: dict[str, dict[str, Any]]) -> None:

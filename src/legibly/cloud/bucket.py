@@ -10,7 +10,29 @@ from legibly.cloud.aws import Aws, translated
 from legibly.cloud.stack import Report
 
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_EVERYTHING = {"Status": "Enabled", "Filter": {"Prefix": ""}}
+LIFECYCLE = [
+    {
+        "ID": "unfinished-uploads",
+        **_EVERYTHING,
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2},
+    },
+    {
+        "ID": "undone-no-more",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "deleted/"},
+        "Expiration": {"Days": 1},
+    },
+    {
+        "ID": "replaced-and-deleted",
+        **_EVERYTHING,
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    },
+]
+"""The rules of the template, as S3 takes them."""
 _UNSET = {
+    "NoSuchLifecycleConfiguration",
     "NoSuchCORSConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "ServerSideEncryptionConfigurationNotFoundError",
@@ -68,8 +90,19 @@ def settle(aws: Aws, outputs: dict[str, str], report: Report) -> None:
         if _read(client.get_bucket_versioning, name).get("Status") != "Enabled":
             report(f"turning on the versions of {name}")
             client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        _expire(client, name, report)
         _close(client, name, report)
         _allow_uploads(client, name, outputs)
+
+
+def _expire(client: Any, name: str, report: Report) -> None:
+    """Let versions of deleted objects expire, unless its rules are the template's."""
+    rules = _read(client.get_bucket_lifecycle_configuration, name).get("Rules", [])
+    if {rule.get("ID") for rule in rules} != {rule["ID"] for rule in LIFECYCLE}:
+        report(f"setting the expiry of deleted versions in {name}")
+        client.put_bucket_lifecycle_configuration(
+            Bucket=name, LifecycleConfiguration={"Rules": LIFECYCLE}
+        )
 
 
 def _close(client: Any, name: str, report: Report) -> None:

@@ -145,7 +145,7 @@ def _functions_at_once(plan: Plan, aws: Aws, report: Report) -> int:
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
     quota = int(limits.get("ConcurrentExecutions", 1000))
     requested = dict(plan.parameters).get("FunctionsAtOnce", "2")
-    if int(requested) > quota:
+    if requested.isdecimal() and int(requested) > quota:
         remedy = "Leave it out, or ask for more: Service Quotas, AWS Lambda, Concurrent executions."
         raise errors.Invalid(
             f"this account runs {quota} functions at once.", where="FunctionsAtOnce", remedy=remedy
