@@ -171,7 +171,12 @@ class LightLane:
             task = None if is_full else self._next()
         changed = self._commit(taken, uploads)
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_answer, taken)
+            self._loop.call_soon_threadsafe(self._finish, taken, changed)
+
+    def _finish(self, tasks: Sequence[_Task], changed: Sequence[Image]) -> None:
+        """Answer the senders, then report the changes, in the event loop's thread."""
+        for task in tasks:
+            task.answer()
         if changed:
             self._on_change(changed)
 
@@ -225,11 +230,6 @@ def _set_outcome(tasks: Sequence[_Task], error: LegiblyError) -> None:
     for task in tasks:
         if task.outcome is not None:
             task.outcome = error
-
-
-def _answer(tasks: Sequence[_Task]) -> None:
-    for task in tasks:
-        task.answer()
 
 
 def _read_upload(

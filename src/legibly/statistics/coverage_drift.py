@@ -1,5 +1,6 @@
 """Whether a model answers surely as often as on the pictures that it was calibrated on."""
 
+import functools
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -50,4 +51,9 @@ class CoverageDrift:
             sure = self._count = self._count + self._sure[-1]
         if number < MIN_READINGS:
             return None
-        return metrics.stability(expected, (sure, number - sure)).value
+        return _index(expected, sure, number)
+
+
+@functools.lru_cache(maxsize=16)  # a full window changes rarely
+def _index(expected: tuple[int, int], sure: int, number: int) -> float:
+    return metrics.stability(expected, (sure, number - sure)).value

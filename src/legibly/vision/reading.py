@@ -244,7 +244,7 @@ class Reader:
         if turns is None:
             values = self._legibilities(candidates, targets)
         else:
-            turned = turns.measure(np.stack([item.crop for item in candidates]), np.array(targets))
+            turned = turns.measure(np.array([item.crop for item in candidates]), np.array(targets))
             confidences = np.array([item.confidence for item in candidates])
             values = np.asarray((confidences + 2.0 * turned) / 3.0, np.float32)
         items = [
