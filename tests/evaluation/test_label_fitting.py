@@ -58,8 +58,8 @@ def test_a_risk_that_is_shown_gives_a_threshold(reader: Reader) -> None:
 
 
 def test_digits_that_are_misread_give_a_temperature(reader: Reader) -> None:
-    """Where a quarter of the answers is wrong, confidences are lower and nearer to the truth."""
-    card = label_fitting.calibrate(reader, samples(120, wrong=4), risk=0.45, data="test")
+    """Where a third of the answers is wrong, confidences are lower and nearer to the truth."""
+    card = label_fitting.calibrate(reader, samples(100, wrong=3), risk=0.6, data="test")
     facts = card.metrics["own_labels"]
     assert facts["misread"] >= label_fitting.MIN_MISREAD
     assert facts["digits"] <= facts["fit"]
