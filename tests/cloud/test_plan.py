@@ -119,3 +119,19 @@ def test_the_servers_archive_pins_everything(tmp_path: Path) -> None:
     }
     assert all("==" in pin for pin in pins)
     assert not {"pytest", "torch", "mypy"} & {pin.partition("==")[0] for pin in pins}
+
+
+def test_synth_shows_a_range_and_what_costs_most() -> None:
+    """The same number of drawings and of photographs, and the three largest items."""
+    words = ["synth", "--size", "none", "--pictures", "1000000"]
+    text = CliRunner().invoke(cloud.command, words).output
+    low, high = (
+        prices.total(
+            prices.estimate(size="none", classifier="function", pictures=10**6, image=image)
+        )
+        for image in (prices.DRAWING, prices.PHOTOGRAPH)
+    )
+    assert f"{low:.2f}  if all are drawings" in text
+    assert f"{high:.2f}  if all are photographs" in text
+    assert low < high / 10
+    assert "largest: bucket: pictures of 12 months; bucket: requests; function" in text

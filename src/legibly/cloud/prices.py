@@ -18,13 +18,24 @@ ALARMS = 4
 WEB_ALARMS = 2
 """Alarms of the template, of which the second go with its web servers."""
 
-# The work of one image: an average upload, and its billed time in the emulator
-# (`benchmarks/cloud.py`) with an allowance for the latency of S3.
-PICTURE_BYTES = 50_000
-PICTURE_SECONDS = 0.100
 MEMORY_GB = 1769 / 1024
 BATCH = 4  # pictures in one invocation, on average
 LOG_BYTES = 600  # a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The work of one image: its bytes, and the billed time of the function."""
+
+    name: str
+    bytes: int
+    seconds: float
+
+
+# Times in the emulator (`benchmarks/cloud.py`) with an allowance for the latency of S3.
+UPLOAD = Image("an average upload", 50_000, 0.100)
+DRAWING = Image("drawings of 5 kB", 5_000, 0.040)
+PHOTOGRAPH = Image("photographs of 2 MB", 2_000_000, 0.300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +54,12 @@ def estimate(
     pictures: int,
     stored_months: int = 12,
     prices: Table | None = None,
+    image: Image = UPLOAD,
 ) -> list[Line]:
     """The cost of `pictures` a month, with the pictures of `stored_months` in the bucket."""
     prices = prices or table()
     alarms = Line("alarms and dashboard", ALARMS * prices["alarm_month"], idle=True)
-    lines = [*_pictures(prices, pictures, stored_months), alarms]
+    lines = [*_pictures(prices, pictures, stored_months, image), alarms]
     if size != "none":
         lines += _web(prices, size)
     if classifier == "servers":
@@ -61,16 +73,21 @@ def total(lines: list[Line]) -> float:
     return sum(line.dollars for line in lines)
 
 
-def _pictures(prices: Table, pictures: int, stored_months: int) -> Iterator[Line]:
+def largest(lines: list[Line]) -> list[Line]:
+    """The three largest lines, the largest first."""
+    return sorted(lines, key=lambda line: -line.dollars)[:3]
+
+
+def _pictures(prices: Table, pictures: int, stored_months: int, image: Image) -> Iterator[Line]:
     batches = pictures / BATCH
-    seconds = pictures * PICTURE_SECONDS * MEMORY_GB
+    seconds = pictures * image.seconds * MEMORY_GB
     function = seconds * prices["function_gb_second"] + batches * prices["function_request"]
     yield Line("function", function, idle=False)
     # An image is put once and fetched twice (function, page); a batch's record is put and fetched
     # once. S3 tells EventBridge of both, whose rules pick out those of projects.
     requests = pictures * (prices["s3_put"] + 2 * prices["s3_get"])
     requests += batches * (prices["s3_put"] + prices["s3_get"])
-    stored = pictures * stored_months * PICTURE_BYTES / 1e9 * prices["s3_gb_month"]
+    stored = pictures * stored_months * image.bytes / 1e9 * prices["s3_gb_month"]
     yield Line("bucket: requests", requests, idle=False)
     yield Line(f"bucket: pictures of {stored_months} months", stored, idle=False)
     queues = (2 * pictures + 4 * batches) * prices["queue_request"]

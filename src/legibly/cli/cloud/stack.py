@@ -1,5 +1,6 @@
 """`legibly cloud`: the AWS deployment."""
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -97,12 +98,14 @@ def synth(
         return
     plan = _plan(**options).resolved({})
     listed = price_list.table(region or price_list.REGION)
-    lines = prices.estimate(
+    estimate = functools.partial(
+        prices.estimate,
         size=plan.size or "small",
         classifier=plan.classifier or "function",
         pictures=pictures,
         prices=listed,
     )
+    lines = estimate()
     if as_json:
         click.echo(json.dumps(_estimate_json(lines, listed)))
         return
@@ -110,11 +113,19 @@ def synth(
     for step in plan.steps():
         click.echo(f"  {step}")
     click.echo(f"\nUS dollars per month at {pictures:,} images ({listed.caveat}):")
+    _show_costs(lines)
+    for image in (prices.DRAWING, prices.PHOTOGRAPH):
+        click.echo(f"  {prices.total(estimate(image=image)):>9.2f}  if all are {image.name}")
+
+
+def _show_costs(lines: list[prices.Line]) -> None:
     for line in lines:
         note = "  (even without any image)" if line.idle else ""
         click.echo(f"  {line.dollars:>9.2f}  {line.item}{note}")
+    largest = "; ".join(line.item for line in prices.largest(lines))
     idle = prices.total([line for line in lines if line.idle])
     click.echo(f"  {prices.total(lines):>9.2f}  in total; {idle:.2f} without any image")
+    click.echo(f"             largest: {largest}")
 
 
 def _estimate_json(lines: list[prices.Line], listed: price_list.Table) -> dict[str, Any]:
