@@ -54,7 +54,7 @@ def require(form: Form, boxes: Sequence[Box]) -> Place:
     place = register(form, boxes)
     if place is None:
         raise errors.Unusable(
-            "the form was not found: it has {fields} fields, and the scan shows {boxes} boxes.",
+            "the form was not found. Its fields: {fields}; boxes on the scan: {boxes}.",
             code="form-not-found",
             fields=len(form.fields),
             boxes=len(boxes),

@@ -3,9 +3,14 @@ export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const words = JSON.parse($("#words").textContent);
 
-/** The words of the page's language; `{name}` is filled from values. */
+/** The words of the page's language; `{name}` is filled from values, and `{name:page|pages}` is the
+ * first word for 1, else the second. */
 export function say(key, values = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (match, name) => values[name] ?? match);
+  return (words[key] ?? key)
+    .replace(/\{(\w+):(.*?)\|(.*?)\}/g, (_, name, one, other) =>
+      String(values[name]) === "1" ? one : other,
+    )
+    .replace(/\{(\w+)\}/g, (match, name) => values[name] ?? match);
 }
 
 /** An element. Text goes in as text, so that no name of a file can become markup. */

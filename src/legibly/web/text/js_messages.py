@@ -143,13 +143,13 @@ def _doing(_: Translate) -> dict[str, str]:
 def _uploads(_: Translate) -> dict[str, str]:
     return {
         "batch_name": _("{count} pictures, {when}"),
-        "batch_counts": _("{images} pictures: {read} read, {unsure} to check."),
+        "batch_counts": _("{images} {images:picture|pictures}: {read} read, {unsure} to check."),
         "batch_counts_labelled": _(
-            "{images} pictures: {read} read, {unsure} to check. {labelled} labelled, {wrong} of"
-            " these wrong."
+            "{images} {images:picture|pictures}: {read} read, {unsure} to check."
+            " {labelled} labelled, {wrong} of these wrong."
         ),
         "not_labels": _("{name} has no labels: it needs the columns file and label."),
-        "labels_beside": _("Labels for {count} of {total} pictures."),
+        "labels_beside": _("Labels for {count} of {total} {total:picture|pictures}."),
         "class_folders": _(
             "{count} pictures are in folders named like answers. Are these names the true labels?"
         ),
@@ -239,7 +239,7 @@ def _forms(_: Translate) -> dict[str, str]:
         "form_delete_ask": _("Delete the form {name}? The pictures of its fields stay in History."),
         "form_same_name": _("Each field needs a name of its own."),
         "form_not_one": _("{name} is not a form that was saved here."),
-        "form_progress": _("{count} of {total} scans read"),
+        "form_progress": _("{count} of {total} {total:scan|scans} read"),
         "form_head_field": _("Field"),
         "form_head_picture": _("Picture"),
         "form_head_verdict": _("Verdict"),
