@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from legibly import errors, projects, settings, wiring
-from legibly.cli import models
+from legibly.cli import main, models
 from legibly.packs import registry
 
 
@@ -76,6 +76,18 @@ def test_a_pack_on_trial_or_in_use_by_any_project_is_not_removed() -> None:
     projects.Projects(store).create("garden", model="flowers")
     with pytest.raises(errors.Conflict, match="flowers in project garden: this pack is in use"):
         run("remove", "flowers")
+
+
+def test_a_project_gets_a_model_of_its_own() -> None:
+    """`use` in a project changes that project's record, never the settings of the server."""
+    run("add", str(registry.find("digits")), "--name", "mine")
+    records = projects.Projects(wiring.root_store(settings.Settings()))
+    records.create("garden")
+    words = ["--project", "garden", "models", "use", "mine"]
+    result = CliRunner().invoke(main.cli, words, catch_exceptions=False)
+    assert 'project garden says model = "mine"' in result.stdout
+    assert records.get("garden").model == "mine"
+    assert not Path("legibly.toml").exists()
 
 
 def test_an_unsound_pack_is_told(tmp_path: Path) -> None:

@@ -145,6 +145,27 @@ def test_a_mean_of_another_range_is_refused(tmp_path: Path) -> None:
         importer.import_pack(path, tmp_path / "pack", hints)
 
 
+def test_a_pack_is_taken_as_it_is(tmp_path: Path) -> None:
+    """A folder with a card, with or without a network, or the folder around one."""
+    inner = networks.write_pack(tmp_path / "out" / "colours", networks.colour_model())
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    (remote / "card.json").write_text("{}")
+    for source, folder in ((inner, inner), (inner.parent, inner), (remote, remote)):
+        result = importer.import_pack(source, tmp_path / "pack", importer.Hints())
+        assert (result.folder, result.facts) == (folder, ())
+
+
+def test_a_folder_without_one_network_is_refused(tmp_path: Path) -> None:
+    """No ONNX file, or several: the error says which."""
+    with pytest.raises(errors.Invalid, match="has no ONNX file"):
+        importer.import_pack(tmp_path, tmp_path / "pack", importer.Hints())
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"")
+    with pytest.raises(errors.Invalid, match=r"several ONNX files: a\.onnx, b\.onnx"):
+        importer.import_pack(tmp_path, tmp_path / "pack", importer.Hints())
+
+
 def test_a_picture_is_not_squashed(tmp_path: Path) -> None:
     """A circle in a wide picture is a circle to the network: as wide as it is high."""
     path = tmp_path / "net.onnx"

@@ -57,16 +57,19 @@ def import_pack(source: Path, target: Path, hints: Hints) -> Imported:
 
     Raises errors.Invalid that names all missing facts and their options.
     """
-    model = locate_model(source)
-    folder = model.parent if source.is_file() else source
     if (source / cards.CARD).is_file() and not source.is_file():
-        return Imported(source, ())
+        return Imported(source, ())  # also without a network, which may run on a server
+    model = locate_model(source)
+    if source.is_dir() and (model.parent / cards.CARD).is_file():
+        return Imported(model.parent, ())
     content = model.read_bytes()
     graph = network.examine(content, where=str(model))
     files = {cards.MODEL: content}
     for name in sorted(graph.external_files):
         files[name] = _external(model.parent / name)
-    probe = _Probe(graph, files, model, hints, _beside(folder))
+    probe = _Probe(
+        graph, files, model, hints, _beside(model.parent if source.is_file() else source)
+    )
     card = probe.card(hints.name or _plain_name(source))
     target.mkdir(parents=True)
     for name, data in files.items():
@@ -89,12 +92,13 @@ def locate_model(source: Path) -> Path:
     models = sorted(source.rglob("*.onnx"))
     if len(models) == 1:
         return models[0]
-    names = ", ".join(str(path.relative_to(source)) for path in models[:5]) or "none"
     others = [path for path in sorted(source.glob("*")) if path.suffix.lower() in _OTHER_FORMATS]
-    if others and not models:
+    if not models and others:
         return locate_model(others[0])
-    remedy = "Name the file itself."
-    raise errors.Invalid(f"has not one ONNX file but {names}", where=str(source), remedy=remedy)
+    if not models:
+        raise errors.Invalid("has no ONNX file", where=str(source))
+    names = ", ".join(str(path.relative_to(source)) for path in models[:5])
+    raise errors.Invalid(f"has several ONNX files: {names}", where=str(source))
 
 
 def _external(path: Path) -> bytes:
@@ -147,9 +151,8 @@ class _Probe:
             output, count = self._output(input_, prepare or Prepare())
         classes = self._classes(count)
         if self._missing or prepare is None:
-            needs = "; ".join(self._missing)
-            message = "the file does not say {needs}"
-            raise errors.Invalid(message, where=str(self._model), needs=needs)
+            message = f"the file does not say {'; '.join(self._missing)}"
+            raise errors.Invalid(message, where=str(self._model))
         digests = {key: hashlib.sha256(data).hexdigest() for key, data in self._files.items()}
         return Card(
             name=name,
@@ -333,8 +336,7 @@ def _checked(prepare: Prepare) -> Prepare:
     if max(map(abs, prepare.mean)) > max(1.0, highest):
         message = "`prepare.mean` {mean} lies outside the range of the pixels, 0 to {highest:g}"
         remedy = "Set `scale` too: 1 keeps pixels from 0 to 255."
-        mean = list(prepare.mean)
-        raise errors.Invalid(message, remedy=remedy, mean=mean, highest=highest)
+        raise errors.Invalid(message, remedy=remedy, mean=prepare.mean, highest=highest)
     return prepare
 
 

@@ -23,14 +23,14 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     ),
 }
 _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
-    "minimum": (lambda value, limit: value >= limit, "must be at least"),
-    "maximum": (lambda value, limit: value <= limit, "must be at most"),
-    "exclusiveMinimum": (lambda value, limit: value > limit, "must be above"),
-    "minItems": (lambda value, limit: len(value) >= limit, "needs this many entries at least:"),
-    "maxItems": (lambda value, limit: len(value) <= limit, "may have this many entries:"),
-    "minLength": (lambda value, limit: len(value) >= limit, "needs this many characters:"),
-    "maxLength": (lambda value, limit: len(value) <= limit, "may have this many characters:"),
-    "pattern": (lambda value, limit: re.search(limit, value) is not None, "must match"),
+    "minimum": (lambda value, limit: value >= limit, "must be at least {}"),
+    "maximum": (lambda value, limit: value <= limit, "must be at most {}"),
+    "exclusiveMinimum": (lambda value, limit: value > limit, "must be above {}"),
+    "minItems": (lambda value, limit: len(value) >= limit, "must have at least {} entries"),
+    "maxItems": (lambda value, limit: len(value) <= limit, "must have at most {} entries"),
+    "minLength": (lambda value, limit: len(value) >= limit, "must have at least {} characters"),
+    "maxLength": (lambda value, limit: len(value) <= limit, "must have at most {} characters"),
+    "pattern": (lambda value, limit: re.search(limit, value) is not None, "must match {}"),
 }
 _NUMERIC = {"minimum", "maximum", "exclusiveMinimum"}
 _SIZED = {"minItems", "maxItems"}
@@ -51,7 +51,7 @@ def validate(value: Any, schema: Mapping[str, Any] | None = None, *, where: str 
     _check_kind(value, schema, name)
     for keyword, (holds, phrase) in _LIMITS.items():
         if keyword in schema and _applies(keyword, value) and not holds(value, schema[keyword]):
-            raise ValueError(f"{name} {phrase} {schema[keyword]}")
+            raise ValueError(f"{name} {phrase.format(schema[keyword])}")
     if isinstance(value, Mapping):
         _check_object(value, schema, where)
     if isinstance(value, list) and "items" in schema:

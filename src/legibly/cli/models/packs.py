@@ -200,8 +200,9 @@ def _require_unused_in(
 ) -> None:
     where = f"{name} in project {own.project}"
     if name in (own.model, promotion_history.current(history, own.model)):
-        remedy = "First choose another: legibly models use digits."
-        raise errors.Conflict("this pack is in use.", where=where, remedy=remedy)
+        remedy = "First choose another: legibly --project {project} models use digits."
+        message = "this pack is in use."
+        raise errors.Conflict(message, where=where, remedy=remedy, project=own.project)
     for kind in promotion_history.TRIALS:
         running = promotion_history.trial(history, kind)
         if running is not None and running.after.setting == name:
@@ -224,8 +225,8 @@ def use(*, model: str, reason: str | None, as_json: bool) -> None:
     report = checks.run(folder)
     checks.require_sound(folder, report)
     promotion.record_use(model, reason=reason)
-    file = options.keep(model)
-    facts = {"model": model, "version": report.version, "file": str(file)}
+    file = promotion.keep(model)
+    facts = {"model": model, "version": report.version, "file": file}
     sentence = f"{file} says model = {json.dumps(model)}; running servers follow within seconds"
     click.echo(json.dumps(facts) if as_json else sentence)
 

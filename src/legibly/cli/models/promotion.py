@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
-from legibly import errors, records, wiring
+from legibly import errors, projects, records, wiring
 from legibly.cli import options
 from legibly.evaluation import comparison, comparison_text, datasets, promotion_rule
 from legibly.evaluation import promotion_history as histories
 from legibly.ingest import stored_packs
+from legibly.settings import DEFAULT_PROJECT
 from legibly.vision.reading import Reader
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
@@ -102,7 +103,7 @@ def promote(*, candidate: str, yes: bool, reason: str | None, as_json: bool, **h
     )
     stored_packs.publish(candidate, settings)
     histories.write(store, change)
-    _report(change, options.keep(candidate), as_json=as_json)
+    _report(change, keep(candidate), as_json=as_json)
 
 
 def _decide(
@@ -142,7 +143,7 @@ def rollback(*, reason: str | None, as_json: bool) -> None:
         raise errors.Conflict(message, where=goal.setting, remedy=remedy)
     change = new_change("rollback", past, before=last.after, after=goal, reason=reason)
     histories.write(store, change)
-    _report(change, options.keep(goal.setting), as_json=as_json)
+    _report(change, keep(goal.setting), as_json=as_json)
 
 
 @click.command("history")
@@ -230,6 +231,15 @@ def _refuse(decision: promotion_rule.Decision, report: records.Json, *, as_json:
     sys.exit(1)
 
 
+def keep(model: str) -> str:
+    """Set the model of the project, or of the settings file for the default one; returns which."""
+    present = options.settings()
+    if present.project == DEFAULT_PROJECT:
+        return str(options.keep(model))
+    projects.Projects(wiring.root_store(present)).change(present.project, model=model)
+    return f"project {present.project}"
+
+
 def record_use(model: str, *, reason: str | None) -> None:
     """Record in the store that MODEL was chosen without evidence."""
     settings = options.settings()
@@ -280,12 +290,10 @@ def _figures(
     return {**figures, "decision": decision.to_json()}
 
 
-def _report(change: histories.Change, file: Path, *, as_json: bool) -> None:
+def _report(change: histories.Change, file: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(
-            json.dumps(
-                {"promoted": change.kind == "promote", "file": str(file), **change.to_json()}
-            )
+            json.dumps({"promoted": change.kind == "promote", "file": file, **change.to_json()})
         )
         return
     to = change.after
