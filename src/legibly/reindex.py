@@ -77,7 +77,7 @@ def reindex(
         for batches in batched(read(object_keys.BATCHES, Batch.from_json), _BATCH):
             fresh.add_batches(batches)
         pairs = 0
-        for several in batched(_pairs(store, read), _BATCH):
+        for several in batched(_pairs(store, read, skip), _BATCH):
             fresh.add_pairs(several)
             pairs += len(several)
         progress("pairs", pairs)
@@ -102,12 +102,12 @@ def _deleted(store: Store) -> Iterator[str]:
         yield object_keys.last(stat.key).partition(".")[0]
 
 
-def _pairs(store: Store, read: _Read) -> Iterator[Pair]:
+def _pairs(store: Store, read: _Read, skipped: Callable[[str], None]) -> Iterator[Pair]:
     yield from read(object_keys.PAIRS, Pair.from_json)
     if any(stat.key.endswith(".parquet") for stat in store.list(object_keys.PAIRS)):
         from legibly.accuracy.compaction import compact  # DuckDB takes a while to import
 
-        yield from compact.pairs(store)
+        yield from compact.pairs(store, skipped=skipped)
 
 
 def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:

@@ -93,7 +93,7 @@ def test_files_and_index_report_the_same_bytes(tmp_path: Path, index: sql.SqlInd
     store = stores.open_store(f"file://{tmp_path}", environ={})
     compact.compact(store, environ={}, now=records.now(), grace=timedelta(0))
     assert _file_report(tmp_path) == expected
-    assert sorted(compact.pairs(store), key=lambda pair: pair.image) == sorted(
+    assert sorted(compact.pairs(store, skipped=pytest.fail), key=lambda pair: pair.image) == sorted(
         pairs, key=lambda pair: pair.image
     )
 

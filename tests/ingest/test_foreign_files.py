@@ -136,9 +136,12 @@ def test_torn_upload_records_stop_no_sweep(service: Service) -> None:
     service.store.create(object_keys.upload(image), b'{"image": "')
     service.store.create(object_keys.image(image, "image/png"), pictures.png())
     service.store.create(f"{object_keys.READINGS}date=2026-01-01/x.jsonl", b"[[[\n3\nnull\n")
+    torn = f"{object_keys.PAIRS}date=2026-01-01/x.parquet"
+    service.store.create(torn, b"PAR1")
     skipped: list[str] = []
     assert reindex(service.store, service.index, skipped=skipped.append) == 1
-    assert len(skipped) >= 4
+    assert len(skipped) >= 5
+    assert torn in skipped
 
 
 def test_an_empty_reading_record_is_replaced(service: Service) -> None:

@@ -9,7 +9,7 @@ pairs, and only the newest label of an image counts.
 
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from legibly.accuracy.compaction import repeats
 from legibly.accuracy.compaction.summary import Done
 from legibly.accuracy.engines import bundles, canonical, duckdb_engine
 from legibly.accuracy.engines import duckdb_files as files
-from legibly.errors import Conflict
+from legibly.errors import Conflict, Invalid
 from legibly.statistics import aggregates
 from legibly.store import Stat, Store
 
@@ -101,16 +101,14 @@ def compact(
     return Done(read, len(fresh) + len(reopened), written, len(created), len(removed), len(flawed))
 
 
-def pairs(store: Store) -> Iterator[records.Pair]:
+def pairs(store: Store, *, skipped: Callable[[str], None]) -> Iterator[records.Pair]:
     """Yield the pairs in a store's Parquet files; the rest are in its files of JSON lines.
 
     For `legibly reindex`, which reads the store only. Skips pairs of deleted images and malformed
-    rows.
+    rows; `skipped` gets the keys of files that are no Parquet.
     """
     plan = sources.of_store(store)
     deleted = set(plan.deleted)
-    actual = canonical.stored_actual()
-    columns = f"image, predicted, {actual}, exact, model, writer, source, us, verdict"
     with (
         tempfile.TemporaryDirectory(prefix="legibly-pairs-") as folder,
         duckdb.connect() as connection,
@@ -118,25 +116,27 @@ def pairs(store: Store) -> Iterator[records.Pair]:
         path = Path(folder) / "part.parquet"
         for key in (*plan.parquet, *plan.settled):
             path.write_bytes(store.read(key))
-            query = files.pairs_of_parquet(connection, [str(path)], "")
-            cursor = connection.execute(
-                f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0"  # noqa: S608
-            )
-            while batch := cursor.fetchmany(10_000):
-                for image, predicted, actual, exact, model, writer, source, us, verdict in batch:
-                    if image not in deleted:
-                        at = aggregates.EPOCH + timedelta(microseconds=us)
-                        yield records.Pair(
-                            image,
-                            predicted,
-                            actual,
-                            exact or 0.0,
-                            model,
-                            writer,
-                            source,
-                            at,
-                            verdict,
-                        )
+            try:
+                yield from _pairs_of_file(connection, path, deleted)
+            except (duckdb.Error, Invalid):
+                skipped(key)
+
+
+def _pairs_of_file(
+    connection: duckdb.DuckDBPyConnection, path: Path, deleted: Set[str]
+) -> Iterator[records.Pair]:
+    actual = canonical.stored_actual()
+    columns = f"image, predicted, {actual}, exact, model, writer, source, us, verdict"
+    query = files.pairs_of_parquet(connection, [str(path)], "")
+    cursor = connection.execute(
+        f"SELECT {columns} FROM ({query}) WHERE predicted IS NOT NULL AND us >= 0"  # noqa: S608
+    )
+    while batch := cursor.fetchmany(10_000):
+        for image, predicted, text, exact, model, writer, source, us, verdict in batch:
+            if image not in deleted:
+                at = aggregates.EPOCH + timedelta(microseconds=us)
+                facts = (exact or 0.0, model, writer, source, at, verdict)
+                yield records.Pair(image, predicted, text, *facts)
 
 
 def _sweep(
