@@ -94,9 +94,11 @@ def test_spans_that_wait_are_sent_before_a_function_freezes(spans: InMemorySpanE
     exporter = InMemorySpanExporter()
     provider = trace.get_tracer_provider()
     assert isinstance(provider, TracerProvider)
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=60_000))
+    processor = BatchSpanProcessor(exporter, schedule_delay_millis=60_000)
+    provider.add_span_processor(processor)
     with tracing.span("read", str(uuid.uuid4())):
         pass
     assert not exporter.get_finished_spans()
     tracing.flush()
     assert [span.name for span in exporter.get_finished_spans()] == ["read"]
+    processor.shutdown()
