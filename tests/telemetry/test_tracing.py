@@ -101,4 +101,4 @@ def test_spans_that_wait_are_sent_before_a_function_freezes(spans: InMemorySpanE
     assert not exporter.get_finished_spans()
     tracing.flush()
     assert [span.name for span in exporter.get_finished_spans()] == ["read"]
-    processor.shutdown()
+    processor.shutdown()  # type: ignore[no-untyped-call]
