@@ -217,7 +217,7 @@ def picture_crop(picture: np.ndarray) -> np.ndarray | None:
     """
     ink = paper.find_ink(np.repeat(picture[..., None], 3, axis=2))
     pieces = find.find(ink)
-    if max(picture.shape) <= find.TINY and pieces:
+    if max(picture.shape) <= find.TINY_SIDE and pieces:
         return _crop_of(ink, glyphs.merge(pieces))
     area = sum(piece.area for piece in pieces)
     large = [piece for piece in pieces if piece.area > 0.8 * area]

@@ -450,7 +450,7 @@ def crops(rng, n: int, glyphs, labels, *, own: float = 0.35) -> tuple[np.ndarray
             ink = paper.find_ink(decode.decode(data, max_pixels=50_000_000).pixels)
             digits_there = [entry for row in truth.rows for entry in row]
             pieces = find.find(ink)
-            if max(ink.values.shape) <= find.TINY and pieces:
+            if max(ink.values.shape) <= find.TINY_SIDE and pieces:
                 pieces = [pieces_of.merge(pieces)]
             for piece in pieces:
                 match = [

@@ -9,8 +9,7 @@ from legibly.vision.opinions import Judge
 
 Floats = NDArray[np.float32]
 SIDE = 28
-# Shift across and down in pixels, rotation in degrees, shear, scale: as another hand or eye might
-# do to it.
+# Horizontal and vertical shift in pixels, rotation in degrees, shear, scale.
 _MOVES = (
     (0.0, 0.0, 0.0, 0.0, 1.0),
     (1.0, 0.5, 0.0, 0.0, 1.0),
@@ -28,9 +27,7 @@ _MOVES = (
 )
 CHANGES = len(_MOVES) + 3
 TURNS = (5, 6)
-"""Those changes, two rotations, whose mean with the crop as it is ranks digits nearly as all
-changes do.
-"""
+"""Two rotations; their mean with the unchanged crop ranks digits nearly like all changes."""
 
 
 def changed(crops: Floats) -> Floats:
@@ -55,8 +52,9 @@ def turned(crops: Floats) -> Floats:
 
 
 def measure(probabilities: Floats, digitness: Floats, intended: NDArray[np.intp]) -> Floats:
-    """The mean calibrated probability of the intended class: (N × changes, K), (N × changes,), (N,)
-    → (N,).
+    """The mean calibrated probability of the intended class, (N,).
+
+    `probabilities` (N × changes, K), `digitness` (N × changes,), `intended` (N,).
     """
     shaped = (probabilities * digitness[:, None]).reshape(len(intended), -1, probabilities.shape[1])
     return np.asarray(shaped[np.arange(len(intended)), :, intended].mean(axis=1), np.float32)

@@ -240,7 +240,7 @@ def _analyse_ink(ink: paper.Ink, networks: Networks, *, least: float = 0.0) -> P
     if not pieces:
         return Page((), 1.0, 0.0)
     height = rows.typical_height(pieces)
-    if max(ink.values.shape) <= find.TINY and not _stand_apart(pieces, height):
+    if max(ink.values.shape) <= find.TINY_SIDE and not _stand_apart(pieces, height):
         return _single(ink, pieces, networks)
     if height < least:
         return Page((), 1.0, height)

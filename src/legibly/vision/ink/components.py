@@ -16,8 +16,8 @@ class Components:
     """The 8-connected components of one mask, numbered from 0 in the order of their topmost run.
 
     Runs are horizontal and half open: columns `start` … `stop` of `row`, sorted by row, then
-    column; `label` says whose they are. Boxes are `left`, `top`, `right`, `bottom`, half open, in
-    pixels; `area` counts pixels.
+    column; `label` is the number of their component. Boxes are `left`, `top`, `right`, `bottom`,
+    half open, in pixels; `area` counts pixels.
     """
 
     mask: Mask
@@ -98,7 +98,7 @@ def run_lengths(mask: Mask) -> Ints:
 
 
 def _bounds(mask: Mask) -> tuple[Ints, Ints]:
-    """Where runs begin and end among all pixels, rows one column longer than they are."""
+    """The start and end of each run among all pixels, with one blank column added to each row."""
     height, width = mask.shape
     flat = np.zeros(height * (width + 1) + 1, np.bool_)  # a blank before each row and at the end
     flat[1:].reshape(height, width + 1)[:, :width] = mask
@@ -117,8 +117,8 @@ def components(mask: Mask) -> Components:
     stride = mask.shape[1] + 1
     begin, end = _bounds(mask)
     row, start, stop = _by_row(begin, end, stride)
-    # Runs touch those of the next row from the first that ends at or after their start, diagonals
-    # included.
+    # A run touches those of the next row from the first that ends at or after its start, including
+    # diagonals.
     low = end.searchsorted(begin + stride, side="left")
     count = begin.searchsorted(end + stride, side="right") - low
     upper = np.arange(len(row)).repeat(count)
@@ -138,11 +138,10 @@ def components(mask: Mask) -> Components:
 
 
 def _join(nodes: int, first: Ints, other: Ints) -> tuple[Ints, int]:
-    """Number the connected parts of a graph: a label a node, in the order of first nodes, and how
-    many there are.
+    """Number the connected parts of a graph: the label of each node, and the number of parts.
 
-    Every root hooks on to the smallest neighbouring root, then all pointers are shortened: a few
-    whole-array passes.
+    Each root is attached to the smallest neighbouring root, then all paths are shortened: a few
+    passes over whole arrays.
     """
     parent = np.arange(nodes)
     while len(first):

@@ -1,6 +1,4 @@
-"""From the ink plane to pieces that may be digits, without specks, edges of shadows, frames and
-fingers.
-"""
+"""Finds the pieces of ink that may be digits: no specks, shadow edges, frames or fingers."""
 
 from dataclasses import dataclass
 
@@ -11,20 +9,20 @@ from legibly.vision.ink import components, glyphs, paper, planes, rows
 
 Mask = NDArray[np.bool_]
 
-SPECK = 0.16
+SPECK_SIZE = 0.16
 """A piece smaller than this share of a digit's height in both directions is a speck."""
-WEAK = 0.4
+MIN_DARKNESS = 0.4
 """A piece whose darkest ink is below this share of the page's is a smudge."""
-LOW = 0.5
+LOW_SHARE = 0.5
 """A piece lower than this share of the ring around it may be a stroke in a zero."""
-TINY = 40
+TINY_SIDE = 40
 """A picture whose longer side is at most this long has one glyph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The ink in pieces, in no order: what may be digits or parts of them, the boxes of small ones
-    that are not, and rings around a single low piece, which may be zeros with a stroke in them.
+    """The ink in pieces, in no order: possible digits or parts of them, the boxes of small other
+    ones, and rings around a single low piece, which may be zeros with a stroke in them.
     """
 
     digits: list[glyphs.Piece]
@@ -42,11 +40,13 @@ def split(ink: paper.Ink, parts: components.Components | None = None) -> Pieces:
     parts = components.components(ink.mask) if parts is None else parts
     if not len(parts):
         return Pieces([], [], [])
-    keep, rings = _sound(parts, ink)
+    keep, rings = _handwriting(parts, ink)
     candidates = glyphs.pieces(parts, keep)
     height = rows.typical_height(candidates)
     large = [
-        piece for piece in candidates if max(piece.width, piece.height) >= max(2.0, SPECK * height)
+        piece
+        for piece in candidates
+        if max(piece.width, piece.height) >= max(2.0, SPECK_SIZE * height)
     ]
     pieces = [piece for piece in large if not _bar(piece, large, height)]
     chosen = {id(piece) for piece in pieces}
@@ -71,9 +71,9 @@ def _bar(piece: glyphs.Piece, pieces: list[glyphs.Piece], height: float) -> bool
     return len(pieces) > 1
 
 
-def _sound(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
+def _handwriting(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
     """Which components are handwriting by size, darkness and place, and which are rings around a
-    single low one, (components,) bool each.
+    single low one: (components,) bool each.
     """
     height, width = parts.shape
     least = max(2.0, 2e-5 * height * width)
@@ -85,8 +85,8 @@ def _sound(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
         # Small writing on a large page: the size of specks depends on the digits, not on the paper.
         least = max(2.0, min(least, 0.2 * planes.median(parts.area[strong])))
     typical = planes.median(peak[strong]) if strong.any() else float(peak.max())
-    keep = (parts.area >= least) & (peak >= WEAK * typical)
-    if max(height, width) <= TINY:
+    keep = (parts.area >= least) & (peak >= MIN_DARKNESS * typical)
+    if max(height, width) <= TINY_SIDE:
         return keep, np.zeros(len(parts), np.bool_)
     keep &= ~_marginal(parts, ink, keep)
     frames, rings = _frames(parts, keep)
@@ -94,10 +94,9 @@ def _sound(parts: components.Components, ink: paper.Ink) -> tuple[Mask, Mask]:
 
 
 def _marginal(parts: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
-    """Which components lie along the border and are its shadows, tables or neighbours rather than
-    digits.
+    """Which components along the border are shadows, tables or neighbours rather than digits.
 
-    Only where something better stands clear of the border: a digit may be cropped closely.
+    None unless a better one is clear of the border, since a digit may be cropped closely.
     """
     height, width = parts.shape
     wide = parts.right - parts.left
@@ -125,8 +124,8 @@ def _marginal(parts: components.Components, ink: paper.Ink, keep: Mask) -> Mask:
 
 
 def _frames(parts: components.Components, keep: Mask) -> tuple[Mask, Mask]:
-    """Which components are drawn around others: frames, tables, a circle around a number; and which
-    of them around a single low one.
+    """Which components surround others (frames, tables, a circle around a number), and which of
+    these surround a single low one.
     """
     height = parts.bottom - parts.top
     width = parts.right - parts.left
@@ -144,14 +143,15 @@ def _frames(parts: components.Components, keep: Mask) -> tuple[Mask, Mask]:
         large &= _surrounded(parts, int(index), large)
         several = inside & (height > 0.08 * height[index]) & (np.maximum(width, height) > 8)
         frames[index] = large.any() or np.count_nonzero(several) >= 3
-        low = height[large] < LOW * height[index]
+        low = height[large] < LOW_SHARE * height[index]
         rings[index] = np.count_nonzero(large) == 1 and bool(low.all())
     return frames, rings
 
 
 def _surrounded(parts: components.Components, index: int, inside: Mask) -> Mask:
-    """Which components have ink of another one on three sides at least: two strokes of a 4 lie in
-    each other's boxes too.
+    """Which components have ink of component `index` on at least three sides.
+
+    Overlapping boxes are not enough: the two strokes of a 4 are in each other's boxes.
     """
     result = np.zeros(len(parts), np.bool_)
     if not inside.any():

@@ -1,9 +1,7 @@
-"""Drawn frames around digits: boxes, combs, tables and circles, separated from strokes that touch
-them.
+"""Removes frames around digits: boxes, combs, tables and circles, but not strokes that touch them.
 
-Lines that run through a whole picture are the business of `rules`; here are those that end in it.
-A frame is one connected piece of ink, so a digit that touches it belongs to that piece: only the
-frame's own lines may go, and what remains is ink like any other.
+`rules` removes the lines that cross the whole picture; frames end within it. A digit that touches
+its frame belongs to the same component, so only the lines of the frame are removed.
 """
 
 from dataclasses import dataclass, replace
@@ -15,18 +13,18 @@ from legibly.vision.ink import components, paper
 
 Mask = NDArray[np.bool_]
 
-SPARSE = 0.35
-"""A frame's ink covers no more than this share of its box."""
-LONG = 0.5
-"""A line of a frame runs along at least this share of its box's side."""
-DIVIDER = 0.85
-"""A line between two cells runs along at least this share of the frame's height."""
-OWN = 0.5
-"""A piece of ink is a frame where lines, or a ring, make up at least this share of it."""
-LEAST_SIDE = 60
-"""A smaller piece of ink is no frame, in pixels."""
-MOST_AREA = 3.0
-"""Frames together cover no more than so many times the picture; the walls of mazes do."""
+MAX_FRAME_INK = 0.35
+"""The ink of a frame covers at most this share of its box."""
+MIN_LINE = 0.5
+"""A line of a frame is at least this share of a side of its box."""
+MIN_DIVIDER = 0.85
+"""A line between two cells is at least this share of the frame's height."""
+MIN_LINE_INK = 0.5
+"""A component is a frame if lines or a ring have at least this share of its ink."""
+MIN_SIDE = 60
+"""A frame has at least one side of this many pixels."""
+MAX_AREA = 3.0
+"""Frames together cover at most this many times the picture; walls of mazes cover more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +44,22 @@ def clean(ink: paper.Ink) -> Cleaned:
     parts = components.components(ink.mask)
     width = parts.right - parts.left
     height = parts.bottom - parts.top
-    candidates = (parts.area < SPARSE * width * height) & (np.maximum(width, height) >= LEAST_SIDE)
+    candidates = (parts.area < MAX_FRAME_INK * width * height) & (
+        np.maximum(width, height) >= MIN_SIDE
+    )
     if candidates.any():
         candidates &= _encloses(parts) | (width > 2.5 * height)
     if not candidates.any():
         return Cleaned(ink, torn=False, parts=parts)
     mask = None
     torn = False
-    for index in _bounded(np.flatnonzero(candidates), width * height, ink.mask.size):
+    for index in _within_area_limit(np.flatnonzero(candidates), width * height, ink.mask.size):
         box = parts.box(index)
         own = parts.alone(index)
         lines = _lines(own)
-        if np.count_nonzero(lines) < OWN * np.count_nonzero(own):
+        if np.count_nonzero(lines) < MIN_LINE_INK * np.count_nonzero(own):
             lines = _ring(own)
-        if np.count_nonzero(lines) < OWN * np.count_nonzero(own):
+        if np.count_nonzero(lines) < MIN_LINE_INK * np.count_nonzero(own):
             continue
         mask = ink.mask.copy() if mask is None else mask
         rest = _without_crumbs(own & ~lines, 0.15 * (box[3] - box[1]))
@@ -72,10 +72,12 @@ def clean(ink: paper.Ink) -> Cleaned:
     return Cleaned(replace(ink, values=values, mask=mask), torn)
 
 
-def _bounded(candidates: components.Ints, area: components.Ints, pixels: int) -> components.Ints:
+def _within_area_limit(
+    candidates: components.Ints, area: components.Ints, pixels: int
+) -> components.Ints:
     """The candidates with the smallest boxes, as many as the limit on their total area allows."""
     smallest = candidates[np.argsort(area[candidates], kind="stable")]
-    return np.sort(smallest[np.cumsum(area[smallest]) <= MOST_AREA * pixels])
+    return np.sort(smallest[np.cumsum(area[smallest]) <= MAX_AREA * pixels])
 
 
 def _encloses(parts: components.Components) -> Mask:
@@ -86,7 +88,7 @@ def _encloses(parts: components.Components) -> Mask:
     y = (parts.top + parts.bottom) / 2
     size = np.maximum(parts.right - parts.left, parts.bottom - parts.top)
     result = np.zeros(len(parts), np.bool_)
-    for index in np.flatnonzero(size >= LEAST_SIDE):
+    for index in np.flatnonzero(size >= MIN_SIDE):
         inside = (x > parts.left[index]) & (x < parts.right[index])
         inside &= (y > parts.top[index]) & (y < parts.bottom[index])
         inside &= (size > 0.15 * (parts.bottom[index] - parts.top[index])) & (size < size[index])
@@ -98,14 +100,16 @@ def _encloses(parts: components.Components) -> Mask:
 def _lines(own: Mask) -> Mask:
     """The pixels of long straight horizontal and vertical lines, (h, w)."""
     height, width = own.shape
-    level = _level(own, LONG * width)
-    upright = _level(np.ascontiguousarray(own.T), min(DIVIDER * height, LONG * width)).T
+    level = _horizontal_lines(own, MIN_LINE * width)
+    upright = _horizontal_lines(
+        np.ascontiguousarray(own.T), min(MIN_DIVIDER * height, MIN_LINE * width)
+    ).T
     if not level.any() or not upright.any():
         return np.zeros(own.shape, np.bool_)
     return level | upright
 
 
-def _level(own: Mask, least: float) -> Mask:
+def _horizontal_lines(own: Mask, least: float) -> Mask:
     """The pixels of long, nearly horizontal lines, except where something thicker crosses."""
     grown = own.copy()
     grown[1:] |= own[:-1]
@@ -147,6 +151,6 @@ def _ring(own: Mask) -> Mask:
 
 
 def _without_crumbs(rest: Mask, least: float) -> Mask:
-    """The ink left by a frame, without pieces smaller than `least` pixels in either direction."""
+    """The remaining ink without components smaller than `least` pixels in both directions."""
     parts = components.components(rest)
     return parts.paint(np.maximum(parts.right - parts.left, parts.bottom - parts.top) >= least)

@@ -1,4 +1,4 @@
-"""Pieces of ink: what may be a digit or a fragment of one, and the grey crop that belongs to it."""
+"""Pieces of ink that may be a digit or a fragment of one, and their grey crops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,13 @@ from legibly.vision.ink import components, paper, planes
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Box = components.Box
-ENOUGH_SIDE = 80
-"""A piece is not reduced below so many pixels along its longer side."""
+REDUCED_SIDE = 80
+"""A piece is not reduced below this many pixels along its longer side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some ink: `box` (left, top, right, bottom), half open, in pixels of the ink plane, and its
-    mask in that box.
-    """
+    """Some ink: `box` (left, top, right, bottom), half open, in pixels, and its mask."""
 
     box: Box
     mask: Mask
@@ -65,10 +63,9 @@ def pieces(parts: components.Components, chosen: Mask) -> list[Piece]:
 
 
 def crop(ink: paper.Ink, piece: Piece) -> Floats:
-    """The grey ink of one piece, (h, w) float32 in 0 … 1, its soft edges included and its
-    neighbours left out.
+    """The grey ink of one piece, (h, w) float32 in 0 … 1, with soft edges and without neighbours.
 
-    A large piece comes reduced: the network is given 20 pixels of it.
+    A large piece is reduced, since the network uses 20 pixels of it.
     """
     reach = max(1, round(0.05 * max(piece.width, piece.height)))
     left, top, right, bottom = piece.box
@@ -85,13 +82,13 @@ def crop(ink: paper.Ink, piece: Piece) -> Floats:
     x = left - outer[0]
     y = top - outer[1]
     mask[y : y + piece.height, x : x + piece.width] = piece.mask
-    factor = max(piece.width, piece.height) // ENOUGH_SIDE
+    factor = max(piece.width, piece.height) // REDUCED_SIDE
     if factor > 1:
         values = _reduce(values, factor)
         reach = max(1, reach // factor)
         inked = _reduce(inked, factor) > 0.4
         mask = _reduce(mask, factor) > 0.4
-    # What is inked nearby and is not of this piece belongs to a neighbour.
+    # Other ink nearby belongs to a neighbour.
     others = inked & ~mask
     own = spread(mask, reach)
     if others.any():

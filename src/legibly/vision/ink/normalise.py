@@ -1,7 +1,7 @@
-"""From a glyph's grey ink to the network's input, in the manner of MNIST.
+"""Converts a glyph's grey ink to the network's input, like MNIST.
 
-Longest side of the ink's box 20 of 28 pixels, aspect ratio kept, averaged by area and never made
-binary; centre of mass at pixel index 14; strokes neither thinner nor thicker than MNIST's are.
+The longer side of the ink is 20 of 28 pixels, the centre of mass at pixel index 14; the aspect
+ratio stays, ink is averaged by area and never made binary, and strokes are as wide as in MNIST.
 """
 
 import numpy as np
@@ -15,19 +15,18 @@ Floats = NDArray[np.float32]
 SIDE = 28
 INNER = 20
 CENTRE = 14.0
-THINNEST = 1.9
-THICKEST = 4.0
-"""Stroke widths in pixels of the 28 × 28 input outside which strokes are thickened or thinned."""
-FINE = 4
-"""Strokes are mended on a copy this many times finer than the input."""
-VISIBLE = 0.05
+MIN_STROKE = 1.9
+MAX_STROKE = 4.0
+"""Strokes outside these widths, in pixels of the 28 × 28 input, are thickened or thinned."""
+STROKE_SCALE = 4
+"""Strokes are thickened or thinned on a copy this many times larger than the input."""
+MIN_VISIBLE = 0.05
 
 
 def normalise(crop: Floats) -> Floats:
-    """One glyph as the network wants it: (28, 28) float32, 0 paper … 1 ink; blank for a crop
-    without ink.
+    """The network's input for a glyph: (28, 28) float32, 0 paper … 1 ink; blank without ink.
 
-    `crop` (h, w) float32 in 0 … 1, grey ink with whatever margin.
+    `crop` (h, w) float32 in 0 … 1, grey ink with any margin.
     """
     out = np.zeros((SIDE, SIDE), np.float32)
     tight = trim(crop)
@@ -46,7 +45,7 @@ def normalise(crop: Floats) -> Floats:
 
 def trim(crop: Floats) -> Floats | None:
     """The part of a crop with visible ink, or None."""
-    visible = crop > VISIBLE
+    visible = crop > MIN_VISIBLE
     # Searching bytes takes a fraction of NumPy's time for so few.
     rows = np.logical_or.reduce(visible, axis=1).tobytes()
     columns = np.logical_or.reduce(visible, axis=0).tobytes()
@@ -66,17 +65,15 @@ def stroke_width(ink: Floats) -> float:
 
 
 def _shrink(tight: Floats) -> Floats:
-    """Resample ink so that its longest side has 20 pixels, mending strokes that are too thin or too
-    thick.
-    """
+    """Resample ink to 20 pixels along its longer side, with strokes of the usual width."""
     longest = max(tight.shape)
     width = stroke_width(tight) * INNER / longest
-    if THINNEST <= width <= THICKEST:
+    if MIN_STROKE <= width <= MAX_STROKE:
         return _resize(tight, INNER)
-    change = (2.2 if width < THINNEST else 3.6) - width
-    steps = min(max(round(abs(change) * FINE / 2), 1), 5)
+    change = (2.2 if width < MIN_STROKE else 3.6) - width
+    steps = min(max(round(abs(change) * STROKE_SCALE / 2), 1), 5)
     grow = change > 0
-    fine = _resize(tight, INNER * FINE - 2 * steps if grow else INNER * FINE)
+    fine = _resize(tight, INNER * STROKE_SCALE - 2 * steps if grow else INNER * STROKE_SCALE)
     wide = planes.pad(fine, steps + 1 if grow else 1)
     wide = _spread(wide, steps) if grow else 1.0 - _spread(1.0 - wide, steps)
     mended = trim(wide)
@@ -86,11 +83,9 @@ def _shrink(tight: Floats) -> Floats:
 
 
 def _spread(plane: Floats, steps: int) -> Floats:
-    """The largest value among the neighbours, several times: the four beside it and all eight by
-    turns, nearly a disc.
+    """Dilate a plane by `steps` pixels, alternating between four and eight neighbours.
 
-    The plane has a border of one value that what spreads does not pass, so that rows may be
-    taken for one long one.
+    The border is wide enough to treat the plane as one long row.
     """
     width = plane.shape[1]
     flat = plane.ravel()
@@ -101,7 +96,7 @@ def _spread(plane: Floats, steps: int) -> Floats:
 
 
 def _with_neighbours(plane: Floats, others: Floats, distance: int) -> Floats:
-    """The largest of each value and what lies so far before and behind it in `others`."""
+    """The largest of each value and the two of `others` at this distance before and after it."""
     result = plane.copy()
     np.maximum(result[distance:], others[:-distance], out=result[distance:])
     np.maximum(result[:-distance], others[distance:], out=result[:-distance])
@@ -109,9 +104,7 @@ def _with_neighbours(plane: Floats, others: Floats, distance: int) -> Floats:
 
 
 def _resize(plane: Floats, longest: int) -> Floats:
-    """Resample so that the longer side has `longest` pixels: area-averaged down, smoothly up, as it
-    is if it fits.
-    """
+    """Resample so that the longer side has `longest` pixels: averaged down, bicubic up."""
     height, width = plane.shape
     scale = longest / max(height, width)
     if scale == 1.0:

@@ -1,8 +1,7 @@
 """Computes the amount of ink per pixel, independent of the light and the colours of paper and pen.
 
-The paper's brightness is estimated as if nothing were written on it, and the picture is divided by
-it: shadows and vignettes multiply what the camera sees, so dividing takes them out. What remains is
-ink, 0 paper … 1 black.
+The brightness of the blank paper is estimated, and the picture is divided by it: shadows and
+vignettes multiply the brightness, so this removes them. The rest is ink, 0 paper … 1 black.
 """
 
 from dataclasses import dataclass, replace
@@ -18,22 +17,22 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 THUMB_SIDE = 140
-"""Paper is estimated on a picture of about this many pixels along its longer side."""
-WINDOW = 0.2
+"""The paper is estimated on a copy with about this many pixels along its longer side."""
+MAX_STROKE_SHARE = 0.2
 """No stroke is thicker than this share of the longer side."""
-FAINTEST = 0.07
+MIN_INK = 0.07
 """Ink that darkens its paper by less than this is ignored."""
-GRAINY = 0.06
-"""From this share of noise in the ink's strength on, the picture is smoothed first."""
-BLACK = 40.0
-COLOURLESS = 8.0
+GRAIN_LIMIT = 0.06
+"""A picture with more noise, as a share of the ink's strength, is smoothed first."""
+MIN_PAPER = 40.0
+MAX_GREY_DIFFERENCE = 8.0
 """Channels that differ by less than this everywhere count as grey."""
-SMOOTHING = (1.0, 2.0, 3.5)
-THIN = 5.0
-"""Strokes no wider than so many pixels may lose their faint parts to a single level."""
-FAINT_PART = 0.4
+SMOOTHING_RADII = (1.0, 2.0, 3.5)
+THIN_STROKE = 5.0
+"""Strokes of at most this width, in pixels, would lose faint parts to a single threshold."""
+FAINT_THRESHOLD = 0.4
 """Threshold for faint parts of a stroke, as a share of that for the rest."""
-EDGE = 0.42
+EDGE_LEVEL = 0.42
 """A stroke ends where the ink falls to this share of its full strength."""
 
 
@@ -42,9 +41,8 @@ class Ink:
     """The amount of ink on each pixel, and a mask of strokes.
 
     `values` (H, W) float32, 0 paper … 1 full contrast, below 0 where noise is brighter than paper;
-    `mask` (H, W) says where strokes are; `noise` is the paper's standard deviation in the unit of
-    `values`; `light` says that the ink is lighter than its paper; `doubt` in 0 … 1 is how nearly
-    that was decided the other way.
+    `mask` (H, W) marks strokes; `noise` is the standard deviation of the paper in the unit of
+    `values`; `light`: the ink is lighter than its paper; `doubt` (0 … 1) of that decision.
     """
 
     values: Floats
@@ -77,8 +75,8 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
     values = _divide(grey, paper)
     peaks = strength(values)
     noise, typical = _levels(values, peaks)
-    for radius in SMOOTHING:
-        if not planes.is_grainy(values, GRAINY * typical) or max(grey.shape) < 50 * radius:
+    for radius in SMOOTHING_RADII:
+        if not planes.is_grainy(values, GRAIN_LIMIT * typical) or max(grey.shape) < 50 * radius:
             break
         values = _divide(
             np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(radius))), paper
@@ -87,7 +85,7 @@ def find_ink(pixels: Pixels, light: bool | None = None) -> Ink:
         noise, typical = _levels(values, peaks)
     return Ink(
         values,
-        _strokes(values, peaks, max(4.5 * noise, FAINTEST, 0.22 * typical), noise),
+        _strokes(values, peaks, max(4.5 * noise, MIN_INK, 0.22 * typical), noise),
         noise,
         light,
         doubt,
@@ -103,16 +101,15 @@ def _thumb(pixels: Pixels) -> Floats:
 
 
 def _even_paper(thumb: Floats) -> float | None:
-    """The brightness of paper that is one and the same all over, as in drawing programs; None for
-    any other.
+    """The brightness of perfectly even paper, as in drawing programs; None for other paper.
 
-    Nothing may be on its other side of the ink, and half of the picture has to be paper.
+    It must be the brightest or darkest value, and cover half of the picture.
     """
     plane = thumb if thumb.ndim == 2 else thumb[:, :, 1]
     if not planes.has_even_border(plane):
         return None
     level = float(plane[0, 0])
-    if thumb.ndim == 3 and float(np.abs(thumb - thumb[:, :, :1]).max()) >= COLOURLESS:
+    if thumb.ndim == 3 and float(np.abs(thumb - thumb[:, :, :1]).max()) >= MAX_GREY_DIFFERENCE:
         return None
     low = float(plane.min())
     high = float(plane.max())
@@ -120,18 +117,16 @@ def _even_paper(thumb: Floats) -> float | None:
     return level if is_extreme and np.count_nonzero(plane == level) >= 0.5 * plane.size else None
 
 
-def _window(shape: tuple[int, ...], share: float = WINDOW) -> int:
+def _window(shape: tuple[int, ...], share: float = MAX_STROKE_SHARE) -> int:
     height, width = shape[:2]
     return max(3, min(round(share * max(height, width)), int(0.9 * min(height, width))) | 1)
 
 
 def _polarity(thumb: Floats) -> tuple[bool, float]:
-    """Whether the ink is lighter than its paper, and how doubtful that is (0 certain … 1 a coin's
-    toss).
+    """Whether the ink is lighter than its paper, and the doubt of that (0 certain … 1 a guess).
 
-    Ink stands out from the brightness around it in few places, and much: the skew of that
-    difference tells its sign, whatever the light. What lies along the border is paper more often
-    than not.
+    Ink differs strongly from the brightness around it, in few places: the skew of the difference
+    shows its sign. The border of a picture is usually paper.
     """
     plane = thumb if thumb.ndim == 2 else thumb.mean(axis=2)
     if max(plane.shape) > THUMB_SIDE / 2:
@@ -149,12 +144,12 @@ def _polarity(thumb: Floats) -> tuple[bool, float]:
 
 
 def _weights(thumb: Floats, light: bool) -> Floats:
-    """How much each colour channel shows the ink, summing to 1: red and blue pens hide in one
-    channel or two.
+    """The weight of each colour channel by its contrast, summing to 1: a red pen is invisible in
+    red.
     """
     if thumb.ndim == 2:
         return np.ones(1, np.float32)
-    if float(np.abs(thumb - thumb[:, :, :1]).max()) < COLOURLESS:
+    if float(np.abs(thumb - thumb[:, :, :1]).max()) < MAX_GREY_DIFFERENCE:
         return np.full(3, 1 / 3, np.float32)
     size = _window(thumb.shape)
     contrasts = np.zeros(3, np.float32)
@@ -182,23 +177,25 @@ def _paper(small: Floats) -> Floats:
         # The closing would follow the brightest grains.
         small = planes.box(small, 3 if grain < 0.06 else 5)
     widest = _window(small.shape)
-    if max(small.shape) < planes.SMALL:
+    if max(small.shape) < planes.SMALL_SIDE:
         # A small picture is mostly digit, its strokes are a larger share of it, and no shadow falls
         # across it.
-        widest = _window(small.shape, WINDOW + 0.5 * (1.0 - max(small.shape) / planes.SMALL))
+        widest = _window(
+            small.shape, MAX_STROKE_SHARE + 0.5 * (1.0 - max(small.shape) / planes.SMALL_SIDE)
+        )
     rough = np.maximum(planes.close(small, widest), 0.1)
     # A window just wider than the strokes follows the edges of shadows best.
     size = (
         widest
-        if max(small.shape) < planes.SMALL
+        if max(small.shape) < planes.SMALL_SIDE
         else min(widest, _stroke_window(np.subtract(1.0, small / rough, dtype=np.float32)))
     )
     paper = rough if size == widest else np.maximum(planes.close(small, size), 0.1)
     ratio = np.asarray(small / paper, np.float32)
     low, high = planes.quantiles(ratio, 0.3, 0.6)
     blank = ratio > max(0.8 * high, low)
-    # The closing follows the brightest grain of the paper; the mean of what is blank nearby puts
-    # that right.
+    # The closing follows the brightest grain of the paper; the mean of blank pixels nearby corrects
+    # that.
     weight = planes.box(blank.astype(np.float32), size // 2 | 1)
     mean = planes.box(np.where(blank, ratio, 0.0).astype(np.float32), size // 2 | 1) / np.maximum(
         weight, 1e-3
@@ -208,7 +205,7 @@ def _paper(small: Floats) -> Floats:
 
 def _stroke_window(ink: Floats) -> int:
     """An odd window about three times as wide as the strokes on a small ink plane."""
-    strong = ink > max(FAINTEST, 0.5 * planes.quantiles(ink, 0.995)[0])
+    strong = ink > max(MIN_INK, 0.5 * planes.quantiles(ink, 0.995)[0])
     edges = np.count_nonzero(strong[1:] != strong[:-1]) + np.count_nonzero(
         strong[:, 1:] != strong[:, :-1]
     )
@@ -223,9 +220,9 @@ def _divide(grey: Pixels, paper: Floats) -> Floats:
     if paper.shape != grey.shape:
         full = Image.fromarray(paper).resize((width, height), Image.Resampling.BILINEAR)
         paper = np.asarray(full)
-    if float(paper.min()) < BLACK:
+    if float(paper.min()) < MIN_PAPER:
         # Black is black in any light: differences below some levels are noise.
-        return np.asarray((paper - grey) / np.maximum(paper, BLACK), np.float32)
+        return np.asarray((paper - grey) / np.maximum(paper, MIN_PAPER), np.float32)
     values = np.divide(grey, paper, dtype=np.float32)
     return np.subtract(np.float32(1.0), values, out=values)
 
@@ -234,15 +231,13 @@ def _levels(values: Floats, peaks: Floats) -> tuple[float, float]:
     """The noise of the paper and the typical full strength of the ink, 0 where there is none."""
     sample = values[:: max(1, values.shape[0] // 256), :: max(1, values.shape[1] // 256)]
     noise = planes.noise(sample)
-    inked = peaks[peaks > max(6.0 * noise, FAINTEST)]
+    inked = peaks[peaks > max(6.0 * noise, MIN_INK)]
     return noise, planes.quantiles(inked, 0.75)[0] if inked.size else 0.0
 
 
 def _strokes(values: Floats, peaks: Floats, floor: float, noise: float) -> Mask:
-    """Where strokes are, (H, W): above a share of the ink's full strength nearby, and above a
-    floor.
-    """
-    level = np.maximum(EDGE * peaks, floor)
+    """A mask of strokes: ink above a share of its full strength nearby, and above `floor`."""
+    level = np.maximum(EDGE_LEVEL * peaks, floor)
     block = _block(values.shape)
     height, width = values.shape
     local = Image.fromarray(level).resize(
@@ -253,13 +248,13 @@ def _strokes(values: Floats, peaks: Floats, floor: float, noise: float) -> Mask:
 
 
 def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -> Mask:
-    """The mask and the faint parts of thin strokes that go on from it: crests of the ink, fainter
-    than `level`, that are connected with it.
+    """The mask with the faint parts of thin strokes: ridges of ink below `level` that are connected
+    with it.
     """
     typical = width(mask)
-    if not 0.0 < typical <= THIN:
+    if not 0.0 < typical <= THIN_STROKE:
         return mask
-    least = np.maximum(FAINT_PART * level, max(3.0 * noise, 0.35 * FAINTEST))
+    least = np.maximum(FAINT_THRESHOLD * level, max(3.0 * noise, 0.35 * MIN_INK))
     rows, columns = np.nonzero((values > least) & ~mask)
     side = max(2, round(0.8 * typical))
     wide = planes.pad(values, side, -1.0)

@@ -1,6 +1,4 @@
-"""Arithmetic on planes of grey: running maxima and means, thresholds, quantiles, noise. All (H, W)
-float32.
-"""
+"""Arithmetic on grey planes (H, W) float32: running maxima and means, thresholds, quantiles, noise."""
 
 from typing import Any, TypeVar
 
@@ -9,11 +7,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Plane = TypeVar("Plane", Floats, NDArray[np.bool_])
-SAMPLE = 8192
-SMALL = 100
-GRAIN = 0.49
+SAMPLE_PIXELS = 8192
+SMALL_SIDE = 100
+GRAIN_SCALE = 0.49
 GRAIN_SHARE = 0.85
-"""So much of what this share of changes stays below is their standard deviation: 1 / (1.44 √2)."""
+"""The standard deviation is this factor times this quantile of the changes: 1 / (1.44 √2)."""
 
 
 def dilate(plane: Plane, size: int) -> Plane:
@@ -74,11 +72,10 @@ def has_even_border(plane: NDArray[Any]) -> bool:
 def close(plane: Floats, size: int) -> Floats:
     """Fill dark features narrower than `size` with the brightness around them."""
     half = size // 2
-    if max(plane.shape) < SMALL:
+    if max(plane.shape) < SMALL_SIDE:
         return -dilate(-dilate(plane, size), size)
-    # Beyond the border the plane goes on as it ends there: cut off windows would lift its dark
-    # borders. In a small
-    # picture, which may be cropped closely, strokes along the border would then count as paper.
+    # The border is repeated, since cut-off windows would brighten dark borders. Not in a small
+    # picture, which may be cropped closely: strokes along its border would count as paper.
     wide = prolong(plane, half)
     return -dilate(-dilate(wide, size), size)[half:-half, half:-half]
 
@@ -97,9 +94,7 @@ def box(plane: Floats, size: int) -> Floats:
 
 
 def _sum(plane: Floats, size: int) -> Floats:
-    """Sums over `size` rows, for every place where these fit, by doubling: running totals are slow
-    down columns.
-    """
+    """Sums over `size` consecutive rows, by doubling: running totals are slow down columns."""
     count = len(plane) - size + 1
     power = plane
     covered = 1
@@ -141,7 +136,7 @@ def quantiles(values: Floats, *shares: float) -> tuple[float, ...]:
 
 def _sampled(values: Floats) -> Floats:
     flat = values.ravel()
-    return flat[:: max(1, flat.size // SAMPLE)]
+    return flat[:: max(1, flat.size // SAMPLE_PIXELS)]
 
 
 def median(values: NDArray[np.float32 | np.intp]) -> float:
@@ -159,13 +154,13 @@ def skew(plane: Floats, least: float) -> float:
 def grain(values: Floats) -> float:
     """The standard deviation of what changes from pixel to pixel: noise for smoothing."""
     changes = _changes(values)
-    return GRAIN * quantiles(changes, GRAIN_SHARE)[0] if changes.size else 0.0
+    return GRAIN_SCALE * quantiles(changes, GRAIN_SHARE)[0] if changes.size else 0.0
 
 
 def is_grainy(values: Floats, limit: float) -> bool:
     """Whether the grain is above a limit: `grain` without sorting."""
     changes = _sampled(_changes(values))
-    below = np.count_nonzero(changes <= limit / GRAIN)
+    below = np.count_nonzero(changes <= limit / GRAIN_SCALE)
     return bool(below <= min(changes.size - 1, int(GRAIN_SHARE * changes.size)))
 
 
@@ -182,14 +177,11 @@ def _changes(values: Floats) -> Floats:
 
 
 def noise(values: Floats) -> float:
-    """The standard deviation of blank paper, from what lies below the median, or lower: ink lies
-    above only.
-    """
+    """The standard deviation of blank paper, from values below the median: ink is above it."""
     if _is_flat(values):
         return 0.0
-    # JPEG flattens most of the noise and leaves some peaks of it: the tail counts as well as the
-    # middle.
-    if max(values.shape) < SMALL:  # where ink may cover more than half
+    # JPEG removes most of the noise but leaves some peaks, so the tail counts too.
+    if max(values.shape) < SMALL_SIDE:  # where ink may cover more than half
         low, half, most = quantiles(values, 0.01, 0.125, 0.25)
         return max(2.1 * (most - half), (most - low) / 1.65)
     low, quarter, middle = quantiles(values, 0.01, 0.25, 0.5)

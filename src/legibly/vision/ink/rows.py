@@ -1,6 +1,4 @@
-"""The order of reading: which pieces stand in one row, rows from the top, and left to right within
-them.
-"""
+"""Sorts pieces in reading order: into rows from the top, and from left to right within a row."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,19 +7,16 @@ import numpy as np
 
 from legibly.vision.ink import glyphs
 
-STEEPEST = 0.45
-"""Rows climb or fall by no more than this, in height over width, where several are to be told
-apart.
-"""
-WIDEST_STEP = 1.5
-HIGHEST_STEP = 0.7
-"""From one digit of a row to the next there is no wider gap, and no higher step, in digit heights.
-"""
+MAX_SLOPE = 0.45
+"""Rows are not steeper than this, in height over width."""
+MAX_GAP = 1.5
+MAX_STEP = 0.7
+"""The widest gap and the highest step between two digits of a row, in digit heights."""
 
 
 def typical_height(pieces: Sequence[glyphs.Piece]) -> float:
-    """The height of a digit on this page, in pixels: the median over ink, so that specks weigh
-    nothing.
+    """The height of a digit on this page, in pixels: a median weighted by size, since specks are
+    common.
     """
     if not pieces:
         return 0.0
@@ -42,9 +37,7 @@ def _height(piece: glyphs.Piece) -> float:
 
 
 def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:
-    """How steeply the rows fall to the right, by the way from each full piece to its nearest
-    neighbour.
-    """
+    """The slope of the rows, from each full piece to its nearest neighbour on the right."""
     full = [piece for piece in pieces if piece.height > 0.55 * height]
     if len(full) < 3:
         return 0.0
@@ -52,7 +45,7 @@ def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:
     across = x[None] - x[:, None]
     down = y[None] - y[:, None]
     far = np.where(
-        (across > 0.3 * height) & (np.abs(down) < STEEPEST * across + 0.3 * height), across, np.inf
+        (across > 0.3 * height) & (np.abs(down) < MAX_SLOPE * across + 0.3 * height), across, np.inf
     )
     nearest = far.argmin(axis=1)
     steps = np.arange(len(full))
@@ -61,15 +54,13 @@ def slope(pieces: Sequence[glyphs.Piece], height: float) -> float:
         return 0.0
     slopes = down[steps, nearest][known] / across[steps, nearest][known]
     middle = float(np.median(slopes))
-    # One digit higher than its neighbour is no slope: several have to agree.
+    # A single digit higher than its neighbour makes no slope, so several must agree.
     spread = float(np.median(np.abs(slopes - middle)))
-    return middle if abs(middle) > 0.5 * spread and abs(middle) < STEEPEST else 0.0
+    return middle if abs(middle) > 0.5 * spread and abs(middle) < MAX_SLOPE else 0.0
 
 
 def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piece]]:
-    """Part pieces into rows from the top, each sorted from left to right. `height` is a digit's, in
-    pixels.
-    """
+    """Split pieces into rows from the top, each from left to right; `height` is that of a digit."""
     if not pieces:
         return []
     fall = slope(pieces, height)
@@ -88,7 +79,7 @@ def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piec
             groups[-1].append(piece)
         else:
             groups.append([piece])
-    groups = _joined(groups, height)
+    groups = _join_continued(groups, height)
     groups.sort(key=lambda group: float(np.median([level(member) for member in group])))
     middles = np.array([np.median([level(member) for member in group]) for group in groups])
     known = {id(piece) for piece in full}
@@ -98,10 +89,10 @@ def rows(pieces: Sequence[glyphs.Piece], height: float) -> list[list[glyphs.Piec
     return [sorted(group, key=lambda piece: piece.middle[0]) for group in groups]
 
 
-def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[glyphs.Piece]]:
-    """One row of those groups that go on where another one ends: it is steeper than the rest, or
-    bent.
-    """
+def _join_continued(
+    groups: Sequence[list[glyphs.Piece]], height: float
+) -> list[list[glyphs.Piece]]:
+    """Join groups that continue where another one ends: parts of a steeper or curved row."""
     rows: list[list[glyphs.Piece]] = []
     ends: list[glyphs.Piece] = []
     for group in sorted(groups, key=lambda group: min(piece.box[0] for piece in group)):
@@ -110,9 +101,8 @@ def _joined(groups: Sequence[list[glyphs.Piece]], height: float) -> list[list[gl
         for index, end in enumerate(ends):
             gap = first.box[0] - end.box[2]
             drop = abs(first.middle[1] - end.middle[1])
-            if (
-                -0.1 * height < gap < WIDEST_STEP * height
-                and drop < HIGHEST_STEP * height + 0.3 * max(gap, 0)
+            if -0.1 * height < gap < MAX_GAP * height and drop < MAX_STEP * height + 0.3 * max(
+                gap, 0
             ):
                 rows[index] += group
                 ends[index] = last

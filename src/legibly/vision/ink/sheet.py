@@ -1,6 +1,6 @@
-"""Finds a light sheet on a dark ground: paper on a desk, or a table cropped at its frame.
+"""Finds a light sheet on a dark background: paper on a desk, or a table cropped at its frame.
 
-The background is not paper, and its edge is not ink: only the sheet is read.
+Only the sheet is read, so that the edge of the background is not taken for ink.
 """
 
 import numpy as np
@@ -14,15 +14,15 @@ Box = tuple[int, int, int, int]
 
 SIDE = 160
 """The sheet is searched for on a copy with about this many pixels along the longer side."""
-DARK_RING = 0.8
+MIN_DARK_BORDER = 0.8
 """At least this share of the picture's border is background."""
-LARGE = 0.35
-STRAIGHT = 0.86
-LIGHT = 0.6
-"""Of a sheet: its least share of the picture, of its box with ink filled in, and without."""
-THIN = 0.02
-"""A line along the border is no thicker than this share of the shorter side."""
-CONTRAST = 50.0
+MIN_SHARE = 0.35
+MIN_FILLED = 0.86
+MIN_LIGHT = 0.6
+"""Least share of the picture; and of the sheet's box, with ink filled in, and without."""
+MAX_THICKNESS = 0.02
+"""A line along the border has at most this share of the shorter side."""
+MIN_CONTRAST = 50.0
 """The least difference in brightness between sheet and background, in levels of 255."""
 
 
@@ -41,15 +41,15 @@ def find(pixels: Pixels) -> Box | None:
     ring = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
     middle = float(np.median(plane))
     level = planes.otsu(plane)
-    if middle <= level or np.mean(ring < level) < DARK_RING:
+    if middle <= level or np.mean(ring < level) < MIN_DARK_BORDER:
         return None
-    if middle - float(np.median(ring)) < CONTRAST:
+    if middle - float(np.median(ring)) < MIN_CONTRAST:
         return None
     parts = components.components(plane > level)
     index = int(parts.area.argmax())
     box = parts.box(index)
     own = parts.alone(index)
-    if own.size < LARGE * plane.size or own.mean() < LIGHT or _filled(own) < STRAIGHT:
+    if own.size < MIN_SHARE * plane.size or own.mean() < MIN_LIGHT or _filled(own) < MIN_FILLED:
         return None
     inset = max(1, round(0.01 * max(plane.shape)))
     height, width = pixels.shape[:2]
@@ -84,9 +84,9 @@ def _outline(grey: Pixels, paper: float) -> Box | None:
         lines = (grey[depth], grey[last], grey[:, depth], grey[:, last])
         return [float(np.median(line)) for line in lines]
 
-    if max(sides(0)) > paper - CONTRAST:
+    if max(sides(0)) > paper - MIN_CONTRAST:
         return None
-    for depth in range(1, max(6, round(THIN * min(height, width)))):
-        if min(sides(depth)) > paper - CONTRAST / 2:
+    for depth in range(1, max(6, round(MAX_THICKNESS * min(height, width)))):
+        if min(sides(depth)) > paper - MIN_CONTRAST / 2:
             return depth + 1, depth + 1, width - depth - 1, height - depth - 1
     return None
