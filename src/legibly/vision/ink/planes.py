@@ -1,4 +1,4 @@
-"""Arithmetic on grey planes (H, W) float32: running maxima and means, thresholds, quantiles, noise."""
+"""Arithmetic on grey planes (H, W) float32: running maxima, means, thresholds, quantiles, noise."""
 
 from typing import Any, TypeVar
 
