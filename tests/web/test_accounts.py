@@ -25,6 +25,7 @@ from legibly.web.api import images, s3_webhook
 from legibly.web.pages import rendering, routes
 from legibly.web.security import sessions
 from server import Server
+from web.test_forms import scan, sheet
 
 PASSWORD = "four unrelated words"
 
@@ -197,6 +198,20 @@ def test_writers_see_their_own_images_only(guarded: Server, picture: bytes) -> N
         assert rita.get(f"/api/images/{mine}").status_code == 200
         for path in ("/api/review", "/metrics"):
             assert (ben.get(path).status_code, rita.get(path).status_code) == (403, 200)
+        _check_forms(ben, cleo, rita)
+
+
+def _check_forms(ben: httpx.Client, cleo: httpx.Client, rita: httpx.Client) -> None:
+    """A form is everybody's, a scan's values are of their sender and of reviewers."""
+    empty = {"file": ("empty.png", pictures.encoded(sheet()))}
+    form = ben.post("/api/forms", files=empty).json()
+    assert ben.put("/api/forms/meters", json=form).status_code == 201
+    read = cleo.post("/api/forms/meters/read", files={"file": ("a.png", scan())}).json()
+    assert read["pages"][0]["fields"]["field_2"]["text"] == "7"
+    pages = [each.get("/api/forms/meters/values").json()["pages"] for each in (ben, cleo, rita)]
+    assert list(map(len, pages)) == [0, 1, 1]
+    assert ben.delete("/api/forms/meters").status_code == 403
+    assert rita.delete("/api/forms/meters").status_code == 204
 
 
 def test_only_administrators_look_after_people(guarded: Server) -> None:
