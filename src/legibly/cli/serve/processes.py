@@ -4,6 +4,7 @@ Nothing may be opened before the fork: the threads of a store, a database or a n
 survive it. Checks at the start therefore run in a process that ends.
 """
 
+import asyncio
 import gc
 import os
 import signal
@@ -18,13 +19,14 @@ from typing import NoReturn
 import click
 import uvicorn
 
-from legibly.cli.serve import connections
+from legibly.cli.serve import connections, memory
 from legibly.errors import LegiblyError
 from legibly.web import live_hub
 
 CAN_FORK = sys.platform == "linux"
 _MIN_LIFE_SECONDS = 5.0
 """A process that ends sooner is not restarted: it would only end again."""
+_TRIM_TICKS = 600  # a minute
 
 
 def check(work: Callable[[], object]) -> None:
@@ -73,6 +75,7 @@ class Server(uvicorn.Server):
         self._tidier = connections.Tidier(
             most=config.limit_concurrency, request_seconds=request_seconds
         )
+        self._trimming: asyncio.Task[None] | None = None  # a task without a reference may vanish
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application."""
@@ -85,9 +88,11 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: close connections that only wait, once a second."""
+        """Ten times a second: close connections that only wait, and return free memory."""
         if counter % 10 == 0:
             self._tidier.tidy(self.server_state.connections)
+        if counter % _TRIM_TICKS == _TRIM_TICKS - 1:
+            self._trimming = asyncio.create_task(asyncio.to_thread(memory.trim))
         return await super().on_tick(counter)
 
 

@@ -14,7 +14,7 @@ import uvicorn
 from legibly import wiring
 from legibly.asgi import FLAGS
 from legibly.cli import options
-from legibly.cli.serve import processes
+from legibly.cli.serve import memory, processes
 from legibly.errors import Conflict, Invalid
 from legibly.settings import Settings
 from legibly.web.api import prometheus
@@ -63,6 +63,7 @@ def command(host: str, port: int, workers: int | None, log_level: str, **flags: 
     os.environ[FLAGS] = json.dumps(
         {name: value for name, value in flags.items() if value is not None}
     )
+    memory.limit_arenas()
     place = f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}"
     served: dict[str, Any] = {**_SERVED, "host": host, "port": port, "log_level": log_level}
     if count > 1 and processes.CAN_FORK:
