@@ -1,4 +1,4 @@
-// The HTTP contract. Requests that a busy server or a lost connection refused are tried again.
+// The HTTP API. Requests are retried if the server is busy or the connection was lost.
 import { say } from "./dom.js";
 
 export class Problem extends Error {
@@ -22,12 +22,12 @@ async function problem(response) {
     const body = await response.json();
     text = body.detail || body.title || "";
   } catch {
-    /* a proxy's page, not ours */
+    /* a page of a proxy */
   }
   return new Problem(response.status, text || say("error_status", { status: response.status }));
 }
 
-/** Ask the server; `tries` counts attempts where it is busy (429, 503) or the network is away.
+/** Send a request, at most `tries` times if the server is busy (429, 503) or not reachable.
  * Throws Problem.
  * @param {string} path
  * @param {RequestInit & { tries?: number }} options */
@@ -69,26 +69,26 @@ export const images = (query = {}, signal) => {
 
 const LIGHT = 16_000; // characters; browsers let 64 kB of requests outlive their page
 
-/** The body of a label: an empty text means that the picture shows no digit. */
+/** The body of a label; an empty text means that there is no digit. */
 export const labelBody = (text) => (text === "" ? { text, nothing: true } : { text });
 /**
- * Label an image; `boxes` say where the digits of the text lie, `{ box, label }` each.
+ * Label an image; `boxes` are the places of the text's digits, `{ box, label }` each.
  * @param {string} id
  * @param {string | null} text
  * @param {{ tries?: number, boxes?: object[] }} [options]
  */
 export function label(id, text, { tries = 4, boxes } = {}) {
   const request = sending("PUT", { ...labelBody(text), boxes });
-  const keepalive = request.body.length < LIGHT; // leaving the page does not stop it
+  const keepalive = request.body.length < LIGHT; // it continues after the page is left
   return json(`/api/images/${id}/label`, { ...request, keepalive, tries });
 }
 
 const urlEncoded = (values) => ({ method: "POST", body: new URLSearchParams(values) });
-/** Delete images at once; `{ count, undo, seconds }`, where `undo` is a token for `restore`. */
+/** Delete images; returns `{ count, undo, seconds }`, where `undo` is a token for `restore`. */
 export const removeAll = (ids) => json("/history/delete", urlEncoded({ ids: ids.join(" ") }));
 export const restore = (token) => json("/history/restore", urlEncoded({ token }));
 
-/** Read a picture and store nothing; with `explain`, also why that item was read so.
+/** Read a picture without storing it; with `explain`, also explain the answer for that item.
  * @param {Blob} blob
  * @param {{ explain?: number, signal?: AbortSignal, tries?: number }} options */
 export function preview(blob, { explain, signal, tries = 1 } = {}) {
@@ -97,15 +97,14 @@ export function preview(blob, { explain, signal, tries = 1 } = {}) {
   return json(`/api/preview${query}`, { method: "POST", headers, body: blob, signal, tries });
 }
 
-/** A name for one upload; `crypto.randomUUID` is there only where the page came over TLS or from
- * this machine. */
+/** A name for one upload; `crypto.randomUUID` exists only with TLS or on this machine. */
 export const fresh = () =>
   [...crypto.getRandomValues(new Uint8Array(16))]
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");
 
-/** Send one picture; `wait` seconds for its reading, or 0 to be answered at once. Under the same
- * `once` it is the same image. `keepalive` lets a small one outlive the page.
+/** Upload a picture, and wait up to `wait` seconds for its reading. The same `once` is the same
+ * image. With `keepalive` a small upload continues after the page is left.
  * @param {Blob} blob
  * @param {{ name?: string, wait?: number, label?: string, writer?: string, batch?: string,
  *   tries?: number, signal?: AbortSignal, keepalive?: boolean, once?: string }} options */
@@ -138,7 +137,7 @@ export function send(
   });
 }
 
-/** Open a batch under the id that the caller chose; again it is the same one. */
+/** Open a batch with the caller's id; repeating it returns the same batch. */
 export const openBatch = ({ id, name }) =>
   json("/api/batches", { ...sending("POST", { id, name }), tries: Infinity });
 
@@ -152,14 +151,14 @@ export function storeForm(name, document, version) {
   return json(formPath(name), { ...request, headers, tries: 1 });
 }
 
-/** Promote a model, take that back, or put it on trial. */
+/** Promote a model, roll it back, or put it on trial. */
 export const changeModel = (name, change, body) =>
   json(`/api/models/${encodeURIComponent(name)}/${change}`, {
     ...sending("POST", body),
     tries: 1,
   });
 
-/** Uploads straight into the store: where to put a picture, and that it lies there. */
+/** Direct uploads into the store: get the address, and report that the picture is there. */
 export const announce = (facts) => json("/api/uploads", sending("POST", facts));
 export const arrived = (id) => json(`/api/uploads/${id}`, { method: "POST", tries: Infinity });
 

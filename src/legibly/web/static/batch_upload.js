@@ -1,5 +1,5 @@
-// Several pictures at once: a batch with a name, and what lies beside the pictures or stands in
-// their names as labels and writers.
+// Uploads several pictures as a named batch; labels and writers come from files beside the
+// pictures or from their names.
 import { $, confirmed, number, say, toast, when } from "./dom.js";
 import { areClassFolders, factsOf, fromCoco, fromCsv, fromPattern, isIdx } from "./labels.js";
 
@@ -8,7 +8,7 @@ const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.
 const isTable = ({ name }) => /\.(csv|tsv|json)$/i.test(name);
 const pathOf = (file) => (file.path ?? file.webkitRelativePath ?? "").replace(/^\//, "");
 
-/** A UUIDv7 (RFC 9562), so that batches sort by the time at which they were opened. */
+/** A UUIDv7 (RFC 9562), so that batches sort by their time. */
 export function batchId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const view = new DataView(bytes.buffer);
@@ -22,7 +22,7 @@ export function batchId() {
 }
 
 /** The pictures among files as entries of the queue: `{ file, name, label, writer, batch }`.
- * `fields` are what a form says of all of them.
+ * `fields` are the form's values for all of them.
  * @param {File[]} files
  * @param {{ classes: string[],
  *   fields?: { name?: string, writer?: string, pattern?: string } }} options */
@@ -63,8 +63,8 @@ async function labelsOfIdx(files) {
   return new Map((await picturesOfIdx(files)).map(({ file, label }) => [file, label]));
 }
 
-/** Files that are no pictures go along where they were chosen one by one: the server says why it
- * does not read them. Those of a folder are left out. */
+/** Other files are sent if they were chosen individually, so that the server says why it cannot
+ * read them; those of a folder are left out. */
 const refusedBy = (others) =>
   others
     .filter((file) => !pathOf(file) && !isTable(file))
@@ -80,10 +80,10 @@ async function readTable(file, pictures) {
   }
 }
 
-const HEAD_BYTES = 256 * 1024; // EXIF stands before the pixels
+const HEAD_BYTES = 256 * 1024; // EXIF is before the pixels
 const lastOf = (path) => String(path).split("/").at(-1);
 
-/** A function that turns boxes with their pictures, where EXIF says that these are turned. */
+/** A function that turns boxes like their pictures, if EXIF turns these. */
 async function turnOf(pictures) {
   const { frameOf, upright } = await import("./jpeg_frame.js");
   const frames = new Map();
@@ -93,7 +93,7 @@ async function turnOf(pictures) {
   }
   return (box, { file_name, width, height, legibly_id }) => {
     const frame = frames.get(lastOf(file_name));
-    if (!frame || legibly_id) return box; // our exports have boxes of upright pictures
+    if (!frame || legibly_id) return box; // boxes of our exports are upright
     const isUpright =
       frame.orientation >= 5 &&
       width === frame.height &&
@@ -118,7 +118,7 @@ const agreed = (count) =>
     no: say("class_folders_no"),
   });
 
-/** The values of the form beside the buttons, for all pictures, kept for the next time. */
+/** The values of the form for all pictures, remembered for the next upload. */
 export function startFields(form) {
   if (!form) return () => ({});
   const KEY = "legibly-upload-fields";

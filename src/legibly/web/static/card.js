@@ -1,20 +1,20 @@
-// One picture's answer: the text, its confidence, what the model saw and why, and the true label.
+// The answer for one picture: text, confidence, the model's input, explanation and true label.
 import * as api from "./api.js";
 import { $, make, mark, number, percent, say } from "./dom.js";
 
 const KINDS = ["read", "unsure", "blank", "not_a_digit", "unknown", "failed", "pending"];
-/** From this confidence on the model in use is sure, by its card. */
+/** The confidence from which on the present model is sure, from its card. */
 const SURE = Number(document.body.dataset.sure || 0.9);
 
 export const kind = (image) => (image.state === "read" ? image.reading.verdict : image.state);
 
-/** Up to so many classes have a button each; more are a list to search. */
+/** Up to this many classes have buttons; more are a searchable list. */
 const MOST_BUTTONS = 12;
 
-/** The share of sure answers that may be wrong on writing that the model never met, by its card. */
+/** The share of sure answers that may be wrong on unknown kinds of writing, from the card. */
 const DOUBT = Number(document.body.dataset.doubt || 0);
 
-/** The text of the answer; a predicted 0 is an answer like any other. */
+/** The text of the answer, which may be 0. */
 export function answer(image) {
   if (image.state !== "read") return image.state === "failed" ? "–" : "…";
   const { verdict, text } = image.reading;
@@ -23,8 +23,8 @@ export function answer(image) {
 }
 
 /**
- * Confidence in words: how many of a thousand such answers are wrong. Sure answers are no better
- * than was shown on the worst kind of writing that had no part in choosing what is sure.
+ * Confidence in words: how many of a thousand such answers are wrong. For sure answers, at least
+ * the figure of the worst kind of writing that was not used to set the threshold.
  */
 export function sureness(confidence) {
   const base = 1000;
@@ -50,10 +50,10 @@ export function verdict(image) {
 export const isWrong = (image) =>
   Boolean(image.label && image.reading && image.label.text !== image.reading.text);
 
-/** The text of a label for people: an empty one means that there is no digit. */
+/** A label in words: an empty one means that there is no digit. */
 export const labelText = (label) => (label.text === "" ? "∅" : label.text);
 
-/** A small picture with its answer, as a link to all about it. */
+/** A small picture with its answer, as a link to its page. */
 export function shot(image, { lazy = true, query = "" } = {}) {
   const name = kind(image);
   let truth = "";
@@ -87,7 +87,7 @@ export function shot(image, { lazy = true, query = "" } = {}) {
   );
 }
 
-/** The boxes of the items; each answers to a tap within 44 pixels. */
+/** The boxes of the items; each reacts to a tap within 44 pixels. */
 function boxes(image, chosen, choose) {
   const svg = make("svg", {
     viewBox: `0 0 ${image.width} ${image.height}`,
@@ -142,7 +142,7 @@ function picture(image, chosen, choose) {
   return frame;
 }
 
-/** The probabilities of one item: the first three as bars, all of them with their figures. */
+/** The probabilities of one item: the first three as bars, all as figures. */
 function bars(image, item, all) {
   const sorted = Object.entries(item.probabilities).sort((a, b) => b[1] - a[1]);
   const shown = all ? sorted : sorted.slice(0, 3);
@@ -177,7 +177,7 @@ function saw(image, chosen) {
   );
 }
 
-/** Where the explanation of an item comes from: `{ source, sentence }`. */
+/** The explanation of an item: `{ source, sentence }`. */
 async function explanation(image, number) {
   if (image.preview) {
     const document = await api.preview(image.preview.blob, { explain: number, tries: 1 });
@@ -299,7 +299,7 @@ function picks(image, state, choose) {
 const isSingle = ({ reading }) =>
   !reading || reading.text.length <= 1 || document.body.dataset.reads !== "digits";
 
-/** The label, or the ways to give one. */
+/** The label, or the controls to give one. */
 function truth(image, { classes, onLabel, asks }) {
   const box = make("div", { class: "truth" });
   box.append(
@@ -374,7 +374,7 @@ function choices(image, classes, onLabel, asks) {
   ];
 }
 
-/** The text field, for several digits or many classes, which it lists; behind a word otherwise. */
+/** The text field, open for several digits or many classes (with a list), else behind a link. */
 function textField(image, classes, onLabel) {
   const many = classes.length > MOST_BUTTONS;
   const field = make("input", {
@@ -396,7 +396,7 @@ function textField(image, classes, onLabel) {
   return make("details", {}, make("summary", {}, say("several")), form);
 }
 
-/** The names of the classes, among which the browser searches while somebody types. */
+/** The names of the classes, searched by the browser during typing. */
 function classNames(classes) {
   const options = classes.map((name) => make("option", { value: name }));
   return make("datalist", { id: "class-names" }, ...options);
@@ -423,7 +423,7 @@ export class Card {
     this.draw();
   }
 
-  /** Show no picture, but what the page had there at first. */
+  /** Show the initial content instead of a picture. */
   clear() {
     this.image = null;
     this.place.dataset.id = "";
@@ -455,7 +455,7 @@ export class Card {
     if (draft) this.resume(draft);
   }
 
-  /** The text that somebody is typing for this image; null where there is none. */
+  /** The text being typed for this image; null without one. */
   draft(key) {
     const field = $(".truth input", this.place);
     if (!field || !key || this.place.dataset.id !== key) return null;
@@ -464,7 +464,7 @@ export class Card {
     return { isFocused, value: field.value, start: field.selectionStart, end: field.selectionEnd };
   }
 
-  /** Go on with a draft where the card was drawn again, as at each event of its image. */
+  /** Restore a draft after drawing the card again, which each event of its image does. */
   resume({ isFocused, value, start, end }) {
     const field = $(".truth input", this.place);
     if (!field) return;
@@ -506,7 +506,7 @@ export class Card {
     );
   }
 
-  /** The one confidence of the card, or the reason why there is no answer. */
+  /** The confidence of the whole answer, or the reason why there is none. */
   note() {
     const { image } = this;
     if (image.state === "failed") return image.error ?? "";

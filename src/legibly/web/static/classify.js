@@ -1,4 +1,4 @@
-// The page to write, drop, paste, choose and photograph on; answers arrive by themselves.
+// The page to draw, drop, paste, choose and photograph pictures; answers arrive live.
 import * as api from "./api.js";
 import { Card, shot } from "./card.js";
 import { $, $$, debounce, make, onKey, say, toast } from "./dom.js";
@@ -12,14 +12,14 @@ import { startFiles } from "./files.js";
 const RECENT = 24;
 const { owner } = document.body.dataset;
 const classes = JSON.parse($("#classes").textContent);
-const images = new Map(); // id → image as the server last told it, newest first in `order`
+const images = new Map(); // id → image as last received; `order` has the newest first
 let order = [];
-let labels = []; // ids, in the order in which they were labelled
-/** An image as the page shows it: with the label that is on its way. */
+let labels = []; // ids, in the order of their labels
+/** An image with the label that is being sent. */
 const imageOf = (id) => labelQueue.withLabel(images.get(id));
 
-/** What the card shows: the ink on the sheet, a drawing on its way, an image, or nothing. Keys act
- * on an image only if it was `chosen`: drawn, uploaded or selected on this page. */
+/** The content of the card: the ink on the sheet, a drawing being sent, an image, or nothing. Keys
+ * act on an image only if it was `chosen`: drawn, uploaded or selected on this page. */
 let subject = { kind: "none", chosen: false };
 
 const card = new Card($("#card"), { classes, onLabel: (_, text) => labelSubject(text) });
@@ -48,7 +48,7 @@ function onInk({ pad }) {
   draw();
 }
 
-/** A drawing as the card shows an image. */
+/** A drawing in the form of an image, for the card. */
 function pictured(reading, { label = null, note = "" } = {}) {
   if (!reading) return { id: "", state: "pending", reading: null, label: null, note };
   const { width, height, inputs, blob, url } = reading;
@@ -56,7 +56,7 @@ function pictured(reading, { label = null, note = "" } = {}) {
   return { id: "", state: "read", preview, width, height, reading: reading.reading, label, note };
 }
 
-/** The image that the card shows; null for none. */
+/** The image on the card; null for none. */
 function shown() {
   const { kind, drawing, id, upload } = subject;
   if (kind === "sheet") {
@@ -82,7 +82,7 @@ function draw() {
   recent();
 }
 
-/** Store what is on the sheet; its card follows it to the stored image. */
+/** Store the drawing on the sheet; its card becomes that of the stored image. */
 function finish(text) {
   const drawing = sheet.finish(text);
   if (!drawing) return false;
@@ -148,12 +148,12 @@ const recent = debounce(() => {
   $("#recent-empty").hidden = items.length > 0;
 }, 30);
 
-/** Store the drawing on the sheet; ink that was stored leaves it. */
+/** Store the drawing on the sheet, and clear the sheet. */
 function leaveSheet() {
   if (!sheet.finish()) sheet.clear();
 }
 
-/** Show an image because somebody chose it; a drawing on the sheet is stored first. */
+/** Show a chosen image; a drawing on the sheet is stored first. */
 function choose(id) {
   if (subject.id !== id) leaveSheet();
   subject = { kind: "image", id, chosen: true };
@@ -167,7 +167,7 @@ function drawImage(id) {
 
 function take(image) {
   const before = images.get(image.id);
-  if (before?.reading && !image.reading) return; // an older message that overtook a newer one
+  if (before?.reading && !image.reading) return; // an older message that arrived after a newer one
   remember(image);
   queue.settle(image);
   const isIdle = subject.kind === "none" && sheet.ink === "empty" && image.state !== "pending";
@@ -212,7 +212,7 @@ function labelSubject(text) {
   return true;
 }
 
-/** The drawing is on its way: its label follows it. */
+/** The drawing is being sent; its label follows. */
 async function labelDrawing(drawing, text) {
   drawing.text = text;
   draw();
@@ -259,7 +259,7 @@ const accuracy = debounce(async () => {
 }, 120);
 
 // Buttons
-// A first step for somebody with nothing at hand: a 7 that writes itself.
+// An example without a picture at hand: a 7 that draws itself.
 const SAMPLE = [
   [0.3, 0.29],
   [0.42, 0.275],

@@ -1,5 +1,5 @@
-// The scans of a stored form: the value of each field is an image of the project. Somebody confirms
-// or corrects it here, in Review, or in another browser; all of them see it.
+// The scans of a stored form: each field's value is an image of the project. It can be confirmed or
+// corrected here, in Review, or in another browser; all show the result.
 import * as api from "./api.js";
 import { $, $$, asCards, debounce, make, mark, number, percent, say, toast } from "./dom.js";
 import { asCsv, asJson, isDoubtful, textOf } from "./form_table.js";
@@ -20,7 +20,7 @@ export async function open(stored) {
   await refresh();
 }
 
-/** The names of the form's fields, then those of values from before it was changed. */
+/** The names of the form's fields, then those of values from earlier versions. */
 function names() {
   const own = form.fields.map(({ name }) => name);
   return [...new Set([...own, ...pages.flatMap(({ fields }) => Object.keys(fields))])];
@@ -37,7 +37,7 @@ async function refresh() {
 }
 const refreshSoon = debounce(refresh, 500);
 
-/** Show a page, or what is new of it, as the server had it at a time. */
+/** Show a page, or its changes, as of a time of the server. */
 function add(page, begun) {
   const shown = pages.find(({ source, error }) => !error && source === page.source);
   if (page.error || !shown) {
@@ -61,7 +61,7 @@ function merge(shown, page, begun) {
   if (isLarger) redraw(shown);
 }
 
-/** Take over what the server had at a time, unless this page knows something newer. */
+/** Use the server's state at a time, unless this page has a newer one. */
 function update(value, { text, verdict, confidence, truth }, at) {
   if (value.sending || value.at > at) return;
   Object.assign(value, { text, verdict, confidence, truth, at });
@@ -192,7 +192,7 @@ function row(source, name, value) {
   );
 }
 
-/** Who has confirmed a value, or how sure the answer is. */
+/** By whom a value was confirmed, or its confidence. */
 function verdictOf(value, place, confirm) {
   if (typeof value.truth === "string") return [mark("read"), ` ${say("form_confirmed")}`];
   const name = `verdict_${value.verdict}`;
@@ -201,7 +201,7 @@ function verdictOf(value, place, confirm) {
   return [mark(value.verdict), ` ${say(name)} ${share} `, make("button", button, say("right"))];
 }
 
-/** The next value that nobody has confirmed or corrected. */
+/** The next value that is not confirmed or corrected. */
 function nextOpen(input) {
   const all = $$("#pages tbody tr");
   const after = all.slice(all.indexOf(input.closest("tr")) + 1);
@@ -209,7 +209,7 @@ function nextOpen(input) {
   return open && $("input", open);
 }
 
-/** Store a value's true text; a refused one is taken back. */
+/** Store the true text of a value; if it is refused, restore the old one. */
 async function send(value, text) {
   if (value.truth === text) return;
   const before = value.truth;

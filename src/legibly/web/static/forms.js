@@ -1,5 +1,5 @@
-// Forms: the boxes of an empty form's scan are named and stored under a name; then every scan gives
-// named values. A form that is not stored yet is a draft of this browser.
+// Forms: the boxes on a scan of an empty form get names and are stored; then every scan has named
+// values. A form that is not stored is a draft in this browser.
 import * as api from "./api.js";
 import { $, $$, confirmed, make, number, say, toast } from "./dom.js";
 import { accept } from "./files.js";
@@ -27,7 +27,7 @@ function keep() {
   try {
     localStorage.setItem(KEY, JSON.stringify(form));
   } catch {
-    /* no storage, or the picture is too large for it: the draft is there until the page is left */
+    /* no storage, or too large a picture: the draft is lost when the page is left */
   }
 }
 
@@ -67,7 +67,7 @@ function drawSheet() {
   $("#sheet").replaceChildren(...[image, svg].filter(Boolean));
 }
 
-/** A field of the form: its name, and a way to leave it out. */
+/** A field of the form: its name, and a button to leave it out. */
 function row(field, at) {
   const input = make("input", {
     type: "text",

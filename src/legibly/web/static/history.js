@@ -1,5 +1,4 @@
-// The gallery: pages of pictures by cursor, filters in the address, and what is done to many at
-// once.
+// The gallery: pages of pictures by cursor, filters in the address, actions on many pictures.
 import * as api from "./api.js";
 import { shot } from "./card.js";
 import * as deletion from "./deletion.js";
@@ -9,7 +8,7 @@ import { follow, newest } from "./live.js";
 import { openFrom } from "./places.js";
 
 const PAGE = 60;
-const AT_ONCE = 12; // pictures that are in the window at first: lazy ones would come later
+const AT_ONCE = 12; // pictures in the first window are not lazy, which would delay them
 const MOST_TO_COME_BACK = 3000;
 const MOST_AT_ONCE = 5000;
 const gallery = $("#gallery"),
@@ -26,7 +25,7 @@ const isPercent = (name) => name.startsWith("confidence");
 const converted = (name, value, factor) =>
   isPercent(name) && Number(value) >= 0 ? String(Number((value * factor).toFixed(6))) : value;
 
-/** The filters as the API and the address have them: confidences as shares of 1. */
+/** The filters in the form of the API and the address: confidences as shares of 1. */
 const query = () =>
   Object.fromEntries(
     [...new FormData(filters)]
@@ -45,7 +44,7 @@ function tile(image, { lazy = true } = {}) {
   const link = shot(image, { lazy });
   link.addEventListener("click", () => {
     const place = `${location.pathname}${asAddress()}`;
-    history.replaceState(null, "", `${place}#${image.id}`); // back comes to this tile again
+    history.replaceState(null, "", `${place}#${image.id}`); // so that Back returns to this tile
     openFrom([...known.keys()], place);
   });
   return choosing(make("li", { "data-id": image.id }, link, box), chosen.has(image.id));
@@ -68,16 +67,15 @@ function choose(id, on, range) {
   selection();
 }
 
-/** The tiles stand in blocks of a page each, so that the browser has only those near the window
- * to lay out and paint. */
+/** Tiles are in blocks of one page each: the browser lays out and paints only those near the
+ * window. */
 function block() {
   const list = make("ul", { class: "shots big" });
   gallery.append(list);
   return list;
 }
 
-/** Every block but the last is full: rows then have no gaps, whatever came or went in the midst
- * of them. */
+/** Fill every block but the last one, so that rows have no gaps after additions and removals. */
 function even() {
   for (let list = gallery.firstElementChild; list; list = list.nextElementSibling) {
     while (list.childElementCount > PAGE)
@@ -104,7 +102,7 @@ function count() {
   more.hidden = done;
 }
 
-/** Fetch the next page, if there is one and it is not on its way; both end at the same time. */
+/** Fetch the next page, if there is one; concurrent calls share one request. */
 let fetching = Promise.resolve();
 function load() {
   if (loading || done) return fetching;
@@ -133,7 +131,7 @@ async function fetchPage(mine) {
   if (!done && more.getBoundingClientRect().top < innerHeight + 600) load();
 }
 
-/** Select every picture that matches, on later pages too. */
+/** Select all matching pictures, including those on later pages. */
 async function selectAll() {
   for (let before = -1; !done && before < known.size && known.size < MOST_AT_ONCE;) {
     before = known.size;
@@ -175,7 +173,7 @@ function start({ push = true } = {}) {
   load();
 }
 
-/** Come back from the page of an image to its tile. */
+/** Return from the page of an image to its tile. */
 let returning = location.hash.slice(1);
 function comeBack() {
   if (!returning) return;
@@ -203,17 +201,17 @@ new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecti
   rootMargin: "600px",
 }).observe(more);
 
-// What is done to many
+// Actions on many pictures
 const replace = (image) => {
-  if (!known.has(image.id)) return; // deleted, or out of the filters since
+  if (!known.has(image.id)) return; // deleted, or no longer matching the filters
   known.set(image.id, image);
   $(`li[data-id="${image.id}"]`, gallery)?.replaceWith(tile(image));
 };
 
-let busy = 0; // things that are being done to many: leaving the page would break them off
+let busy = 0; // actions in progress: leaving the page would interrupt them
 addEventListener("beforeunload", (event) => busy && event.preventDefault());
 
-/** Do one thing to each, four at a time; says how many could not be done, and why. */
+/** Apply an action to each, four at a time; report how many failed, and why. */
 async function each(items, run) {
   const todo = [...items],
     failures = [];
@@ -228,11 +226,11 @@ async function each(items, run) {
   return items.length - failures.length;
 }
 
-/** An image as it is now, or as it was when it was chosen where the page shows it no longer. */
+/** The present state of an image, or that of its selection if the page no longer shows it. */
 const current = (image) => labels.withLabel(known.get(image.id) ?? image);
 const textOf = (image) => image.label?.text ?? null;
 
-/** Put labels, `{ image, text }`, those that `isDue` still when their turn comes. */
+/** Put labels `{ image, text }` that `isDue` still confirms when their turn comes. */
 async function put(changes, isDue) {
   const changed = [];
   const run = async (change) => {
@@ -246,7 +244,7 @@ async function put(changes, isDue) {
   return changed;
 }
 
-/** Label what is chosen; `text` of an image is null where it gets none. */
+/** Label the selection; `text` of an image is null if it gets no label. */
 async function labelAll(text, isDue = () => true) {
   const changes = [...chosen]
     .map((id) => known.get(id))
@@ -263,7 +261,7 @@ $("#bulk").addEventListener("submit", (event) => {
   const text = $("#bulk-text").value.trim();
   if (text) labelAll(() => text);
 });
-// A label that is there already stays: a click on many answers is no second look at each.
+// Existing labels stay, since confirming many answers at once is not a second look at each.
 $("#as-read").addEventListener("click", () =>
   labelAll(
     (image) => image.reading?.text || null,
@@ -271,7 +269,7 @@ $("#as-read").addEventListener("click", () =>
   ),
 );
 
-/** Deleting holds at once; undo brings the pictures back. */
+/** Delete at once; undo restores the pictures. */
 async function remove() {
   if (!chosen.size) return;
   const ids = [...chosen];
@@ -286,7 +284,7 @@ async function remove() {
   }
 }
 
-/** Take an image that was deleted off the page. */
+/** Remove a deleted image from the page. */
 function drop(id) {
   known.delete(id);
   chosen.delete(id);
@@ -326,7 +324,7 @@ onKey((event, command) => {
   return false;
 });
 
-// On a phone all but the search is behind a button, unless the address uses it.
+// On a phone, filters are behind a button unless the address uses one.
 const opener = $("#filters-open");
 function unfold(open) {
   opener.setAttribute("aria-expanded", String(open));

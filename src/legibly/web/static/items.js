@@ -1,10 +1,10 @@
-// The items of a reading within its text, so that one of them is corrected in place. Pure, so that
-// it is tested without a browser.
+// The items of a reading and their places in its text, to correct a single one. Pure functions,
+// tested without a browser.
 
 /** @typedef {{ label: string, kind?: string, box?: number[], at?: number }} Item */
 /** @typedef {{ label: string, box: number[], at?: number }} Placed a box with its label */
 
-/** Where in a text the label of each item stands; empty where they do not lie side by side.
+/** The position of each item's label in a text; empty if they do not follow each other.
  * @param {string} text
  * @param {Item[]} items
  * @returns {number[]} */
@@ -14,7 +14,7 @@ export function placesOf(text, items) {
   return places.length === digits.length ? places : [];
 }
 
-/** The text with one item as another label; "" takes it out. Undefined where its place is unknown.
+/** The text with another label for one item; "" removes it. Undefined if its place is unknown.
  * @param {string} text
  * @param {Item[]} items
  * @param {number} at
@@ -31,8 +31,8 @@ export function corrected(text, items, at, label) {
     .replace(/^[ /]+|[ /]+$/g, "");
 }
 
-/** The text with a label more, at the place of a point of the picture in reading order; undefined
- * where the places of the others are unknown.
+/** The text with an added label, at the place of a point of the picture in reading order; undefined
+ * if the places of the others are unknown.
  * @param {string} text
  * @param {(Item & { box: number[] })[]} items
  * @param {{ x: number, y: number }} point
@@ -59,7 +59,7 @@ export function inserted(text, items, point, label) {
   return signs.join("");
 }
 
-/** The share of two boxes that both of them cover.
+/** The intersection over union of two boxes.
  * @param {number[]} one
  * @param {number[]} other */
 function overlap([x, y, width, height], [left, top, across, down]) {
@@ -71,8 +71,8 @@ function overlap([x, y, width, height], [left, top, across, down]) {
 
 const SAME = 0.3;
 
-/** The boxes of an image in reading order: those that a person gave, else those of the reading.
- * `at` is the number of the item that was read there; -1 for none.
+/** The boxes of an image in reading order: a person's, else those of the reading.
+ * `at` is the number of the item read there; -1 for none.
  * @param {{ reading?: any, label?: any }} image
  * @returns {Placed[]} */
 export function boxesOf({ reading, label }) {
@@ -85,8 +85,7 @@ export function boxesOf({ reading, label }) {
   });
 }
 
-/** Boxes with the labels of a text, as the label of an image has them; undefined where the text has
- * not one sign for each of them.
+/** Boxes with the labels of a text; undefined unless the text has exactly one sign per box.
  * @param {string} text
  * @param {Placed[]} boxes
  * @returns {{ box: number[], label: string }[] | undefined} */

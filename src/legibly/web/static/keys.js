@@ -1,13 +1,13 @@
-// What a key means on the page to write on: it acts on what the sheet shows, never on another
-// picture. Pure, so that it is tested without a browser.
+// The meaning of keys on the Classify page: they act on what the sheet shows, never on another
+// picture. Pure functions, tested without a browser.
 
 /**
- * @typedef {"empty" | "unread" | "read"} Ink What lies on the sheet and is not stored yet.
+ * @typedef {"empty" | "unread" | "read"} Ink The unstored drawing on the sheet.
  * @typedef {{ state: string, label: object | null, reading: { text: string } | null }} Shown
  * @typedef {{ action: "finish" | "label", text?: string }} Action
  */
 
-/** The text of the label that a key gives: a class, "" for "no digit here"; undefined for others.
+/** The label of a key: a class, "" for "no digit here"; undefined for other keys.
  * @param {string} key
  * @param {string[]} classes
  * @returns {string | undefined}
@@ -19,8 +19,8 @@ export function labelOf(key, classes) {
   return name ?? (pressed === "n" ? "" : undefined);
 }
 
-/** Finish the drawing (with a label, where the text is known), label the picture, or nothing.
- * `shown` is the picture that was chosen; null where none was, or its answer is not there yet.
+/** Finish the drawing (with a label, if the text is known), label the picture, or do nothing.
+ * `shown` is the chosen picture; null without one, or before its answer.
  * @param {string} key
  * @param {{ ink: Ink, shown: Shown | null, classes: string[] }} page
  * @returns {Action | null}

@@ -1,26 +1,26 @@
-// New readings and labels as they come: one EventSource, opened again whenever it is torn, and a
-// word when we are alone.
+// New readings and labels, live: one EventSource, reopened after each interruption, and a message
+// without a connection.
 import { $, say } from "./dom.js";
 
-const news = new Map(); // id → { at, image }, where `image` is null for one that was deleted
+const news = new Map(); // id → { at, image }; `image` is null if it was deleted
 
 const note = (id, image) => news.set(id, { at: performance.now(), image });
 
-/** Images of an answer to a request that began at a time: what was heard of one since is newer. */
+/** The images of a response; newer news since the request began replaces them. */
 export const newest = (images, begun) =>
   images
     .map((image) => (news.get(image.id)?.at > begun ? news.get(image.id).image : image))
     .filter(Boolean);
 
-/** `onImage(image)` for each change; `onReturn()` after a gap, when the page should ask what it
- * missed. */
+/** Call `onImage(image)` for each change, and `onReturn()` after an interruption, when the page
+ * should fetch what it missed. */
 export function follow(onImage, onReturn, onRemoved) {
   let delay = 1,
     source,
     gone = false;
   const state = $("#live");
   const show = (text) => state && ((state.textContent = text), (state.hidden = !text));
-  // From what the page was made with, or the last change that came: nothing falls in between.
+  // After the state of the page, or the last received change, so that none is missed.
   let last = document.body.dataset.sequence;
   const listen = (kind, run) =>
     source.addEventListener(kind, (event) => {

@@ -1,5 +1,5 @@
-// Practice: the page asks for digits, the least legible ones more often, in rounds with an end.
-// There is no time limit: a drawing is stored when somebody says that it is done.
+// Practice: the page asks for digits in rounds, the least legible ones more often. There is no time
+// limit: a drawing is stored when the writer says that it is finished.
 import * as api from "./api.js";
 import { $, make, mark, number, onKey, percent, say, toast } from "./dom.js";
 import { Sheet } from "./sheet.js";
@@ -7,16 +7,16 @@ import { queue } from "./uploads.js";
 
 const TIMES = 2; // each digit in a round
 const weights = JSON.parse($("#weights").textContent);
-const counts = JSON.parse($("#counts").textContent); // how often each digit was written before
-const MIN_EXAMPLES = 3; // so many of each make a first report
+const counts = JSON.parse($("#counts").textContent); // earlier drawings of each digit
+const MIN_EXAMPLES = 3; // of each digit, for a first report
 const writer = $("#practice").dataset.writer;
-const intentions = new Map(); // name of a drawing → the digit that was asked for
-const results = []; // newest last, those included that are on their way
+const intentions = new Map(); // name of a drawing → the requested digit
+const results = []; // newest last, including those being sent
 let intended = "";
-let left = {}; // how often each digit is still to come in this round
+let left = {}; // remaining drawings of each digit in this round
 
-/** The next digit of the round, those that are hard to read sooner; never the same twice running
- * where there is another. */
+/** The next digit of the round: less legible ones sooner, never the same twice in a row if there is
+ * another. */
 function next(again) {
   if (!Object.values(left).some(Boolean))
     left = Object.fromEntries(Object.keys(weights).map((digit) => [digit, TIMES]));
@@ -35,7 +35,7 @@ function next(again) {
 }
 
 const sheet = new Sheet($("#pad"), {
-  isLive: () => false, // an answer while somebody writes would teach the model's taste
+  isLive: () => false, // a live answer would teach people to write for the model
   onInk: ({ pad }) => {
     $("#read").disabled = $("#clear").disabled = pad.empty;
     $("#undo").disabled = sheet.isFinished || !pad.canUndo;
@@ -78,7 +78,7 @@ function note(result) {
   tally();
 }
 
-/** A drawing that does not count: its digit comes again in this round. */
+/** Discard a drawing: its digit is requested again in this round. */
 function forget(result) {
   results.splice(results.indexOf(result), 1);
   left[result.digit]++;
@@ -128,8 +128,8 @@ function tally() {
   $("#take-back").disabled = results.length === 0;
 }
 
-/** Take the last drawing back, on its way or not: it is deleted, and its digit is asked for again,
- * at once unless somebody is writing another one. */
+/** Undo the last drawing, even while it is being sent: it is deleted, and its digit is requested
+ * again, at once unless another one is being written. */
 async function takeBack() {
   const result = results.at(-1);
   if (!result) return;

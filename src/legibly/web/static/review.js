@@ -1,4 +1,4 @@
-// Review: the next picture is always at hand already, so that a key press shows it at once.
+// Review: the next picture is always loaded, so that a key press shows it at once.
 import * as api from "./api.js";
 import { Card, labelText } from "./card.js";
 import { $, debounce, number, onKey, say, toast } from "./dom.js";
@@ -10,10 +10,10 @@ const card = new Card($("#card"), {
   classes,
   onLabel: (image, text) => (text === null ? back() : judge(text)),
 });
-const AHEAD = 8; // pictures that are at hand before their turn
+const AHEAD = 8; // pictures loaded in advance
 const SKIPPED = `legibly-skipped-${document.body.dataset.owner}`;
 
-/** What the address asks for: the images of a filter, or those that were selected in History. */
+/** The queue of the address: the images of a filter, or those selected in History. */
 const address = new URLSearchParams(location.search);
 const isSelection = address.has("selected");
 const scope = {
@@ -22,7 +22,7 @@ const scope = {
 };
 scope.begun = scope.ids.length || scope.query ? begun(location.search) : "";
 
-/** When this review began, by its address: a reload goes on with what is left. */
+/** The start of this review, from its address: a reload continues with the rest. */
 function begun(key) {
   const begins = JSON.parse(sessionStorage.getItem("legibly-review-begun") || "{}");
   const ids = scope.ids.join(" ");
@@ -34,13 +34,13 @@ function begun(key) {
 }
 
 let queue = [];
-let history = []; // entries that were judged or skipped on this page
+let history = []; // entries judged or skipped on this page
 let current = null;
-let total = 0; // to look at, by the server, less what was judged since
-let judgements = 0; // on this page, less those that were taken back
+let total = 0; // remaining according to the server, minus later judgements
+let judgements = 0; // on this page, without undone ones
 let news = 0; // labels and deletions by others
 let filling = false;
-let isComplete = false; // the queue holds everything that the server has
+let isComplete = false; // the queue has all entries of the server
 /** @type {Promise<unknown>} */
 let saving = Promise.resolve();
 let skipped = JSON.parse(localStorage.getItem(SKIPPED) || "[]"); // ids, the oldest skip first
@@ -57,7 +57,7 @@ function setSkipped(ids) {
   localStorage.setItem(SKIPPED, JSON.stringify(ids));
 }
 
-/** Fetch what comes next; skipped pictures come after all others, and come back. */
+/** Fetch the next entries; skipped pictures return after all others. */
 async function fill() {
   if (filling) return;
   filling = true;
@@ -76,12 +76,12 @@ async function fill() {
   }
   filling = false;
   if (current && queue[0] === current)
-    count(); // nothing moves under somebody who is at work on a picture
+    count(); // do not replace a picture that is being judged
   else show();
 }
 
-/** The queue, and how many judgements the server knew then; asked for again where somebody else has
- * labelled or deleted a picture meanwhile. */
+/** The queue, and the number of judgements that the server knew then; requested again if somebody
+ * else labelled or deleted a picture in the meantime. */
 async function fetchQueue(tries = 3) {
   const known = await saved();
   const before = news;
@@ -94,7 +94,7 @@ async function fetchQueue(tries = 3) {
   return before === news || tries === 1 ? { page, known } : fetchQueue(tries - 1);
 }
 
-/** Wait until nothing is unsaved; gives how many judgements that were. */
+/** Wait until everything is saved; returns the number of judgements. */
 async function saved() {
   for (;;) {
     const before = judgements;
@@ -126,7 +126,7 @@ function show() {
   $("#reason").textContent = say(`reason_${reason}`, { label, said });
   $("#keep").hidden = reason !== "disagreement";
   card.show({ ...image, label: null });
-  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]); // those before it are there already
+  if (queue.length >= AHEAD) preload(queue[AHEAD - 1]); // earlier ones are loaded
 }
 
 function step(entry) {
@@ -145,7 +145,7 @@ const send = ({ image }, text) =>
     keepalive: true,
   });
 
-/** Save one after the other, so that an undo never overtakes what it undoes. */
+/** Save in order, so that an undo never arrives before its judgement. */
 function save(entry, text) {
   const judgement = { entry, text };
   unsaved.add(judgement);
@@ -154,7 +154,7 @@ function save(entry, text) {
   return sent;
 }
 
-// Leaving the page does not wait: the last judgement of each picture that is unsaved goes now.
+// Leaving the page does not wait, so the last unsaved judgement of each picture is sent now.
 addEventListener("pagehide", () => {
   const last = new Map([...unsaved].map(({ entry, text }) => [entry, text]));
   unsaved.clear();
@@ -173,8 +173,8 @@ function judge(text) {
   isSaved.catch((error) => notSaved(entry, error));
 }
 
-/** A judgement was not saved: its picture comes next, unless it was deleted. It never takes the
- * place of the one that somebody is looking at. */
+/** A judgement was not saved: its picture comes next, unless it was deleted. It never replaces the
+ * picture on the page. */
 function notSaved(entry, { status }) {
   history = history.filter((other) => other !== entry);
   entry.isJudged = false;
@@ -186,7 +186,7 @@ function notSaved(entry, { status }) {
   show();
 }
 
-/** Take a picture out of the queue, unless somebody is looking at it. */
+/** Remove a picture from the queue, unless the page shows it. */
 function leaveOut(id) {
   news++;
   const before = queue.length;
@@ -214,7 +214,7 @@ function back() {
   if (entry.isJudged) {
     judgements--;
     total++;
-    save(entry, null).catch(() => {}); // `save` has said it
+    save(entry, null).catch(() => {}); // `save` has reported it
   }
   entry.isJudged = false;
   show();
@@ -254,12 +254,12 @@ $("#import").addEventListener("change", async (event) => {
   }
 });
 
-/** Nobody has to reload an empty page to see what has come. */
+/** Fill an empty page when new pictures arrive. */
 const look = debounce(() => {
   if (queue.length === 0) filling ? look() : fill();
 }, 300);
 
-/** Nobody is asked about what somebody else has labelled, here or on another page, meanwhile. */
+/** Drop pictures that have been labelled elsewhere in the meantime. */
 function take({ id, label }) {
   const isOwn = history.some((entry) => entry.image.id === id);
   const earlier = queue.find(({ image }) => image.id === id)?.image.label?.at;

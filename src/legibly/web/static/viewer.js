@@ -1,16 +1,16 @@
-// A picture that is looked at closely: zoom by wheel, pinch and keys, pan by dragging, boxes that
-// answer to a tap within 44 pixels.
+// Shows a picture in detail: zoom by wheel, pinch and keys, pan by dragging, boxes that react to a
+// tap within 44 pixels.
 import * as api from "./api.js";
 import { $, make, say } from "./dom.js";
 
 const MAX_SCALE = 16;
 const STEP = 1.4;
 const TAP = 22; // half a finger, in CSS pixels
-const SHARP_FROM = 1.5; // from this scale on the small picture is replaced by the original
+const SHARP_FROM = 1.5; // the scale from which on the original replaces the thumbnail
 
 export class Viewer {
-  /** In `place`; `onChoose(at)` is called when somebody taps a box, and `onPoint(box)` with the box
-   * that somebody draws, or taps the place of, while `isPointing`. */
+  /** In `place`; `onChoose(at)` is called for a tap on a box, and `onPoint(box)` for a box that is
+   * drawn, or a place that is tapped, while `isPointing`. */
   constructor(place, { image, onChoose, onPoint }) {
     this.place = place;
     this.image = image;
@@ -90,7 +90,7 @@ export class Viewer {
     this.zoom(Math.exp(-event.deltaY / 400), this.at(event));
   }
 
-  /** Zoom about a point of the stage, its middle where there is none. */
+  /** Zoom around a point of the stage, by default its middle. */
   zoom(factor, point) {
     const { clientWidth, clientHeight } = this.stage;
     const about = point ?? { x: clientWidth / 2, y: clientHeight / 2 };
@@ -131,7 +131,7 @@ export class Viewer {
     }
   }
 
-  /** Bring a box into the middle, large enough to be seen. */
+  /** Show a box in the middle, large enough to read. */
   centre(item) {
     if (!item || !this.image.width) return;
     const unit = this.layer.offsetWidth / this.image.width;
@@ -149,7 +149,7 @@ export class Viewer {
     this.stage.setPointerCapture(event.pointerId);
     const point = this.at(event);
     this.pointers.set(event.pointerId, point);
-    this.begin = this.pointers.size === 1 ? point : null; // two fingers choose nothing
+    this.begin = this.pointers.size === 1 ? point : null; // two fingers only zoom
     this.corner = this.begin && this.isPointing ? this.placeOf(event) : null;
   }
 
@@ -187,7 +187,7 @@ export class Viewer {
     return { x: (clientX - left) * unit, y: (clientY - top) * unit };
   }
 
-  /** The box from the corner at which a pointer came down to where it is, within the picture. */
+  /** The box between a pointer's start and its present place, within the picture. */
   boxTo(event) {
     const { width, height } = this.image;
     const within = ({ x, y }) => [
@@ -200,7 +200,7 @@ export class Viewer {
     return [Math.min(x, left), Math.min(y, top), ...size];
   }
 
-  /** A box about a point, as large as the others are on average. */
+  /** A box around a point, of the average size of the others. */
   boxAbout({ x, y }) {
     const mean = (at) => this.frames.reduce((sum, box) => sum + box[at], 0) / this.frames.length;
     const side = Math.max(this.image.width, this.image.height) / 12;
@@ -209,7 +209,7 @@ export class Viewer {
     return [x - width / 2, y - height / 2, width, height];
   }
 
-  /** Mark the box of something that is missing; null for none. */
+  /** Mark the box of a missing item; null for none. */
   mark(box) {
     $(".missing", this.boxes)?.remove();
     if (!box) return;
@@ -234,7 +234,7 @@ export class Viewer {
     return best;
   }
 
-  /** Whether a key was one of the viewer's. */
+  /** Handle a key; returns whether the viewer uses it. */
   key(event) {
     const far = Math.min(this.stage.clientWidth, this.stage.clientHeight) / 4;
     const pans = {
