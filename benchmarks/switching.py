@@ -5,10 +5,12 @@
 First `--rate` requests a second go to a server (one in ten is a drawing that waits for its reading,
 the others ask for images), while the model is switched back and forth every two seconds by another
 process's change in the store. Then drawings are sent one after the other, in turns without and with
-a shadow that reads a tenth of them: the 99th percentiles are compared.
+a shadow that reads a tenth of them: the 99th percentiles are compared. Every drawing is a file of
+its own, since a hash of the file decides whether a shadow reads it.
 """
 
 import argparse
+import itertools
 import shutil
 import statistics
 import subprocess
@@ -22,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+from PIL.PngImagePlugin import PngInfo
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import pictures
@@ -31,8 +34,9 @@ from server import Server
 
 THREADS = 16
 TURN_SECONDS = 5.0
-DRAWING = pictures.png()
+DRAWING = pictures.drawing()
 HEADERS = {"Content-Type": "image/png"}
+NUMBERS = itertools.count()
 
 
 def models(folder, *arguments):
@@ -41,12 +45,19 @@ def models(folder, *arguments):
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
+def drawing():
+    """The file of a drawing, different each time by a comment."""
+    comment = PngInfo()
+    comment.add_text("Comment", str(next(NUMBERS)))
+    return pictures.encoded(DRAWING, pnginfo=comment)
+
+
 def send(client, number):
     """One request of the mix; its status and the version that read."""
     if number % 10:
         response = client.get("/api/images", params={"limit": "5"})
     else:
-        response = client.post("/api/images?wait=20", content=DRAWING, headers=HEADERS)
+        response = client.post("/api/images?wait=20", content=drawing(), headers=HEADERS)
     return response.status_code, response.headers.get("x-legibly-model", "")
 
 
@@ -105,8 +116,9 @@ def shadow(url, *, seconds):
             time.sleep(1)
             ends = time.monotonic() + TURN_SECONDS
             while time.monotonic() < ends:
+                picture = drawing()
                 began = time.perf_counter()
-                client.post("/api/images?wait=20", content=DRAWING, headers=HEADERS)
+                client.post("/api/images?wait=20", content=picture, headers=HEADERS)
                 times[share].append(time.perf_counter() - began)
                 time.sleep(0.02)
     figures = {}
