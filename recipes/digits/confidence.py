@@ -23,7 +23,7 @@ MEAN_TARGET = 0.002
 """The same, the mean over sources."""
 FOOLED = 0.015
 """Non-digits called `read`, the mean over families."""
-LEAST = 0.97
+MIN_THRESHOLD = 0.97
 """No pack reads from less on, whatever is fitted: of 117 sources unlike all of these 1.7 % of the
 answers that were read from 0.95 on were wrong, with the finder of version 0.1.0, and no source here
 shows that.
@@ -82,7 +82,7 @@ def fit(
     others = {name: logits_of(x) for name, x in check.others.items()}
     fitted = _model(digits, others, facts)
     lowest = read_threshold(digits, others, fitted)
-    limit = max(lowest, LEAST)
+    limit = max(lowest, MIN_THRESHOLD)
     left_out = _left_out(digits, others, facts)
     sources = judged(fitted, digits)
     thresholds = {"read": limit, "digit": _digit_threshold(digits, fitted)}

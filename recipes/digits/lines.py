@@ -19,7 +19,7 @@ BLANK = 0
 OTHER = 11
 """Labels: 0 is CTC's blank, 1 to 10 the digits 0 to 9, 11 a sign that is no digit."""
 OUTPUTS = 12
-LONGEST = 10
+MAX_DIGITS = 10
 """A line has at most so many digits and signs."""
 
 

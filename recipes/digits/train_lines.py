@@ -281,7 +281,7 @@ def main() -> None:
     next_report = run.progress.seconds + REPORT_SECONDS
     while not run.is_over:
         # Lines of much the same length waste no paper.
-        length = int(writer.rng.integers(1, lines.LONGEST + 1))
+        length = int(writer.rng.integers(1, lines.MAX_DIGITS + 1))
         run.learn(*writer.batch(SIGNS // (length + 1), max(1, length - 1), length))
         if run.progress.seconds > next_report:
             run.report(batches)

@@ -19,7 +19,7 @@ from legibly.packs.card import Card
 PARTS = {"train": 0.7, "valid": 0.15, "test": 0.15}
 """Shares of the pictures: weights are fitted on the first, when to stop and how sure to be on the
 second, and the figures are measured on the third."""
-LEAST = 5
+MIN_PICTURES = 5
 """Pictures that each class needs."""
 _MAX_PIXELS = 50_000_000
 
@@ -47,10 +47,10 @@ def find(data: Path) -> list[Sample]:
             where=str(data),
             remedy="Put the pictures of each class into a folder of its name.",
         )
-    rare = [name for name, count in sorted(counts.items()) if count < LEAST]
+    rare = [name for name, count in sorted(counts.items()) if count < MIN_PICTURES]
     if rare:
         raise errors.Invalid(
-            f"these classes have fewer than {LEAST} pictures: {', '.join(rare[:8])}.",
+            f"these classes have fewer than {MIN_PICTURES} pictures: {', '.join(rare[:8])}.",
             where=str(data),
         )
     return [sample for sample in listed if sample.text]

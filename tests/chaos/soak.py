@@ -18,8 +18,8 @@ import pictures
 import services
 from server import Server
 
-MOST_GROWTH = 0.03
-MOST_HANDLES = 20
+MAX_GROWTH = 0.03
+MAX_HANDLES = 20
 
 
 def processes(server: Server) -> list[Path]:
@@ -97,7 +97,7 @@ def run(*, minutes: float, rate: float, seed: int, folder: Path) -> bool:
     growth = samples[-1][0] / samples[1][0] - 1
     handles = samples[-1][1] - samples[1][1]
     print(f"memory {100 * growth:+.1f} %, handles {handles:+}, {len(ids)} uploads read once")
-    return growth <= MOST_GROWTH and handles <= MOST_HANDLES
+    return growth <= MAX_GROWTH and handles <= MAX_HANDLES
 
 
 def _is_done(client: httpx.Client, uploads: int) -> bool:

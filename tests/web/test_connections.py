@@ -17,7 +17,7 @@ from legibly.web.security import body_limit
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n"
-MOST = 8
+MAX_CONNECTIONS = 8
 
 
 async def length(request: Request) -> PlainTextResponse:
@@ -34,7 +34,7 @@ def port() -> Iterator[int]:
     config = uvicorn.Config(
         app, port=port, log_level="critical", lifespan="off", timeout_keep_alive=120
     )
-    server = Server(config, most=MOST, request_seconds=0.5)
+    server = Server(config, most=MAX_CONNECTIONS, request_seconds=0.5)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     services.wait_for(lambda: server.started, subject="the server")
@@ -73,11 +73,11 @@ def is_closed(connection: socket.socket) -> bool:
 
 def test_resting_connections_make_way_where_many_are_open(port: int) -> None:
     """Never does more than half of what there may be rest for long."""
-    crowd = [connect(port, REQUEST) for _ in range(MOST - 1)]
+    crowd = [connect(port, REQUEST) for _ in range(MAX_CONNECTIONS - 1)]
     for connection in crowd:
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
         connection.setblocking(False)
-    least = len(crowd) - MOST // 2
+    least = len(crowd) - MAX_CONNECTIONS // 2
     services.wait_for(lambda: sum(map(is_closed, crowd)) >= least, subject="the server")
     with connect(port, REQUEST) as late:
         assert b"200 OK" in late.recv(1000)

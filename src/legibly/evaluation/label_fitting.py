@@ -27,7 +27,7 @@ PASSES = 2
 """How often a call of `tick` follows on each picture."""
 _WILSON = 3.84
 """1.96 squared: divided by a small risk, the number of right answers in a row that prove it."""
-_LEAST_CHANCE = 1e-4
+_MIN_CHANCE = 1e-4
 _VERDICTS = ("read", "unsure")
 _UNREADABLE = (errors.NotFound, errors.NotAnImage, errors.Unusable)
 
@@ -99,7 +99,7 @@ def _fitted(reader: Reader, halves: Halves, *, tick: Callable[[], None]) -> tupl
 
 def _log_loss(answers: Answers) -> float:
     chance = np.where(answers.right, answers.confidence, 1.0 - answers.confidence)
-    return -float(np.log(np.maximum(chance, _LEAST_CHANCE)).mean())
+    return -float(np.log(np.maximum(chance, _MIN_CHANCE)).mean())
 
 
 def _misread(digits: fitting.Labelled) -> int:

@@ -15,7 +15,7 @@ from legibly.forms.stored import StoredForm
 from legibly.pipeline import Service, UploadDetails, reading_record, reserve, write_reading
 from legibly.records import Image, Json, now
 
-_MOST_NUMBERED = 9
+_MAX_NUMBER = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def store(
 def _unused_source(service: Service, stored: StoredForm, source: str, request: str) -> str:
     """Claim a source of a form for a request."""
     fresh = object_keys.new_id(now())
-    names = [source, *(f"{source} ({number})" for number in range(2, _MOST_NUMBERED + 1))]
+    names = [source, *(f"{source} ({number})" for number in range(2, _MAX_NUMBER + 1))]
     for name in names:
         try:
             claim = f"{stored.batch} {name}"

@@ -17,7 +17,7 @@ from legibly.web.security.principal import principal_of
 from legibly.web.services import state_of
 
 router = APIRouter(prefix="/api/forms", tags=["forms"])
-_MOST_IMAGES = 100_000
+_MAX_IMAGES = 100_000
 _IfMatch = Annotated[
     str | None, Header(description="the ETag of the version to change; without it a new form")
 ]
@@ -97,7 +97,7 @@ async def read_scan(request: Request, name: str, idempotency_key: _Once = None) 
 def get_values(
     request: Request,
     name: str,
-    limit: Annotated[int, Query(ge=1, le=_MOST_IMAGES, description="newest images")] = 10_000,
+    limit: Annotated[int, Query(ge=1, le=_MAX_IMAGES, description="newest images")] = 10_000,
 ) -> JSONResponse:
     """The values of the scans that the caller may see, newest scan first."""
     stored = StoredForms(state_of(request).store).get(name)

@@ -9,7 +9,7 @@ const SURE = Number(document.body.dataset.sure || 0.9);
 export const kind = (image) => (image.state === "read" ? image.reading.verdict : image.state);
 
 /** Up to this many classes have buttons; more are a searchable list. */
-const MOST_BUTTONS = 12;
+const MAX_BUTTONS = 12;
 
 /** The share of sure answers that may be wrong on unknown kinds of writing, from the card. */
 const DOUBT = Number(document.body.dataset.doubt || 0);
@@ -364,7 +364,7 @@ function choices(image, classes, onLabel, asks) {
         name,
       ),
     );
-  const few = isSingle(image) && classes.length <= MOST_BUTTONS;
+  const few = isSingle(image) && classes.length <= MAX_BUTTONS;
   const question = say(asks ? "asked" : hasAnswer ? "is_it_right" : "what_is_it");
   return [
     make("p", { class: asks ? "note" : "quiet" }, question),
@@ -376,7 +376,7 @@ function choices(image, classes, onLabel, asks) {
 
 /** The text field, open for several digits or many classes (with a list), else behind a link. */
 function textField(image, classes, onLabel) {
-  const many = classes.length > MOST_BUTTONS;
+  const many = classes.length > MAX_BUTTONS;
   const field = make("input", {
     type: "text",
     autocomplete: "off",

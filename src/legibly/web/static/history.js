@@ -9,8 +9,8 @@ import { openFrom } from "./places.js";
 
 const PAGE = 60;
 const AT_ONCE = 12; // pictures in the first window are not lazy, which would delay them
-const MOST_TO_COME_BACK = 3000;
-const MOST_AT_ONCE = 5000;
+const MAX_RESTORED = 3000;
+const MAX_AT_ONCE = 5000;
 const gallery = $("#gallery"),
   filters = $("#filters"),
   more = $("#more");
@@ -133,7 +133,7 @@ async function fetchPage(mine) {
 
 /** Select all matching pictures, including those on later pages. */
 async function selectAll() {
-  for (let before = -1; !done && before < known.size && known.size < MOST_AT_ONCE;) {
+  for (let before = -1; !done && before < known.size && known.size < MAX_AT_ONCE;) {
     before = known.size;
     await load();
   }
@@ -178,7 +178,7 @@ let returning = location.hash.slice(1);
 function comeBack() {
   if (!returning) return;
   const item = $(`li[data-id="${CSS.escape(returning)}"]`, gallery);
-  if (!item && !done && known.size < MOST_TO_COME_BACK) return void load();
+  if (!item && !done && known.size < MAX_RESTORED) return void load();
   returning = "";
   item?.scrollIntoView({ block: "center" });
   if (item) $("a", item).focus({ preventScroll: true });
