@@ -27,6 +27,12 @@ async function problem(response) {
   return new Problem(response.status, text || say("error_status", { status: response.status }));
 }
 
+/** A response with its body: a connection that is lost within the body is a lost connection. */
+async function withBody(response) {
+  const body = await response.arrayBuffer();
+  return new Response(body.byteLength ? body : null, response);
+}
+
 /** Send a request, at most `tries` times if the server is busy (429, 503) or not reachable.
  * Throws Problem.
  * @param {string} path
@@ -35,7 +41,9 @@ export async function ask(path, { tries = 4, signal, ...options } = {}) {
   for (let attempt = 1; ; attempt++) {
     let response;
     try {
-      response = await fetch(path, { credentials: "same-origin", signal, ...options });
+      response = await withBody(
+        await fetch(path, { credentials: "same-origin", signal, ...options }),
+      );
     } catch (error) {
       if (signal?.aborted || attempt >= tries)
         throw signal?.aborted ? error : new Problem(0, say("error_offline"));
