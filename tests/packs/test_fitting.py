@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 import pictures
-from legibly import errors, wiring
+from legibly import errors, records, wiring
 from legibly.cli import main
 from legibly.evaluation import datasets, fitting
+from legibly.evaluation.live_model import LiveReader
 from legibly.packs import card as cards
 from legibly.packs import pack, registry
 from legibly.settings import Settings
@@ -104,6 +105,15 @@ def legibly(*words: str) -> None:
     assert done.return_value in (None, 0), done.output
 
 
+def read_with_shadow(live: LiveReader, picture: bytes) -> records.Reading:
+    """The reading of a picture that the shadow must read as well."""
+    reading = live.read(picture).reading
+    assert live.shadow is not None
+    live.shadow.settle(20)
+    assert live.shadow.to_json()["read"] == 1
+    return reading
+
+
 def test_a_network_of_others_goes_all_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,10 +132,7 @@ def test_a_network_of_others_goes_all_the_way(
     settings = [Settings(project=name) for name in ("photos", "default")]
     live, other = [wiring.live_reader(own, wiring.store(own)) for own in settings]
     picture = next(Path("data", "red").iterdir()).read_bytes()
-    assert live.read(picture).reading.model.name == "digits"
-    assert live.shadow is not None
-    live.shadow.settle(20)
-    assert live.shadow.to_json()["read"] == 1
+    assert read_with_shadow(live, picture).model.name == "digits"
     legibly("--project", "photos", "models", "promote", "net", "--force", "photos", "--yes")
     live.refresh()
     reading = live.read(picture).reading
@@ -160,10 +167,7 @@ def test_a_real_network_of_others_reads_in_a_project(
     live = wiring.live_reader(settings, wiring.store(settings))
     pixels = np.random.default_rng(5).integers(0, 255, (300, 200, 3), np.uint8)
     picture = pictures.encoded(Image.fromarray(pixels))
-    live.read(picture)
-    assert live.shadow is not None
-    live.shadow.settle(20)
-    assert live.shadow.to_json()["read"] == 1
+    read_with_shadow(live, picture)
     legibly("--project", "uploads", "models", "promote", "nsfw", "--force", "tried", "--yes")
     live.refresh()
     reading = live.read(picture).reading

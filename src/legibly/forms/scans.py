@@ -32,11 +32,6 @@ def image_name(source: str, field: str) -> str:
     return source[len(ending) - text_rules.MAX_TEXT :] + ending
 
 
-def search_text(field: str) -> str:
-    """A part of the names of a field's images, and of no others."""
-    return f" [{field}]"
-
-
 def store(
     service: Service,
     stored: StoredForm,

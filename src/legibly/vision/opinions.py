@@ -14,6 +14,8 @@ Floats = NDArray[np.float32]
 Judge = Callable[[Floats], tuple[Floats, Floats]]
 """Crops (N, 28, 28) float32 to probabilities (N, classes) and digitness (N,)."""
 
+CLEAR_CONFIDENCE = 0.9
+"""A piece of at least this confidence is a digit."""
 CROP_COST = 1.5
 PIXEL_COST = 1.5e-4
 

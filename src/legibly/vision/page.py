@@ -11,8 +11,15 @@ from PIL import Image
 
 from legibly.vision import leftover, line, row_reading, turns
 from legibly.vision.ink import find, frames, glyphs, paper, rows, rules, sheet
+from legibly.vision.opinions import (
+    CLEAR_CONFIDENCE,
+    Judge,
+    Networks,
+    Opinions,
+    crops,
+    mean_log_confidence,
+)
 from legibly.vision.opinions import Candidate as Candidate
-from legibly.vision.opinions import Judge, Networks, Opinions, crops, mean_log_confidence
 from legibly.vision.signs import separators
 
 Floats = NDArray[np.float32]
@@ -34,8 +41,6 @@ CLOSER_PIXELS = 1_500_000
 """After a glance with less belief, the picture is read with this many pixels."""
 RETRY_BUDGET = 450.0
 """Once this much of a picture's budget is spent, polarity and orientation are not retried."""
-CLEAR_CONFIDENCE = 0.9
-"""A piece of at least this confidence is a digit."""
 CROWD_PIECES = 60
 SAMPLE_PIECES = 200
 """Of more pieces than this, a sample decides first whether they are digits or texture."""

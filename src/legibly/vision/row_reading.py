@@ -8,10 +8,7 @@ import numpy as np
 
 from legibly.vision import agreement, lattice, line
 from legibly.vision.ink import glyphs, rows
-from legibly.vision.opinions import Candidate, Networks, Opinions
-
-CLEAR_CONFIDENCE = 0.9
-"""A piece of at least this confidence is a digit."""
+from legibly.vision.opinions import CLEAR_CONFIDENCE, Candidate, Networks, Opinions
 
 SOLE_CUT_CERTAINTY = 0.94
 """The certainty if all ink is one piece that had to be cut: it may be a letter."""

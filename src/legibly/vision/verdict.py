@@ -20,8 +20,6 @@ SLASH_LEAN_GAP = 0.2
 """A slash leans this much more than the upright 1s of its row."""
 AMBIGUOUS_FACTOR = 0.9
 """Factor of the confidence if a stroke may be a separator: below the threshold of any pack."""
-MARK_CONFIDENCE = 0.9
-"""The confidence of a separator, which is recognised only by its shape and place."""
 MIN_MEAN_CONFIDENCE = 0.65
 """A picture with a lower mean confidence has no digits."""
 FOREIGN_SHARE = 0.5
@@ -127,7 +125,7 @@ def _answer(
     """The verdict, text and confidence of a page."""
     flat = [item for row in items for item in row]
     if view.texture:
-        return card.reject or "unknown", "", MARK_CONFIDENCE
+        return card.reject or "unknown", "", separators.MARK_CONFIDENCE
     if not flat:
         return "blank", "", view.certainty
     if no_digits:
@@ -181,7 +179,7 @@ def _mark(mark: separators.Separator, scale: float, size: tuple[int, int]) -> re
     return records.Item(
         box=_box(mark.box, scale, size),
         label=mark.label,
-        confidence=MARK_CONFIDENCE,
+        confidence=separators.MARK_CONFIDENCE,
         probabilities={},
         kind="separator",
     )

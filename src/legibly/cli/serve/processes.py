@@ -75,7 +75,6 @@ class Server(uvicorn.Server):
         self._tidier = connections.Tidier(
             most=config.limit_concurrency, request_seconds=request_seconds
         )
-        self._trimming: asyncio.Task[None] | None = None  # a task without a reference may vanish
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application."""
@@ -92,7 +91,7 @@ class Server(uvicorn.Server):
         if counter % 10 == 0:
             self._tidier.tidy(self.server_state.connections)
         if counter % _TRIM_TICKS == _TRIM_TICKS - 1:
-            self._trimming = asyncio.create_task(asyncio.to_thread(memory.trim))
+            asyncio.get_running_loop().run_in_executor(None, memory.trim)
         return await super().on_tick(counter)
 
 

@@ -12,8 +12,6 @@ from legibly.labels import rules
 from legibly.vision.opinions import Candidate
 from legibly.vision.signs import marks, separators
 
-MARK_CONFIDENCE = 0.9
-"""The confidence of a mark, recognised by shape and place; not fitted on labels."""
 MIN_SLASH = 0.36
 """Least sum of lean and excess height, both as shares, of a stroke that is a slash."""
 Lines = Sequence[Sequence[Candidate]]
@@ -98,7 +96,11 @@ def _slash(entry: Entry) -> Entry:
 
 def _separator(box: records.Box, label: str) -> records.Item:
     return records.Item(
-        box=box, label=label, confidence=MARK_CONFIDENCE, probabilities={}, kind="separator"
+        box=box,
+        label=label,
+        confidence=separators.MARK_CONFIDENCE,
+        probabilities={},
+        kind="separator",
     )
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
+MARK_CONFIDENCE = 0.9
+"""The confidence of a mark, recognised only by its shape and place; not fitted on labels."""
 LOW_PLACE = 0.68
 """The middle of a point or comma is below this."""
 MIN_DASH_RATIO = 2.0
