@@ -102,8 +102,8 @@ def recent(base: Path) -> Path:
 def label(base: Path, labels: int) -> None:
     """Label some settled images anew."""
     folder = recent(base).parent
-    folder.mkdir()
-    pairs = f"read_parquet('{base}/records/pairs/*/*.parquet', hive_partitioning = false)"
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = f"read_parquet('{base}/records/settled-pairs/*/*.parquet', hive_partitioning = false)"
     duckdb.sql(
         f"""COPY (SELECT * REPLACE (
                 strftime(labelled_at + INTERVAL 365 DAY, '%Y-%m-%dT%H:%M:%S.000Z') AS labelled_at)

@@ -104,7 +104,8 @@ def _deleted(store: Store) -> Iterator[str]:
 
 def _pairs(store: Store, read: _Read, skipped: Callable[[str], None]) -> Iterator[Pair]:
     yield from read(object_keys.PAIRS, Pair.from_json)
-    if any(stat.key.endswith(".parquet") for stat in store.list(object_keys.PAIRS)):
+    folders = (object_keys.PAIRS, object_keys.SETTLED_PAIRS)
+    if any(stat.key.endswith(".parquet") for folder in folders for stat in store.list(folder)):
         from legibly.accuracy.compaction import compact  # DuckDB takes a while to import
 
         yield from compact.pairs(store, skipped=skipped)

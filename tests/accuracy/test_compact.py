@@ -1,6 +1,7 @@
 """Compaction changes no report: not while others write, not when it is killed at any point."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -154,6 +155,23 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
         50,
         3,
     )
+    assert _bytes(tmp_path) == before
+
+
+def test_settled_files_of_an_older_version_move(tmp_path: Path) -> None:
+    """Parquet that an earlier version kept among the new pairs is read there, then moved."""
+    cases.write_lines(tmp_path, [_lines(0, 30, day=20), _lines(30, 40, day=21)])
+    _run(_open(tmp_path))
+    [manifest] = (tmp_path / plan.SETTLED).glob("*.json")
+    folder = tmp_path / object_keys.SETTLED_PAIRS
+    shutil.copytree(folder, tmp_path / object_keys.PAIRS, dirs_exist_ok=True)
+    shutil.rmtree(folder)
+    text = manifest.read_text().replace(object_keys.SETTLED_PAIRS, object_keys.PAIRS)
+    manifest.write_text(text)
+    before = _bytes(tmp_path)
+    assert len(list(compact.pairs(_open(tmp_path), skipped=pytest.fail))) == 40
+    assert _run(_open(tmp_path)).pairs_written == 40
+    assert [path.parents[1] for path in tmp_path.rglob("settled-*.parquet")] == [folder] * 2
     assert _bytes(tmp_path) == before
 
 

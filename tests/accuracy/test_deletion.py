@@ -8,7 +8,7 @@ from pathlib import Path
 from accuracy import cases
 from legibly import object_keys, records
 from legibly import store as stores
-from legibly.accuracy import plan, report
+from legibly.accuracy import report
 from legibly.accuracy.compaction import compact
 from legibly.accuracy.engines import duckdb_engine
 from legibly.store import Stat, Store
@@ -58,7 +58,7 @@ def test_a_compaction_passes_over_pairs_that_were_deleted_meanwhile(tmp_path: Pa
     done = compact.compact(store, environ={}, now=records.now(), grace=timedelta(0))
     assert done.pairs_written == 10
     assert not list(tmp_path.rglob("i*.jsonl")) or all(
-        plan.PREFIXES[2] in str(path) for path in tmp_path.rglob("i*.jsonl")
+        object_keys.READINGS in str(path) for path in tmp_path.rglob("i*.jsonl")
     )
     table = duckdb_engine.table(cases.planned(tmp_path), base=str(tmp_path), environ={})
     assert report.build(table)["pairs"] == 10

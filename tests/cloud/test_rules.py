@@ -282,10 +282,11 @@ def test_a_bucket_that_is_taken_over_gets_the_templates_rules(
     """The rules that `deploy` sets itself are those of the template, in S3's own words."""
     rules = resources["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert [rule["Id"] for rule in rules] == [rule["ID"] for rule in bucket.LIFECYCLE]
-    uploads, undone, versions = bucket.LIFECYCLE
+    uploads, undone, answers, versions = bucket.LIFECYCLE
     assert uploads["AbortIncompleteMultipartUpload"] == rules[0]["AbortIncompleteMultipartUpload"]
     assert undone["Expiration"] == {"Days": rules[1]["ExpirationInDays"]}
-    assert versions["NoncurrentVersionExpiration"] == rules[2]["NoncurrentVersionExpiration"]
+    assert answers["Expiration"] == {"Days": rules[2]["ExpirationInDays"]}
+    assert versions["NoncurrentVersionExpiration"] == rules[3]["NoncurrentVersionExpiration"]
 
 
 def test_a_replica_gets_everything_and_deletions_too(resources: dict[str, dict[str, Any]]) -> None:

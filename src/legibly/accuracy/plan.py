@@ -1,10 +1,12 @@
 """Chooses the objects that the accuracy job reads from a listing of the store, for every engine.
 
-`legibly compact` writes Parquet files with one row per image and model, and commits them with a
-manifest `records/settled/N.json`: `files` are these Parquet files, `counts` their count rows from
-pairs.sql, `retired` the objects that they replace, with the time. Retired objects are removed
-later, so that a job that listed them can still read them. Parquet files that no manifest names
-(from a crashed run or another program) are read as new pairs.
+`legibly compact` writes Parquet files with one row per image and model below
+`records/settled-pairs/`, and commits them with a manifest `records/settled/N.json`: `files` are
+these Parquet files, `counts` their count rows from pairs.sql, `retired` the objects that they
+replace, with the time. Retired objects are removed later, so that a job that listed them can still
+read them. Parquet files that no manifest names (from a crashed run or another program) are read as
+new pairs. Earlier versions kept the Parquet files among the new pairs: they are read there
+until the next compaction moves them.
 """
 
 import json
@@ -20,7 +22,8 @@ SMALL_BYTES = 64_000
 """Files of lines up to this size are fetched in parallel, and may vanish in between: see
 bundles.py.
 """
-PREFIXES = (object_keys.PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
+PAIRS = (object_keys.PAIRS, object_keys.SETTLED_PAIRS)
+PREFIXES = (*PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class Plan:
         """Whether there are any pairs to read."""
         return bool(self.lines or self.parquet or self.settled)
 
+    @property
+    def misplaced(self) -> list[str]:
+        """Settled files that an older version left among the new pairs."""
+        return [key for key in self.settled if key.startswith(object_keys.PAIRS)]
+
 
 def make(
     listing: Iterable[str], *, read: Callable[[str], bytes], sizes: Mapping[str, int] | None = None
@@ -96,9 +104,7 @@ def make(
     settled = frozenset(manifest.files)
     gone = frozenset(manifest.retired)
     pairs = [
-        key
-        for key in keys
-        if key.startswith(object_keys.PAIRS) and key not in gone and key not in settled
+        key for key in keys if key.startswith(PAIRS) and key not in gone and key not in settled
     ]
     return Plan(
         lines=tuple(key for key in pairs if key.endswith((".jsonl", ".json"))),

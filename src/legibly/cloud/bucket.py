@@ -24,6 +24,12 @@ LIFECYCLE = [
         "Expiration": {"Days": 1},
     },
     {
+        "ID": "answers-of-athena",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "athena/"},
+        "Expiration": {"Days": 7},
+    },
+    {
         "ID": "replaced-and-deleted",
         **_EVERYTHING,
         "NoncurrentVersionExpiration": {"NoncurrentDays": 30},

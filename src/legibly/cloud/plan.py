@@ -128,7 +128,8 @@ def template(name: str = "legibly.yaml") -> str:
 
 def policy(name: str, *, stack: str) -> str:
     """A policy document of `deploy/`, for a stack of this name."""
-    return re.sub(r"legibly(?=[-*])", stack, template(f"{name}-policy.json"))
+    text = re.sub(r"legibly(?=[-*])", stack, template(f"{name}-policy.json"))
+    return text.replace("legibly_", f"{stack.replace('-', '_')}_")  # names of tables
 
 
 def _check_seconds(parameters: Mapping[str, str]) -> None:

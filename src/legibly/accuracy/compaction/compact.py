@@ -43,6 +43,7 @@ _RECORDS = f"""
 SELECT image, predicted, {canonical.stored_actual()} AS actual, exact AS confidence, model, writer,
   source, verdict,
   CASE WHEN us >= 0 THEN make_timestamp(us) END AS labelled_at,
+  CASE WHEN us >= 0 THEN us END AS labelled_us,
   CASE WHEN us >= 0 THEN strftime(make_timestamp(us), '%Y-%m-%d') ELSE 'unknown' END AS date
 FROM (
   SELECT {_COLUMNS} FROM taken ANTI JOIN several ON {repeats.HASH} = several.h
@@ -226,10 +227,10 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
            UNION SELECT DISTINCT filename
             FROM settled SEMI JOIN deleted ON settled.image = deleted.image""",
     )
-    reopened = _keys((row[0] for row in touched), base)
+    reopened = _keys((row[0] for row in touched), base) | set(plan.misplaced)
     query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"
     for (day,) in files.run(connection, query):
-        folder = f"{object_keys.PAIRS}date={day}/"
+        folder = f"{object_keys.SETTLED_PAIRS}date={day}/"
         crowd = [key for key in plan.settled if key.startswith(folder)]
         reopened |= set(crowd) if len(crowd) >= MAX_FILES_PER_DAY else set()
     return sorted(reopened)
@@ -276,7 +277,8 @@ def _upload(store: Store, new_files: Sequence[str], totals: Path) -> tuple[list[
     run = secrets.token_hex(8)
     keys = []
     for number, path in enumerate(map(Path, new_files)):
-        keys.append(f"{object_keys.PAIRS}{path.parent.name}/settled-{run}-{number}.parquet")
+        name = f"{path.parent.name}/settled-{run}-{number}.parquet"
+        keys.append(f"{object_keys.SETTLED_PAIRS}{name}")
         store.create(keys[-1], path.read_bytes())
     counts = f"{plans.SETTLED}counts-{run}.parquet"
     store.create(counts, totals.read_bytes())

@@ -22,6 +22,7 @@ _NEWEST = f"""
 SELECT image, predicted, {canonical.stored_actual()} AS actual, exact AS confidence, model, writer,
   source, verdict,
   CASE WHEN us >= 0 THEN timestamp_micros(us) END AS labelled_at,
+  CASE WHEN us >= 0 THEN us END AS labelled_us,
   CASE WHEN us >= 0 THEN date_format(timestamp_micros(us), 'yyyy-MM-dd') ELSE 'unknown' END AS date
 FROM (
   SELECT *,
@@ -96,7 +97,7 @@ def _take_fresh(spark: SparkSession, plan: plans.Plan, base: str) -> tuple[DataF
 def _take_settled(
     spark: SparkSession, plan: plans.Plan, base: str, taken: DataFrame
 ) -> tuple[DataFrame, list[str]]:
-    """Add settled files that share an image and model with new pairs or hold a deleted image."""
+    """Add settled files to rewrite: with an image of new pairs, a deleted one, or misplaced."""
     if not plan.settled:
         return taken, []
     settled = spark_engine.union(spark, _frames(spark, plan.settled, base), spark_engine.CANONICAL)
@@ -105,7 +106,7 @@ def _take_settled(
     )
     doomed = settled.join(spark.table("deleted"), "image", "left_semi")
     files = touched.select("file").union(doomed.select("file")).distinct().collect()
-    reopened = sorted(_keys((row[0] for row in files), plan.settled))
+    reopened = sorted(_keys((row[0] for row in files), plan.settled) | set(plan.misplaced))
     for frame in _frames(spark, reopened, base):
         taken = taken.unionByName(frame)
     return taken, reopened
@@ -118,13 +119,13 @@ def _frames(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
 def _write(spark: SparkSession, base: str) -> Iterator[str]:
     """Write one file per day into a temporary folder, then move the files to unique names."""
     run = secrets.token_hex(8)
-    folder = f"{object_keys.PAIRS}_run-{run}/"
+    folder = f"{object_keys.SETTLED_PAIRS}_run-{run}/"
     newest = spark.sql(_NEWEST).repartition("date")
     newest.write.partitionBy("date").parquet(f"{base}/{folder}")
     parts = [key for key in spark_engine.listing(spark, base, [folder]) if key.endswith(".parquet")]
     for number, key in enumerate(sorted(parts)):
         day = key.split("/")[-2]
-        target = f"{object_keys.PAIRS}{day}/settled-{run}-{number}.parquet"
+        target = f"{object_keys.SETTLED_PAIRS}{day}/settled-{run}-{number}.parquet"
         spark_engine.move(spark, f"{base}/{key}", f"{base}/{target}")
         yield target
     spark_engine.remove(spark, base, [folder])
