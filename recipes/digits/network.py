@@ -36,13 +36,12 @@ def conv(into: int, out: int, stride: int = 1) -> nn.Sequential:
 
 
 class Network(nn.Module):
-    """(N, 1, 28, 28) → (N, 11) logits."""
+    """(N, 1, 28, 28) → (N, 11) logits, with so many residual blocks at 7 pixels."""
 
-    def __init__(self, a: int, b: int, c: int) -> None:
+    def __init__(self, a: int, b: int, c: int, blocks: int = 1) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            conv(1, a), conv(a, b, 2), Residual(b), conv(b, c, 2), Residual(c)
-        )
+        last = [Residual(c) for _ in range(blocks)]
+        self.body = nn.Sequential(conv(1, a), conv(a, b, 2), Residual(b), conv(b, c, 2), *last)
         self.head = nn.Linear(2 * c, OUTPUTS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -50,15 +49,15 @@ class Network(nn.Module):
         return self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1))
 
 
-def averaged(network: Network) -> torch.optim.swa_utils.AveragedModel:
-    """The moving average of the weights, 0.999, shorter in the first steps."""
+def floats(network: Network) -> list[torch.Tensor]:
+    """All weights and running statistics of a network."""
+    values = [*network.parameters(), *network.buffers()]
+    return [value.detach() for value in values if value.is_floating_point()]
 
-    def mean(old: torch.Tensor, new: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
-        if not old.is_floating_point():
-            return new
-        return torch.lerp(old, new, max(0.001, 9 / (9 + float(n))))
 
-    return torch.optim.swa_utils.AveragedModel(network, avg_fn=mean, use_buffers=True)
+def follow(average: list[torch.Tensor], values: list[torch.Tensor], share: float) -> None:
+    """Move averaged weights towards the new ones by a share, in place."""
+    torch._foreach_lerp_(average, values, share)
 
 
 # ---- Augmentation: a batch at a time; a quarter of the samples stays clean ----
@@ -75,8 +74,9 @@ def each(n: int, low: float, high: float) -> torch.Tensor:
 
 
 def some(n: int, chance: float) -> torch.Tensor:
-    """Indices of a random part of `n`."""
-    return torch.nonzero(torch.rand(n) < chance).squeeze(1)
+    """Indices of a random part of `n`; their count is drawn here: no GPU has to be waited for."""
+    count = int(n * chance + torch.rand((), device="cpu").item())
+    return torch.randperm(n)[:count]
 
 
 def warp(x: torch.Tensor) -> torch.Tensor:
@@ -122,11 +122,12 @@ def camera(y: torch.Tensor) -> torch.Tensor:
     j = some(len(y), 0.09)
     y[j] = motion_blur(y[j])
     j = some(len(y), 0.1)
-    side = int(torch.randint(9, 20, ()))
+    side = int(torch.randint(9, 20, (), device="cpu"))
     few = functional.interpolate(y[j], (side, side), mode="area")
     y[j] = functional.interpolate(few, (28, 28), mode="bilinear")
     j = some(len(y), 0.05)
-    shift = int(torch.randint(18, 23, ())) * (1 if torch.rand(()) < 0.5 else -1)
+    shift = int(torch.randint(18, 23, (), device="cpu"))
+    shift = shift if torch.rand((), device="cpu") < 0.5 else -shift
     y[j] = torch.maximum(y[j], torch.roll(y[torch.randperm(len(y))[: len(j)]], shift, 3))
     j = some(len(y), 0.1)
     slope = torch.linspace(-1, 1, 28)
@@ -148,7 +149,7 @@ def motion_blur(y: torch.Tensor) -> torch.Tensor:
     angle = uniform(n, 0, math.pi)
     length = uniform(n, 2, 10) / 14  # of half a side
     total = torch.zeros_like(y)
-    for part in torch.linspace(-0.5, 0.5, 7).tolist():
+    for part in np.linspace(-0.5, 0.5, 7).tolist():
         theta = torch.eye(2, 3).repeat(n, 1, 1)
         theta[:, 0, 2] = part * length * torch.cos(angle)
         theta[:, 1, 2] = part * length * torch.sin(angle)
@@ -165,30 +166,6 @@ def augment(x: torch.Tensor) -> torch.Tensor:
 
 
 # ---- Weights of an earlier pack ----
-
-
-def average_files(path: Path, other: Path, share: float) -> None:
-    """Put a mean of two exported networks of the same widths in the place of the first, which has
-    this share in it.
-
-    Where the first's training started from the second's weights, their mean keeps what both know.
-    """
-    model = onnx.load(str(path))
-    earlier = onnx.load(str(other))
-    names = [_weights(model), _weights(earlier)]
-    arrays = {item.name: numpy_helper.to_array(item) for item in earlier.graph.initializer}
-    pairs = dict(zip(*names, strict=True))
-    for item in model.graph.initializer:
-        if item.name in pairs:
-            mean = share * numpy_helper.to_array(item) + (1 - share) * arrays[pairs[item.name]]
-            item.CopyFrom(numpy_helper.from_array(mean.astype(np.float32), item.name))
-    onnx.save(model, str(path))
-
-
-def _weights(model: onnx.ModelProto) -> list[str]:
-    """The names of all weights and biases, in the order of their layers."""
-    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
-    return [name for node in layers for name in node.input[1:3]]
 
 
 def start_from(network: Network, path: Path, x: torch.Tensor) -> None:

@@ -79,7 +79,8 @@ def test_a_short_run_writes_a_sound_pack(data: Path, tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "pack"),
     ]
-    subprocess.run([*line, "--images", "2560", "--pages", "40", "--times", "1"], check=True)
+    few = ["--images", "2560", "--batch", "256", "--pages", "40", "--bad", "40", "--times", "1"]
+    subprocess.run([*line, *few], check=True)
     assert packs.open_pack(tmp_path / "pack").card.name == "digits"
 
 
