@@ -19,7 +19,7 @@ from legibly import object_keys
 from legibly.accuracy import index_report
 from legibly.index import record_rows
 from legibly.index.port import Filter
-from legibly.index.record_rows import PictureRow
+from legibly.index.record_rows import PictureRow, ReadingRow
 from legibly.index.sql import SqlIndex, open_index
 from legibly.iteration import batched
 from legibly.records import (
@@ -49,7 +49,7 @@ def record(number: int) -> ReadingRecord:
     probabilities = {str(digit): 0.001 for digit in range(10)} | {text: confidence}
     item = Item((60, 50, 150, 180), text, confidence, probabilities, 0.9, "1")
     verdict: Verdict = "unsure" if confidence < 0.9 else "read"
-    image_id = object_keys.new_id(at)
+    image_id = f"{object_keys.new_id(at)[:13]}-7000-8000-{number:012d}"
     key = object_keys.image(image_id, "image/png")
     reading = Reading(verdict, text, confidence, MODEL, at, (item,))
     return ReadingRecord(image_id, key, "image/png", 2614, 280, 280, reading)
@@ -68,13 +68,19 @@ def fill(index: SqlIndex, size: int) -> None:
     with index.rebuilding() as fresh:
         for numbers in batched(range(size), BATCH):
             records = list(map(record, numbers))
-            lines = [entry.json_text().encode() for entry in records]
             fresh.add_pictures([picture(entry) for entry in records])
-            fresh.add_reading_rows([record_rows.of_line(text) for text in lines])
             fresh.apply_uploads(list(map(upload, numbers, records)))
-            labels = [label(entry) for entry in records[::50]]
+        fresh.add_all_readings(map(readings, batched(range(size), BATCH)))
+        for numbers in batched(range(0, size, 50), BATCH):
+            records = list(map(record, numbers))
+            labels = list(map(label, records))
             fresh.add_labels(labels)
-            fresh.add_pairs(list(map(pair, records[::50], labels)))
+            fresh.add_pairs(list(map(pair, records, labels)))
+
+
+def readings(numbers: Sequence[int]) -> list[ReadingRow]:
+    """The rows of the lines that a file of records has."""
+    return [record_rows.of_line(record(number).json_text().encode()) for number in numbers]
 
 
 def picture(entry: ReadingRecord) -> PictureRow:
@@ -91,7 +97,7 @@ def upload(number: int, entry: ReadingRecord) -> UploadRecord:
 
 def label(entry: ReadingRecord) -> LabelRecord:
     """A label that agrees, but for every tenth."""
-    text = "1" if entry.image.endswith("0") else entry.reading.text
+    text = "1" if entry.image.endswith(("000", "500")) else entry.reading.text
     return LabelRecord(entry.image, Label(text, entry.reading.at, source="volunteered", by="a@b"))
 
 

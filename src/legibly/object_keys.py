@@ -128,7 +128,7 @@ def image_id(key: str, modified_at: datetime) -> str:
 def own_id(key: str) -> str | None:
     """The id in a key made by `image`; None for other keys."""
     own = _OWN.fullmatch(key)
-    return own[1] if own and is_id(own[1]) else None
+    return own[1] if own and own[1] < _FIRST_UNDATED else None
 
 
 def is_own(key: str) -> bool:

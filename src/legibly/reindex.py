@@ -65,12 +65,10 @@ def reindex(
     read = functools.partial(_records, store, skipped=skip)
     with index.rebuilding() as fresh:
         _fill_images(store, fresh, read, Adopter(store, max_bytes=max_bytes))
-        count = sum(fresh.counts().values())
+        count = fresh.count()
         progress("images", count)
         lines = _parsed(store, object_keys.READINGS, record_rows.of_line, skipped=skip)
-        for rows in ahead(batched(lines, _ROWS)):
-            fresh.add_reading_rows(rows)
-        progress("readings", fresh.counts().get("read", 0))
+        progress("readings", fresh.add_all_readings(ahead(batched(lines, _ROWS))))
         for labels in batched(read(object_keys.LABELS, LabelRecord.from_json), _BATCH):
             fresh.add_labels(labels)
         progress("labels", fresh.count_labelled())
@@ -114,10 +112,8 @@ def _pairs(store: Store, read: _Read, skipped: Callable[[str], None]) -> Iterato
 def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:
     """Add uploads unchanged, and copy other pictures that have no copy yet."""
     others: list[Stat] = []
-    for stats in batched(filter(is_picture, store.list(object_keys.IMAGES)), _ROWS):
-        rows = [_picture_row(stat) for stat in stats]
-        fresh.add_pictures([row for row in rows if row])
-        foreign = [stat for stat, row in zip(stats, rows, strict=True) if row is None]
+    for rows, foreign in ahead(_picture_rows(store)):
+        fresh.add_pictures(rows)
         known = fresh.known([adoption.image_id(stat) for stat in foreign])
         others += [stat for stat in foreign if adoption.image_id(stat) not in known]
     if not others:
@@ -134,14 +130,23 @@ def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -
         fresh.add_deletions([listed for listed, image in adopted if listed != image.id])
 
 
+def _picture_rows(store: Store) -> Iterator[tuple[list[PictureRow], list[Stat]]]:
+    """Pictures that senders uploaded as rows, and those that were put into the store directly."""
+    for stats in batched(store.list(object_keys.IMAGES), _ROWS):
+        rows = list(map(_picture_row, stats))
+        others = [stat for stat, row in zip(stats, rows, strict=True) if row is None]
+        yield [row for row in rows if row], list(filter(is_picture, others))
+
+
 def _picture_row(stat: Stat) -> PictureRow | None:
     """The row of an uploaded picture; None for pictures that were put into the store directly."""
-    image = object_keys.own_id(stat.key)
-    if image is None:
+    key = stat.key
+    image = object_keys.own_id(key)
+    if image is None or not (stat.size or is_picture(stat)):
         return None
-    second, milliseconds = divmod(object_keys.milliseconds(image), 1000)
-    received_at = f"{_second(second)}.{milliseconds:03d}Z"
-    return PictureRow(image, stat.key, received_at, object_keys.media_type(stat.key), stat.size)
+    milliseconds = object_keys.milliseconds(image)
+    received_at = f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    return PictureRow(image, key, received_at, object_keys.media_type(key), stat.size)
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ SQLite takes them as parameters, PostgreSQL by COPY; the statements after that a
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -13,11 +14,14 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 from legibly.index import schema
 from legibly.index.record_rows import ReadingRow
+from legibly.iteration import batched
 
 Row = Sequence[Any]
 _INDEXES = sorted(schema.images.indexes, key=lambda index: str(index.name))
 
 
+_PARAMETERS = 10_000
+"""Parameters of a statement: fewer than the 32,766 of SQLite."""
 _READING = ("media_type", "width", "height", "verdict", "text", "confidence", "read_at", "reading")
 NOT_DELETED = "WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE deletions.image = loaded.id)"
 _SHORT = ("at", "verdict", "text", "confidence")
@@ -27,6 +31,35 @@ INSERT INTO readings (image, model, {", ".join(_SHORT)})
   ON CONFLICT (image, model) DO UPDATE
     SET {", ".join(f"{name} = excluded.{name}" for name in _SHORT)}
     WHERE excluded.at > readings.at"""  # noqa: S608
+
+
+_SET_ASIDE = {
+    "sqlite": ("ALTER TABLE images RENAME TO known",),
+    "postgresql": (
+        "ALTER TABLE images RENAME TO known",
+        "ALTER INDEX images_pkey RENAME TO known_pkey",
+    ),
+}
+"""Statements that give the table of images another name, before it is created anew."""
+_OF_READING = (*_READING, "sequence")
+_CONSTANTS = {"state": "'read'", "error": "NULL"}
+
+
+def _source(name: str) -> str:
+    return _CONSTANTS.get(name) or f"{'loaded' if name in _OF_READING else 'known'}.{name}"
+
+
+_NAMES = [column.name for column in schema.images.columns]
+_INSERT_READ = f"""
+INSERT INTO images ({", ".join(_NAMES)})
+  SELECT {", ".join(map(_source, _NAMES))}
+  FROM loaded CROSS JOIN known WHERE known.id = loaded.id
+  ON CONFLICT (id) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in _OF_READING)}
+    WHERE images.read_at <= excluded.read_at"""  # noqa: S608
+_INSERT_REST = """
+INSERT INTO images SELECT * FROM known
+  WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.id = known.id)"""
 
 
 def update(columns: Sequence[str], *, more: str = "", condition: str = "1 = 1") -> str:
@@ -45,12 +78,39 @@ _UPDATE_READINGS = update(
 
 def add_readings(connection: Connection, rows: Sequence[ReadingRow], *, first: int) -> None:
     """Take in readings, their changes numbered from `first`; the newest of an image is its own."""
+    _execute_readings(connection, rows, first=first, statement=_UPDATE_READINGS)
+
+
+def _execute_readings(
+    connection: Connection, rows: Sequence[ReadingRow], *, first: int, statement: str
+) -> None:
     execute(
         connection,
         [(*row, number) for number, row in enumerate(rows, first)],
         columns=("id", *_READING, "key AS model", "sequence"),
-        statements=(_UPDATE_READINGS, _INSERT_READINGS),
+        statements=(statement, _INSERT_READINGS),
     )
+
+
+def set_aside(connection: Connection) -> None:
+    """Make room for complete rows: an image that gets its reading later is written twice."""
+    for statement in _SET_ASIDE[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+    schema.images.create(connection)
+    drop_indexes(connection)
+
+
+def insert_readings(connection: Connection, rows: Sequence[ReadingRow], *, first: int) -> None:
+    """As `add_readings`, of images that were set aside."""
+    _execute_readings(connection, rows, first=first, statement=_INSERT_READ)
+
+
+def add_rest(connection: Connection) -> int:
+    """Add the images without a reading; returns the number of those with one."""
+    read = int(connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one())
+    connection.exec_driver_sql(_INSERT_REST)
+    connection.exec_driver_sql("DROP TABLE known")
+    return read
 
 
 def execute(
@@ -90,11 +150,10 @@ def loaded(
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE loaded AS SELECT {columns} FROM images WHERE 1 = 0"  # noqa: S608
     )
-    marks = ", ".join("?" * len(rows[0]))
     cursor: Any = connection.connection.cursor()
     try:
         if connection.dialect.name == "sqlite":
-            cursor.executemany(f"INSERT INTO loaded VALUES ({marks})", rows)  # noqa: S608
+            _insert(cursor, rows)
         else:
             with cursor.copy("COPY loaded FROM STDIN") as copy:
                 for row in rows:
@@ -103,6 +162,16 @@ def loaded(
         cursor.close()
     yield
     connection.exec_driver_sql("DROP TABLE loaded")
+
+
+def _insert(cursor: Any, rows: Sequence[Row]) -> None:
+    """Insert many rows by each statement: between two, another thread may take Python's lock for
+    long.
+    """
+    marks = f"({', '.join('?' * len(rows[0]))})"
+    for several in batched(rows, _PARAMETERS // len(rows[0])):
+        values = ", ".join([marks] * len(several))
+        cursor.execute(f"INSERT INTO loaded VALUES {values}", list(chain.from_iterable(several)))  # noqa: S608
 
 
 def drop_indexes(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 SQL.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -309,14 +309,19 @@ class Rebuild(Content, Protocol):
     def add_pictures(self, pictures: "Sequence[PictureRow]") -> None:
         """Add pictures that senders uploaded as pending images."""
 
-    def add_reading_rows(self, rows: "Sequence[ReadingRow]") -> None:
-        """Take in readings; the newest of an image is its own."""
+    def add_all_readings(self, batches: "Iterable[Sequence[ReadingRow]]") -> int:
+        """Take in the readings, once all images are there, of which the newest of an image is its
+        own; returns the number of images that have one.
+        """
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
         """Add the facts of uploads to their images."""
 
     def apply_failures(self, records: Sequence[FailureRecord]) -> None:
         """Mark images as failed; before any readings."""
+
+    def count(self) -> int:
+        """The number of images."""
 
     def count_labelled(self) -> int:
         """Count the images that have or had a label."""

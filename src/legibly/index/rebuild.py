@@ -5,7 +5,7 @@ over. SQLite uses a second file, PostgreSQL a second schema.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from legibly.index.schema import counters, deletions, images
 from legibly.index.tables import SqlTables, advance, insert_new
 from legibly.records import FailureRecord, LabelRecord, UploadRecord, now
 
+_Add = Callable[..., None]
 _OF_IMAGES = (schema.labels, schema.pairs, schema.readings)
 _TABLES = (images, *_OF_IMAGES, schema.batches, deletions, *counting.TABLES)
 _PICTURE = "id, key, received_at, media_type, bytes, sequence"
@@ -38,6 +39,7 @@ INSERT INTO images ({_PICTURE}, state, name, attempts, leased_until)
   ON CONFLICT DO NOTHING"""
 
 
+_COUNT_LABELLED = "SELECT count(DISTINCT image) FROM labels"
 _UPDATE_UPLOADS = loading.update(_UPLOAD)
 _UPDATE_LABELS = loading.update(_LABEL)
 _UPDATE_FAILURES = loading.update(_FAILURE, more=", state = 'failed'")
@@ -59,9 +61,14 @@ class Rebuild(SqlTables):
             with loaded(connection, rows, columns=_PICTURE):
                 connection.exec_driver_sql(_INSERT_PICTURES)
 
-    def add_reading_rows(self, rows: Sequence[ReadingRow]) -> None:
+    def add_all_readings(self, batches: Iterable[Sequence[ReadingRow]]) -> int:
+        for rows in batches:
+            self._take_in(rows, loading.add_readings)
+        return self.counts().get("read", 0)
+
+    def _take_in(self, rows: Sequence[ReadingRow], add: _Add) -> None:
         with self._write() as connection:
-            loading.add_readings(connection, rows, first=advance(connection, len(rows)))
+            add(connection, rows, first=advance(connection, len(rows)))
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
         clean = text_rules.clean
@@ -88,6 +95,26 @@ class Rebuild(SqlTables):
         with self._write() as connection:
             loading.execute(connection, rows, columns=columns, statements=statements)
 
+    def count(self) -> int:
+        with self._read() as connection:
+            return int(connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one())
+
+    def count_labelled(self) -> int:
+        with self._read() as connection:
+            return int(connection.exec_driver_sql(_COUNT_LABELLED).scalar_one())
+
+
+class _Beside(Rebuild):
+    """A rebuilt index beside the one in use: nobody else reads or writes it."""
+
+    def add_all_readings(self, batches: Iterable[Sequence[ReadingRow]]) -> int:
+        with self._write() as connection:
+            loading.set_aside(connection)
+        for rows in batches:
+            self._take_in(rows, loading.insert_readings)
+        with self._write() as connection:
+            return loading.add_rest(connection)
+
     def unorder(self) -> None:
         """Do without indexes and numbers of rows while tables are filled."""
         with self._write() as connection:
@@ -95,26 +122,15 @@ class Rebuild(SqlTables):
             drop_indexes(connection)
 
     def order(self) -> None:
-        """Count the rows, build the indexes, and let PostgreSQL count what its plans depend on."""
+        """Build the indexes, count the rows, and let PostgreSQL count what its plans depend on."""
         is_sqlite = self.engine.dialect.name == "sqlite"
         with self._read() if is_sqlite else self._write() as connection:
             if is_sqlite:
                 _sort_in_files(connection)
-            counting.start(connection)
             create_indexes(connection)
+            counting.start(connection)
             for table in () if is_sqlite else _TABLES:
                 connection.exec_driver_sql(f"ANALYZE {table.name}")
-
-    def counts(self) -> dict[str, int]:
-        """The number of images by state, which no trigger counts yet."""
-        query = sa.select(images.c.state, sa.func.count().label("n")).group_by(images.c.state)
-        with self._read() as connection:
-            return {row.state: row.n for row in connection.execute(query)}
-
-    def count_labelled(self) -> int:
-        query = sa.select(sa.func.count()).where(images.c.label_at.is_not(None))
-        with self._read() as connection:
-            return int(connection.execute(query).scalar_one())
 
 
 @contextlib.contextmanager
@@ -140,7 +156,7 @@ def beside(engine: Engine) -> Iterator[Rebuild]:
 
 
 @contextlib.contextmanager
-def _opened(engine: Engine) -> Iterator[Rebuild]:
+def _opened(engine: Engine) -> Iterator[_Beside]:
     """An empty index of the same kind, dropped at the end; drops that of a crashed rebuild too."""
     url = engine.url.render_as_string(hide_password=False)
     if engine.dialect.name == "sqlite":
@@ -157,7 +173,7 @@ def _opened(engine: Engine) -> Iterator[Rebuild]:
             connection.execute(sa.text(f'DROP SCHEMA IF EXISTS "{name}__rebuild" CASCADE'))
         opened = open_tables(url, schema_name=f"{name}__rebuild")
     try:
-        fresh = Rebuild(opened)
+        fresh = _Beside(opened)
         fresh.unorder()
         yield fresh
     finally:

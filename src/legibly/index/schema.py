@@ -69,7 +69,6 @@ images = Table(
     Index("images_by_text", "text", "id"),
     Index("images_by_label", "label_text", "id"),
     Index("images_by_state", "state", "id"),
-    Index("images_by_review", "review", "id"),
     Index("images_by_confidence", "confidence", "id"),
     Index("images_by_name", "name", "id"),
 )
@@ -77,7 +76,7 @@ images = Table(
 # Partial, since most images have none of these: inserts write fewer pages.
 _PARTIAL: list[tuple[Index, ColumnElement[bool]]] = [
     (Index(f"images_by_{column.name}", column, images.c.id), column.is_not(None))
-    for column in (images.c.writer, images.c.owner, images.c.batch)
+    for column in (images.c.writer, images.c.owner, images.c.batch, images.c.review)
 ]
 
 WRONG = images.c.label_text.is_not(None) & (images.c.label_text != images.c.text)

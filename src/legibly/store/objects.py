@@ -8,10 +8,9 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -37,8 +36,7 @@ _WRITE_FAILURE_SECONDS = 20.0
 """How long a failed write counts as a problem: without traffic nothing shows its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """The facts of an object."""
 
     key: str
@@ -305,9 +303,7 @@ def _has_profile(environ: Mapping[str, str]) -> bool:
 
 
 def _stat(meta: Any) -> Stat:
-    return Stat(
-        key=meta["path"], size=meta["size"], modified_at=meta["last_modified"], etag=meta["e_tag"]
-    )
+    return Stat(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
 
 
 def _brief(error: BaseException) -> str:
