@@ -59,7 +59,7 @@ def error_templates() -> set[str]:
         if path.name in INTERNAL:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if path in models and isinstance(node, ast.Assign) and is_text_of_error(node):
+            if isinstance(node, ast.Assign) and is_text_of_error(node):
                 texts.add(ast.literal_eval(node.value))
             if isinstance(node, ast.Call) and RAISED & {
                 getattr(node.func, "id", ""),

@@ -37,23 +37,15 @@ def get_readiness(request: Request) -> JSONResponse:
     state = state_of(request)
     if not state.worker.is_alive:
         raise Unavailable("the worker is not running.")
-    if state.worker.problem:
-        raise Unavailable(
-            "looking for new pictures fails: {problem}",
-            code="sweep-failing",
-            problem=state.worker.problem,
-        )
-    if state.store.write_problem:
-        raise Unavailable(
-            "the store cannot be written: {problem}",
-            code="store-not-writable",
-            problem=state.store.write_problem,
-        )
-    problem = state.views.pack.problem()
-    if problem is not None:
-        raise Unavailable(
-            "the model is not responding: {problem}", code="model-away", problem=problem
-        )
+    if problem := state.worker.problem:
+        message = "looking for new pictures fails: {problem}"
+        raise Unavailable(message, code="sweep-failing", problem=problem)
+    if problem := state.store.write_problem:
+        message = "the store cannot be written: {problem}"
+        raise Unavailable(message, code="store-not-writable", problem=problem)
+    if model_problem := state.views.pack.problem():
+        message = "the model is not responding: {problem}"
+        raise Unavailable(message, code="model-away", problem=model_problem)
     state.index.sequence()  # the database answers
     # With accounts, the number of images is not public.
     counts = {} if state.settings.accounts == "on" else state.index.counts()

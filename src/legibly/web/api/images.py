@@ -37,31 +37,24 @@ _PICTURE = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
 }
 
+_BYTES = {"type": "string", "format": "binary"}
+_FIELDS = {"file": _BYTES} | {name: {"type": "string"} for name in ("label", "writer", "batch")}
+_FORM = {"type": "object", "required": ["file"], "properties": _FIELDS}
+_BODIES = {"multipart/form-data": _FORM, "image/*": _BYTES, "application/pdf": _BYTES}
 _PICTURE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "label": {"type": "string"},
-                        "writer": {"type": "string"},
-                        "batch": {"type": "string"},
-                    },
-                }
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/pdf": {"schema": {"type": "string", "format": "binary"}},
-        },
+        "content": {media_type: {"schema": schema} for media_type, schema in _BODIES.items()},
     }
 }
-_PNG: dict[str, Any] = {
-    "response_class": Response,
-    "responses": {200: {"content": {"image/png": {}}}},
-}
+
+
+def _binary(media_type: str) -> dict[str, Any]:
+    """The arguments of a route that answers with bytes of this type."""
+    return {"response_class": Response, "responses": {200: {"content": {media_type: {}}}}}
+
+
+_PNG = _binary("image/png")
 _ONCE = (
     "a name for this one upload, as random as a UUID: sent again under it, the picture is the same"
     " image"
@@ -184,11 +177,7 @@ def delete_image(request: Request, image_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get(
-    "/images/{image_id}/original",
-    response_class=Response,
-    responses={200: {"content": {"image/*": {}}}},
-)
+@router.get("/images/{image_id}/original", **_binary("image/*"))
 def get_original(request: Request, image_id: str) -> Response:
     """The picture as received, without private metadata."""
     image = _image(request, image_id)
@@ -231,9 +220,7 @@ async def put_label(request: Request, image_id: str, body: LabelBody) -> JSONRes
     return JSONResponse(state.service.document(image))
 
 
-@router.get(
-    "/live", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}}
-)
+@router.get("/live", **_binary("text/event-stream"))
 async def get_live(request: Request, after: str = "") -> StreamingResponse:
     """Server-sent events: `event: image` with the image for each new reading or label, and
     `event: removed` with the id of each deleted one.
@@ -266,13 +253,9 @@ def get_accuracy(
     return Response(reports.encode(report), media_type="application/json")
 
 
-def _check(image_id: str) -> None:
+def _image(request: Request, image_id: str) -> records.Image:
     if not object_keys.is_id(image_id):
         raise NotFound("there is no such image.", where=image_id[:80])
-
-
-def _image(request: Request, image_id: str) -> records.Image:
-    _check(image_id)
     return require_visible(state_of(request).index.get(image_id), principal_of(request))
 
 

@@ -32,64 +32,39 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class _Images(Collector):
-    """The counts of the index: the same in every process, so they must not be summed."""
+class _State(Collector):
+    """What is the same in every process, and must not be summed: images, the queue, the model."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "legibly_images", "Images that the index knows.", labels=["state"]
-        )
-        counts = self._state.index.counts()
-        for state in ("pending", "read", "failed"):
-            family.add_metric([state], counts.get(state, 0))
-        yield family
-
-    def describe(self) -> Iterator[Metric]:
-        """Describe the metrics in advance, so that registering does not query the database."""
-        yield GaugeMetricFamily("legibly_images", "Images that the index knows.", labels=["state"])
-
-
-class _ModelInfo(Collector):
-    """The present model of this process, as labels of a constant."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "legibly_model_info", "The model that reads.", labels=["name", "version"]
-        )
-        model = self._state.views.model
-        family.add_metric([model.name, model.version], 1)
-        yield family
-
-
-class _Queue(Collector):
-    """How long pictures wait, and whether the search for new ones works."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def collect(self) -> Iterator[Metric]:
-        oldest = self._state.index.page(Filter(state="pending", sort="oldest"), limit=1)
-        seconds = (now() - oldest[0].received_at).total_seconds() if oldest else 0.0
-        values = (seconds, float(bool(self._state.worker.problem)), len(self._state.store.skipped))
-        for family, value in zip(self.describe(), values, strict=True):
-            family.add_metric([], value)
-            yield family
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Describe the metrics in advance, as above."""
-        texts = {
-            "legibly_oldest_pending_seconds": "Seconds that the oldest pending image waits.",
-            "legibly_sweep_failing": "1 where the last look for pictures failed.",
-            "legibly_skipped_names": "Names in the store that cannot be keys.",
-        }
-        for name, text in texts.items():
-            yield GaugeMetricFamily(name, text, labels=[])
+        """Describe the metrics in advance, so that registering does not query the database."""
+        for name, text, labels in (
+            ("images", "Images that the index knows.", ["state"]),
+            ("model_info", "The model that reads.", ["name", "version"]),
+            ("oldest_pending_seconds", "Seconds that the oldest pending image waits.", []),
+            ("sweep_failing", "1 where the last look for pictures failed.", []),
+            ("skipped_names", "Names in the store that cannot be keys.", []),
+        ):
+            yield GaugeMetricFamily(f"legibly_{name}", text, labels=labels)
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._state
+        counts = state.index.counts()
+        oldest = state.index.page(Filter(state="pending", sort="oldest"), limit=1)
+        seconds = (now() - oldest[0].received_at).total_seconds() if oldest else 0.0
+        values: tuple[dict[tuple[str, ...], float], ...] = (
+            {(name,): counts.get(name, 0) for name in ("pending", "read", "failed")},
+            {(state.views.model.name, state.views.model.version): 1},
+            {(): seconds},
+            {(): float(bool(state.worker.problem))},
+            {(): len(state.store.skipped)},
+        )
+        for family, samples in zip(self.describe(), values, strict=True):
+            for labels, value in samples.items():
+                family.add_metric(labels, value)
+            yield family
 
 
 class _Deeper:
@@ -215,9 +190,7 @@ def install(app: FastAPI, state: State) -> None:
     """Count the application's requests, and serve all metrics at `/metrics`."""
     counting = CollectorRegistry()
     registry = CollectorRegistry()
-    registry.register(_Images(state))
-    registry.register(_ModelInfo(state))
-    registry.register(_Queue(state))
+    registry.register(_State(state))
     measures.follow(_Deeper(counting, state).measure)
     app.add_middleware(_Counting, registry=counting)
 

@@ -1,5 +1,6 @@
 """Takes pictures from requests: the `file` of a form, or the bare body."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -29,13 +30,7 @@ async def uploaded(request: Request, *, owner: str | None) -> Upload:
         return await _from_form(request, owner)
     if kind.startswith("image/") or kind in ("application/pdf", "application/octet-stream", ""):
         query = request.query_params
-        details = UploadDetails(
-            name=text_rules.file_name(query.get("name")),
-            writer=query.get("writer"),
-            label=query.get("label"),
-            owner=owner,
-            batch=query.get("batch"),
-        )
+        details = _details(query, query.get("name"), owner)
         return Upload(await request.body(), details)
     raise NotAnImage("a request of type {kind} cannot contain a picture.", remedy=_USAGE, kind=kind)
 
@@ -45,16 +40,10 @@ async def _from_form(request: Request, owner: str | None) -> Upload:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise Invalid("the form has no field `file`.", remedy=_USAGE)
-        fields = {
-            name: value
-            for name in ("label", "writer", "batch")
-            if isinstance(value := form.get(name), str) and value
-        }
-        details = UploadDetails(
-            name=text_rules.file_name(file.filename),
-            writer=fields.get("writer"),
-            label=fields.get("label"),
-            owner=owner,
-            batch=fields.get("batch"),
-        )
-        return Upload(await file.read(), details)
+        texts = {name: value for name, value in form.items() if isinstance(value, str) and value}
+        return Upload(await file.read(), _details(texts, file.filename, owner))
+
+
+def _details(fields: Mapping[str, str], name: str | None, owner: str | None) -> UploadDetails:
+    facts = {field: fields.get(field) for field in ("writer", "label", "batch")}
+    return UploadDetails(name=text_rules.file_name(name), owner=owner, **facts)

@@ -27,7 +27,8 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/people")
     def people(request: Request, changed: str = "", undo: str = "") -> Response:
         """All accounts; after a change with a button to undo it."""
-        return show(request, changed=changed, undo=undo)
+        is_known = undo in (*ROLES, "enable", "disable", "keep")
+        return show(request, changed=changed, undo=undo if is_known else "")
 
     @routes.post("/people")
     def make(
@@ -66,20 +67,11 @@ def add(routes: APIRouter, pages: Pages) -> None:
 
 
 def _show(
-    pages: Pages,
-    request: Request,
-    *,
-    secret: str = "",
-    person: str = "",
-    problem: str = "",
-    status: int = 200,
-    changed: str = "",
-    undo: str = "",
+    pages: Pages, request: Request, *, status: int = 200, changed: str = "", **shown: str
 ) -> Response:
     """The page of all accounts; `secret` is the new password of `person`, shown only once."""
     accounts = _admins_only(request)
     people = accounts.people()
-    account = next((account for account in people if account.id == changed), None)
     return pages.render(
         request,
         "people.html",
@@ -88,11 +80,8 @@ def _show(
         names={account.id: account.name for account in people},
         trail=accounts.audit_log.newest(limit=_TRAIL),
         roles=ROLES,
-        secret=secret,
-        person=person,
-        problem=problem,
-        changed=account,
-        undo=undo if undo in (*ROLES, "enable", "disable", "keep") else "",
+        changed=next((account for account in people if account.id == changed), None),
+        **{"secret": "", "person": "", "problem": "", "undo": "", **shown},
     )
 
 

@@ -133,20 +133,17 @@ def _navigation(
     """The pages of the menu, with Review and Classes only for those who may use them, and
     handwriting only for models that read it.
     """
+    is_reviewer = principal.role != "writer"
     pages = [
-        ("/", gettext("Classify")),
-        ("/history", gettext("History")),
-        ("/handwriting", gettext("My handwriting")),
-        ("/accuracy", gettext("Accuracy")),
-        ("/models", gettext("Models")),
+        ("/", gettext("Classify"), True),
+        ("/history", gettext("History"), True),
+        ("/review", gettext("Review"), is_reviewer),
+        ("/classes", gettext("Classes"), is_reviewer and principal.session is not None),
+        ("/handwriting", gettext("My handwriting"), reads == "digits"),
+        ("/accuracy", gettext("Accuracy"), True),
+        ("/models", gettext("Models"), True),
     ]
-    if reads != "digits":
-        pages.remove(("/handwriting", gettext("My handwriting")))
-    if principal.role != "writer":
-        pages.insert(2, ("/review", gettext("Review")))
-        if principal.session:
-            pages.insert(3, ("/classes", gettext("Classes")))
-    return pages
+    return [(path, name) for path, name, is_shown in pages if is_shown]
 
 
 def compressed(

@@ -34,10 +34,15 @@ from legibly.web.security.principal import principal_of, require_visible
 from legibly.web.services import state_of
 from legibly.web.text import i18n
 
-_FOREVER = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
-}
+_NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", **_NOSNIFF}
+_PICTURE = {"Cache-Control": "private, max-age=31536000, immutable", **_NOSNIFF}
+
+
+_MODULES = (
+    *(accuracy, history, batches, handwriting, review, api_docs),
+    *(signin, signin_oidc, people, projects, classrooms),
+)
 
 
 def install(app: FastAPI) -> None:
@@ -57,17 +62,8 @@ def router(pages: Pages) -> APIRouter:
     _add_static(routes, pages)
     _add_pages(routes, pages)
     _add_pictures(routes, pages)
-    accuracy.add(routes, pages)
-    history.add(routes, pages)
-    batches.add(routes, pages)
-    handwriting.add(routes, pages)
-    review.add(routes, pages)
-    api_docs.add(routes, pages)
-    signin.add(routes, pages)
-    signin_oidc.add(routes, pages)
-    people.add(routes, pages)
-    projects.add(routes, pages)
-    classrooms.add(routes, pages)
+    for module in _MODULES:
+        module.add(routes, pages)
     for route in routes.routes:
         if isinstance(route, APIRoute):
             route.include_in_schema = route.path.startswith("/api/")
@@ -80,15 +76,13 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
         asset = pages.assets.get(name)
         if asset is None:
             raise NotFound("there is no such file.", where=name)
-        headers = (
-            dict(_FOREVER) if version == pages.assets.version else {"Cache-Control": "no-cache"}
-        )
-        headers["Vary"] = "Accept-Encoding"
-        data = asset.data
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            data = asset.compressed
-            headers["Content-Encoding"] = "gzip"
-        return Response(data, headers=headers, media_type=asset.media_type)
+        is_current = version == pages.assets.version
+        headers = _FOREVER if is_current else {"Cache-Control": "no-cache"}
+        headers = {**headers, "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(asset.data, headers=headers, media_type=asset.media_type)
+        headers["Content-Encoding"] = "gzip"
+        return Response(asset.compressed, headers=headers, media_type=asset.media_type)
 
     @routes.get("/language/{language}")
     async def language(language: str, request: Request) -> Response:
@@ -112,40 +106,24 @@ def _add_static(routes: APIRouter, pages: Pages) -> None:
 
 
 def _manifest(pages: Pages) -> dict[str, Any]:
-    icons = [
-        {
-            "src": pages.assets.url("icon.svg"),
-            "sizes": "any",
-            "type": "image/svg+xml",
-            "purpose": "any",
-        },
-        {"src": pages.assets.url("icon-192.png"), "sizes": "192x192", "type": "image/png"},
-        {
-            "src": pages.assets.url("icon-512.png"),
-            "sizes": "512x512",
-            "type": "image/png",
-            "purpose": "any maskable",
-        },
-    ]
+    names = {"name": "Legibly", "short_name": "Legibly", "id": "/", "start_url": "/"}
     look = {"display": "standalone", "background_color": "#faf8f3", "theme_color": "#faf8f3"}
-    return {
-        "name": "Legibly",
-        "short_name": "Legibly",
-        "id": "/",
-        "start_url": "/",
-        **look,
-        "icons": icons,
-    }
+    icons = [
+        {"sizes": "any", "type": "image/svg+xml", "purpose": "any"},
+        {"sizes": "192x192", "type": "image/png"},
+        {"sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
+    ]
+    files = ("icon.svg", "icon-192.png", "icon-512.png")
+    sources = [{"src": pages.assets.url(file)} for file in files]
+    return {**names, **look, "icons": [a | b for a, b in zip(sources, icons, strict=True)]}
 
 
 def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/")
     def classify(request: Request) -> Response:
         """Write, drop, paste, choose, photograph; answers stream in."""
-        classes = classes_of(request)
-        return pages.render(
-            request, "classify.html", classes=classes, **accuracy.report_values(request)
-        )
+        values = accuracy.report_values(request)
+        return pages.render(request, "classify.html", classes=classes_of(request), **values)
 
     @routes.get("/about")
     def about(request: Request) -> Response:
@@ -161,11 +139,10 @@ def _add_pages(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/models")
     def models(request: Request) -> Response:
         """The installed packs and the present one."""
-        state = state_of(request)
-        trials = models_page.trials(state)
+        trials = models_page.trials(state_of(request))
         report = accuracy.report_values(request)["report"]
         gettext = i18n.catalogue_for(request).gettext
-        packs = models_page.packs(state, report, gettext)
+        packs = models_page.packs(state_of(request), report, gettext)
         return pages.render(request, "models.html", packs=packs, **trials)
 
 
@@ -186,22 +163,16 @@ def _add_pictures(routes: APIRouter, pages: Pages) -> None:
         """The picture, upright and small."""
         record = _find(request, image_id)
         state = state_of(request)
-        headers = {
-            "Cache-Control": "private, max-age=31536000, immutable",
-            "X-Content-Type-Options": "nosniff",
-        }
         if thumbnails.is_small(record):
-            return Response(
-                state.store.read(record.key), headers=headers, media_type=record.media_type
-            )
+            data = state.store.read(record.key)
+            return Response(data, headers=_PICTURE, media_type=record.media_type)
         side = next((side for side in thumbnails.SIZES if side >= size), thumbnails.SIZES[-1])
-        data = cache.get(image_id, side)
-        if data is None:
-            data = thumbnails.shrink(
-                state.store.read(record.key), side=side, max_pixels=state.settings.max_pixels
-            )
-            cache.put(image_id, side, data)
-        return Response(data, headers=headers, media_type="image/webp")
+        shrunk = cache.get(image_id, side)
+        if shrunk is None:
+            original = state.store.read(record.key)
+            shrunk = thumbnails.shrink(original, side=side, max_pixels=state.settings.max_pixels)
+            cache.put(image_id, side, shrunk)
+        return Response(shrunk, headers=_PICTURE, media_type="image/webp")
 
 
 def _find(request: Request, image_id: str) -> Image:
@@ -213,17 +184,14 @@ def _find(request: Request, image_id: str) -> Image:
 def _facts(image: Image) -> list[tuple[str, str]]:
     size = f"{image.width} × {image.height}" if image.width else "–"
     kind = (mimetypes.guess_extension(image.media_type) or image.media_type).strip(".").upper()
-    facts = [("name", image.name or "–"), ("received", records.stamp(image.received_at))]
-    facts += [
-        ("picture", f"{kind}, {size}, {image.bytes:,} bytes"),
-        ("writer", image.writer or "–"),
-    ]
+    facts = {
+        "name": image.name or "–",
+        "received": records.stamp(image.received_at),
+        "picture": f"{kind}, {size}, {image.bytes:,} bytes",
+        "writer": image.writer or "–",
+    }
     if image.reading:
-        times = ", ".join(
-            f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items()
-        )
-        facts += [
-            ("model", f"{image.reading.model.name} {image.reading.model.version}"),
-            ("took", times or "–"),
-        ]
-    return [*facts, ("id", image.id)]
+        times = [f"{name} {value:.1f} ms" for name, value in image.reading.milliseconds.items()]
+        facts["model"] = f"{image.reading.model.name} {image.reading.model.version}"
+        facts["took"] = ", ".join(times) or "–"
+    return [*facts.items(), ("id", image.id)]

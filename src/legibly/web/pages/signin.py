@@ -19,7 +19,7 @@ from legibly.people.classrooms import is_pupil
 from legibly.people.tokens import SCOPES
 from legibly.web import errors
 from legibly.web.pages.rendering import Pages
-from legibly.web.security import authentication, rate_limits, sessions
+from legibly.web.security import audit, authentication, rate_limits, sessions
 from legibly.web.security.client_address import address_of, network_of
 from legibly.web.security.principal import principal_of
 from legibly.web.services import image_owners, state_of
@@ -48,13 +48,8 @@ def actor_of(request: Request) -> Actor:
 
 def safe_path(path: str) -> str:
     """Return `path` if it is a path within this site, else the first page."""
-    plain = (
-        path.startswith("/")
-        and not path.startswith(("//", "/\\"))
-        and "\n" not in path
-        and "\r" not in path
-    )
-    return path if plain else "/"
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if is_local and not {"\n", "\r"} & set(path) else "/"
 
 
 def own_account(request: Request) -> Account:
@@ -140,13 +135,9 @@ def form(
     """The page to sign in, with the problem, if any."""
     accounts_of(request)
     provider = state_of(request).provider
-    values = {
-        "name": name,
-        "problem": problem,
-        "left": left if provider else "",
-        "provider": provider,
-    }
-    return pages.render(request, "login.html", status=status, next=safe_path(next_path), **values)
+    values = {"name": name, "problem": problem, "left": left if provider else ""}
+    values["next"] = safe_path(next_path)
+    return pages.render(request, "login.html", status=status, provider=provider, **values)
 
 
 def _is_vouched(request: Request) -> bool:
@@ -183,47 +174,35 @@ def _add_account(routes: APIRouter, pages: Pages) -> None:
         if wait:
             return authentication.too_many_requests(request, wait)
         if accounts.sign_in(mine.name, old) is None:
-            accounts.audit_log.record("password refused", by=mine.id, address=address_of(request))
+            audit.record(request, "password refused")
             return show(request, problem="The old password is wrong.", status=403)
         try:
             changed = accounts.change(mine, password=new)
         except LegiblyError as error:
             return show(request, problem=errors.message_for(request, error), status=400)
         tries.give_back(mine.id)
-        accounts.audit_log.record("password changed", by=mine.id, address=address_of(request))
-        response = show(
-            request,
-            notice=("Your password has been changed, and all other sessions have been signed out."),
-        )
+        audit.record(request, "password changed")
+        notice = "Your password has been changed, and all other sessions have been signed out."
+        response = show(request, notice=notice)
         remember(request, response, changed)
         return response
 
     _add_tokens(routes, show)
 
 
-def _show_account(
-    pages: Pages,
-    request: Request,
-    *,
-    secret: str = "",
-    notice: str = "",
-    problem: str = "",
-    status: int = 200,
-    revoked: str = "",
-) -> Response:
+def _show_account(pages: Pages, request: Request, *, status: int = 200, **shown: str) -> Response:
     """The page of the principal's account; `secret` is that of a new token, shown only once."""
     account = own_account(request)
+    tokens = accounts_of(request).tokens(account.id)
+    values = {"secret": "", "notice": "", "problem": "", "revoked": "", **shown}
     return pages.render(
         request,
         "account.html",
         status=status,
         account=account,
-        tokens=accounts_of(request).tokens(account.id),
-        secret=secret,
-        notice=notice,
-        problem=problem,
+        tokens=tokens,
         scopes=SCOPES,
-        revoked=revoked,
+        **values,
     )
 
 
@@ -236,37 +215,29 @@ def _add_tokens(routes: APIRouter, show: Callable[..., Response]) -> None:
         days: Annotated[int, Form(ge=0, le=3650)] = 90,
     ) -> Response:
         """Create a token, whose secret is shown only once."""
-        accounts = accounts_of(request)
-        mine = own_account(request)
-        token, secret = accounts.add_token(mine, name=name, scopes=scopes, days=days or None)
-        accounts.audit_log.record(
-            "token made", by=mine.id, on=token.id, address=address_of(request)
+        token, secret = accounts_of(request).add_token(
+            own_account(request), name=name, scopes=scopes, days=days or None
         )
+        audit.record(request, "token made", on=token.id)
         return show(request, secret=secret)
 
     @routes.post("/account/tokens/{token_id}/revoke")
     def revoke(request: Request, token_id: str) -> Response:
         """Revoke one of the principal's own tokens."""
         accounts = accounts_of(request)
-        mine = own_account(request)
-        for token in accounts.tokens(mine.id):
+        for token in accounts.tokens(own_account(request).id):
             if token.id == token_id:
                 accounts.revoke(token)
-                accounts.audit_log.record(
-                    "token revoked", by=mine.id, on=token.id, address=address_of(request)
-                )
+                audit.record(request, "token revoked", on=token.id)
         return RedirectResponse(f"/account?revoked={quote(token_id)}", 303)
 
     @routes.post("/account/tokens/{token_id}/restore")
     def restore(request: Request, token_id: str) -> Response:
         """Undo a recent revocation of one of the principal's own tokens."""
-        accounts = accounts_of(request)
         mine = own_account(request)
-        if accounts.restore_token(mine.id, token_id) is None:
+        if accounts_of(request).restore_token(mine.id, token_id) is None:
             raise NotFound("this token cannot be restored any more.", remedy="Make another one.")
-        accounts.audit_log.record(
-            "token restored", by=mine.id, on=token_id, address=address_of(request)
-        )
+        audit.record(request, "token restored", on=token_id)
         return RedirectResponse("/account", 303)
 
 
@@ -277,19 +248,15 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
     def data(request: Request) -> Response:
         """The principal's personal data; pictures come with the gallery's download."""
         mine = own_account(request)
-        images = [
-            image.to_json()
-            for image in exports.matching(state_of(request).index, Filter(owner=mine.id))
-        ]
-        tokens = [
-            {"name": token.name, "scopes": token.scopes}
-            for token in accounts_of(request).tokens(mine.id)
-        ]
-        person = {"id": mine.id, "name": mine.name, "role": mine.role}
+        images = exports.matching(state_of(request).index, Filter(owner=mine.id))
+        tokens = accounts_of(request).tokens(mine.id)
+        document = {
+            "account": {"id": mine.id, "name": mine.name, "role": mine.role},
+            "tokens": [{"name": token.name, "scopes": token.scopes} for token in tokens],
+            "images": [image.to_json() for image in images],
+        }
         headers = {"Content-Disposition": 'attachment; filename="legibly-account.json"'}
-        return JSONResponse(
-            {"account": person, "tokens": tokens, "images": images}, headers=headers
-        )
+        return JSONResponse(document, headers=headers)
 
     @routes.post("/account/erase")
     def erase_self(request: Request, password: Annotated[str, Form(max_length=1000)]) -> Response:
@@ -302,7 +269,7 @@ def _add_leaving(routes: APIRouter, pages: Pages) -> None:
         try:
             erasure.confirm(mine, accounts, password)
         except Forbidden:
-            accounts.audit_log.record("password refused", by=mine.id, address=address_of(request))
+            audit.record(request, "password refused")
             raise
         erasure.erase_account(accounts, image_owners(request), mine, actor_of(request))
         response = pages.error(

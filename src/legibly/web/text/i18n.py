@@ -1,6 +1,7 @@
 """Languages: gettext catalogues from `.po` files, and the choice for a request."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,6 +11,8 @@ from typing import Protocol
 FOLDER = Path(__file__).parents[1] / "locale"
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "legibly-language"
+_TEXT = r'((?:".*"\s*)+)'
+_ENTRY = re.compile(rf"((?:^#.*\n)*)^msgid\s+{_TEXT}^msgstr\s+{_TEXT}", re.MULTILINE)
 
 
 class Asking(Protocol):
@@ -38,25 +41,10 @@ def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The `(msgid, msgstr)` of a `.po` file without plurals and contexts, fuzzy and obsolete ones
     left out.
     """
-    key = ""
-    entry = {"msgid": "", "msgstr": ""}
-    fuzzy = False
-    for line in [*lines, "msgid"]:
-        stripped = line.strip()
-        if stripped.startswith("msgid"):
-            if entry["msgid"] and entry["msgstr"] and not fuzzy:
-                yield entry["msgid"], entry["msgstr"]
-            fuzzy = fuzzy and not entry["msgstr"]
-            entry = {"msgid": "", "msgstr": ""}
-        if stripped.startswith("#,"):
-            if entry["msgid"] and entry["msgstr"] and not fuzzy:
-                yield entry["msgid"], entry["msgstr"]
-            entry = {"msgid": "", "msgstr": ""}
-            fuzzy = "fuzzy" in stripped
-        key = stripped.partition(" ")[0] if stripped.startswith("msg") else key
-        text = stripped.removeprefix(key).strip() if stripped.startswith("msg") else stripped
-        if text.startswith('"') and key in entry:
-            entry[key] += ast.literal_eval(text)
+    for comments, *texts in _ENTRY.findall("\n".join(lines)):
+        msgid, msgstr = (ast.literal_eval(f"({text})") for text in texts)
+        if msgid and msgstr and "#, fuzzy" not in comments:
+            yield msgid, msgstr
 
 
 @cache
