@@ -61,9 +61,7 @@ class Classifier:
         return self._reader.read(encoded(picture)).reading
 
     def pages(self, file: "str | PathLike[str] | bytes") -> list[Reading]:
-        """Read each page of a PDF or TIFF file; a picture gives one reading. Raises the same errors
-        as a call.
-        """
+        """Read each page of a PDF or TIFF file, or one picture. Raises the errors of a call."""
         return [result.reading for result in self._reader.read_pages(encoded(file))]
 
     def __repr__(self) -> str:

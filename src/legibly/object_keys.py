@@ -67,9 +67,7 @@ def _uuid7(milliseconds: int, tail: int) -> str:
 
 
 def _milliseconds(at: datetime) -> int:
-    """Whole milliseconds since 1970; rounded, since floating-point seconds fall short of them at
-    times.
-    """
+    """Whole milliseconds since 1970; rounded, since floats of seconds may fall short of them."""
     return round(at.timestamp() * 1000)
 
 
@@ -84,9 +82,7 @@ def is_id(text: str) -> bool:
 
 
 def is_picture(key: str) -> bool:
-    """Whether an object's key may be that of a picture: below `images/`, and no system's own
-    file.
-    """
+    """Whether a key may be that of a picture: below `images/`, and no system's own file."""
     name = last(key)
     ignored = not name or name.lower() in _SYSTEM_FILES or name.startswith("._")
     return key.startswith(IMAGES) and not ignored
@@ -142,9 +138,7 @@ def _bytes(key: str) -> bytes:
 
 
 def media_type(key: str) -> str:
-    """The media type that a key's extension claims, `application/octet-stream` where it claims
-    none.
-    """
+    """The media type that a key's extension claims, else `application/octet-stream`."""
     return MEDIA_TYPES.get(key.rpartition(".")[2].lower(), "application/octet-stream")
 
 
@@ -212,9 +206,7 @@ def label(image: str, at: datetime) -> str:
 
 
 def pair(image: str, at: datetime, version: str) -> str:
-    """Where the pair of one label and one model's reading lies; `at` is when the label was
-    given.
-    """
+    """The key of the pair of a label and a model's reading; `at` is the time of the label."""
     return f"{PAIRS}date={at:%Y-%m-%d}/{image}.{_milliseconds(at):x}.{version}.jsonl"
 
 

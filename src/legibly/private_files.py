@@ -4,10 +4,7 @@ from pathlib import Path
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and its missing parents, for this user alone; existing ones stay as they are.
-
-    Raises OSError.
-    """
+    """Make a folder and missing parents for this user alone; keep old ones. Raises OSError."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(exist_ok=True)  # raises if it is a file

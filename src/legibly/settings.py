@@ -161,9 +161,7 @@ class Settings:
 
     @classmethod
     def load(cls, *, environ: Mapping[str, str], file: Path | None = None, **flags: Any) -> Self:
-        """Build the settings. Flags of None are ignored. Raises Invalid for unknown keys and bad
-        values.
-        """
+        """Build the settings; flags of None do not count. Raises Invalid for unknown, bad ones."""
         path = file or Path(FILE)
         values = _from_environment(environ, known={f.name for f in fields(cls)})
         if path.is_file():

@@ -241,10 +241,7 @@ def require_accounts(settings: Settings, *, environ: Mapping[str, str] = os.envi
 
 
 def begin(settings: Settings, *, workers: int) -> None:
-    """Check and prepare everything once before `workers` processes serve.
-
-    Raises Invalid and Unavailable.
-    """
+    """Check and prepare all before `workers` processes serve. Raises Invalid and Unavailable."""
     provider(settings)
     root_store(settings)
     if settings.review_people > 1 and settings.accounts != "on":

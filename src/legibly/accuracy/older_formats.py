@@ -65,9 +65,7 @@ class Counts:
 
 
 def kind(head: bytes) -> str | None:
-    """Tell a file's format by its first bytes: `text`, `objects` (older JSON), `records` (today's
-    pairs) or `parquet`.
-    """
+    """A file's format by its first bytes: `text`, `objects` (older JSON), `records`, `parquet`."""
     if head.startswith(b"PAR1"):
         return "parquet"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -118,10 +116,7 @@ def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
 
 
 def _count_at_once(lines: list[str], counts: Counts) -> bool:
-    """Count the pairs of long lines without checking each line.
-
-    Returns False without counting if a line may be bad.
-    """
+    """Count the pairs of long lines unchecked. Returns False, uncounted, if a line may be bad."""
     if not all(line.count(",") & 1 for line in lines):
         return False
     fields = ",".join(lines).split(",")

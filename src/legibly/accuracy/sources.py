@@ -23,10 +23,7 @@ class Source:
 
 
 def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
-    """Find the pairs in a store URL, a folder or a file.
-
-    Raises NotFound, or Invalid if it holds no pairs.
-    """
+    """Find the pairs in a store URL, a folder or a file. Raises NotFound; Invalid without any."""
     if "://" in source and not source.startswith("file://"):
         return _of_url(source, stores.open_store(source, environ=environ))
     path = stores.folder_of(source) if source.startswith("file://") else Path(source)

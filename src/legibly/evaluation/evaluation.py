@@ -35,9 +35,7 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether the text is exactly the true one; for a picture without a digit, whether it is
-        empty.
-        """
+        """Whether the text is exactly the true one, which is empty without a digit."""
         return self.text == self.truth
 
 

@@ -57,9 +57,7 @@ def calibrate(
     data: str,
     tick: Callable[[], None] = lambda: None,
 ) -> Card:
-    """Calibrate the pack's card. Raises errors.Invalid for ink packs, foreign labels and too few
-    pictures.
-    """
+    """Calibrate the pack's card. Raises errors.Invalid for ink, foreign labels, few pictures."""
     card = upgraded(pack.card)
     fit, test = _halves(pack, samples, where=data, tick=tick)
     temperature = fit_temperature(fit.known)

@@ -35,9 +35,7 @@ class PictureSource:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reading of one picture, or an error; `page` counts from 1, None for a file without
-    pages.
-    """
+    """The reading of one picture, or an error; `page` counts from 1, None without pages."""
 
     name: str
     reading: records.Reading | None

@@ -162,10 +162,7 @@ def reversible(history: Sequence[Change]) -> list[Change]:
 
 
 def last_promotion(history: list[Change], *, setting: str) -> Change:
-    """The newest promotion that was not rolled back, if `setting` is still its model.
-
-    Raises NotFound and Conflict.
-    """
+    """The last promotion in force, if `setting` is its model. Raises NotFound and Conflict."""
     stack = reversible(history)
     if not stack:
         remedy = "Choose any pack: `legibly models use NAME`."

@@ -51,9 +51,7 @@ class TrialTimer:
                 _log.exception("supervising a trial of a model failed; it will be retried")
 
     def look(self) -> None:
-        """Store the shadow's counts; end the canary if it fails or proves wrong too often. Raises
-        LegiblyError.
-        """
+        """Store the shadow's counts; end a canary that fails or does harm. Raises LegiblyError."""
         if self._live.shadow is not None:
             self._live.shadow.save(self._store)
         canary = self._live.canary

@@ -87,9 +87,7 @@ class PictureReader(Protocol):
 
 
 def read(form: Form, data: bytes, reader: PictureReader, *, max_pixels: int) -> list[Value]:
-    """The value of each field on a scan. Raises Unusable if the form is missing, and the errors of
-    `decode.decode`.
-    """
+    """Each field's value on a scan. Raises Unusable without the form, and as `decode.decode`."""
     page, place = _placed(form, _pixels(data, max_pixels))
     return [_value(field, _strip(page, field, place), reader) for field in form.fields]
 

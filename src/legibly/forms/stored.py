@@ -74,9 +74,7 @@ class StoredForms:
         return new
 
     def change(self, name: str, form: Form, *, version: int) -> StoredForm:
-        """Replace version `version` of a form. Raises NotFound, and Conflict if it is not the
-        newest.
-        """
+        """Replace version `version` of a form. Raises NotFound, and Conflict for a newer one."""
         current = self.get(name)
         changed = replace(current, version=version + 1, form=form)
         if current.version != version or not self._write(changed):

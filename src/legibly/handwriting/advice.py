@@ -111,10 +111,7 @@ GENERAL = "Write the {meant} larger and more slowly, and make it clearly differe
 
 
 def pair(intended: str, read: str, ink: Floats | None = None) -> str:
-    """Advice for a digit `intended` that was read as `read`.
-
-    `ink` (28, 28), 0 … 1, selects the sentence.
-    """
+    """Advice for a digit `intended` that was read as `read`, by its `ink` (28, 28), 0 … 1."""
     hints = TABLE.get((intended, read))
     if not hints:
         return GENERAL.format(meant=intended, read=read)
@@ -126,10 +123,7 @@ def pair(intended: str, read: str, ink: Floats | None = None) -> str:
 
 
 def holes(ink: Floats) -> int:
-    """Count the closed loops of the ink: patches of paper that do not reach the edge.
-
-    (H, W) in 0 … 1.
-    """
+    """Count the closed loops of ink (H, W) in 0 … 1: patches of paper that reach no edge."""
     paper = np.pad(np.asarray(ink) < INK, 1, constant_values=True)
     count = 0
     left = paper.copy()

@@ -34,10 +34,7 @@ _T += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A written digit: the intended one, the one read, and its legibility.
-
-    `item` is its place in the image, from 0.
-    """
+    """A written digit: as intended, as read, how legible; `item` counts from 0."""
 
     image: str
     item: int
@@ -87,10 +84,7 @@ def _legibility(item: Item, intended: str) -> float:
 def report(
     images: Iterable[Image], *, classes: Sequence[str], sure: float = SURE
 ) -> dict[str, Any]:
-    """The report as JSON data; images newest first.
-
-    Digits that were never written are listed with n = 0.
-    """
+    """The report as JSON data; images newest first. Digits that were never written have n = 0."""
     by_digit: dict[str, list[Written]] = defaultdict(list)
     for digit in written(images, sure=sure):
         by_digit[digit.intended].append(digit)
@@ -157,10 +151,7 @@ def _example(digit: Written) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float]) -> dict[str, float | None]:
-    """The mean with its 95 % interval by Student's t, kept within 0 … 1.
-
-    A single value has no interval.
-    """
+    """The mean with its 95 % interval by Student's t, within 0 … 1; a single value has none."""
     if not values:
         return {"value": None, "low": None, "high": None}
     mean = fmean(values)
@@ -175,10 +166,7 @@ def _t(freedom: int) -> float:
 
 
 def _trend(newest_first: Sequence[float]) -> dict[str, Any] | None:
-    """Compare the newest digits with those before them.
-
-    `better` or `worse` only if the 95 % interval excludes zero.
-    """
+    """The newest digits against those before: a change only if its 95 % interval excludes zero."""
     new = newest_first[:TREND]
     old = newest_first[TREND : 2 * TREND]
     if len(old) < MIN_EXAMPLES:

@@ -35,9 +35,7 @@ def judge(card: cards.Card, logits: Floats) -> tuple[Floats, Floats]:
 
 
 def confidences(probabilities: Floats, digitness: Floats) -> Floats:
-    """The probability that the top class is right: (N,) float32, top probability times
-    digitness.
-    """
+    """The chance that the top class is right: (N,) float32, top probability times digitness."""
     return np.asarray(probabilities.max(axis=1) * digitness, np.float32)
 
 

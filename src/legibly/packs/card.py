@@ -247,9 +247,7 @@ def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None
 
 
 def read_card(folder: Path) -> Card:
-    """Read only the card in a pack's folder. Raises errors.Invalid that names file and
-    remedy.
-    """
+    """Read only the card in a pack's folder. Raises errors.Invalid that names file and remedy."""
     path = folder / CARD
     remedy = (
         "A model pack is a folder with card.json and model.onnx; `legibly models add` makes one."

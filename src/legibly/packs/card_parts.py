@@ -136,9 +136,7 @@ class Digitness:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """`read`: the least confidence for the verdict `read`; `digit`: the least digitness of an
-    accepted item.
-    """
+    """The least confidence for the verdict `read`, and the least digitness of an accepted item."""
 
     read: float
     digit: float = 0.0

@@ -242,9 +242,7 @@ def _milliseconds(pack: packs.Pack, inputs: Floats) -> float:
 
 
 def _limit(memory_bytes: int, seconds: int) -> None:
-    """Limit this process where the system can: memory, and processor time over all
-    threads.
-    """
+    """Limit this process where the system can: memory, and processor time over all threads."""
     try:
         import resource
     except ImportError:  # Windows: the parent's time-out remains

@@ -82,10 +82,7 @@ class Pack:
         return calibration.apply_thresholds(self.card, probabilities, digitness)
 
     def problem(self) -> str | None:
-        """Why the network fails; None if it works.
-
-        After a failure the network is retried, at most every few seconds.
-        """
+        """Why the network fails, tried again every few seconds; None if it works."""
         if self._problem is not None and time.monotonic() - self._checked_at > _PROBE_SECONDS:
             self._checked_at = time.monotonic()
             try:

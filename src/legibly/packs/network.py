@@ -1,6 +1,4 @@
-"""A pack's network in ONNX Runtime: opened from the hashed bytes, checked before and after each
-run.
-"""
+"""A pack's network in ONNX Runtime: from hashed bytes, checked before and after each run."""
 
 import hashlib
 import threading
@@ -29,9 +27,7 @@ _MIN_PROBABILITY = 1e-12
 
 
 def read_files(folder: Path, card: Card) -> dict[str, bytes]:
-    """All files that the pack loads, by name. Raises errors.Invalid for missing, changed or foreign
-    ones.
-    """
+    """All files that the pack loads, by name. Raises errors.Invalid for missing, changed ones."""
     contents = {cards.MODEL: _read(folder, cards.MODEL)}
     _check_digest(folder, card, cards.MODEL, contents[cards.MODEL])
     graph = examine(contents[cards.MODEL], where=str(folder / cards.MODEL))
@@ -230,9 +226,7 @@ def to_tensor(values: Floats, card: Card) -> npt.NDArray[np.generic]:
 
 
 def as_logits(answer: object, card: Card) -> Floats:
-    """A network's answer as (N, K) float32 logits. Raises errors.Unavailable for one that is no
-    numbers.
-    """
+    """A network's answer as (N, K) float32 logits. Raises errors.Unavailable without numbers."""
     values = plain_scores(answer)
     if values.dtype.kind not in "fiu":
         raise errors.Unavailable(

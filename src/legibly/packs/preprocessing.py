@@ -24,9 +24,7 @@ _RESAMPLING = {
 
 
 def prepare(pixels: Pixels, card: Card) -> Floats:
-    """One picture (H, W) or (H, W, 3) uint8 as the input of `card`: (channels, height, width)
-    float32.
-    """
+    """A picture (H, W) or (H, W, 3) uint8 as input of `card`: (channels, height, width) float32."""
     return values(picture(pixels, card), card)
 
 

@@ -36,9 +36,7 @@ def entries(*, added: Path | None = None) -> list[Entry]:
 
 
 def find(name_or_path: str | Path, *, added: Path | None = None) -> Path:
-    """The folder of a pack, by the name of an added or shipped one, or by its path. Raises
-    errors.NotFound.
-    """
+    """The folder of a pack by the name of an added or shipped one, or by path. Raises NotFound."""
     text = str(name_or_path)
     for entry in reversed(entries(added=added)):  # an added pack of the same name comes first
         if entry.name == text:
@@ -63,9 +61,7 @@ def _is_file(path: Path) -> bool:
 
 
 def check_name(name: str) -> str:
-    """Check the name of a pack. Raises errors.Invalid for paths, control characters and hidden
-    names.
-    """
+    """Check the name of a pack. Raises errors.Invalid for paths, controls, hidden names."""
     if not network.is_plain_name(name) or name != name.strip() or len(name) > 100:
         raise errors.Invalid(
             "cannot name a pack",

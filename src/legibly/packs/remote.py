@@ -62,9 +62,7 @@ def open_remote(url: str) -> Pack:
 
 
 def open_with_card(card: cards.Card) -> Pack:
-    """Open the model at the card's `remote` address. Raises errors.Unavailable and
-    errors.Invalid.
-    """
+    """Open the model at the card's `remote` address. Raises Unavailable and Invalid."""
     if card.remote is None:
         raise errors.Invalid("the card names no remote server", where=card.name)
     client = Client(card.remote.url, timeout_seconds=card.remote.timeout_seconds)
@@ -131,9 +129,7 @@ class Client:
     def infer(
         self, input_name: str, tensor: oip_tensors.Array, output_name: str, *, binary: bool
     ) -> oip_tensors.Array:
-        """The output for one input. Raises errors.Unavailable for an answer without such a
-        tensor.
-        """
+        """The output for one input. Raises Unavailable for an answer without such a tensor."""
         entry, raw = oip_tensors.encode(input_name, tensor, binary=binary)
         message: dict[str, Any] = {"inputs": [entry]}
         headers = {"Content-Type": "application/json"}

@@ -114,9 +114,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         raise NotFound("there is no such account.", where=name[:80])
 
     def add(self, name: str, *, role: Role, password: str | None) -> Account:
-        """Make an account. Raises Invalid for unusable names and passwords, Conflict if the name is
-        taken.
-        """
+        """Make an account. Raises Invalid for unusable values, Conflict if the name is taken."""
         name = normalize_name(name)
         if role not in ROLES:
             raise Invalid(
@@ -190,9 +188,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         return account
 
     def erase(self, account: Account) -> None:
-        """Erase every version of an account, its tokens and its name. Images go through the
-        service.
-        """
+        """Erase all versions of an account, its tokens and name; images go through the service."""
         doomed = [stat.key for stat in self._store.list(f"{PEOPLE}{account.id}/")]
         for token in self.tokens(account.id):
             doomed += [stat.key for stat in self._store.list(f"{TOKENS}{token.id}/")]
@@ -270,9 +266,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         return token
 
     def token_owner(self, secret: str) -> tuple[Account, Token] | None:
-        """The token and its account; None for unknown, revoked and expired tokens and disabled
-        accounts.
-        """
+        """The token and its account; None if it is unknown, revoked, expired or disabled."""
         digest = _digest(secret)
         for token in self._tokens.values():
             if hmac.compare_digest(token.digest, digest):
@@ -297,9 +291,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         self.signing_key()
 
     def end_session(self, session: str, *, until: int) -> None:
-        """Make a session invalid, although its cookie exists; it would have ended at `until`, a
-        Unix time.
-        """
+        """End a session although its cookie exists; it would have ended at `until`, a Unix time."""
         self._store.remove([stat.key for stat in self._store.list(ENDED) if _is_over(stat.key)])
         self._store.create(f"{ENDED}{until}.{session}", b"{}")
         self.refresh()

@@ -22,10 +22,7 @@ Projects = Callable[[], Iterable[ImageOwners]]
 
 
 def erase_account(accounts: Accounts, projects: Projects, account: Account, actor: Actor) -> None:
-    """Erase a person's images in every project, then the account.
-
-    Raises Forbidden for the last administrator.
-    """
+    """Erase a person's images in all projects, then the account. Raises Forbidden for the last."""
     require_other_admin(accounts, account)
     with accounts.audit_log.audited(
         "account erased", by=actor.account, on=account.id, address=actor.address
@@ -70,10 +67,7 @@ def purge_accounts(accounts: Accounts, projects: Projects) -> list[Account]:
 
 
 def confirm(account: Account, accounts: Accounts, secret: str) -> None:
-    """Before erasure check the password of an account, or its name if it has no password.
-
-    Raises Forbidden.
-    """
+    """Check the password, or the name without one, before erasure. Raises Forbidden."""
     if account.password is None:
         if secret != account.name:
             raise Forbidden("this is not the account's name.", code="confirmation-wrong")

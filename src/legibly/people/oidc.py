@@ -108,9 +108,7 @@ class Provider:
     def person(
         self, code: str, *, issuer: str | None, nonce: str, verifier: str, redirect_uri: str
     ) -> Person:
-        """The person who came back with this code; `issuer` is the one in the answer's address, if
-        any.
-        """
+        """The person who came back with this code; `issuer` is that of the address, if any."""
         if issuer is not None and issuer != self._issuer:
             raise Forbidden("the answer is another provider's.", where=self._issuer)
         tokens = self._exchange(code, verifier=verifier, redirect_uri=redirect_uri)

@@ -36,9 +36,7 @@ class ProviderHttp:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of an address. Raises Unavailable where there is none to be
-        had.
-        """
+        """Status and JSON object of an address. Raises Unavailable if there is none."""
         is_pause = time.monotonic() < self._failed_until
         if is_pause or not self._slots.acquire(timeout=_WAIT_SECONDS):
             raise Unavailable("the provider does not answer.", where=url)
@@ -97,9 +95,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 class _Deadline:
-    """Ends a connection when its time is over. A socket's own time-out begins again with each
-    byte.
-    """
+    """Ends a connection in time; a socket's own time-out begins again with each byte."""
 
     def __init__(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._end)

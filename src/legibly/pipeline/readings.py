@@ -27,9 +27,7 @@ class Reader(Protocol):
 
 
 def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> ReadingRecord:
-    """Fetch and read the picture at `key`; writes nothing. Raises NotFound, TooLarge, NotAnImage,
-    Unusable.
-    """
+    """Read the picture at `key`, write nothing. Raises NotFound, TooLarge, NotAnImage, Unusable."""
     stat = store.head(key)
     if stat.size > max_bytes:
         raise TooLarge(
@@ -66,9 +64,7 @@ def reading_record(result: Result, *, image: str, key: str, size: int) -> Readin
 
 
 def write_reading(store: Store, record: ReadingRecord) -> ReadingRecord:
-    """Write a reading once; if this image and model version have one, return it, or replace it
-    where it is torn.
-    """
+    """Write a reading once; return that of this image and model version, replacing a torn one."""
     key = object_keys.reading(record.image, record.reading.model.version)
     if store.create(key, line(record.to_json())):
         return record

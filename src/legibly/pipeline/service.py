@@ -174,9 +174,7 @@ class Service:
         return images
 
     def classify(self, image: Image, data: bytes | None = None) -> Image:
-        """Read one image and write the reading to the index. Raises NotFound if it has been
-        deleted.
-        """
+        """Read one image and write the reading to the index. Raises NotFound if it is gone."""
         images = self.apply_readings([self.read(image, data)])
         return images[0] if images else self.index.get(image.id)
 

@@ -30,7 +30,5 @@ def now() -> datetime:
 
 
 def finite(value: float | None) -> float:
-    """A number unchanged; 0 for NaN, infinity and null, which version 0.1 stored for broken
-    models.
-    """
+    """A number; 0 for NaN, infinity and null, which version 0.1 stored for broken models."""
     return value if value is not None and math.isfinite(value) else 0.0

@@ -138,9 +138,7 @@ class Reading:
         }
 
     def json_text(self) -> str:
-        """`to_json` as text, encoded once for record, index and response. Raises ValueError for
-        NaN.
-        """
+        """`to_json` as text, encoded once for record, index and response. Raises ValueError."""
         if self._json_text is None:
             object.__setattr__(self, "_json_text", compact_json(self.to_json()))
         return self._json_text or ""

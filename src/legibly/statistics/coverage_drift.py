@@ -16,9 +16,7 @@ OWN_SOURCE = "pictures"
 
 
 def reference(risk: Mapping[str, Any]) -> tuple[int, int] | None:
-    """How many pictures of a card's `risk` were read surely, and how many not; None where it has
-    no figures.
-    """
+    """The pictures of a card's `risk` read surely, and the others; None without figures."""
     sources = risk.get("sources") or {}
     chosen = [sources[OWN_SOURCE]] if OWN_SOURCE in sources else list(sources.values())
     number = sum(source["n"] for source in chosen)

@@ -96,9 +96,7 @@ def _classes(reads: list[aggregates.Read], single: bool) -> Mix:
 
 
 def _stability(before: Mix, after: Mix) -> dict[str, Any]:
-    """The index with its interval, and a word for its low end: none, some (from 0.1), much (from
-    0.25).
-    """
+    """The index with its interval, and a word for its low end: none, some (0.1), much (0.25)."""
     names = sorted({*before, *after}, key=lambda name: (-before[name] - after[name], name))
     shown = names[:MAX_CLASSES]
     rest = names[MAX_CLASSES:]

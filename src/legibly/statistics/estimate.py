@@ -88,9 +88,7 @@ def _basis(by_source: dict[str, tuple[int, int]]) -> str:
 
 
 def _strata(table: aggregates.Table) -> list[metrics.Stratum]:
-    """Strata by model and confidence bin, least sure first; empty if a labelled model has no
-    readings.
-    """
+    """Strata by model and confidence, least sure first; none if a model has no readings."""
     sizes: Counter[tuple[str, int]] = Counter()
     for read in table.reads:
         sizes[read.model, read.bin] += read.n

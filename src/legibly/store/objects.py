@@ -120,9 +120,7 @@ class Store:
             return _stat(obstore.head(self._backend, key))
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[Stat]:
-        """The objects under `prefix` (a folder, ending in `/`) after the key `after`; S3 lists in
-        key order.
-        """
+        """The objects under `prefix` (a folder with its `/`) after `after`; S3 lists by key."""
         if isinstance(self._backend, LocalStore):
             yield from self._list_files(prefix, after)
             return

@@ -38,9 +38,7 @@ class DeletedPicture:
 
 
 def delete(state: State, images: Sequence[Image], *, account: str | None) -> str | None:
-    """Delete images with all their records; return a token for `restore`, or None if there is too
-    much to undo.
-    """
+    """Delete images with all records; the token is for `restore`, None if there is too much."""
     token = None
     if sum(image.bytes for image in images) <= MAX_BYTES:
         token = secrets.token_hex(16)

@@ -119,9 +119,7 @@ class State:
         return await self.light.read(data, details, seconds=seconds, request=request)
 
     async def submit(self, image: Image, data: bytes, *, seconds: float) -> Image | None:
-        """Classify an image at once; with seconds to wait, return the image when it is settled, or
-        None.
-        """
+        """Classify an image at once; with seconds to wait, return it when settled, or None."""
         if not seconds:
             self.worker.submit(image, data)
             return None
@@ -157,9 +155,7 @@ def current_slices(state: State, selection: Selection, *, limit: int) -> Slices:
 
 
 def current_report(state: State, selection: Selection) -> Report:
-    """The accuracy report on the index or a selection; the complete one is cached until something
-    changes.
-    """
+    """The accuracy report on the index or a selection; the complete one is cached."""
 
     def compute() -> Report:
         return index_report.report(

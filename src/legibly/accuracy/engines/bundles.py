@@ -60,9 +60,7 @@ def _present(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _marked(key: str, content: bytes) -> Iterator[bytes]:
-    """Add the key as first field to each line that is not blank; only the key if it is not an
-    object.
-    """
+    """Add the key as first field to each line with text; only the key if it is no object."""
     start = f'{{"{KEY}":{json.dumps(key)}'.encode()
     for line in content.split(b"\n"):
         bare = line.strip(b" \t\r")

@@ -121,10 +121,7 @@ def _kind(kind: str) -> str:
 
 
 def images(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], base: str) -> list[str]:
-    """Return relations with the image ids of Parquet files, each for a part of the files.
-
-    A file may lack that column.
-    """
+    """Return relations with the image ids of Parquet files, a part of them each; some lack them."""
     kind = _types(connection, parquet(keys, base)).get("image")
     if kind is None:
         return []

@@ -1,6 +1,4 @@
-"""`legibly models calibrate`: fits a pack's confidences on labelled pictures and writes them into
-its card.
-"""
+"""`legibly models calibrate`: fits a pack's confidences on labelled pictures, into its card."""
 
 import json
 import sys

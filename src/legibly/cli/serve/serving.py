@@ -106,10 +106,7 @@ def _default_workers(settings: Settings) -> int:
 
 
 def _beyond(settings: Settings, flags: dict[str, str | None]) -> None:
-    """Require accounts if other machines can connect, unless a proxy checks sign-ins.
-
-    Raises Invalid if they are off.
-    """
+    """Require accounts if others can connect and no proxy checks sign-ins. Raises Invalid."""
     if settings.accounts == "auto":
         flags["accounts"] = "on"
     if settings.accounts == "off":

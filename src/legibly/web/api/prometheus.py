@@ -132,9 +132,7 @@ class _Deeper:
 
 
 class _Counting:
-    """Wraps the application and counts its requests; Starlette's base class needs an extra task per
-    request.
-    """
+    """Counts the application's requests; Starlette's base class needs a task for each."""
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
         self._app = app
@@ -170,9 +168,7 @@ class _Counting:
 
 
 def share_counts(folder: str) -> None:
-    """Share the counts of this process and its forks in files of `folder`, so that each shows the
-    sum.
-    """
+    """Share the counts of this process and its forks in files of `folder`: all have the sum."""
     os.environ[_FOLDER] = folder
     # The library has chosen at its import, before the number of processes was known.
     values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]

@@ -1,7 +1,4 @@
-"""The pages' style sheets, modules and icons.
-
-Read once, named by their content, sent compressed.
-"""
+"""The pages' style sheets, modules and icons: read once, named by content, sent compressed."""
 
 import gzip
 import hashlib
@@ -39,10 +36,7 @@ class Asset:
 
 
 class Assets:
-    """All assets under one version, the hash of their content.
-
-    Files of a version never change.
-    """
+    """All assets under one version, the hash of their content. Files of a version never change."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         files = sorted(path for path in folder.iterdir() if path.suffix in TYPES)

@@ -1,7 +1,4 @@
-"""The models page: every pack with its figures.
-
-Shows its card, and its accuracy on this server's own pictures.
-"""
+"""The models page: every pack with its card, and its accuracy on this server's own pictures."""
 
 import functools
 import json

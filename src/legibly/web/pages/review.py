@@ -147,10 +147,7 @@ def skipped_last(entries: list[Entry], skipped: list[str]) -> list[Entry]:
 
 
 def by(principal: Principal) -> str:
-    """The `Label.by` of labels given in review.
-
-    It has the id of the account, since a name would outlive the account.
-    """
+    """The `Label.by` of a review, with the id of the account: a name would outlive it."""
     return f"{REVIEW}{principal.account or ''}"
 
 
@@ -260,10 +257,7 @@ def _add_label_studio(routes: APIRouter) -> None:
 
     @routes.post("/review/label-studio")
     def take(request: Request, file: UploadFile) -> JSONResponse:
-        """Import the labels of an export.
-
-        Returns how many were new, unchanged, or for unknown pictures.
-        """
+        """Import an export's labels; return how many were new, unchanged or unknown."""
         principal = principal_of(request)
         state = state_of(request)
         principal.require_role("reviewer")

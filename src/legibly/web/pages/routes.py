@@ -46,10 +46,7 @@ _MODULES = (
 
 
 def install(app: FastAPI) -> None:
-    """Add all pages to the application, including error pages.
-
-    They use the collaborators of `state_of(request)`.
-    """
+    """Add all pages to the application, including error pages."""
     pages = Pages()
     app.state.error_page = pages.error
     app.state.handwriting_reports = handwriting_reports.HandwritingReports()

@@ -53,9 +53,7 @@ def safe_path(path: str) -> str:
 
 
 def own_account(request: Request) -> Account:
-    """The account of a person at a browser. Raises Forbidden for tokens, which must not change
-    accounts.
-    """
+    """The account of a person at a browser. Raises Forbidden for tokens and pupils."""
     accounts = accounts_of(request)
     principal = principal_of(request)
     if principal.session is None or not principal.account or is_pupil(principal.account):
@@ -77,9 +75,7 @@ def _add_sessions(routes: APIRouter, pages: Pages) -> None:
 
     @routes.get("/login")
     def login(request: Request, next: str = "/", left: str = "") -> Response:  # noqa: A002
-        """The form to sign in; `left` means that the person has just signed out, and how they had
-        signed in.
-        """
+        """The form to sign in; `left` says how the person was signed in who has just left."""
         return form(pages, request, next_path=next, left=left)
 
     @routes.post("/login")

@@ -75,9 +75,7 @@ class AccessMiddleware:
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
-        """The response if the request is refused; None lets it pass, with the principal on its
-        state.
-        """
+        """The response that refuses the request; None lets it pass, with its principal."""
         self._check_host(request)
         _check_text(request)
         _check_origin(request)

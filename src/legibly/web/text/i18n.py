@@ -38,9 +38,7 @@ class Catalogue:
 
 
 def parse(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The `(msgid, msgstr)` of a `.po` file without plurals and contexts, fuzzy and obsolete ones
-    left out.
-    """
+    """The `(msgid, msgstr)` of a `.po` file without plurals, contexts, and fuzzy ones."""
     for comments, *texts in _ENTRY.findall("\n".join(lines)):
         msgid, msgstr = (ast.literal_eval(f"({text})") for text in texts)
         if msgid and msgstr and "#, fuzzy" not in comments:

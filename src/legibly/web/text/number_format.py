@@ -13,17 +13,13 @@ _FEW = 30
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The spelling of numbers in one language: `group` stands between thousands, `point` before
-    decimals.
-    """
+    """The spelling of numbers in one language: the signs between thousands and before decimals."""
 
     group: str = ","
     point: str = "."
 
     def percent(self, share: float | None) -> str:
-        """A share as per cent with one decimal, rounded down, so that nothing short of certain
-        reads 100.
-        """
+        """A share as per cent with one decimal, rounded down: only certainty reads 100."""
         return percents.percent(share, point=self.point, space="\u00a0")
 
     def integer_percent(self, share: float | None) -> str:
@@ -31,9 +27,7 @@ class Figures:
         return percents.percent(share, 0, space="\u00a0")
 
     def small(self, share: float | None) -> str:
-        """A share of mistakes as per cent with two decimals, rounded up, so that few never read as
-        none.
-        """
+        """A share of mistakes as per cent, two decimals, rounded up: few never read as none."""
         return percents.percent(share, 2, up=True, point=self.point, space="\u00a0")
 
     def number(self, value: float) -> str:
@@ -55,9 +49,7 @@ class Figures:
         return f"{self.percent(value['low'])} – {self.percent(value['high'])}"
 
     def in_words(self, value: Share, pairs: int, gettext: Callable[[str], str]) -> str:
-        """How many of a thousand pictures like these are read right; says so where few pictures
-        stand behind it.
-        """
+        """How many of a thousand such pictures are read right; warns if few labels say so."""
         low = math.floor(value["low"] * 1000)
         high = math.ceil(value["high"] * 1000)
         text = gettext(
