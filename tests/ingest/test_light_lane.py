@@ -61,7 +61,7 @@ def with_lane(service: Service, work: Callable[[LightLane], Awaitable[T]]) -> T:
 
 def read_upload(service: Service) -> light_lane._ReadUpload:
     """A picture that is stored and read, and in no record yet."""
-    upload = light_lane._read_upload(service, PICTURE, NO_DETAILS)
+    upload = light_lane._store(service, light_lane._read(service, PICTURE, NO_DETAILS))
     assert upload is not None
     return upload
 

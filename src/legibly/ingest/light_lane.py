@@ -10,8 +10,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from legibly import object_keys, pipeline
 from legibly.errors import LegiblyError, Unavailable
@@ -21,14 +23,26 @@ from legibly.pipeline.uploads import reserve
 from legibly.records import Image, ReadingRecord, now
 from legibly.store import record_files
 from legibly.telemetry import tracing
+from legibly.vision.reading import Result
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 LIGHT_PIXELS = 500_000
 LIGHT_BYTES = 500_000
 MAX_QUEUED = 512
 """The most waiting pictures; further ones are refused with 503."""
 _MIN_BATCH = 4  # with this many waiting, since a busy machine saves most by writing them together
 _MAX_BATCH = 15  # the limit of a record file, see `record_files`
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadPicture:
+    """A picture that has been read, but is not stored yet."""
+
+    id: str
+    data: bytes
+    details: UploadDetails
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +172,33 @@ class LightLane:
             self._serve(task)
 
     def _serve(self, task: _Task | None) -> None:
-        """Read a picture and those waiting behind it, and write and acknowledge them together."""
+        """Read a picture and those waiting behind it, and write and acknowledge them together.
+
+        Files are written after all are read, since the reader is faster with warm caches.
+        """
         ends = time.monotonic() + self._batch_seconds
-        taken: list[_Task] = []
-        uploads: list[_ReadUpload] = []
+        pictures: dict[_Task, _ReadPicture | None] = {}
         while task is not None:
             if task.take():
-                taken.append(task)
-                self._read(task, uploads)
-            is_late = len(taken) >= _MIN_BATCH and time.monotonic() > ends
-            is_full = is_late or len(taken) >= _MAX_BATCH
+                pictures[task] = self._attempt(
+                    partial(_read, self._service, task.data, task.details)
+                )
+            is_late = len(pictures) >= _MIN_BATCH and time.monotonic() > ends
+            is_full = is_late or len(pictures) >= _MAX_BATCH
             task = None if is_full else self._next()
-        changed = self._commit(taken, uploads)
+        changed = self._commit(pictures, list(self._store(pictures)))
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._finish, taken, changed)
+            self._loop.call_soon_threadsafe(self._finish, list(pictures), changed)
+
+    def _store(self, pictures: Mapping[_Task, _ReadPicture | None]) -> Iterator[_ReadUpload]:
+        """Store the pictures that were read."""
+        for task, picture in pictures.items():
+            if picture is not None:
+                store = partial(_store, self._service, picture, request=task.request)
+                upload = self._attempt(store)
+                if upload is not None:
+                    task.outcome = upload.image
+                    yield upload
 
     def _finish(self, tasks: Sequence[_Task], changed: Sequence[Image]) -> None:
         """Answer the senders, then report the changes, in the event loop's thread."""
@@ -189,20 +216,17 @@ class LightLane:
             self._tasks.put(None)  # for the loop in `_work`
         return task
 
-    def _read(self, task: _Task, uploads: list[_ReadUpload]) -> None:
-        """Read a picture; if that fails, its outcome stays None: the general worker reports why."""
+    def _attempt(self, work: Callable[[], T | None]) -> T | None:
+        """Do it; None if that fails, and then the general worker reports why."""
         try:
-            upload = _read_upload(self._service, task.data, task.details, request=task.request)
+            return work()
         except LegiblyError:
-            return
+            return None
         except Exception:
             _log.exception("an unexpected error while reading a picture; it will be retried")
-            return
-        if upload is not None:
-            task.outcome = upload.image
-            uploads.append(upload)
+            return None
 
-    def _commit(self, tasks: Sequence[_Task], uploads: Sequence[_ReadUpload]) -> list[Image]:
+    def _commit(self, tasks: Collection[_Task], uploads: Sequence[_ReadUpload]) -> list[Image]:
         """Write readings and index rows; return the new images."""
         if not uploads:
             return []
@@ -219,44 +243,49 @@ class LightLane:
             return changed
         return []
 
-    def _look_up_adopted(self, tasks: Sequence[_Task], ids: Collection[str]) -> None:
+    def _look_up_adopted(self, tasks: Collection[_Task], ids: Collection[str]) -> None:
         """Use the index's version of images that a sweep has added first."""
         for task in tasks:
             if isinstance(task.outcome, Image) and task.outcome.id not in ids:
                 task.outcome = self._service.index.get(task.outcome.id)
 
 
-def _set_outcome(tasks: Sequence[_Task], error: LegiblyError) -> None:
+def _set_outcome(tasks: Collection[_Task], error: LegiblyError) -> None:
     for task in tasks:
         if task.outcome is not None:
             task.outcome = error
 
 
-def _read_upload(
-    service: Service, data: bytes, details: UploadDetails, *, request: str | None = None
-) -> _ReadUpload | None:
-    """Read and store a picture; None if the upload `request` is a repetition.
-
-    Raises the errors of `Service.receive` and `Service.read`.
-    """
+def _read(service: Service, data: bytes, details: UploadDetails) -> _ReadPicture:
+    """Check and read a picture. Raises the errors of `Service.receive` and `Service.read`."""
     details = details.checked()
     service.check_batch(details)
-    media_type = sniff.media_type(data)
-    truncation.check(data, media_type)
+    truncation.check(data, sniff.media_type(data))
     image_id = object_keys.new_id(now())
     with tracing.span("read", image_id):
-        result = service.reader.read(data)
-    stored = privacy.strip(data, media_type)
+        return _ReadPicture(image_id, data, details, service.reader.read(data))
+
+
+def _store(
+    service: Service, picture: _ReadPicture, *, request: str | None = None
+) -> _ReadUpload | None:
+    """Store a picture; None if the upload `request` is a repetition. Raises the store's errors."""
+    image_id = picture.id
+    data = picture.data
+    details = picture.details
     if request is not None:
         owner = details.owner
         if reserve(service.store, request, data, owner=owner, fresh=image_id) != image_id:
             return None
-    pending = pipeline.pending_image(image_id, result.facts, size=len(stored), details=details)
-    record = pipeline.reading_record(result, image=image_id, key=pending.key, size=len(stored))
+    facts = picture.result.facts
+    stored = privacy.strip(data, facts.media_type)
+    image = pipeline.pending_image(image_id, facts, size=len(stored), details=details)
+    record = pipeline.reading_record(
+        picture.result, image=image_id, key=image.key, size=len(stored)
+    )
     with tracing.span("store", image_id):
-        service.store_picture(pending, stored)
-    image = replace(pending, state="read", reading=result.reading)
-    return _ReadUpload(image, record, has_name=request is not None)
+        service.store_picture(image, stored)
+    return _ReadUpload(image.with_reading(record), record, has_name=request is not None)
 
 
 def _commit(service: Service, uploads: Sequence[_ReadUpload]) -> set[str]:
