@@ -64,6 +64,25 @@ def test_an_item_is_corrected_in_place(server: Server, page: Page, image: str) -
     assert call(server, f"/api/images/{image}")["label"]["text"] == "71"
 
 
+def test_a_picture_without_digits_is_named_in_words(server: Server, desktop: Page) -> None:
+    """Its page and its tile say "not a digit", never the name in the records, and only once; all
+    keys lie within the card.
+    """
+    zigzag = [(20, 140), (60, 40), (100, 240), (140, 40), (180, 240), (220, 40), (260, 140)]
+    image = upload(server, row_of(zigzag, zigzag), "zigzag.png")
+    assert call(server, f"/api/images/{image}")["reading"]["verdict"] == "not_a_digit"
+    desktop.goto(f"{server.url}/images/{image}")
+    expect(desktop.locator("#card .verdict")).to_have_text("not a digit")
+    expect(desktop.locator("#card")).not_to_contain_text("not_a_digit")
+    card = desktop.locator("#card").bounding_box()
+    key = desktop.locator("#card .digits button").last.bounding_box()
+    assert card
+    assert key
+    assert key["x"] + key["width"] < card["x"] + card["width"]
+    desktop.goto(f"{server.url}/history")
+    expect(desktop.locator("#gallery .line")).to_have_text("not a digit")
+
+
 def test_a_digit_that_was_overlooked_is_added(server: Server, page: Page, image: str) -> None:
     """A tap between two boxes adds a digit at that place of the label."""
     page.goto(f"{server.url}/images/{image}")

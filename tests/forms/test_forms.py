@@ -79,15 +79,20 @@ def sheet(values: dict[str, str] | None = None, digits: Digits | None = None) ->
 
 
 def scan(
-    image: Image.Image, *, angle: float = 0.0, scale: float = 1.0, shift: tuple[int, int] = (0, 0)
+    image: Image.Image,
+    *,
+    angle: float = 0.0,
+    scale: float = 1.0,
+    shift: tuple[int, int] = (0, 0),
+    noise: float = 3.0,
 ) -> bytes:
     """A grey, noisy scan of a sheet that lies so."""
     turned = image.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
     size = (round(turned.width * scale), round(turned.height * scale))
     page = Image.new("L", (size[0] + 160, size[1] + 160), 255)
     page.paste(turned.resize(size, Image.Resampling.LANCZOS), (80 + shift[0], 80 + shift[1]))
-    noise = np.random.default_rng(1).normal(0, 3, (page.height, page.width))
-    pixels = (245 - (255 - np.asarray(page, np.float32)) * 0.86 + noise).clip(0, 255)
+    grain = np.random.default_rng(1).normal(0, noise, (page.height, page.width))
+    pixels = (245 - (255 - np.asarray(page, np.float32)) * 0.86 + grain).clip(0, 255)
     return pictures.encoded(Image.fromarray(pixels.astype(np.uint8)), "JPEG", quality=88)
 
 
@@ -121,6 +126,16 @@ def test_a_scan_is_read_wherever_the_form_lies_on_it(
     assert {name: answer.text for name, answer in answers.items()} == values
     assert answers["number"].verdict == "blank"
     assert sum(answer.verdict == "read" for answer in answers.values()) >= 4
+
+
+@pytest.mark.parametrize(("noise", "scale"), [(2.0, 0.8), (3.0, 1.2), (5.0, 1.6)])
+def test_an_empty_field_is_blank_on_a_grainy_scan(
+    reader: Reader, form: Form, noise: float, scale: float
+) -> None:
+    """The grain of a scan is no ink: nobody has to check a field without writing."""
+    page = scan(sheet(), angle=1.0, scale=scale, noise=noise)
+    values = reading.read(form, page, reader, max_pixels=LIMIT)
+    assert {value.verdict for value in values} == {"blank"}
 
 
 def test_digits_that_do_not_fit_their_cells_are_not_sure(

@@ -61,14 +61,16 @@ def command(
             sources += _sources(path)
         except errors.LegiblyError as error:
             failed += _complain(str(error))
+    width = max([len("picture"), *(len(source.name) for source in sources)])
     if not as_json and sources:
-        click.echo(f"{'picture':<40} {'text':<20} {'verdict':<12} confidence")
+        click.echo(f"{'picture':<{width}} {'text':<20} {'verdict':<12} confidence")
+    line = _json if as_json else functools.partial(_line, width=width)
     open_reader = functools.partial(_reader, options.settings(model=model, text=text), legibility)
     for answer in _with_progress(read_all(open_reader, sources), len(sources)):
         if answer.reading is None:
             failed += _complain(answer.error, answer.name)
         else:
-            click.echo((_json if as_json else _line)(answer, answer.reading))
+            click.echo(line(answer, answer.reading))
     ctx.exit(1 if failed else 0)
 
 
@@ -154,9 +156,9 @@ def _json(answer: Answer, reading: records.Reading) -> str:
     return json.dumps(document, ensure_ascii=False)
 
 
-def _line(answer: Answer, reading: records.Reading) -> str:
+def _line(answer: Answer, reading: records.Reading, *, width: int) -> str:
     text = reading.text or "–"
-    return f"{answer.name:<40} {text:<20} {reading.verdict:<12} {reading.confidence:.3f}"
+    return f"{answer.name:<{width}} {text:<20} {reading.verdict:<12} {reading.confidence:.3f}"
 
 
 def _complain(message: str, name: str = "") -> int:

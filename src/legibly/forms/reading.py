@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from legibly import errors, records
 from legibly.forms import boxes, registration
@@ -25,6 +25,9 @@ CELL_HEIGHT = 72
 INSET = 0.07
 """Margin cut off along a cell's lines and paper between cells, as shares of its height."""
 APART = 0.25
+FAINTEST = 12
+"""A field without a point this much darker than its paper, of 255 greys, is empty: the grain of a
+scan stands out from the even margin that is added to it."""
 DOUBT = 0.9
 """Factor on the confidence if digits and cells do not match."""
 
@@ -158,13 +161,25 @@ def _to_scan(
 
 
 def _value(field: Field, strip: Strip, reader: PictureReader) -> Value:
-    buffer = io.BytesIO()
-    strip.picture.save(buffer, "PNG", compress_level=1)
-    picture = buffer.getvalue()
-    result = reader.read(picture)
+    picture = _png(strip.picture)
+    result = reader.read(_png(_without_grain(strip.picture)))
     if field.cells > 1 and result.reading.verdict in ("read", "unsure"):
         result = replace(result, reading=_comb_reading(result.reading, strip.edges))
     return Value(field.name, result, picture)
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _without_grain(picture: Image.Image) -> Image.Image:
+    """The picture of a field; even paper if nothing is written there."""
+    grey = np.asarray(picture.filter(ImageFilter.BoxBlur(1)), np.int16)
+    paper = int(np.median(grey))
+    is_empty = np.abs(grey - paper).max() < FAINTEST
+    return Image.new("L", picture.size, paper) if is_empty else picture
 
 
 def _comb_reading(reading: records.Reading, edges: Sequence[int]) -> records.Reading:

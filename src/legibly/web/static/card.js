@@ -17,10 +17,12 @@ const DOUBT = Number(document.body.dataset.doubt || 0);
 /** The text of the answer, which may be 0. */
 export function answer(image) {
   if (image.state !== "read") return image.state === "failed" ? "–" : "…";
-  const { verdict, text } = image.reading;
-  if (verdict === "blank") return "∅";
-  return text === "" || (verdict !== "read" && verdict !== "unsure") ? "✕" : text;
+  if (image.reading.verdict === "blank") return "∅";
+  return hasText(image) ? image.reading.text : "✕";
 }
+
+const hasText = ({ state, reading }) =>
+  state === "read" && reading.text !== "" && ["read", "unsure"].includes(reading.verdict);
 
 /**
  * Confidence in words: how many of a thousand such answers are wrong. For sure answers, at least
@@ -28,7 +30,7 @@ export function answer(image) {
  */
 export function sureness(confidence) {
   const base = 1000;
-  const count = Math.max(1, Math.round((1 - confidence) * base));
+  const count = Math.max(1, base - Math.floor(confidence * base)); // as `percent` rounds
   const bound = Math.ceil(DOUBT * base);
   if (confidence >= SURE && bound > count) {
     const words = { percent: percent(confidence), base: number(base), count: number(bound) };
@@ -53,9 +55,15 @@ export const isWrong = (image) =>
 /** A label in words: an empty one means that there is no digit. */
 export const labelText = (label) => (label.text === "" ? "∅" : label.text);
 
+/** The name of a class as a sign, and within a sentence. */
+const signOf = (name) => (name === "not_a_digit" ? "✕" : name);
+const nameOf = (name) => (name === "not_a_digit" ? say("verdict_not_a_digit") : name);
+
 /** A small picture with its answer, as a link to its page. */
 export function shot(image, { lazy = true, query = "" } = {}) {
   const name = kind(image);
+  const text = hasText(image) ? image.reading.text : "";
+  const state = make("small", { class: text ? "sr" : "" }, ` ${say(`verdict_${name}`)} `);
   let truth = "";
   if (image.label) truth = isWrong(image) ? `→ ${labelText(image.label)}` : "✓";
   return make(
@@ -77,10 +85,10 @@ export function shot(image, { lazy = true, query = "" } = {}) {
     }),
     make(
       "span",
-      { class: `line ${name}` },
+      { class: `line ${name}${text.length > 5 ? " long" : ""}` },
       mark(name),
-      make("span", {}, answer(image)),
-      make("span", { class: "sr" }, ` ${say(`verdict_${name}`)} `),
+      text ? make("span", {}, text) : "",
+      state,
       make("small", { class: "true" }, truth),
     ),
     make("span", { class: "name" }, image.name ?? ""),
@@ -155,14 +163,14 @@ function bars(image, item, all) {
       make(
         "li",
         {},
-        make("b", {}, name === "not_a_digit" ? "✕" : name),
+        make("b", {}, signOf(name)),
         make("i", { "aria-hidden": "true" }, fill),
         make("em", { class: all ? "" : "sr" }, percent(share)),
       ),
     );
   }
   const several = image.reading.items.length > 1;
-  const title = say(several ? "bars_item" : "bars", { label: item.label });
+  const title = say(several ? "bars_item" : "bars", { label: nameOf(item.label) });
   return make("div", {}, make("p", { class: "small quiet bars-title" }, title), list);
 }
 
@@ -196,7 +204,7 @@ function why(image, chosen, item) {
     if (!box.open || inside.firstChild) return;
     try {
       const { source, sentence } = await explanation(image, chosen);
-      const alt = say("why_alt", { label: item.label });
+      const alt = say("why_alt", { label: nameOf(item.label) });
       const shown = make("img", { src: source, alt, width: 168, height: 168 });
       shown.onerror = missing;
       inside.replaceChildren(shown, reasons(item, sentence));
@@ -210,11 +218,15 @@ function why(image, chosen, item) {
 function reasons(item, sentence) {
   const text = make("p", { class: "small" });
   if (sentence) text.append(sentence, make("br"));
-  text.append(make("span", { class: "swatch" }), " ", say("why_for", { label: item.label }));
+  text.append(
+    make("span", { class: "swatch" }),
+    " ",
+    say("why_for", { label: nameOf(item.label) }),
+  );
   const rival = item.confused_with ?? "";
   if (rival) {
     const swatch = make("span", { class: "swatch rival" });
-    text.append(make("br"), swatch, " ", say("why_against", { rival }));
+    text.append(make("br"), swatch, " ", say("why_against", { rival: nameOf(rival) }));
   }
   if (item.legibility !== null && item.legibility !== undefined)
     text.append(make("br"), say("legibility", { percent: percent(item.legibility) }));
@@ -240,11 +252,10 @@ function detail(image, state, redraw) {
     },
     say(state.all ? "fewer" : "all_probabilities"),
   );
-  const isAnswer = ["read", "unsure"].includes(image.reading.verdict);
   const left = make(
     "div",
     {},
-    isAnswer || state.all ? bars(image, item, state.all) : null,
+    hasText(image) || state.all ? bars(image, item, state.all) : null,
     Object.keys(item.probabilities).length > 3 ? more : null,
   );
   if (!isCurrent(image))
@@ -288,8 +299,9 @@ function picks(image, state, choose) {
           class: item.confidence < SURE ? "unsure" : "",
           "aria-pressed": String(at === state.chosen),
           onclick: () => choose(at),
+          "aria-label": nameOf(item.label),
         },
-        item.label,
+        signOf(item.label),
       ),
     );
   });
@@ -328,8 +340,7 @@ function labelled(image, onLabel) {
 }
 
 function choices(image, classes, onLabel, asks) {
-  const hasAnswer =
-    image.reading?.text && ["read", "unsure"].includes(image.reading.verdict) ? true : false;
+  const hasAnswer = hasText(image);
   const row = make("div", { class: "row" });
   if (hasAnswer)
     row.append(

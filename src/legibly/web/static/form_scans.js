@@ -196,7 +196,7 @@ function row(source, name, value) {
 function verdictOf(value, place, confirm) {
   if (typeof value.truth === "string") return [mark("read"), ` ${say("form_confirmed")}`];
   const name = `verdict_${value.verdict}`;
-  const share = isDoubtful(value) || value.verdict === "read" ? percent(value.confidence) : "";
+  const share = ["read", "unsure"].includes(value.verdict) ? percent(value.confidence) : "";
   const button = { type: "button", "aria-label": `${say("right")}: ${place}`, onclick: confirm };
   return [mark(value.verdict), ` ${say(name)} ${share} `, make("button", button, say("right"))];
 }
