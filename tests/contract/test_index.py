@@ -1,6 +1,7 @@
 """One suite for every database under the index: SQLite and PostgreSQL."""
 
 import random
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -358,6 +359,19 @@ def test_of_racing_claimers_one_gets_each_image(index: SqlIndex) -> None:
             for claim in part
         ]
     assert len({claim.image.id for claim in claims}) == len(claims) == 20
+
+
+def test_one_process_at_a_time_has_the_turn(index: SqlIndex) -> None:
+    """Of racing processes one gets it; the next one gets it when its time is over, or at once if
+    that time is longer than its own.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        turns = list(pool.map(lambda _: index.take_turn("sweep", seconds=60), range(4)))
+    assert sorted(turns) == [False, False, False, True]
+    assert index.take_turn("other", seconds=0.001)
+    time.sleep(0.002)
+    assert index.take_turn("other", seconds=0.001)
+    assert index.take_turn("sweep", seconds=1)
 
 
 def test_an_upload_is_leased_to_its_receiver(index: SqlIndex) -> None:

@@ -234,6 +234,9 @@ class Content(Protocol):
     def defer(self, image: str, *, seconds: float) -> None:
         """End a failed attempt: nobody can claim the image for some seconds."""
 
+    def take_turn(self, name: str, *, seconds: float) -> bool:
+        """Whether the caller may do a task that the processes share; for `seconds` no other may."""
+
     def release(self) -> None:
         """End all leases, at the start of the only process."""
 

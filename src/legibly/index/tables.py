@@ -30,6 +30,8 @@ from legibly.records import (
 
 _MANY = 50
 """From so many readings on a table for them is worth its making."""
+_RACE_MILLISECONDS = 1000
+"""How much later the turn of another process may end that asked at the same time."""
 MAX_LEASE_SECONDS = 900.0
 """Seconds. A lease that ends later was given before the clock was set back."""
 
@@ -160,6 +162,19 @@ class SqlTables(SqlQueries):
                 .where(images.c.id == image)
                 .values(leased_until=time.time() + seconds)
             )
+
+    def take_turn(self, name: str, *, seconds: float) -> bool:
+        now = round(time.time() * 1000)
+        ends = now + round(seconds * 1000)
+        own = counters.c.name == name
+        is_running = counters.c.value.between(now + 1, ends + _RACE_MILLISECONDS)
+        with self._read() as connection:  # without a lock
+            if connection.execute(sa.select(counters.c.name).where(own, is_running)).first():
+                return False
+        with self._write() as connection:
+            insert_new(connection, counters, [{"name": name, "value": now}])
+            turn = counters.update().where(own, ~is_running).values(value=ends)
+            return connection.execute(turn).rowcount == 1
 
     def release(self) -> None:
         with self._write() as connection:

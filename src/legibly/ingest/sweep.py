@@ -22,8 +22,8 @@ _BATCH = 1000
 
 
 class Sweeper:
-    """Sweeps whenever it is due: at most once in `seconds`, and on one twentieth of the time at
-    most; then takes in labels and deletions of other servers, on one fiftieth.
+    """Sweeps whenever it is due: of all processes one at most in `seconds`, and on one twentieth of
+    the time at most; then takes in labels and deletions of other servers, on one fiftieth.
     """
 
     def __init__(self, service: Service, *, seconds: float) -> None:
@@ -31,28 +31,35 @@ class Sweeper:
         # Listing a bucket costs money and usually finds nothing: its events come by a queue. Ten
         # times rarer than in a folder, a picture whose event is lost is still read within 30 s.
         self._seconds = seconds if service.store.is_local else 10 * seconds
+        self._pause = self._seconds
         self._due = 0.0
         self._follower = RecordFollower(service)
         self._follow_due = 0.0
 
     def sweep_if_due(self) -> int:
         """Sweep unless it is too early; return the number of new pictures."""
-        started = time.monotonic()
         if not self._seconds:
             return 0
-        count = 0
-        if started >= self._due:
-            count = sweep(self._service)
-            self._due = self._next(started, rarely=20)
+        count = self._sweep() if time.monotonic() >= self._due else 0
         began = time.monotonic()
         if began >= self._follow_due:  # after the pictures of the labels
             self._follower.follow()
-            self._follow_due = self._next(began, rarely=50)
+            self._follow_due = time.monotonic() + self._paused(began, rarely=50)
         return count
 
-    def _next(self, started: float, *, rarely: int) -> float:
-        ended = time.monotonic()
-        return ended + max(self._seconds, rarely * (ended - started))
+    def _sweep(self) -> int:
+        """Sweep, unless another process does."""
+        began = time.monotonic()
+        self._due = began + self._seconds
+        if not self._service.index.take_turn("sweep", seconds=self._pause):
+            return 0
+        count = sweep(self._service)
+        self._pause = self._paused(began, rarely=20)
+        self._due = time.monotonic() + self._pause
+        return count
+
+    def _paused(self, began: float, *, rarely: int) -> float:
+        return max(self._seconds, rarely * (time.monotonic() - began))
 
 
 def sweep(service: Service) -> int:
