@@ -1,6 +1,7 @@
 """Athena's SQL counts what DuckDB's and plain Python count, over the template's tables."""
 
 import json
+import re
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from legibly import object_keys
 from legibly import store as stores
 from legibly.accuracy import report
 from legibly.accuracy.compaction import compact
-from legibly.accuracy.engines import duckdb_engine
+from legibly.accuracy.engines import canonical, duckdb_engine
 from legibly.statistics import aggregates
 
 pytestmark = pytest.mark.service("cfn-lint")
@@ -22,13 +23,9 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def _athena(base: Path) -> bytes:
-    table = aggregates.collect(
-        athena_tables.rows(base, duckdb_engine.sql("athena_pairs.sql")),
-        [
-            aggregates.Read(aggregates.day_name(day), *rest)
-            for day, *rest in athena_tables.rows(base, duckdb_engine.sql("athena_readings.sql"))
-        ],
-    )
+    pairs = athena_tables.rows(base, canonical.sql("athena_pairs.sql"))
+    readings = athena_tables.rows(base, canonical.sql("athena_readings.sql"))
+    table = aggregates.collect(pairs, aggregates.reads(readings))
     return report.encode(report.build(table))
 
 
@@ -99,3 +96,18 @@ def test_readings_weight_the_estimate_alike(tmp_path: Path) -> None:
     cases.put(tmp_path, f"{object_keys.READINGS}date=2026-11-22/a.jsonl", "\n".join(lines).encode())
     assert json.loads(_athena(tmp_path))["estimate"]["readings"] == 42
     assert _athena(tmp_path) == _duckdb(tmp_path)
+
+
+def test_the_query_of_the_guide_runs(tmp_path: Path) -> None:
+    """Accuracy by day and model of compacted pairs, replaced files still there."""
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "accuracy.md"
+    [query] = re.findall(r"```sql\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    for day, actual in ((21, "1"), (22, "2")):
+        when = f"2026-11-{day}T10:00:00.000Z"
+        lines = [json.dumps(cases.pair(f"i{n}", "1", actual, labelled_at=when)) for n in range(4)]
+        cases.put(
+            tmp_path, f"{object_keys.PAIRS}date=x/{day}.jsonl", "\n".join(lines[day % 2 :]).encode()
+        )
+        _compact(tmp_path, grace=timedelta(hours=1))
+    rows = athena_tables.rows(tmp_path, query)
+    assert [(day.day, pairs, accuracy) for day, _, pairs, accuracy in rows] == [(22, 4, 0.0)]

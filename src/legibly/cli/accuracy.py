@@ -11,6 +11,7 @@ import click
 from legibly import projects, wiring
 from legibly.accuracy import label_mode, older_formats, report, sources
 from legibly.accuracy.engines import spark_arguments
+from legibly.accuracy.plan import Plan
 from legibly.accuracy.render import plain_text
 from legibly.cli import options
 from legibly.errors import Invalid, Unavailable
@@ -22,9 +23,18 @@ _NAMED_LINES = 20
 @click.command("accuracy")
 @click.argument("source", required=False)
 @click.option(
-    "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True
+    "--engine",
+    type=click.Choice(["duckdb", "spark", "athena"]),
+    default="duckdb",
+    show_default=True,
 )
 @click.option("--master", help="Spark master, such as spark://HOST:7077; default: this machine.")
+@click.option(
+    "--workgroup",
+    default="legibly-accuracy",
+    show_default=True,
+    help="Workgroup of Athena: the name of the stack that `legibly cloud accuracy` makes.",
+)
 @click.option("--out", help="Also write the JSON report to this file or s3:// or file:// URL.")
 @click.option("--projects", "by_project", is_flag=True, help="Report each project of the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON and nothing else.")
@@ -118,27 +128,39 @@ def _share(share: Any) -> str:
 
 
 def _table(
-    located: sources.Source, *, engine: str, master: str | None, memory: str, readings: bool
+    located: sources.Source,
+    *,
+    engine: str,
+    master: str | None,
+    memory: str,
+    workgroup: str,
+    readings: bool,
 ) -> aggregates.Table:
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark.")
     spark_arguments.check_master(master)
     if located.older:
-        if engine == "spark":
+        if engine != "duckdb":
             raise click.UsageError(
                 "Pairs in an older format are counted in one pass on this machine: "
-                "leave out --engine spark."
+                f"leave out --engine {engine}."
             )
         return _older(located)
     if located.plan is None:
         raise Invalid("there are no pairs.")
-    if engine == "duckdb":
-        from legibly.accuracy.engines import duckdb_engine, duckdb_files
+    if engine == "spark":
+        return _by_spark(located.plan, located.base, master, readings)
+    if engine == "athena":
+        return _by_athena(located.plan, located.base, workgroup, readings)
+    from legibly.accuracy.engines import duckdb_engine, duckdb_files
 
-        limits = duckdb_files.Limits(memory=memory)
-        return duckdb_engine.table(
-            located.plan, base=located.base, environ=os.environ, limits=limits, reads=readings
-        )
+    limits = duckdb_files.Limits(memory=memory)
+    return duckdb_engine.table(
+        located.plan, base=located.base, environ=os.environ, limits=limits, reads=readings
+    )
+
+
+def _by_spark(plan: Plan, base: str, master: str | None, readings: bool) -> aggregates.Table:
     try:
         from legibly.accuracy.engines import spark_engine
     except ImportError:
@@ -147,8 +169,24 @@ def _table(
             "PySpark is not installed.", where="--engine spark", remedy=remedy
         ) from None
     spark = spark_engine.session(master=master, environ=os.environ)
-    base = spark_engine.location(spark, located.base)
-    return spark_engine.table(spark, located.plan, base=base, reads=readings)
+    located = spark_engine.location(spark, base)
+    return spark_engine.table(spark, plan, base=located, reads=readings)
+
+
+def _by_athena(plan: Plan, base: str, workgroup: str, readings: bool) -> aggregates.Table:
+    try:
+        from legibly.cloud import athena
+        from legibly.cloud.aws import Aws
+    except ImportError:
+        remedy = "Install it: pip install 'legibly[aws]'."
+        raise Unavailable("boto3 is missing.", where="--engine athena", remedy=remedy) from None
+    return athena.table(
+        plan, base=base, workgroup=workgroup, aws=Aws(), report=_report, reads=readings
+    )
+
+
+def _report(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _older(located: sources.Source) -> aggregates.Table:

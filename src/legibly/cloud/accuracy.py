@@ -28,12 +28,14 @@ def prepare(
     aws: Aws,
     report: Report,
     nightly: str | None = None,
+    athena: str | None = None,
     single_label_models: str | None = None,
 ) -> dict[str, str]:
     """Upload the job's code and create or update its stack; returns the stack's outputs.
 
-    `nightly` is a schedule expression or `off`; `single_label_models` are separated by commas, or
-    `-` for no model. None keeps the present value.
+    `nightly` is a schedule expression or `off`; `athena` is `on` or `off`;
+    `single_label_models` are separated by commas, or `-` for no model. None keeps the present
+    value.
     Raises NotFound unless the stack of the plan is deployed.
     """
     data_stack = Stack(aws, plan.stack)
@@ -50,6 +52,7 @@ def prepare(
     present = stack.outputs() if stack.describe() else {}
     options = {
         "Nightly": nightly or present.get("Nightly"),
+        "Athena": athena or present.get("Athena"),
         "Whole": single_label_models or present.get("Whole"),
     }
     options["AlarmTopic"] = main_outputs.get("AlarmTopic")

@@ -21,6 +21,7 @@ _ABSENT = {
     "NotFound",
     "ResourceNotFoundException",
     "NoSuchEntity",
+    "EntityNotFoundException",
 }
 _ABSENT |= {"AWS.SimpleQueueService.NonExistentQueue"}
 _DENIED = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"}

@@ -122,6 +122,11 @@ def collect(rows: Iterable[Sequence[Any]], reads: Iterable[Read] = ()) -> Table:
     return Table(tuple(_merged(cells)), tuple(sorted(reads)), taken_back, skipped)
 
 
+def reads(rows: Iterable[Sequence[Any]]) -> list[Read]:
+    """The rows of readings.sql."""
+    return [Read(day_name(day), *rest) for day, *rest in rows]
+
+
 def _merged(cells: Iterable[Cell]) -> Iterator[Cell]:
     """Merge neighbours that differ only in counts, since days out of range became one day."""
     last: Cell | None = None

@@ -4,6 +4,7 @@ Records were written by several versions: a column may be missing, a time may be
 timestamp, a number text. `reference.row_of_json` says the same in Python.
 """
 
+import importlib.resources
 import re
 from collections.abc import Iterable, Mapping
 
@@ -35,6 +36,12 @@ READING_COLUMNS = (
 NEWEST_FIRST = "(us, actual IS NOT NULL, coalesce(actual, ''), predicted, millionths, source) DESC"
 """The order in pairs.sql of the pairs of an image and model."""
 IDENTIFIER = {"duckdb": '"{}"', "spark": "`{}`"}
+
+
+def sql(name: str) -> str:
+    """The text of a query in this folder."""
+    folder = importlib.resources.files("legibly.accuracy.engines")
+    return folder.joinpath(name).read_text(encoding="utf-8")
 
 
 def select(

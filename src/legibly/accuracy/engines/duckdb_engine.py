@@ -4,7 +4,6 @@ Large stores are first counted without image ids; then the count is corrected fo
 may have several pairs: ids are most of a file, and most images have one pair.
 """
 
-import importlib.resources
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -32,15 +31,6 @@ SELECT * REPLACE ({canonical.known("model")} AS model, {canonical.known("source"
   CAST(sum(n) AS BIGINT) AS n, CAST(sum(millionths) AS BIGINT) AS millionths)
 FROM counted GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL
 """  # noqa: S608
-
-
-def sql(name: str) -> str:
-    """The text of one of the shared queries."""
-    return (
-        importlib.resources.files("legibly.accuracy.engines")
-        .joinpath(name)
-        .read_text(encoding="utf-8")
-    )
 
 
 def table(
@@ -254,7 +244,8 @@ def _count(
         query = " UNION ALL ".join(parts or ["SELECT * FROM nothing"])
         files.run(connection, f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
     signed = f"* REPLACE ({sign} * n AS n, {sign} * millionths AS millionths)"
-    files.run(connection, f"INSERT INTO counted SELECT {signed} FROM ({sql('pairs.sql')})")  # noqa: S608
+    query = canonical.sql("pairs.sql")
+    files.run(connection, f"INSERT INTO counted SELECT {signed} FROM ({query})")  # noqa: S608
 
 
 def _reads(
@@ -265,5 +256,5 @@ def _reads(
     relation = f"({line_reader.lines(plan.readings, canonical.READING_COLUMNS)}) AS lines"
     query = canonical.select_readings(dialect="duckdb", relation=relation)
     files.run(connection, f"CREATE TEMP VIEW readings AS {query}")
-    rows = files.run(connection, sql("readings.sql"))
-    return [aggregates.Read(aggregates.day_name(day), *rest) for day, *rest in rows]
+    rows = files.run(connection, canonical.sql("readings.sql"))
+    return aggregates.reads(rows)

@@ -3,7 +3,6 @@
 No Python runs on the executors, and pyspark is the only dependency. Paths are Hadoop's.
 """
 
-import importlib.resources
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -73,7 +72,7 @@ def table(
     """Count the pairs of a plan with keys under `base`. Raises Invalid for unreadable files."""
     try:
         _pairs(spark, plan, base)
-        rows = spark.sql(_sql("pairs.sql")).collect()
+        rows = spark.sql(canonical.sql("pairs.sql")).collect()
         return aggregates.collect(rows, _reads(spark, plan, base) if reads else ())
     except Exception as error:
         raise Invalid(
@@ -169,14 +168,6 @@ def _file(spark: SparkSession, path: str) -> tuple[Any, Any]:
     target = _java(spark).org.apache.hadoop.fs.Path(path)
     configuration = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001
     return target.getFileSystem(configuration), target
-
-
-def _sql(name: str) -> str:
-    return (
-        importlib.resources.files("legibly.accuracy.engines")
-        .joinpath(name)
-        .read_text(encoding="utf-8")
-    )
 
 
 def _java(spark: SparkSession) -> Any:
@@ -276,10 +267,7 @@ def _reads(spark: SparkSession, plan: plans.Plan, base: str) -> list[aggregates.
     spark.sql(
         canonical.select_readings(dialect="spark", relation="reading_lines")
     ).createOrReplaceTempView("readings")
-    return [
-        aggregates.Read(aggregates.day_name(day), *rest)
-        for day, *rest in spark.sql(_sql("readings.sql")).collect()
-    ]
+    return aggregates.reads(spark.sql(canonical.sql("readings.sql")).collect())
 
 
 def _s3a(environ: Mapping[str, str]) -> dict[str, str]:

@@ -21,6 +21,11 @@ from legibly.cloud.plan import Plan
     help="Also run it on a schedule, as 'cron(15 2 * * ? *)' in UTC; or off.",
 )
 @click.option(
+    "--athena",
+    type=click.Choice(["on", "off"]),
+    help="Make the tables for `legibly accuracy --engine athena`, or remove them.",
+)
+@click.option(
     "--whole",
     "single_label_models",
     metavar="MODELS",
@@ -32,6 +37,7 @@ def command(
     stack: str,
     region: str | None,
     nightly: str | None,
+    athena: str | None,
     single_label_models: str | None,
     as_json: bool,
 ) -> None:
@@ -52,6 +58,7 @@ def command(
         aws=aws,
         report=_report,
         nightly=nightly,
+        athena=athena,
         single_label_models=single_label_models,
     )
     key, encoded = accuracy.run(outputs, aws=aws, report=_report)
