@@ -29,7 +29,7 @@ VALUES = {
     "Python": "/usr/bin/python3.11", "Application": emr_serverless.APPLICATION,
     "Logs": "/legibly/x/spark",
     "JobRole.Arn": "arn:aws:iam::123456789012:role/legibly-accuracy-JobRole", "Nightly": "off",
-    "Whole": f"other,{cases.MODELS[0]}",
+    "Athena": "off", "Whole": f"other,{cases.MODELS[0]}",
 }  # fmt: skip
 PARTS = [
     cases.NASTY,
