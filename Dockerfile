@@ -2,10 +2,12 @@
 # Build: docker build -t legibly .    Run: docker run --rm -p 8000:8000 -v legibly:/data legibly
 FROM python:3.12-slim AS build
 WORKDIR /build
+# A compiler for the kernels of the reader; it stays in this stage.
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev
 RUN python -m venv /opt/legibly
 COPY locks/base.txt locks/base.txt
 RUN /opt/legibly/bin/pip install --no-cache-dir --disable-pip-version-check -r locks/base.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE hatch_build.py ./
 COPY deploy deploy
 COPY src src
 RUN /opt/legibly/bin/pip install --no-cache-dir --disable-pip-version-check '.[aws,oidc,postgres]'

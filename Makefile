@@ -78,20 +78,22 @@ node_modules: package-lock.json
 	npm ci --silent
 	@touch $@
 
+# Compiled when Legibly is installed.
+KERNELS := src/legibly/vision/ink/native.c
 # Each set holds the ones before it; a stamp tells what is installed, newest last.
-.venv/base: locks/base.txt pyproject.toml
+.venv/base: locks/base.txt pyproject.toml $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -e .venv/dev -o -e .venv/services || $(INSTALL) -r locks/base.txt
 	$(INSTALL) --no-deps -e .
 	@touch $@
 
-.venv/dev: locks/dev.txt pyproject.toml
+.venv/dev: locks/dev.txt pyproject.toml $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -e .venv/services || $(INSTALL) -r locks/dev.txt
 	$(INSTALL) --no-deps -e .
 	@touch $@
 
-.venv/services: locks/services.txt pyproject.toml
+.venv/services: locks/services.txt pyproject.toml $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) -r locks/services.txt
 	$(INSTALL) --no-deps -e .

@@ -14,6 +14,7 @@ from legibly import __version__, object_keys, wiring
 from legibly.cli import options
 from legibly.errors import LegiblyError
 from legibly.settings import Settings
+from legibly.vision.ink import native
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,11 @@ def _extras() -> list[Finding]:
         )
         for extra, module in modules.items()
     ]
+    speed = "yes" if native.kernels and native.resizes else "no: pictures are read more slowly"
     java = shutil.which("java")
     return [
         *extras,
+        Finding("native kernels", speed == "yes", speed, needed=False),
         Finding(
             "Java (for Spark)", java is not None, java or "install a Java 17 runtime", needed=False
         ),

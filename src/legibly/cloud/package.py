@@ -32,6 +32,8 @@ JOB_ARCHIVE = "legibly-job.zip"
 JOB_MODULES = ("__init__.py", "errors.py", "object_keys.py")
 """What the Spark job needs beside `JOB_FOLDERS`."""
 JOB_FOLDERS = ("accuracy", "records", "statistics")
+LIBRARY = "native.linux-x86_64.so"
+"""The reader's kernels for `PLATFORMS`: those of another system are not packed."""
 FUNCTION_FOLDERS = (
     *("evaluation", "images", "index", "ingest", "labels", "packs", "pipeline"),
     *("records", "statistics", "store", "telemetry", "vision"),
@@ -191,7 +193,8 @@ def closure(name: str, *, extras: Iterable[str] = ()) -> Iterator[tuple[str, str
 def _package_files() -> Iterator[tuple[str, Path]]:
     root = Path(legibly.__file__).parent
     for path in sorted(root.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        foreign = path.suffix == ".so" and path.name != LIBRARY
+        if path.is_file() and "__pycache__" not in path.parts and not foreign:
             yield path.relative_to(root).as_posix(), path
 
 

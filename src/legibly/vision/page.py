@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from legibly.vision import leftover, line, row_reading, turns
-from legibly.vision.ink import find, frames, glyphs, paper, rows, rules, sheet
+from legibly.vision.ink import find, frames, glyphs, native, paper, rows, rules, sheet
 from legibly.vision.opinions import (
     CLEAR_CONFIDENCE,
     Judge,
@@ -208,7 +208,10 @@ def _look(pixels: Pixels, networks: Networks, *, least: float = 0.0) -> Page:
 
 def _is_texture(mask: glyphs.Mask) -> bool:
     """Whether a mask has too many runs for handwriting: checkerboards, noise, fabric."""
-    runs = np.count_nonzero(mask[:, 1:] & ~mask[:, :-1])
+    if native.kernels:
+        runs = native.count_edges(mask)[3]
+    else:
+        runs = int(np.count_nonzero(mask[:, 1:] & ~mask[:, :-1]))
     return bool(
         runs > TEXTURE_MAX_RUNS or (runs > TEXTURE_MIN_RUNS and runs > TEXTURE_DENSITY * mask.size)
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from legibly.vision.ink import native
+
 Ints = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -114,6 +116,9 @@ def _by_row(begin: Ints, end: Ints, stride: int) -> tuple[Ints, Ints, Ints]:
 
 def components(mask: Mask) -> Components:
     """Label the 8-connected components of a mask (H, W)."""
+    if native.kernels:
+        spans, boxes = native.label(mask)
+        return Components(mask, *spans, *boxes)
     stride = mask.shape[1] + 1
     begin, end = _bounds(mask)
     row, start, stop = _by_row(begin, end, stride)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision.ink import components, paper, planes
+from legibly.vision.ink import components, native, paper, planes
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -88,6 +88,8 @@ def crop(ink: paper.Ink, piece: Piece) -> Floats:
         reach = max(1, reach // factor)
         inked = _reduce(inked, factor) > 0.4
         mask = _reduce(mask, factor) > 0.4
+    if native.kernels:
+        return native.cut(values, inked, mask, reach, ink.noise)
     # Other ink nearby belongs to a neighbour.
     others = inked & ~mask
     own = spread(mask, reach)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from legibly.vision.ink import planes
+from legibly.vision.ink import native, planes
 
 Floats = NDArray[np.float32]
 
@@ -28,6 +28,8 @@ def normalise(crop: Floats) -> Floats:
 
     `crop` (h, w) float32 in 0 … 1, grey ink with any margin.
     """
+    if native.resizes:
+        return native.normalise(crop)
     out = np.zeros((SIDE, SIDE), np.float32)
     tight = trim(crop)
     if tight is None:

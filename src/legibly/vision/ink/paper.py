@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from legibly.vision.ink import components, planes
+from legibly.vision.ink import components, native, planes
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -239,6 +239,9 @@ def _strokes(values: Floats, peaks: Floats, floor: float, noise: float) -> Mask:
     """A mask of strokes: ink above a share of its full strength nearby, and above `floor`."""
     level = np.maximum(EDGE_LEVEL * peaks, floor)
     block = _block(values.shape)
+    if native.resizes:
+        local_level, mask = native.strokes(values, level, block)
+        return _with_faint_parts(values, mask, local_level, noise)
     height, width = values.shape
     local = Image.fromarray(level).resize(
         (level.shape[1] * block, level.shape[0] * block), Image.Resampling.BILINEAR
@@ -277,6 +280,9 @@ def _with_faint_parts(values: Floats, mask: Mask, level: Floats, noise: float) -
 
 def width(mask: Mask) -> float:
     """The typical width of strokes in pixels: twice the ink over the length of its edges."""
+    if native.kernels:
+        some, down, across, _ = native.count_edges(mask)
+        return 2.0 * some / max((down + across) * np.pi / 4, 1.0)
     edges = np.count_nonzero(mask[1:] != mask[:-1])
     edges += np.count_nonzero(mask[:, 1:] != mask[:, :-1])
     return 2.0 * np.count_nonzero(mask) / max(edges * np.pi / 4, 1.0)
@@ -289,6 +295,8 @@ def _block(shape: tuple[int, int]) -> int:
 def strength(values: Floats) -> Floats:
     """The full strength of the ink near each block of the picture, (h, w) float32."""
     block = _block(values.shape)
+    if native.kernels:
+        return native.strength(values, block)
     height, width = values.shape
     rows = -(-height // block)
     columns = -(-width // block)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from legibly.vision.ink import components, glyphs, paper, planes
+from legibly.vision.ink import components, glyphs, native, paper, planes
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -48,6 +48,11 @@ def clean(ink: paper.Ink) -> paper.Ink:
 def _has_thin_runs(mask: Mask) -> bool:
     """Whether there are enough thin runs for a line; most pictures of digits have not."""
     thickest = max(3, round(MAX_THICKNESS * max(mask.shape)))
+    if native.kernels:
+        return any(
+            native.thin_runs(mask, thickest, down=down) >= MIN_LENGTH * mask.shape[down]
+            for down in (False, True)
+        )
     for plane in (mask, np.ascontiguousarray(mask.T)):
         lengths = components.run_lengths(plane)
         if np.count_nonzero(lengths <= thickest) >= MIN_LENGTH * plane.shape[0]:
