@@ -1,13 +1,13 @@
 """`legibly accuracy` on DuckDB over Parquet: seconds and memory, where labels repeat and where
 compaction settled them.
 
-    python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--part 5] [--spark] [--folder DIR]
+    python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--part 5] [--spark [MASTER]] [--folder DIR]
 
 One image in ten is labelled twice. Each figure is a fresh process with its peak resident memory;
 `legibly compact` settles the pairs between the two readings and is timed too. The settled report is
 taken as compaction left it, without the counts that it left (all files counted anew), and with a
-thousand new labels beside. `--spark` runs the same text on Spark (two cores, this machine) over the
-smallest size as a peer.
+thousand new labels beside. `--spark` runs the same text on Spark over the smallest size as a peer,
+on two cores of this machine or on the cluster of a MASTER such as spark://127.0.0.1:7077.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
         "--growth", default="5,50,200", help="millions of pairs, one after the other"
     )
     parser.add_argument("--part", type=int, default=5, help="millions of pairs in a file")
-    parser.add_argument("--spark", action="store_true")
+    parser.add_argument("--spark", nargs="?", const="local[2]", metavar="MASTER")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; each a fresh process")
@@ -45,9 +45,9 @@ def main() -> None:
             first, repeated = report(base)
             tell("labels repeat", repeated)
             if options.spark and not number:
-                peer, cost = report(base, "--engine", "spark", "--master", "local[2]")
+                peer, cost = report(base, "--engine", "spark", "--master", options.spark)
                 assert peer == first, "Spark gives another report"
-                tell("Spark local[2], same bytes", (cost[0], 0, 0))
+                tell(f"{options.spark}, same bytes", (cost[0], 0, 0))
             compacted = run("compact", "--store", f"file://{base}", "--grace", "0", "--json")[1]
             tell("compact", compacted, f"{millions * MILLION / compacted[0]:,.0f} pairs a second")
             last, settled = report(base)

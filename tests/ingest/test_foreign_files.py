@@ -23,10 +23,10 @@ from legibly.ingest.worker import Worker
 from legibly.packs import registry
 from legibly.packs.pack import open_pack
 from legibly.pipeline import Service, UploadDetails
-from legibly.records import Image
+from legibly.records import Image, now
 from legibly.reindex import reindex
 from legibly.settings import Settings
-from legibly.store import open_store
+from legibly.store import Store, open_store
 from legibly.vision.reading import Reader
 
 
@@ -408,6 +408,31 @@ def test_a_filter_that_is_no_date_is_refused(service: Service, text: str) -> Non
     """It neither matches everything nor nothing silently."""
     with pytest.raises(Invalid, match="is not a date"):
         service.index.page(Filter(since=text), limit=1)
+
+
+def test_recent_pictures_of_a_bucket_are_looked_for_alone(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process lists all keys, a picture of the last hour is taken in, and no older
+    key, no name of another program and no later day.
+    """
+
+    class Remote(Store):
+        is_local = False  # as of a bucket
+
+    index = open_index(f"sqlite:///{tmp_path}/index.db")
+    store = Remote(open_store("memory://", environ={})._backend, url="memory://")
+    bucket = Service(store=store, index=index, reader=reader, max_bytes=10**6, max_pixels=10**7)
+    ids = [object_keys.new_id(now() - timedelta(hours=hours)) for hours in (0, 2, -72)]
+    for image in ids:
+        store.create(object_keys.image(image, "image/png"), pictures.png())
+    store.create("images/scan.png", pictures.png())
+    assert index.take_turn("sweep", seconds=1000)
+    monkeypatch.setattr("legibly.ingest.sweep.SETTLE", timedelta(0))
+    assert Sweeper(bucket, seconds=100).sweep_if_due() == 1
+    assert index.known(ids) == {ids[0]}
+    assert sweep(bucket) == 3
+    index.close()
 
 
 def test_a_worker_says_why_its_sweeps_fail(tmp_path: Path, service: Service) -> None:

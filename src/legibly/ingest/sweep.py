@@ -3,7 +3,9 @@ there.
 """
 
 import time
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import takewhile
 
 from legibly import errors, object_keys
 from legibly.images import sniff, truncation
@@ -18,12 +20,18 @@ from legibly.store import Stat
 SETTLE = timedelta(seconds=1)
 PATIENCE = timedelta(minutes=2)
 """How long a truncated picture counts as still being written."""
+RECENT = timedelta(hours=1)
+"""Pictures since then are looked for apart from all others; an address for an upload ends earlier.
+"""
 _BATCH = 1000
 
 
 class Sweeper:
     """Sweeps whenever it is due: of all processes one at most in `seconds`, and on one twentieth of
     the time at most; then takes in labels and deletions of other servers, on one fiftieth.
+
+    Listing a large bucket takes hours. In between, the pictures that the app has given a place in
+    the last hour are listed alone, since keys sort by time.
     """
 
     def __init__(self, service: Service, *, seconds: float) -> None:
@@ -33,6 +41,7 @@ class Sweeper:
         self._seconds = seconds if service.store.is_local else 10 * seconds
         self._pause = self._seconds
         self._due = 0.0
+        self._recent_due = 0.0
         self._follower = RecordFollower(service)
         self._follow_due = 0.0
 
@@ -41,6 +50,8 @@ class Sweeper:
         if not self._seconds:
             return 0
         count = self._sweep() if time.monotonic() >= self._due else 0
+        if not self._service.store.is_local and time.monotonic() >= self._recent_due:
+            count += self._sweep_recent()
         began = time.monotonic()
         if began >= self._follow_due:  # after the pictures of the labels
             self._follower.follow()
@@ -58,19 +69,37 @@ class Sweeper:
         self._due = time.monotonic() + self._pause
         return count
 
+    def _sweep_recent(self) -> int:
+        """Sweep the pictures of the last hour, unless another process does."""
+        began = time.monotonic()
+        count = 0
+        if self._service.index.take_turn("sweep recent", seconds=self._seconds):
+            count = sweep_recent(self._service)
+        self._recent_due = time.monotonic() + self._paused(began, rarely=20)
+        return count
+
     def _paused(self, began: float, *, rarely: int) -> float:
         return max(self._seconds, rarely * (time.monotonic() - began))
 
 
 def sweep(service: Service) -> int:
     """Add every picture under `images/` that the index does not have; returns their number."""
+    return _adopt(service, service.store.list(object_keys.IMAGES))
+
+
+def sweep_recent(service: Service) -> int:
+    """The same for pictures whose key has a time since RECENT, or one up to a day ahead."""
+    first = object_keys.image(object_keys.new_id(now() - RECENT), "image/png")
+    last = f"{object_keys.IMAGES}{(now() + timedelta(days=2)).date()}"
+    stats = service.store.list(object_keys.IMAGES, after=first)
+    return _adopt(service, takewhile(lambda stat: stat.key < last, stats))
+
+
+def _adopt(service: Service, stats: Iterable[Stat]) -> int:
+    """Add pictures that are not in the index and complete; returns their number."""
     latest = now() - SETTLE
     ahead = now() + PATIENCE  # a clock was set back since: such a file would wait for long
-    quiet = (
-        stat
-        for stat in service.store.list(object_keys.IMAGES)
-        if stat.modified_at <= latest or stat.modified_at > ahead
-    )
+    quiet = (stat for stat in stats if stat.modified_at <= latest or stat.modified_at > ahead)
     return sum(service.adopt(_complete(service, batch)) for batch in batched(quiet, _BATCH))
 
 
