@@ -1,7 +1,8 @@
 """`legibly accuracy` on DuckDB over Parquet: seconds and memory, where labels repeat and where
 compaction settled them.
 
-    python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--part 5] [--spark [MASTER]] [--folder DIR]
+    python benchmarks/accuracy_parquet.py [--growth 5,50,200] [--part 5] [--spark [MASTER]]
+      [--folder DIR]
 
 One image in ten is labelled twice. Each figure is a fresh process with its peak resident memory;
 `legibly compact` settles the pairs between the two readings and is timed too. The settled report is
