@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ T = TypeVar("T")
 _AT_ONCE = 16
 MAX_BYTES = Settings().max_bytes
 _BATCH = 1000
-_ROWS = 5000
+_ROWS = 10_000
 _PORTION_FILES = 20
 _PORTION_BYTES = 500_000
 _Read = Callable[..., Iterator[Any]]
@@ -63,7 +64,7 @@ def reindex(
             skipped(where)
 
     read = functools.partial(_records, store, skipped=skip)
-    with index.rebuilding() as fresh:
+    with _collecting_seldom(), index.rebuilding() as fresh:
         _fill_images(store, fresh, read, Adopter(store, max_bytes=max_bytes))
         count = fresh.count()
         progress("images", count)
@@ -80,6 +81,17 @@ def reindex(
             pairs += len(several)
         progress("pairs", pairs)
     return count
+
+
+@contextlib.contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Let Python look for cycles a hundred times less often: rows have none, and are many."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(thresholds[0] * 100, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _fill_images(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -> None:

@@ -90,8 +90,8 @@ def rows(index: SqlIndex, table: sa.Table) -> list[dict[str, object]]:
 
 def test_a_rebuilt_index_is_the_same_row_by_row(index: SqlIndex) -> None:
     """Readings of several models and of two times, lines of other programs, names, labels, pairs,
-    failures and deletions: the rows are those that events and people made, and so are the indexes;
-    numbers of rows are right, and follow what comes later.
+    failures and deletions: the rows are those that events and people made, and so are the indexes
+    and keys; numbers of rows are right, and follow what comes later.
     """
     store = open_store("memory://", environ={})
     reader = Reader(open_pack(registry.find("digits")))
@@ -106,12 +106,29 @@ def test_a_rebuilt_index_is_the_same_row_by_row(index: SqlIndex) -> None:
     tables = schema.METADATA.sorted_tables
     before = {table.name: rows(index, table) for table in tables if table.name != "counters"}
     indexes = sa.inspect(index.engine).get_indexes("images")
+    keys = primary_keys(index)
     assert reindex(store, index) == len(RECORDS) - 1
     for table in tables:
         if table.name != "counters":
             assert rows(index, table) == before[table.name], table.name
     names = {entry["name"] for entry in indexes}
     assert {entry["name"] for entry in sa.inspect(index.engine).get_indexes("images")} == names
+    assert primary_keys(index) == keys
+    assert is_logged(index)
+
+
+def primary_keys(index: SqlIndex) -> list[object]:
+    inspector = sa.inspect(index.engine)
+    return [inspector.get_pk_constraint(table.name) for table in schema.METADATA.sorted_tables]
+
+
+def is_logged(index: SqlIndex) -> bool:
+    """Whether the rows of images survive a crash of PostgreSQL."""
+    if index.engine.dialect.name == "sqlite":
+        return True
+    query = "SELECT relpersistence FROM pg_class WHERE oid = 'images'::regclass"
+    with index.engine.connect() as connection:
+        return connection.exec_driver_sql(query).scalar_one() in ("p", b"p")
 
 
 def test_lines_of_this_version_need_no_record() -> None:

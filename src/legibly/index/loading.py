@@ -1,6 +1,7 @@
 """Very many rows at once: into a table of their own first, then by one statement to their place.
 
-SQLite takes them as parameters, PostgreSQL by COPY; the statements after that are the same text.
+SQLite takes them as parameters, PostgreSQL by COPY; the statements after that are the same text,
+but for the readings of a rebuilt index, of which PostgreSQL chooses the newest all at once.
 """
 
 import contextlib
@@ -33,14 +34,6 @@ INSERT INTO readings (image, model, {", ".join(_SHORT)})
     WHERE excluded.at > readings.at"""  # noqa: S608
 
 
-_SET_ASIDE = {
-    "sqlite": ("ALTER TABLE images RENAME TO known",),
-    "postgresql": (
-        "ALTER TABLE images RENAME TO known",
-        "ALTER INDEX images_pkey RENAME TO known_pkey",
-    ),
-}
-"""Statements that give the table of images another name, before it is created anew."""
 _OF_READING = (*_READING, "sequence")
 _CONSTANTS = {"state": "'read'", "error": "NULL"}
 
@@ -69,6 +62,47 @@ def update(columns: Sequence[str], *, more: str = "", condition: str = "1 = 1") 
     return f"UPDATE images SET {changes}{more} FROM loaded WHERE {where}"  # noqa: S608
 
 
+_ROW = ("id", *_READING, "key AS model", "sequence")
+_NEWEST = """
+INSERT INTO {table} ({columns})
+  SELECT DISTINCT ON ({key}) {sources} FROM loaded {where}
+  ORDER BY {key}, loaded.read_at DESC, loaded.sequence {latest}"""
+_SET_ASIDE = {
+    "sqlite": ("ALTER TABLE images RENAME TO known",),
+    "postgresql": (
+        "ALTER TABLE images RENAME TO known",
+        "ALTER INDEX images_pkey RENAME TO known_pkey",
+        "ALTER TABLE readings DROP CONSTRAINT readings_pkey",
+        f"CREATE UNLOGGED TABLE loaded AS SELECT {', '.join(_ROW)} FROM known WHERE false",  # noqa: S608
+    ),
+}
+"""Statements that give the table of images another name, before it is created anew."""
+_PUT_TOGETHER = {
+    "sqlite": (),
+    "postgresql": (
+        "ANALYZE known, loaded",
+        _NEWEST.format(
+            table="images",
+            columns=", ".join(_NAMES),
+            key="loaded.id",
+            sources=", ".join(map(_source, _NAMES)),
+            where="JOIN known ON known.id = loaded.id",
+            latest="DESC",
+        ),
+        _NEWEST.format(
+            table="readings",
+            columns=", ".join(("image", "model", *_SHORT)),
+            key="loaded.id, loaded.model",
+            sources="id, model, read_at, verdict, text, confidence",
+            where=NOT_DELETED,
+            latest="ASC",
+        ),
+        "DROP TABLE loaded",
+        "ALTER TABLE images ADD PRIMARY KEY (id)",
+        "ALTER TABLE readings ADD PRIMARY KEY (image, model)",
+    ),
+}
+"""Statements that choose the newest of all readings, and the earliest record of equal ones."""
 _UPDATE_READINGS = update(
     (*_READING, "sequence"),
     more=", state = 'read', error = NULL",
@@ -87,7 +121,7 @@ def _execute_readings(
     execute(
         connection,
         [(*row, number) for number, row in enumerate(rows, first)],
-        columns=("id", *_READING, "key AS model", "sequence"),
+        columns=_ROW,
         statements=(statement, _INSERT_READINGS),
     )
 
@@ -98,19 +132,34 @@ def set_aside(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
     schema.images.create(connection)
     drop_indexes(connection)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ALTER TABLE images DROP CONSTRAINT images_pkey")
 
 
 def insert_readings(connection: Connection, rows: Sequence[ReadingRow], *, first: int) -> None:
-    """As `add_readings`, of images that were set aside."""
-    _execute_readings(connection, rows, first=first, statement=_INSERT_READ)
+    """Take in readings of images that were set aside; PostgreSQL chooses the newest at the end."""
+    if connection.dialect.name == "sqlite":
+        _execute_readings(connection, rows, first=first, statement=_INSERT_READ)
+    else:
+        _fill(connection, [(*row, number) for number, row in enumerate(rows, first)])
 
 
 def add_rest(connection: Connection) -> int:
     """Add the images without a reading; returns the number of those with one."""
+    for statement in _PUT_TOGETHER[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
     read = int(connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one())
     connection.exec_driver_sql(_INSERT_REST)
     connection.exec_driver_sql("DROP TABLE known")
     return read
+
+
+def look_up(connection: Connection) -> None:
+    """Find rows by their key in this transaction: without counts of a table that grows, PostgreSQL
+    would rather read it from end to end for each few thousand rows.
+    """
+    for join in ("hashjoin", "mergejoin") if connection.dialect.name == "postgresql" else ():
+        connection.exec_driver_sql(f"SET LOCAL enable_{join} = off")
 
 
 def execute(
@@ -150,18 +199,21 @@ def loaded(
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE loaded AS SELECT {columns} FROM images WHERE 1 = 0"  # noqa: S608
     )
-    cursor: Any = connection.connection.cursor()
-    try:
-        if connection.dialect.name == "sqlite":
-            _insert(cursor, rows)
-        else:
-            with cursor.copy("COPY loaded FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-    finally:
-        cursor.close()
+    _fill(connection, rows)
     yield
     connection.exec_driver_sql("DROP TABLE loaded")
+
+
+def _fill(connection: Connection, rows: Sequence[Row]) -> None:
+    """Put rows into `loaded`."""
+    with contextlib.closing(connection.connection.cursor()) as opened:
+        cursor: Any = opened
+        if connection.dialect.name == "sqlite":
+            _insert(cursor, rows)
+            return
+        with cursor.copy("COPY loaded FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _insert(cursor: Any, rows: Sequence[Row]) -> None:

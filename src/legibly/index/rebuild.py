@@ -68,6 +68,7 @@ class Rebuild(SqlTables):
 
     def _take_in(self, rows: Sequence[ReadingRow], add: _Add) -> None:
         with self._write() as connection:
+            loading.look_up(connection)
             add(connection, rows, first=advance(connection, len(rows)))
 
     def apply_uploads(self, records: Sequence[UploadRecord]) -> None:
@@ -93,6 +94,7 @@ class Rebuild(SqlTables):
 
     def _load(self, rows: Sequence[Row], columns: Sequence[str], statements: Sequence[str]) -> None:
         with self._write() as connection:
+            loading.look_up(connection)
             loading.execute(connection, rows, columns=columns, statements=statements)
 
     def count(self) -> int:
@@ -120,6 +122,7 @@ class _Beside(Rebuild):
         with self._write() as connection:
             counting.drop_triggers(connection)
             drop_indexes(connection)
+            self._log_changes(connection, "UNLOGGED")
 
     def order(self) -> None:
         """Build the indexes, count the rows, and let PostgreSQL count what its plans depend on."""
@@ -127,10 +130,16 @@ class _Beside(Rebuild):
         with self._read() if is_sqlite else self._write() as connection:
             if is_sqlite:
                 _sort_in_files(connection)
+            self._log_changes(connection, "LOGGED")
             create_indexes(connection)
             counting.start(connection)
             for table in () if is_sqlite else _TABLES:
                 connection.exec_driver_sql(f"ANALYZE {table.name}")
+
+    def _log_changes(self, connection: Connection, mode: str) -> None:
+        """A table that a crash of PostgreSQL empties needs no log of its changes."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"ALTER TABLE images SET {mode}")
 
 
 @contextlib.contextmanager
@@ -165,7 +174,8 @@ def _opened(engine: Engine) -> Iterator[_Beside]:
         opened = open_tables(f"sqlite:///{path}")
         with opened.connect() as raw:  # a file that a crash loses anyway needs no journal
             connection = raw.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("PRAGMA journal_mode=OFF")
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
+                connection.exec_driver_sql(f"PRAGMA {pragma}")
     else:
         url = url.replace("postgresql+psycopg:", "postgresql:")
         with engine.begin() as connection:
