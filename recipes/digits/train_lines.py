@@ -4,6 +4,7 @@
 
 A fully convolutional network (CTC) whose first layers are the pack's own, warm. The same sets as
 `train.py` trains on, never devphotos, photos, USPS or canvas drawings. Needs the `train` extra.
+Runs on a GPU if there is one (`--signs 8000 --rate 3e-3`), else on the CPU.
 """
 
 import argparse
@@ -35,32 +36,46 @@ SHARES = {
 }  # fmt: skip
 OTHERS = ("scripts", "printed letters", "scribbles", "written letters", "signs")
 WIDTHS = 16, 32, 64
-INNER = 96
-CHECKED = 512
-REPORT_SECONDS = 90.0
-SIGNS = 250
-"""A batch has about so many signs, the paper on either side of a line counted as one."""
-FIXED = 3
-"""The first layers stay as they are in the pack: they know strokes already."""
+SHAPES = {"narrow": (96, 0, 0), "wide": (128, 1, 2)}
+"""The width of the head, and how many further layers look at strokes and along the line."""
+CHECKED = 2048
+REPORT_SECONDS = 60.0
 
 
 class LineReader(nn.Module):
     """(N, 1, 32, W) → (N, W / 4, 12) log probabilities."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: str) -> None:
         super().__init__()
+        inner, strokes, further = SHAPES[shape]
         self.body = nets.Network(*WIDTHS).body
         self.head = nn.Sequential(
-            nn.Conv2d(WIDTHS[2], INNER, (lines.HEIGHT // 4, 3), padding=(0, 1), bias=False),
-            nn.BatchNorm2d(INNER), nn.ReLU(),
-            nn.Conv2d(INNER, INNER, (1, 5), padding=(0, 2), bias=False),
-            nn.BatchNorm2d(INNER), nn.ReLU(),
-            nn.Conv2d(INNER, lines.OUTPUTS, 1),
+            *(nets.Residual(WIDTHS[2]) for _ in range(strokes)),
+            nn.Conv2d(WIDTHS[2], inner, (lines.HEIGHT // 4, 3), padding=(0, 1), bias=False),
+            nn.BatchNorm2d(inner), nn.ReLU(),
+            *(Context(inner) for _ in range(further)),
+            nn.Conv2d(inner, inner, (1, 5), padding=(0, 2), bias=False),
+            nn.BatchNorm2d(inner), nn.ReLU(),
+            nn.Conv2d(inner, lines.OUTPUTS, 1),
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         scores = self.head(self.body(x)).squeeze(2).transpose(1, 2)
         return torch.log_softmax(scores, 2)
+
+
+class Context(nn.Module):
+    """A convolution along the line beside the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, (1, 5), padding=(0, 2), bias=False), nn.BatchNorm2d(width),
+            nn.ReLU(), nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.body(x))
 
 
 def arguments() -> argparse.Namespace:
@@ -70,11 +85,13 @@ def arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True)
     add("--cache", type=Path, default=None, help="folder with what train.py made of the sets")
     add("--pack", type=Path, required=True, help="the pack whose first layers to start from")
-    add("--out", type=Path, required=True, help="the ONNX file to write")
+    add("--out", type=Path, required=True, help="the ONNX file to write, -SHAPE added if several")
     add("--weights", type=Path, required=True, help="state of the training: resumed if there")
     add("--minutes", type=float, default=35.0)
-    add("--frozen", type=float, default=0.15, help="share of the time with the first layers fixed")
+    add("--frozen", type=float, default=0.1, help="share of the time with the first layers fixed")
     add("--rate", type=float, default=2e-3)
+    add("--signs", type=int, default=250, help="signs in a batch, the paper beside a line as one")
+    add("--shape", choices=SHAPES, nargs="+", default=["narrow"], help="trained on the same lines")
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1)
     add("--put", action="store_true", help="put the network into the pack")
@@ -131,25 +148,28 @@ def decoded(scores: torch.Tensor) -> list[list[int]]:
 
 
 @torch.no_grad()
-def check(network: LineReader, batches: list) -> float:
+def check(network: LineReader, batches: list[lines.Batch]) -> float:
     """The share of lines that are read right."""
     network.eval()
     right = [
         answer == label
-        for x, labels in batches
-        for answer, label in zip(decoded(network(x)), labels, strict=True)
+        for batch in batches
+        for answer, label in zip(decoded(network(batch.x)), batch.texts, strict=True)
     ]
     return float(np.mean(right))
 
 
 def export(network: LineReader, path: Path) -> None:
     """Write the network as ONNX, any number of lines of any width."""
-    network.eval()
-    torch.onnx.export(
-        network, (torch.zeros(2, 1, lines.HEIGHT, 64),), str(path), dynamo=False, opset_version=17,
-        input_names=["lines"], output_names=["log_probabilities"],
-        dynamic_axes={"lines": {0: "n", 3: "width"}, "log_probabilities": {0: "n", 1: "places"}},
-    )  # fmt: skip
+    network = copy.deepcopy(network).cpu().eval()
+    with torch.device("cpu"):
+        torch.onnx.export(
+            network, (torch.zeros(2, 1, lines.HEIGHT, 64),), str(path), dynamo=False,
+            opset_version=17, input_names=["lines"], output_names=["log_probabilities"],
+            dynamic_axes={
+                "lines": {0: "n", 3: "width"}, "log_probabilities": {0: "n", 1: "places"},
+            },
+        )  # fmt: skip
 
 
 def put_into(pack: Path, network: Path, metrics: dict, data: Path) -> None:
@@ -168,13 +188,13 @@ def put_into(pack: Path, network: Path, metrics: dict, data: Path) -> None:
         cards.write_card(pack, confidence.with_pictures(card, pictures))
 
 
-def loss_of(network: LineReader, x: torch.Tensor, labels: list[list[int]]) -> torch.Tensor:
+def loss_of(network: LineReader, batch: lines.Batch) -> torch.Tensor:
     """CTC's loss a line."""
-    scores = network(x).transpose(0, 1)
-    lengths = torch.tensor([len(label) for label in labels])
-    places = torch.full((len(labels),), len(scores))
-    targets = torch.tensor([sign for label in labels for sign in label])
-    return functional.ctc_loss(scores, targets, places, lengths, zero_infinity=True)
+    x = batch.x.to(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+        scores = network(x).float().transpose(0, 1)
+    places = torch.full_like(batch.lengths, len(scores))
+    return functional.ctc_loss(scores, batch.labels, places, batch.lengths, zero_infinity=True)
 
 
 @dataclasses.dataclass
@@ -187,23 +207,23 @@ class Progress:
 
 
 class Run:
-    """A training with its state."""
+    """A training of one network with its state."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, shape: str) -> None:
         self.args = args
-        self.network = LineReader().to(memory_format=torch.channels_last)
+        several = len(args.shape) > 1
+        self.out = args.out.with_stem(f"{args.out.stem}-{shape}") if several else args.out
+        self.network = LineReader(shape).to(memory_format=torch.channels_last)
         self._warm(args)
+        self.network.to(args.device)
         self.mean = copy.deepcopy(self.network)
         groups = [
             {"params": self.network.head.parameters(), "scale": 1.0},
             {"params": self.network.body.parameters(), "scale": 0.4},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=args.rate, weight_decay=0.02)
-        self.progress = Progress()
-        if args.weights.exists():
-            self._resume()
-        self.began = time.monotonic() - self.progress.seconds
-        self.losses: list[float] = []
+        fused = args.device == "cuda"
+        self.optimiser = torch.optim.AdamW(groups, lr=args.rate, weight_decay=0.02, fused=fused)
+        self.losses: list[torch.Tensor] = []
 
     def _warm(self, args: argparse.Namespace) -> None:
         """Take over the pack's first layers."""
@@ -213,80 +233,110 @@ class Run:
         nets.start_from(first, args.pack / cards.MODEL, usual)
         self.network.body.load_state_dict(first.body.state_dict())
 
-    def _resume(self) -> None:
-        state = torch.load(self.args.weights)
+    @property
+    def state(self) -> dict:
+        """All that is needed to go on."""
+        parts = {"network": self.network, "mean": self.mean, "optimiser": self.optimiser}
+        return {name: part.state_dict() for name, part in parts.items()}
+
+    def resume(self, state: dict) -> None:
+        """Go on from a state."""
         self.network.load_state_dict(state["network"])
         self.mean.load_state_dict(state["mean"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.progress = Progress(state["step"], state["lines"], state["spent"])
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the time is used up; counts it."""
-        self.progress.seconds = time.monotonic() - self.began
-        return self.progress.seconds >= 60 * self.args.minutes
-
-    def learn(self, x: torch.Tensor, labels: list[list[int]]) -> None:
-        """One step."""
-        share = self.progress.seconds / (60 * self.args.minutes)
+    def learn(self, batch: lines.Batch, share: float, step: int) -> None:
+        """One step, `step` so far, a `share` of the training's time over."""
+        fixed = share < self.args.frozen
         self.network.train()
-        for number, layer in enumerate(self.network.body):
-            fixed = share < self.args.frozen or number < FIXED
-            layer.train(not fixed)
-            layer.requires_grad_(not fixed)
-        warm = min(1.0, (self.progress.step + 1) / 60)
+        self.network.body.train(not fixed).requires_grad_(not fixed)
+        warm = min(1.0, (step + 1) / 100)
         for group in self.optimiser.param_groups:
-            rate = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * share))
+            rate = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
             group["lr"] = rate * group["scale"]
-        loss = loss_of(self.network, x.to(memory_format=torch.channels_last), labels)
+        loss = loss_of(self.network, batch)
         self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.losses.append(float(loss.detach()))
-        self.progress.step += 1
-        self.progress.lines += len(x)
-        old = min(0.995, 1 - 9 / (9 + self.progress.step))
-        states = self.mean.state_dict().values(), self.network.state_dict().values()
-        for mean, value in zip(*states, strict=True):
+        if nn.utils.clip_grad_norm_(self.network.parameters(), 5.0).isfinite():
+            self.optimiser.step()
+        self.losses.append(loss.detach())
+        old = min(0.998, 1 - 9 / (9 + step))
+        means = self.mean.state_dict().values()
+        for mean, value in zip(means, self.network.state_dict().values(), strict=True):
             mean.copy_(torch.lerp(value, mean, old) if mean.is_floating_point() else value)
 
-    def report(self, batches: list) -> dict:
-        """Print how far it is, and keep its state and network."""
-        facts = {**dataclasses.asdict(self.progress), "right": check(self.mean, batches)}
-        facts["seconds"] = round(facts["seconds"])
-        facts["loss"] = round(float(np.mean(self.losses)), 4)
-        print(json.dumps(facts), flush=True)
+    def report(self, batches: list[lines.Batch]) -> dict:
+        """Write the network; its loss since the last report and the share of lines read right."""
+        export(self.mean, self.out)
+        loss = round(float(torch.stack(self.losses).mean()), 4) if self.losses else None
         self.losses = []
-        state = {
-            "network": self.network.state_dict(), "mean": self.mean.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "step": self.progress.step,
-            "lines": self.progress.lines, "spent": self.progress.seconds,
-        }  # fmt: skip
-        torch.save(state, self.args.weights)
-        export(self.mean, self.args.out)
+        return {"loss": loss, "right": check(self.mean, batches)}
+
+
+class Training:
+    """The networks that are trained on the same lines, and how far they are."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.runs = {shape: Run(args, shape) for shape in args.shape}
+        self.progress = Progress()
+        if args.weights.exists():
+            state = torch.load(args.weights, map_location=args.device)
+            self.progress = Progress(**state["progress"])
+            for shape, run in self.runs.items():
+                run.resume(state[shape])
+        self.began = time.monotonic() - self.progress.seconds
+
+    @property
+    def share(self) -> float:
+        """The share of the time that is over; counts it."""
+        self.progress.seconds = time.monotonic() - self.began
+        return self.progress.seconds / (60 * self.args.minutes)
+
+    def learn(self, batch: lines.Batch) -> None:
+        """One step of every network."""
+        for run in self.runs.values():
+            run.learn(batch, self.share, self.progress.step)
+        self.progress.step += 1
+        self.progress.lines += len(batch.x)
+
+    def report(self, batches: list[lines.Batch]) -> dict[str, dict]:
+        """Print how far it is, and keep its state and networks."""
+        progress = dataclasses.asdict(self.progress)
+        torch.save(
+            {"progress": progress, **{name: run.state for name, run in self.runs.items()}},
+            self.args.weights,
+        )
+        facts = {name: {**progress, **run.report(batches)} for name, run in self.runs.items()}
+        for name, fact in facts.items():
+            fact["seconds"] = round(fact["seconds"])
+            print(json.dumps({"shape": name, **fact}), flush=True)
         return facts
 
 
 def main() -> None:
     """Train until the time is over, then write the mean of the last weights."""
     args = arguments()
+    args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    training, unseen = load(args)
-    writer = lines.Writer(training, SHARES, args.seed)
+    training = Training(args)
+    glyphs, unseen = load(args)
+    torch.set_default_device(args.device)
+    torch.manual_seed(1_000 + args.seed)
     test = lines.Writer(unseen, SHARES, 1_000 + args.seed)
     batches = [test.batch(64, 1, 8) for _ in range(CHECKED // 64)]
-    run = Run(args)
-    next_report = run.progress.seconds + REPORT_SECONDS
-    while not run.is_over:
+    torch.manual_seed(args.seed + training.progress.step)
+    writer = lines.Writer(glyphs, SHARES, args.seed)
+    next_report = training.progress.seconds + REPORT_SECONDS
+    while training.share < 1:
         # Lines of much the same length waste no paper.
         length = int(writer.rng.integers(1, lines.MAX_DIGITS + 1))
-        run.learn(*writer.batch(SIGNS // (length + 1), max(1, length - 1), length))
-        if run.progress.seconds > next_report:
-            run.report(batches)
-            next_report = run.progress.seconds + REPORT_SECONDS
-    facts = run.report(batches)
+        training.learn(writer.batch(args.signs // (length + 1), max(1, length - 1), length))
+        if training.progress.seconds > next_report:
+            training.report(batches)
+            next_report = training.progress.seconds + REPORT_SECONDS
+    facts = training.report(batches)[args.shape[0]]
     if args.put:
         put_into(args.pack, args.out, {**facts, "seed": args.seed}, args.data)
 
