@@ -235,7 +235,21 @@ def test_only_administrators_look_after_people(guarded: Server) -> None:
         assert (
             ada.post("/people", data={"name": "<b>DORA</b>", "role": "writer"}).status_code == 400
         )
-        assert "account made" in ada.get("/people").text
+        people = ada.get("/people").text
+        assert "account made" in people
+        choices = re.findall(r'<select name="what" required.*?</select>', people, re.DOTALL)
+        assert all('<option value="">' in choice for choice in choices), "none is preset"
+        assert all(choice.count(">make ") == 2 for choice in choices), "but the present role"
+
+
+def test_a_mistyped_password_is_typed_again(guarded: Server) -> None:
+    """After a refusal the name is still there, and the password has the focus."""
+    with httpx.Client(base_url=guarded.url) as client:
+        refused = client.post("/login", data={"name": "ada", "password": "wrong"}).text
+        first = client.get("/login").text
+    assert re.search(r'<input[^>]*name="name"[^>]*value="ada"', refused)
+    assert re.findall(r'<input[^>]*name="(\w+)"[^>]*autofocus', refused) == ["password"]
+    assert re.findall(r'<input[^>]*name="(\w+)"[^>]*autofocus', first) == ["name"]
 
 
 @pytest.mark.parametrize(

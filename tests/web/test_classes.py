@@ -40,6 +40,15 @@ def opened(teacher: httpx.Client, name: str) -> tuple[str, str]:
     return address, matches[1]
 
 
+def test_an_address_that_pupils_cannot_open_is_named(school: Server) -> None:
+    """The code of a page on loopback leads nowhere on a pupil's phone: the page says so."""
+    note = "Only this computer can open this address."
+    with signed_in(school, "tess") as tess:
+        address, _ = opened(tess, "5d")
+        assert note in tess.get(address).text
+        assert note not in tess.get(address, headers={"Host": "school.example"}).text
+
+
 def test_pupils_join_write_and_are_seen_by_their_teacher_alone(school: Server) -> None:
     """A code and a nickname are enough; a pupil sees their own pictures, the teacher legibility by
     pupil and digit.

@@ -129,9 +129,12 @@ def _add_class(routes: APIRouter, pages: Pages) -> None:
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
         code = segno.make(link, error="m", micro=False)
         qr = code.svg_inline(scale=5, border=2, omitsize=True, svgclass="qr")
-        return pages.render(
-            request, "class.html", link=link, qr=qr, **_table(request, school_class)
-        )
+        values = {
+            "link": link,
+            "qr": qr,
+            "is_local": request.url.hostname in authentication.LOOPBACK,
+        }
+        return pages.render(request, "class.html", **values, **_table(request, school_class))
 
     @routes.get("/classes/{class_id}/table")
     def table(request: Request, class_id: str) -> Response:
@@ -157,7 +160,7 @@ def _add_class(routes: APIRouter, pages: Pages) -> None:
         if pupil is None:
             raise NotFound("there is no such pupil in this class.")
         values: dict[str, Any] = {"pupil": pupil, "legibility": _of(request, pupil)}
-        values |= {"most": MAX_IMAGES, "person": pupil.nickname}
+        values |= {"most": MAX_IMAGES, "limit": _MAX_PICTURES, "person": pupil.nickname}
         own = Filter(owner=pupil.owner, state="read")
         values["images"] = state_of(request).index.page(own, limit=_MAX_PICTURES)
         return pages.render(request, "pupil.html", school_class=school_class, **values)

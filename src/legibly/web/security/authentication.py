@@ -39,7 +39,7 @@ _PUBLIC = (
 )
 _PUBLIC_FOLDERS = ("/static/", "/language/", "/v2/health/", "/login/")
 _KEY_SECONDS = 10.0
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class AccessMiddleware:
@@ -58,7 +58,7 @@ class AccessMiddleware:
         self._classes = classes
         self._hosts = _host_names(settings)
         if self._hosts or (accounts is None and settings.accounts != "elsewhere"):
-            self._hosts = (*self._hosts, *_LOOPBACK)
+            self._hosts = (*self._hosts, *LOOPBACK)
         self._buckets = rate_limits.Buckets(settings.rate if accounts is not None else 0)
         self._key = b""
         self._key_at = -_KEY_SECONDS
