@@ -108,7 +108,7 @@ def _extras() -> list[Finding]:
 def _print(settings: Settings, findings: list[Finding]) -> None:
     click.echo(f"Legibly {__version__}\n\nSettings")
     for name, value in settings.masked().items():
-        click.echo(f"  {name:<15} {value if value != '' else '–'}")
+        click.echo(f"  {name:<18} {value if value != '' else '–'}")
     click.echo("\nChecks")
     for finding in findings:
         sign = "ok     " if finding.fine else "MISSING" if finding.needed else "absent "

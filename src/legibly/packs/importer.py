@@ -315,7 +315,8 @@ class _Probe:
         if count and len(labels) != count:
             message = f"has {count} outputs, but there are {len(labels)} classes"
             raise errors.Invalid(message, where=str(self._model), remedy="Correct --classes FILE.")
-        self._note("classes", f"{len(labels)}: {', '.join(labels[:3])} …", origin)
+        more = " …" if len(labels) > 3 else ""
+        self._note("classes", f"{len(labels)}: {', '.join(labels[:3])}{more}", origin)
         return _unique(labels)
 
     def _note(self, fact: str, value: str, origin: str = "the graph") -> None:

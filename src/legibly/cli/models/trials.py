@@ -25,7 +25,8 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and not
 )
 @_JSON
 def shadow(*, pack: str, share: float, as_json: bool) -> None:
-    """Let PACK read a share of the images beside the present model; its answers only count."""
+    """Let PACK read a share of the images beside the present model; its answers are only
+    counted."""
     _begin("shadow", pack, share=share, risk=None, as_json=as_json)
 
 

@@ -129,7 +129,7 @@ def _add_class(routes: APIRouter, pages: Pages) -> None:
         link = f"{str(request.base_url).rstrip('/')}/join?code={school_class.code}"
         code = segno.make(link, error="m", micro=False)
         qr = code.svg_inline(scale=5, border=2, omitsize=True, svgclass="qr")
-        values = {
+        values: dict[str, Any] = {
             "link": link,
             "qr": qr,
             "is_local": request.url.hostname in authentication.LOOPBACK,
