@@ -181,6 +181,10 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
         image.draft(None, (full[0] // power, full[1] // power))
         factor = 1 if image.size != full else factor
     image.load()
+    if facts.media_type == "image/png" and factor == orientation == 1:
+        grey = _colourless(image)
+        if grey is not None:
+            return grey
     if factor > 1 and image.mode in ("I;16", "I", "F", "I;16B"):
         image = Image.fromarray(_to_eight_bits(_reduced(image, factor)))
         factor = 1
@@ -193,6 +197,25 @@ def _pixels(image: Image.Image, facts: Facts, enough_pixels: int) -> Pixels:
     if orientation != 1:
         flat = flat.transpose(_TURNS[orientation])
     return grey_if_colourless(np.asarray(flat))
+
+
+def _colourless(image: Image.Image) -> Pixels | None:
+    """The grey of an opaque picture that has three equal channels, as browsers save a canvas."""
+    if image.mode not in ("RGB", "RGBA") or "transparency" in image.info:
+        return None
+    layout = "RGBX" if image.mode == "RGB" else "RGBA"
+    channels = np.frombuffer(image.tobytes("raw", layout), np.uint8).reshape(-1, 4)
+    if image.mode == "RGBA" and channels[0, 3] != 255:
+        return None
+    grey = np.ascontiguousarray(channels[:, 1])
+    # The four channels of a pixel are compared as one number.
+    equal = grey.astype("<u4") * np.uint32(0x010101)
+    together = channels.view("<u4")[:, 0]
+    if image.mode == "RGB":
+        together = together & np.uint32(0xFFFFFF)
+    else:
+        equal |= np.uint32(0xFF000000)
+    return grey.reshape(image.height, image.width) if (equal == together).all() else None
 
 
 def grey_if_colourless(pixels: Pixels) -> Pixels:

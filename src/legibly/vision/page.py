@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from legibly.vision import leftover, line, row_reading, turns
-from legibly.vision.ink import find, frames, glyphs, native, paper, rows, rules, sheet
+from legibly.vision.ink import find, frames, glyphs, native, paper, planes, rows, rules, sheet
 from legibly.vision.opinions import (
     CLEAR_CONFIDENCE,
     Judge,
@@ -136,9 +135,7 @@ def _analyse(pixels: Pixels, networks: Networks) -> Page:
         int((pixels.shape[0] * pixels.shape[1] / GLANCE_PIXELS) ** 0.5), min(pixels.shape[:2]) // 64
     )
     while factor > 1:
-        glance = _look(
-            np.asarray(Image.fromarray(pixels).reduce(factor)), networks, least=GLANCE_HEIGHT
-        )
+        glance = _look(planes.reduce(pixels, factor), networks, least=GLANCE_HEIGHT)
         enough = glance.merit > -RETRY_DOUBT or networks.budget.spent > RETRY_BUDGET
         if glance.height >= GLANCE_HEIGHT and enough:
             return _second_look(pixels, glance, factor, networks)
@@ -157,7 +154,7 @@ def _second_look(pixels: Pixels, glance: Page, factor: int, networks: Networks) 
     closer = max(int((pixels.shape[0] * pixels.shape[1] / CLOSER_PIXELS) ** 0.5), 1)
     if closer >= factor:
         return enlarged
-    nearer = pixels if closer == 1 else np.asarray(Image.fromarray(pixels).reduce(closer))
+    nearer = pixels if closer == 1 else planes.reduce(pixels, closer)
     full = _enlarged(_look(nearer, networks), closer, pixels.shape)
     page = full if full.rows and full.belief > enlarged.belief else enlarged
     labels = [[item.label for item in either.items] for either in (enlarged, full)]

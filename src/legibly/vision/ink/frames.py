@@ -42,6 +42,8 @@ class Cleaned:
 def clean(ink: paper.Ink) -> Cleaned:
     """Remove the lines of frames from the ink."""
     parts = components.components(ink.mask)
+    if len(parts) == 1 and not _may_be_long(parts):
+        return Cleaned(ink, torn=False, parts=parts)
     width = parts.right - parts.left
     height = parts.bottom - parts.top
     candidates = (parts.area < MAX_FRAME_INK * width * height) & (
@@ -70,6 +72,12 @@ def clean(ink: paper.Ink) -> Cleaned:
     gone = ink.mask & ~mask
     values = np.where(gone, np.minimum(ink.values, 0.0), ink.values).astype(np.float32)
     return Cleaned(replace(ink, values=values, mask=mask), torn)
+
+
+def _may_be_long(parts: components.Components) -> bool:
+    """Whether the first component is as wide as a comb or a table of a single row."""
+    left, top, right, bottom = parts.box(0)
+    return right - left > 2.5 * (bottom - top)
 
 
 def _within_area_limit(

@@ -188,6 +188,48 @@ int resize(const float *plane, int height, int width, float *out, int rows, int 
     return resample(plane, width, height, width, out, rows, columns, rows, columns, filter);
 }
 
+/* Shrink a grey picture to the means of blocks, as Pillow's reduce does. -1 without memory. */
+int shrink(const uint8_t *pixels, int height, int width, int factor, uint8_t *out) {
+    uint32_t *sums = malloc(sizeof(uint32_t) * width);
+    if (!sums) return -1;
+    for (int y = 0; y < height; y += factor) {
+        int rows = smaller(factor, height - y);
+        memset(sums, 0, sizeof(uint32_t) * width);
+        for (int i = 0; i < rows; i++, pixels += width)
+            for (int x = 0; x < width; x++) sums[x] += pixels[x];
+        for (int x = 0; x < width; x += factor) {
+            uint32_t columns = smaller(factor, width - x), count = rows * columns, total = count / 2;
+            for (uint32_t i = 0; i < columns; i++) total += sums[x + i];
+            /* Pillow's division by a reciprocal in single precision. */
+            *out++ = (uint8_t)((total * (uint32_t)(4294967296.0f / (float)(256 * count))) >> 24);
+        }
+    }
+    free(sums);
+    return 0;
+}
+
+/* How many of every `step`th value equal the lowest of them. */
+int64_t count_lowest(const float *values, int height, int width, int step) {
+    int64_t count = (int64_t)height * width, equal = 0;
+    float lowest = values[0];
+    for (int64_t i = 0; i < count; i += step) lowest = values[i] < lowest ? values[i] : lowest;
+    for (int64_t i = 0; i < count; i += step) equal += values[i] == lowest;
+    return equal;
+}
+
+/* How many of every `step`th change from a pixel to the next but one, in every `skip`th row, are
+ * at most `limit`. */
+int64_t count_calm(const float *values, int height, int width, int skip, int step, float limit) {
+    int64_t calm = 0;
+    int x = 0;
+    for (int y = 0; y < height; y += skip, x -= width - 2)
+        for (const float *row = values + (int64_t)y * width; x < width - 2; x += step) {
+            float change = row[x + 2] - row[x];
+            calm += (change < 0 ? -change : change) <= limit;
+        }
+    return calm;
+}
+
 /* --- masks --- */
 
 /* Counts over a mask: ink, pixels that differ from the one above, from the one to the left, and

@@ -15,6 +15,7 @@ from legibly.vision.ink import native_build
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.intp]
+Pixels = NDArray[np.uint8]
 Part = TypeVar("Part", Floats, Mask)
 
 SIDE = 28
@@ -22,6 +23,9 @@ _FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BI
 _PLANE = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "checksum": (ctypes.c_uint32, ()),
+    "count_calm": (ctypes.c_int64, (*_PLANE, ctypes.c_int, ctypes.c_int, ctypes.c_float)),
+    "count_lowest": (ctypes.c_int64, (*_PLANE, ctypes.c_int)),
+    "shrink": (ctypes.c_int, (*_PLANE, ctypes.c_int, ctypes.c_void_p)),
     "count_edges": (ctypes.c_int, (*_PLANE, ctypes.c_void_p)),
     "cut": (
         ctypes.c_int,
@@ -69,6 +73,27 @@ def _load(path: Path) -> ctypes.CDLL | None:
     # The source is not in the function's zip; where it is, it may have changed.
     same = not native_build.SOURCE.exists() or library.checksum() == native_build.checksum()
     return library if same else None
+
+
+def shrink(pixels: Pixels, factor: int) -> Pixels:
+    """A grey picture shrunk to the means of blocks, as Pillow's reduce does."""
+    pixels = np.ascontiguousarray(pixels)
+    height, width = pixels.shape
+    out = np.empty((-(-height // factor), -(-width // factor)), np.uint8)
+    _call("shrink", *_plane(pixels), factor, out.ctypes.data)
+    return out
+
+
+def count_lowest(values: Floats, step: int) -> int:
+    """How many of every `step`th value equal the lowest of them."""
+    values = np.ascontiguousarray(values, np.float32)
+    return _call("count_lowest", *_plane(values), step)
+
+
+def count_calm(values: Floats, skip: int, step: int, limit: float) -> int:
+    """How many of every `step`th change along every `skip`th row are at most `limit`."""
+    values = np.ascontiguousarray(values, np.float32)
+    return _call("count_calm", *_plane(values), skip, step, limit)
 
 
 def count_edges(mask: Mask) -> list[int]:
@@ -155,7 +180,7 @@ def _rows(plane: Part) -> Part:
     return plane if plane.strides[1] == plane.itemsize else np.ascontiguousarray(plane)
 
 
-def _plane(plane: Floats | Mask) -> tuple[int, int, int]:
+def _plane(plane: Floats | Mask | Pixels) -> tuple[int, int, int]:
     return plane.ctypes.data, plane.shape[0], plane.shape[1]
 
 

@@ -97,7 +97,7 @@ def _thumb(pixels: Pixels) -> Floats:
     factor = max(1, round(max(pixels.shape[:2]) / THUMB_SIDE))
     if factor == 1:
         return pixels.astype(np.float32)
-    return np.asarray(Image.fromarray(pixels).reduce(factor), np.float32)
+    return planes.reduce(pixels, factor).astype(np.float32)
 
 
 def _even_paper(thumb: Floats) -> float | None:

@@ -4,6 +4,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from legibly.vision.ink import native
 
 Floats = NDArray[np.float32]
 Plane = TypeVar("Plane", Floats, NDArray[np.bool_])
@@ -12,6 +15,13 @@ SMALL_SIDE = 100
 GRAIN_SCALE = 0.49
 GRAIN_SHARE = 0.85
 """The standard deviation is this factor times this quantile of the changes: 1 / (1.44 √2)."""
+
+
+def reduce(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """The mean over blocks of `factor` pixels each way of (H, W) or (H, W, 3)."""
+    if native.kernels and pixels.ndim == 2:
+        return native.shrink(pixels, factor)
+    return np.asarray(Image.fromarray(pixels).reduce(factor))
 
 
 def dilate(plane: Plane, size: int) -> Plane:
@@ -159,13 +169,24 @@ def grain(values: Floats) -> float:
 
 def is_grainy(values: Floats, limit: float) -> bool:
     """Whether the grain is above a limit: `grain` without sorting."""
-    changes = _sampled(_changes(values))
-    below = np.count_nonzero(changes <= limit / GRAIN_SCALE)
-    return bool(below <= min(changes.size - 1, int(GRAIN_SHARE * changes.size)))
+    if native.kernels and values.shape[1] > 2:
+        skip = max(1, values.shape[0] // 64)
+        count = -(-values.shape[0] // skip) * (values.shape[1] - 2)
+        step = max(1, count // SAMPLE_PIXELS)
+        below = native.count_calm(values, skip, step, limit / GRAIN_SCALE)
+        size = -(-count // step)
+    else:
+        changes = _sampled(_changes(values))
+        below = int(np.count_nonzero(changes <= limit / GRAIN_SCALE))
+        size = changes.size
+    return bool(below <= min(size - 1, int(GRAIN_SHARE * size)))
 
 
 def _is_flat(values: Floats) -> bool:
     """Whether more than half of a plane has its lowest value, as drawn pictures have."""
+    if native.kernels:
+        step = max(1, values.size // SAMPLE_PIXELS)
+        return native.count_lowest(values, step) > -(-values.size // step) // 2
     some = _sampled(values)
     return bool(np.count_nonzero(some == some.min()) > len(some) // 2)
 
