@@ -108,6 +108,21 @@ def test_transparency_becomes_paper() -> None:
         assert (inside < 5 and outside > 250) if dark else (inside > 250 and outside < 5)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_png_is_grey_only_if_every_pixel_is_grey_and_opaque(mode: str) -> None:
+    """As browsers save a canvas; a single coloured or translucent pixel makes a difference."""
+    grey = np.arange(35, dtype=np.uint8).reshape(5, 7) * 7
+    picture = Image.fromarray(grey).convert(mode)
+    read = decode.decode(pictures.encoded(picture), max_pixels=10_000).pixels
+    assert read.tobytes() == grey.tobytes()
+    picture.putpixel((6, 4), (9, 8, 9, 255)[: len(mode)])
+    assert decode.decode(pictures.encoded(picture), max_pixels=10_000).pixels.shape == (5, 7, 3)
+    if mode == "RGBA":
+        picture.putpixel((6, 4), (0, 0, 0, 0))
+        read = decode.decode(pictures.encoded(picture), max_pixels=10_000).pixels
+        assert read[4, 6].min() == 255
+
+
 def test_a_palette_with_a_transparent_colour_is_laid_on_white() -> None:
     """The colour behind a palette's transparent entry is not shown."""
     image = Image.new("P", (60, 60), 0)

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pictures
-from legibly.vision.ink import components, glyphs, native, native_build, normalise, paper, rules
+from legibly.vision import page
+from legibly.vision.ink import (
+    components,
+    glyphs,
+    native,
+    native_build,
+    normalise,
+    paper,
+    planes,
+    rules,
+)
 from legibly.vision.reading import Reader
 
 FOLDER = Path(native.__file__).parent
@@ -64,10 +74,13 @@ def test_planes_give_the_same_bits(library: Path, shape: tuple[int, int], seed: 
         arrays = [parts.row, parts.start, parts.stop, parts.label, parts.left, parts.top]
         arrays += [parts.right, parts.bottom, parts.area]
         peaks = paper.strength(values)
-        planes = [paper._strokes(values, peaks, 0.1, 0.01), peaks, normalise.normalise(values)]
-        planes += [glyphs.crop(ink, piece) for piece in glyphs.pieces(parts, parts.area > 3)]
+        results = [paper._strokes(values, peaks, 0.1, 0.01), peaks, normalise.normalise(values)]
+        results += [planes.reduce((255 * values).astype(np.uint8), by) for by in (2, 3, 7)]
+        results += [glyphs.crop(ink, piece) for piece in glyphs.pieces(parts, parts.area > 3)]
         facts = [float(paper.width(mask)), bool(rules._has_thin_runs(mask))]
-        return [repr(facts).encode(), *(array.tobytes() for array in [*arrays, *planes])]
+        facts += [planes.is_grainy(values, limit) for limit in (0.0, 0.02, 0.1)]
+        facts += [planes.noise(values), bool(page._is_texture(mask))]
+        return [repr(facts).encode(), *(array.tobytes() for array in [*arrays, *results])]
 
     quick, twin = both(library, ask)
     assert quick == twin
@@ -89,8 +102,8 @@ def test_resizing_is_pillows(
 def test_readings_are_the_same(library: Path, reader: Reader) -> None:
     """Digits, noise and edge sizes read alike to the last digit of every probability."""
     noise = np.random.default_rng(16).integers(0, 256, (40, 50, 3), np.uint8)
-    planes = [noise, np.full((1, 1), 255, np.uint8), np.zeros((200, 3), np.uint8)]
-    samples = [pictures.encoded(Image.fromarray(plane)) for plane in planes]
+    edges = [noise, np.full((1, 1), 255, np.uint8), np.zeros((200, 3), np.uint8)]
+    samples = [pictures.encoded(Image.fromarray(plane)) for plane in edges]
     samples += [pictures.png(stroke) for stroke in (pictures.SEVEN, pictures.ZERO, pictures.ONE)]
     samples += [pictures.grey_photo(), pictures.encoded(pictures.drawing(width=4))]
     for data in samples:
@@ -114,3 +127,13 @@ def test_a_library_of_another_source_or_system_is_not_used(tmp_path: Path) -> No
             assert not native.resizes
     finally:
         native.use(FOLDER / native_build.LIBRARY)
+
+
+def test_no_number_does_no_harm(library: Path) -> None:
+    """Planes of NaN and infinity, which no picture gives, neither end nor stop the process."""
+    native.use(library)
+    for value in (np.nan, np.inf, -np.inf):
+        plane = np.full((90, 31), value, np.float32)
+        assert native.normalise(plane).shape == (28, 28)
+        assert native.strength(plane, 4).shape == (23, 8)
+        assert native.cut(plane, plane > 0, plane > 0, 3, 0.0).shape == plane.shape

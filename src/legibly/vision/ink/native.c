@@ -27,7 +27,10 @@ static int nearest(double value) {
 
 static int larger(int a, int b) { return a > b ? a : b; }
 static int smaller(int a, int b) { return a < b ? a : b; }
-static float limited(float value) { value = value > 0.0f ? value : 0.0f; return value < 1.0f ? value : 1.0f; }
+static float limited(float value) {
+    value = value > 0.0f ? value : 0.0f;
+    return value < 1.0f ? value : 1.0f;
+}
 
 /* NumPy's pairwise sum of contiguous float32. */
 static float sum(const float *values, int64_t count) {
@@ -112,7 +115,8 @@ static double *weights(int source, int target, int filter, Span *spans, int *siz
         double *own = all + (int64_t)at * *size;
         int first = larger((int)(centre - support + 0.5), 0);
         int count = smaller((int)(centre + support + 0.5), source) - first;
-        for (int i = 0; i < count; i++) total += own[i] = weight(filter, (i + first - centre + 0.5) * step);
+        for (int i = 0; i < count; i++)
+            total += own[i] = weight(filter, (i + first - centre + 0.5) * step);
         for (int i = 0; i < count && total != 0.0; i++) own[i] /= total;
         spans[at] = (Span){first, count};
     }
@@ -140,8 +144,8 @@ static int across(const float *plane, int stride, int height, int width, float *
 }
 
 /* Resize the columns of a plane to `rows`, of which `keep` are computed. -1 without memory. */
-static int down(const float *plane, int stride, int height, int width, float *out, int rows, int keep,
-                int filter) {
+static int down(const float *plane, int stride, int height, int width, float *out, int rows,
+                int keep, int filter) {
     int size;
     Span *spans = malloc(sizeof(Span) * rows);
     double *totals = malloc(sizeof(double) * width);
@@ -172,7 +176,8 @@ void set_flatten_first(int value) { flatten_first = value; }
 static int resample(const float *plane, int stride, int height, int width, float *out, int rows,
                     int columns, int keep_rows, int keep_columns, int filter) {
     int flat = flatten_first && height > rows && height - rows > 2 * (width - columns);
-    float *half = malloc(sizeof(float) * (flat ? (int64_t)keep_rows * width : (int64_t)height * keep_columns));
+    int64_t pixels = flat ? (int64_t)keep_rows * width : (int64_t)height * keep_columns;
+    float *half = malloc(sizeof(float) * pixels);
     int failed = !half;
     if (!failed && flat)
         failed = down(plane, stride, height, width, half, rows, keep_rows, filter)
@@ -184,8 +189,14 @@ static int resample(const float *plane, int stride, int height, int width, float
     return -failed;
 }
 
-int resize(const float *plane, int height, int width, float *out, int rows, int columns, int filter) {
+int resize(const float *plane, int height, int width, float *out, int rows, int columns,
+           int filter) {
     return resample(plane, width, height, width, out, rows, columns, rows, columns, filter);
+}
+
+/* Pillow's factor for a division by `count` with 24 bits behind the point: single precision. */
+static uint32_t reciprocal(uint32_t count) {
+    return (uint32_t)(4294967296.0f / (float)(256 * count));
 }
 
 /* Shrink a grey picture to the means of blocks, as Pillow's reduce does. -1 without memory. */
@@ -193,15 +204,20 @@ int shrink(const uint8_t *pixels, int height, int width, int factor, uint8_t *ou
     uint32_t *sums = malloc(sizeof(uint32_t) * width);
     if (!sums) return -1;
     for (int y = 0; y < height; y += factor) {
-        int rows = smaller(factor, height - y);
+        int rows = smaller(factor, height - y), x = 0;
+        uint32_t count = rows * factor, share = reciprocal(count);
         memset(sums, 0, sizeof(uint32_t) * width);
         for (int i = 0; i < rows; i++, pixels += width)
-            for (int x = 0; x < width; x++) sums[x] += pixels[x];
-        for (int x = 0; x < width; x += factor) {
-            uint32_t columns = smaller(factor, width - x), count = rows * columns, total = count / 2;
-            for (uint32_t i = 0; i < columns; i++) total += sums[x + i];
-            /* Pillow's division by a reciprocal in single precision. */
-            *out++ = (uint8_t)((total * (uint32_t)(4294967296.0f / (float)(256 * count))) >> 24);
+            for (int j = 0; j < width; j++) sums[j] += pixels[j];
+        for (; x + factor <= width; x += factor) {
+            uint32_t total = count / 2;
+            for (int i = 0; i < factor; i++) total += sums[x + i];
+            *out++ = (uint8_t)((total * share) >> 24);
+        }
+        if (x < width) {
+            uint32_t some = rows * (width - x), total = some / 2;
+            for (; x < width; x++) total += sums[x];
+            *out++ = (uint8_t)((total * reciprocal(some)) >> 24);
         }
     }
     free(sums);
@@ -297,7 +313,8 @@ static int64_t root(int64_t *parent, int64_t node) {
  * run, `boxes` are left, top, right, bottom and area of each component, `capacity` numbers each. */
 int64_t label(const uint8_t *mask, int height, int width, int64_t capacity, int64_t *runs,
               int64_t *boxes) {
-    int64_t *row = runs, *start = runs + capacity, *stop = start + capacity, *parent = stop + capacity;
+    int64_t *row = runs, *start = runs + capacity, *stop = start + capacity;
+    int64_t *parent = stop + capacity;
     int64_t count = 0, above = 0;
     for (int y = 0; y < height; y++, mask += width) {
         int64_t first = count, upper = above;
@@ -360,37 +377,41 @@ static int spread(const uint8_t *mask, int height, int width, int reach, uint8_t
 
 /* --- ink --- */
 
-/* The largest value of each block of the picture and of the two blocks around it each way. */
+/* The larger of each value and another plane's. */
+static void lift(float *plane, const float *other, int count) {
+    for (int i = 0; i < count; i++) plane[i] = other[i] > plane[i] ? other[i] : plane[i];
+}
+
+/* The largest value of each block of the picture and of the two blocks around it each way; a
+ * block that the border cuts off has at least -1. */
 int strength(const float *values, int height, int width, int block, float *out) {
     int rows = (height + block - 1) / block, columns = (width + block - 1) / block;
-    float *peaks = malloc(sizeof(float) * 2 * rows * columns), *across = peaks + rows * columns;
-    if (!peaks) return -1;
+    float *strip = malloc(sizeof(float) * ((int64_t)width + columns * (rows + 1)));
+    float *row = strip + width, *across = row + columns;
+    if (!strip) return -1;
     for (int y = 0; y < rows; y++) {
-        float *row = peaks + y * columns;
-        int bottom = smaller(height, (y + 1) * block);
+        const float *first = values + (int64_t)y * block * width;
+        int high = smaller(block, height - y * block);
+        memcpy(strip, first, sizeof(float) * width);
+        for (int i = 1; i < high; i++) lift(strip, first + (int64_t)i * width, width);
         for (int x = 0; x < columns; x++) {
             int right = smaller(width, (x + 1) * block);
-            int whole = (y + 1) * block <= height && (x + 1) * block <= width;
-            float best = whole ? values[(int64_t)y * block * width + x * block] : -1.0f;
-            for (int i = y * block; i < bottom; i++)
-                for (int j = x * block; j < right; j++)
-                    best = values[(int64_t)i * width + j] > best ? values[(int64_t)i * width + j] : best;
+            float best = high == block && right == (x + 1) * block ? strip[x * block] : -1.0f;
+            for (int j = x * block; j < right; j++) best = strip[j] > best ? strip[j] : best;
             row[x] = best;
         }
         for (int x = 0; x < columns; x++) {
             float best = row[x];
-            for (int j = larger(0, x - 2); j < smaller(columns, x + 3); j++) best = row[j] > best ? row[j] : best;
+            for (int j = larger(0, x - 2); j < smaller(columns, x + 3); j++)
+                best = row[j] > best ? row[j] : best;
             across[y * columns + x] = best;
         }
     }
+    memcpy(out, across, sizeof(float) * rows * columns);
     for (int y = 0; y < rows; y++)
-        for (int x = 0; x < columns; x++) {
-            float best = across[y * columns + x];
-            for (int i = larger(0, y - 2); i < smaller(rows, y + 3); i++)
-                best = across[i * columns + x] > best ? across[i * columns + x] : best;
-            out[y * columns + x] = best;
-        }
-    free(peaks);
+        for (int i = larger(0, y - 2); i < smaller(rows, y + 3); i++)
+            lift(out + y * columns, across + i * columns, columns);
+    free(strip);
     return 0;
 }
 
@@ -398,8 +419,8 @@ int strength(const float *values, int height, int width, int block, float *out) 
 int strokes(const float *values, int height, int width, const float *coarse, int block,
             float *level, uint8_t *mask) {
     int rows = (height + block - 1) / block, columns = (width + block - 1) / block;
-    if (resample(coarse, columns, rows, columns, level, rows * block, columns * block, height, width,
-                 BILINEAR)) return -1;
+    if (resample(coarse, columns, rows, columns, level, rows * block, columns * block, height,
+                 width, BILINEAR)) return -1;
     for (int64_t i = 0; i < (int64_t)height * width; i++) mask[i] = values[i] > level[i];
     return 0;
 }
@@ -445,23 +466,27 @@ typedef struct { float *values; int height, width; } Plane;
 /* Resample an area so that its longer side has `longest` pixels, with a blank margin. */
 static Plane fitted(const float *plane, int stride, Area area, int longest, int margin) {
     double scale = (double)longest / larger(area.height, area.width);
-    int rows = larger(1, nearest(area.height * scale)), columns = larger(1, nearest(area.width * scale));
+    int rows = larger(1, nearest(area.height * scale));
+    int columns = larger(1, nearest(area.width * scale));
     Plane out = {NULL, rows + 2 * margin, columns + 2 * margin};
     float *inner = malloc(sizeof(float) * rows * columns);
-    if (inner && !resample(plane + (int64_t)area.top * stride + area.left, stride, area.height,
-                           area.width, inner, rows, columns, rows, columns, scale < 1.0 ? BOX : BICUBIC))
+    plane += (int64_t)area.top * stride + area.left;
+    if (inner && !resample(plane, stride, area.height, area.width, inner, rows, columns, rows,
+                           columns, scale < 1.0 ? BOX : BICUBIC))
         out.values = calloc((size_t)out.height * out.width, sizeof(float));
     for (int y = 0; out.values && y < rows; y++)
         for (int x = 0; x < columns; x++) {
             float value = inner[y * columns + x];
-            out.values[(y + margin) * out.width + x + margin] = scale == 1.0 ? value : limited(value);
+            value = scale == 1.0 ? value : limited(value);
+            out.values[(y + margin) * out.width + x + margin] = value;
         }
     free(inner);
     return out;
 }
 
 /* The largest of each value and the two of `others` at a distance before and after it. */
-static void neighbours(const float *plane, const float *others, int count, int distance, float *out) {
+static void neighbours(const float *plane, const float *others, int count, int distance,
+                       float *out) {
     memcpy(out, plane, sizeof(float) * count);
     for (int i = distance; i < count; i++)
         out[i] = others[i - distance] > out[i] ? others[i - distance] : out[i];
@@ -495,7 +520,8 @@ static Plane shrunk(const float *plane, int stride, Area area) {
     double change = (width < 1.9 ? 2.2 : 3.6) - width;
     int thicker = change > 0;
     int steps = smaller(larger(nearest((thicker ? change : -change) * 4 / 2), 1), 5);
-    Plane fine = fitted(plane, stride, area, thicker ? FINE - 2 * steps : FINE, thicker ? steps + 1 : 1);
+    int longest = thicker ? FINE - 2 * steps : FINE;
+    Plane fine = fitted(plane, stride, area, longest, thicker ? steps + 1 : 1);
     if (!fine.values) return fine;
     if (!thicker) invert(fine);
     if (grow(fine, steps)) { free(fine.values); return (Plane){NULL, 0, 0}; }
@@ -537,15 +563,16 @@ int normalise(const float *crop, int height, int width, float *out) {
     for (int x = 0; x < small.width; x++) across += (double)columns[x] * x;
     int top = place(down / mass, small.height), left = place(across / mass, small.width);
     for (int y = 0; y < small.height; y++)
-        memcpy(out + (top + y) * SIDE + left, small.values + y * small.width, sizeof(float) * small.width);
+        memcpy(out + (top + y) * SIDE + left, small.values + y * small.width,
+               sizeof(float) * small.width);
     free(small.values);
     return 0;
 }
 
 /* The grey ink of one piece with soft edges and without neighbours: `out` (height, width).
  * `values` and `inked` are parts of larger planes, `mask` is contiguous. -1 without memory. */
-int cut(const float *values, int stride, const uint8_t *inked, int inked_stride, const uint8_t *mask,
-        int height, int width, int reach, double noise, float *out) {
+int cut(const float *values, int stride, const uint8_t *inked, int inked_stride,
+        const uint8_t *mask, int height, int width, int reach, double noise, float *out) {
     int64_t count = (int64_t)height * width, shown = 0, some = 0;
     uint8_t *own = malloc(3 * count + 1), *others = own + count, *near = others + count;
     float *ink = malloc(sizeof(float) * (count + 1));
