@@ -154,8 +154,8 @@ def _sqlite(url: sa.URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql(
-                "BEGIN IMMEDIATE"
-            )  # a transaction that starts by reading could not wait to write
+            # A transaction that starts by reading could not wait to write. The driver is called
+            # directly, since SQLAlchemy's overhead is a sixth of a small upload's transaction.
+            connection.connection.cursor().execute("BEGIN IMMEDIATE")
 
     return engine

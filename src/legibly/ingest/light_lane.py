@@ -31,7 +31,7 @@ LIGHT_PIXELS = 500_000
 LIGHT_BYTES = 500_000
 MAX_QUEUED = 512
 """The most waiting pictures; further ones are refused with 503."""
-_MIN_BATCH = 4  # with this many waiting, since a busy machine saves most by writing them together
+_MIN_BATCH = 8  # with this many waiting, since a busy machine saves most by writing them together
 _MAX_BATCH = 15  # the limit of a record file, see `record_files`
 
 
@@ -94,7 +94,7 @@ class _Task:
 class LightLane:
     """Threads that read small pictures at once; `on_change` is called with the images.
 
-    A batch older than `batch_seconds` accepts no more than four pictures.
+    A batch older than `batch_seconds` accepts no more than eight pictures.
     """
 
     def __init__(

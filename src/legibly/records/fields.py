@@ -8,9 +8,12 @@ from typing import Any
 Json = dict[str, Any]
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 def compact_json(value: Json) -> str:
     """JSON without spaces. Raises ValueError for NaN and infinity, which JSON lacks."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _encoder.encode(value)
 
 
 def stamp(moment: datetime) -> str:

@@ -1,5 +1,6 @@
 """The JSON API of models: lists them with their cards, promotes and tries them."""
 
+import functools
 import hashlib
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -65,12 +66,16 @@ class ModelHeader:
         async def send_with_header(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state = scope.get("legibly.state") or self._state
-                model = state.views.model
-                value = f"{quote(model.name)}@{quote(model.version)}".encode()
-                message["headers"] = [*message.get("headers", ()), (b"x-legibly-model", value)]
+                header = (b"x-legibly-model", _header_value(state.views.model))
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         await self._app(scope, receive, send_with_header if scope["type"] == "http" else send)
+
+
+@functools.lru_cache(maxsize=16)
+def _header_value(model: records.Model) -> bytes:
+    return f"{quote(model.name)}@{quote(model.version)}".encode()
 
 
 class _SchemaResponse(JSONResponse):
