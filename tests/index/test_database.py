@@ -82,4 +82,4 @@ def test_sqlite_loads_nothing_of_postgresql_and_has_partial_indexes(tmp_path: Pa
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"[]\n"
     query = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute(query).fetchone() == (5,)
+        assert connection.execute(query).fetchone() == (6,)
