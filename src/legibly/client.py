@@ -13,7 +13,6 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from legibly import errors, records
@@ -62,12 +61,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
     def read(
@@ -80,20 +74,12 @@ class Client:
         wait_seconds: float = 30.0,
     ) -> records.Image:
         """Upload a picture (bytes or a file) and return it with its reading, or pending."""
-        path = None if isinstance(picture, bytes) else Path(picture)
-        data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-        body, kind = _form(
-            {"label": label, "writer": writer}, data, name or (path.name if path else "picture")
-        )
-        sent = self._json(
-            "POST", f"/api/images?wait={min(wait_seconds, 30.0):g}", body=body, kind=kind
-        )
+        fields = {"label": label, "writer": writer}
+        sent = self._upload(picture, fields, name=name, wait_seconds=wait_seconds)
         if "images" in sent:
-            raise errors.Invalid(
-                "the file has pages: each of them is an image now.",
-                where=name or str(path or ""),
-                remedy="`read_pages` returns them.",
-            )
+            where = name or ("" if isinstance(picture, bytes) else str(picture))
+            message = "the file has pages: each of them is an image now."
+            raise errors.Invalid(message, where=where, remedy="`read_pages` returns them.")
         return _image(sent)
 
     def read_pages(
@@ -102,12 +88,22 @@ class Client:
         """Upload a PDF or TIFF file and return one image per page, or one image for any other file.
         Images that take longer are still pending.
         """
-        path = None if isinstance(file, bytes) else Path(file)
-        data = file if isinstance(file, bytes) else Path(file).read_bytes()
-        body, kind = _form({}, data, name or (path.name if path else "scan"))
-        wait = min(wait_seconds, 30.0)
-        sent = self._json("POST", f"/api/images?wait={wait:g}", body=body, kind=kind)
+        sent = self._upload(file, {}, name=name, wait_seconds=wait_seconds)
         return [_image(page) for page in sent.get("images", [sent])]
+
+    def _upload(
+        self,
+        file: bytes | str | Path,
+        fields: dict[str, str | None],
+        *,
+        name: str | None,
+        wait_seconds: float,
+    ) -> dict[str, Any]:
+        data = file if isinstance(file, bytes) else Path(file).read_bytes()
+        name = name or ("picture" if isinstance(file, bytes) else Path(file).name)
+        body, kind = _form(fields, data, name)
+        path = f"/api/images?wait={min(wait_seconds, 30.0):g}"
+        return self._json("POST", path, body=body, kind=kind)
 
     def image(self, image_id: str) -> records.Image:
         """One image."""
@@ -213,21 +209,15 @@ def _form(fields: dict[str, str | None], data: bytes, name: str) -> tuple[bytes,
 def _image(data: dict[str, Any]) -> records.Image:
     label = data["label"]
     reading = data["reading"]
+    names = ("id", "media_type", "bytes", "state", "width", "height", "writer", "error")
     return records.Image(
-        id=data["id"],
+        **{name: data[name] for name in names},
         key="",
         received_at=records.moment(data["received_at"]),
-        media_type=data["media_type"],
-        bytes=data["bytes"],
-        state=data["state"],
-        width=data["width"],
-        height=data["height"],
         name=data.get("name"),
-        writer=data["writer"],
         batch=data.get("batch"),
         label=records.Label.from_json(label) if label else None,
         reading=records.Reading.from_json(reading) if reading else None,
-        error=data["error"],
     )
 
 

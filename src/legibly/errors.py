@@ -88,17 +88,8 @@ class Forbidden(LegiblyError):
 
     general_code = "forbidden"
 
-    def __init__(
-        self,
-        template: str,
-        *,
-        authenticated: bool = True,
-        code: str = "",
-        where: str = "",
-        remedy: str = "",
-        **params: Any,
-    ) -> None:
-        super().__init__(template, code=code, where=where, remedy=remedy, **params)
+    def __init__(self, template: str, *, authenticated: bool = True, **facts: Any) -> None:
+        super().__init__(template, **facts)
         self.authenticated = authenticated
 
 
@@ -137,15 +128,6 @@ class Unavailable(LegiblyError):
 
     general_code = "unavailable"
 
-    def __init__(
-        self,
-        template: str,
-        *,
-        retry_after_seconds: int = 5,
-        code: str = "",
-        where: str = "",
-        remedy: str = "",
-        **params: Any,
-    ) -> None:
-        super().__init__(template, code=code, where=where, remedy=remedy, **params)
+    def __init__(self, template: str, *, retry_after_seconds: int = 5, **facts: Any) -> None:
+        super().__init__(template, **facts)
         self.retry_after_seconds = retry_after_seconds

@@ -16,12 +16,12 @@ from legibly.records import TextMode
 PREFIX = "LEGIBLY_"
 FILE = "legibly.toml"
 DEFAULT_PROJECT = "default"
-# Read by the test suite and the Makefile, not by the program; they share the prefix so that they
-# are easy to find.
 _SERVICE_LINK = re.compile(
     r"LEGIBLY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP)(_\w+)?)"
 )
+"""What Kubernetes (or Docker) sets for a service called `legibly`."""
 _NOT_SETTINGS = {"LEGIBLY_REQUIRE_SERVICES"}
+"""Read by the test suite alone; shares the prefix so that it is easy to find."""
 
 
 def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
@@ -105,74 +105,43 @@ class Settings:
         for name in ("max_bytes", "max_pixels", "max_pages", "attempts"):
             if getattr(self, name) < 1:
                 raise Invalid(f"{name} must be at least 1.", where="settings")
-        self._check_decoders()
-        if self.review_people not in (1, 2):
-            raise Invalid(
-                f"review_people must be 1 or 2, not {self.review_people}.", where="settings"
-            )
-        if self.classify not in ("here", "elsewhere"):
-            raise Invalid(
-                f"classify must be here or elsewhere, not {self.classify!r}.", where="settings"
-            )
-        self._check_choice("proxy", "cloudfront", "")
-        self._check_choice("log", "text", "json")
-        self._check_choice("text", "digits", "numbers")
-        if self.uploads not in ("direct", "server"):
-            raise Invalid(
-                f"uploads must be direct or server, not {self.uploads!r}.", where="settings"
-            )
-        if self.accounts not in ("on", "off", "elsewhere", "auto"):
-            raise Invalid(
-                f"accounts must be on, off, elsewhere or auto, not {self.accounts!r}.",
-                where="settings",
-            )
-        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_domains):
-            raise Invalid(
-                "oidc_issuer needs oidc_client_id, and oidc_domains: who may come in.",
-                where="settings",
-            )
-        if self.session_hours < 1 or self.rate < 0 or self.compact_hours < 0:
-            raise Invalid(
-                "session_hours must be at least 1, rate and compact_hours at least 0.",
-                where="settings",
-            )
-        if not 0 <= self.ask_rate <= 1:
-            raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
-        _check_public_url(self.public_url)
-
-    @property
-    def text_mode(self) -> TextMode:
-        """`text` as what it can be."""
-        return "numbers" if self.text == "numbers" else "digits"
-
-    def _check_decoders(self) -> None:
         if self.decoders < 1 or self.decode_seconds <= 0 or self.decode_megabytes < 64:
             raise Invalid(
                 "decoders must be at least 1, decode_seconds above 0, decode_megabytes at least"
                 " 64.",
                 where="settings",
             )
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_domains):
+            problem = "oidc_issuer needs oidc_client_id, and oidc_domains: who may come in."
+            raise Invalid(problem, where="settings")
+        if self.session_hours < 1 or self.rate < 0 or self.compact_hours < 0:
+            problem = "session_hours must be at least 1, rate and compact_hours at least 0."
+            raise Invalid(problem, where="settings")
+        if not 0 <= self.ask_rate <= 1:
+            raise Invalid("ask_rate must lie between 0 and 1.", where="settings")
+        if self.public_url and not self.public_url.startswith(("http://", "https://")):
+            raise Invalid("public_url must begin with https:// or http://.", where="settings")
 
-    def _check_choice(self, name: str, *choices: str) -> None:
-        value = getattr(self, name)
-        if value not in choices:
-            listed = " or ".join(choice or "empty" for choice in choices)
-            raise Invalid(f"{name} must be {listed}, not {value!r}.", where="settings")
+    @property
+    def text_mode(self) -> TextMode:
+        """`text` as what it can be."""
+        return "numbers" if self.text == "numbers" else "digits"
 
     @classmethod
     def load(cls, *, environ: Mapping[str, str], file: Path | None = None, **flags: Any) -> Self:
         """Build the settings; flags of None do not count. Raises Invalid for unknown, bad ones."""
         path = file or Path(FILE)
-        values = _from_environment(environ, known={f.name for f in fields(cls)})
+        kinds = {f.name: type(f.default) for f in fields(cls)}
+        values = _from_environment(environ, known=set(kinds))
         if path.is_file():
-            values |= _from_file(path, known={f.name for f in fields(cls)})
+            values |= _from_file(path, known=set(kinds))
         elif file is not None:
             raise Invalid("this settings file does not exist.", where=str(path))
         values |= {name: (value, f"--{name}") for name, value in flags.items() if value is not None}
-        kinds = {f.name: type(f.default) for f in fields(cls)}
-        return cls(
-            **{name: _cast(value, kinds[name], where) for name, (value, where) in values.items()}
-        )
+        cast = {name: _cast(value, kinds[name], at) for name, (value, at) in values.items()}
+        return cls(**cast)
 
     def masked(self) -> dict[str, Any]:
         """All settings, with secrets and the passwords in URLs hidden."""
@@ -181,9 +150,23 @@ class Settings:
         }
 
 
-def _check_public_url(url: str) -> None:
-    if url and not url.startswith(("http://", "https://")):
-        raise Invalid("public_url must begin with https:// or http://.", where="settings")
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "review_people": (1, 2),
+    "classify": ("here", "elsewhere"),
+    "proxy": ("cloudfront", ""),
+    "log": ("text", "json"),
+    "text": ("digits", "numbers"),
+    "uploads": ("direct", "server"),
+    "accounts": ("on", "off", "elsewhere", "auto"),
+}
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        *first, last = (str(choice) or "empty" for choice in choices)
+        raise Invalid(
+            f"{name} must be {', '.join(first)} or {last}, not {value!r}.", where="settings"
+        )
 
 
 def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[str, tuple[Any, str]]:
@@ -191,18 +174,13 @@ def _from_environment(environ: Mapping[str, str], *, known: set[str]) -> dict[st
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
             continue
-        if _is_service_link(variable):
+        if _SERVICE_LINK.fullmatch(variable):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in known:
             raise Invalid("there is no such setting.", where=variable, remedy=_known(known))
         values[name] = (value, variable)
     return values
-
-
-def _is_service_link(variable: str) -> bool:
-    """Whether Kubernetes (or Docker) sets this variable for a service called `legibly`."""
-    return _SERVICE_LINK.fullmatch(variable) is not None
 
 
 def _from_file(path: Path, *, known: set[str]) -> dict[str, tuple[Any, str]]:

@@ -78,31 +78,17 @@ def _try(name: str, check: Callable[[], str]) -> Finding:
 
 
 def _extras() -> list[Finding]:
-    modules = {
-        "aws": "boto3",
-        "postgres": "psycopg",
-        "oidc": "jwt",
-        "spark": "pyspark",
-        "train": "torch",
-    }
+    modules = {"aws": "boto3", "postgres": "psycopg", "oidc": "jwt"}
+    modules |= {"spark": "pyspark", "train": "torch"}
+    java = shutil.which("java")
     extras = [
-        Finding(
-            f"extra {extra}",
-            find_spec(module) is not None,
-            f"pip install 'legibly[{extra}]'",
-            needed=False,
-        )
+        (f"extra {extra}", find_spec(module) is not None, f"pip install 'legibly[{extra}]'")
         for extra, module in modules.items()
     ]
     speed = "yes" if native.kernels and native.resizes else "no: pictures are read more slowly"
-    java = shutil.which("java")
-    return [
-        *extras,
-        Finding("native kernels", speed == "yes", speed, needed=False),
-        Finding(
-            "Java (for Spark)", java is not None, java or "install a Java 17 runtime", needed=False
-        ),
-    ]
+    extras.append(("native kernels", speed == "yes", speed))
+    extras.append(("Java (for Spark)", java is not None, java or "install a Java 17 runtime"))
+    return [Finding(*extra, needed=False) for extra in extras]
 
 
 def _print(settings: Settings, findings: list[Finding]) -> None:

@@ -5,6 +5,7 @@ at all looks together (`paired.at_any_time`); those of a dataset hold for one lo
 (`paired.difference`).
 """
 
+import functools
 import hashlib
 import math
 import statistics
@@ -126,11 +127,8 @@ def read(
             for sample, data in zip(batch, pool.map(_load, batch), strict=True):
                 if data is not None:
                     again = [replace(sample, load=lambda data=data: data)]  # type: ignore[misc]
-                    couples.append(
-                        Couple(
-                            evaluation.run(present, again)[0], evaluation.run(candidate, again)[0]
-                        )
-                    )
+                    sides = (evaluation.run(reader, again)[0] for reader in (present, candidate))
+                    couples.append(Couple(*sides))
                 tick()
     return couples
 
@@ -168,16 +166,8 @@ def build(
         "looks": "any" if live else "one",
         **_measures(lead, margins, paired.at_any_time if live else paired.difference),
         "by_source": _by_source(couples) if live else {},
-        "lost": [
-            outcome.present.name
-            for outcome in lead
-            if outcome.present.right and not outcome.candidate.right
-        ],
-        "won": [
-            outcome.present.name
-            for outcome in lead
-            if outcome.candidate.right and not outcome.present.right
-        ],
+        "lost": [pair.present.name for pair in lead if pair.present.right > pair.candidate.right],
+        "won": [pair.present.name for pair in lead if pair.present.right < pair.candidate.right],
     }
 
 
@@ -185,25 +175,18 @@ def _measures(
     couples: Sequence[Couple], margins: Margins, interval: paired.Interval
 ) -> records.Json:
     """The shares to compare: right, right or unsure, and answered."""
-    right = _measure(
-        couples, lambda outcome: outcome.right, margin=margins.right, interval=interval
-    )
-    table = right["table"]
-    return {
-        "right": {**right, "p": paired.mcnemar(table["only_present"], table["only_candidate"])},
-        "safe": _measure(
-            couples,
-            lambda outcome: outcome.right or outcome.verdict != "read",
-            margin=margins.right,
-            interval=interval,
-        ),
-        "coverage": _measure(
-            couples,
-            lambda outcome: outcome.verdict == "read",
-            margin=margins.coverage,
-            interval=interval,
-        ),
+    goods: dict[str, tuple[Callable[[evaluation.Outcome], bool], float]] = {
+        "right": (lambda outcome: outcome.right, margins.right),
+        "safe": (lambda outcome: outcome.right or outcome.verdict != "read", margins.right),
+        "coverage": (lambda outcome: outcome.verdict == "read", margins.coverage),
     }
+    measures = {
+        name: _measure(couples, good, margin=margin, interval=interval)
+        for name, (good, margin) in goods.items()
+    }
+    table = measures["right"]["table"]
+    measures["right"]["p"] = paired.mcnemar(table["only_present"], table["only_candidate"])
+    return measures
 
 
 def _deciding(couples: Sequence[Couple]) -> tuple[Basis, list[Couple]]:
@@ -232,24 +215,18 @@ def _measure(
     interval: paired.Interval,
 ) -> records.Json:
     table = _table(couples, good)
-    estimate_ = interval(table)
+    difference = interval(table)
     names = ("both", "only_present", "only_candidate", "neither")
+    counts = (table.both, table.only_first, table.only_second, table.neither)
+    more = functools.partial(paired.more, table, interval=interval)
     return {
-        "table": dict(
-            zip(
-                names, (table.both, table.only_first, table.only_second, table.neither), strict=True
-            )
-        ),
-        "difference": estimate_.to_json(),
+        "table": dict(zip(names, counts, strict=True)),
+        "difference": difference.to_json(),
         "single_look": paired.difference(table).to_json(),
         "margin": margin,
-        "verdict": _verdict(estimate_, margin),
-        "more": paired.more(
-            table, lambda estimate_: _verdict(estimate_, margin) != "too_few", interval=interval
-        ),
-        "more_to_pass": paired.more(
-            table, lambda estimate_: estimate_.low > -margin, interval=interval
-        ),
+        "verdict": _verdict(difference, margin),
+        "more": more(lambda estimate_: _verdict(estimate_, margin) != "too_few"),
+        "more_to_pass": more(lambda estimate_: estimate_.low > -margin),
     }
 
 
@@ -272,14 +249,10 @@ def _by_source(couples: Sequence[Couple]) -> records.Json:
         groups.setdefault(couple.present.source, []).append(couple)
     rows = {}
     for source, members in sorted(groups.items()):
-        sides = {
-            "present": sum(couple.present.right for couple in members),
-            "candidate": sum(couple.candidate.right for couple in members),
-        }
-        shares = {
-            side: metrics.as_json(metrics.share(right, len(members)))
-            for side, right in sides.items()
-        }
+        shares = {}
+        for side in ("present", "candidate"):
+            right = sum(getattr(couple, side).right for couple in members)
+            shares[side] = metrics.as_json(metrics.share(right, len(members)))
         difference = paired.at_any_time(_table(members, lambda outcome: outcome.right))
         rows[source] = {"n": len(members), **shares, "difference": difference.to_json()}
     return rows

@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,14 +53,11 @@ def samples(path: Path) -> list[Sample]:
         for file in pictures(folder)
     ]
     if not listed:
-        raise errors.Invalid(
-            "this is not a dataset.",
-            where=str(path),
-            remedy=(
-                "Give a folder with labels.csv (file,label,…) or class folders, or an"
-                " …-images-idx3-ubyte file."
-            ),
+        remedy = (
+            "Give a folder with labels.csv (file,label,…) or class folders, or an"
+            " …-images-idx3-ubyte file."
         )
+        raise errors.Invalid("this is not a dataset.", where=str(path), remedy=remedy)
     return listed
 
 
@@ -100,12 +98,15 @@ def crops(path: Path, *, side: tuple[int, int]) -> tuple[Pixels, list[str]]:
         listed = samples(path)
         images = np.stack([_grey(sample, side) for sample in listed])
         names = [sample.text for sample in listed]
-    if images.shape[1:] != side:
-        remedy = "Leave --crops out: pictures of other sizes go the whole path."
-        raise errors.Invalid(
-            f"crops must be {side[0]} × {side[1]} pixels.", where=str(path), remedy=remedy
-        )
+    _check_side(images.shape[1:], side, where=str(path))
     return images, names
+
+
+def _check_side(shape: tuple[int, ...], side: tuple[int, int], *, where: str) -> None:
+    if shape != side:
+        remedy = "Leave --crops out: pictures of other sizes go the whole path."
+        message = f"crops must be {side[0]} × {side[1]} pixels."
+        raise errors.Invalid(message, where=where, remedy=remedy)
 
 
 def _grey(sample: Sample, side: tuple[int, int]) -> Pixels:
@@ -114,11 +115,7 @@ def _grey(sample: Sample, side: tuple[int, int]) -> Pixels:
             grey = np.asarray(image.convert("L"))
     except OSError as error:
         raise errors.Unusable("this picture cannot be decoded.", where=sample.name) from error
-    if grey.shape != side:
-        remedy = "Leave --crops out: pictures of other sizes go the whole path."
-        raise errors.Invalid(
-            f"crops must be {side[0]} × {side[1]} pixels.", where=sample.name, remedy=remedy
-        )
+    _check_side(grey.shape, side, where=sample.name)
     return grey
 
 
@@ -175,10 +172,8 @@ def _png(image: Pixels) -> bytes:
 def _idx_pair(path: Path) -> tuple[Pixels, Pixels]:
     """Images (N, H, W) and labels (N,) of a pair of idx files, plain or gzipped."""
     stem = path.name.removesuffix(".gz").replace("images-idx3", "labels-idx1")
-    beside = next(
-        (path.parent / name for name in (stem + ".gz", stem) if (path.parent / name).is_file()),
-        None,
-    )
+    candidates = (path.parent / f"{stem}.gz", path.parent / stem)
+    beside = next(filter(Path.is_file, candidates), None)
     if beside is None:
         raise errors.NotFound(f"its labels are missing: {stem} or {stem}.gz", where=str(path))
     images = _idx(path, 3)
@@ -195,11 +190,9 @@ def _idx(path: Path, dimensions: int) -> Pixels:
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
         if raw[:4] != bytes((0, 0, 8, dimensions)):
             raise ValueError("it has the wrong magic number")
-        shape = [
-            int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
-        ]
+        shape = struct.unpack_from(f">{dimensions}I", raw, 4)
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, struct.error) as error:
         raise errors.Invalid(
             f"this is not an idx file of {dimensions} dimensions: {error}.", where=str(path)
         ) from error

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,18 +71,10 @@ def run_crops(reader: Reader, path: Path) -> list[Outcome]:
     began = time.perf_counter()
     readings = reader.crops(images)
     spent = 1000 * (time.perf_counter() - began) / max(len(images), 1)
+    names = [f"{path.name}#{number}" for number in range(len(labels))]
     return [
-        Outcome(
-            f"{path.name}#{number}",
-            label,
-            "",
-            "",
-            outcome.text,
-            str(outcome.verdict),
-            outcome.confidence,
-            spent,
-        )
-        for number, (outcome, label) in enumerate(zip(readings, labels, strict=True))
+        Outcome(name, label, "", "", read.text, str(read.verdict), read.confidence, spent)
+        for name, read, label in zip(names, readings, labels, strict=True)
     ]
 
 
@@ -185,31 +178,24 @@ def _calibration(outcomes: Sequence[Outcome]) -> records.Json:
     confidence = np.array([outcome.confidence for outcome in outcomes])
     right = np.array([outcome.right for outcome in outcomes], np.float64)
     order = np.argsort(confidence, kind="stable")
-    bins = []
-    for members in np.array_split(order, min(BINS, len(order))):
-        mean_confidence = float(confidence[members].mean())
-        share_right = float(right[members].mean())
-        bins.append(
-            {
-                "n": len(members),
-                "confidence": round(mean_confidence, 6),
-                "accuracy": round(share_right, 6),
-            }
-        )
-    ece = calibration.expected_calibration_error(
-        (row["n"], row["confidence"], row["accuracy"]) for row in bins
-    )
+    bins = [
+        (len(members), _rounded(confidence[members].mean()), _rounded(right[members].mean()))
+        for members in np.array_split(order, min(BINS, len(order)))
+    ]
     clipped = np.clip(confidence, 1e-6, 1 - 1e-6)
+    losses = right * np.log(clipped) + (1 - right) * np.log(1 - clipped)
     top = confidence >= 0.99
     return {
-        "ece": round(ece or 0.0, 6),
-        "brier": round(float(np.mean((confidence - right) ** 2)), 6),
-        "nll": round(
-            float(-np.mean(right * np.log(clipped) + (1 - right) * np.log(1 - clipped))), 6
-        ),
+        "ece": _rounded(calibration.expected_calibration_error(bins) or 0.0),
+        "brier": _rounded(np.mean((confidence - right) ** 2)),
+        "nll": _rounded(-np.mean(losses)),
         "at_99": {"n": int(top.sum()), "errors": int((1 - right[top]).sum())},
-        "bins": bins,
+        "bins": [dict(zip(("n", "confidence", "accuracy"), row, strict=True)) for row in bins],
     }
+
+
+def _rounded(value: float | np.floating[Any]) -> float:
+    return round(float(value), 6)
 
 
 def _selective(outcomes: Sequence[Outcome]) -> records.Json:

@@ -44,28 +44,23 @@ def refusal(comparison: Json, decision: Decision) -> errors.Conflict:
         message = "labels that people volunteer cannot show it, since they favour the candidate."
         return errors.Conflict(message, remedy=remedy, count=count)
     name = _failed(comparison)[0]
+    if name == "right":
+        message = (
+            "not shown to be no worse: right answers may be {worst} points fewer ({margin}"
+            " allowed)."
+        )
+    elif name == "safe":
+        message = (
+            "not shown to be no worse: wrong answers that it calls sure may be {worst} points more"
+            " ({margin} allowed)."
+        )
+    else:
+        message = (
+            "not shown to be no worse: sure answers may be {worst} points fewer ({margin} allowed)."
+        )
     worst = comparison_text.points(max(0.0, -comparison[name]["difference"]["low"]))
     margin = comparison_text.points(comparison[name]["margin"])
-    values = {"worst": worst, "margin": margin, "count": count}
-    if name == "right":
-        return errors.Conflict(
-            "not shown to be no worse: right answers may be {worst} points fewer ({margin}"
-            " allowed).",
-            remedy=remedy,
-            **values,
-        )
-    if name == "safe":
-        return errors.Conflict(
-            "not shown to be no worse: wrong answers that it calls sure may be {worst} points more"
-            " ({margin} allowed).",
-            remedy=remedy,
-            **values,
-        )
-    return errors.Conflict(
-        "not shown to be no worse: sure answers may be {worst} points fewer ({margin} allowed).",
-        remedy=remedy,
-        **values,
-    )
+    return errors.Conflict(message, remedy=remedy, worst=worst, margin=margin, count=count)
 
 
 def _failed(comparison: Json) -> list[str]:

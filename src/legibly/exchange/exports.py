@@ -23,23 +23,11 @@ from legibly.statistics import aggregates
 from legibly.store import Store
 
 Format = Literal["csv", "json", "zip", "folders.zip", "imagefolder.zip", "coco.zip", "idx.zip"]
-MEDIA_TYPES = {
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "zip": "application/zip",
-}
+_JSON = "application/json"
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": _JSON, "zip": "application/zip"}
 COLUMNS = (
-    "id",
-    "name",
-    "received_at",
-    "writer",
-    "verdict",
-    "text",
-    "confidence",
-    "label",
-    "label_at",
-    "width",
-    "height",
+    *("id", "name", "received_at", "writer", "verdict", "text", "confidence"),
+    *("label", "label_at", "width", "height"),
 )
 _PAGE = 500
 
@@ -94,11 +82,8 @@ def matching(
 ) -> Iterator[Image]:
     """The images after the id `after` that match a filter and have such a place, newest first."""
     if place is not None:
-        differ = (
-            place.actual is not None
-            and place.predicted is not None
-            and place.actual != place.predicted
-        )
+        is_complete = None not in (place.actual, place.predicted)
+        differ = is_complete and place.actual != place.predicted
         image_filter = replace(image_filter, labelled=True, wrong=image_filter.wrong or differ)
     while page := index.page(image_filter, limit=_PAGE, after=after):
         yield from page if place is None else filter(place.holds, page)
@@ -134,22 +119,12 @@ def _csv(images: Iterable[Image]) -> Iterator[bytes]:
 
 def _cells(image: Image) -> list[str]:
     reading = image.reading
-    reading_cells = (
-        [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else ["", "", ""]
-    )
+    facts = [image.id, image.name or "", stamp(image.received_at), image.writer or ""]
+    read = [reading.verdict, reading.text, f"{reading.confidence:.6f}"] if reading else [""] * 3
     label = image.label if image.label and image.label.text is not None else None
     truth = [label.text or NOTHING, stamp(label.at)] if label else ["", ""]
     size = [str(image.width or ""), str(image.height or "")]
-    texts = [
-        image.id,
-        image.name or "",
-        stamp(image.received_at),
-        image.writer or "",
-        *reading_cells,
-        *truth,
-        *size,
-    ]
-    return [harmless(text) for text in texts]
+    return [harmless(text) for text in (*facts, *read, *truth, *size)]
 
 
 def harmless(text: str) -> str:

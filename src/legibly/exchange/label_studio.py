@@ -88,14 +88,9 @@ def task(image: Image, labels: Iterable[Label], *, base_url: str) -> dict[str, A
 
 
 def _text(text: str, *, by: str | None = None) -> dict[str, Any]:
+    tag = {"from_name": "text", "to_name": "image", "type": "textarea"}
     meta = {} if by is None else {"meta": {"text": [f"{_BY}{by}"]}}
-    return {
-        "from_name": "text",
-        "to_name": "image",
-        "type": "textarea",
-        "value": {"text": [text]},
-        **meta,
-    }
+    return {**tag, "value": {"text": [text]}, **meta}
 
 
 def _boxes(image: Image) -> Iterator[dict[str, Any]]:
@@ -118,14 +113,9 @@ def _rectangle(image: Image, box: Sequence[int], label: str) -> Iterator[dict[st
     left, top, width, height = box
     place = {"x": 100 * left / image.width, "y": 100 * top / image.height}
     size = {"width": 100 * width / image.width, "height": 100 * height / image.height}
-    yield {
-        "from_name": "digit",
-        "to_name": "image",
-        "type": "rectanglelabels",
-        "value": {**place, **size, "rotation": 0, "rectanglelabels": [label]},
-        "original_width": image.width,
-        "original_height": image.height,
-    }
+    tag = {"from_name": "digit", "to_name": "image", "type": "rectanglelabels"}
+    value = {**place, **size, "rotation": 0, "rectanglelabels": [label]}
+    yield {**tag, "value": value, "original_width": image.width, "original_height": image.height}
 
 
 def labels(document: object) -> Iterable[Labelled]:

@@ -131,15 +131,12 @@ def _strip(page: Pixels, field: Field, place: registration.Place) -> Strip:
     size = (round(factor * (cell_width - 2 * inset)), round(factor * (height - 2 * inset)))
     size = (max(size[0], 4), max(size[1], 4))
     image = Image.fromarray(page)
-    cells = [
-        image.transform(
-            size,
-            Image.Transform.AFFINE,
-            _to_scan(place, left + number * cell_width + inset, top + inset, 1 / factor),
-            Image.Resampling.BICUBIC,
-        )
-        for number in range(field.cells)
-    ]
+    cells = []
+    for number in range(field.cells):
+        start = left + number * cell_width + inset
+        mapping = _to_scan(place, start, top + inset, 1 / factor)
+        method = Image.Transform.AFFINE
+        cells.append(image.transform(size, method, mapping, Image.Resampling.BICUBIC))
     paper = int(np.median(np.concatenate([np.asarray(cell).ravel() for cell in cells])))
     gap = round(APART * size[1])
     step = size[0] + gap

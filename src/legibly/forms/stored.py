@@ -68,9 +68,8 @@ class StoredForms:
         batch = object_keys.new_id(now())
         new = StoredForm(name=_name(name), version=1, batch=batch, form=form, picture=picture)
         if self._versions(new.name) or not self._write(new):
-            raise Conflict(
-                "there is a form with this name.", where=new.name, remedy="Choose another name."
-            )
+            remedy = "Choose another name."
+            raise Conflict("there is a form with this name.", where=new.name, remedy=remedy)
         return new
 
     def change(self, name: str, form: Form, *, version: int) -> StoredForm:
@@ -78,9 +77,8 @@ class StoredForms:
         current = self.get(name)
         changed = replace(current, version=version + 1, form=form)
         if current.version != version or not self._write(changed):
-            raise Conflict(
-                "somebody else changed this form.", where=current.name, remedy="Load it again."
-            )
+            remedy = "Load it again."
+            raise Conflict("somebody else changed this form.", where=current.name, remedy=remedy)
         return changed
 
     def remove(self, name: str) -> None:

@@ -52,27 +52,17 @@ def written(images: Iterable[Image], *, sure: float = SURE) -> Iterator[Written]
         if reading is None or reading.verdict not in ("read", "unsure"):
             continue
         truth = image.label.text if image.label and image.label.text is not None else None
-        places = (
-            [character for character in truth if character not in " /"]
-            if truth is not None
-            else None
-        )
+        places = None if truth is None else [sign for sign in truth if sign not in " /"]
         if places is not None and len(places) != len(reading.digits):
             continue  # it is unknown which item belongs to which digit
+        moment = f"{image.received_at:%Y-%m-%dT%H:%M:%SZ}"
         for number, item in enumerate(reading.digits):
             if places is None and item.confidence < sure:
                 continue
             intended = places[number] if places is not None else item.label
-            moment = f"{image.received_at:%Y-%m-%dT%H:%M:%SZ}"
-            yield Written(
-                image.id,
-                number,
-                intended,
-                item.label,
-                _legibility(item, intended),
-                moment,
-                places is not None,
-            )
+            legibility = _legibility(item, intended)
+            facts = (intended, item.label, legibility, moment, places is not None)
+            yield Written(image.id, number, *facts)
 
 
 def _legibility(item: Item, intended: str) -> float:
@@ -93,20 +83,14 @@ def report(
     confusions = Counter(
         (digit.intended, digit.read) for digit in everything if digit.intended != digit.read
     )
+    most = sorted(confusions.items(), key=lambda entry: (-entry[1], entry[0]))[:5]
     return {
         "written": len(everything),
         "legibility": _mean([digit.legibility for digit in everything]),
         "read_right": _right(everything),
         "digits": digits,
-        "confused": [
-            {"meant": intended, "read": read, "n": n}
-            for (intended, read), n in sorted(confusions.items(), key=_by_count)[:5]
-        ],
+        "confused": [{"meant": intended, "read": read, "n": n} for (intended, read), n in most],
     }
-
-
-def _by_count(entry: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]:
-    return (-entry[1], entry[0])
 
 
 def _right(many: Sequence[Written]) -> dict[str, Any]:
@@ -142,12 +126,7 @@ def _digit(name: str, many: Sequence[Written]) -> dict[str, Any]:
 
 
 def _example(digit: Written) -> dict[str, Any]:
-    return {
-        "image": digit.image,
-        "item": digit.item,
-        "read": digit.read,
-        "legibility": digit.legibility,
-    }
+    return {name: getattr(digit, name) for name in ("image", "item", "read", "legibility")}
 
 
 def _mean(values: Sequence[float]) -> dict[str, float | None]:

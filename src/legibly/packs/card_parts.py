@@ -1,7 +1,7 @@
 """The parts of a card: input, preprocessing, output, remote server, calibration figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from legibly import records
@@ -71,16 +71,10 @@ class Prepare:
     fill: tuple[int, int, int] = (0, 0, 0)
 
     def to_json(self) -> records.Json:
-        size = {"size": list(self.size)} if self.size else {}
         return {
-            "resize": self.resize,
-            **size,
-            "interpolation": self.interpolation,
-            "colour": self.colour,
-            "scale": self.scale,
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "fill": list(self.fill),
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if name != "size" or value
         }
 
     @classmethod
@@ -111,7 +105,7 @@ class Remote:
     timeout_seconds: float = 20.0
 
     def to_json(self) -> records.Json:
-        return {"url": self.url, "binary": self.binary, "timeout_seconds": self.timeout_seconds}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +121,7 @@ class Digitness:
     energy: float = 0.0
 
     def to_json(self) -> records.Json:
-        return {"bias": self.bias, "margin": self.margin, "energy": self.energy}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -142,7 +136,7 @@ class Thresholds:
     digit: float = 0.0
 
     def to_json(self) -> records.Json:
-        return {"read": self.read, "digit": self.digit}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -145,9 +145,8 @@ def _inputs(pack: packs.Pack) -> Floats:
     random = np.random.default_rng(_SEED)
     ramp = np.broadcast_to(np.linspace(0, 1, shape.width), size)
     stroke = np.zeros(size)
-    stroke[
-        shape.height // 4 : 3 * shape.height // 4, shape.width // 2 - 1 : shape.width // 2 + 2
-    ] = 1
+    middle = shape.width // 2
+    stroke[shape.height // 4 : 3 * shape.height // 4, middle - 1 : middle + 2] = 1
     grey = [np.zeros(size), np.ones(size), ramp, stroke, random.random(size)]
     planes = [np.stack([plane] * shape.channels) for plane in grey]
     planes.append(random.random((shape.channels, *size)))
@@ -192,14 +191,11 @@ def _varies(pack: packs.Pack, inputs: Floats, name: str) -> Finding:
 
 def _output_kind(pack: packs.Pack, inputs: Floats, name: str) -> Finding:
     values = pack.logits(inputs)
-    if (
-        pack.card.output.kind == "logits"
-        and values.shape[1] > 1
-        and looks_like_probabilities(values)
-    ):
+    kind = pack.card.output.kind
+    if kind == "logits" and values.shape[1] > 1 and looks_like_probabilities(values):
         message = 'the outputs are probabilities, not logits: set output.kind to "probabilities"'
         return Finding(name, "failed" if pack.card.format > 1 else "warning", message)
-    if pack.card.output.kind == "probabilities" and not looks_like_probabilities(np.exp(values)):
+    if kind == "probabilities" and not looks_like_probabilities(np.exp(values)):
         message = 'the outputs do not sum to 1: set output.kind to "logits"'
         return Finding(name, "failed", message)
     return Finding(name, "ok")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from legibly import errors, records
 from legibly.packs import card as cards
@@ -280,9 +279,14 @@ class _Probe:
         return self._choose(dict(zip(names, answers, strict=True)), count)
 
     def _choose(self, answers: Mapping[str, Any], count: int) -> tuple[Output, int]:
+        arrays = {
+            name: network.plain_scores(values)
+            for name, values in answers.items()
+            if isinstance(values, np.ndarray | list)
+        }
         rows = {
             name: values.reshape(count, -1)
-            for name, values in _arrays(answers).items()
+            for name, values in arrays.items()
             if values.dtype.kind == "f" and values.size >= 2 * count and values.size % count == 0
         }
         if not rows:
@@ -321,14 +325,6 @@ class _Probe:
 
     def _note(self, fact: str, value: str, origin: str = "the graph") -> None:
         self.facts.append(f"{fact:<9}{value} ({origin})")
-
-
-def _arrays(answers: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    return {
-        name: network.plain_scores(values)
-        for name, values in answers.items()
-        if isinstance(values, np.ndarray | list)
-    }
 
 
 def _checked(prepare: Prepare) -> Prepare:

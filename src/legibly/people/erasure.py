@@ -22,7 +22,7 @@ Projects = Callable[[], Iterable[ImageOwners]]
 
 
 def erase_account(accounts: Accounts, projects: Projects, account: Account, actor: Actor) -> None:
-    """Erase a person's images in all projects, then the account. Raises Forbidden for the last."""
+    """Erase a person's images everywhere, then the account. Raises Forbidden for the last admin."""
     require_other_admin(accounts, account)
     with accounts.audit_log.audited(
         "account erased", by=actor.account, on=account.id, address=actor.address

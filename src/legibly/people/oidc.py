@@ -26,18 +26,8 @@ _LOCK_SECONDS = 1.0
 _METADATA_SECONDS = 3600.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Signatures with asymmetric keys, of which only the public part is known here.
-_ALGORITHMS = (
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-)
+_SIZES = ("256", "384", "512")
+_ALGORITHMS = (*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in _SIZES), "EdDSA")
 _REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 
@@ -81,11 +71,8 @@ class Provider:
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str, redirect_uri: str) -> str:
         """The address that returns a browser to `redirect_uri` with `state` and a code."""
-        challenge = (
-            base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
-            .rstrip(b"=")
-            .decode()
-        )
+        digest = hashlib.sha256(verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         query = {
             "response_type": "code",
             "client_id": self._client_id,
@@ -211,18 +198,12 @@ class Provider:
             raise jwt.InvalidAlgorithmError(f"it is signed by {algorithm}")
         if refresh or not self._keys:
             matches = self._http.fetch(self._endpoint("jwks_uri"))[1].get("keys")
-            self._keys = (
-                [key for key in matches if isinstance(key, dict)]
-                if isinstance(matches, list)
-                else []
-            )
+            entries = matches if isinstance(matches, list) else []
+            self._keys = [key for key in entries if isinstance(key, dict)]
         fitting = []
         for key in self._keys:
-            if (
-                name in (None, key.get("kid"))
-                and key.get("use", "sig") == "sig"
-                and key.get("kty") != "oct"
-            ):
+            is_public = key.get("use", "sig") == "sig" and key.get("kty") != "oct"
+            if is_public and name in (None, key.get("kid")):
                 try:
                     fitting.append(jwt.PyJWK(key, algorithm))
                 except jwt.PyJWTError:  # a type of key that does not make this signature

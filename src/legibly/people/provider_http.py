@@ -74,7 +74,7 @@ def _exchange(
     all_headers = {"Accept": "application/json", **headers}
     request = urllib.request.Request(url, data, all_headers)  # noqa: S310
     deadline = _Deadline(seconds)
-    opener = urllib.request.build_opener(_Stay, _Http(deadline), _Https(deadline))
+    opener = urllib.request.build_opener(_Stay, _Handler(deadline))
     try:
         with opener.open(request, timeout=seconds) as response:
             return response.status, response.read(_MAX_BYTES)
@@ -132,19 +132,17 @@ class _WatchedTlsConnection(http.client.HTTPSConnection, _WatchedConnection):
     """Its handshake is watched too: the plain connection is made first."""
 
 
-class _Http(urllib.request.HTTPHandler):
+class _Handler(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
     def __init__(self, deadline: _Deadline) -> None:
         super().__init__()
-        self._connection: Any = type("Connection", (_WatchedConnection,), {"deadline": deadline})
+        self._deadline = deadline
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, req)
-
-
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, deadline: _Deadline) -> None:
-        super().__init__()
-        self._connection: Any = type("Connection", (_WatchedTlsConnection,), {"deadline": deadline})
+        return self._opened(_WatchedConnection, req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, req)
+        return self._opened(_WatchedTlsConnection, req)
+
+    def _opened(self, kind: type, request: urllib.request.Request) -> http.client.HTTPResponse:
+        connection: Any = type("Connection", (kind,), {"deadline": self._deadline})
+        return self.do_open(connection, request)

@@ -1,7 +1,7 @@
 """The true text that a person gives a picture, and its pair with a reading."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -107,24 +107,12 @@ class Pair:
     verdict: str | None = None
 
     def to_json(self) -> Json:
-        document = {
-            "image": self.image,
-            "predicted": self.predicted,
-            "actual": self.actual,
-            "confidence": self.confidence,
-            "model": self.model,
-            "writer": self.writer,
-            "source": self.source,
-            "labelled_at": stamp(self.labelled_at),
-            "verdict": self.verdict,
-        }
+        document = {**asdict(self), "labelled_at": stamp(self.labelled_at)}
         return document | ({"nothing": True} if self.actual == "" else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        values = {
-            name: data[name] for name in cls.__slots__ if name not in ("labelled_at", "verdict")
-        }
+        values = {name: data[name] for name in cls.__slots__ if name != "verdict"}
         values["confidence"] = finite(values["confidence"])
-        moment_ = moment(data["labelled_at"])
-        return cls(**values, labelled_at=moment_, verdict=data.get("verdict"))
+        values["labelled_at"] = moment(values["labelled_at"])
+        return cls(**values, verdict=data.get("verdict"))

@@ -3,7 +3,7 @@
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -208,16 +208,9 @@ class FailureRecord:
     at: datetime
 
     def to_json(self) -> Json:
-        facts = {"bytes": self.bytes, "width": self.width, "height": self.height}
-        return {
-            "image": self.image,
-            "key": self.key,
-            **facts,
-            "error": self.error,
-            "at": stamp(self.at),
-        }
+        return {**asdict(self), "at": stamp(self.at)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        facts = {name: data[name] for name in ("image", "key", "bytes", "width", "height", "error")}
-        return cls(**facts, at=moment(data["at"]))
+        facts = {name: data[name] for name in cls.__slots__}
+        return cls(**{**facts, "at": moment(data["at"])})

@@ -1,7 +1,7 @@
 """Records of how pictures arrived: uploads, adoptions and batches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from legibly.records.fields import Json
@@ -21,16 +21,7 @@ class UploadRecord:
     batch: str | None = None
 
     def to_json(self) -> Json:
-        document = {
-            "image": self.image,
-            "key": self.key,
-            "media_type": self.media_type,
-            "bytes": self.bytes,
-            "name": self.name,
-            "writer": self.writer,
-            "owner": self.owner,
-        }
-        return document | ({"batch": self.batch} if self.batch else {})
+        return {name: value for name, value in asdict(self).items() if name != "batch" or value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -53,13 +44,7 @@ class AdoptionRecord:
     digest: str
 
     def to_json(self) -> Json:
-        return {
-            "image": self.image,
-            "key": self.key,
-            "source": self.source,
-            "bytes": self.bytes,
-            "digest": self.digest,
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -75,7 +60,7 @@ class Batch:
     owner: str | None = None
 
     def to_json(self) -> Json:
-        return {"id": self.id, "name": self.name, "owner": self.owner}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -49,15 +49,8 @@ ENGLISH = Locale()
 
 def draw_all(report: Report, locale: Locale = ENGLISH) -> dict[str, str | None]:
     """Charts by name: `calibration`, `histogram`, `selective`, `by_day`, `classes`, `by_model`."""
-    makers = {
-        "calibration": calibration,
-        "histogram": histogram,
-        "selective": selective,
-        "by_day": by_day,
-        "classes": classes,
-        "by_model": by_model,
-    }
-    return {name: make(report, locale) for name, make in makers.items()}
+    makers = (calibration, histogram, selective, by_day, classes, by_model)
+    return {make.__name__: make(report, locale) for make in makers}
 
 
 def calibration(report: Report, locale: Locale = ENGLISH) -> str | None:
@@ -74,14 +67,10 @@ def calibration(report: Report, locale: Locale = ENGLISH) -> str | None:
     ticks = svg.share_ticks(start, 1, point=locale.point)
     x = svg.Axis(start, 1, 56, 56 + HEIGHT, ticks, gettext("confidence"))
     y = svg.Axis(start, 1, 8 + HEIGHT, 8, ticks, gettext("accuracy"))
-    points = [
-        svg.Point(
-            row["confidence"],
-            *_ends(row),
-            locale.tooltip(_as_share(row), locale.percent(row["confidence"])),
-        )
-        for row in bins
-    ]
+    points = []
+    for row in bins:
+        tooltip = locale.tooltip(_as_share(row), locale.percent(row["confidence"]))
+        points.append(svg.Point(row["confidence"], *_ends(row), tooltip))
     diagonal = svg.line([(x.start, y.start), (x.stop, y.stop)], colour=svg.MUTED, dashed=True)
     return svg.draw(diagonal + svg.vertical_intervals(points, x=x, y=y), x=x, y=y, label=label)
 
@@ -106,52 +95,35 @@ def histogram(report: Report, locale: Locale = ENGLISH) -> str | None:
     y = svg.Axis(-1.2, 1.2, 8 + HEIGHT, 8, words)
     most_right = max(row["right"] for row in bins)
     most_wrong = max(row["wrong"] for row in bins) or 1
-    columns = [
-        column
-        for at, row in enumerate(bins)
-        for column in (
-            svg.Column(at, row["right"] / most_right, f"{row['right']:,}"),
-            svg.Column(at, -row["wrong"] / most_wrong, f"{row['wrong']:,}"),
-        )
-    ]
+    columns = []
+    for at, row in enumerate(bins):
+        columns.append(svg.Column(at, row["right"] / most_right, f"{row['right']:,}"))
+        columns.append(svg.Column(at, -row["wrong"] / most_wrong, f"{row['wrong']:,}"))
     return svg.draw(svg.columns(columns, x=x, y=y), x=x, y=y, label=label)
 
 
 def selective(report: Report, locale: Locale = ENGLISH) -> str | None:
     """Coverage and accuracy of the answers at or above each confidence."""
-    rows = [
-        row
-        for row in report["selective"]
-        if row["accuracy"] is not None and row["pairs"] >= MIN_COUNT
-    ]
+    rows = [row for row in report["selective"] if row["pairs"] >= MIN_COUNT]
+    rows = [row for row in rows if row["accuracy"] is not None]
     if len(rows) < 2:
         return None
     gettext = locale.gettext
     label = _selective_label(rows[0], rows[-1], locale)
     lowest = min(row["coverage"] for row in rows)
     lowest = min(0.9, int(lowest * 10) / 10)
-    x = svg.Axis(
-        lowest,
-        1,
-        56,
-        WIDTH,
-        svg.share_ticks(lowest, 1, point=locale.point),
-        gettext("share answered"),
-    )
+    ticks = svg.share_ticks(lowest, 1, point=locale.point)
+    x = svg.Axis(lowest, 1, 56, WIDTH, ticks, gettext("share answered"))
     y = _share_axis(min(row["low"] for row in rows), gettext("share right"), locale)
-    names = {
-        row["threshold"]: f"≥ {100 * row['threshold']:.4g} %".replace(".", locale.point)
-        for row in rows
-    }
-    points = [
-        svg.Point(
-            row["coverage"], *_ends(row), locale.tooltip(_as_share(row), names[row["threshold"]])
-        )
-        for row in rows
-    ]
-    marks = svg.line(
-        (x.at(point.place), y.at(point.value)) for point in points
-    ) + svg.vertical_intervals(points, x=x, y=y)
+    points = []
+    names = {}
+    for row in rows:
+        name = f"≥ {100 * row['threshold']:.4g} %".replace(".", locale.point)
+        names[row["threshold"]] = name
+        tooltip = locale.tooltip(_as_share(row), name)
+        points.append(svg.Point(row["coverage"], *_ends(row), tooltip))
+    marks = svg.line((x.at(point.place), y.at(point.value)) for point in points)
+    marks += svg.vertical_intervals(points, x=x, y=y)
     marks += _threshold_notes(rows, names, x, y)
     return svg.draw(marks, x=x, y=y, label=label)
 
@@ -208,12 +180,8 @@ def by_day(report: Report, locale: Locale = ENGLISH) -> str | None:
         )
         for day, row in zip(days, rows, strict=True)
     ]
-    marks = (
-        svg.vertical_intervals(points, x=x, y=y)
-        if len(rows) <= _MAX_DOTS
-        else svg.band(points, x=x, y=y)
-    )
-    return svg.draw(marks, x=x, y=y, label=label)
+    draw = svg.vertical_intervals if len(rows) <= _MAX_DOTS else svg.band
+    return svg.draw(draw(points, x=x, y=y), x=x, y=y, label=label)
 
 
 def classes(report: Report, locale: Locale = ENGLISH) -> str | None:
@@ -251,9 +219,8 @@ def _chart_by_name(
     names = [_short(row["name"]) for row in rows]
     low = _start(min(row["low"] for row in rows))
     left = max(24.0, svg.width_of(names) + 10)
-    x = svg.Axis(
-        low, 1, left, max(WIDTH, left + 200), svg.share_ticks(low, 1, point=locale.point), title
-    )
+    shares = svg.share_ticks(low, 1, point=locale.point)
+    x = svg.Axis(low, 1, left, max(WIDTH, left + 200), shares, title)
     ticks = [svg.Tick(place, name) for place, name in enumerate(names)]
     y = svg.Axis(-0.5, len(rows) - 0.5, 8, 8 + _ROW * len(rows), ticks)
     points = [

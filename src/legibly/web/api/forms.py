@@ -35,14 +35,10 @@ def body(*required: str) -> dict[str, Any]:
         "file": {"type": "string", "format": "binary"},
         "form": {"type": "string", "description": "the JSON that POST /api/forms answers with"},
     }
-    schema = {
-        "type": "object",
-        "required": list(required),
-        "properties": {name: properties[name] for name in required},
-    }
-    return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    }
+    chosen = {name: properties[name] for name in required}
+    schema = {"type": "object", "required": list(required), "properties": chosen}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post("", response_model=documents.Form, openapi_extra=body("file"))

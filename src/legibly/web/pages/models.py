@@ -33,19 +33,10 @@ def packs(state: State, report: Report, gettext: Gettext) -> list[dict[str, Any]
     same = [
         pack for pack in described if (pack["model"], pack["version"]) == (used.name, used.version)
     ]
-    same.sort(
-        key=lambda pack: pack["name"] != state.settings.model
-    )  # a copy under another name is the same model
+    # A copy under another name is the same model.
+    same.sort(key=lambda pack: pack["name"] != state.settings.model)
     if not same:
-        same = [
-            {
-                "name": used.name,
-                "model": used.name,
-                "version": used.version,
-                "card": None,
-                "place": "elsewhere",
-            }
-        ]
+        same = [_unknown(used.name, used.version, "elsewhere")]
         described += same
     here = {row["model"]: row for row in report["by_model"]}
     for pack in described:
@@ -85,13 +76,7 @@ def _name(state: State, author: str) -> str:
 
 
 def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
-    pack: dict[str, Any] = {
-        "name": entry.name,
-        "model": entry.name,
-        "version": "",
-        "place": entry.place,
-        "card": None,
-    }
+    pack = _unknown(entry.name, "", entry.place)
     try:
         card = cards.read_card(entry.folder)
         pack |= {"model": card.name, "version": _version(entry.folder, _times(entry.folder))}
@@ -106,6 +91,11 @@ def _describe(entry: registry.Entry, gettext: Gettext) -> dict[str, Any]:
         "others": _others(card.metrics.get("non_digits", {})),
         "raw": json.dumps(card.to_json(), indent=1, ensure_ascii=False),
     }
+
+
+def _unknown(name: str, version: str, place: str) -> dict[str, Any]:
+    """A pack without its card."""
+    return {"name": name, "model": name, "version": version, "place": place, "card": None}
 
 
 def _problem(error: LegiblyError, gettext: Gettext) -> str:

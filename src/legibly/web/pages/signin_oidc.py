@@ -73,14 +73,12 @@ class _SignInState:
         """The one for this response's `state`. Raises Invalid if it is missing or expired."""
         state = request.query_params.get("state", "")
         matches = sessions.unseal("way", request.cookies.get(_cookie(request, state), ""), key)
-        way = cls(*matches) if matches is not None else None
-        if (
-            way is None
-            or not secrets.compare_digest(way.state.encode(), state.encode())
-            or way.until <= time.time()
-        ):
-            raise Invalid("this response does not match any sign-in from this browser.")
-        return way
+        if matches is not None:
+            way = cls(*matches)
+            is_same = secrets.compare_digest(way.state.encode(), state.encode())
+            if is_same and way.until > time.time():
+                return way
+        raise Invalid("this response does not match any sign-in from this browser.")
 
 
 def _cookie(request: Request, state: str) -> str:
@@ -128,11 +126,8 @@ def add(routes: APIRouter, pages: "Pages") -> None:
     def sign_out_there(request: Request) -> Response:
         """Redirect to the sign-out page of the provider."""
         try:
-            return RedirectResponse(
-                _provider(request).logout_url(redirect_uri=f"{_address(request)}/login")
-                or "/login",
-                303,
-            )
+            url = _provider(request).logout_url(redirect_uri=f"{_address(request)}/login")
+            return RedirectResponse(url or "/login", 303)
         except (Unavailable, Invalid, Forbidden) as error:
             return _show_error(pages, request, error)
 
