@@ -50,12 +50,8 @@ def false_digits(texts: Texts) -> dict[str, Any]:
             images += n
             answered += n if predicted and not actual else 0
     share = metrics.as_json(metrics.share(answered, images))
-    return {
-        **share,
-        "images": images,
-        "answered": answered,
-        "enough": images >= estimate.MIN_LABELS,
-    }
+    enough = images >= estimate.MIN_LABELS
+    return {**share, "images": images, "answered": answered, "enough": enough}
 
 
 def classes(counts: LabelPairs) -> list[dict[str, Any]]:

@@ -52,14 +52,12 @@ class Manifest:
         try:
             facts: dict[str, Any] = json.loads(data)
             number = int(key.removeprefix(SETTLED).removesuffix(".json"))
-            return cls(
-                number, tuple(facts["files"]), dict(facts["retired"]), str(facts.get("counts", ""))
-            )
+            counts = str(facts.get("counts", ""))
+            return cls(number, tuple(facts["files"]), dict(facts["retired"]), counts)
         except (ValueError, KeyError, TypeError):
+            message = "this is not a manifest of settled pairs."
             remedy = "Remove it: the files that it names are then read as new pairs."
-            raise Invalid(
-                "this is not a manifest of settled pairs.", where=key, remedy=remedy
-            ) from None
+            raise Invalid(message, where=key, remedy=remedy) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,11 @@ def make(
         lines=tuple(key for key in pairs if key.endswith((".jsonl", ".json"))),
         parquet=tuple(key for key in pairs if key.endswith(".parquet")),
         settled=tuple(sorted(settled)),
-        deleted=tuple(_id(key) for key in keys if key.startswith(object_keys.DELETIONS)),
+        deleted=tuple(
+            key.rpartition("/")[2].removesuffix(".json")
+            for key in keys
+            if key.startswith(object_keys.DELETIONS)
+        ),
         readings=tuple(
             key for key in keys if key.startswith(object_keys.READINGS) and key.endswith(".jsonl")
         ),
@@ -118,7 +120,3 @@ def make(
         manifest=manifest,
         small=frozenset(key for key, size in (sizes or {}).items() if size <= SMALL_BYTES),
     )
-
-
-def _id(key: str) -> str:
-    return key.rpartition("/")[2].removesuffix(".json")

@@ -8,6 +8,7 @@ import click
 
 from legibly.cli import options
 from legibly.people import accounts, administration, erasure
+from legibly.people.administration import OPERATOR
 from legibly.store import open_store
 
 
@@ -45,13 +46,9 @@ def add(
 ) -> None:
     """Add an account. Unless a password is given, one is generated and printed."""
     password = _password(from_stdin=password_stdin)
-    person = context["book"].add(name, role=role, password=password)
-    note(context["book"], "account made", person.id)
-    click.echo(
-        f"{person.name} may sign in now."
-        if password_stdin
-        else f"Password of {person.name}: {password}"
-    )
+    person = administration.add(context["book"], name, OPERATOR, role=role, password=password)
+    shown = f"Password of {person.name}: {password}"
+    click.echo(f"{person.name} may sign in now." if password_stdin else shown)
 
 
 @command.command("password")
@@ -61,8 +58,8 @@ def add(
 def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin: bool) -> None:
     """Set a new password and end every session of a user."""
     text = _password(from_stdin=password_stdin)
-    person = context["book"].change(context["book"].find_by_name(name), password=text)
-    note(context["book"], "account: password", person.id)
+    person = context["book"].find_by_name(name)
+    administration.reset_password(context["book"], person, text, OPERATOR)
     click.echo("Changed." if password_stdin else f"Password of {person.name}: {text}")
 
 
@@ -72,8 +69,8 @@ def password(context: dict[str, accounts.Accounts], name: str, *, password_stdin
 @click.pass_obj
 def role(context: dict[str, accounts.Accounts], name: str, role: accounts.Role) -> None:
     """Change the role of a user."""
-    person = context["book"].change(context["book"].find_by_name(name), role=role)
-    note(context["book"], f"account: {role}", person.id)
+    person = context["book"].find_by_name(name)
+    administration.change_role(context["book"], person, role, OPERATOR)
 
 
 @command.command("disable")
@@ -82,8 +79,8 @@ def role(context: dict[str, accounts.Accounts], name: str, role: accounts.Role) 
 @click.pass_obj
 def disable(context: dict[str, accounts.Accounts], name: str, *, undo: bool) -> None:
     """Disable an account and keep its pictures."""
-    person = context["book"].change(context["book"].find_by_name(name), disabled=not undo)
-    note(context["book"], f"account: {'enable' if undo else 'disable'}", person.id)
+    person = context["book"].find_by_name(name)
+    administration.set_disabled(context["book"], person, OPERATOR, disabled=not undo)
 
 
 @command.command("remove")
@@ -99,9 +96,7 @@ def remove(context: click.Context, name: str, *, yes: bool) -> None:
     from legibly import wiring  # two seconds of imports, which no other command here needs
 
     settings = options.settings(store=context.meta["store"])
-    erasure.erase_account(
-        opened, lambda: wiring.project_services(settings), person, administration.OPERATOR
-    )
+    erasure.erase_account(opened, lambda: wiring.project_services(settings), person, OPERATOR)
 
 
 @command.command("rotate-key")

@@ -79,7 +79,7 @@ def decide(comparison: Json) -> Decision:
     if not failed:
         return Decision(
             passed=True,
-            says=("Shown to be no worse in right answers, in wrong sure answers, and in coverage."),
+            says="Shown to be no worse in right answers, in wrong sure answers, and in coverage.",
             missing=0,
         )
     needed = [comparison[name]["more_to_pass"] for name in failed]

@@ -47,7 +47,7 @@ class LabelRules:
         """
         if not text_rules.is_plain(" ".join(text.split())):
             raise Invalid(
-                ("the label contains characters that are not allowed."), code="text-invalid"
+                "the label contains characters that are not allowed.", code="text-invalid"
             )
         label = " ".join(_with_plain_digits(unicodedata.normalize("NFKC", text)).split())
         if self.numbers:

@@ -118,7 +118,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         name = normalize_name(name)
         if role not in ROLES:
             raise Invalid(
-                ("{role} is not a role."), remedy="Roles are {roles}.", role=role, roles=ROLES
+                "{role} is not a role.", remedy="Roles are {roles}.", role=role, roles=ROLES
             )
         hashed = None if password is None else self._passwords.hash(password, name)
         at = now()
@@ -224,7 +224,7 @@ class Accounts(StoreMirror[Account | Token | str]):
         required = tuple(scope for scope in SCOPES if scope in scopes)
         if not required or set(scopes) - set(SCOPES):
             raise Invalid(
-                ("a token needs at least one scope."), remedy="Scopes are {scopes}.", scopes=SCOPES
+                "a token needs at least one scope.", remedy="Scopes are {scopes}.", scopes=SCOPES
             )
         at = now()
         secret = _PREFIX + secrets.token_urlsafe(32)

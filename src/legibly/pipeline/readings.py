@@ -30,19 +30,11 @@ def read_object(store: Store, reader: Reader, key: str, *, max_bytes: int) -> Re
     """Read the picture at `key`, write nothing. Raises NotFound, TooLarge, NotAnImage, Unusable."""
     stat = store.head(key)
     if stat.size > max_bytes:
-        raise TooLarge(
-            "the picture has {bytes} bytes; {limit} are allowed.",
-            where=key,
-            bytes=stat.size,
-            limit=max_bytes,
-        )
+        message = "the picture has {bytes} bytes; {limit} are allowed."
+        raise TooLarge(message, where=key, bytes=stat.size, limit=max_bytes)
     stat, data = store.fetch(key)
-    return reading_record(
-        reader.read(data),
-        image=object_keys.image_id(key, stat.modified_at),
-        key=key,
-        size=stat.size,
-    )
+    image = object_keys.image_id(key, stat.modified_at)
+    return reading_record(reader.read(data), image=image, key=key, size=stat.size)
 
 
 def reading_record(result: Result, *, image: str, key: str, size: int) -> ReadingRecord:

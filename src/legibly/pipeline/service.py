@@ -76,15 +76,11 @@ class Service:
         Conflict if the name was used for another picture, or the image has been deleted.
         """
         if not data:
-            raise Invalid(
-                "the picture is empty.", code="empty", remedy="Send the bytes of a picture."
-            )
+            remedy = "Send the bytes of a picture."
+            raise Invalid("the picture is empty.", code="empty", remedy=remedy)
         if len(data) > self.max_bytes:
-            raise TooLarge(
-                "the picture has {bytes} bytes; {limit} are allowed.",
-                bytes=len(data),
-                limit=self.max_bytes,
-            )
+            message = "the picture has {bytes} bytes; {limit} are allowed."
+            raise TooLarge(message, bytes=len(data), limit=self.max_bytes)
         details = details.checked()
         self.check_batch(details)
         label_text = self._label_text(details)

@@ -5,9 +5,10 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from legibly import object_keys, text_rules
 from legibly.errors import Conflict, NotFound
@@ -16,6 +17,7 @@ from legibly.records import Image, Label, LabelRecord, UploadRecord
 from legibly.store import Stat, Store
 from legibly.store.record_files import READING_ERRORS, line, read_json
 
+T = TypeVar("T")
 _AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
@@ -121,27 +123,18 @@ def uploaded_images(store: Store, pictures: Mapping[str, Stat]) -> list[Image]:
 
 
 def _uploaded_image(store: Store, image_id: str, stat: Stat) -> Image:
-    upload = _upload(store, image_id)
-    label = _announced_label(store, image_id) if upload else None
-    return replace(image_of(stat, upload), label=label)
+    upload = _sound(store, object_keys.upload(image_id), UploadRecord.from_json)
+    announced = object_keys.label(image_id, object_keys.received_at(image_id))
+    record = _sound(store, announced, LabelRecord.from_json) if upload else None
+    return replace(image_of(stat, upload), label=record.label if record else None)
 
 
-def _announced_label(store: Store, image_id: str) -> Label | None:
+def _sound(store: Store, key: str, parse: Callable[[Mapping[str, Any]], T]) -> T | None:
+    """The record at a key; None if there is none, or a torn one."""
     try:
-        data = store.read(object_keys.label(image_id, object_keys.received_at(image_id)))
-        return LabelRecord.from_json(json.loads(data)).label
+        return parse(json.loads(store.read(key)))
     except NotFound:
         return None
     except READING_ERRORS as error:
-        _log.warning("the label of image %s is torn and was skipped: %r", image_id, error)
-        return None
-
-
-def _upload(store: Store, image_id: str) -> UploadRecord | None:
-    try:
-        return UploadRecord.from_json(json.loads(store.read(object_keys.upload(image_id))))
-    except NotFound:
-        return None
-    except READING_ERRORS as error:
-        _log.warning("the facts of upload %s are torn and were skipped: %r", image_id, error)
+        _log.warning("%s is torn and was skipped: %r", key, error)
         return None

@@ -221,9 +221,7 @@ def _use_s3(connection: duckdb.DuckDBPyConnection, environ: Mapping[str, str]) -
 def _shipped(name: str) -> Path | None:
     spec = importlib.util.find_spec("duckdb_extension_httpfs")
     folders = (spec.submodule_search_locations or ()) if spec else ()
-    return next(
-        (Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None
-    )
+    return next(filter(Path.is_file, (Path(folder) / name for folder in folders)), None)
 
 
 def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
@@ -231,22 +229,14 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, str]:
     options = {
         "REGION": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     }
-    names = {
-        "KEY_ID": "AWS_ACCESS_KEY_ID",
-        "SECRET": "AWS_SECRET_ACCESS_KEY",
-        "SESSION_TOKEN": "AWS_SESSION_TOKEN",
-    }
-    keys = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
-    if "KEY_ID" not in keys and importlib.util.find_spec("boto3"):
+    variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    keys = [environ.get(variable) for variable in variables]
+    if not keys[0] and importlib.util.find_spec("boto3"):
         import boto3  # only if the environment has no keys: a role or a profile
 
         credentials = boto3.Session().get_credentials()
         if credentials:
             frozen = credentials.get_frozen_credentials()
-            parts = {
-                "KEY_ID": frozen.access_key,
-                "SECRET": frozen.secret_key,
-                "SESSION_TOKEN": frozen.token,
-            }
-            keys = {name: value for name, value in parts.items() if value}
-    return options | keys
+            keys = [frozen.access_key, frozen.secret_key, frozen.token]
+    names = ("KEY_ID", "SECRET", "SESSION_TOKEN")
+    return options | {name: key for name, key in zip(names, keys, strict=True) if key}

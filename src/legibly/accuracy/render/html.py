@@ -44,7 +44,7 @@ _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
 
 
 def render(
-    report: Report, *, title: str = ("How often the answers are right"), base: str = ""
+    report: Report, *, title: str = "How often the answers are right", base: str = ""
 ) -> str:
     """The whole page. `base`: the app's address, to link matrix cells to pictures, or empty."""
     body = "\n".join(f"<section>{text}</section>" for text in fragments(report, base=base).values())

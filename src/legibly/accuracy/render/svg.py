@@ -87,10 +87,8 @@ def width_of(texts: Iterable[str]) -> float:
 def vertical_intervals(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
     """Dots with vertical intervals."""
     return "".join(
-        f'<g><title>{_esc(point.title)}</title><path d="M{_number(x.at(point.place))}'
-        f" {_number(y.at(point.low))}"
-        f'V{_number(y.at(point.high))}" stroke="{ACCENT}"'
-        f' stroke-width="2"/>{_dot(x.at(point.place), y.at(point.value))}</g>'
+        _interval(point, (x.at(point.place), y.at(point.low)), f"V{_number(y.at(point.high))}")
+        + f"{_dot(x.at(point.place), y.at(point.value))}</g>"
         for point in points
     )
 
@@ -98,11 +96,18 @@ def vertical_intervals(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
 def horizontal_intervals(points: Iterable[Point], *, x: Axis, y: Axis) -> str:
     """Dots with horizontal intervals."""
     return "".join(
-        f'<g><title>{_esc(point.title)}</title><path d="M{_number(x.at(point.low))}'
-        f" {_number(y.at(point.place))}"
-        f'H{_number(x.at(point.high))}" stroke="{ACCENT}"'
-        f' stroke-width="2"/>{_dot(x.at(point.value), y.at(point.place))}</g>'
+        _interval(point, (x.at(point.low), y.at(point.place)), f"H{_number(x.at(point.high))}")
+        + f"{_dot(x.at(point.value), y.at(point.place))}</g>"
         for point in points
+    )
+
+
+def _interval(point: Point, start: tuple[float, float], line: str) -> str:
+    """The beginning of a group: its tooltip, and a line from `start`."""
+    path = f"M{_number(start[0])} {_number(start[1])}{line}"
+    return (
+        f'<g><title>{_esc(point.title)}</title><path d="{path}" stroke="{ACCENT}"'
+        ' stroke-width="2"/>'
     )
 
 

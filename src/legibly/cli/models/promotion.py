@@ -35,7 +35,7 @@ _COVERAGE = _SHARE(
 _SINCE = click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
-    help=("Use only the store's pictures from this day on, for a candidate trained on older ones."),
+    help="Use only the store's pictures from this day on, for a candidate trained on older ones.",
 )
 
 

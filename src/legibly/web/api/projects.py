@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from legibly.projects import MAX_TITLE, Project
+from legibly.projects import MAX_TITLE
 from legibly.records import TextMode
-from legibly.web.security.principal import principal_of
+from legibly.web.security.principal import admitted_projects, principal_of
 from legibly.web.services import state_of
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
@@ -47,7 +47,8 @@ class ProjectList(BaseModel):
 @router.get("", response_model=ProjectList)
 def get_projects(request: Request) -> JSONResponse:
     """The projects that the caller may enter, `default` first."""
-    return JSONResponse({"projects": [project.to_json() for project in admitted(request)]})
+    projects = admitted_projects(request)
+    return JSONResponse({"projects": [project.to_json() for project in projects]})
 
 
 @router.post("", status_code=201, response_model=ProjectRecord)
@@ -63,12 +64,6 @@ def put_project(request: Request, name: str, body: ProjectChange) -> JSONRespons
     """Change a project; administrators only. Running servers follow within seconds."""
     principal_of(request).require_role("admin")
     return JSONResponse(state_of(request).projects.change(name, **_values(body)).to_json())
-
-
-def admitted(request: Request) -> list[Project]:
-    """The projects that the principal of this request may enter."""
-    principal = principal_of(request)
-    return state_of(request).projects.admitting(principal.account, principal.role)
 
 
 def _values(body: ProjectChange) -> dict[str, Any]:

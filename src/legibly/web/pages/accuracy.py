@@ -19,9 +19,9 @@ from legibly.index.port import Filter, Index, Selection, Slice
 from legibly.projects import Project
 from legibly.statistics import drift, estimate, metrics
 from legibly.web import workspaces
-from legibly.web.pages import batches, projects
+from legibly.web.pages import batches
 from legibly.web.pages.rendering import Pages, classes_of
-from legibly.web.security.principal import principal_of
+from legibly.web.security.principal import admitted_projects, principal_of
 from legibly.web.services import current_report, current_slices, state_of
 from legibly.web.text import number_format
 
@@ -54,7 +54,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
             "query": urlencode({name: value for name, value in chosen.items() if value}),
             "models": [row["model"] for row in report_values(request)["report"]["by_model"]],
             "batches": batches.newest(request),
-            "projects": projects.admitted(request),
+            "projects": admitted_projects(request),
             "sources": SOURCES,
             "verdicts": VERDICTS,
             "misread": _misread(request, selection),
@@ -76,7 +76,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/accuracy/projects")
     async def compare(request: Request) -> Response:
         """The accuracy of each project that the principal may enter."""
-        rows = [await _project_row(request, project) for project in projects.admitted(request)]
+        rows = [await _project_row(request, project) for project in admitted_projects(request)]
         return pages.render(request, "accuracy_projects.html", rows=rows)
 
     @routes.get("/accuracy/panel")
@@ -102,9 +102,8 @@ def selection_of(query: Mapping[str, str]) -> Selection:
     values = {name: query[name] for name in FILTERS if query.get(name)}
     for name in ("since", "until"):
         if name in values and not _DAY.fullmatch(values[name]):
-            raise Invalid(
-                ("this is not a date such as 2026-11-22."), where=f"{name}={values[name][:20]}"
-            )
+            where = f"{name}={values[name][:20]}"
+            raise Invalid("this is not a date such as 2026-11-22.", where=where)
     return Selection(**values)  # type: ignore[arg-type]
 
 
@@ -144,27 +143,16 @@ def _batch_name(index: Index, batch_id: str) -> str:
 
 def _misread(request: Request, selection: Selection) -> list[records.Image]:
     """The newest images whose label differs from their reading."""
-    wrong = Filter(
-        wrong=True,
-        state="read",
-        writer=selection.writer,
-        batch=selection.batch,
-        verdict=selection.verdict,
-        since=selection.since,
-        until=selection.until,
-        **principal_of(request).visibility,
-    )
+    names = ("writer", "batch", "verdict", "since", "until")
+    criteria = {name: getattr(selection, name) for name in names}
+    wrong = Filter(wrong=True, state="read", **criteria, **principal_of(request).visibility)
     return state_of(request).index.page(wrong, limit=_MISREAD)
 
 
 def sections(report: Report) -> dict[str, Any]:
     """The values of `accuracy.html` besides the report itself."""
-    groups = [
-        ("day", report["by_day"], "day"),
-        ("model", report["by_model"], "model"),
-        ("source", report["by_source"], "source"),
-        ("length", report["by_length"], "length"),
-    ]
+    names = ("day", "model", "source", "length")
+    groups = [(name, report[f"by_{name}"], name) for name in names]
     classes = [row for row in report["classes"] if len(row["label"]) == 1]
     return {
         "charts_in": lambda gettext, point: _charts(report, gettext, point),

@@ -47,13 +47,24 @@ def filter_of(query: Mapping[str, str], principal: Principal) -> Filter:
     )
 
 
+def filtered(request: Request, query: Mapping[str, str]) -> Iterator[Image]:
+    """The images of an address: of its filter, and of its cell of the confusion matrix."""
+    state = state_of(request)
+    place = exports.Place.of(
+        query.get("actual"),
+        query.get("predicted"),
+        single_label_models=lambda: label_mode.single_label_models(state.settings),
+    )
+    image_filter = filter_of(query, principal_of(request))
+    return exports.matching(state.index, image_filter, place=place)
+
+
 def _share(query: Mapping[str, str], name: str) -> float | None:
     try:
         return float(query[name]) if query.get(name) else None
     except ValueError:
-        raise Invalid(
-            ("this is not a confidence from 0 to 1."), where=f"{name}={query[name][:20]}"
-        ) from None
+        where = f"{name}={query[name][:20]}"
+        raise Invalid("this is not a confidence from 0 to 1.", where=where) from None
 
 
 def add(routes: APIRouter, pages: Pages) -> None:
@@ -69,14 +80,7 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.get("/history/download.{kind}")
     def all_matching(request: Request, kind: exports.Format) -> Response:
         """All images of the filter in the address."""
-        state = state_of(request)
-        image_filter = filter_of(request.query_params, principal_of(request))
-        cell = (request.query_params.get(name) for name in ("actual", "predicted"))
-        place = exports.Place.of(
-            *cell, single_label_models=lambda: label_mode.single_label_models(state.settings)
-        )
-        matches = exports.matching(state.index, image_filter, place=place)
-        return _download(state, matches, kind)
+        return _download(state_of(request), filtered(request, request.query_params), kind)
 
     @routes.post("/history/download.{kind}")
     def selected(request: Request, kind: exports.Format, ids: Annotated[str, Form()]) -> Response:

@@ -10,7 +10,7 @@ from legibly.projects import MAX_TITLE, Project
 from legibly.settings import DEFAULT_PROJECT
 from legibly.web import errors, workspaces
 from legibly.web.pages.rendering import Pages
-from legibly.web.security.principal import principal_of
+from legibly.web.security.principal import admitted_projects, principal_of
 from legibly.web.services import state_of
 
 
@@ -18,8 +18,10 @@ def add(routes: APIRouter, pages: Pages) -> None:
     """Add the routes."""
 
     def show(request: Request, *, problem: str = "", status: int = 200) -> Response:
-        values = {"projects": admitted(request), "default": DEFAULT_PROJECT, "problem": problem}
-        return pages.render(request, "projects.html", status=status, **values)
+        projects = admitted_projects(request)
+        return pages.render(
+            request, "projects.html", status=status, projects=projects, problem=problem
+        )
 
     @routes.get("/projects")
     def projects(request: Request) -> Response:
@@ -43,15 +45,9 @@ def add(routes: APIRouter, pages: Pages) -> None:
     @routes.post("/projects/enter")
     def enter(request: Request, name: Annotated[str, Form(max_length=80)]) -> Response:
         """Switch this browser to another project."""
-        project = next((entry for entry in admitted(request) if entry.name == name), None)
-        if project is None:
-            project = state_of(request).projects.get(DEFAULT_PROJECT)
-        return _enter(request, project)
-
-
-def admitted(request: Request) -> list[Project]:
-    principal = principal_of(request)
-    return state_of(request).projects.admitting(principal.account, principal.role)
+        by_name = {entry.name: entry for entry in admitted_projects(request)}
+        default = state_of(request).projects.get(DEFAULT_PROJECT)
+        return _enter(request, by_name.get(name, default))
 
 
 def _enter(request: Request, project: Project) -> Response:

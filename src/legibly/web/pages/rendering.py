@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from legibly.errors import LegiblyError
 from legibly.packs.card import Card
+from legibly.projects import Project
 from legibly.settings import DEFAULT_PROJECT
 from legibly.web.pages import assets
 from legibly.web.security.principal import Principal, principal_of
@@ -80,7 +81,8 @@ class Pages:
             figures=figures,
             principal=principal_of(request),
             project=state.settings.project,
-            project_title=_title(request),
+            project_title=project_title(request.scope.get("legibly.project")),
+            title_of=lambda project: project_title(project) or gettext("Default project"),
             model="@".join(dataclasses.astuple(state.views.model)),
             sure=sure_from(request),
             doubt=doubt_elsewhere(request),
@@ -162,10 +164,11 @@ def compressed(
     return Response(data, status, headers=headers, media_type=media_type)
 
 
-def _title(request: Request) -> str:
-    """The title of the present project; empty for the default one."""
-    project = request.scope.get("legibly.project")
-    return (project.title or project.name) if project else ""
+def project_title(project: Project | None) -> str:
+    """The title of a project, or its name; empty for the default one."""
+    if project is None or project.name == DEFAULT_PROJECT:
+        return ""
+    return project.title or project.name
 
 
 def _bucket(state: State) -> str | None:

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from legibly import object_keys
-from legibly.accuracy import label_mode
 from legibly.errors import Invalid, NotFound, Unusable
 from legibly.exchange import exports, label_csv, label_studio
 from legibly.index.port import Filter, Index, Outline
@@ -120,24 +119,13 @@ def chosen(request: Request, body: QueueRequest) -> list[Entry]:
         ids = filter(object_keys.is_id, body.ids)
         images = exports.by_ids(index, ids, may_see=principal.may_see)
     else:
-        images = _filtered(request, dict(parse_qsl(body.query)))
+        images = history.filtered(request, dict(parse_qsl(body.query)))
     begun = body.begun or "9"
     return [
         ("chosen", image.id)
         for image in itertools.islice(images, _MAX_COUNTED)
         if image.label is None or stamp(image.label.at) < begun
     ]
-
-
-def _filtered(request: Request, address: dict[str, str]) -> Iterator[Image]:
-    """The images of an address of History."""
-    place = exports.Place.of(
-        address.get("actual"),
-        address.get("predicted"),
-        single_label_models=lambda: label_mode.single_label_models(state_of(request).settings),
-    )
-    criteria = history.filter_of(address, principal_of(request))
-    return exports.matching(state_of(request).index, criteria, place=place)
 
 
 def skipped_last(entries: list[Entry], skipped: list[str]) -> list[Entry]:
@@ -202,10 +190,8 @@ def _add_labels(routes: APIRouter) -> None:
         """
         principal = principal_of(request)
         principal.require_role("reviewer")
-        counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
-        for row in label_csv.rows(file.file.read()):
-            counts[_take_row(state_of(request), principal, row)] += 1
-        return JSONResponse(counts)
+        rows = label_csv.rows(file.file.read())
+        return _counts(_take_row(state_of(request), principal, row) for row in rows)
 
 
 def _page(request: Request, body: QueueRequest) -> JSONResponse:
@@ -264,14 +250,20 @@ def _add_label_studio(routes: APIRouter) -> None:
         try:
             document = json.loads(file.file.read())
         except (ValueError, RecursionError) as error:
-            raise Invalid(
-                ("this is not valid JSON."), remedy="Export from Label Studio as JSON."
-            ) from error
-        counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
-        for imported in label_studio.labels(document):
-            counts[_take(state, principal, imported)] += 1
+            remedy = "Export from Label Studio as JSON."
+            raise Invalid("this is not valid JSON.", remedy=remedy) from error
+        labels = label_studio.labels(document)
+        response = _counts(_take(state, principal, imported) for imported in labels)
         audit.record(request, "labels imported")
-        return JSONResponse(counts)
+        return response
+
+
+def _counts(outcomes: Iterable[str]) -> JSONResponse:
+    """How often an import had each outcome."""
+    counts = {"labelled": 0, "same": 0, "unknown": 0, "refused": 0}
+    for outcome in outcomes:
+        counts[outcome] += 1
+    return JSONResponse(counts)
 
 
 def _take_row(state: State, principal: Principal, row: label_csv.Row) -> str:

@@ -190,7 +190,7 @@ def _provider(request: Request) -> "oidc.Provider":
     provider = state_of(request).provider
     if provider is None:
         raise NotFound(
-            ("this server does not use OpenID Connect."), remedy="Set LEGIBLY_OIDC_ISSUER."
+            "this server does not use OpenID Connect.", remedy="Set LEGIBLY_OIDC_ISSUER."
         )
     return provider
 

@@ -10,7 +10,9 @@ from legibly.index.port import BatchCount, Index
 from legibly.people.accounts import ROLES, Role
 from legibly.people.classrooms import class_of
 from legibly.people.tokens import SCOPES, Scope
+from legibly.projects import Project
 from legibly.records import Image
+from legibly.web.services import state_of
 
 
 class Visibility(TypedDict):
@@ -87,6 +89,12 @@ def principal_of(request: Request) -> Principal:
     if not isinstance(principal, Principal):
         raise TypeError("the principal of a request is a Principal")
     return principal
+
+
+def admitted_projects(request: Request) -> list[Project]:
+    """The projects that the principal may enter, the default one first."""
+    principal = principal_of(request)
+    return state_of(request).projects.admitting(principal.account, principal.role)
 
 
 async def is_still_valid(request: Request) -> bool:
