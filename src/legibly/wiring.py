@@ -162,13 +162,23 @@ def _worker(
     sweeper = Sweeper(core, seconds=settings.sweep_seconds)
     if settings.classify == "elsewhere":
         return Elsewhere(core, consumer=consumer, sweeper=sweeper, on_change=hub.notify)
+    return _reading_worker(settings, core, sweeper, hub.notify, consumer)
+
+
+def _reading_worker(
+    settings: Settings,
+    core: Service,
+    sweeper: Sweeper,
+    on_change: Callable[[Sequence[Image]], None],
+    consumer: Consumer | None = None,
+) -> Worker:
     return Worker(
         core,
         threads=threads(settings),
         attempts=settings.attempts,
         sweeper=sweeper,
         consumer=consumer,
-        on_change=hub.notify,
+        on_change=on_change,
     )
 
 
@@ -178,13 +188,8 @@ def lone_worker(
     """A worker without a web server: for the queue of the settings, else for pending images."""
     if not settings.queue:
         core = service(settings, environ=environ)
-        return Worker(
-            core,
-            threads=threads(settings),
-            attempts=settings.attempts,
-            sweeper=Sweeper(core, seconds=settings.sweep_seconds),
-            on_change=lambda _images: None,
-        )
+        sweeper = Sweeper(core, seconds=settings.sweep_seconds)
+        return _reading_worker(settings, core, sweeper, lambda _images: None)
     from legibly.ingest.sqs import SqsQueue  # boto3 is an extra, and slow to import
 
     return QueueWorker(SqsQueue(settings.queue), ProjectReaders(settings, environ=environ))
@@ -249,9 +254,8 @@ def begin(settings: Settings, *, workers: int) -> None:
         raise Invalid("without accounts nobody can tell whether two people agree.", remedy=remedy)
     if workers > 1:
         _check_shareable(settings, workers)
-        reader(
-            settings
-        )  # a single process fails by itself; the processes of many would be started for ever
+        # A single process fails by itself; the processes of many would be started for ever.
+        reader(settings)
     opened = index(settings)
     if settings.database.startswith("sqlite"):
         # SQLite serves one machine, and this is its only start: leases are those of a crash
@@ -260,13 +264,7 @@ def begin(settings: Settings, *, workers: int) -> None:
 
 
 def _check_shareable(settings: Settings, workers: int) -> None:
-    alone = [
-        name
-        for name, part in (("store", "memory://"), ("database", ":memory:"))
-        if part in getattr(settings, name)
-    ]
-    if alone:
-        raise Invalid(
-            f"{workers} processes cannot share a {alone[0]} in memory.",
-            remedy="Serve with --workers 1.",
-        )
+    for name, part in (("store", "memory://"), ("database", ":memory:")):
+        if part in getattr(settings, name):
+            problem = f"{workers} processes cannot share a {name} in memory."
+            raise Invalid(problem, remedy="Serve with --workers 1.")

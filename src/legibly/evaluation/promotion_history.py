@@ -135,13 +135,12 @@ def settings(history: Sequence[Change]) -> set[str]:
 
 def trial(history: Sequence[Change], kind: Trial) -> Change | None:
     """The running trial of a kind: the last one, unless it ended or the model has changed since."""
-    latest = [change for change in history if change.kind == kind][-1:]
-    if not latest or not latest[0].share:
-        return None
-    later = history[list(history).index(latest[0]) + 1 :]
-    if any(change.kind not in TRIALS for change in later):
-        return None
-    return latest[0]
+    for change in reversed(history):
+        if change.kind == kind:
+            return change if change.share else None
+        if change.kind not in TRIALS:
+            return None
+    return None
 
 
 def needed(history: Sequence[Change]) -> set[str]:
@@ -167,13 +166,10 @@ def last_promotion(history: list[Change], *, setting: str) -> Change:
     if not stack:
         remedy = "Choose any pack: `legibly models use NAME`."
         raise NotFound("there is no promotion to undo.", remedy=remedy)
-    if stack[-1].after.setting != setting:
-        last = stack[-1]
-        raise Conflict(
-            "in use is {setting}, not {last}, which was promoted last.",
-            remedy="Choose the pack: `legibly models use {earlier}`.",
-            setting=setting,
-            last=last.after.setting,
-            earlier=last.before.setting,
-        )
-    return stack[-1]
+    last = stack[-1]
+    if last.after.setting != setting:
+        message = "in use is {setting}, not {last}, which was promoted last."
+        remedy = "Choose the pack: `legibly models use {earlier}`."
+        facts = {"setting": setting, "last": last.after.setting, "earlier": last.before.setting}
+        raise Conflict(message, remedy=remedy, **facts)
+    return last

@@ -101,15 +101,8 @@ def end(canary: trials.Canary, reason: str, *, store: Store) -> None:
     running = promotion_history.trial(history, "canary")
     if running is None or running.number != canary.number:
         return  # another process was faster
-    change = promotion_history.following(
-        history,
-        "canary",
-        by="legibly",
-        before=running.before,
-        after=running.after,
-        reason=reason,
-        share=0.0,
-        risk=canary.risk,
-    )
+    sides = {"before": running.before, "after": running.after}
+    facts = {"by": "legibly", "reason": reason, "share": 0.0, "risk": canary.risk}
+    change = promotion_history.following(history, "canary", **sides, **facts)
     promotion_history.write(store, change)
     _log.warning("the canary %s has ended: %s", running.after.setting, reason)

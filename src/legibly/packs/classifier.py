@@ -51,13 +51,10 @@ class Pack:
         """
         shape = self.card.input
         if crops.ndim != 4 or crops.shape[1:] != (shape.channels, shape.height, shape.width):
+            message = "the network takes {expected}, not {shape}."
             expected = f"(N, {shape.channels}, {shape.height}, {shape.width})"
-            raise errors.Invalid(
-                "the network takes {expected}, not {shape}.",
-                where=self.card.name,
-                expected=expected,
-                shape=str(crops.shape),
-            )
+            facts = {"expected": expected, "shape": str(crops.shape)}
+            raise errors.Invalid(message, where=self.card.name, **facts)
         if not len(crops):
             return np.zeros((0, self.card.outputs), np.float32)
         crops = np.ascontiguousarray(crops, np.float32)

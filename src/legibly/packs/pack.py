@@ -1,5 +1,6 @@
 """An open model pack: its card and its network, in ONNX Runtime here or on a model server."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from legibly import errors, records
@@ -21,9 +22,7 @@ def open_pack(folder: Path, *, threads: int = 1) -> Pack:
     path = folder / cards.MODEL
     run = network.open_network(contents, card, path=path, threads=threads)
     run_line = network.open_line(contents, where=str(folder / cards.LINE), threads=threads)
-    others = {name: data for name, data in contents.items() if name != cards.MODEL}
-    version = cards.version(card, contents[cards.MODEL], others)
-    model = records.Model(name=card.name, version=version)
+    model = records.Model(name=card.name, version=_version(card, contents))
     pack = Pack(card=card, model=model, run=run, run_line=run_line)
     try_blank(pack, where=str(path))
     return pack
@@ -34,7 +33,10 @@ def folder_version(folder: Path) -> str:
     card = cards.read_card(folder)
     if card.remote is not None:
         return cards.version(card, b"")
-    contents = network.read_files(folder, card)
+    return _version(card, network.read_files(folder, card))
+
+
+def _version(card: cards.Card, contents: Mapping[str, bytes]) -> str:
     others = {name: data for name, data in contents.items() if name != cards.MODEL}
     return cards.version(card, contents[cards.MODEL], others)
 
@@ -49,19 +51,13 @@ def try_blank(pack: Pack, *, where: str) -> None:
         message = "gives no finite logits for a blank input"
         raise errors.Invalid(message, where=where, remedy=remedy) from error
     except errors.Unavailable as error:
+        facts = {"where": where, "problem": error.message}
         if "promises" in error.message:
             remedy = "Correct `classes` and `reject` in card.json."
             message = "does not fit: {problem}"
-            raise errors.Invalid(
-                message, where=where, remedy=remedy, problem=error.message
-            ) from error
+            raise errors.Invalid(message, remedy=remedy, **facts) from error
         if pack.card.remote is not None:
             raise
         message = "does not take its card's input {shape}: {problem}"
-        raise errors.Invalid(
-            message,
-            where=where,
-            remedy="Correct `input` in card.json.",
-            shape=str(blank.shape),
-            problem=error.message,
-        ) from error
+        remedy = "Correct `input` in card.json."
+        raise errors.Invalid(message, remedy=remedy, shape=str(blank.shape), **facts) from error

@@ -124,12 +124,8 @@ class Accounts(StoreMirror[Account | Token | str]):
         at = now()
         account = Account(id=object_keys.new_id(at), name=name, role=role, password=hashed, at=at)
         if not self._reserve(_reservation(name), account.id):
-            raise Conflict(
-                "this name is already taken.",
-                code="name-taken",
-                where=name,
-                remedy="Choose another.",
-            )
+            message = "this name is already taken."
+            raise Conflict(message, code="name-taken", where=name, remedy="Choose another.")
         return self._write_person(account)
 
     def from_provider(self, identity: str, *, name: str) -> tuple[Account, bool]:
@@ -210,11 +206,8 @@ class Accounts(StoreMirror[Account | Token | str]):
 
     def tokens(self, account_id: str) -> list[Token]:
         """The unrevoked tokens of an account, newest first."""
-        mine = [
-            token
-            for token in self._tokens.values()
-            if token.account == account_id and not token.revoked
-        ]
+        active = (token for token in self._tokens.values() if not token.revoked)
+        mine = (token for token in active if token.account == account_id)
         return sorted(mine, key=lambda token: token.id, reverse=True)
 
     def add_token(

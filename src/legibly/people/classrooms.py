@@ -122,18 +122,16 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         if not 1 <= keep_days <= MAX_DAYS:
             raise Invalid("a class can be kept for 1 to {most} days.", most=MAX_DAYS)
         at = now()
-        code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
-        return self._write(
-            SchoolClass(
-                id=object_keys.new_id(at),
-                name=normalize_name(name),
-                code=code,
-                teacher=teacher,
-                keep_days=keep_days,
-                opened_at=at,
-                at=at,
-            )
+        opened = SchoolClass(
+            id=object_keys.new_id(at),
+            name=normalize_name(name),
+            code="".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)),
+            teacher=teacher,
+            keep_days=keep_days,
+            opened_at=at,
+            at=at,
         )
+        return self._write(opened)
 
     def close(self, school_class: SchoolClass, *, closed: bool) -> SchoolClass:
         """Stop or allow joining; pupils in the class stay."""
@@ -152,42 +150,33 @@ class Classes(StoreMirror[SchoolClass | Pupil]):
         Raises NotFound for a wrong code, Conflict for a taken nickname with another word, Invalid.
         """
         self.refresh()
-        required = "".join(code.split()).upper()
-        matches = [
-            element
-            for element in self._classes.values()
-            if element.code == required and not element.closed and element.ends_at > now()
-        ]
-        if not matches:
-            raise NotFound("there is no open class with this code.", remedy="Check the code.")
+        school_class = self._open_class(code)
         nickname = normalize_name(nickname)
-        taken = self.pupils(matches[0])
+        taken = self.pupils(school_class)
         for pupil in taken:
             if pupil.nickname.casefold() == nickname.casefold():
                 if pupil.word and word and _is_word(word, pupil):
                     return pupil
-                raise Conflict(
-                    "that nickname is already taken in this class.",
-                    code="name-taken",
-                    remedy=(
-                        "Choose another one. If it is yours, enter your secret word to come back."
-                    ),
-                )
+                message = "that nickname is already taken in this class."
+                remedy = "Choose another one. If it is yours, enter your secret word to come back."
+                raise Conflict(message, code="name-taken", remedy=remedy)
         if len(taken) >= MAX_PUPILS:
-            raise Invalid(
-                "this class is full: it can have {most} pupils.", code="class-full", most=MAX_PUPILS
-            )
+            message = "this class is full: it can have {most} pupils."
+            raise Invalid(message, code="class-full", most=MAX_PUPILS)
         pupil_id = object_keys.new_id(now())
-        pupil = Pupil(
-            id=pupil_id,
-            school_class=matches[0].id,
-            nickname=nickname,
-            word=_word_hash(word, pupil_id) if _plain_word(word) else "",
-        )
+        secret = _word_hash(word, pupil_id) if _plain_word(word) else ""
+        pupil = Pupil(id=pupil_id, school_class=school_class.id, nickname=nickname, word=secret)
         key = f"{FOLDER}{pupil.school_class}/pupils/{pupil.id}.json"
         self._store.create(key, json.dumps(asdict(pupil)).encode())
         self.refresh()
         return pupil
+
+    def _open_class(self, code: str) -> SchoolClass:
+        required = "".join(code.split()).upper()
+        for entry in self._classes.values():
+            if entry.code == required and not entry.closed and entry.ends_at > now():
+                return entry
+        raise NotFound("there is no open class with this code.", remedy="Check the code.")
 
     def remove_pupil(self, pupil: Pupil) -> None:
         """Delete a pupil; their images go through the service."""

@@ -102,11 +102,9 @@ class Service:
         try:
             return self.index.get(image_id)
         except NotFound:
-            raise Conflict(
-                "this picture was deleted after it was uploaded.",
-                code="deleted",
-                remedy="Upload it again to restore it.",
-            ) from None
+            message = "this picture was deleted after it was uploaded."
+            remedy = "Upload it again to restore it."
+            raise Conflict(message, code="deleted", remedy=remedy) from None
 
     def _store_image(self, image: Image, data: bytes, *, has_name: bool) -> None:
         # The picture comes last: a sweep that sees it finds everything else in place.
@@ -124,16 +122,9 @@ class Service:
     def store_picture(self, image: Image, data: bytes) -> None:
         """Write the picture of a new image, after the facts that it does not contain."""
         if image.name or image.writer or image.owner or image.batch:
-            record = UploadRecord(
-                image.id,
-                image.key,
-                image.media_type,
-                image.bytes,
-                image.name,
-                image.writer,
-                image.owner,
-                image.batch,
-            )
+            names = ("key", "media_type", "bytes", "name", "writer", "owner", "batch")
+            facts = {name: getattr(image, name) for name in names}
+            record = UploadRecord(image=image.id, **facts)
             self.store.create(object_keys.upload(image.id), line(record.to_json()))
         self.store.create(image.key, data, media_type=image.media_type)
 

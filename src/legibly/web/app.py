@@ -35,19 +35,9 @@ from legibly.web.workspaces import ProjectRouter, Workspaces
 _DESCRIPTION = (
     "Images in, readings with calibrated confidence out, true labels back, accuracy measured."
 )
-
-
-_ROUTERS = (
-    health.router,
-    images.router,
-    batches.router,
-    s3_webhook.router,
-    inference.router,
-    projects.router,
-    models.router,
-    forms.router,
-    stored_forms.router,
-    preview.router,
+_API = (
+    *(health, images, batches, s3_webhook, inference),
+    *(projects, models, forms, stored_forms, preview),
 )
 
 
@@ -77,11 +67,10 @@ def create_app(state: State, workspaces: Workspaces) -> FastAPI:
     app.state.image_owners = image_owners
     errors.install(app)
     app.add_middleware(upload_route.UploadRoute)
-    app.add_middleware(
-        body_limit.BodyLimit, limit=state.settings.max_bytes + uploads.ALLOWANCE_BYTES
-    )
-    for router in _ROUTERS:
-        app.include_router(router)
+    limit = state.settings.max_bytes + uploads.ALLOWANCE_BYTES
+    app.add_middleware(body_limit.BodyLimit, limit=limit)
+    for module in _API:
+        app.include_router(module.router)
     prometheus.install(app, state)
     routes.install(app)
     app.add_middleware(models.ModelHeader, state=state)
@@ -108,19 +97,14 @@ def _lifespan(
     timers: list[retention.PurgeTimer | CompactionTimer] = []
     if state.classes and state.accounts:
         timers.append(retention.PurgeTimer(state.classes, state.accounts, image_owners))
-    if state.settings.compact_hours:
-        timers.append(
-            CompactionTimer(
-                lambda: [owner.store for owner in image_owners()],
-                hours=state.settings.compact_hours,
-            )
-        )
+    hours = state.settings.compact_hours
+    if hours:
+        timers.append(CompactionTimer(lambda: [it.store for it in image_owners()], hours=hours))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await (
-            workspaces.start()
-        )  # before the default project's queue, which reports for all projects
+        # Before the default project's queue, which reports for all projects.
+        await workspaces.start()
         await state.start()
         for timer in timers:
             timer.start()

@@ -106,12 +106,7 @@ def _pack(store: Store, images: Sequence[Image], *, account: str | None) -> byte
 
 
 def _facts(image: Image) -> dict[str, Any]:
-    details = {
-        "name": image.name,
-        "writer": image.writer,
-        "owner": image.owner,
-        "batch": image.batch,
-    }
+    details = {name: getattr(image, name) for name in ("name", "writer", "owner", "batch")}
     label = image.label
     if label is None or label.text is None:
         return {"details": details, "label": None}

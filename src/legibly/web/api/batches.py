@@ -73,13 +73,7 @@ def get_batch(request: Request, batch_id: str) -> JSONResponse:
 
 def document(count: BatchCount) -> dict[str, Any]:
     """A batch as JSON."""
-    return {
-        "id": count.batch.id,
-        "name": count.batch.name,
-        "created_at": stamp(object_keys.received_at(count.batch.id)),
-        "images": count.images,
-        "read": count.read,
-        "unsure": count.unsure,
-        "labelled": count.labelled,
-        "wrong": count.wrong,
-    }
+    names = ("images", "read", "unsure", "labelled", "wrong")
+    created_at = stamp(object_keys.received_at(count.batch.id))
+    facts = {"id": count.batch.id, "name": count.batch.name, "created_at": created_at}
+    return facts | {name: getattr(count, name) for name in names}

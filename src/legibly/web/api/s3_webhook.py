@@ -4,7 +4,7 @@ import hmac
 import json
 from base64 import b64decode
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Request, Response
@@ -82,26 +82,16 @@ def _announce(state: State, body: UploadBody, owner: str | None) -> records.Json
             types=sorted(object_keys.EXTENSIONS),
         )
     if body.bytes > settings.max_bytes:
-        raise errors.TooLarge(
-            "the picture has {bytes} bytes; {limit} are allowed.",
-            bytes=body.bytes,
-            limit=settings.max_bytes,
-        )
+        message = "the picture has {bytes} bytes; {limit} are allowed."
+        raise errors.TooLarge(message, bytes=body.bytes, limit=settings.max_bytes)
     if state.presigner is None:
-        raise errors.Invalid(
-            "only an s3:// store can be uploaded to directly.", where=state.store.url
-        )
-    details = UploadDetails(
-        name=text_rules.file_name(body.name),
-        writer=body.writer,
-        owner=owner,
-        label=body.label,
-        batch=body.batch,
-    )
-    record = state.service.announce(details, media_type=body.media_type, size=body.bytes)
-    signed = state.presigner.put(
-        record.key, media_type=body.media_type, size=body.bytes, seconds=UPLOAD_SECONDS
-    )
+        message = "only an s3:// store can be uploaded to directly."
+        raise errors.Invalid(message, where=state.store.url)
+    facts = body.model_dump(include={"writer", "label", "batch"})
+    details = UploadDetails(name=text_rules.file_name(body.name), owner=owner, **facts)
+    kind: dict[str, Any] = {"media_type": body.media_type, "size": body.bytes}
+    record = state.service.announce(details, **kind)
+    signed = state.presigner.put(record.key, **kind, seconds=UPLOAD_SECONDS)
     return {
         "id": record.image,
         "method": "PUT",
