@@ -130,12 +130,9 @@ def _add_pictures(store: Store, fresh: Rebuild, read: _Read, adopter: Adopter) -
         others += [stat for stat in foreign if adoption.image_id(stat) not in known]
     if not others:
         return
-    earlier = _Adopted(
-        chain(
-            read(object_keys.READINGS, ReadingRecord.from_json),
-            read(object_keys.FAILURES, FailureRecord.from_json),
-        )
-    )
+    readings = read(object_keys.READINGS, ReadingRecord.from_json)
+    failures = read(object_keys.FAILURES, FailureRecord.from_json)
+    earlier = _Adopted(chain(readings, failures))
     for stats in batched(others, _BATCH):
         adopted = adopter.adopt(stats, id_of=earlier.image_id)
         fresh.add([image for _, image in adopted])

@@ -3,7 +3,6 @@
 The key is (intended, read). A hint with `holes` is used only if the ink has that many closed loops.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,92 +20,74 @@ class Hint(NamedTuple):
     holes: int | None = None
 
 
-TABLE: Mapping[tuple[str, str], tuple[Hint, ...]] = {
-    ("0", "6"): (
-        Hint("Let the two ends of the 0 meet at the top and stop there: overshooting makes a 6."),
+_HINTS: tuple[tuple[str, int | None, str], ...] = (
+    # The digit that was meant and the one that was read, the loops of the ink, the advice.
+    (
+        "06",
+        None,
+        "Let the two ends of the 0 meet at the top and stop there: overshooting makes a 6.",
     ),
-    ("0", "8"): (Hint("Draw the 0 in one round and keep its middle empty."),),
-    ("0", "9"): (Hint("Close the 0 without a tail at the bottom right."),),
-    ("1", "2"): (Hint("Leave out the foot of the 1, or keep it short."),),
-    ("1", "4"): (Hint("Keep the upstroke of the 1 short, and nothing crossing it."),),
-    ("1", "7"): (
-        Hint(
-            "Make the flag of the 1 shorter and steeper: a long flat one reads as the bar of a 7."
-        ),
+    ("08", None, "Draw the 0 in one round and keep its middle empty."),
+    ("09", None, "Close the 0 without a tail at the bottom right."),
+    ("12", None, "Leave out the foot of the 1, or keep it short."),
+    ("14", None, "Keep the upstroke of the 1 short, and nothing crossing it."),
+    (
+        "17",
+        None,
+        "Make the flag of the 1 shorter and steeper: a long flat one reads as the bar of a 7.",
     ),
-    ("2", "1"): (Hint("Give the 2 a rounder top and a longer foot."),),
-    ("2", "3"): (Hint("End the 2 with a flat foot to the right instead of a curl."),),
-    ("2", "7"): (
-        Hint("Draw the foot of the 2 clearly to the right: without it, it reads as a 7."),
-    ),
-    ("2", "8"): (
-        Hint("Open the loop at the foot of the 2, or make it smaller.", holes=1),
-        Hint("Keep the 2 open."),
-    ),
-    ("3", "2"): (Hint("Curl the lower half of the 3 back to the left."),),
-    ("3", "5"): (Hint("Start the 3 with a round top, not with a bar."),),
-    ("3", "8"): (Hint("Leave the left side of the 3 open: its ends must not touch the middle."),),
-    ("3", "9"): (Hint("Leave the upper half of the 3 open on the left."),),
-    ("4", "1"): (Hint("Draw the left arm and the crossing bar of the 4 wider."),),
-    ("4", "6"): (Hint("Let the stem of the 4 reach well below the bar."),),
-    ("4", "7"): (Hint("Draw the bar of the 4 lower, and to both sides of the stem."),),
-    ("4", "9"): (
-        Hint("The top of the 4 is closed: leave it open.", holes=1),
-        Hint("Make the corners of the 4 sharp and its top wide open.", holes=0),
-    ),
-    ("5", "3"): (
-        Hint("Draw the upper left of the 5 as a clear corner: bar first, then straight down."),
-    ),
-    ("5", "6"): (
-        Hint("Leave the lower left of the 5 open: its belly must not close.", holes=1),
-        Hint("End the belly of the 5 earlier."),
-    ),
-    ("5", "8"): (Hint("Leave both halves of the 5 open."),),
-    ("5", "9"): (Hint("Keep the top of the 5 open: the bar must not bend down to the belly."),),
-    ("6", "0"): (
-        Hint("Let the stem of the 6 rise clearly above its loop, and make the loop small."),
-    ),
-    ("6", "4"): (Hint("Make the 6 rounder: one curve from the top into the loop."),),
-    ("6", "5"): (
-        Hint("Close the loop of the 6.", holes=0),
-        Hint("Start the 6 with a curve, not with a bar."),
-    ),
-    ("6", "8"): (
-        Hint("Leave the top of the 6 open.", holes=2),
-        Hint("Keep the stem of the 6 straight."),
-    ),
-    ("7", "1"): (Hint("Draw the bar of the 7 longer and level, or cross its stem."),),
-    ("7", "2"): (Hint("End the 7 at the bottom without a foot."),),
-    ("7", "4"): (Hint("Draw the cross of the 7 shorter, and its top as one straight bar."),),
-    ("7", "9"): (Hint("Keep the bar of the 7 straight: it must not curl back to the stem."),),
-    ("8", "0"): (
-        Hint("Pinch the 8 in its middle, so that two loops show.", holes=1),
-        Hint("Make the two loops of the 8 equal."),
-    ),
-    ("8", "3"): (Hint("Close both loops of the 8 on the left."),),
-    ("8", "5"): (Hint("Close both loops of the 8: start and end at the same point."),),
-    ("8", "6"): (
-        Hint("Close the upper loop of the 8.", holes=1),
-        Hint("Make the upper loop of the 8 larger."),
-    ),
-    ("8", "9"): (
-        Hint("Close the lower loop of the 8.", holes=1),
-        Hint("Make the lower loop of the 8 larger."),
-    ),
-    ("9", "0"): (Hint("Give the 9 a stem that reaches well below its loop."),),
-    ("9", "1"): (Hint("Make the loop of the 9 wider."),),
-    ("9", "3"): (Hint("Close the loop of the 9 on its left."),),
-    ("9", "4"): (
-        Hint("Close the top of the 9 with a round loop.", holes=0),
-        Hint("Make the loop of the 9 rounder."),
-    ),
-    ("9", "5"): (
-        Hint("Close the loop of the 9 on its right.", holes=0),
-        Hint("Make the loop of the 9 rounder."),
-    ),
-    ("9", "7"): (Hint("Close the loop of the 9.", holes=0), Hint("Make the loop of the 9 larger.")),
-    ("9", "8"): (Hint("End the 9 with a straight stem or a short tail: it must not close below."),),
-}
+    ("21", None, "Give the 2 a rounder top and a longer foot."),
+    ("23", None, "End the 2 with a flat foot to the right instead of a curl."),
+    ("27", None, "Draw the foot of the 2 clearly to the right: without it, it reads as a 7."),
+    ("28", 1, "Open the loop at the foot of the 2, or make it smaller."),
+    ("28", None, "Keep the 2 open."),
+    ("32", None, "Curl the lower half of the 3 back to the left."),
+    ("35", None, "Start the 3 with a round top, not with a bar."),
+    ("38", None, "Leave the left side of the 3 open: its ends must not touch the middle."),
+    ("39", None, "Leave the upper half of the 3 open on the left."),
+    ("41", None, "Draw the left arm and the crossing bar of the 4 wider."),
+    ("46", None, "Let the stem of the 4 reach well below the bar."),
+    ("47", None, "Draw the bar of the 4 lower, and to both sides of the stem."),
+    ("49", 1, "The top of the 4 is closed: leave it open."),
+    ("49", 0, "Make the corners of the 4 sharp and its top wide open."),
+    ("53", None, "Draw the upper left of the 5 as a clear corner: bar first, then straight down."),
+    ("56", 1, "Leave the lower left of the 5 open: its belly must not close."),
+    ("56", None, "End the belly of the 5 earlier."),
+    ("58", None, "Leave both halves of the 5 open."),
+    ("59", None, "Keep the top of the 5 open: the bar must not bend down to the belly."),
+    ("60", None, "Let the stem of the 6 rise clearly above its loop, and make the loop small."),
+    ("64", None, "Make the 6 rounder: one curve from the top into the loop."),
+    ("65", 0, "Close the loop of the 6."),
+    ("65", None, "Start the 6 with a curve, not with a bar."),
+    ("68", 2, "Leave the top of the 6 open."),
+    ("68", None, "Keep the stem of the 6 straight."),
+    ("71", None, "Draw the bar of the 7 longer and level, or cross its stem."),
+    ("72", None, "End the 7 at the bottom without a foot."),
+    ("74", None, "Draw the cross of the 7 shorter, and its top as one straight bar."),
+    ("79", None, "Keep the bar of the 7 straight: it must not curl back to the stem."),
+    ("80", 1, "Pinch the 8 in its middle, so that two loops show."),
+    ("80", None, "Make the two loops of the 8 equal."),
+    ("83", None, "Close both loops of the 8 on the left."),
+    ("85", None, "Close both loops of the 8: start and end at the same point."),
+    ("86", 1, "Close the upper loop of the 8."),
+    ("86", None, "Make the upper loop of the 8 larger."),
+    ("89", 1, "Close the lower loop of the 8."),
+    ("89", None, "Make the lower loop of the 8 larger."),
+    ("90", None, "Give the 9 a stem that reaches well below its loop."),
+    ("91", None, "Make the loop of the 9 wider."),
+    ("93", None, "Close the loop of the 9 on its left."),
+    ("94", 0, "Close the top of the 9 with a round loop."),
+    ("94", None, "Make the loop of the 9 rounder."),
+    ("95", 0, "Close the loop of the 9 on its right."),
+    ("95", None, "Make the loop of the 9 rounder."),
+    ("97", 0, "Close the loop of the 9."),
+    ("97", None, "Make the loop of the 9 larger."),
+    ("98", None, "End the 9 with a straight stem or a short tail: it must not close below."),
+)
+TABLE: dict[tuple[str, str], tuple[Hint, ...]] = {}
+for _digits, _holes, _text in _HINTS:
+    _key = (_digits[0], _digits[1])
+    TABLE[_key] = (*TABLE.get(_key, ()), Hint(_text, _holes))
 GENERAL = "Write the {meant} larger and more slowly, and make it clearly different from a {read}."
 
 

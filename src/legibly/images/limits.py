@@ -3,6 +3,7 @@
 import math
 import os
 import struct
+from typing import Any
 
 from legibly import errors
 
@@ -26,24 +27,16 @@ _BYTES_PER_PIXEL = {"image/webp": 18, "image/avif": 14, "image/heic": 10, "image
 def check_size(width: int, height: int, media_type: str, max_pixels: int) -> None:
     """Raise Unusable for too many pixels or too long a side."""
     longer = max(width, height)
+    remedy = "Split the picture into parts."
+    size: dict[str, Any] = {"width": width, "height": height}
     if longer > MAX_SIDE:
-        raise errors.Unusable(
-            "{width} × {height} pixels: a side may have at most {limit}.",
-            code="side-too-long",
-            width=width,
-            height=height,
-            limit=MAX_SIDE,
-            remedy="Split the picture into parts.",
-        )
+        message = "{width} × {height} pixels: a side may have at most {limit}."
+        raise errors.Unusable(message, code="side-too-long", remedy=remedy, limit=MAX_SIDE, **size)
     if longer > _SHORT_SIDE and longer > MAX_ASPECT * min(width, height):
-        raise errors.Unusable(
-            "{width} × {height} pixels: a picture may be at most {limit} times longer than wide.",
-            code="too-narrow",
-            width=width,
-            height=height,
-            limit=MAX_ASPECT,
-            remedy="Split the picture into parts.",
+        message = (
+            "{width} × {height} pixels: a picture may be at most {limit} times longer than wide."
         )
+        raise errors.Unusable(message, code="too-narrow", remedy=remedy, limit=MAX_ASPECT, **size)
     _check_pixels(width, height, media_type, max_pixels)
 
 

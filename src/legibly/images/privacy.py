@@ -53,11 +53,10 @@ def _jpeg(data: bytes) -> bytes:
         marker = data[position + 1]
         if marker == 0xDA:  # the picture data: everything after it stays
             break
-        if (
-            marker == 0xFF or 0xD0 <= marker <= 0xD7 or marker == 0x01
-        ):  # padding and markers without a length
-            parts.append(data[position : position + 1 + (marker != 0xFF)])
-            position += 1 + (marker != 0xFF)
+        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD7:  # padding, markers without a length
+            length = 1 + (marker != 0xFF)
+            parts.append(data[position : position + length])
+            position += length
             continue
         end = position + 2 + struct.unpack_from(">H", data, position + 2)[0]
         body = data[position + 4 : end]
@@ -103,9 +102,8 @@ def _webp(data: bytes) -> bytes:
             exif = _only(_orientation(body.removeprefix(_EXIF)))
             parts.append(struct.pack("<4sI", b"EXIF", len(exif)) + exif)
         elif kind == b"VP8X" and body:
-            parts.append(
-                data[position : position + 8] + bytes([body[0] & ~0x04]) + body[1:]
-            )  # the flag of XMP
+            flags = bytes([body[0] & ~0x04])  # without that of XMP
+            parts.append(data[position : position + 8] + flags + body[1:])
         elif kind != b"XMP ":
             parts.append(data[position:end])
         position = end
@@ -122,9 +120,8 @@ def _orientation(tiff: bytes) -> int:
     """The orientation in an EXIF block, 1 (upright) without one."""
     try:
         order = _byte_order(tiff, 0)
-        for tag, _kind, _count, at in _entries(
-            tiff, struct.unpack_from(order + "I", tiff, 4)[0], order
-        ):
+        (offset,) = struct.unpack_from(order + "I", tiff, 4)
+        for tag, _kind, _count, at in _entries(tiff, offset, order):
             if tag == _ORIENTATION:
                 value = int(struct.unpack_from(order + "H", tiff, at)[0])
                 return value if 1 <= value <= 8 else 1

@@ -4,25 +4,14 @@ The pixel limit is checked on the header before decoding. Large pictures are red
 factor, since reading needs a few megapixels, not fifty.
 """
 
+import importlib
 import io
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import ExifTags, Image, ImageFile
 
 from legibly import errors
 from legibly.images import limits, sniff, truncation
@@ -30,16 +19,8 @@ from legibly.images import limits, sniff, truncation
 Pixels = NDArray[np.uint8]
 
 # Importing a plugin registers it; with these `Image.open` does not try the forty others.
-_PLUGINS = (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+for _kind in ("Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+    importlib.import_module(f"PIL.{_kind}ImagePlugin")
 REDUCED_PIXELS = 700_000
 """A picture is never reduced below this many pixels."""
 REDUCED_SIDE = 64
@@ -111,9 +92,8 @@ def decode(
         raise
     except Exception as error:  # broken bytes make decoders raise all kinds of errors
         raise _broken(media_type, error) from error
-    return Picture(
-        pixels, max(facts.width / pixels.shape[1], facts.height / pixels.shape[0]), facts
-    )
+    scale = max(facts.width / pixels.shape[1], facts.height / pixels.shape[0])
+    return Picture(pixels, scale, facts)
 
 
 def _open(data: bytes, media_type: str) -> Image.Image:
@@ -221,11 +201,7 @@ def _colourless(image: Image.Image) -> Pixels | None:
 def grey_if_colourless(pixels: Pixels) -> Pixels:
     """RGB without colour as one channel, which is read in half the time; others unchanged."""
     for part in (pixels[::64], pixels):  # most colour pictures have colour in the first rows
-        if (
-            part.ndim == 2
-            or (part[:, :, 0] != part[:, :, 1]).any()
-            or (part[:, :, 1] != part[:, :, 2]).any()
-        ):
+        if part.ndim == 2 or (part[:, :, :2] != part[:, :, 1:]).any():
             return pixels
     return np.ascontiguousarray(pixels[:, :, 1])
 
@@ -291,9 +267,8 @@ def _on_paper(image: Image.Image) -> Image.Image:
     if alpha.getextrema() == (255, 255):
         return image.convert("RGB")
     weight = np.asarray(alpha, np.float32)
-    shown = float(
-        (np.asarray(image.convert("L"), np.float32) * weight).sum() / max(float(weight.sum()), 1.0)
-    )
+    grey = np.asarray(image.convert("L"), np.float32)
+    shown = float((grey * weight).sum() / max(float(weight.sum()), 1.0))
     light = shown > 215 and float(weight.mean()) < 128
     paper = Image.new("RGB", image.size, (0, 0, 0) if light else (255, 255, 255))
     paper.paste(image.convert("RGB"), mask=alpha)

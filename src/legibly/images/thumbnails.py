@@ -17,11 +17,8 @@ SMALL_SIDE = 320
 def is_small(image: Image) -> bool:
     """Whether a page can show the original: a few kilobytes, of a kind that every browser shows."""
     known = image.state == "read" and image.media_type in ("image/png", "image/jpeg", "image/webp")
-    return (
-        known
-        and image.bytes <= SMALL_BYTES
-        and 0 < max(image.width or 0, image.height or 0) <= SMALL_SIDE
-    )
+    has_few_pixels = 0 < max(image.width or 0, image.height or 0) <= SMALL_SIDE
+    return known and image.bytes <= SMALL_BYTES and has_few_pixels
 
 
 def shrink(data: bytes, *, side: int, max_pixels: int) -> bytes:
@@ -34,16 +31,11 @@ def cut(data: bytes, *, box: Box, margin: float, side: int, max_pixels: int) -> 
     decoded = decode.decode(data, max_pixels=max_pixels)
     left, top, width, height = (edge / decoded.scale for edge in box)
     border = margin * max(width, height)
-    right = left + width + border
-    bottom = top + height + border
     picture = PIL.Image.fromarray(decoded.pixels)
-    inside = (
-        max(0, left - border),
-        max(0, top - border),
-        min(picture.width, right),
-        min(picture.height, bottom),
-    )
-    return _packed(picture.crop(inside), side)
+    start = (max(0, left - border), max(0, top - border))
+    right = min(picture.width, left + width + border)
+    bottom = min(picture.height, top + height + border)
+    return _packed(picture.crop((*start, right, bottom)), side)
 
 
 def _packed(picture: PIL.Image.Image, side: int) -> bytes:

@@ -50,11 +50,8 @@ class Graph:
     @property
     def custom_operators(self) -> list[str]:
         """Operators that ONNX Runtime does not include."""
-        return sorted(
-            f"{domain}::{operator}"
-            for domain, operator in self.operators
-            if domain not in STANDARD_DOMAINS
-        )
+        custom = (entry for entry in self.operators if entry[0] not in STANDARD_DOMAINS)
+        return sorted("::".join(entry) for entry in custom)
 
 
 def parse(content: bytes) -> Graph:

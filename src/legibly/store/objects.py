@@ -243,15 +243,11 @@ def open_store(url: str, *, environ: Mapping[str, str]) -> Store:
         try:
             private_files.make_folder(folder)
         except OSError as error:
-            raise Unavailable(
-                f"this folder cannot be created: {error.strerror}.", where=str(folder)
-            ) from error
+            message = f"this folder cannot be created: {error.strerror}."
+            raise Unavailable(message, where=str(folder)) from error
         return Store(LocalStore(prefix=folder), url=url)
-    raise Invalid(
-        "this is not a store.",
-        where=url,
-        remedy="Use file://FOLDER, s3://BUCKET/PREFIX or memory://.",
-    )
+    remedy = "Use file://FOLDER, s3://BUCKET/PREFIX or memory://."
+    raise Invalid("this is not a store.", where=url, remedy=remedy)
 
 
 def folder_of(url: str) -> Path:
@@ -280,10 +276,9 @@ def _s3(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
         # Other servers rarely have wildcard names, so the bucket goes into the path.
         options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
         options["client_options"] = {"allow_http": endpoint.startswith("http://")}
-    names = ("access_key_id", "secret_access_key", "session_token")
-    options |= {
-        name: environ[f"AWS_{name.upper()}"] for name in names if f"AWS_{name.upper()}" in environ
-    }
+    for name in ("access_key_id", "secret_access_key", "session_token"):
+        if f"AWS_{name.upper()}" in environ:
+            options[name] = environ[f"AWS_{name.upper()}"]
     if _has_profile(environ) and "AWS_ACCESS_KEY_ID" not in environ:
         from obstore.auth.boto3 import Boto3CredentialProvider  # only boto3 reads profiles
 

@@ -21,11 +21,9 @@ def limit() -> int:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = (
-        MAX_CONNECTIONS + SPARE
-        if hard == resource.RLIM_INFINITY
-        else min(hard, MAX_CONNECTIONS + SPARE)
-    )
+    most = MAX_CONNECTIONS + SPARE
+    if hard != resource.RLIM_INFINITY:
+        most = min(hard, most)
     if 0 <= soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return max(most - SPARE, 64)

@@ -60,9 +60,8 @@ def command(host: str, port: int, workers: int | None, log_level: str, **flags: 
     port = _free(host, port)
     count = workers or _default_workers(settings)
     flags["threads"] = str(settings.threads or max(1, min(4, _cores() // count)))
-    os.environ[FLAGS] = json.dumps(
-        {name: value for name, value in flags.items() if value is not None}
-    )
+    named = {name: value for name, value in flags.items() if value is not None}
+    os.environ[FLAGS] = json.dumps(named)
     memory.limit_arenas()
     place = f"Legibly is at http://{'localhost' if host in _LOOPBACK else host}:{port}"
     served: dict[str, Any] = {**_SERVED, "host": host, "port": port, "log_level": log_level}
@@ -128,10 +127,7 @@ def _free(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
+            message = f"cannot listen on this address: {error.strerror}."
             remedy = f"Choose another: legibly serve --port {port + 1}."
-            raise Conflict(
-                f"cannot listen on this address: {error.strerror}.",
-                where=f"{host}:{port}",
-                remedy=remedy,
-            ) from error
+            raise Conflict(message, where=f"{host}:{port}", remedy=remedy) from error
         return int(probe.getsockname()[1])
