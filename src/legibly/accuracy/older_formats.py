@@ -25,13 +25,10 @@ LONG_LINE = 24
 """Lines of at least this length hardly repeat, so that it pays to count their pairs at once."""
 _PADDING = " \t\r\ufeff"
 _INTEGRAL = re.compile(r"(-?[0-9]+)[.]0+")
-_HEADER_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """predicted prediction predicted_class pred y_pred
-        actual actual_class true truth label y_true target""",
-    )
-)
+_HEADER_WORDS = {
+    *("predicted", "prediction", "predicted_class", "pred", "y_pred", "label", "target"),
+    *("actual", "actual_class", "true", "truth", "y_true"),
+}
 
 Bad = Callable[[str, int, str], None]
 """Called for every bad line with the file, the line number from 1, and the fault."""
@@ -46,17 +43,9 @@ class Counts:
 
     def table(self) -> aggregates.Table:
         """The count rows of these pairs: undated, unknown model and source, no confidence."""
+        undated = (aggregates.UNDATED_US, aggregates.UNKNOWN, aggregates.UNKNOWN)
         rows = (
-            aggregates.Counted(
-                aggregates.UNDATED_US,
-                aggregates.UNKNOWN,
-                aggregates.UNKNOWN,
-                predicted,
-                actual,
-                aggregates.NO_CONFIDENCE,
-                n,
-                0,
-            )
+            aggregates.Counted(*undated, predicted, actual, aggregates.NO_CONFIDENCE, n, 0)
             for (predicted, actual), n in self.pairs.items()
         )
         table = aggregates.collect(rows)
@@ -93,11 +82,8 @@ def count(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
     elif format_ in ("objects", "records"):
         _count_objects(file, name=name, counts=counts, bad=bad)
     else:
-        raise Invalid(
-            "this holds no pairs.",
-            where=name,
-            remedy="Give text lines, JSON objects, or a store's URL.",
-        )
+        remedy = "Give text lines, JSON objects, or a store's URL."
+        raise Invalid("this holds no pairs.", where=name, remedy=remedy)
 
 
 def _count_text(file: BinaryIO, *, name: str, counts: Counts, bad: Bad) -> None:
@@ -214,10 +200,10 @@ def _single_value(file: BinaryIO) -> Any:
     except ValueError:
         file.seek(0)
         data = file.read(VALUE_BYTES + 1)
+        if len(data) > VALUE_BYTES:
+            return None
         try:
-            return (
-                json.loads(data.removeprefix(b"\xef\xbb\xbf")) if len(data) <= VALUE_BYTES else None
-            )
+            return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
         except ValueError:
             return None
     return None if not first.lstrip().startswith(b"[") else json.loads(first)

@@ -28,10 +28,8 @@ def find(source: str, *, environ: Mapping[str, str] = os.environ) -> Source:
         return _of_url(source, stores.open_store(source, environ=environ))
     path = stores.folder_of(source) if source.startswith("file://") else Path(source)
     if path.is_dir() and (path / "records").is_dir():
-        return Source(
-            base=str(path),
-            plan=of_store(stores.open_store(f"file://{path.absolute()}", environ=environ)),
-        )
+        store = stores.open_store(f"file://{path.absolute()}", environ=environ)
+        return Source(base=str(path), plan=of_store(store))
     if not path.exists():
         remedy = "Give a store's URL, a folder, or a file of pairs."
         raise NotFound("there is nothing here.", where=source, remedy=remedy)
@@ -47,9 +45,8 @@ def _of_url(url: str, store: stores.Store) -> Source:
             "Name the store as in LEGIBLY_STORE. Pairs in an older format are read from files: "
             "copy them here first, and name the file or folder."
         )
-        raise NotFound(
-            "there are no pairs and no images under this address.", where=url, remedy=remedy
-        )
+        message = "there are no pairs and no images under this address."
+        raise NotFound(message, where=url, remedy=remedy)
     return Source(base=base, plan=plan)
 
 
@@ -69,31 +66,28 @@ def of_store(store: stores.Store) -> plans.Plan:
 
 
 def _of_files(path: Path) -> Source:
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    files = [path] if path.is_file() else sorted(filter(_may_hold_pairs, path.rglob("*")))
     kinds: dict[str, list[Path]] = {}
     for file in files:
-        if (
-            file.suffix.lower() in SUFFIXES and not file.name.startswith((".", "_"))
-        ) or path.is_file():
-            kinds.setdefault(_kind(file), []).append(file)
+        kinds.setdefault(_kind(file), []).append(file)
     if not kinds or set(kinds) == {"nothing"}:
-        raise Invalid(
-            "there are no pairs in here.",
-            where=str(path),
-            remedy="Give a store's URL or a file of pairs.",
-        )
+        remedy = "Give a store's URL or a file of pairs."
+        raise Invalid("there are no pairs in here.", where=str(path), remedy=remedy)
     older_files = kinds.get("text", []) + kinds.get("objects", [])
     lines = _names(kinds.get("records", []))
     parquet = _names(kinds.get("parquet", []))
     if older_files and (lines or parquet):
-        odd = older_files[0]
+        message = "pairs in today's format and in an older one are mixed."
         remedy = "Give them one at a time: only the newer ones name their image."
-        raise Invalid(
-            "pairs in today's format and in an older one are mixed.", where=str(odd), remedy=remedy
-        )
+        raise Invalid(message, where=str(older_files[0]), remedy=remedy)
     if older_files:
         return Source(older=tuple(sorted(older_files)))
     return Source(plan=plans.Plan(lines=lines, parquet=parquet))
+
+
+def _may_hold_pairs(file: Path) -> bool:
+    is_hidden = file.name.startswith((".", "_"))
+    return file.suffix.lower() in SUFFIXES and not is_hidden and file.is_file()
 
 
 def _names(paths: Iterable[Path]) -> tuple[str, ...]:
@@ -107,9 +101,6 @@ def _kind(file: Path) -> str:
         return "nothing"
     kind = older_formats.kind(head)
     if kind is None:
-        raise Invalid(
-            "this holds no pairs.",
-            where=str(file),
-            remedy="Give text lines, JSON lines or Parquet.",
-        )
+        remedy = "Give text lines, JSON lines or Parquet."
+        raise Invalid("this holds no pairs.", where=str(file), remedy=remedy)
     return kind

@@ -17,12 +17,7 @@ from legibly.evaluation import comparison
 from legibly.packs import pack as packs
 
 RECIPES = next(
-    (
-        folder
-        for folder in (Path(__file__).parents[1] / "recipes", Path(__file__).parents[3] / "recipes")
-        if folder.is_dir()
-    ),
-    Path("recipes"),
+    filter(Path.is_dir, (Path(__file__).parents[up] / "recipes" for up in (1, 3))), Path("recipes")
 )
 """The recipes of the installed package, or of a source checkout."""
 
@@ -63,14 +58,11 @@ def command(
     file = find(recipe)
     if (data is None) != from_labels and "--help" not in rest:
         raise click.UsageError("give either --data or --from-labels.")
-    if (
-        "import torch" in file.read_text(encoding="utf-8")
-        and importlib.util.find_spec("torch") is None
-    ):
+    needs_torch = "import torch" in file.read_text(encoding="utf-8")
+    if needs_torch and importlib.util.find_spec("torch") is None:
+        message = "PyTorch, which this recipe needs, is not installed."
         remedy = "Install it: pip install 'legibly[train]'."
-        raise errors.Unavailable(
-            "PyTorch, which this recipe needs, is not installed.", where=str(file), remedy=remedy
-        )
+        raise errors.Unavailable(message, where=str(file), remedy=remedy)
     with tempfile.TemporaryDirectory(prefix="legibly-train-") as folder:
         if from_labels:
             data = Path(folder)
@@ -130,8 +122,7 @@ def find(recipe: str) -> Path:
     for file in candidates:
         if file.is_file():
             return file
-    known = (
-        ", ".join(sorted(file.parent.name for file in RECIPES.glob("*/train.py"))) or "none here"
-    )
+    names = sorted(file.parent.name for file in RECIPES.glob("*/train.py"))
+    known = ", ".join(names) or "none here"
     remedy = f"Known recipes: {known}; or give the path of a train.py."
     raise errors.NotFound("no such recipe.", where=recipe, remedy=remedy)

@@ -22,6 +22,7 @@ def sentence(comparison: Json) -> str:
     right = comparison["right"]
     difference = right["difference"]
     margin = points(right["margin"])
+    value = signed(difference["value"])
     name = _name(comparison["candidate"])
     span = f"(95 %: {signed(difference['low'])} to {signed(difference['high'])})"
     if right["verdict"] == "better":
@@ -29,13 +30,8 @@ def sentence(comparison: Json) -> str:
     if right["verdict"] == "worse":
         return f"Worse: {name} reads {points(-difference['value'])} points fewer right {span}."
     if right["verdict"] == "no_worse":
-        return (
-            f"No worse within the margin of {margin} points: {signed(difference['value'])} points"
-            f" {span}."
-        )
-    return (
-        f"Too few to say: {signed(difference['value'])} points {span}; {_missing(right['more'])}."
-    )
+        return f"No worse within the margin of {margin} points: {value} points {span}."
+    return f"Too few to say: {value} points {span}; {_missing(right['more'])}."
 
 
 def _missing(more: int | None) -> str:
@@ -89,19 +85,13 @@ def lines(comparison: Json) -> list[str]:
     text += [f"labels {_source(*item)}" for item in comparison["by_source"].items()]
     look = right["single_look"]
     span = f" and {signed(look['low'])} to {signed(look['high'])}, if this is the only look"
-    text += [
-        "",
-        f"exact McNemar p = {right['p']:.3g}{span if comparison['looks'] == 'any' else ''}",
-    ]
-    return [*text, sentence(comparison)]
+    note = span if comparison["looks"] == "any" else ""
+    return [*text, "", f"exact McNemar p = {right['p']:.3g}{note}", sentence(comparison)]
 
 
 def _change(measure: Json) -> str:
-    difference = measure["difference"]
-    return (
-        f"{signed(difference['value'])} ({signed(difference['low'])} to"
-        f" {signed(difference['high'])})"
-    )
+    value, low, high = (signed(measure["difference"][name]) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _row(title: str, *values: str) -> str:
@@ -119,12 +109,8 @@ def _share(value: Json) -> str:
 def _risk(read: Json) -> str:
     if not read["n"]:
         return "none"
-    accuracy = read["accuracy"]
-    turned = {
-        "value": 1 - accuracy["value"],
-        "low": 1 - accuracy["high"],
-        "high": 1 - accuracy["low"],
-    }
+    sides = {"value": "value", "low": "high", "high": "low"}
+    turned = {name: 1 - read["accuracy"][other] for name, other in sides.items()}
     return f"{read['errors']}: {_share(turned)}"
 
 

@@ -133,12 +133,9 @@ class LiveReader:
         elif self._canary is None or self._canary.number != change.number:
             challenger = self._open_challenger(change)
             if challenger is not None:
+                rule = {"share": change.share or 0.0, "risk": change.risk or trials.RISK}
                 self._canary = trials.Canary(
-                    challenger,
-                    share=change.share or 0.0,
-                    risk=change.risk or trials.RISK,
-                    number=change.number,
-                    since=change.at,
+                    challenger, **rule, number=change.number, since=change.at
                 )
 
     def _open_challenger(self, change: promotion_history.Change) -> Reader | None:

@@ -17,10 +17,8 @@ NEVER = 100_000_000
 _ERROR = 0.025  # on each side of a 95 % interval
 _BETS = tuple(2 ** (-k / 2) for k in range(17))
 # The largest bets weigh most: they are the best if two models hardly ever differ, as is common.
-_LOG_WEIGHTS = tuple(
-    math.log(1 / (k + 1) / math.fsum(1 / (j + 1) for j in range(len(_BETS))))
-    for k in range(len(_BETS))
-)
+_HARMONIC = math.fsum(1 / (j + 1) for j in range(len(_BETS)))
+_LOG_WEIGHTS = tuple(math.log(1 / (k + 1) / _HARMONIC) for k in range(len(_BETS)))
 
 Interval = Callable[["Table"], metrics.Proportion]
 
@@ -41,12 +39,8 @@ class Table:
     def of(cls, couples: Iterable[tuple[bool, bool]]) -> Self:
         """Count couples of (first is right, second is right)."""
         outcomes = list(couples)
-        return cls(
-            *(
-                outcomes.count(kind)
-                for kind in ((True, True), (True, False), (False, True), (False, False))
-            )
-        )
+        kinds = ((True, True), (True, False), (False, True), (False, False))
+        return cls(*map(outcomes.count, kinds))
 
     @property
     def n(self) -> float:
@@ -59,12 +53,8 @@ class Table:
 
     def times(self, factor: float) -> "Table":
         """The same shares with all counts multiplied."""
-        return Table(
-            factor * self.both,
-            factor * self.only_first,
-            factor * self.only_second,
-            factor * self.neither,
-        )
+        counts = (self.both, self.only_first, self.only_second, self.neither)
+        return Table(*(factor * count for count in counts))
 
     def swapped(self) -> "Table":
         """The same table with both classifiers exchanged."""
@@ -111,13 +101,12 @@ def at_any_time(table: Table) -> metrics.Proportion:
     Source: I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1–27: the mean of bounded values by
     betting.
     """
-    low = _root(lambda delta: evidence(table, above=delta) >= -math.log(_ERROR), -1.0, table.value)
-    high = -_root(
-        lambda delta: evidence(table.swapped(), above=delta) >= -math.log(_ERROR),
-        -1.0,
-        -table.value,
-    )
-    return metrics.Proportion(table.value, low, high)
+
+    def least(one_side: Table) -> float:
+        limit = -math.log(_ERROR)
+        return _root(lambda delta: evidence(one_side, above=delta) >= limit, -1.0, one_side.value)
+
+    return metrics.Proportion(table.value, least(table), -least(table.swapped()))
 
 
 def evidence(table: Table, *, above: float) -> float:

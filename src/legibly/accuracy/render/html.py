@@ -128,11 +128,8 @@ def _matrix(report: Report, base: str) -> str:
         rows.append(f'<tr><th scope="row">{_esc(_name(actual))}</th>{cells}</tr>')
     caption = "True label down, answer across" + ("; a cell opens its pictures" if base else "")
     left = confusion["left_out"]["texts"] + confusion["left_out"]["places"]
-    note = (
-        f'<p class="quiet">{left:,} labels that do not lie side by side are not in this table.</p>'
-        if left
-        else ""
-    )
+    text = f"{left:,} labels that do not lie side by side are not in this table."
+    note = f'<p class="quiet">{text}</p>' if left else ""
     return (
         f"<h2>What was taken for what</h2>{_SCROLL.format('The matrix')}"
         f'<table class="matrix"><caption>{caption}</caption>'
@@ -179,19 +176,15 @@ def _calibration(report: Report, chart: str | None) -> str:
         for row in bins
     ]
     ece = report["calibration"]["ece"]
-    note = (
-        ""
-        if ece is None
-        else f"<p>Confidence and accuracy lie {plain_text.percent(ece)} apart on average.</p>"
-    )
+    text = f"Confidence and accuracy lie {plain_text.percent(ece)} apart on average."
+    note = "" if ece is None else f"<p>{text}</p>"
     names = ("confidence", "pictures", "mean", "were right", "95 %")
     return _table("Is the confidence reliable?", names, rows, chart=chart, before=note)
 
 
 def _histogram(chart: str | None) -> str:
-    return (
-        f"<h2>How sure right and wrong answers were</h2><figure>{chart}</figure>" if chart else ""
-    )
+    title = "How sure right and wrong answers were"
+    return f"<h2>{title}</h2><figure>{chart}</figure>" if chart else ""
 
 
 def _selective(report: Report, chart: str | None) -> str:
@@ -225,17 +218,12 @@ def _classes(report: Report, chart: str | None) -> str:
 
 
 def _rows(title: str, key: str, rows: Sequence[Mapping[str, Any]], chart: str | None) -> str:
-    figures = [
-        (
-            str(row[key]),
-            f"{row['pairs']:,}",
-            plain_text.percent(row["accuracy"]["value"]),
-            _range(row["accuracy"]),
-        )
-        if row["enough"]
-        else (str(row[key]), f"{row['pairs']:,}", "too few to say", "")
-        for row in rows
-    ]
+    figures = []
+    for row in rows:
+        share = row["accuracy"]
+        shown = (plain_text.percent(share["value"]), _range(share))
+        cells = shown if row["enough"] else ("too few to say", "")
+        figures.append((str(row[key]), f"{row['pairs']:,}", *cells))
     return _table(title, (key, "pairs", "were right", "95 %"), figures, chart=chart)
 
 
@@ -251,14 +239,12 @@ def _drift(report: Report) -> str:
             " accuracy."
         ),
     }[drifts.change(drift) or "none"]
-    rows = [(name, _index(drift[name])) for name in ("verdicts", "classes")]
-    days = [
-        (row["day"], _index(row["verdicts"]), _index(row["classes"])) for row in drift["by_day"]
-    ]
-    text = f"<h2>What came in</h2><p>{says}</p>" + _plain(
-        ("stability index", "value and 95 %"), rows
-    )
-    return text + (_plain(("day", "verdicts", "classes"), days) if days else "")
+    names = ("verdicts", "classes")
+    rows = [(name, _index(drift[name])) for name in names]
+    days = [(row["day"], *(_index(row[name]) for name in names)) for row in drift["by_day"]]
+    table = _plain(("stability index", "value and 95 %"), rows)
+    by_day = _plain(("day", *names), days) if days else ""
+    return f"<h2>What came in</h2><p>{says}</p>{table}{by_day}"
 
 
 def _index(index: Mapping[str, Any]) -> str:
@@ -268,11 +254,8 @@ def _index(index: Mapping[str, Any]) -> str:
 
 
 def _skipped(report: Report) -> str:
-    rows = [
-        (name, f"{n:,}")
-        for name, n in (*report["skipped"].items(), ("taken back", report["taken_back"]))
-        if n
-    ]
+    counts = {**report["skipped"], "taken back": report["taken_back"]}
+    rows = [(name, f"{n:,}") for name, n in counts.items() if n]
     return _table("Not counted", ("why", "lines"), rows) if rows else ""
 
 
@@ -302,19 +285,14 @@ def _plain(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     for first, *rest in rows:
-        yield (
-            f'<tr><th scope="row">{_esc(first)}</th>'
-            + "".join(f"<td>{_esc(text)}</td>" for text in rest)
-            + "</tr>"
-        )
+        cells = "".join(f"<td>{_esc(text)}</td>" for text in rest)
+        yield f'<tr><th scope="row">{_esc(first)}</th>{cells}</tr>'
 
 
 def _range(share: Mapping[str, float | None]) -> str:
-    return (
-        ""
-        if share["value"] is None
-        else f"{plain_text.percent(share['low'])} – {plain_text.percent(share['high'])}"
-    )
+    if share["value"] is None:
+        return ""
+    return f"{plain_text.percent(share['low'])} – {plain_text.percent(share['high'])}"
 
 
 def _name(label: str) -> str:

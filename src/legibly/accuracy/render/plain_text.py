@@ -23,10 +23,8 @@ def headline(report: Report) -> str:
         return "There are no true labels yet, so nothing is known about accuracy."
     if not estimate["enough"]:
         n = estimate["pairs"]
-        return (
-            f"{n} true label{'s' if n != 1 else ''}: too few to say how often the answers are"
-            " right."
-        )
+        labels = "1 true label" if n == 1 else f"{n} true labels"
+        return f"{labels}: too few to say how often the answers are right."
     scale = 1000
     while (share["high"] - share["low"]) * scale < 4 and scale < 1_000_000:
         scale *= 10
@@ -44,18 +42,14 @@ def lines(report: Report) -> Iterator[str]:
     yield f"  right        {_share(report['accuracy'])}"
     estimate = report["estimate"]
     if estimate["basis"] == "asked":
-        yield (
-            f"  estimate     {_share(estimate['accuracy'])}   from {estimate['pairs']:,} asked"
-            " labels"
-        )
+        count = f"{estimate['pairs']:,}"
+        yield f"  estimate     {_share(estimate['accuracy'])}   from {count} asked labels"
     nothing = report["false_digits"]
     if nothing["images"]:
         yield f"  false digits {_share(nothing)}   of {nothing['images']:,} images without a digit"
-    if report["calibration"]["ece"] is not None:
-        yield (
-            f"  calibration  {percent(report['calibration']['ece']):>14}   expected calibration"
-            " error"
-        )
+    ece = report["calibration"]["ece"]
+    if ece is not None:
+        yield f"  calibration  {percent(ece):>14}   expected calibration error"
     yield from _skipped(report)
     yield from _rows("source", report["by_source"], "source")
     yield from _rows("model", report["by_model"], "model")
@@ -101,9 +95,8 @@ def _classes(report: Report) -> Iterator[str]:
         name = row["label"] or "(nothing)"
         figures = f"{percent(row['precision']['value']):>10} {percent(row['recall']['value']):>10}"
         f1 = "–" if row["f1"] is None else f"{row['f1']:.4f}"
-        yield f"  {name:<12} {row['support']:>12,} {figures} {f1:>8}" + (
-            "" if row["enough"] else "   too few to say"
-        )
+        note = "" if row["enough"] else "   too few to say"
+        yield f"  {name:<12} {row['support']:>12,} {figures} {f1:>8}{note}"
     if len(report["classes"]) > 40:
         yield f"  … and {len(report['classes']) - 40:,} more classes (--json has them all)"
 
@@ -113,7 +106,5 @@ def _confused(report: Report) -> Iterator[str]:
         yield ""
         yield "  most often confused"
     for row in report["confused"][:5]:
-        yield (
-            f"  {row['actual'] or '(nothing)'} read as {row['predicted'] or '(nothing)'}:"
-            f" {row['n']:,} times"
-        )
+        actual, predicted = (row[name] or "(nothing)" for name in ("actual", "predicted"))
+        yield f"  {actual} read as {predicted}: {row['n']:,} times"
