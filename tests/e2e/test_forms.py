@@ -53,6 +53,7 @@ def test_a_form_is_stored_read_and_corrected(server: Server, page: Page) -> None
     expect(page.locator("#pages .note")).to_contain_text("form was not found")
     value = page.get_by_role("textbox", name="amount in a.png")
     expect(value).to_have_value("7")
+    expect(page.get_by_role("link", name="Picture: amount in a.png")).to_be_visible()
 
     other = page.context.new_page()
     other.goto(f"{server.url}/forms")

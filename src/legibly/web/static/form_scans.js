@@ -176,6 +176,7 @@ function row(source, name, value) {
     nextOpen(input)?.select();
   });
   value.draw();
+  const title = say("picture_of", { name: place });
   const picture = make("img", {
     src: `/api/images/${value.image}/original`,
     alt: "",
@@ -186,7 +187,11 @@ function row(source, name, value) {
     "tr",
     {},
     make("th", { scope: "row", class: "words" }, name),
-    make("td", { class: "words" }, make("a", { href: `/images/${value.image}` }, picture)),
+    make(
+      "td",
+      { class: "words" },
+      make("a", { href: `/images/${value.image}`, "aria-label": title }, picture),
+    ),
     make("td", { class: "words" }, input),
     state,
   );
