@@ -57,8 +57,12 @@ TEXTURE_MAX_RUNS = 200_000
 """Texture has more runs of ink per pixel than this and at least the minimum, or the maximum."""
 RETRY_DOUBT = 0.6
 """From this negated mean log confidence on, other sizes and polarities are tried."""
-TURN_DOUBT = 0.25
-"""From this negated mean log confidence on, other orientations are tried."""
+TURN_DOUBT = 0.15
+TURN_GAIN = 0.3
+CLEAR_DOUBT = 0.05
+"""From this negated mean log confidence on, other orientations are tried; the best is taken if its
+own is better by the gain, or as low as CLEAR_DOUBT.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,9 @@ def _turned(pixels: Pixels, light: bool, page: Page, networks: Networks) -> Page
         return page
     turned = np.ascontiguousarray(np.rot90(pixels, quarters))
     other = _analyse_ink(paper.find_ink(turned, light=light), networks)
-    if len(other.items) < MIN_DIGITS_TO_TURN or other.merit <= page.merit + 0.3:
+    if len(other.items) < MIN_DIGITS_TO_TURN or other.merit <= min(
+        page.merit + TURN_GAIN, -CLEAR_DOUBT
+    ):
         return page
     back = tuple(
         tuple(item.at(turns.back(item.box, quarters, width, height)) for item in row)

@@ -12,11 +12,11 @@ from legibly.vision.opinions import CLEAR_CONFIDENCE, Candidate, Networks, Opini
 
 SOLE_CUT_CERTAINTY = 0.94
 """The certainty if all ink is one piece that had to be cut: it may be a letter."""
-MIN_DIGITNESS = 0.3
+MIN_DIGITNESS = 0.4
 MAX_SIGN_WIDTH = 1.2
 MIN_CUT_BELIEF = 0.87
 """If all ink is one piece with less digitness and at most this many digit heights wide, digits are
-believed only from this probability on: of 150 touching pairs of digits, four are lost.
+believed only from this probability on: of 150 touching pairs of digits, five are lost.
 """
 MAX_AREA = 8.0
 MAX_PIXELS = 6_500_000
