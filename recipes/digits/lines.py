@@ -337,8 +337,8 @@ def boxes(plane: torch.Tensor, ends: Ends, chosen: torch.Tensor) -> None:
     top = torch.where(torch.rand(count) < 0.7, -1.0, _between(18, 27, count))
     strength = _between(0.3, 1, count)
     thick = torch.randint(1, 3, (count,))
-    room = (after - before > 2) & (torch.rand(there.shape) < 0.7)
-    lines, number = torch.nonzero(room & there & chosen[:, None], as_tuple=True)
+    is_wide = (after - before > 2) & (torch.rand(there.shape) < 0.7)
+    lines, number = torch.nonzero(is_wide & there & chosen[:, None], as_tuple=True)
     n = len(lines)
     start = before[lines, number]
     x = start + (after[lines, number] - start) * _between(0.3, 0.7, n)
@@ -357,10 +357,10 @@ def marks(plane: torch.Tensor, ends: Ends, chosen: torch.Tensor) -> None:
         there & chosen[:, None] & (torch.rand(there.shape) < 0.45), as_tuple=True
     )
     n = len(lines)
-    room = after[lines, number] - before[lines, number]
+    gap = after[lines, number] - before[lines, number]
     x = (before[lines, number] + after[lines, number]) / 2
     y = torch.where(torch.rand(n) < 0.5, _between(20, 26, n), _between(4, 28, n))
-    far = _between(0, 1, n) * torch.where(room < 6, 2, torch.where(room < 14, 5, 9))
+    far = _between(0, 1, n) * torch.where(gap < 6, 2, torch.where(gap < 14, 5, 9))
     path = x - far / 2, y, x + far / 2, y + _between(0, 2, n)
     _strokes(plane, lines, path, _between(0.4, 1, n), torch.randint(1, 3, (n,)))
 

@@ -102,9 +102,9 @@ def at_any_time(table: Table) -> metrics.Proportion:
     betting.
     """
 
-    def least(one_side: Table) -> float:
+    def least(counts: Table) -> float:
         limit = -math.log(_ERROR)
-        return _root(lambda delta: evidence(one_side, above=delta) >= limit, -1.0, one_side.value)
+        return _root(lambda delta: evidence(counts, above=delta) >= limit, -1.0, counts.value)
 
     return metrics.Proportion(table.value, least(table), -least(table.swapped()))
 

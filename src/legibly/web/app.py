@@ -99,7 +99,9 @@ def _lifespan(
         timers.append(retention.PurgeTimer(state.classes, state.accounts, image_owners))
     hours = state.settings.compact_hours
     if hours:
-        timers.append(CompactionTimer(lambda: [it.store for it in image_owners()], hours=hours))
+        timers.append(
+            CompactionTimer(lambda: [owner.store for owner in image_owners()], hours=hours)
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
