@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from accuracy import athena_tables, cases
 from legibly import object_keys
 from legibly import store as stores
-from legibly.accuracy import report
+from legibly.accuracy import plan, report
 from legibly.accuracy.compaction import compact
 from legibly.accuracy.engines import canonical, duckdb_engine
 from legibly.statistics import aggregates
@@ -36,6 +36,7 @@ def _duckdb(base: Path) -> bytes:
 
 def _compact(base: Path, *, grace: timedelta) -> None:
     store = stores.open_store(f"file://{base}", environ={})
+    store.create(plan.HAS_TABLES, b"")
     compact.compact(store, environ={}, now=NOW, grace=grace)
 
 

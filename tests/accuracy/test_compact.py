@@ -1,7 +1,6 @@
 """Compaction changes no report: not while others write, not when it is killed at any point."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from legibly.accuracy import plan, report
 from legibly.accuracy.compaction import compact, repeats
 from legibly.accuracy.compaction.summary import Done
 from legibly.accuracy.engines import duckdb_engine
+from legibly.cloud.accuracy import mark_tables
 from legibly.errors import Conflict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -158,21 +158,19 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
     assert _bytes(tmp_path) == before
 
 
-def test_settled_files_of_an_older_version_move(tmp_path: Path) -> None:
-    """Parquet that an earlier version kept among the new pairs is read there, then moved."""
+def test_files_of_pairs_move_where_athena_has_tables(tmp_path: Path) -> None:
+    """A table of Athena has one format: with tables the Parquet lies apart, without it comes back."""
     cases.write_lines(tmp_path, [_lines(0, 30, day=20), _lines(30, 40, day=21)])
-    _run(_open(tmp_path))
-    [manifest] = (tmp_path / plan.SETTLED).glob("*.json")
-    folder = tmp_path / object_keys.SETTLED_PAIRS
-    shutil.copytree(folder, tmp_path / object_keys.PAIRS, dirs_exist_ok=True)
-    shutil.rmtree(folder)
-    text = manifest.read_text().replace(object_keys.SETTLED_PAIRS, object_keys.PAIRS)
-    manifest.write_text(text)
+    store = _open(tmp_path)
+    _run(store)
     before = _bytes(tmp_path)
-    assert len(list(compact.pairs(_open(tmp_path), skipped=pytest.fail))) == 40
-    assert _run(_open(tmp_path)).pairs_written == 40
-    assert [path.parents[1] for path in tmp_path.rglob("settled-*.parquet")] == [folder] * 2
-    assert _bytes(tmp_path) == before
+    for state, folder in (("on", object_keys.SETTLED_PAIRS), ("off", object_keys.PAIRS)):
+        mark_tables({"Athena": state}, store)
+        assert _run(store).pairs_written == 40
+        files = [path.parents[1] for path in tmp_path.rglob("settled-*.parquet")]
+        assert files == [tmp_path / folder] * 2
+        assert len(list(compact.pairs(store, skipped=pytest.fail))) == 40
+        assert _bytes(tmp_path) == before
 
 
 def test_what_is_settled_is_counted_once(tmp_path: Path) -> None:

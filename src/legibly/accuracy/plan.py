@@ -1,12 +1,13 @@
 """Chooses the objects that the accuracy job reads from a listing of the store, for every engine.
 
-`legibly compact` writes Parquet files with one row per image and model below
-`records/settled-pairs/`, and commits them with a manifest `records/settled/N.json`: `files` are
-these Parquet files, `counts` their count rows from pairs.sql, `retired` the objects that they
-replace, with the time. Retired objects are removed later, so that a job that listed them can still
-read them. Parquet files that no manifest names (from a crashed run or another program) are read as
-new pairs. Earlier versions kept the Parquet files among the new pairs: they are read there
-until the next compaction moves them.
+`legibly compact` writes Parquet files with one row per image and model, and commits them with a
+manifest `records/settled/N.json`: `files` are these Parquet files, `counts` their count rows from
+pairs.sql, `retired` the objects that they replace, with the time. Retired objects are removed
+later, so that a job that listed them can still read them. Parquet files that no manifest names
+(from a crashed run or another program) are read as new pairs.
+
+The Parquet files lie among the new pairs. Where Athena has tables of the store, they lie apart
+instead, since a table of Athena has one format; a compaction moves those that lie elsewhere.
 """
 
 import json
@@ -23,6 +24,8 @@ SMALL_BYTES = 64_000
 bundles.py.
 """
 PAIRS = (object_keys.PAIRS, object_keys.SETTLED_PAIRS)
+HAS_TABLES = f"{SETTLED}athena"
+"""An object that is there where Athena has tables of the store."""
 PREFIXES = (*PAIRS, object_keys.DELETIONS, object_keys.READINGS, SETTLED)
 
 
@@ -65,7 +68,8 @@ class Plan:
     """Sorted keys to read; `deleted` are image ids, `manifest` the newest one, `counts` the key of
     the counts of `settled`, if there is one.
 
-    `small` are the keys among `lines` and `readings` that are known to be small.
+    `small` are the keys among `lines` and `readings` that are known to be small, `folder` is where
+    compaction writes.
     """
 
     lines: tuple[str, ...] = ()
@@ -76,6 +80,7 @@ class Plan:
     counts: str = ""
     manifest: Manifest = field(default_factory=Manifest)
     small: frozenset[str] = frozenset()
+    folder: str = object_keys.PAIRS
 
     @property
     def pairs(self) -> bool:
@@ -84,8 +89,8 @@ class Plan:
 
     @property
     def misplaced(self) -> list[str]:
-        """Settled files that an older version left among the new pairs."""
-        return [key for key in self.settled if key.startswith(object_keys.PAIRS)]
+        """Settled files outside of `folder`."""
+        return [key for key in self.settled if not key.startswith(self.folder)]
 
 
 def make(
@@ -119,4 +124,5 @@ def make(
         counts=manifest.counts if manifest.counts in keys else "",
         manifest=manifest,
         small=frozenset(key for key, size in (sizes or {}).items() if size <= SMALL_BYTES),
+        folder=object_keys.SETTLED_PAIRS if HAS_TABLES in keys else object_keys.PAIRS,
     )

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from legibly import errors, object_keys, records
+from legibly.accuracy.plan import HAS_TABLES
 from legibly.cloud import package
 from legibly.cloud.artifacts import ArtifactBucket
 from legibly.cloud.aws import Aws, translated
 from legibly.cloud.plan import Plan, template
 from legibly.cloud.stack import Report, Stack
-from legibly.store import open_store
+from legibly.store import Store, open_store
 
 POLL_SECONDS = 5.0
 _FINAL_STATES = ("SUCCESS", "FAILED", "CANCELLED")
@@ -64,7 +65,17 @@ def prepare(
     }
     parameters |= {name: value for name, value in options.items() if value}
     stack.apply({"TemplateBody": template("accuracy.yaml")}, parameters, report=report)
-    return stack.outputs()
+    outputs = stack.outputs()
+    mark_tables(outputs, open_store(outputs["Store"], environ=aws.environ()))
+    return outputs
+
+
+def mark_tables(outputs: Mapping[str, str], store: Store) -> None:
+    """Tell compactions whether Athena has tables of the store, and so where their files go."""
+    if outputs["Athena"] == "on":
+        store.create(HAS_TABLES, b"")
+    else:
+        store.remove([HAS_TABLES])
 
 
 def run(

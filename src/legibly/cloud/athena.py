@@ -56,8 +56,8 @@ def _check(plan: Plan, *, base: str, database: str, aws: Aws) -> None:
     if store != base.rstrip("/"):
         remedy = f"Name {store}, or use another engine; projects are not in the tables."
         raise errors.Invalid("Athena's tables are of another store.", where=base, remedy=remedy)
-    outside = [key for key in plan.parquet if key.startswith(object_keys.PAIRS)]
-    outside += plan.misplaced
+    parquet = (*plan.parquet, *plan.settled)
+    outside = [key for key in parquet if key.startswith(object_keys.PAIRS)]
     if outside:
         raise errors.Invalid(
             f"{len(outside)} Parquet files are not in Athena's tables.",

@@ -88,7 +88,7 @@ def compact(
         duckdb_engine.write_counts(
             connection, plan, base, without=reopened, new=new_files, to=totals
         )
-        created, counts = _upload(store, new_files, totals)
+        created, counts = _upload(store, new_files, totals, folder=plan.folder)
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     retired = {
         key: at for key, at in plan.manifest.retired.items() if key in stats and key not in removed
@@ -230,7 +230,7 @@ def _reopened(connection: duckdb.DuckDBPyConnection, plan: plans.Plan, base: str
     reopened = _keys((row[0] for row in touched), base) | set(plan.misplaced)
     query = "SELECT DISTINCT strftime(make_timestamp(us), '%Y-%m-%d') FROM fresh WHERE us >= 0"
     for (day,) in files.run(connection, query):
-        folder = f"{object_keys.SETTLED_PAIRS}date={day}/"
+        folder = f"{plan.folder}date={day}/"
         crowd = [key for key in plan.settled if key.startswith(folder)]
         reopened |= set(crowd) if len(crowd) >= MAX_FILES_PER_DAY else set()
     return sorted(reopened)
@@ -272,13 +272,15 @@ def _write(connection: duckdb.DuckDBPyConnection, folder: Path, *, slices: int) 
     return [str(path) for path in sorted(folder.rglob("*.parquet"))]
 
 
-def _upload(store: Store, new_files: Sequence[str], totals: Path) -> tuple[list[str], str]:
+def _upload(
+    store: Store, new_files: Sequence[str], totals: Path, *, folder: str
+) -> tuple[list[str], str]:
     """Store new files and their counts under unique names; return the keys."""
     run = secrets.token_hex(8)
     keys = []
     for number, path in enumerate(map(Path, new_files)):
         name = f"{path.parent.name}/settled-{run}-{number}.parquet"
-        keys.append(f"{object_keys.SETTLED_PAIRS}{name}")
+        keys.append(f"{folder}{name}")
         store.create(keys[-1], path.read_bytes())
     counts = f"{plans.SETTLED}counts-{run}.parquet"
     store.create(counts, totals.read_bytes())

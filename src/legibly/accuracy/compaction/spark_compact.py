@@ -55,7 +55,7 @@ def compact(spark: SparkSession, *, base: str, now: datetime, grace: timedelta) 
         return Done(files_removed=len(removed), files_flawed=len(flawed))
     taken.createOrReplaceTempView("taken")
     read = taken.count()
-    created = list(_write(spark, base))
+    created = list(_write(spark, base, plan.folder))
     written = spark.read.parquet(*(f"{base}/{key}" for key in created)).count() if created else 0
     gone = [*fresh, *reopened, *([plan.counts] if plan.counts else [])]
     waiting = {
@@ -116,16 +116,16 @@ def _frames(spark: SparkSession, keys: Sequence[str], base: str) -> list[DataFra
     return spark_engine.parquet(spark, keys, base, with_file=True)
 
 
-def _write(spark: SparkSession, base: str) -> Iterator[str]:
-    """Write one file per day into a temporary folder, then move the files to unique names."""
+def _write(spark: SparkSession, base: str, root: str) -> Iterator[str]:
+    """Write one file per day into a temporary folder, then move them to unique names in `root`."""
     run = secrets.token_hex(8)
-    folder = f"{object_keys.SETTLED_PAIRS}_run-{run}/"
+    folder = f"{root}_run-{run}/"
     newest = spark.sql(_NEWEST).repartition("date")
     newest.write.partitionBy("date").parquet(f"{base}/{folder}")
     parts = [key for key in spark_engine.listing(spark, base, [folder]) if key.endswith(".parquet")]
     for number, key in enumerate(sorted(parts)):
         day = key.split("/")[-2]
-        target = f"{object_keys.SETTLED_PAIRS}{day}/settled-{run}-{number}.parquet"
+        target = f"{root}{day}/settled-{run}-{number}.parquet"
         spark_engine.move(spark, f"{base}/{key}", f"{base}/{target}")
         yield target
     spark_engine.remove(spark, base, [folder])
