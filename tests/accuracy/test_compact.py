@@ -159,7 +159,7 @@ def test_a_later_label_reopens_the_file_of_the_older(tmp_path: Path) -> None:
 
 
 def test_files_of_pairs_move_where_athena_has_tables(tmp_path: Path) -> None:
-    """A table of Athena has one format: with tables the Parquet lies apart, without it comes back."""
+    """With tables of Athena, of one format each, the Parquet lies apart; without it comes back."""
     cases.write_lines(tmp_path, [_lines(0, 30, day=20), _lines(30, 40, day=21)])
     store = _open(tmp_path)
     _run(store)
