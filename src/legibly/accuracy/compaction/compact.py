@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from legibly import object_keys, records
+from legibly import records
 from legibly.accuracy import plan as plans
 from legibly.accuracy import sources
 from legibly.accuracy.compaction import repeats

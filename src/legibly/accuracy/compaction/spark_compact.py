@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
-from legibly import object_keys, records
+from legibly import records
 from legibly.accuracy import plan as plans
 from legibly.accuracy.compaction.summary import Done
 from legibly.accuracy.engines import canonical, spark_engine
