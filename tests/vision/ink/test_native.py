@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pictures
+import services
 from legibly.vision import page
 from legibly.vision.ink import (
     components,
@@ -34,7 +35,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kernels compiled here; afterwards those of the installation are used again."""
     built = native_build.build(tmp_path_factory.mktemp("native"))
     if built is None:
-        pytest.skip("There is no C compiler.")
+        services.missing("a C compiler (cc)", "apt-get install gcc libc6-dev")
     yield built
     native.use(FOLDER / native_build.LIBRARY)
 
