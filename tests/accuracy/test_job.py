@@ -18,9 +18,9 @@ def test_the_job_imports_from_a_zip_with_pyspark_alone(tmp_path: Path) -> None:
     cluster.need_spark()
     _, archive = package.job(tmp_path)
     code = (
-        "import sys, legibly; from legibly.accuracy.engines import spark_engine, spark_job;"
+        "import sys, legibly; from legibly.accuracy.engines import canonical, spark_job;"
         "assert legibly.__file__.startswith(sys.argv[1]);"
-        "assert 'GROUP BY' in spark_engine._sql('pairs.sql');"
+        "assert 'GROUP BY' in canonical.sql('pairs.sql');"
         "print(sorted({'duckdb', 'obstore', 'click', 'legibly.store'} & set(sys.modules)))"
     )
     environ = {**os.environ, "PYTHONPATH": str(archive)}
