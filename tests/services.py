@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -37,10 +38,22 @@ def missing(subject: str, command: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nobody listens on, nor does 10,000 above.
+
+    Both are below those that the system gives to connections, one of which could take it before the
+    server does.
+    """
+    while True:
+        port = random.randrange(12_000, 22_000)
+        if _is_free(port) and _is_free(port + 10_000):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def wait_for(check: Callable[[], object], *, subject: str, seconds: float = 30.0) -> None:
@@ -107,7 +120,8 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if weed is None:
         missing("SeaweedFS", "make test-all")
-    ports = {name: _pair_of_ports() for name in ("s3", "master", "volume", "filer", "admin")}
+    # Each takes the port 10,000 above for gRPC, too.
+    ports = {name: free_port() for name in ("s3", "master", "volume", "filer", "admin")}
     server = S3Server(f"http://127.0.0.1:{ports['s3']}", "legibly", "legibly-secret")
     environ = {
         **os.environ,
@@ -133,18 +147,9 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
         wait_for(
             lambda: urllib.request.urlopen(f"{server.endpoint}/healthz", timeout=1),
             subject="SeaweedFS",
+            seconds=60.0,
         )
         yield server
-
-
-def _pair_of_ports() -> int:
-    """A free port whose counterpart 10000 above, which SeaweedFS takes for gRPC, is free too."""
-    while True:
-        port = free_port()
-        if port < 55000:
-            with socket.socket() as probe, contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port + 10000))
-                return port
 
 
 def postgres_user() -> dict[str, Any]:
