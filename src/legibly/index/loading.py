@@ -63,6 +63,7 @@ def update(columns: Sequence[str], *, more: str = "", condition: str = "1 = 1") 
 
 
 _ROW = ("id", *_READING, "key AS model", "sequence")
+_COLUMNS = ", ".join(_ROW)
 _NEWEST = """
 INSERT INTO {table} ({columns})
   SELECT DISTINCT ON ({key}) {sources} FROM loaded {where}
@@ -73,7 +74,7 @@ _SET_ASIDE = {
         "ALTER TABLE images RENAME TO known",
         "ALTER INDEX images_pkey RENAME TO known_pkey",
         "ALTER TABLE readings DROP CONSTRAINT readings_pkey",
-        f"CREATE UNLOGGED TABLE loaded AS SELECT {', '.join(_ROW)} FROM known WHERE false",  # noqa: S608
+        f"CREATE UNLOGGED TABLE loaded AS SELECT {_COLUMNS} FROM known WHERE false",  # noqa: S608
     ),
 }
 """Statements that give the table of images another name, before it is created anew."""
@@ -223,7 +224,8 @@ def _insert(cursor: Any, rows: Sequence[Row]) -> None:
     marks = f"({', '.join('?' * len(rows[0]))})"
     for several in batched(rows, _PARAMETERS // len(rows[0])):
         values = ", ".join([marks] * len(several))
-        cursor.execute(f"INSERT INTO loaded VALUES {values}", list(chain.from_iterable(several)))  # noqa: S608
+        statement = f"INSERT INTO loaded VALUES {values}"  # noqa: S608
+        cursor.execute(statement, list(chain.from_iterable(several)))
 
 
 def drop_indexes(connection: Connection) -> None:

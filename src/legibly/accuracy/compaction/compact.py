@@ -279,8 +279,7 @@ def _upload(
     run = secrets.token_hex(8)
     keys = []
     for number, path in enumerate(map(Path, new_files)):
-        name = f"{path.parent.name}/settled-{run}-{number}.parquet"
-        keys.append(f"{folder}{name}")
+        keys.append(f"{folder}{path.parent.name}/settled-{run}-{number}.parquet")
         store.create(keys[-1], path.read_bytes())
     counts = f"{plans.SETTLED}counts-{run}.parquet"
     store.create(counts, totals.read_bytes())
